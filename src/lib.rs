@@ -8,4 +8,6 @@
 //! transport   hub            one connection; channels, logs and cursors
 //! net    protocol            the world at the level of system calls; bytes in, events out
 //! ```
+pub mod instant;
+pub mod net;
 pub mod protocol;

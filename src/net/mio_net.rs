@@ -1,0 +1,164 @@
+//! The real world: a thin layer on mio (epoll on Linux). It keeps no table of sockets and decides nothing.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, SystemTime};
+
+use mio::Interest;
+use mio::net::{TcpListener, TcpStream};
+use socket2::SockRef;
+
+use super::{Net, Readiness, Token, Wake};
+use crate::instant::Instant;
+
+/// Events taken from the kernel by one `wait`; more wait for the next. 1024 × 12 bytes; a larger batch saves no
+/// system call worth counting beside one `recv` per event.
+const EVENTS_PER_WAIT_MAX: usize = 1024;
+
+/// The event of the wake-up; [`Token`] leaves it free.
+const WAKE: mio::Token = mio::Token(usize::MAX);
+
+/// One start for all reactors of the process, so that their instants can be compared.
+static START: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
+
+/// A listening socket of [`MioNet`].
+#[derive(Debug)]
+pub struct MioListener(TcpListener);
+
+impl MioListener {
+    /// Takes over a listener made by [`bind`](super::bind) or otherwise; it must be non-blocking.
+    pub fn from_std(listener: std::net::TcpListener) -> MioListener {
+        MioListener(TcpListener::from_std(listener))
+    }
+}
+
+/// A connected socket of [`MioNet`].
+#[derive(Debug)]
+pub struct MioStream(TcpStream);
+
+/// Wakes the reactor of one [`MioNet`].
+#[derive(Clone, Debug)]
+pub struct MioWaker(Arc<mio::Waker>);
+
+impl Wake for MioWaker {
+    fn wake(&self) {
+        // The write to an eventfd fails only when its counter is full, which mio handles: nothing to report.
+        let woken = self.0.wake();
+        debug_assert!(woken.is_ok(), "the wake-up failed: {woken:?}");
+    }
+}
+
+/// The network of the operating system, for one reactor.
+#[derive(Debug)]
+pub struct MioNet {
+    poll: mio::Poll,
+    events: mio::Events,
+    waker: MioWaker,
+}
+
+impl MioNet {
+    /// Opens the poll and its wake-up. Fails when descriptors are short or the kernel has no random source.
+    pub fn new() -> io::Result<MioNet> {
+        let poll = mio::Poll::new()?;
+        let waker = MioWaker(Arc::new(mio::Waker::new(poll.registry(), WAKE)?));
+        LazyLock::force(&START);
+        // After one success `fill_random` cannot fail: whether there is a source is settled here.
+        getrandom::fill(&mut [0; 1]).map_err(io::Error::other)?;
+        Ok(MioNet { poll, events: mio::Events::with_capacity(EVENTS_PER_WAIT_MAX), waker })
+    }
+
+    /// mio's token is a `usize`.
+    fn mio_token(token: Token) -> mio::Token {
+        let number = usize::try_from(token.0).expect("a token fits a 64-bit machine's word");
+        debug_assert_ne!(number, WAKE.0, "this token is the wake-up's");
+        mio::Token(number)
+    }
+}
+
+impl Net for MioNet {
+    type Listener = MioListener;
+    type Stream = MioStream;
+    type Waker = MioWaker;
+
+    fn now(&self) -> Instant {
+        Instant::ZERO + START.elapsed()
+    }
+
+    fn unix_time(&self) -> Duration {
+        // A wall clock set before 1970 is wrong anyway: any answer will do that does not stop the server.
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+    }
+
+    fn wait(&mut self, readiness: &mut Vec<Readiness>, timeout: Option<Duration>) -> io::Result<()> {
+        readiness.clear();
+        match self.poll.poll(&mut self.events, timeout) {
+            Ok(()) => {}
+            // A signal: the caller looks at its deadlines and comes back.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        readiness.extend(self.events.iter().filter(|event| event.token() != WAKE).map(|event| Readiness {
+            token: Token(event.token().0 as u64),
+            readable: event.is_readable(),
+            writable: event.is_writable(),
+            hung_up: event.is_read_closed() || event.is_write_closed() || event.is_error(),
+        }));
+        Ok(())
+    }
+
+    fn waker(&self) -> MioWaker {
+        self.waker.clone()
+    }
+
+    fn listen(&mut self, listener: &mut MioListener, token: Token) -> io::Result<()> {
+        self.poll.registry().register(&mut listener.0, Self::mio_token(token), Interest::READABLE)
+    }
+
+    fn unlisten(&mut self, listener: MioListener) {
+        drop(listener);
+    }
+
+    fn accept(&mut self, listener: &mut MioListener) -> io::Result<(MioStream, SocketAddr)> {
+        let (stream, addr) = listener.0.accept()?;
+        Ok((MioStream(stream), addr))
+    }
+
+    fn register(&mut self, stream: &mut MioStream, token: Token) -> io::Result<()> {
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.poll.registry().register(&mut stream.0, Self::mio_token(token), interest)
+    }
+
+    fn read(&mut self, stream: &mut MioStream, buffer: &mut [u8]) -> io::Result<usize> {
+        stream.0.read(buffer)
+    }
+
+    fn write(&mut self, stream: &mut MioStream, bytes: &[u8]) -> io::Result<usize> {
+        stream.0.write(bytes)
+    }
+
+    fn write_vectored(&mut self, stream: &mut MioStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        stream.0.write_vectored(slices)
+    }
+
+    fn shutdown_write(&mut self, stream: &mut MioStream) -> io::Result<()> {
+        stream.0.shutdown(Shutdown::Write)
+    }
+
+    fn close(&mut self, stream: MioStream) {
+        drop(stream);
+    }
+
+    fn reset(&mut self, stream: MioStream) {
+        // Fails only on a socket that the peer has reset already: then the close does no less.
+        let _ = SockRef::from(&stream.0).set_linger(Some(Duration::ZERO));
+        drop(stream);
+    }
+
+    fn fill_random(&mut self, bytes: &mut [u8]) {
+        getrandom::fill(bytes).expect("the random source answered when this reactor started");
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,26 @@
+//! Which errors of a system call mean that the machine is short of something, and not that the socket is lost.
+
+use std::io;
+
+/// Whether the call failed for want of a resource of the process or the machine: descriptors (`EMFILE`,
+/// `ENFILE`) or memory (`ENOBUFS`, `ENOMEM`). The socket is sound, but no edge will tell when to try again:
+/// that is for a timer.
+pub fn is_shortage(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_a_shortage_from_a_lost_socket() {
+        for errno in [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM] {
+            assert!(is_shortage(&io::Error::from_raw_os_error(errno)));
+        }
+        for errno in [libc::EAGAIN, libc::ECONNABORTED, libc::ECONNRESET, libc::EPIPE] {
+            assert!(!is_shortage(&io::Error::from_raw_os_error(errno)));
+        }
+        assert!(!is_shortage(&io::Error::other("not of the kernel")));
+    }
+}
