@@ -1,1 +1,36 @@
-//! The WebSocket protocol and the part of HTTP/1.1 around it, without I/O.
+//! The WebSocket protocol (RFC 6455) and the part of HTTP/1.1 around it (RFC 9110, RFC 9112), without I/O: bytes in,
+//! events out, for both roles. It knows no socket, no clock, no thread and no channel.
+//!
+//! | module | RFC | is |
+//! |---|---|---|
+//! | `opcode`, `frame`, `mask` | 6455 section 5 | frame headers, masking, whole frames for sending |
+//! | `utf8`, `message` | 6455 sections 5.6 and 8.1 | text in pieces; a message |
+//! | `decoder` | 6455 sections 5.4 to 5.6 | frames in, messages and control frames out, within limits |
+//! | `close`, `error` | 6455 section 7.4 | close codes; what a peer can do wrong |
+//! | `http` | 9112, 9110 | heads of requests and responses, strictly |
+//! | `handshake` | 6455 section 4 | the opening handshake, server half and client half |
+
+mod close;
+mod decoder;
+mod error;
+mod frame;
+mod handshake;
+mod http;
+mod mask;
+mod message;
+mod opcode;
+mod utf8;
+
+pub use close::{CLOSE_REASON_BYTES_MAX, CloseCode, CloseFrame, encode_close, encode_masked_close};
+pub use decoder::{Decoded, Decoder, DecoderLimits, Event, Role};
+pub use error::ProtocolError;
+pub use frame::{
+    CONTROL_PAYLOAD_BYTES_MAX, EncodedHeader, FrameHeader, HEADER_BYTES_MAX, encode_frame,
+    encode_masked_frame,
+};
+pub use handshake::*;
+pub use http::*;
+pub use mask::{apply_mask, apply_mask_at};
+pub use message::{Message, MessageKind};
+pub use opcode::Opcode;
+pub use utf8::{InvalidUtf8, Utf8Validator};

@@ -1,0 +1,277 @@
+//! The decoder: bytes of a connection in, messages and control frames out (RFC 6455 sections 5.4 to 5.6).
+//!
+//! It holds no bytes. What it is given is unmasked where it lies; a message that is whole in one frame is lent out from
+//! there. Only the payload of a message that arrives in parts moves, into the caller's `assembly`.
+//!
+//! ```text
+//!                       text or binary, FIN, all of it here: lent from `input`
+//!                      ┌──────┐
+//!                      │      ▼
+//!   control frames ─► between messages ──── text or binary ────► in a message ◄─ control frames, continuations
+//!                            ▲                                        │
+//!                            └──── last byte of the FIN frame ────────┘
+//!                                  lent from `assembly`
+//! ```
+
+use super::mask::{apply_mask, rotate_mask};
+use super::utf8::is_utf8;
+use super::{CloseFrame, FrameHeader, Message, MessageKind, Opcode, ProtocolError, Utf8Validator};
+
+/// The role of this side of the connection. It decides which frames are masked (RFC 6455 section 5.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// Demands that the peer masks its frames.
+    Server,
+    /// Demands that it does not.
+    Client,
+}
+
+/// What a peer may send. Each is decided at a frame's header, before a byte of its payload is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DecoderLimits {
+    /// The largest message, as the sum of its fragments, in bytes.
+    pub message_bytes_max: usize,
+    /// The most frames that one message may have: an empty fragment costs its sender six bytes, and us a turn of the
+    /// decoder.
+    pub fragments_max: u32,
+}
+
+impl DecoderLimits {
+    /// No limits: for conformance suites.
+    pub const UNLIMITED: DecoderLimits =
+        DecoderLimits { message_bytes_max: usize::MAX, fragments_max: u32::MAX };
+}
+
+/// What one call of [`Decoder::decode`] has done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Decoded<'b> {
+    /// Bytes at the front of `input` that are done with.
+    pub consumed: usize,
+    /// What they completed; `None`: all that can be used of `input` has been used.
+    pub event: Option<Event<'b>>,
+}
+
+/// What a peer has sent, as a whole.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Event<'b> {
+    /// A message, put together from its fragments.
+    Message(Message<'b>),
+    /// To be answered by a Pong with the same payload, at most 125 bytes (RFC 6455 section 5.5.2).
+    Ping(&'b [u8]),
+    /// The answer to a Ping, or unasked for (RFC 6455 section 5.5.3).
+    Pong(&'b [u8]),
+    /// The peer's last frame (RFC 6455 section 5.5.1); `None`: without a code.
+    Close(Option<CloseFrame<'b>>),
+}
+
+/// Reads the frames of one connection; see the module for what it keeps and where.
+#[derive(Clone, Debug)]
+pub struct Decoder {
+    /// Bytes of payload that the data frame under way still lacks; 0 between frames.
+    lacking_bytes: u64,
+    /// The masking key of the frame under way, as it stands at the next byte; zero where there is none.
+    mask: [u8; 4],
+    /// Frames that the message under way has had.
+    fragments: u32,
+    /// The text of the message under way, as far as it has come.
+    utf8: Utf8Validator,
+    /// The message under way: one that began in an earlier frame, or whose only frame is not complete.
+    message: Option<MessageKind>,
+    /// The frame under way is the last of its message.
+    fin: bool,
+    role: Role,
+    /// An error or a Close was returned: nothing may follow.
+    ended: bool,
+}
+
+impl Decoder {
+    /// At the start of a connection, just after the opening handshake.
+    #[must_use]
+    pub const fn new(role: Role) -> Decoder {
+        Decoder {
+            lacking_bytes: 0,
+            mask: [0; 4],
+            fragments: 0,
+            utf8: Utf8Validator::new(),
+            message: None,
+            fin: false,
+            role,
+            ended: false,
+        }
+    }
+
+    /// A message is under way, and `assembly` holds what has come of it (perhaps nothing yet): it must be given again,
+    /// untouched. Otherwise `assembly` may be any vector; it is cleared when a message begins in it.
+    #[must_use]
+    pub const fn is_mid_message(&self) -> bool {
+        self.message.is_some()
+    }
+
+    /// Takes bytes from the front of `input` until something is complete, or all that can be used has been used.
+    ///
+    /// What is not consumed then is less than one control frame (139 bytes): it must stand in front of the next bytes.
+    /// Everything else has been unmasked, validated and moved to `assembly`; text that is not UTF-8 fails at its first
+    /// bad byte, also in the middle of a frame.
+    ///
+    /// # Errors
+    /// The peer has broken a rule or passed a limit. After an error, as after [`Event::Close`], the decoder is done and
+    /// must not be called again.
+    pub fn decode<'b>(
+        &mut self,
+        limits: &DecoderLimits,
+        input: &'b mut [u8],
+        assembly: &'b mut Vec<u8>,
+    ) -> Result<Decoded<'b>, ProtocolError> {
+        debug_assert!(!self.ended, "nothing is decoded after an error or a Close");
+        let decoded = self.decode_next(limits, input, assembly);
+        self.ended = matches!(decoded, Err(_) | Ok(Decoded { event: Some(Event::Close(_)), .. }));
+        decoded
+    }
+
+    #[inline]
+    fn decode_next<'b>(
+        &mut self,
+        limits: &DecoderLimits,
+        input: &'b mut [u8],
+        assembly: &'b mut Vec<u8>,
+    ) -> Result<Decoded<'b>, ProtocolError> {
+        let mut consumed = 0;
+        loop {
+            if self.lacking_bytes == 0 {
+                let Some((header, header_bytes)) = FrameHeader::parse(&input[consumed..])? else {
+                    return Ok(Decoded { consumed, event: None });
+                };
+                self.check_mask(&header)?;
+                let payload_at = consumed + header_bytes;
+                let payload_end = usize::try_from(header.payload_bytes)
+                    .ok()
+                    .and_then(|payload_bytes| payload_at.checked_add(payload_bytes))
+                    .filter(|&end| end <= input.len());
+
+                if header.opcode.is_control() {
+                    let Some(end) = payload_end else { return Ok(Decoded { consumed, event: None }) };
+                    let payload = unmask(&mut input[payload_at..end], header.mask);
+                    return Ok(Decoded {
+                        consumed: end,
+                        event: Some(control_event(header.opcode, payload)?),
+                    });
+                }
+
+                let begun = self.check_sequence(limits, &header, assembly.len())?;
+                if let (Some(kind), true, Some(end)) = (begun, header.fin, payload_end) {
+                    let payload = unmask(&mut input[payload_at..end], header.mask);
+                    if kind == MessageKind::Text && !is_utf8(payload) {
+                        return Err(ProtocolError::InvalidUtf8);
+                    }
+                    let message = Message::from_checked(kind, payload);
+                    return Ok(Decoded { consumed: end, event: Some(Event::Message(message)) });
+                }
+                self.begin_frame(&header, begun, assembly);
+                consumed = payload_at;
+            }
+
+            consumed += self.take_payload(&mut input[consumed..], assembly)?;
+            if self.lacking_bytes > 0 {
+                return Ok(Decoded { consumed, event: None });
+            }
+            if let (true, Some(kind)) = (self.fin, self.message) {
+                self.utf8.finish()?;
+                self.message = None;
+                let message = Message::from_checked(kind, assembly);
+                return Ok(Decoded { consumed, event: Some(Event::Message(message)) });
+            }
+        }
+    }
+
+    /// Section 5.1: "The server MUST close the connection upon receiving a frame that is not masked. [...] A client MUST
+    /// close a connection if it detects a masked frame."
+    fn check_mask(&self, header: &FrameHeader) -> Result<(), ProtocolError> {
+        match (self.role, header.mask) {
+            (Role::Server, None) => Err(ProtocolError::MaskRequired),
+            (Role::Client, Some(_)) => Err(ProtocolError::MaskForbidden),
+            (Role::Server, Some(_)) | (Role::Client, None) => Ok(()),
+        }
+    }
+
+    /// Whether a data frame may follow what came before, and whether its message is within the limits. Returns the kind of
+    /// the message that it begins, or `None` where it goes on with the one under way.
+    fn check_sequence(
+        &self,
+        limits: &DecoderLimits,
+        header: &FrameHeader,
+        assembled_bytes: usize,
+    ) -> Result<Option<MessageKind>, ProtocolError> {
+        // Section 5.4: a fragmented message is a text or binary frame, then continuation frames, and "the fragments of one
+        // message MUST NOT be interleaved between the fragments of another message".
+        let begun = match (header.opcode, self.message) {
+            (Opcode::Continuation, None) => return Err(ProtocolError::ContinuationUnexpected),
+            (Opcode::Continuation, Some(_)) => None,
+            (_, Some(_)) => return Err(ProtocolError::ContinuationExpected),
+            (Opcode::Text, None) => Some(MessageKind::Text),
+            (_, None) => Some(MessageKind::Binary),
+        };
+        let (fragments, message_bytes) = match begun {
+            Some(_) => (0, 0),
+            None => (self.fragments, assembled_bytes as u64),
+        };
+        // Both lengths are below 2^63.
+        if message_bytes + header.payload_bytes > limits.message_bytes_max as u64 {
+            return Err(ProtocolError::MessageTooBig);
+        }
+        if fragments >= limits.fragments_max {
+            return Err(ProtocolError::TooManyFragments);
+        }
+        Ok(begun)
+    }
+
+    fn begin_frame(&mut self, header: &FrameHeader, begun: Option<MessageKind>, assembly: &mut Vec<u8>) {
+        if begun.is_some() {
+            assembly.clear();
+            self.message = begun;
+            self.utf8 = Utf8Validator::new();
+            self.fragments = 0;
+        }
+        self.fragments += 1;
+        self.fin = header.fin;
+        self.mask = header.mask.unwrap_or_default();
+        self.lacking_bytes = header.payload_bytes;
+    }
+
+    /// Moves what is there of the payload under way to `assembly`, and returns how many bytes that is.
+    fn take_payload(&mut self, input: &mut [u8], assembly: &mut Vec<u8>) -> Result<usize, ProtocolError> {
+        let taken =
+            usize::try_from(self.lacking_bytes).map_or(input.len(), |lacking| lacking.min(input.len()));
+        let piece = &mut input[..taken];
+        if self.mask != [0; 4] {
+            apply_mask(piece, self.mask);
+            self.mask = rotate_mask(self.mask, taken);
+        }
+        if self.message == Some(MessageKind::Text) {
+            self.utf8.push(piece)?;
+        }
+        assembly.extend_from_slice(piece);
+        self.lacking_bytes -= taken as u64;
+        Ok(taken)
+    }
+}
+
+fn unmask(payload: &mut [u8], mask: Option<[u8; 4]>) -> &[u8] {
+    if let Some(mask) = mask {
+        apply_mask(payload, mask);
+    }
+    payload
+}
+
+fn control_event(opcode: Opcode, payload: &[u8]) -> Result<Event<'_>, ProtocolError> {
+    match opcode {
+        Opcode::Ping => Ok(Event::Ping(payload)),
+        Opcode::Pong => Ok(Event::Pong(payload)),
+        Opcode::Close | Opcode::Continuation | Opcode::Text | Opcode::Binary => {
+            debug_assert_eq!(opcode, Opcode::Close, "not a control frame");
+            Ok(Event::Close(CloseFrame::parse(payload)?))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

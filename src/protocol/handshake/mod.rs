@@ -1,0 +1,9 @@
+//! The opening handshake (RFC 6455 section 4): an HTTP/1.1 request that asks for an upgrade, and the 101 that grants it.
+
+mod client;
+mod key;
+mod server;
+
+pub use client::{ClientHandshake, ClientHandshakeError};
+pub use key::{ACCEPT_KEY_BYTES, accept_key};
+pub use server::{HandshakeError, UpgradeRequest, check_upgrade, encode_switching_protocols};

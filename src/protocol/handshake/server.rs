@@ -1,0 +1,173 @@
+//! The server's half of the opening handshake (RFC 6455 section 4.2).
+
+use std::fmt;
+
+use super::key::{accept_key, is_key};
+use crate::protocol::http::{has_token, is_token, tokens};
+use crate::protocol::{Request, Response};
+
+/// Why a request is not upgraded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HandshakeError {
+    /// The method is not GET (RFC 6455 section 4.2.1, item 1).
+    MethodNotGet,
+    /// HTTP/1.0 (RFC 6455 section 4.2.1, item 1; RFC 9110 section 7.8).
+    HttpVersionTooOld,
+    /// Upgrade does not name websocket (item 3).
+    UpgradeMissing,
+    /// Connection does not name upgrade (item 4).
+    ConnectionMissing,
+    /// No Sec-WebSocket-Key (item 5).
+    KeyMissing,
+    /// Sec-WebSocket-Key is not the Base64 of 16 bytes (item 5).
+    KeyMalformed,
+    /// Sec-WebSocket-Version is absent or not 13 (item 6).
+    VersionUnsupported,
+    /// An element of Sec-WebSocket-Protocol is not a token (section 4.1, item 10).
+    SubprotocolMalformed,
+    /// The request has a body, and where it ends and the first frame begins would depend on the reader.
+    BodyNotAllowed,
+}
+
+impl HandshakeError {
+    /// The status of the answer.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            HandshakeError::HttpVersionTooOld
+            | HandshakeError::ConnectionMissing
+            | HandshakeError::KeyMissing
+            | HandshakeError::KeyMalformed
+            | HandshakeError::SubprotocolMalformed
+            | HandshakeError::BodyNotAllowed => 400,
+            HandshakeError::MethodNotGet => 405,
+            HandshakeError::UpgradeMissing | HandshakeError::VersionUnsupported => 426,
+        }
+    }
+
+    /// The whole answer. A 426 names what is spoken here (RFC 6455 section 4.4, RFC 9110 section 15.5.22), a 405 the
+    /// method that is meant.
+    #[must_use]
+    pub fn response(self) -> Response {
+        let response = Response::text(self.status(), self.reason());
+        match self.status() {
+            405 => response.header("Allow", "GET"),
+            426 => response.header("Upgrade", "websocket").header("Sec-WebSocket-Version", "13"),
+            _ => response,
+        }
+    }
+
+    /// The body of the answer, as `Display` writes it.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            HandshakeError::MethodNotGet => "a WebSocket handshake is a GET",
+            HandshakeError::HttpVersionTooOld => "a WebSocket handshake is HTTP/1.1",
+            HandshakeError::UpgradeMissing => "this is a WebSocket endpoint: Upgrade must name websocket",
+            HandshakeError::ConnectionMissing => "Connection must name upgrade",
+            HandshakeError::KeyMissing => "Sec-WebSocket-Key is missing",
+            HandshakeError::KeyMalformed => "Sec-WebSocket-Key is not the Base64 of 16 bytes",
+            HandshakeError::VersionUnsupported => "Sec-WebSocket-Version must be 13",
+            HandshakeError::SubprotocolMalformed => "Sec-WebSocket-Protocol is not a list of tokens",
+            HandshakeError::BodyNotAllowed => "a WebSocket handshake has no body",
+        }
+    }
+}
+
+impl fmt::Display for HandshakeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason())
+    }
+}
+
+impl std::error::Error for HandshakeError {}
+
+/// A request that may be upgraded: all of RFC 6455 section 4.2.1 holds.
+#[derive(Clone, Copy, Debug)]
+pub struct UpgradeRequest<'a> {
+    /// Sec-WebSocket-Key, to be answered by [`accept_key`].
+    pub key: &'a str,
+    request: Request<'a>,
+}
+
+impl<'a> UpgradeRequest<'a> {
+    /// The subprotocols that the client offers, the one it likes best first (RFC 6455 section 4.2.1, item 8).
+    pub fn subprotocols(&self) -> impl Iterator<Item = &'a str> {
+        subprotocols(&self.request)
+    }
+}
+
+fn subprotocols<'a>(request: &Request<'a>) -> impl Iterator<Item = &'a str> {
+    request
+        .headers()
+        .filter(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-protocol"))
+        .flat_map(|(_, value)| tokens(value))
+}
+
+/// Checks everything that RFC 6455 section 4.2.1 demands of a client's opening handshake. Who may connect, and from which
+/// origin, is for the caller to decide.
+///
+/// Extensions are not looked at, as none is agreed here; a subprotocol that is named twice passes, as the first is as good
+/// as the second.
+///
+/// # Errors
+/// The first rule that is broken.
+pub fn check_upgrade<'a>(request: &Request<'a>) -> Result<UpgradeRequest<'a>, HandshakeError> {
+    // Item 1: "An HTTP/1.1 or higher GET request".
+    if request.method() != "GET" {
+        return Err(HandshakeError::MethodNotGet);
+    }
+    if !request.is_http_11() {
+        return Err(HandshakeError::HttpVersionTooOld);
+    }
+    // Item 2, a Host, holds for every HTTP/1.1 request that could be parsed.
+    // Item 3: "An |Upgrade| header field containing the value "websocket", treated as an ASCII case-insensitive value."
+    if !request.wants_websocket() {
+        return Err(HandshakeError::UpgradeMissing);
+    }
+    // Item 4: "A |Connection| header field that includes the token "Upgrade", treated as an ASCII case-insensitive value."
+    let is_connection =
+        |(name, value): (&str, &str)| name.eq_ignore_ascii_case("connection") && has_token(value, "upgrade");
+    if !request.headers().any(is_connection) {
+        return Err(HandshakeError::ConnectionMissing);
+    }
+    // Item 6: "A |Sec-WebSocket-Version| header field, with a value of 13." It comes before the key, as a version of
+    // before the RFC has other headers altogether.
+    if request.header("sec-websocket-version") != Some("13") {
+        return Err(HandshakeError::VersionUnsupported);
+    }
+    // Item 5: "A |Sec-WebSocket-Key| header field with a base64-encoded [...] value that, when decoded, is 16 bytes in length."
+    let key = request.header("sec-websocket-key").ok_or(HandshakeError::KeyMissing)?;
+    if !is_key(key) {
+        return Err(HandshakeError::KeyMalformed);
+    }
+    // Item 8, with section 4.1 item 10: tokens.
+    if !subprotocols(request).all(is_token) {
+        return Err(HandshakeError::SubprotocolMalformed);
+    }
+    if request.body_bytes() > 0 {
+        return Err(HandshakeError::BodyNotAllowed);
+    }
+    Ok(UpgradeRequest { key, request: *request })
+}
+
+/// Appends the 101 that grants the upgrade (RFC 6455 section 4.2.2, item 5). `subprotocol` is one of those that the client
+/// offered, or none.
+pub fn encode_switching_protocols(out: &mut Vec<u8>, key: &str, subprotocol: Option<&str>) {
+    out.extend_from_slice(
+        b"HTTP/1.1 101 Switching Protocols\r\n\
+          Upgrade: websocket\r\n\
+          Connection: Upgrade\r\n\
+          Sec-WebSocket-Accept: ",
+    );
+    out.extend_from_slice(&accept_key(key));
+    if let Some(subprotocol) = subprotocol {
+        debug_assert!(is_token(subprotocol), "a subprotocol is a token");
+        out.extend_from_slice(b"\r\nSec-WebSocket-Protocol: ");
+        out.extend_from_slice(subprotocol.as_bytes());
+    }
+    out.extend_from_slice(b"\r\n\r\n");
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,130 @@
+//! What can be wrong with the head of a request or response, and the status that says so (RFC 9110 section 15).
+
+use std::fmt;
+
+/// A head that is refused. After any of these the connection is closed once the answer is out: where the next request
+/// would begin is not known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HttpError {
+    /// The head does not end within the limit, though its first line does.
+    HeadTooLarge,
+    /// The first line alone does not end within the limit.
+    TargetTooLong,
+    /// More than [`HEADERS_MAX`](super::HEADERS_MAX) header lines.
+    TooManyHeaders,
+    /// The bytes cannot be HTTP, or there is no method where one belongs (RFC 9112 section 3).
+    RequestLineMalformed,
+    /// The target is not in origin-form or absolute-form, or has a byte that no target has (RFC 9112 section 3.2).
+    TargetMalformed,
+    /// Neither HTTP/1.1 nor HTTP/1.0 (RFC 9112 section 2.3).
+    VersionUnsupported,
+    /// The status line of a response is malformed (RFC 9112 section 4).
+    StatusLineMalformed,
+    /// A line feed without a carriage return, or the other way round (RFC 9112 section 2.2).
+    LineEndMalformed,
+    /// A header name that is no token, white space in front of the colon, or a folded line (RFC 9112 section 5).
+    HeaderNameMalformed,
+    /// A header value with a control character, or not in UTF-8 (RFC 9110 section 5.5).
+    HeaderValueMalformed,
+    /// A header that may stand only once stands there again (RFC 9110 section 5.3).
+    HeaderRepeated,
+    /// A header name that some readers take for Content-Length or Transfer-Encoding and others do not.
+    HeaderLookalike,
+    /// An HTTP/1.1 request without Host (RFC 9112 section 3.2).
+    HostMissing,
+    /// Host is not a host and perhaps a port (RFC 9110 section 7.2).
+    HostMalformed,
+    /// The target is in absolute-form and names another host than Host does (RFC 9112 section 3.2.2).
+    HostConflict,
+    /// Content-Length is not one number (RFC 9110 section 8.6).
+    ContentLengthMalformed,
+    /// Content-Length together with Transfer-Encoding, or Transfer-Encoding in HTTP/1.0 (RFC 9112 section 6.1).
+    FramingAmbiguous,
+    /// A Transfer-Encoding: none is understood here (RFC 9112 section 6.1).
+    TransferEncodingUnsupported,
+    /// The body is larger than [`HttpLimits::body_bytes_max`](super::HttpLimits::body_bytes_max).
+    BodyTooLarge,
+    /// Expect asks for something else than 100-continue (RFC 9110 section 10.1.1).
+    ExpectationFailed,
+}
+
+impl HttpError {
+    /// The status of the answer.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            HttpError::RequestLineMalformed
+            | HttpError::TargetMalformed
+            | HttpError::VersionUnsupported
+            | HttpError::StatusLineMalformed
+            | HttpError::LineEndMalformed
+            | HttpError::HeaderNameMalformed
+            | HttpError::HeaderValueMalformed
+            | HttpError::HeaderRepeated
+            | HttpError::HeaderLookalike
+            | HttpError::HostMissing
+            | HttpError::HostMalformed
+            | HttpError::HostConflict
+            | HttpError::ContentLengthMalformed
+            | HttpError::FramingAmbiguous => 400,
+            HttpError::BodyTooLarge => 413,
+            HttpError::TargetTooLong => 414,
+            HttpError::ExpectationFailed => 417,
+            HttpError::HeadTooLarge | HttpError::TooManyHeaders => 431,
+            HttpError::TransferEncodingUnsupported => 501,
+        }
+    }
+
+    /// The body of the answer, as `Display` writes it.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            HttpError::HeadTooLarge => "the request head is too large",
+            HttpError::TargetTooLong => "the request target is too long",
+            HttpError::TooManyHeaders => "too many header lines",
+            HttpError::RequestLineMalformed => "malformed request line",
+            HttpError::TargetMalformed => "malformed request target",
+            HttpError::VersionUnsupported => "only HTTP/1.1 and HTTP/1.0 are spoken here",
+            HttpError::StatusLineMalformed => "malformed status line",
+            HttpError::LineEndMalformed => "lines end with CR LF",
+            HttpError::HeaderNameMalformed => "malformed header name",
+            HttpError::HeaderValueMalformed => "malformed header value",
+            HttpError::HeaderRepeated => "a header that may stand only once is repeated",
+            HttpError::HeaderLookalike => {
+                "a header looks like Content-Length or Transfer-Encoding and is not"
+            }
+            HttpError::HostMissing => "Host is missing",
+            HttpError::HostMalformed => "Host is malformed",
+            HttpError::HostConflict => "the request target and Host name different hosts",
+            HttpError::ContentLengthMalformed => "Content-Length is not a number",
+            HttpError::FramingAmbiguous => "Transfer-Encoding leaves the length of the body in doubt",
+            HttpError::TransferEncodingUnsupported => {
+                "Transfer-Encoding is not supported: send the body with a Content-Length"
+            }
+            HttpError::BodyTooLarge => "the body is too large",
+            HttpError::ExpectationFailed => "only the expectation 100-continue can be met",
+        }
+    }
+}
+
+impl fmt::Display for HttpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason())
+    }
+}
+
+impl std::error::Error for HttpError {}
+
+impl From<httparse::Error> for HttpError {
+    fn from(error: httparse::Error) -> HttpError {
+        match error {
+            httparse::Error::HeaderName => HttpError::HeaderNameMalformed,
+            httparse::Error::HeaderValue => HttpError::HeaderValueMalformed,
+            httparse::Error::NewLine => HttpError::LineEndMalformed,
+            httparse::Error::Status => HttpError::StatusLineMalformed,
+            httparse::Error::Token => HttpError::RequestLineMalformed,
+            httparse::Error::TooManyHeaders => HttpError::TooManyHeaders,
+            httparse::Error::Version => HttpError::VersionUnsupported,
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Header names and values (RFC 9110 section 5): tokens, lists of tokens, and the checks that hold for every head.
+
+use super::HttpError;
+
+/// Whether a token may have this byte (RFC 9110 section 5.6.2, `tchar`).
+pub(super) const fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
+        )
+}
+
+/// Whether this is a token (RFC 9110 section 5.6.2).
+pub(in super::super) fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(is_token_byte)
+}
+
+/// The elements of a comma-separated list, without the white space around them and without empty ones
+/// (RFC 9110 section 5.6.1.2).
+pub(in super::super) fn tokens(value: &str) -> impl Iterator<Item = &str> {
+    value.split(',').map(|element| element.trim_matches([' ', '\t'])).filter(|element| !element.is_empty())
+}
+
+/// Whether a comma-separated list has this token, in any case.
+pub(in super::super) fn has_token(value: &str, token: &str) -> bool {
+    tokens(value).any(|element| element.eq_ignore_ascii_case(token))
+}
+
+/// The value of the first header of this name, in any case.
+pub(super) fn find<'a>(headers: &[httparse::Header<'a>], name: &str) -> Option<&'a str> {
+    headers.iter().find(|header| header.name.eq_ignore_ascii_case(name)).and_then(value)
+}
+
+/// Name and value of each header, in their order.
+pub(super) fn pairs<'a>(headers: &'a [httparse::Header<'a>]) -> impl Iterator<Item = (&'a str, &'a str)> {
+    headers.iter().map(|header| (header.name, value(header).unwrap_or_default()))
+}
+
+/// The value as text: always there, for [`check_value`] has let it pass.
+fn value<'a>(header: &httparse::Header<'a>) -> Option<&'a str> {
+    std::str::from_utf8(header.value).ok()
+}
+
+/// RFC 9110 section 5.5 calls bytes above 127 opaque. They are taken where they are UTF-8, and refused otherwise: a
+/// header must not look absent because its value is no `str`. (The control characters httparse has refused.)
+pub(super) fn check_value<'a>(header: &httparse::Header<'a>) -> Result<&'a str, HttpError> {
+    value(header).ok_or(HttpError::HeaderValueMalformed)
+}
+
+/// Content-Length as one number: digits alone (RFC 9110 section 8.6), so no sign, no list, no space within.
+///
+/// A number too large for this machine is as large as it gets, and so past every limit.
+pub(super) fn content_length(value: &str) -> Result<usize, HttpError> {
+    if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(HttpError::ContentLengthMalformed);
+    }
+    Ok(value.parse().unwrap_or(usize::MAX))
+}
+
+/// Names that become Content-Length or Transfer-Encoding where a reader, on its way to CGI variables for example, does
+/// not care which punctuation stands between the words.
+pub(super) fn is_framing_lookalike(name: &str) -> bool {
+    let is_spelled = |framing: &str| {
+        let mut letters = name.bytes().filter(u8::is_ascii_alphanumeric);
+        framing
+            .bytes()
+            .all(|expected| letters.next().is_some_and(|letter| letter.eq_ignore_ascii_case(&expected)))
+            && letters.next().is_none()
+    };
+    (is_spelled("contentlength") && !name.eq_ignore_ascii_case("content-length"))
+        || (is_spelled("transferencoding") && !name.eq_ignore_ascii_case("transfer-encoding"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_ignores_white_space_case_and_empty_elements() {
+        assert!(has_token("keep-alive, Upgrade", "upgrade"));
+        assert!(has_token(" ,\tUPGRADE ,", "upgrade"));
+        assert!(!has_token("upgraded, up grade", "upgrade"));
+        assert!(!has_token("", "upgrade"));
+        assert_eq!(tokens("a,, b c ,").collect::<Vec<_>>(), ["a", "b c"]);
+    }
+
+    #[test]
+    fn a_content_length_is_digits_alone() {
+        assert_eq!(content_length("0"), Ok(0));
+        assert_eq!(content_length("007"), Ok(7));
+        assert_eq!(content_length("18446744073709551616"), Ok(usize::MAX));
+        for bad in ["", "+5", "-5", "5 5", "5,5", "5, 5", "0x5", "5.0", "٥", "5\u{a0}"] {
+            assert_eq!(content_length(bad), Err(HttpError::ContentLengthMalformed), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn knows_what_looks_like_a_framing_header() {
+        for name in
+            ["Content_Length", "content.length", "ContentLength", "Transfer_Encoding", "-transfer-encoding"]
+        {
+            assert!(is_framing_lookalike(name), "{name}");
+        }
+        for name in
+            ["Content-Length", "TRANSFER-ENCODING", "Content-Lengths", "X-Content-Length", "Content-Type"]
+        {
+            assert!(!is_framing_lookalike(name), "{name}");
+        }
+    }
+}

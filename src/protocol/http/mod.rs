@@ -1,0 +1,22 @@
+//! HTTP/1.1 as far as a WebSocket server needs it (RFC 9112): heads of requests and responses, bodies with a
+//! Content-Length, keep-alive.
+//!
+//! Where the RFCs let a recipient repair a message, this one refuses it: a request that two readers may understand
+//! differently is how one is smuggled past a proxy. httparse splits a head into its parts; what it is lenient about is
+//! checked again here. There is no chunked transfer coding: a request that uses one is answered 501.
+
+mod error;
+mod field;
+mod head;
+mod request;
+mod response;
+mod response_head;
+mod target;
+
+pub use error::HttpError;
+pub(super) use field::{has_token, is_token, tokens};
+pub use head::{HEAD_BYTES_MAX_DEFAULT, HEADERS_MAX, HeadScanner, HeaderStorage, HttpLimits};
+pub use request::Request;
+pub use response::Response;
+pub(super) use response_head::write_request_head;
+pub use response_head::{ResponseHead, write_request};

@@ -1,0 +1,259 @@
+//! The head of a request (RFC 9112 section 3), strictly.
+
+use super::field::{check_value, content_length, find, has_token, is_framing_lookalike, pairs};
+use super::head::check_line_ends;
+use super::target::{Target, is_host};
+use super::{HeaderStorage, HttpError, HttpLimits};
+
+/// Headers that stand at most once. For Host, Content-Length and the two of the opening handshake the RFCs say so one by
+/// one (9112 section 3.2, 9110 section 8.6, 6455 sections 11.3.1 and 11.3.5); for the others it follows from RFC 9110
+/// section 5.3, as they are no lists. With two of them it would depend on the reader which one counts.
+const SINGLE: [&str; 8] = [
+    "host",
+    "content-length",
+    "sec-websocket-key",
+    "sec-websocket-version",
+    "origin",
+    "authorization",
+    "content-type",
+    "expect",
+];
+
+/// The head of a request, borrowed from the bytes it was parsed from.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    method: &'a str,
+    raw_target: &'a str,
+    target: Target<'a>,
+    host: Option<&'a str>,
+    http_11: bool,
+    keep_alive: bool,
+    body_bytes: usize,
+    expects_continue: bool,
+    wants_websocket: bool,
+    headers: &'a [httparse::Header<'a>],
+}
+
+impl<'a> Request<'a> {
+    /// Parses a head whose end [`HeadScanner`](super::HeadScanner) has found: all of it, and nothing more.
+    ///
+    /// Stricter than RFC 9112 asks, as it may be: line feeds alone (section 2.2), Content-Length in a list of equal
+    /// numbers (section 6.3), header values that are not UTF-8, and a Host that differs from an absolute-form target
+    /// (section 3.2.2) are refused. More lenient: one empty line in front of the request line (section 2.2 asks for it),
+    /// UTF-8 in the target, and the visible ASCII characters that RFC 3986 excludes (`"<>\^`` ` ``{|}`), as browsers send
+    /// some of them.
+    ///
+    /// # Errors
+    /// Each names the rule that is broken.
+    pub fn parse(head: &'a [u8], storage: &'a mut HeaderStorage<'a>) -> Result<Request<'a>, HttpError> {
+        check_line_ends(head)?;
+        // One empty line is ignored; httparse would ignore any number of them.
+        let head = head.strip_prefix(b"\r\n").unwrap_or(head);
+        if head.starts_with(b"\r") {
+            return Err(HttpError::RequestLineMalformed);
+        }
+        let mut parsed = httparse::Request::new(&mut []);
+        let status = parsed.parse_with_uninit_headers(head, &mut storage.headers)?;
+        let (httparse::Status::Complete(length), Some(method), Some(raw_target), Some(version)) =
+            (status, parsed.method, parsed.path, parsed.version)
+        else {
+            return Err(HttpError::RequestLineMalformed);
+        };
+        if length != head.len() {
+            return Err(HttpError::LineEndMalformed);
+        }
+        let headers: &'a [httparse::Header<'a>] = parsed.headers;
+        let found = Found::scan(headers)?;
+        let http_11 = version == 1;
+        let target = Target::parse(raw_target)?;
+        Ok(Request {
+            method,
+            raw_target,
+            target,
+            host: found.check_host(&target, http_11)?,
+            http_11,
+            keep_alive: !found.connection_close && (http_11 || found.connection_keep_alive),
+            body_bytes: found.check_body(http_11)?,
+            expects_continue: found.check_expect(http_11)?,
+            wants_websocket: found.upgrade_websocket,
+            headers,
+        })
+    }
+
+    /// The method, as it was sent: methods are case-sensitive (RFC 9110 section 9.1).
+    #[must_use]
+    pub const fn method(&self) -> &'a str {
+        self.method
+    }
+
+    /// The target as it was sent, in origin-form or absolute-form.
+    #[must_use]
+    pub const fn target(&self) -> &'a str {
+        self.raw_target
+    }
+
+    /// The path, which begins with a slash; percent-encoded, as it was sent.
+    #[must_use]
+    pub const fn path(&self) -> &'a str {
+        self.target.path
+    }
+
+    /// What follows the first question mark of the target, percent-encoded, as it was sent.
+    #[must_use]
+    pub const fn query(&self) -> Option<&'a str> {
+        self.target.query
+    }
+
+    /// The value of the first header of this name, in any case, without the white space around it. Headers that decide
+    /// something (Host, Origin, Authorization, …) stand at most once.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&'a str> {
+        find(self.headers, name)
+    }
+
+    /// Name and value of each header, in the order in which they were sent.
+    pub fn headers(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        pairs(self.headers)
+    }
+
+    /// The host, and perhaps a port, that the client means to talk to: from Host, or from an absolute-form target. An
+    /// HTTP/1.1 request always has one.
+    #[must_use]
+    pub const fn host(&self) -> Option<&'a str> {
+        self.host
+    }
+
+    /// HTTP/1.1; otherwise it is HTTP/1.0.
+    #[must_use]
+    pub const fn is_http_11(&self) -> bool {
+        self.http_11
+    }
+
+    /// Whether a further request may follow on this connection (RFC 9112 section 9.3).
+    #[must_use]
+    pub const fn keep_alive(&self) -> bool {
+        self.keep_alive
+    }
+
+    /// Bytes of body that follow the head: Content-Length, or 0 (RFC 9112 section 6.3).
+    #[must_use]
+    pub const fn body_bytes(&self) -> usize {
+        self.body_bytes
+    }
+
+    /// The same, where it is within the limit.
+    ///
+    /// # Errors
+    /// `BodyTooLarge`.
+    pub const fn body_bytes_within(&self, limits: &HttpLimits) -> Result<usize, HttpError> {
+        if self.body_bytes > limits.body_bytes_max {
+            Err(HttpError::BodyTooLarge)
+        } else {
+            Ok(self.body_bytes)
+        }
+    }
+
+    /// The client sends its body only after a `100 Continue` (RFC 9110 section 10.1.1).
+    #[must_use]
+    pub const fn expects_continue(&self) -> bool {
+        self.expects_continue
+    }
+
+    /// Upgrade names websocket: [`check_upgrade`](crate::protocol::check_upgrade) decides.
+    #[must_use]
+    pub const fn wants_websocket(&self) -> bool {
+        self.wants_websocket
+    }
+}
+
+/// What one pass over the headers finds of those that decide how the request is read.
+#[derive(Default)]
+struct Found<'a> {
+    /// One bit for each of [`SINGLE`] that has been seen.
+    seen: u8,
+    host: Option<&'a str>,
+    content_length: Option<&'a str>,
+    expect: Option<&'a str>,
+    transfer_encoding: bool,
+    connection_close: bool,
+    connection_keep_alive: bool,
+    upgrade_websocket: bool,
+}
+
+impl<'a> Found<'a> {
+    fn scan(headers: &[httparse::Header<'a>]) -> Result<Found<'a>, HttpError> {
+        let mut found = Found::default();
+        for header in headers {
+            let (name, value) = (header.name, check_value(header)?);
+            if let Some(index) = SINGLE.iter().position(|single| name.eq_ignore_ascii_case(single)) {
+                let bit = 1 << index;
+                if found.seen & bit != 0 {
+                    return Err(HttpError::HeaderRepeated);
+                }
+                found.seen |= bit;
+            }
+            if name.eq_ignore_ascii_case("host") {
+                found.host = Some(value);
+            } else if name.eq_ignore_ascii_case("content-length") {
+                found.content_length = Some(value);
+            } else if name.eq_ignore_ascii_case("expect") {
+                found.expect = Some(value);
+            } else if name.eq_ignore_ascii_case("transfer-encoding") {
+                found.transfer_encoding = true;
+            } else if name.eq_ignore_ascii_case("connection") {
+                found.connection_close |= has_token(value, "close");
+                found.connection_keep_alive |= has_token(value, "keep-alive");
+            } else if name.eq_ignore_ascii_case("upgrade") {
+                found.upgrade_websocket |= has_token(value, "websocket");
+            } else if is_framing_lookalike(name) {
+                return Err(HttpError::HeaderLookalike);
+            }
+        }
+        Ok(found)
+    }
+
+    /// RFC 9112 section 3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message
+    /// that lacks a Host header field and to any request message that contains more than one Host header field line or a
+    /// Host header field with an invalid field value."
+    ///
+    /// Section 3.2.2 lets the authority of an absolute-form target win over Host. A request in which the two differ is
+    /// refused: a proxy in front may have gone by the other one.
+    fn check_host(&self, target: &Target<'a>, http_11: bool) -> Result<Option<&'a str>, HttpError> {
+        match (self.host, target.authority) {
+            (None, _) if http_11 => Err(HttpError::HostMissing),
+            (Some(host), _) if !is_host(host) => Err(HttpError::HostMalformed),
+            (Some(host), Some(authority)) if !host.eq_ignore_ascii_case(authority) => {
+                Err(HttpError::HostConflict)
+            }
+            (host, authority) => Ok(host.or(authority)),
+        }
+    }
+
+    /// RFC 9112 sections 6.1 and 6.3.
+    fn check_body(&self, http_11: bool) -> Result<usize, HttpError> {
+        match (self.transfer_encoding, self.content_length) {
+            // "A server MAY reject a request that contains both Content-Length and Transfer-Encoding"; and with HTTP/1.0
+            // it "MUST treat the message as if the framing is faulty".
+            (true, Some(_)) => Err(HttpError::FramingAmbiguous),
+            (true, None) if !http_11 => Err(HttpError::FramingAmbiguous),
+            // "A server that receives a request message with a transfer coding it does not understand SHOULD respond with 501".
+            (true, None) => Err(HttpError::TransferEncodingUnsupported),
+            (false, Some(value)) => content_length(value),
+            (false, None) => Ok(0),
+        }
+    }
+
+    /// RFC 9110 section 10.1.1: another expectation than 100-continue may be answered 417, and one in an HTTP/1.0 request
+    /// "MUST ignore".
+    fn check_expect(&self, http_11: bool) -> Result<bool, HttpError> {
+        match self.expect {
+            Some(_) if !http_11 => Ok(false),
+            Some(value) if value.eq_ignore_ascii_case("100-continue") => Ok(true),
+            Some(_) => Err(HttpError::ExpectationFailed),
+            None => Ok(false),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,212 @@
+//! A response (RFC 9112 section 4), built by the server and written in one piece.
+
+use std::borrow::Cow;
+use std::io::Write;
+
+/// A response to a plain HTTP request or a refused upgrade: always with its whole body, and so with a Content-Length.
+///
+/// There is no Date (RFC 9110 section 6.6.1): this layer has no clock. Who has one adds it with [`Response::header`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Response {
+    status: u16,
+    headers: Vec<(&'static str, Cow<'static, str>)>,
+    body: Cow<'static, str>,
+}
+
+impl Response {
+    /// Without a body.
+    #[must_use]
+    pub const fn new(status: u16) -> Response {
+        Response { status, headers: Vec::new(), body: Cow::Borrowed("") }
+    }
+
+    /// With plain text.
+    #[must_use]
+    pub fn text(status: u16, body: impl Into<Cow<'static, str>>) -> Response {
+        Response::new(status).header("Content-Type", "text/plain; charset=utf-8").body(body)
+    }
+
+    /// With JSON.
+    #[must_use]
+    pub fn json(status: u16, body: impl Into<Cow<'static, str>>) -> Response {
+        Response::new(status).header("Content-Type", "application/json").body(body)
+    }
+
+    /// With a page.
+    #[must_use]
+    pub fn html(status: u16, body: impl Into<Cow<'static, str>>) -> Response {
+        Response::new(status).header("Content-Type", "text/html; charset=utf-8").body(body)
+    }
+
+    /// Replaces the body and leaves the headers: for a Content-Type of its own.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Cow<'static, str>>) -> Response {
+        self.body = body.into();
+        self
+    }
+
+    /// Adds a header. Not for Content-Length and Connection, which are written by [`Response::encode`].
+    ///
+    /// A value with a control character other than a tab is left out whole, header and all: a line break in it would let
+    /// whoever chose the value write headers of his own (RFC 9110 section 5.5).
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Response {
+        let value = value.into();
+        if is_field_value(&value) {
+            self.headers.push((name, value));
+        }
+        self
+    }
+
+    /// The status.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// Appends the response as it goes on the wire. `keep_alive`: the connection stays open after it; `head_only`: it
+    /// answers a HEAD, so the body is counted and not sent (RFC 9110 section 9.3.2).
+    pub fn encode(&self, out: &mut Vec<u8>, keep_alive: bool, head_only: bool) {
+        out.extend_from_slice(b"HTTP/1.1 ");
+        write_number(out, usize::from(self.status));
+        out.push(b' ');
+        out.extend_from_slice(reason_phrase(self.status).as_bytes());
+        out.extend_from_slice(b"\r\n");
+        for (name, value) in &self.headers {
+            write_header(out, name, value);
+        }
+        // RFC 9110 section 7.8: "A sender of Upgrade MUST also send an "Upgrade" connection option".
+        let upgrade = self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("upgrade"));
+        match (upgrade, keep_alive) {
+            (true, true) => write_header(out, "Connection", "upgrade"),
+            (true, false) => write_header(out, "Connection", "upgrade, close"),
+            (false, true) => {}
+            (false, false) => write_header(out, "Connection", "close"),
+        }
+        // RFC 9110 section 8.6: no Content-Length with 204; and a 304 would have to have that of the 200.
+        if !has_no_body(self.status) {
+            out.extend_from_slice(b"Content-Length: ");
+            write_number(out, self.body.len());
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(b"\r\n");
+        if !head_only && !has_no_body(self.status) {
+            out.extend_from_slice(self.body.as_bytes());
+        }
+    }
+}
+
+/// Whether a value may stand in a header (RFC 9110 section 5.5).
+pub(super) fn is_field_value(value: &str) -> bool {
+    value.bytes().all(|byte| byte == b'\t' || !byte.is_ascii_control())
+}
+
+/// Appends `name: value` and the end of the line.
+pub(super) fn write_header(out: &mut Vec<u8>, name: &str, value: &str) {
+    for part in [name, ": ", value, "\r\n"] {
+        out.extend_from_slice(part.as_bytes());
+    }
+}
+
+/// Appends a number in decimal digits.
+pub(super) fn write_number(out: &mut Vec<u8>, number: usize) {
+    // Writing into a vector does not fail.
+    let _ = write!(out, "{number}");
+}
+
+/// A response with such a status has no body, whatever its headers say (RFC 9112 section 6.3).
+pub(super) const fn has_no_body(status: u16) -> bool {
+    matches!(status, 100..=199 | 204 | 304)
+}
+
+/// The reason phrase of RFC 9110 section 15 (428 to 431: RFC 6585). Empty for a status that this server does not send,
+/// as section 4 of RFC 9112 permits.
+const fn reason_phrase(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        201 => "Created",
+        202 => "Accepted",
+        204 => "No Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        408 => "Request Timeout",
+        409 => "Conflict",
+        410 => "Gone",
+        411 => "Length Required",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        415 => "Unsupported Media Type",
+        417 => "Expectation Failed",
+        422 => "Unprocessable Content",
+        426 => "Upgrade Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn encoded(response: &Response, keep_alive: bool, head_only: bool) -> String {
+        let mut out = Vec::new();
+        response.encode(&mut out, keep_alive, head_only);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn writes_a_whole_response() {
+        let response = Response::json(201, String::from("{}")).header("Retry-After", "1");
+        assert_eq!(
+            encoded(&response, true, false),
+            "HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nRetry-After: 1\r\nContent-Length: 2\r\n\r\n{}"
+        );
+    }
+
+    #[test]
+    fn says_when_the_connection_ends() {
+        assert_eq!(
+            encoded(&Response::new(404), false, false),
+            "HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+        );
+        let upgrade = Response::new(426).header("Upgrade", "websocket");
+        assert!(encoded(&upgrade, false, false).contains("\r\nConnection: upgrade, close\r\n"));
+        assert!(encoded(&upgrade, true, false).contains("\r\nConnection: upgrade\r\n"));
+    }
+
+    #[test]
+    fn the_answer_to_a_head_request_counts_the_body_and_leaves_it_out() {
+        let text = encoded(&Response::text(200, "hello"), true, true);
+        assert!(text.ends_with("Content-Length: 5\r\n\r\n"), "{text}");
+    }
+
+    #[test]
+    fn a_status_without_a_body_has_neither_body_nor_length() {
+        assert_eq!(encoded(&Response::new(204).body("x"), true, false), "HTTP/1.1 204 No Content\r\n\r\n");
+    }
+
+    #[test]
+    fn a_value_with_a_line_break_is_left_out() {
+        for value in ["a\r\nSet-Cookie: b", "a\nb", "a\rb", "a\0b", "a\u{7f}b"] {
+            assert_eq!(Response::new(200).header("X", value), Response::new(200), "{value:?}");
+        }
+        assert_ne!(Response::new(200).header("X", "a\tb ü"), Response::new(200));
+    }
+}

@@ -1,0 +1,71 @@
+//! The opcodes of RFC 6455 section 5.2: what the payload of a frame is.
+
+use super::ProtocolError;
+
+/// What the payload of a frame is (RFC 6455 section 5.2 and 11.8). The values are those on the wire.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Opcode {
+    /// A further fragment of the message under way (section 5.4).
+    Continuation = 0x0,
+    /// The first or only frame of a text message: UTF-8 (section 5.6).
+    Text = 0x1,
+    /// The first or only frame of a binary message (section 5.6).
+    Binary = 0x2,
+    /// The closing handshake (section 5.5.1).
+    Close = 0x8,
+    /// Asks the peer for a Pong with the same payload (section 5.5.2).
+    Ping = 0x9,
+    /// Answers a Ping, or says unasked that the sender is alive (section 5.5.3).
+    Pong = 0xA,
+}
+
+impl Opcode {
+    /// The opcode in the low four bits of a frame's first byte; the other four are not looked at.
+    ///
+    /// Section 5.2: "If an unknown opcode is received, the receiving endpoint MUST _Fail the WebSocket Connection_."
+    pub(super) const fn from_low_bits(byte: u8) -> Result<Opcode, ProtocolError> {
+        match byte & 0x0F {
+            0x0 => Ok(Opcode::Continuation),
+            0x1 => Ok(Opcode::Text),
+            0x2 => Ok(Opcode::Binary),
+            0x8 => Ok(Opcode::Close),
+            0x9 => Ok(Opcode::Ping),
+            0xA => Ok(Opcode::Pong),
+            _ => Err(ProtocolError::UnknownOpcode),
+        }
+    }
+
+    /// Close, Ping and Pong are control frames: short, never fragmented, allowed between fragments
+    /// (section 5.5: "Control frames are identified by opcodes where the most significant bit of the opcode is 1").
+    #[must_use]
+    pub const fn is_control(self) -> bool {
+        self as u8 & 0x8 != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_of_the_sixteen_values_are_unknown() {
+        let known: Vec<u8> =
+            (0..=255).filter(|&byte| Opcode::from_low_bits(byte).is_ok()).map(|b| b & 0x0F).collect();
+        assert_eq!(known.len(), 6 * 16);
+        for byte in 0..=255_u8 {
+            match Opcode::from_low_bits(byte) {
+                Ok(opcode) => assert_eq!(opcode as u8, byte & 0x0F),
+                Err(error) => assert_eq!(error, ProtocolError::UnknownOpcode),
+            }
+        }
+    }
+
+    #[test]
+    fn close_ping_and_pong_are_control_frames() {
+        let control = [Opcode::Close, Opcode::Ping, Opcode::Pong];
+        let data = [Opcode::Continuation, Opcode::Text, Opcode::Binary];
+        assert!(control.into_iter().all(Opcode::is_control));
+        assert!(!data.into_iter().any(Opcode::is_control));
+    }
+}
