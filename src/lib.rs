@@ -8,6 +8,7 @@
 //! transport   hub            one connection; channels, logs and cursors
 //! net    protocol            the world at the level of system calls; bytes in, events out
 //! ```
+pub mod hub;
 pub mod instant;
 pub mod net;
 pub mod protocol;

@@ -1,0 +1,103 @@
+//! One channel: its name, its numbering, its log and its subscribers.
+
+use super::log::{FIRST_NUMBER, Log};
+use super::subscribers::Subscribers;
+use std::fmt;
+
+/// The id of a message: its number, within an epoch of its channel.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct MessageId {
+    /// Numbers of different epochs have nothing to do with each other.
+    pub epoch: u64,
+    /// 1, 2, 3 … within the epoch.
+    pub number: u64,
+}
+
+/// `EPOCH-NUMBER`, the epoch in lower-case hexadecimal digits.
+impl fmt::Display for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}-{}", self.epoch, self.number)
+    }
+}
+
+/// A message that has been numbered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Accepted {
+    /// Its id.
+    pub id: MessageId,
+    /// The subscribers it was appended for.
+    pub subscribers: u64,
+}
+
+/// A channel, as it is now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ChannelInfo {
+    /// Live subscribers.
+    pub subscribers: u64,
+    /// The epoch of its numbers.
+    pub epoch: u64,
+    /// Messages numbered in this epoch.
+    pub messages: u64,
+    /// The oldest message kept, if one is.
+    pub first_number: Option<u64>,
+    /// The last message numbered, if one was.
+    pub last_number: Option<u64>,
+}
+
+/// A channel at rest is this and its name; a log owns memory only while somebody is behind.
+#[derive(Debug)]
+pub(super) struct Channel {
+    pub(super) name: Box<str>,
+    pub(super) epoch: u64,
+    pub(super) log: Log,
+    pub(super) subscribers: Subscribers,
+    /// It stands in the queue of the sweep.
+    pub(super) is_queued: bool,
+    /// It stands in the queue of the idle (see `idle`).
+    pub(super) is_listed_idle: bool,
+    /// It was used since it was listed as idle.
+    pub(super) was_used: bool,
+}
+
+const _: () = assert!(size_of::<Channel>() <= 128, "a million quiet channels are this, a million times");
+
+impl Channel {
+    pub(super) fn new(name: &str, epoch: u64) -> Channel {
+        Channel {
+            name: name.into(),
+            epoch,
+            log: Log::new(),
+            subscribers: Subscribers::default(),
+            is_queued: false,
+            is_listed_idle: false,
+            was_used: false,
+        }
+    }
+
+    /// Messages that the subscribers have before them, all together.
+    pub(super) fn pending(&self) -> u64 {
+        let next = self.log.end().number;
+        self.subscribers.cursors().map(|(cursor, _)| next - cursor.number).sum()
+    }
+
+    pub(super) fn info(&self) -> ChannelInfo {
+        let messages = self.log.end().number - FIRST_NUMBER;
+        ChannelInfo {
+            subscribers: self.subscribers.len() as u64,
+            epoch: self.epoch,
+            messages,
+            first_number: self.log.first_number(),
+            last_number: (messages > 0).then_some(messages),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_the_epoch_in_hexadecimal_and_the_number() {
+        assert_eq!(MessageId { epoch: 0x00ab_cdef, number: 42 }.to_string(), "abcdef-42");
+    }
+}

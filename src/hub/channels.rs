@@ -1,0 +1,266 @@
+//! All channels of a hub: found by name, made when needed, forgotten when idle.
+
+use super::channel::Channel;
+use super::limits::Refused;
+use super::name::ChannelName;
+use crate::instant::Instant;
+use hashbrown::HashTable;
+use slab::Slab;
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, RandomState};
+use std::ops::{Index, IndexMut};
+use std::time::Duration;
+
+/// Idle channels looked at in one call of `forget_idle`: a bounded part of a turn.
+const IDLE_PER_CALL_MAX: usize = 256;
+
+/// A channel, as long as it exists.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct ChannelId(pub(super) u32);
+
+/// An entry of the table. It holds its hash, so that growing the table touches neither channel nor name.
+#[derive(Clone, Copy, Debug)]
+struct Named {
+    hash: u32,
+    channel: ChannelId,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Channels {
+    channels: Slab<Channel>,
+    by_name: HashTable<Named>,
+    hash_keys: RandomState,
+    epochs: Epochs,
+    idle: Idle,
+    channels_max: usize,
+}
+
+impl Channels {
+    pub(super) fn new(channels_max: usize, hash_keys: RandomState, epoch_seed: u64) -> Channels {
+        Channels {
+            channels: Slab::new(),
+            by_name: HashTable::new(),
+            hash_keys,
+            epochs: Epochs { next: epoch_seed },
+            idle: Idle::default(),
+            // Ids have 32 bits.
+            channels_max: channels_max.min(u32::MAX as usize),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.channels.len()
+    }
+
+    pub(super) fn find(&self, name: ChannelName<'_>) -> Option<ChannelId> {
+        self.find_hashed(name.as_str(), self.hash(name.as_str()))
+    }
+
+    /// The channel of that name, which is made if there is none.
+    pub(super) fn find_or_insert(&mut self, name: ChannelName<'_>) -> Result<ChannelId, Refused> {
+        let hash = self.hash(name.as_str());
+        if let Some(channel) = self.find_hashed(name.as_str(), hash) {
+            return Ok(channel);
+        }
+        if self.channels.len() >= self.channels_max {
+            return Err(Refused::TooManyChannels);
+        }
+        let channel = Channel::new(name.as_str(), self.epochs.take());
+        let channel = ChannelId(self.channels.insert(channel) as u32);
+        self.by_name.insert_unique(spread(hash), Named { hash, channel }, |named| spread(named.hash));
+        Ok(channel)
+    }
+
+    /// A channel without subscribers was used, or has just lost its last one. It may be forgotten when it
+    /// stays so for a while.
+    pub(super) fn used_without_subscribers(&mut self, id: ChannelId) {
+        let channel = &mut self[id];
+        if channel.is_listed_idle {
+            channel.was_used = true;
+        } else {
+            channel.is_listed_idle = true;
+            self.idle.arriving.push_back(id);
+        }
+    }
+
+    /// Forgets channels that have been idle for `forget_after`. `true`: there is more to do.
+    pub(super) fn forget_idle(&mut self, now: Instant, forget_after: Duration) -> bool {
+        for id in self.idle.arriving.drain(..IDLE_PER_CALL_MAX.min(self.idle.arriving.len())) {
+            self.idle.since.push_back((now, id));
+        }
+        for _ in 0..IDLE_PER_CALL_MAX {
+            let Some((_, id)) = self.idle.since.pop_front_if(|(since, _)| *since + forget_after <= now)
+            else {
+                return !self.idle.arriving.is_empty();
+            };
+            let channel = &mut self[id];
+            channel.is_listed_idle = false;
+            let was_used = std::mem::take(&mut channel.was_used) || channel.is_queued;
+            if !channel.subscribers.is_empty() {
+                continue;
+            }
+            if was_used {
+                self.used_without_subscribers(id);
+            } else {
+                self.remove(id);
+            }
+        }
+        true
+    }
+
+    fn remove(&mut self, id: ChannelId) {
+        let hash = self.hash(&self[id].name);
+        if let Ok(entry) = self.by_name.find_entry(spread(hash), |named| named.channel == id) {
+            entry.remove();
+        }
+        self.channels.remove(id.0 as usize);
+    }
+
+    fn find_hashed(&self, name: &str, hash: u32) -> Option<ChannelId> {
+        let is_it = |named: &Named| named.hash == hash && *self[named.channel].name == *name;
+        self.by_name.find(spread(hash), is_it).map(|named| named.channel)
+    }
+
+    fn hash(&self, name: &str) -> u32 {
+        self.hash_keys.hash_one(name) as u32
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (ChannelId, &Channel)> {
+        self.channels.iter().map(|(key, channel)| (ChannelId(key as u32), channel))
+    }
+}
+
+/// The table takes its buckets from the low bits of a hash, and its tags from the highest ones.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash) << 32 | u64::from(hash)
+}
+
+impl Index<ChannelId> for Channels {
+    type Output = Channel;
+
+    fn index(&self, id: ChannelId) -> &Channel {
+        &self.channels[id.0 as usize]
+    }
+}
+
+impl IndexMut<ChannelId> for Channels {
+    fn index_mut(&mut self, id: ChannelId) -> &mut Channel {
+        &mut self.channels[id.0 as usize]
+    }
+}
+
+/// The channels that have lost their last subscriber, or never had one. They are listed at once, but the time
+/// is only known to `forget_idle`; so they get their moment at its next call.
+#[derive(Debug, Default)]
+struct Idle {
+    arriving: VecDeque<ChannelId>,
+    /// In the order of the moments.
+    since: VecDeque<(Instant, ChannelId)>,
+}
+
+/// Epochs that do not repeat within a process, and that no two processes share (by their seeds).
+#[derive(Debug)]
+struct Epochs {
+    next: u64,
+}
+
+impl Epochs {
+    /// SplitMix64: a permutation of all numbers, applied to a counter.
+    fn take(&mut self) -> u64 {
+        self.next = self.next.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.next ^ (self.next >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FORGET_AFTER: Duration = Duration::from_secs(60);
+
+    fn channels() -> Channels {
+        Channels::new(1_000_000, RandomState::new(), 1)
+    }
+
+    fn name(text: &str) -> ChannelName<'_> {
+        ChannelName::parse(text).expect("a name")
+    }
+
+    fn second(seconds: u64) -> Instant {
+        Instant::ZERO + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_name_leads_to_one_channel() {
+        let mut channels = channels();
+        let ids: Vec<_> = (0..1_000)
+            .map(|number| channels.find_or_insert(name(&format!("channel/{number}"))).unwrap())
+            .collect();
+        for (number, id) in ids.iter().enumerate() {
+            assert_eq!(channels.find(name(&format!("channel/{number}"))), Some(*id));
+        }
+        assert_eq!(channels.find(name("channel")), None);
+        assert_eq!(channels.len(), 1_000);
+    }
+
+    #[test]
+    fn no_more_channels_than_allowed() {
+        let mut channels = Channels::new(1, RandomState::new(), 1);
+        let first = channels.find_or_insert(name("a")).unwrap();
+        assert_eq!(channels.find_or_insert(name("b")), Err(Refused::TooManyChannels));
+        assert_eq!(channels.find_or_insert(name("a")), Ok(first));
+    }
+
+    #[test]
+    fn an_idle_channel_is_forgotten_and_comes_back_with_a_new_epoch() {
+        let mut channels = channels();
+        let id = channels.find_or_insert(name("a")).unwrap();
+        let epoch = channels[id].epoch;
+        channels.used_without_subscribers(id);
+        channels.forget_idle(second(100), FORGET_AFTER);
+        channels.forget_idle(second(159), FORGET_AFTER);
+        assert_eq!(channels.find(name("a")), Some(id), "59 s after it was first seen idle");
+        channels.forget_idle(second(160), FORGET_AFTER);
+        assert_eq!(channels.find(name("a")), None);
+        let id = channels.find_or_insert(name("a")).unwrap();
+        assert_ne!(channels[id].epoch, epoch);
+    }
+
+    #[test]
+    fn a_channel_that_is_published_to_keeps_its_numbering() {
+        let mut channels = channels();
+        let id = channels.find_or_insert(name("a")).unwrap();
+        for seconds in (0..600).step_by(30) {
+            channels.used_without_subscribers(id);
+            channels.forget_idle(second(seconds), FORGET_AFTER);
+        }
+        assert_eq!(channels.find(name("a")), Some(id));
+    }
+
+    #[test]
+    fn a_great_many_idle_channels_are_forgotten_bit_by_bit() {
+        let mut channels = channels();
+        for number in 0..1_000 {
+            let id = channels.find_or_insert(name(&number.to_string())).unwrap();
+            channels.used_without_subscribers(id);
+        }
+        while channels.forget_idle(second(0), FORGET_AFTER) {}
+        assert_eq!(channels.len(), 1_000);
+        assert!(channels.forget_idle(second(60), FORGET_AFTER));
+        assert_eq!(channels.len(), 1_000 - IDLE_PER_CALL_MAX);
+        while channels.forget_idle(second(60), FORGET_AFTER) {}
+        assert_eq!(channels.len(), 0);
+    }
+
+    #[test]
+    fn epochs_do_not_repeat() {
+        let mut epochs = Epochs { next: 7 };
+        let mut taken: Vec<_> = (0..10_000).map(|_| epochs.take()).collect();
+        taken.sort_unstable();
+        taken.dedup();
+        assert_eq!(taken.len(), 10_000);
+    }
+}

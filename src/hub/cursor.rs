@@ -1,0 +1,42 @@
+//! A cursor: how far one subscriber has read a channel's log. And the tally of the cursors at one place.
+
+/// A place in a log. `offset` and `number` go together; at the end of the log they are the next ones.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Cursor {
+    /// The first message whose last byte has not been taken.
+    pub(super) number: u64,
+    /// The next byte, counted since the start of the channel.
+    pub(super) offset: u64,
+    /// Bytes left of the frame in the middle of which the cursor stands; 0 between frames.
+    pub(super) under_way_bytes: u32,
+}
+
+/// Cursors at one place: those whose next byte lies in one segment, or those that have read everything.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Tally {
+    pub(super) cursors: u32,
+    /// How many of them are blocked. Invariant: `blocked <= cursors`.
+    pub(super) blocked: u32,
+}
+
+impl Tally {
+    /// Cursors that may be written to.
+    pub(super) fn awake(self) -> u32 {
+        self.cursors - self.blocked
+    }
+
+    pub(super) fn add(&mut self, blocked: bool) {
+        self.cursors += 1;
+        self.blocked += u32::from(blocked);
+    }
+
+    pub(super) fn remove(&mut self, blocked: bool) {
+        self.cursors -= 1;
+        self.blocked -= u32::from(blocked);
+    }
+
+    pub(super) fn merge(&mut self, other: Tally) {
+        self.cursors += other.cursors;
+        self.blocked += other.blocked;
+    }
+}

@@ -1,0 +1,77 @@
+//! The ledger: what became of every copy of every message. At every moment
+//! `owed = delivered + Σ dropped + pending`, to the message.
+
+/// Why a copy of a message was not delivered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DropReason {
+    /// The subscriber fell off the log, and its subscription ended for it.
+    SlowConsumer,
+    /// The subscriber fell off the log and went on behind the message, as the operator chose.
+    Skipped,
+    /// The subscriber took no byte for the slow timeout.
+    NoProgress,
+    /// The subscription or its connection ended for another reason.
+    Closed,
+}
+
+impl DropReason {
+    /// How many reasons there are.
+    pub const COUNT: usize = 4;
+
+    /// Every reason, in the order of [`Ledger::dropped`].
+    pub const ALL: [DropReason; DropReason::COUNT] =
+        [DropReason::SlowConsumer, DropReason::Skipped, DropReason::NoProgress, DropReason::Closed];
+
+    /// Its value of the metric's label `reason`.
+    pub const fn label(self) -> &'static str {
+        match self {
+            DropReason::SlowConsumer => "slow_consumer",
+            DropReason::Skipped => "skipped",
+            DropReason::NoProgress => "no_progress",
+            DropReason::Closed => "closed",
+        }
+    }
+}
+
+/// Copies of messages, counted since the start of the hub.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Ledger {
+    /// For every message the subscribers it was appended for.
+    pub owed: u64,
+    /// Copies whose last byte was taken by a stream.
+    pub delivered: u64,
+    /// Copies given up, by [`DropReason`].
+    pub dropped: [u64; DropReason::COUNT],
+}
+
+impl Ledger {
+    /// Copies given up for one reason.
+    pub const fn dropped_for(&self, reason: DropReason) -> u64 {
+        self.dropped[reason as usize]
+    }
+
+    /// Copies neither delivered nor dropped yet: what must be there when it is counted
+    /// ([`Hub::pending`](super::Hub::pending)).
+    pub fn outstanding(&self) -> u64 {
+        self.owed - self.delivered - self.dropped.iter().sum::<u64>()
+    }
+
+    pub(super) fn drop_copies(&mut self, reason: DropReason, copies: u64) {
+        self.dropped[reason as usize] += copies;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_its_own_place() {
+        let mut ledger = Ledger { owed: 10, delivered: 3, ..Ledger::default() };
+        for (copies, reason) in DropReason::ALL.into_iter().enumerate() {
+            ledger.drop_copies(reason, copies as u64);
+            assert_eq!(ledger.dropped_for(reason), copies as u64);
+        }
+        assert_eq!(ledger.outstanding(), 1);
+    }
+}

@@ -1,0 +1,313 @@
+//! The hub: channels, their logs, and a cursor for every subscriber. Pure: no socket, no clock, no thread.
+//!
+//! A message is encoded once, as the frame that goes on the wire, and appended to its channel's log
+//! ([`log`]). A subscriber is a cursor in it. The reactor asks who is behind ([`Hub::next_due`]), offers the
+//! bytes between cursor and end to that subscriber's stream ([`Hub::unsent`]), and reports how many were
+//! taken ([`Hub::advance`]).
+//!
+//! ```text
+//! name ──► channels ──► channel ┬ log ── segments ── pool        publish: append, O(1)
+//!                               └ subscribers (dense cursors)    sweep:   one scan, one send each
+//! subscription id ──► subscriptions ──┘
+//! ```
+//!
+//! Nothing here blocks or fails by itself: a limit reached is an answer ([`Refused`]), and nobody is cut off
+//! but a subscriber that is blocked and in the way ([`Hub::next_fallen`]). The [`Ledger`] balances at every
+//! moment.
+
+mod channel;
+mod channels;
+mod cursor;
+mod fallen;
+mod leave;
+mod ledger;
+mod limits;
+mod log;
+mod name;
+mod private;
+mod segment;
+mod spares;
+mod subscribers;
+mod subscriptions;
+mod sweep;
+#[cfg(test)]
+mod tests;
+mod unsent;
+
+pub use channel::{Accepted, ChannelInfo, MessageId};
+pub use fallen::Fallen;
+pub use ledger::{DropReason, Ledger};
+pub use limits::{HubLimits, Refused, SlowPolicy};
+pub use name::{CHANNEL_NAME_BYTES_MAX, ChannelName, ChannelNameError};
+pub use private::PrivateBudgetSpent;
+pub use subscriptions::{Owner, SubscriptionId};
+pub use sweep::Due;
+pub use unsent::{Advanced, Unsent};
+
+use crate::instant::Instant;
+use crate::protocol::Message;
+use channels::{ChannelId, Channels};
+use fallen::FallenQueue;
+use private::PrivateRests;
+use segment::SegmentPool;
+use std::hash::RandomState;
+use std::time::Duration;
+use subscriptions::Subscriptions;
+use sweep::Sweep;
+
+/// Memory that nobody has needed for so long begins to go back to the system.
+const TRIM_INTERVAL: Duration = Duration::from_secs(10);
+
+/// All channels of one reactor.
+#[derive(Debug)]
+pub struct Hub {
+    limits: HubLimits,
+    channels: Channels,
+    subscriptions: Subscriptions,
+    pool: SegmentPool,
+    sweep: Sweep,
+    fallen: FallenQueue,
+    private: PrivateRests,
+    ledger: Ledger,
+    trim_at: Instant,
+}
+
+impl Hub {
+    /// An empty hub. The keys hash the channels' names; the seed is where epochs come from, and should
+    /// differ between processes and hubs.
+    pub fn new(limits: HubLimits, hash_keys: RandomState, epoch_seed: u64) -> Hub {
+        // Private rests have their part of the memory set aside, so that neither has to ask for the other.
+        let segment_bytes_max = limits.memory_bytes.saturating_sub(limits.private_bytes_max);
+        Hub {
+            limits,
+            channels: Channels::new(limits.channels_max, hash_keys, epoch_seed),
+            subscriptions: Subscriptions::default(),
+            pool: SegmentPool::new(segment_bytes_max, limits.channel_buffer_bytes),
+            sweep: Sweep::new(),
+            fallen: FallenQueue::default(),
+            private: PrivateRests::new(limits.private_bytes_max),
+            ledger: Ledger::default(),
+            trim_at: Instant::ZERO,
+        }
+    }
+
+    // Subscribing and publishing.
+
+    /// Joins a channel, which is made if there is none: everything published from now on, nothing before.
+    /// Refused as `TooManyChannels`, or as `MemoryFull` beyond 16,777,216 subscriptions.
+    pub fn subscribe(&mut self, name: ChannelName<'_>, owner: Owner) -> Result<SubscriptionId, Refused> {
+        if self.subscriptions.is_full() {
+            return Err(Refused::MemoryFull);
+        }
+        let id = self.channels.find_or_insert(name)?;
+        let subscription = self.subscriptions.insert(id);
+        let channel = &mut self.channels[id];
+        let cursor = channel.log.end();
+        channel.log.enter(cursor.offset, false);
+        channel.subscribers.join(subscription, owner, cursor, &mut self.subscriptions);
+        Ok(subscription)
+    }
+
+    /// Numbers a message and appends it to its channel's log; the channel is made if there is none. A refused
+    /// message has changed nothing. Fetch [`next_fallen`](Self::next_fallen) after it.
+    pub fn publish(&mut self, name: ChannelName<'_>, message: Message<'_>) -> Result<Accepted, Refused> {
+        let id = self.channels.find_or_insert(name)?;
+        self.publish_on(id, message)
+    }
+
+    /// The same for the channel of a subscription, without looking for its name.
+    pub fn publish_to(
+        &mut self,
+        subscription: SubscriptionId,
+        message: Message<'_>,
+    ) -> Result<Accepted, Refused> {
+        self.publish_on(self.subscriptions.channel_of(subscription), message)
+    }
+
+    fn publish_on(&mut self, id: ChannelId, message: Message<'_>) -> Result<Accepted, Refused> {
+        let channel = &mut self.channels[id];
+        if !channel.subscribers.is_empty() {
+            let frame_bytes = log::frame_bytes_of(message);
+            if u32::try_from(frame_bytes).is_err() {
+                return Err(Refused::MemoryFull); // What is left of a frame is counted in 32 bits.
+            }
+            let kept_from =
+                channel.log.make_room(frame_bytes, self.limits.channel_buffer_bytes, &self.pool)?;
+            self.cut_off(id, kept_from);
+        }
+        let channel = &mut self.channels[id];
+        let subscribers = channel.subscribers.len() as u64;
+        let epoch = channel.epoch;
+        let number = if subscribers > 0 {
+            channel.log.append(message, &mut self.pool)
+        } else {
+            channel.log.skip_number()
+        };
+        self.ledger.owed += subscribers;
+        if subscribers > 0 {
+            self.sweep.add(id, &mut self.channels);
+        } else {
+            self.channels.used_without_subscribers(id);
+        }
+        Ok(Accepted { id: MessageId { epoch, number }, subscribers })
+    }
+
+    // The sweep.
+
+    /// The next subscriber that is behind and not blocked, round-robin over the channels, each channel's
+    /// subscribers in order. Whoever is returned comes again, one round later, unless it has
+    /// [advanced](Self::advance) to the end or is [blocked](Self::block).
+    pub fn next_due(&mut self) -> Option<Due> {
+        self.sweep.next_due(&mut self.channels)
+    }
+
+    /// Whether [`next_due`](Self::next_due) may have something. It can be wrong only in the positive.
+    pub fn has_due(&self) -> bool {
+        !self.sweep.is_empty()
+    }
+
+    /// The bytes a subscriber has before it, as far as one write goes.
+    pub fn unsent(&self, subscription: SubscriptionId) -> Unsent<'_> {
+        let Some((id, index)) = self.subscriptions.place_of(subscription) else { return Unsent::default() };
+        let channel = &self.channels[id];
+        channel.log.unsent(channel.subscribers.cursor(index))
+    }
+
+    /// The stream has taken so many of the unsent bytes.
+    pub fn advance(&mut self, subscription: SubscriptionId, bytes_taken: usize) -> Advanced {
+        let Some((id, index)) = self.subscriptions.place_of(subscription) else { return Advanced::default() };
+        let channel = &mut self.channels[id];
+        let before = channel.subscribers.cursor(index);
+        let after = channel.log.advanced(before, bytes_taken);
+        let blocked = channel.subscribers.is_blocked(index);
+        channel.log.leave(before.offset, blocked);
+        channel.log.enter(after.offset, blocked);
+        channel.log.release(&mut self.pool);
+        channel.subscribers.set_cursor(index, after);
+        let delivered = after.number - before.number;
+        self.ledger.delivered += delivered;
+        Advanced { delivered, under_way: after.under_way_bytes > 0 }
+    }
+
+    /// The owner may not be written to now: the subscriber is not due, and may fall off. Idempotent.
+    pub fn block(&mut self, subscription: SubscriptionId) {
+        let Some((id, index)) = self.subscriptions.place_of(subscription) else { return };
+        let channel = &mut self.channels[id];
+        if !channel.subscribers.is_blocked(index) {
+            let offset = channel.subscribers.cursor(index).offset;
+            channel.subscribers.block(index, &mut self.subscriptions);
+            channel.log.leave(offset, false);
+            channel.log.enter(offset, true);
+        }
+    }
+
+    /// The owner may be written to again. Idempotent.
+    pub fn unblock(&mut self, subscription: SubscriptionId) {
+        let Some((id, index)) = self.subscriptions.place_of(subscription) else { return };
+        let channel = &mut self.channels[id];
+        if !channel.subscribers.is_blocked(index) {
+            return;
+        }
+        let offset = channel.subscribers.cursor(index).offset;
+        let nobody_was_due = channel.log.due() == 0;
+        let index = channel.subscribers.unblock(index, &mut self.subscriptions);
+        channel.log.leave(offset, true);
+        channel.log.enter(offset, false);
+        if nobody_was_due {
+            // Without this, each of ten thousand slow subscribers that wake one by one costs a whole scan.
+            channel.subscribers.visit_next(index);
+        }
+        self.sweep.add(id, &mut self.channels);
+    }
+
+    // Leaving.
+
+    /// Ends a subscription whose connection lives on, if only to be closed. The rest of the frame under way
+    /// is appended to `rest` (`true`: there was one), and must be sent before anything else; everything else
+    /// that is pending is dropped for `reason`. Past the budget the frame cannot be finished: the
+    /// subscription has ended all the same, and the connection must be reset.
+    pub fn unsubscribe(
+        &mut self,
+        subscription: SubscriptionId,
+        reason: DropReason,
+        rest: &mut Vec<u8>,
+    ) -> Result<bool, PrivateBudgetSpent> {
+        self.end(subscription, reason, Some(rest))
+    }
+
+    /// Ends a subscription whose connection is gone: everything pending is dropped for `reason`.
+    pub fn remove(&mut self, subscription: SubscriptionId, reason: DropReason) {
+        // Without a place for the rest nothing becomes private, so no budget can be spent.
+        let _ = self.end(subscription, reason, None);
+    }
+
+    /// So many bytes of a private rest have been taken by the stream; `completed`: its last one too.
+    pub fn private_sent(&mut self, bytes: usize, completed: bool) {
+        self.private.take(bytes, completed);
+        self.ledger.delivered += u64::from(completed);
+    }
+
+    /// A private rest will not be sent: its connection is gone with so many bytes of it left.
+    pub fn private_abandoned(&mut self, bytes_left: usize, reason: DropReason) {
+        self.private.take(bytes_left, true);
+        self.ledger.drop_copies(reason, 1);
+    }
+
+    /// The next subscriber that a publish has cut off its log.
+    pub fn next_fallen(&mut self) -> Option<Fallen<'_>> {
+        let fallen = self.fallen.pop()?;
+        if !fallen.lives_on {
+            self.subscriptions.remove(fallen.subscription);
+        }
+        Some(fallen)
+    }
+
+    // Looking at it.
+
+    /// A channel as it is now; `None`: there is none of that name.
+    pub fn inspect(&self, name: ChannelName<'_>) -> Option<ChannelInfo> {
+        self.channels.find(name).map(|id| self.channels[id].info())
+    }
+
+    /// Forgets the channels that nobody has used for `forget_after`, and gives back memory not needed for
+    /// long. Bounded work; `true` means that there is more to do at once.
+    pub fn forget_idle(&mut self, now: Instant) -> bool {
+        if self.trim_at <= now {
+            self.trim_at = now + TRIM_INTERVAL;
+            self.pool.trim();
+        }
+        // One that has fallen off may still publish to its channel until its event is fetched.
+        self.fallen.is_empty() && self.channels.forget_idle(now, self.limits.forget_after)
+    }
+
+    /// Copies owed, delivered and dropped so far.
+    pub fn ledger(&self) -> Ledger {
+        self.ledger
+    }
+
+    /// Copies neither delivered nor dropped yet, counted one by one: the messages before every cursor, and
+    /// the private rests. Always [`Ledger::outstanding`]; for tests, which hold the two together.
+    pub fn pending(&self) -> u64 {
+        self.channels.iter().map(|(_, channel)| channel.pending()).sum::<u64>() + self.private.messages()
+    }
+
+    /// Memory of the segments in channel logs, in bytes.
+    pub fn log_bytes(&self) -> usize {
+        self.pool.in_use_bytes()
+    }
+
+    /// Memory that counts towards the limit, in bytes: segments in logs and in the pool, private rests.
+    pub fn memory_bytes(&self) -> usize {
+        self.pool.allocated_bytes() + self.private.bytes()
+    }
+
+    /// Channels there are.
+    pub fn channels(&self) -> usize {
+        self.channels.len()
+    }
+
+    /// Subscriptions there are.
+    pub fn subscriptions(&self) -> usize {
+        self.subscriptions.len()
+    }
+}

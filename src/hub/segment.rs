@@ -1,0 +1,206 @@
+//! Segments: the pieces of memory that logs are made of, and the pool they come from and return to.
+
+use super::cursor::Tally;
+use super::spares::Spares;
+use std::collections::VecDeque;
+
+/// The first segment of a log that was empty: a page, enough for the usual single message in flight.
+pub(super) const SMALL_SEGMENT_BYTES: usize = 4 << 10;
+
+/// The segments of a log with a backlog: large enough that a reader seldom needs more than one system call
+/// per burst, small enough that cutting one off the front is no great loss.
+pub(super) const LARGE_SEGMENT_BYTES: usize = 64 << 10;
+
+/// A log has at least so many segments before its oldest is cut off: below that, only small ones are used,
+/// lest a subscriber loses most of the channel's buffer at one stroke.
+const SEGMENTS_PER_LOG_MIN: usize = 4;
+
+/// Spares of each kind that are kept whatever happens: about 1 MiB of segments for a hub at rest.
+const SMALL_SPARES_KEPT: usize = 64;
+const LARGE_SPARES_KEPT: usize = 12;
+const LIST_SPARES_KEPT: usize = 256;
+
+/// Consecutive whole frames of one channel.
+#[derive(Debug)]
+pub(super) struct Segment {
+    /// Never grows beyond the capacity it was made with: a frame that does not fit begins the next segment.
+    pub(super) bytes: Vec<u8>,
+    /// Offset of the first byte, counted since the start of the channel.
+    pub(super) start: u64,
+    /// Number of the first message.
+    pub(super) first_number: u64,
+    /// The cursors whose next byte lies here.
+    pub(super) tally: Tally,
+}
+
+impl Segment {
+    /// Offset behind the last byte.
+    pub(super) fn end(&self) -> u64 {
+        self.start + self.bytes.len() as u64
+    }
+
+    /// Whether a frame of this size may still be appended.
+    pub(super) fn has_room_for(&self, frame_bytes: usize) -> bool {
+        frame_bytes <= self.bytes.capacity() - self.bytes.len()
+    }
+}
+
+/// All segment memory of a hub, in use and spare, under one limit; and the spare lists that hold a log's
+/// segments together, so that a channel at rest owns neither.
+#[derive(Debug)]
+pub(super) struct SegmentPool {
+    small: Spares<Vec<u8>>,
+    large: Spares<Vec<u8>>,
+    lists: Spares<VecDeque<Segment>>,
+    /// Capacity of the segments in logs.
+    in_use_bytes: usize,
+    /// Limit of `in_use_bytes` and the spare segments together.
+    bytes_max: usize,
+    /// Logs of fewer bytes use small segments only.
+    channel_buffer_bytes: usize,
+}
+
+impl SegmentPool {
+    pub(super) fn new(bytes_max: usize, channel_buffer_bytes: usize) -> SegmentPool {
+        SegmentPool {
+            small: Spares::new(SMALL_SPARES_KEPT),
+            large: Spares::new(LARGE_SPARES_KEPT),
+            lists: Spares::new(LIST_SPARES_KEPT),
+            in_use_bytes: 0,
+            bytes_max,
+            channel_buffer_bytes,
+        }
+    }
+
+    /// Memory of the segments in logs.
+    pub(super) fn in_use_bytes(&self) -> usize {
+        self.in_use_bytes
+    }
+
+    /// Memory of all segments, the spare ones included.
+    pub(super) fn allocated_bytes(&self) -> usize {
+        self.in_use_bytes + self.small.len() * SMALL_SEGMENT_BYTES + self.large.len() * LARGE_SEGMENT_BYTES
+    }
+
+    /// The size of the segment that a frame would begin. A frame above the large class gets its own.
+    pub(super) fn capacity_for(&self, frame_bytes: usize, log_is_empty: bool) -> usize {
+        let stays_small =
+            log_is_empty || self.channel_buffer_bytes < SEGMENTS_PER_LOG_MIN * LARGE_SEGMENT_BYTES;
+        if frame_bytes <= SMALL_SEGMENT_BYTES && stays_small {
+            SMALL_SEGMENT_BYTES
+        } else {
+            frame_bytes.max(LARGE_SEGMENT_BYTES)
+        }
+    }
+
+    /// Whether a segment can be had within the limit once `freed_bytes` have come back.
+    pub(super) fn has_room_for(&self, capacity: usize, freed_bytes: usize) -> bool {
+        // Spares do not count: `take` lets go of them when they are in the way.
+        capacity <= self.bytes_max.saturating_sub(self.in_use_bytes - freed_bytes)
+    }
+
+    /// The memory of a segment; `has_room_for` has said that there is some.
+    pub(super) fn take(&mut self, capacity: usize) -> Vec<u8> {
+        let spare = match capacity {
+            SMALL_SEGMENT_BYTES => self.small.take(),
+            LARGE_SEGMENT_BYTES => self.large.take(),
+            _ => None,
+        };
+        let bytes = spare.unwrap_or_else(|| {
+            self.release_spares(capacity);
+            Vec::with_capacity(capacity)
+        });
+        self.in_use_bytes += bytes.capacity();
+        bytes
+    }
+
+    /// A segment that no cursor needs any more.
+    pub(super) fn give(&mut self, mut bytes: Vec<u8>) {
+        self.in_use_bytes -= bytes.capacity();
+        bytes.clear();
+        match bytes.capacity() {
+            SMALL_SEGMENT_BYTES => self.small.give(bytes),
+            LARGE_SEGMENT_BYTES => self.large.give(bytes),
+            _ => drop(bytes),
+        }
+    }
+
+    pub(super) fn take_list(&mut self) -> VecDeque<Segment> {
+        self.lists.take().unwrap_or_default()
+    }
+
+    pub(super) fn give_list(&mut self, list: VecDeque<Segment>) {
+        debug_assert!(list.is_empty(), "a list of segments still in use");
+        self.lists.give(list);
+    }
+
+    /// Gives back to the system a part of what was not needed since the last call.
+    pub(super) fn trim(&mut self) {
+        self.small.trim();
+        self.large.trim();
+        self.lists.trim();
+    }
+
+    /// Makes room within the limit for a new segment.
+    fn release_spares(&mut self, capacity: usize) {
+        while self.allocated_bytes() + capacity > self.bytes_max {
+            if self.large.take().or_else(|| self.small.take()).is_none() {
+                break;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pool(bytes_max: usize) -> SegmentPool {
+        SegmentPool::new(bytes_max, 1 << 20)
+    }
+
+    #[test]
+    fn a_segment_given_back_is_taken_again() {
+        let mut pool = pool(1 << 20);
+        let first = pool.take(SMALL_SEGMENT_BYTES);
+        let address = first.as_ptr();
+        assert_eq!((pool.in_use_bytes(), pool.allocated_bytes()), (4096, 4096));
+        pool.give(first);
+        assert_eq!((pool.in_use_bytes(), pool.allocated_bytes()), (0, 4096));
+        let second = pool.take(SMALL_SEGMENT_BYTES);
+        assert_eq!(second.as_ptr(), address);
+    }
+
+    #[test]
+    fn an_oversized_segment_is_freed_afterwards() {
+        let mut pool = pool(1 << 20);
+        let segment = pool.take(100_000);
+        assert_eq!(pool.allocated_bytes(), 100_000);
+        pool.give(segment);
+        assert_eq!(pool.allocated_bytes(), 0);
+    }
+
+    #[test]
+    fn spares_of_another_class_make_way_at_the_limit() {
+        let mut pool = pool(LARGE_SEGMENT_BYTES);
+        let small: Vec<_> = (0..16).map(|_| pool.take(SMALL_SEGMENT_BYTES)).collect();
+        assert!(!pool.has_room_for(SMALL_SEGMENT_BYTES, 0));
+        assert!(pool.has_room_for(SMALL_SEGMENT_BYTES, SMALL_SEGMENT_BYTES));
+        small.into_iter().for_each(|segment| pool.give(segment));
+        assert!(pool.has_room_for(LARGE_SEGMENT_BYTES, 0));
+        let large = pool.take(LARGE_SEGMENT_BYTES);
+        assert_eq!(pool.allocated_bytes(), LARGE_SEGMENT_BYTES);
+        pool.give(large);
+    }
+
+    #[test]
+    fn a_log_begins_small_and_goes_on_large_where_its_buffer_is_worth_it() {
+        let roomy = pool(1 << 20);
+        assert_eq!(roomy.capacity_for(66, true), SMALL_SEGMENT_BYTES);
+        assert_eq!(roomy.capacity_for(66, false), LARGE_SEGMENT_BYTES);
+        assert_eq!(roomy.capacity_for(5_000, true), LARGE_SEGMENT_BYTES);
+        assert_eq!(roomy.capacity_for(70_000, false), 70_000);
+        let tight = SegmentPool::new(1 << 20, 64 << 10);
+        assert_eq!(tight.capacity_for(66, false), SMALL_SEGMENT_BYTES);
+    }
+}

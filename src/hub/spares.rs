@@ -1,0 +1,71 @@
+//! Things given back that wait for their next use, and are let go of when they have waited in vain.
+
+/// Let go of at most so many in one call of `trim`: freeing memory is not free either.
+const TRIMMED_MAX: usize = 64;
+
+/// A stack of spare things.
+#[derive(Debug)]
+pub(super) struct Spares<T> {
+    items: Vec<T>,
+    /// The fewest there were since the last trim: so many were not needed.
+    fewest: usize,
+    /// So many stay in any case.
+    kept: usize,
+}
+
+impl<T> Spares<T> {
+    pub(super) fn new(kept: usize) -> Spares<T> {
+        Spares { items: Vec::new(), fewest: 0, kept }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    pub(super) fn take(&mut self) -> Option<T> {
+        let item = self.items.pop();
+        self.fewest = self.fewest.min(self.items.len());
+        item
+    }
+
+    pub(super) fn give(&mut self, item: T) {
+        self.items.push(item);
+    }
+
+    /// Lets go of half of what nobody has needed since the last call: a load that comes and goes in waves
+    /// keeps what its waves need, and a single peak is forgotten in a few calls.
+    pub(super) fn trim(&mut self) {
+        let surplus = self.fewest.min(self.items.len().saturating_sub(self.kept));
+        self.items.truncate(self.items.len() - surplus.div_ceil(2).min(TRIMMED_MAX));
+        self.fewest = self.items.len();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_needed_since_the_last_trim_stays() {
+        let mut spares = Spares::new(1);
+        (0..8).for_each(|item| spares.give(item));
+        spares.trim();
+        assert_eq!(spares.len(), 8, "they were all in use at some time before the first trim");
+        for _ in 0..6 {
+            spares.take();
+        }
+        (0..6).for_each(|item| spares.give(item));
+        spares.trim();
+        assert_eq!(spares.len(), 7, "two were not needed, and one of them goes");
+    }
+
+    #[test]
+    fn a_peak_is_forgotten_but_for_the_kept_ones() {
+        let mut spares = Spares::new(3);
+        (0..100).for_each(|item| spares.give(item));
+        for _ in 0..20 {
+            spares.trim();
+        }
+        assert_eq!(spares.len(), 3);
+    }
+}

@@ -1,0 +1,166 @@
+//! The subscribers of one channel, dense, in three parts:
+//!
+//! ```text
+//!  0           position          awake            len
+//!  │  visited  │  to be visited  │    blocked     │
+//! ```
+//!
+//! The sweep walks `position` up to `awake` and begins again at 0. The blocked are out of its way (ten
+//! thousand of them cost a healthy subscriber's message nothing), and they are the ones to look through when
+//! a segment is cut off the log. Whoever leaves the middle part makes room by two swaps, across `position`
+//! and across `awake`, so that no subscriber still to be visited gets behind the sweep.
+
+use super::cursor::Cursor;
+use super::subscriptions::{Owner, SubscriptionId, Subscriptions};
+
+/// One subscriber: half a cache line, and all that the sweep reads of it.
+#[derive(Clone, Copy, Debug)]
+struct Subscriber {
+    number: u64,
+    offset: u64,
+    owner: Owner,
+    subscription: SubscriptionId,
+    under_way_bytes: u32,
+}
+
+const _: () = assert!(size_of::<Subscriber>() == 32, "two subscribers per cache line");
+
+/// A vector longer than this is shortened when three quarters of it are unused.
+const SHRUNK_ABOVE: usize = 64;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Subscribers {
+    entries: Vec<Subscriber>,
+    /// Invariant: `position <= awake <= entries.len()`.
+    position: u32,
+    awake: u32,
+}
+
+impl Subscribers {
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub(super) fn is_blocked(&self, index: usize) -> bool {
+        index >= self.awake as usize
+    }
+
+    /// The indices of the blocked.
+    pub(super) fn blocked(&self) -> std::ops::Range<usize> {
+        self.awake as usize..self.entries.len()
+    }
+
+    pub(super) fn cursor(&self, index: usize) -> Cursor {
+        let Subscriber { number, offset, under_way_bytes, .. } = self.entries[index];
+        Cursor { number, offset, under_way_bytes }
+    }
+
+    pub(super) fn set_cursor(&mut self, index: usize, cursor: Cursor) {
+        let subscriber = &mut self.entries[index];
+        subscriber.number = cursor.number;
+        subscriber.offset = cursor.offset;
+        subscriber.under_way_bytes = cursor.under_way_bytes;
+    }
+
+    pub(super) fn subscription(&self, index: usize) -> (SubscriptionId, Owner) {
+        (self.entries[index].subscription, self.entries[index].owner)
+    }
+
+    /// Every cursor, and whether it is blocked.
+    pub(super) fn cursors(&self) -> impl Iterator<Item = (Cursor, bool)> {
+        (0..self.len()).map(|index| (self.cursor(index), self.is_blocked(index)))
+    }
+
+    /// The next one, in the order of the sweep, that is awake and before `end`.
+    pub(super) fn next_behind(&mut self, end: u64) -> Option<(SubscriptionId, Owner)> {
+        // Twice: from here to the end, then once round. A loop that trusted its caller would not end.
+        for _ in 0..2 {
+            let waiting = &self.entries[self.position as usize..self.awake as usize];
+            if let Some(distance) = waiting.iter().position(|subscriber| subscriber.offset < end) {
+                let subscriber = &waiting[distance];
+                self.position += distance as u32 + 1;
+                return Some((subscriber.subscription, subscriber.owner));
+            }
+            self.position = 0;
+        }
+        None
+    }
+
+    /// Adds a subscriber, awake.
+    pub(super) fn join(
+        &mut self,
+        subscription: SubscriptionId,
+        owner: Owner,
+        cursor: Cursor,
+        places: &mut Subscriptions,
+    ) {
+        if self.entries.len() == self.entries.capacity() {
+            // From one up: of a million channels, most have one subscriber.
+            self.entries.reserve_exact(self.entries.len().max(1));
+        }
+        let Cursor { number, offset, under_way_bytes } = cursor;
+        let index = self.entries.len();
+        self.entries.push(Subscriber { number, offset, owner, subscription, under_way_bytes });
+        places.moved(subscription, index);
+        self.unblock(index, places);
+    }
+
+    /// Removes a subscriber. Its id stays; what becomes of that is the caller's business.
+    pub(super) fn remove(&mut self, index: usize, places: &mut Subscriptions) {
+        let index = if self.is_blocked(index) { index } else { self.block(index, places) };
+        self.swap(index, self.entries.len() - 1, places);
+        self.entries.pop();
+        if self.entries.capacity() > SHRUNK_ABOVE && self.entries.len() < self.entries.capacity() / 4 {
+            self.entries.shrink_to(self.entries.len() * 2);
+        }
+    }
+
+    /// Moves one that is awake among the blocked, and returns its new index.
+    pub(super) fn block(&mut self, index: usize, places: &mut Subscriptions) -> usize {
+        debug_assert!(!self.is_blocked(index), "blocked twice");
+        let mut index = index;
+        if index < self.position as usize {
+            self.position -= 1;
+            self.swap(index, self.position as usize, places);
+            index = self.position as usize;
+        }
+        self.awake -= 1;
+        self.swap(index, self.awake as usize, places);
+        self.awake as usize
+    }
+
+    /// Moves one of the blocked to the end of those to be visited, and returns its new index.
+    pub(super) fn unblock(&mut self, index: usize, places: &mut Subscriptions) -> usize {
+        debug_assert!(self.is_blocked(index), "not blocked");
+        self.swap(index, self.awake as usize, places);
+        self.awake += 1;
+        self.awake as usize - 1
+    }
+
+    /// The sweep goes on at this one. Only when no other is due: whoever is passed over has nothing to get.
+    pub(super) fn visit_next(&mut self, index: usize) {
+        self.position = index as u32;
+    }
+
+    fn swap(&mut self, a: usize, b: usize, places: &mut Subscriptions) {
+        if a == b {
+            return;
+        }
+        self.entries.swap(a, b);
+        places.moved(self.entries[a].subscription, a);
+        places.moved(self.entries[b].subscription, b);
+    }
+
+    #[cfg(test)]
+    pub(super) fn check_invariants(&self, channel: super::channels::ChannelId, places: &Subscriptions) {
+        assert!(self.position <= self.awake && self.awake as usize <= self.entries.len());
+        for (index, subscriber) in self.entries.iter().enumerate() {
+            assert_eq!(places.place_of(subscriber.subscription), Some((channel, index)), "a back-pointer");
+        }
+    }
+}

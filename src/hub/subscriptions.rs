@@ -1,0 +1,136 @@
+//! Every subscription of a hub: from its id to its place among its channel's subscribers.
+
+use super::channels::ChannelId;
+use slab::Slab;
+
+/// So many bits of an id are the key; the rest is a generation, which tells a bug from a subscription.
+const KEY_BITS: u32 = 24;
+
+/// Subscriptions of one hub at a time: 16,777,216, which alone would be a gigabyte.
+pub(super) const SUBSCRIPTIONS_MAX: usize = 1 << KEY_BITS;
+
+/// A subscription, valid until it is removed, or reported as fallen off and not living on.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct SubscriptionId(u32);
+
+impl SubscriptionId {
+    fn new(key: usize, generation: u8) -> SubscriptionId {
+        SubscriptionId(key as u32 | u32::from(generation) << KEY_BITS)
+    }
+
+    fn key(self) -> usize {
+        self.0 as usize & (SUBSCRIPTIONS_MAX - 1)
+    }
+
+    fn generation(self) -> u8 {
+        (self.0 >> KEY_BITS) as u8
+    }
+}
+
+/// Who owns a subscription: opaque to the hub (the reactor's token).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Owner(pub u64);
+
+/// Where a subscription's cursor is.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    channel: ChannelId,
+    /// Among the channel's subscribers; or `FALLEN`.
+    index: u32,
+    generation: u8,
+}
+
+/// The cursor has fallen off and left; its owner has not been told yet.
+const FALLEN: u32 = u32::MAX;
+
+/// The back-pointers of all channels' subscribers.
+#[derive(Debug, Default)]
+pub(super) struct Subscriptions {
+    places: Slab<Place>,
+    generation: u8,
+}
+
+impl Subscriptions {
+    pub(super) fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.places.len() >= SUBSCRIPTIONS_MAX
+    }
+
+    /// A new id; its place is told with `moved`.
+    pub(super) fn insert(&mut self, channel: ChannelId) -> SubscriptionId {
+        self.generation = self.generation.wrapping_add(1);
+        let generation = self.generation;
+        SubscriptionId::new(self.places.insert(Place { channel, index: FALLEN, generation }), generation)
+    }
+
+    pub(super) fn remove(&mut self, subscription: SubscriptionId) {
+        self.check(subscription);
+        self.places.try_remove(subscription.key());
+    }
+
+    pub(super) fn moved(&mut self, subscription: SubscriptionId, index: usize) {
+        self.check(subscription);
+        self.places[subscription.key()].index = index as u32;
+    }
+
+    /// The id stays taken, but nothing can be done with it any more.
+    pub(super) fn fell(&mut self, subscription: SubscriptionId) {
+        self.moved(subscription, FALLEN as usize);
+    }
+
+    pub(super) fn channel_of(&self, subscription: SubscriptionId) -> ChannelId {
+        self.check(subscription);
+        self.places[subscription.key()].channel
+    }
+
+    /// The channel and the index among its subscribers. `None`: it has fallen off, which will be reported.
+    pub(super) fn place_of(&self, subscription: SubscriptionId) -> Option<(ChannelId, usize)> {
+        self.check(subscription);
+        let place = self.places[subscription.key()];
+        (place.index != FALLEN).then_some((place.channel, place.index as usize))
+    }
+
+    fn check(&self, subscription: SubscriptionId) {
+        debug_assert!(
+            self.places
+                .get(subscription.key())
+                .is_some_and(|place| place.generation == subscription.generation()),
+            "a subscription is used after its end"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_leads_to_the_last_place_told() {
+        let mut subscriptions = Subscriptions::default();
+        let first = subscriptions.insert(ChannelId(7));
+        let second = subscriptions.insert(ChannelId(8));
+        subscriptions.moved(first, 3);
+        subscriptions.moved(second, 0);
+        subscriptions.moved(first, 1);
+        assert_eq!(subscriptions.place_of(first), Some((ChannelId(7), 1)));
+        assert_eq!(subscriptions.place_of(second), Some((ChannelId(8), 0)));
+        subscriptions.fell(first);
+        assert_eq!(subscriptions.place_of(first), None);
+        assert_eq!(subscriptions.channel_of(first), ChannelId(7));
+    }
+
+    #[test]
+    #[should_panic(expected = "after its end")]
+    #[cfg(debug_assertions)]
+    fn an_id_used_after_its_end_is_noticed_though_its_slot_is_taken_again() {
+        let mut subscriptions = Subscriptions::default();
+        let first = subscriptions.insert(ChannelId(0));
+        subscriptions.remove(first);
+        let second = subscriptions.insert(ChannelId(0));
+        assert_ne!(first, second);
+        subscriptions.place_of(first);
+    }
+}
