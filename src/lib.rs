@@ -12,3 +12,5 @@ pub mod hub;
 pub mod instant;
 pub mod net;
 pub mod protocol;
+pub mod reactor;
+mod transport;

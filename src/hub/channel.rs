@@ -1,6 +1,7 @@
 //! One channel: its name, its numbering, its log and its subscribers.
 
 use super::log::{FIRST_NUMBER, Log};
+use super::name::ChannelName;
 use super::subscribers::Subscribers;
 use std::fmt;
 
@@ -72,6 +73,10 @@ impl Channel {
             is_listed_idle: false,
             was_used: false,
         }
+    }
+
+    pub(super) fn name(&self) -> ChannelName<'_> {
+        ChannelName::from_checked(&self.name)
     }
 
     /// Messages that the subscribers have before them, all together.

@@ -262,7 +262,27 @@ impl Hub {
         Some(fallen)
     }
 
+    /// Whether [`next_fallen`](Self::next_fallen) has somebody.
+    pub fn has_fallen(&self) -> bool {
+        !self.fallen.is_empty()
+    }
+
+    /// Memory held for connections outside of the hub, which counts towards the same limit.
+    pub fn set_held_elsewhere(&mut self, bytes: usize) {
+        self.pool.set_held_elsewhere(bytes);
+    }
+
     // Looking at it.
+
+    /// The name of a subscription's channel.
+    pub fn channel_name(&self, subscription: SubscriptionId) -> ChannelName<'_> {
+        self.channels[self.subscriptions.channel_of(subscription)].name()
+    }
+
+    /// Whether a subscriber has everything that was published.
+    pub fn is_caught_up(&self, subscription: SubscriptionId) -> bool {
+        self.unsent(subscription).is_empty()
+    }
 
     /// A channel as it is now; `None`: there is none of that name.
     pub fn inspect(&self, name: ChannelName<'_>) -> Option<ChannelInfo> {

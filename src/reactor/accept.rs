@@ -1,0 +1,211 @@
+//! Taking connections from the listeners, and who is let in only to be told that he is not.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use crate::hub::DropReason;
+use crate::instant::Instant;
+use crate::net::{Net, Token, is_shortage};
+
+use super::connection::{Connection, Phase, Refusal};
+use super::counters::RejectReason;
+use super::handler::Handler;
+use super::limits::{ACCEPT_RETRY, ACCEPTS_PER_TURN_MAX, REFUSALS_MAX};
+use super::{Reactor, ReactorLimits};
+
+/// What the limits on new connections have to remember.
+pub(super) struct Admission {
+    /// After a shortage of descriptors: when to try again.
+    retry_at: Option<Instant>,
+    /// Connections that are in only to be refused.
+    pub(super) refusals: usize,
+    rate: Option<AcceptRate>,
+    /// Connections by network, where that is limited.
+    networks: Option<(u32, HashMap<IpAddr, u32>)>,
+}
+
+/// A bucket of connections that may be taken now; it fills with time, up to one second's worth.
+struct AcceptRate {
+    per_second: f64,
+    available: f64,
+    filled_at: Instant,
+}
+
+impl AcceptRate {
+    fn fill(&mut self, now: Instant) {
+        let gained = now.saturating_since(self.filled_at).as_secs_f64() * self.per_second;
+        self.available = (self.available + gained).min(self.per_second.max(1.0));
+        self.filled_at = now;
+    }
+
+    /// When the next connection may be taken.
+    fn next_at(&self) -> Instant {
+        let missing = (1.0 - self.available).max(0.0);
+        self.filled_at + std::time::Duration::from_secs_f64(missing / self.per_second)
+    }
+}
+
+/// Whom a limit per address counts together: an IPv4 address, or an IPv6 /64, which is what one customer gets.
+fn network(address: SocketAddr) -> IpAddr {
+    match address.ip().to_canonical() {
+        IpAddr::V4(v4) => IpAddr::V4(v4),
+        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
+    }
+}
+
+impl Admission {
+    pub(super) fn new(limits: &ReactorLimits, now: Instant) -> Admission {
+        Admission {
+            retry_at: None,
+            refusals: 0,
+            rate: limits.accepts_per_second_max.map(|per_second| AcceptRate {
+                per_second: f64::from(per_second.max(1)),
+                available: f64::from(per_second.max(1)),
+                filled_at: now,
+            }),
+            networks: limits.connections_per_address_max.map(|max| (max, HashMap::new())),
+        }
+    }
+
+    /// Whether a connection from here is one too many. It counts from now on either way, until
+    /// [`leave`](Self::leave).
+    fn enter(&mut self, address: SocketAddr) -> Option<Refusal> {
+        let (max, networks) = self.networks.as_mut()?;
+        let count = networks.entry(network(address)).or_default();
+        *count += 1;
+        (*count > *max).then_some(Refusal::TooManyFromAddress)
+    }
+
+    pub(super) fn leave(&mut self, address: SocketAddr) {
+        let Some((_, networks)) = &mut self.networks else { return };
+        if let Some(count) = networks.get_mut(&network(address)) {
+            *count -= 1;
+            if *count == 0 {
+                networks.remove(&network(address));
+            }
+        }
+    }
+}
+
+impl Refusal {
+    pub(super) fn reason(self) -> RejectReason {
+        match self {
+            Refusal::TooManyConnections => RejectReason::TooManyConnections,
+            Refusal::TooManyFromAddress => RejectReason::TooManyFromAddress,
+            Refusal::Draining => RejectReason::Draining,
+        }
+    }
+}
+
+impl<N: Net, H: Handler> Reactor<N, H> {
+    /// When accepting has been put off, until when.
+    pub(super) fn accept_again_at(&self) -> Option<Instant> {
+        if !self.listeners.iter().any(|listener| listener.ready) {
+            return None;
+        }
+        let rate = self.admission.rate.as_ref().map(AcceptRate::next_at);
+        self.admission.retry_at.max(rate)
+    }
+
+    /// Whether a listener has been told ready and nothing keeps us from accepting.
+    pub(super) fn can_accept_now(&self) -> bool {
+        self.listeners.iter().any(|listener| listener.ready)
+            && self.accept_again_at().is_none_or(|moment| moment <= self.commons.now)
+    }
+
+    pub(super) fn accept_connections(&mut self) {
+        if let Some(rate) = &mut self.admission.rate {
+            rate.fill(self.commons.now);
+        }
+        let mut budget = ACCEPTS_PER_TURN_MAX;
+        for number in 0..self.listeners.len() {
+            while self.listeners[number].ready && budget > 0 && self.can_accept_now() {
+                budget -= 1;
+                self.accept_one(number);
+            }
+        }
+    }
+
+    fn accept_one(&mut self, number: usize) {
+        self.admission.retry_at = None;
+        let listener = &mut self.listeners[number];
+        let Some(socket) = &mut listener.socket else {
+            listener.ready = false;
+            return;
+        };
+        match self.net.accept(socket) {
+            Ok((stream, address)) => {
+                if let Some(rate) = &mut self.admission.rate {
+                    rate.available -= 1.0;
+                }
+                self.commons.counters.accepted += 1;
+                self.admit(stream, address);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => listener.ready = false,
+            Err(error) if is_shortage(&error) => {
+                self.commons.counters.accept_shortages += 1;
+                self.admission.retry_at = Some(self.commons.now + ACCEPT_RETRY);
+            }
+            // The peer was gone before it was taken (ECONNABORTED and the like): the next one may be well.
+            Err(_) => {}
+        }
+    }
+
+    fn admit(&mut self, stream: N::Stream, address: SocketAddr) {
+        let too_many_from_address = self.admission.enter(address);
+        let letting_in = self.connections.len() - self.admission.refusals;
+        let refusal = match self.drain {
+            Some(_) => Some(Refusal::Draining),
+            None if letting_in >= self.limits.connections_max => Some(Refusal::TooManyConnections),
+            None => too_many_from_address,
+        };
+        if let Some(refusal) = refusal {
+            self.commons.counters.reject(refusal.reason());
+            if self.admission.refusals >= REFUSALS_MAX {
+                self.admission.leave(address);
+                self.net.close(stream);
+                return;
+            }
+            self.admission.refusals += 1;
+        }
+        let deadline = self.commons.now + self.limits.handshake_timeout;
+        let token = self.connections.insert(Connection::new(stream, address, refusal, deadline));
+        self.commons.connections = self.connections.len();
+        let Some(connection) = self.connections.get_mut(token) else { return };
+        if self.net.register(&mut connection.link.stream, token).is_err() {
+            self.commons.counters.accept_shortages += 1;
+            self.remove(token);
+        }
+    }
+
+    /// Takes a connection out of the slab and closes its socket. It has been told, counted and unsubscribed.
+    pub(super) fn remove(&mut self, token: Token) {
+        if let Some(stream) = self.take_out(token) {
+            self.net.close(stream);
+        }
+    }
+
+    /// As [`remove`](Self::remove), with a reset: what the peer has not read is destroyed.
+    pub(super) fn reset(&mut self, token: Token) {
+        if let Some(stream) = self.take_out(token) {
+            self.net.reset(stream);
+        }
+    }
+
+    fn take_out(&mut self, token: Token) -> Option<N::Stream> {
+        let connection = self.connections.remove(token)?;
+        self.commons.connections = self.connections.len();
+        self.admission.leave(connection.address());
+        if connection.refusal.is_some() {
+            self.admission.refusals -= 1;
+        }
+        if let Phase::Closing { patient: true, .. } = connection.phase {
+            self.patient -= 1;
+        }
+        if connection.rest_bytes > 0 {
+            self.commons.hub.private_abandoned(connection.rest_bytes as usize, DropReason::Closed);
+        }
+        Some(connection.link.dismantle(&mut self.pool))
+    }
+}

@@ -1,0 +1,249 @@
+//! What a callback holds in its hand: the peer it is about, and the [`Commons`] behind it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::hub::{ChannelInfo, ChannelName, Ledger, Owner, Refused, SubscriptionId};
+use crate::instant::Instant;
+use crate::net::Token;
+use crate::protocol::{CloseCode, Message, encode_close, encode_frame};
+
+use super::commons::Commons;
+use super::connection::Subscriptions;
+use super::counters::Counters;
+use super::requests::{NotPublished, Origin};
+
+/// A peer that is not a WebSocket connection, or not yet.
+pub struct Visitor<'a> {
+    pub(super) commons: &'a mut Commons,
+    pub(super) token: Token,
+    pub(super) address: SocketAddr,
+}
+
+/// Stands for a publish whose outcome a request is waiting for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ticket(pub(super) Token);
+
+/// One subscription of the peer; only valid for the peer that made it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Subscription(pub(super) SubscriptionId);
+
+impl Visitor<'_> {
+    /// Publishes. To answer the request with the outcome, return [`Answer::Later`](super::Answer::Later)
+    /// with the ticket; [`Handler::on_published`](super::Handler::on_published) then makes the response.
+    ///
+    /// # Errors
+    ///
+    /// [`NotPublished::Busy`] when the way to the channel's home is full: not after one publish per request.
+    pub fn publish(
+        &mut self,
+        channel: ChannelName<'_>,
+        message: Message<'_>,
+    ) -> Result<Ticket, NotPublished> {
+        self.commons.submit(Origin::Request(self.token), channel, message)?;
+        Ok(Ticket(self.token))
+    }
+
+    /// The far end of the connection.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// A WebSocket peer: its session, its own outbound and its subscriptions.
+pub struct Context<'a, S> {
+    pub(super) commons: &'a mut Commons,
+    pub(super) token: Token,
+    pub(super) address: SocketAddr,
+    pub(super) session: &'a mut S,
+    pub(super) subscriptions: &'a mut Subscriptions,
+    pub(super) outgoing: &'a mut Outgoing,
+}
+
+/// What a callback has to say to its peer: gathered here, written when it has returned.
+#[derive(Default)]
+pub(super) struct Outgoing {
+    pub(super) replies: Vec<u8>,
+    /// A Close frame stands at the end of the replies: nothing may follow.
+    pub(super) close: Option<CloseCode>,
+    /// The reason in that Close frame, or in the peer's.
+    pub(super) reason: String,
+}
+
+impl Outgoing {
+    /// Forgets what has been written.
+    pub(super) fn clear(&mut self) {
+        self.replies.clear();
+        self.close = None;
+        self.reason.clear();
+    }
+
+    pub(super) fn close(&mut self, code: CloseCode, reason: &str) {
+        if self.close.is_none() {
+            encode_close(&mut self.replies, code, reason);
+            self.close = Some(code);
+            self.reason.push_str(reason);
+        }
+    }
+}
+
+impl<S> Context<'_, S> {
+    /// The application's state of this connection.
+    pub fn session(&self) -> &S {
+        self.session
+    }
+
+    /// The application's state of this connection, to change it.
+    pub fn session_mut(&mut self) -> &mut S {
+        self.session
+    }
+
+    /// The far end of the connection.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A number for logs: no two connections of a reactor have the same within four thousand million.
+    pub fn connection(&self) -> u64 {
+        self.token.0
+    }
+
+    /// Sends a message to this peer only, after everything sent to it before. Does nothing after
+    /// [`close`](Self::close).
+    pub fn send(&mut self, message: Message<'_>) {
+        if self.outgoing.close.is_none() {
+            encode_frame(&mut self.outgoing.replies, message.kind().opcode(), message.payload());
+        }
+    }
+
+    /// Sends a Close frame after everything sent before (RFC 6455 section 5.5.1) and ends the connection;
+    /// nothing more of this peer is looked at. The reason is cut to 123 bytes. Only the first close counts.
+    pub fn close(&mut self, code: CloseCode, reason: &str) {
+        debug_assert!(code.is_allowed_on_wire(), "{code:?} may not be sent");
+        self.outgoing.close(code, reason);
+    }
+
+    /// Subscribes to a channel: every message that its home accepts from now on is received once, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] when the channel would be one too many.
+    pub fn subscribe(&mut self, channel: ChannelName<'_>) -> Result<Subscription, Refused> {
+        let subscription = self.commons.hub.subscribe(channel, Owner(self.token.0))?;
+        self.subscriptions.add(subscription);
+        Ok(Subscription(subscription))
+    }
+
+    /// Publishes to all subscribers of a channel, this peer included if it is one. Where the home refuses
+    /// the message for want of memory, the peer is closed with 1013.
+    ///
+    /// # Errors
+    ///
+    /// [`NotPublished::Busy`] when the way to the channel's home is full. One publish per [`on_message`] never gets it.
+    ///
+    /// [`on_message`]: super::Handler::on_message
+    pub fn publish(&mut self, channel: ChannelName<'_>, message: Message<'_>) -> Result<(), NotPublished> {
+        self.commons.submit(Origin::Peer(self.token), channel, message)
+    }
+
+    /// As [`publish`](Self::publish), to a channel that this peer is subscribed to.
+    ///
+    /// # Errors
+    ///
+    /// As there, and [`NotPublished::NotSubscribed`] after the subscription has ended.
+    pub fn publish_to(
+        &mut self,
+        subscription: Subscription,
+        message: Message<'_>,
+    ) -> Result<(), NotPublished> {
+        if !self.subscriptions.contains(subscription.0) {
+            return Err(NotPublished::NotSubscribed);
+        }
+        self.commons.submit_to(Origin::Peer(self.token), subscription.0, message)
+    }
+}
+
+/// The reads that both kinds of callback share.
+macro_rules! shared_reads {
+    () => {
+        /// The monotonic clock, as read in this turn.
+        pub fn now(&self) -> Instant {
+            self.commons.now
+        }
+
+        /// The wall clock, as read in this turn: the time since 1970-01-01 UTC.
+        pub fn unix_time(&self) -> Duration {
+            self.commons.unix_time
+        }
+
+        /// What is known of a channel; `None` if nobody uses it.
+        pub fn channel(&self, channel: ChannelName<'_>) -> Option<ChannelInfo> {
+            self.commons.hub.inspect(channel)
+        }
+
+        /// Figures of the reactor for metrics and status pages.
+        pub fn status(&self) -> Status<'_> {
+            Status::of(self.commons)
+        }
+    };
+}
+
+impl Visitor<'_> {
+    shared_reads!();
+}
+
+impl<S> Context<'_, S> {
+    shared_reads!();
+}
+
+/// How a reactor is doing.
+#[derive(Clone, Copy)]
+pub struct Status<'a> {
+    commons: &'a Commons,
+}
+
+impl<'a> Status<'a> {
+    pub(super) fn of(commons: &'a Commons) -> Status<'a> {
+        Status { commons }
+    }
+
+    /// What has been done since the start.
+    pub fn counters(&self) -> &'a Counters {
+        &self.commons.counters
+    }
+
+    /// Where every copy of every message is (DESIGN: the ledger).
+    pub fn ledger(&self) -> Ledger {
+        self.commons.hub.ledger()
+    }
+
+    /// Copies of messages that are owed to subscribers and not delivered yet.
+    pub fn pending(&self) -> u64 {
+        self.commons.hub.ledger().outstanding()
+    }
+
+    /// Connections, in whatever phase.
+    pub fn connections(&self) -> usize {
+        self.commons.connections
+    }
+
+    /// Channels that exist.
+    pub fn channels(&self) -> usize {
+        self.commons.hub.channels()
+    }
+
+    /// Subscriptions of all connections.
+    pub fn subscriptions(&self) -> usize {
+        self.commons.hub.subscriptions()
+    }
+
+    /// Memory in the logs of all channels.
+    pub fn log_bytes(&self) -> usize {
+        self.commons.hub.log_bytes()
+    }
+
+    /// Whether the server is about to end: readiness checks should fail.
+    pub fn is_draining(&self) -> bool {
+        self.commons.draining
+    }
+}

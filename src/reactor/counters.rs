@@ -1,0 +1,182 @@
+//! What a reactor has done, in plain numbers of its own thread. Every end is counted once, under one reason.
+
+use crate::protocol::CloseCode;
+
+use super::connection::Initiator;
+
+/// The statuses that have a counter of their own; what a handler answers beyond them counts as 0.
+pub const STATUSES: [u16; 22] = [
+    0, 101, 200, 201, 202, 204, 301, 302, 400, 401, 403, 404, 405, 408, 413, 414, 417, 426, 429, 431, 501,
+    503,
+];
+
+/// The close codes that have a counter of their own; what a client makes up beyond them counts as 0.
+pub const CLOSE_CODES: [u16; 22] = [
+    0, 1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 4008, 4401, 4403,
+    4404, 4408, 4410, 4429,
+];
+
+/// Why somebody was not let in, or was answered without the application.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RejectReason {
+    /// Not HTTP/1.1, or not as strictly as a server must have it: 400, 413, 414, 417, 431, 501.
+    MalformedRequest,
+    /// HTTP, but not a valid opening handshake: 400, 405, 426.
+    MalformedHandshake,
+    /// The application declined the handshake.
+    Declined,
+    /// The request did not arrive in time: 408.
+    SlowRequest,
+    /// Over `connections_max`: 503, or closed without an answer.
+    TooManyConnections,
+    /// Over `connections_per_address_max`: 429, or closed without an answer.
+    TooManyFromAddress,
+    /// Came during the drain: 503.
+    Draining,
+}
+
+impl RejectReason {
+    /// All reasons, in the order of [`Counters::rejects`].
+    pub const ALL: [RejectReason; 7] = [
+        RejectReason::MalformedRequest,
+        RejectReason::MalformedHandshake,
+        RejectReason::Declined,
+        RejectReason::SlowRequest,
+        RejectReason::TooManyConnections,
+        RejectReason::TooManyFromAddress,
+        RejectReason::Draining,
+    ];
+
+    /// The reason as a metric's label.
+    pub const fn label(self) -> &'static str {
+        match self {
+            RejectReason::MalformedRequest => "malformed_request",
+            RejectReason::MalformedHandshake => "malformed_handshake",
+            RejectReason::Declined => "declined",
+            RejectReason::SlowRequest => "slow_request",
+            RejectReason::TooManyConnections => "connections",
+            RejectReason::TooManyFromAddress => "connections_per_ip",
+            RejectReason::Draining => "draining",
+        }
+    }
+}
+
+/// Where a message came from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Source {
+    /// A WebSocket connection.
+    WebSocket,
+    /// A request.
+    Http,
+    /// A [`Publisher`](super::Remote) in this process.
+    Publisher,
+}
+
+impl Source {
+    /// All sources, in the order of [`Counters::published`].
+    pub const ALL: [Source; 3] = [Source::WebSocket, Source::Http, Source::Publisher];
+
+    /// The source as a metric's label.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Source::WebSocket => "websocket",
+            Source::Http => "http",
+            Source::Publisher => "publisher",
+        }
+    }
+}
+
+/// One reactor's counters since its start. What is counted here per delivery is in the hub's ledger instead.
+#[derive(Clone, Debug, Default)]
+pub struct Counters {
+    /// Connections taken from the listeners.
+    pub accepted: u64,
+    /// Connections that were let in by a 101.
+    pub opened: u64,
+    /// Ended WebSocket connections, by place in [`CLOSE_CODES`] and by [`Initiator`].
+    pub closed: [[u64; 3]; CLOSE_CODES.len()],
+    /// Answers to opening handshakes, by place in [`STATUSES`].
+    pub handshakes: [u64; STATUSES.len()],
+    /// Answers to all other requests, by place in [`STATUSES`].
+    pub responses: [u64; STATUSES.len()],
+    /// Who was not let in, by [`RejectReason`].
+    pub rejects: [u64; RejectReason::ALL.len()],
+    /// Connections that ended before they asked for anything, or between two requests.
+    pub silent: u64,
+    /// Messages that the home has numbered, by [`Source`].
+    pub published: [u64; Source::ALL.len()],
+    /// Publishes that the home has refused.
+    pub refused: u64,
+    /// Bytes read.
+    pub received_bytes: u64,
+    /// Bytes that the kernel has taken.
+    pub sent_bytes: u64,
+    /// System calls that wrote.
+    pub sends: u64,
+    /// System calls that read.
+    pub receives: u64,
+    /// Turns.
+    pub turns: u64,
+    /// Ping frames received, and answered or closed upon.
+    pub pings_received: u64,
+    /// Pong frames received.
+    pub pongs_received: u64,
+    /// Ping frames sent.
+    pub pings_sent: u64,
+    /// Accepting had to be put off for want of descriptors or memory.
+    pub accept_shortages: u64,
+    /// Connections reset because their Close would have waited too long, or beside too many others.
+    pub impatient_resets: u64,
+}
+
+impl Counters {
+    /// A WebSocket connection has ended.
+    pub(super) fn close(&mut self, code: CloseCode, initiator: Initiator) {
+        let place = CLOSE_CODES.iter().position(|known| *known == code.as_u16()).unwrap_or(0);
+        self.closed[place][initiator as usize] += 1;
+    }
+
+    pub(super) fn handshake(&mut self, status: u16) {
+        self.handshakes[status_place(status)] += 1;
+    }
+
+    pub(super) fn response(&mut self, status: u16) {
+        self.responses[status_place(status)] += 1;
+    }
+
+    pub(super) fn reject(&mut self, reason: RejectReason) {
+        self.rejects[reason as usize] += 1;
+    }
+
+    pub(super) fn publish(&mut self, source: Source) {
+        self.published[source as usize] += 1;
+    }
+}
+
+fn status_place(status: u16) -> usize {
+    STATUSES.iter().position(|known| *known == status).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_counter_of_its_own_is_counted_as_other() {
+        let mut counters = Counters::default();
+        counters.handshake(418);
+        counters.handshake(403);
+        assert_eq!(counters.handshakes[0], 1);
+        assert_eq!(counters.handshakes.iter().sum::<u64>(), 2);
+    }
+
+    #[test]
+    fn the_reasons_stand_at_their_own_places() {
+        for (place, reason) in RejectReason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, place);
+        }
+        for (place, source) in Source::ALL.into_iter().enumerate() {
+            assert_eq!(source as usize, place);
+        }
+    }
+}

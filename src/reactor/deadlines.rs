@@ -1,0 +1,128 @@
+//! What happens because time passes: a rolling sweep of the slab, a part of it each turn, so that there is
+//! no timer object per connection and no turn in which all of them are looked at.
+
+use std::time::Duration;
+
+use crate::instant::Instant;
+use crate::net::{Net, Token};
+use crate::protocol::{CloseCode, Opcode, encode_frame};
+
+use super::Reactor;
+use super::connection::Phase;
+use super::handler::Handler;
+use super::limits::{DEADLINE_SWEEP_PERIOD, DEADLINES_PER_TURN_MAX, PAUSE_GRACE, PAUSE_MIN};
+
+pub(super) struct DeadlineSweep {
+    /// The place in the slab that is looked at next.
+    place: usize,
+    /// Up to when the sweep has kept pace.
+    swept_until: Instant,
+    last_turn: Instant,
+    /// After a pause of the process nothing is judged before this.
+    judge_from: Instant,
+}
+
+impl DeadlineSweep {
+    pub(super) fn new(now: Instant) -> DeadlineSweep {
+        DeadlineSweep { place: 0, swept_until: now, last_turn: now, judge_from: now }
+    }
+
+    /// How many places of so many are to be looked at now.
+    fn places_due(&mut self, now: Instant, places: usize) -> usize {
+        let pause = now.saturating_since(self.last_turn);
+        self.last_turn = now;
+        if pause >= PAUSE_MIN {
+            self.judge_from = now + PAUSE_GRACE;
+        }
+        if now < self.judge_from || places == 0 {
+            self.swept_until = now;
+            return 0;
+        }
+        let elapsed = now.saturating_since(self.swept_until).min(DEADLINE_SWEEP_PERIOD);
+        let due = (places as u128 * elapsed.as_nanos() / DEADLINE_SWEEP_PERIOD.as_nanos()) as usize;
+        // What is too little for one place is left to gather.
+        if due > 0 {
+            self.swept_until = now;
+        }
+        due.min(DEADLINES_PER_TURN_MAX)
+    }
+}
+
+impl<N: Net, H: Handler> Reactor<N, H> {
+    pub(super) fn check_deadlines(&mut self) {
+        let places = self.connections.places();
+        for _ in 0..self.deadline_sweep.places_due(self.commons.now, places) {
+            let place = self.deadline_sweep.place % places;
+            self.deadline_sweep.place = place + 1;
+            if let Some(token) = self.connections.token_at(place) {
+                self.check_deadline(token);
+                self.settle();
+            }
+        }
+        self.commons.hub.forget_idle(self.commons.now);
+    }
+
+    fn check_deadline(&mut self, token: Token) {
+        let now = self.commons.now;
+        let Some(connection) = self.connections.get_mut(token) else { return };
+        if connection.starved {
+            return self.on_writable(token);
+        }
+        let stuck = connection.blocked && now >= connection.progress_at + self.limits.slow_timeout;
+        let due = now >= connection.deadline;
+        let dripping = match (connection.message_since, self.limits.message_timeout) {
+            (Some(since), Some(timeout)) => now >= since.instant() + timeout,
+            _ => false,
+        };
+        match &connection.phase {
+            Phase::Http(_) if stuck => self.lose(token),
+            // The answer that is owed is ours to give.
+            Phase::Http(http) if due && http.answer.is_none() && !connection.blocked => {
+                self.time_out_request(token);
+            }
+            Phase::Http(_) => {}
+            Phase::Open(_) if stuck => self.close_without_progress(token),
+            Phase::Open(_) if dripping => {
+                self.close(token, CloseCode::POLICY_VIOLATION, "the message took too long to arrive");
+            }
+            // What waits behind a full send buffer cannot have been answered, and a ping would wait there too.
+            Phase::Open(_) if due && connection.blocked => {
+                connection.deadline = now + self.limits.pong_timeout;
+            }
+            Phase::Open(open) if due && open.awaiting_pong => {
+                self.close(token, CloseCode::NO_PONG, "no pong came in time");
+            }
+            Phase::Open(_) if due => self.ping(token),
+            Phase::Open(_) => {}
+            Phase::Closing { .. } if due => {
+                self.commons.counters.impatient_resets += 1;
+                self.reset(token);
+            }
+            Phase::Lingering { .. } if due => self.remove(token),
+            Phase::Closing { .. } | Phase::Lingering { .. } => {}
+        }
+    }
+
+    fn ping(&mut self, token: Token) {
+        self.commons.counters.pings_sent += 1;
+        encode_frame(&mut self.outgoing.replies, Opcode::Ping, b"");
+        if !self.send_replies(token) {
+            return;
+        }
+        let Some(connection) = self.connections.get_mut(token) else { return };
+        connection.deadline = self.commons.now + self.limits.pong_timeout;
+        if let Phase::Open(open) = &mut connection.phase {
+            open.awaiting_pong = true;
+        }
+    }
+
+    /// The ping interval, give or take a fifth.
+    pub(super) fn spread_ping_interval(&mut self) -> Duration {
+        // xorshift64: the spread has to be even, not unpredictable.
+        self.jitter ^= self.jitter << 13;
+        self.jitter ^= self.jitter >> 7;
+        self.jitter ^= self.jitter << 17;
+        let fraction = (self.jitter >> 40) as f64 / (1u64 << 24) as f64;
+        self.limits.ping_interval.mul_f64(0.8 + 0.4 * fraction)
+    }
+}

@@ -1,0 +1,168 @@
+//! Writing: the continuous sweep over subscribers that are behind, and what is owed to one peer alone.
+
+use std::io::IoSlice;
+
+use crate::net::{Net, Token};
+use crate::protocol::CloseCode;
+use crate::transport::{Sent, sent};
+
+use super::Reactor;
+use super::commons::{Commons, Outcome};
+use super::connection::{Connection, Phase};
+use super::handler::Handler;
+use super::limits::SENDS_PER_TURN_MAX;
+
+impl<N: Net, H: Handler> Reactor<N, H> {
+    /// Gives subscribers that are behind one `send` each, of everything between their cursor and the end of
+    /// the log, and returns to the turn after a while: those not yet visited then get old and new messages
+    /// in one send, so load itself raises the bytes per system call.
+    pub(super) fn sweep(&mut self) {
+        for _ in 0..SENDS_PER_TURN_MAX {
+            let Some(due) = self.commons.hub.next_due() else { return };
+            let token = Token(due.owner.0);
+            let Some(connection) = self.connections.get_mut(token) else {
+                debug_assert!(false, "a subscription outlives its connection");
+                return;
+            };
+            debug_assert!(!connection.blocked, "a blocked connection is not due");
+            let unsent = self.commons.hub.unsent(due.subscription);
+            let written = match unsent.second.is_empty() {
+                true => self.net.write(&mut connection.link.stream, unsent.first),
+                false => {
+                    let slices = [IoSlice::new(unsent.first), IoSlice::new(unsent.second)];
+                    self.net.write_vectored(&mut connection.link.stream, &slices)
+                }
+            };
+            self.commons.counters.sends += 1;
+            let Ok((taken, sent)) = sent(written, unsent.bytes()) else {
+                self.lose(token);
+                self.settle();
+                continue;
+            };
+            self.commons.counters.sent_bytes += taken as u64;
+            let advanced = self.commons.hub.advance(due.subscription, taken);
+            connection.under_way = advanced.under_way.then_some(due.subscription);
+            note_sent(connection, &mut self.commons, taken, sent);
+        }
+    }
+
+    /// The kernel takes bytes of a blocked connection again.
+    pub(super) fn on_writable(&mut self, token: Token) {
+        let Some(connection) = self.connections.get_mut(token) else { return };
+        connection.starved = false;
+        connection.blocked = false;
+        match self.write_owed(token) {
+            Err(_) => self.lose(token),
+            Ok(Sent::Blocked | Sent::Starved) => {}
+            Ok(Sent::All) => {
+                let Some(connection) = self.connections.get_mut(token) else { return };
+                match &connection.phase {
+                    Phase::Open(open) => {
+                        open.subscriptions.iter().for_each(|one| self.commons.hub.unblock(one));
+                        self.go_on_next_turn(token);
+                    }
+                    Phase::Http(_) => self.go_on_next_turn(token),
+                    Phase::Closing { .. } => self.on_last_byte_out(token),
+                    Phase::Lingering { .. } => {}
+                }
+            }
+        }
+    }
+
+    /// Writes the rest of a frame under way, then what is owed to this peer alone: in this order, for a
+    /// frame may not be interrupted. A frame under way with nothing owed behind it, on a connection with one
+    /// subscription, is left to the sweep, which has more to send with it.
+    fn write_owed(&mut self, token: Token) -> std::io::Result<Sent> {
+        let Some(connection) = self.connections.get_mut(token) else { return Ok(Sent::All) };
+        if let (Some(subscription), Phase::Open(open)) = (connection.under_way, &connection.phase)
+            && (connection.link.owes() || open.subscriptions.len() > 1)
+        {
+            let unsent = self.commons.hub.unsent(subscription);
+            let rest = &unsent.first[..unsent.under_way_bytes];
+            self.commons.counters.sends += 1;
+            let (taken, sent) = sent(self.net.write(&mut connection.link.stream, rest), rest.len())?;
+            self.commons.counters.sent_bytes += taken as u64;
+            let advanced = self.commons.hub.advance(subscription, taken);
+            connection.under_way = advanced.under_way.then_some(subscription);
+            note_sent(connection, &mut self.commons, taken, sent);
+            if sent != Sent::All {
+                return Ok(sent);
+            }
+        }
+        if !connection.link.owes() {
+            return Ok(Sent::All);
+        }
+        self.commons.counters.sends += 1;
+        let (taken, sent) = connection.link.flush(&mut self.net, &mut self.pool)?;
+        self.commons.counters.sent_bytes += taken as u64;
+        if connection.rest_bytes > 0 {
+            let of_rest = connection.rest_bytes.min(taken as u32);
+            connection.rest_bytes -= of_rest;
+            self.commons.hub.private_sent(of_rest as usize, connection.rest_bytes == 0);
+        }
+        note_sent(connection, &mut self.commons, taken, sent);
+        Ok(sent)
+    }
+
+    /// Writes what callbacks have said to their peer. False when the peer is lost.
+    pub(super) fn send_replies(&mut self, token: Token) -> bool {
+        let Some(connection) = self.connections.get_mut(token) else { return false };
+        let replies = &self.outgoing.replies;
+        if replies.is_empty() {
+            return true;
+        }
+        let may_write = !connection.blocked;
+        if may_write {
+            self.commons.counters.sends += 1;
+        }
+        let sent = connection.link.send(&mut self.net, replies, may_write, &mut self.pool);
+        self.outgoing.replies.clear();
+        match sent {
+            Ok((taken, sent)) => {
+                self.commons.counters.sent_bytes += taken as u64;
+                if may_write {
+                    note_sent(connection, &mut self.commons, taken, sent);
+                }
+                true
+            }
+            Err(_) => {
+                self.lose(token);
+                false
+            }
+        }
+    }
+
+    /// Tells everybody whom the last callback concerned beside its own peer: who has fallen off a log, and
+    /// who is waiting to hear of a publish.
+    pub(super) fn settle(&mut self) {
+        loop {
+            while self.cut_off_next_fallen() {}
+            let Some((token, outcome)) = self.commons.outcomes.pop_front() else { return };
+            match outcome {
+                Outcome::Answer(outcome) => self.answer(token, outcome),
+                Outcome::Overloaded => {
+                    self.close(
+                        token,
+                        CloseCode::TRY_AGAIN_LATER,
+                        "out of memory for messages: try again later",
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Notes what a write says of the socket.
+fn note_sent<T, S>(connection: &mut Connection<T, S>, commons: &mut Commons, taken: usize, sent: Sent) {
+    if sent == Sent::All {
+        return;
+    }
+    if taken > 0 || !connection.blocked {
+        connection.progress_at = commons.now;
+    }
+    connection.blocked = true;
+    connection.starved = sent == Sent::Starved;
+    if let Phase::Open(open) = &connection.phase {
+        open.subscriptions.iter().for_each(|one| commons.hub.block(one));
+    }
+}

@@ -1,0 +1,142 @@
+//! Buffers that connections borrow while they need one, so that an idle connection owns none.
+
+/// A byte buffer that is handed out by a [`BufferPool`]; what has been used up at its front is skipped
+/// without moving the rest. One pointer wide, for each connection has room for several.
+#[derive(Debug, Default)]
+pub(crate) struct Buffer(Box<Body>);
+
+#[derive(Debug, Default)]
+struct Body {
+    bytes: Vec<u8>,
+    /// Everything before this has been used up. Invariant: `start <= bytes.len()`.
+    start: usize,
+    /// The capacity that the pool has counted for this buffer.
+    counted: usize,
+}
+
+impl Buffer {
+    /// What has not been used up.
+    pub(crate) fn unread(&self) -> &[u8] {
+        &self.0.bytes[self.0.start..]
+    }
+
+    /// The growing end, for a decoder to assemble in. Nothing of it may have been used up.
+    pub(crate) fn assembly(&mut self) -> &mut Vec<u8> {
+        debug_assert!(self.0.start == 0, "an assembly is used up all at once");
+        &mut self.0.bytes
+    }
+
+    /// Adds to the end.
+    pub(crate) fn append(&mut self, bytes: &[u8]) {
+        if self.0.start > 0 && self.0.bytes.len() + bytes.len() > self.0.bytes.capacity() {
+            self.0.bytes.drain(..self.0.start);
+            self.0.start = 0;
+        }
+        self.0.bytes.extend_from_slice(bytes);
+    }
+
+    /// Puts `bytes` before everything unread.
+    pub(crate) fn prepend(&mut self, bytes: &[u8]) {
+        self.0.bytes.splice(..self.0.start, bytes.iter().copied());
+        self.0.start = 0;
+    }
+
+    /// Skips the first `count` unread bytes.
+    pub(crate) fn use_up(&mut self, count: usize) {
+        self.0.start += count;
+        debug_assert!(self.0.start <= self.0.bytes.len(), "used up more than there was");
+    }
+}
+
+/// A buffer that has grown past this is given back to the allocator instead of the pool: one huge message
+/// must not be remembered for ever.
+const POOLED_BYTES_MAX: usize = 64 * 1024;
+/// How many free buffers are kept. A burst that needs more pays for the rest with the allocator.
+const POOLED_BUFFERS_MAX: usize = 4096;
+/// What all free buffers together may keep.
+const POOLED_BYTES_TOTAL_MAX: usize = 32 * 1024 * 1024;
+
+/// The free buffers of one reactor, and how much memory those that are out hold.
+#[derive(Debug, Default)]
+pub(crate) struct BufferPool {
+    free: Vec<Buffer>,
+    free_bytes: usize,
+    held_bytes: usize,
+}
+
+impl BufferPool {
+    /// An empty buffer.
+    pub(crate) fn take(&mut self) -> Buffer {
+        let buffer = self.free.pop().unwrap_or_default();
+        self.free_bytes -= buffer.0.bytes.capacity();
+        buffer
+    }
+
+    /// Counts what a buffer that a connection keeps has grown to.
+    pub(crate) fn count(&mut self, buffer: &mut Buffer) {
+        self.held_bytes -= buffer.0.counted;
+        buffer.0.counted = buffer.0.bytes.capacity();
+        self.held_bytes += buffer.0.counted;
+    }
+
+    /// Takes a buffer back.
+    pub(crate) fn put(&mut self, mut buffer: Buffer) {
+        self.held_bytes -= buffer.0.counted;
+        let capacity = buffer.0.bytes.capacity();
+        if capacity <= POOLED_BYTES_MAX
+            && self.free.len() < POOLED_BUFFERS_MAX
+            && self.free_bytes + capacity <= POOLED_BYTES_TOTAL_MAX
+        {
+            buffer.0.bytes.clear();
+            buffer.0.start = 0;
+            buffer.0.counted = 0;
+            self.free_bytes += capacity;
+            self.free.push(buffer);
+        }
+    }
+
+    /// The memory that connections hold beyond the shared logs: counted against the memory limit.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_used_up_is_skipped_and_what_is_prepended_comes_first() {
+        let mut buffer = Buffer::default();
+        buffer.append(b"hello, world");
+        buffer.use_up(7);
+        assert_eq!(buffer.unread(), b"world");
+        buffer.prepend(b"brave new ");
+        assert_eq!(buffer.unread(), b"brave new world");
+        buffer.append(b"!");
+        assert_eq!(buffer.unread(), b"brave new world!");
+    }
+
+    #[test]
+    fn held_bytes_are_those_of_the_buffers_that_are_out() {
+        let mut pool = BufferPool::default();
+        let mut buffer = pool.take();
+        buffer.append(&[0; 1000]);
+        pool.count(&mut buffer);
+        pool.count(&mut buffer);
+        assert!(pool.held_bytes() >= 1000);
+        pool.put(buffer);
+        assert_eq!(pool.held_bytes(), 0);
+        assert!(pool.take().unread().is_empty(), "a pooled buffer comes back empty");
+    }
+
+    #[test]
+    fn a_buffer_that_grew_huge_is_not_kept() {
+        let mut pool = BufferPool::default();
+        let mut buffer = pool.take();
+        buffer.append(&vec![0; POOLED_BYTES_MAX + 1]);
+        pool.count(&mut buffer);
+        pool.put(buffer);
+        assert_eq!((pool.free.len(), pool.held_bytes()), (0, 0));
+    }
+}

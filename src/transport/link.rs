@@ -1,0 +1,159 @@
+//! A stream and the bytes that wait on either side of it.
+
+use std::io;
+
+use crate::net::{Net, is_shortage};
+
+use super::{Buffer, BufferPool};
+
+/// One connection's stream with what has been read and not decoded, and what is owed and not sent.
+pub(crate) struct Link<S> {
+    pub(crate) stream: S,
+    /// Read and not yet decoded: a partial frame or head, or what a paused connection had read already.
+    spill: Option<Buffer>,
+    /// The message under way, or the request whose body is under way.
+    pub(crate) assembly: Option<Buffer>,
+    /// Owed to this peer alone and not yet taken by the kernel.
+    outbound: Option<Buffer>,
+}
+
+/// What one `recv` brought.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Received {
+    /// So many bytes, and there may be more.
+    Bytes(usize),
+    /// So many bytes, fewer than there was room for: the socket is drained, and will tell of more.
+    Drained(usize),
+    /// The peer sends nothing more.
+    End,
+}
+
+/// What became of bytes that were to be sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Sent {
+    /// The kernel has taken everything.
+    All,
+    /// The kernel takes no more for now; what it refused waits in the outbound buffer.
+    Blocked,
+    /// The same, but for want of memory: no edge will tell when to go on.
+    Starved,
+}
+
+impl<S> Link<S> {
+    pub(crate) fn new(stream: S) -> Link<S> {
+        Link { stream, spill: None, assembly: None, outbound: None }
+    }
+
+    /// Moves what was kept to the front of the reactor's receive buffer; how many bytes that is.
+    pub(crate) fn restore(&mut self, receive: &mut [u8], pool: &mut BufferPool) -> usize {
+        let Some(spill) = self.spill.take() else { return 0 };
+        let kept = spill.unread().len();
+        receive[..kept].copy_from_slice(spill.unread());
+        pool.put(spill);
+        kept
+    }
+
+    /// Keeps what could not be decoded yet.
+    pub(crate) fn keep(&mut self, rest: &[u8], pool: &mut BufferPool) {
+        debug_assert!(self.spill.is_none(), "what was kept has to be restored first");
+        if !rest.is_empty() {
+            let mut spill = pool.take();
+            spill.append(rest);
+            pool.count(&mut spill);
+            self.spill = Some(spill);
+        }
+    }
+
+    /// Whether anything has been kept.
+    pub(crate) fn has_kept(&self) -> bool {
+        self.spill.is_some()
+    }
+
+    /// One `recv` into `room`. A short one means drained, for readiness is told at an edge.
+    pub(crate) fn receive<N: Net<Stream = S>>(
+        &mut self,
+        net: &mut N,
+        room: &mut [u8],
+    ) -> io::Result<Received> {
+        match net.read(&mut self.stream, room) {
+            Ok(0) => Ok(Received::End),
+            Ok(count) if count < room.len() => Ok(Received::Drained(count)),
+            Ok(count) => Ok(Received::Bytes(count)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Received::Drained(0)),
+            // Nothing was read and no new edge will come: whoever asks tries again in its next turn.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Received::Bytes(0)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends `bytes` after everything that is owed already. With `may_write` false (the connection is
+    /// blocked, or in the middle of a frame of a channel) nothing is tried.
+    pub(crate) fn send<N: Net<Stream = S>>(
+        &mut self,
+        net: &mut N,
+        bytes: &[u8],
+        may_write: bool,
+        pool: &mut BufferPool,
+    ) -> io::Result<(usize, Sent)> {
+        let (taken, sent) = match may_write && self.outbound.is_none() {
+            true => sent(net.write(&mut self.stream, bytes), bytes.len())?,
+            false => (0, Sent::Blocked),
+        };
+        if sent != Sent::All {
+            let outbound = self.outbound.get_or_insert_with(|| pool.take());
+            outbound.append(&bytes[taken..]);
+            pool.count(outbound);
+        }
+        Ok((taken, sent))
+    }
+
+    /// Puts the rest of a frame under way before everything else that is owed.
+    pub(crate) fn owe_first(&mut self, rest: &[u8], pool: &mut BufferPool) {
+        let outbound = self.outbound.get_or_insert_with(|| pool.take());
+        outbound.prepend(rest);
+        pool.count(outbound);
+    }
+
+    /// One `send` of what is owed.
+    pub(crate) fn flush<N: Net<Stream = S>>(
+        &mut self,
+        net: &mut N,
+        pool: &mut BufferPool,
+    ) -> io::Result<(usize, Sent)> {
+        let Some(outbound) = &mut self.outbound else { return Ok((0, Sent::All)) };
+        let (taken, sent) = sent(net.write(&mut self.stream, outbound.unread()), outbound.unread().len())?;
+        outbound.use_up(taken);
+        if sent == Sent::All
+            && let Some(outbound) = self.outbound.take()
+        {
+            pool.put(outbound);
+        }
+        Ok((taken, sent))
+    }
+
+    /// Whether anything is owed.
+    pub(crate) fn owes(&self) -> bool {
+        self.outbound.is_some()
+    }
+
+    /// Gives all buffers back and the stream out.
+    pub(crate) fn dismantle(self, pool: &mut BufferPool) -> S {
+        for buffer in [self.spill, self.assembly, self.outbound].into_iter().flatten() {
+            pool.put(buffer);
+        }
+        self.stream
+    }
+}
+
+/// What a write of `offered` bytes means. A socket that takes nothing now is no error.
+pub(crate) fn sent(written: io::Result<usize>, offered: usize) -> io::Result<(usize, Sent)> {
+    match written {
+        Ok(taken) if taken == offered => Ok((taken, Sent::All)),
+        Ok(taken) => Ok((taken, Sent::Blocked)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok((0, Sent::Blocked)),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted || is_shortage(&error) => {
+            Ok((0, Sent::Starved))
+        }
+        Err(error) => Err(error),
+    }
+}
