@@ -1,0 +1,83 @@
+//! Opening many connections: so many a second, so many under way at once, a few a turn.
+use std::time::Duration;
+
+use crate::cli::CommonArgs;
+use crate::clock::{Moment, Schedule};
+use crate::connection::Part;
+use crate::load::Load;
+
+/// Openings begun in one turn. Each costs some 30 µs, and meanwhile nobody reads.
+const OPENINGS_PER_TURN_MAX: u32 = 32;
+/// When to look again while waiting for openings under way: readiness comes sooner.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// The pace of the openings of a run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// `None`: as fast as the server answers.
+    pub(crate) per_second: Option<u64>,
+    pub(crate) concurrency_max: u64,
+}
+
+impl Pace {
+    pub(crate) fn of(common: &CommonArgs) -> Pace {
+        Pace { per_second: common.connect_rate, concurrency_max: common.connect_concurrency }
+    }
+}
+
+/// Some connections of one part, with consecutive indexes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Batch {
+    pub(crate) part: Part,
+    pub(crate) first: u32,
+    pub(crate) count: u64,
+}
+
+/// Batches being opened, in order.
+pub(crate) struct Opening {
+    pace: Pace,
+    schedule: Option<Schedule>,
+    /// In reverse: the last is opened first.
+    batches: Vec<Batch>,
+}
+
+impl Opening {
+    pub(crate) fn new(pace: Pace, batches: impl IntoIterator<Item = Batch>) -> Opening {
+        let mut batches: Vec<Batch> = batches.into_iter().collect();
+        batches.reverse();
+        Opening { pace, schedule: None, batches }
+    }
+
+    /// Opens what is due. `None` when all are open or have failed, and else when to call again.
+    pub(crate) fn turn(&mut self, load: &mut Load, now: Moment) -> Option<Moment> {
+        if load.is_stopping() {
+            self.batches.clear();
+        }
+        if self.schedule.is_none() {
+            self.schedule = self.pace.per_second.map(|rate| Schedule::new(now, rate));
+        }
+        for _ in 0..OPENINGS_PER_TURN_MAX {
+            let Some(batch) = self.batches.last_mut() else { break };
+            if batch.count == 0 {
+                self.batches.pop();
+                continue;
+            }
+            if load.openings_under_way() >= self.pace.concurrency_max {
+                return Some(now + LOOK_AGAIN);
+            }
+            if let Some(schedule) = &mut self.schedule
+                && schedule.take_due(now).is_none()
+            {
+                return Some(schedule.next());
+            }
+            let (part, index) = (batch.part, batch.first);
+            batch.first += 1;
+            batch.count -= 1;
+            load.open(part, index);
+        }
+        if !self.batches.is_empty() {
+            return Some(now);
+        }
+        (load.openings_under_way() > 0).then(|| now + LOOK_AGAIN)
+    }
+}

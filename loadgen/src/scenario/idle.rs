@@ -1,0 +1,166 @@
+//! Idle connections, and what each of them costs the server: the slope of its memory between two numbers of
+//! connections, not a total, for a total also holds what the server costs without any.
+use std::time::Duration;
+
+use fanfare::protocol::Message;
+
+use crate::cli::IdleArgs;
+use crate::clock::Moment;
+use crate::connection::Part;
+use crate::load::{Ended, Id, Load};
+use crate::opening::{Batch, Opening, Pace};
+use crate::process::{Memory, ServerProcess, tcp_memory_bytes};
+use crate::report::{Report, Value};
+use crate::run::{Peer, Scenario, Turn};
+
+const IDLE: Part = Part(0);
+
+/// The numbers of connections at which memory is read; for fewer connections, quarters of them.
+const STEPS: [u64; 3] = [5_000, 10_000, 15_000];
+/// Between the last opening of a step and its reading: the server finishes what the openings have left.
+const SETTLE: Duration = Duration::from_millis(500);
+
+struct Step {
+    open: u64,
+    memory: Option<Memory>,
+    tcp_bytes: Option<u64>,
+}
+
+enum Stage {
+    Opening(Opening),
+    Settling { until: Moment },
+    Holding { until: Moment },
+}
+
+pub(crate) struct Idle {
+    pace: Pace,
+    hold: Duration,
+    server: Option<ServerProcess>,
+    /// How many connections each step reaches; ascending.
+    targets: Vec<u64>,
+    before: Step,
+    steps: Vec<Step>,
+    after_hold: Option<Step>,
+    ended: u64,
+    stage: Stage,
+}
+
+impl Idle {
+    pub(crate) fn new(args: &IdleArgs, server: Option<ServerProcess>) -> Idle {
+        let pace = Pace::of(&args.common);
+        let targets = targets(args.connections);
+        let opening = Opening::new(pace, [batch(0, targets[0])]);
+        Idle {
+            pace,
+            hold: args.hold,
+            server,
+            targets,
+            before: step(server, 0),
+            steps: Vec::new(),
+            after_hold: None,
+            ended: 0,
+            stage: Stage::Opening(opening),
+        }
+    }
+}
+
+/// Opens what is missing from one step to the next.
+fn batch(from: u64, to: u64) -> Batch {
+    Batch { part: IDLE, first: from as u32, count: to - from }
+}
+
+fn step(server: Option<ServerProcess>, open: u64) -> Step {
+    let memory = server.and_then(|server| server.memory().ok());
+    Step { open, memory, tcp_bytes: tcp_memory_bytes().ok() }
+}
+
+fn targets(connections: u64) -> Vec<u64> {
+    let steps = if connections > STEPS[2] { STEPS } else { [1, 2, 3].map(|part| connections * part / 4) };
+    let mut targets: Vec<u64> = steps.into_iter().chain([connections]).filter(|step| *step > 0).collect();
+    targets.dedup();
+    targets
+}
+
+impl Scenario for Idle {
+    fn on_open(&mut self, _load: &mut Load, _id: Id, _part: Part, _index: u32) {}
+
+    fn on_message(&mut self, _peer: &mut Peer<'_>, _message: Message<'_>, _at: Moment) {}
+
+    fn on_ended(&mut self, _load: &mut Load, ended: &Ended) {
+        self.ended += u64::from(ended.was_open);
+    }
+
+    fn on_turn(&mut self, load: &mut Load, now: Moment) -> Turn {
+        loop {
+            match &mut self.stage {
+                Stage::Opening(opening) => match opening.turn(load, now) {
+                    Some(again) => return Turn::Until(again),
+                    None => self.stage = Stage::Settling { until: now + SETTLE },
+                },
+                Stage::Settling { until } if now < *until => return Turn::Until(*until),
+                Stage::Settling { .. } => {
+                    self.steps.push(step(self.server, load.counts(IDLE).open));
+                    let reached = self.targets[self.steps.len() - 1];
+                    self.stage = match self.targets.get(self.steps.len()) {
+                        Some(next) if !load.is_stopping() => {
+                            Stage::Opening(Opening::new(self.pace, [batch(reached, *next)]))
+                        }
+                        _ => Stage::Holding { until: now + self.hold },
+                    };
+                }
+                Stage::Holding { until } if now < *until && !load.is_stopping() => {
+                    return Turn::Until(*until);
+                }
+                Stage::Holding { .. } => {
+                    self.after_hold = Some(step(self.server, load.counts(IDLE).open));
+                    return Turn::Done;
+                }
+            }
+        }
+    }
+
+    fn report(&self, load: &Load, report: &mut Report) {
+        load.report(report, &[("connections", IDLE)]);
+        let section = report.section("memory");
+        let named = std::iter::once(("before".to_owned(), &self.before))
+            .chain(self.steps.iter().map(|step| (format!("at_{}", step.open), step)))
+            .chain(self.after_hold.iter().map(|step| ("after_hold".to_owned(), step)));
+        for (name, step) in named {
+            let of = |value: fn(&Memory) -> u64| step.memory.as_ref().map(value).map(Value::Bytes);
+            section
+                .optional(&format!("{name}_resident"), of(|memory| memory.resident_bytes))
+                .optional(&format!("{name}_proportional"), of(|memory| memory.proportional_bytes))
+                .optional(&format!("{name}_anonymous"), of(|memory| memory.anonymous_bytes))
+                .optional(&format!("{name}_kernel_tcp"), step.tcp_bytes.map(Value::Bytes));
+        }
+        // Between the first step and the third: the last one is not among them, so that both ends are round.
+        let (from, to) = (self.steps.first(), self.steps.iter().take(STEPS.len()).next_back());
+        if let Some((from, to)) = from.zip(to).filter(|(from, to)| from.open < to.open) {
+            let per_connection = |value: fn(&Memory) -> u64| {
+                let (before, after) = (value(from.memory.as_ref()?), value(to.memory.as_ref()?));
+                Some(Value::Growth((after as i64 - before as i64) / (to.open - from.open) as i64))
+            };
+            report
+                .section("slope")
+                .row("from_connections", Value::Count(from.open))
+                .row("to_connections", Value::Count(to.open))
+                .optional("resident_per_connection", per_connection(|memory| memory.resident_bytes))
+                .optional("anonymous_per_connection", per_connection(|memory| memory.anonymous_bytes));
+        }
+        report.section("check").row("connections_ended", Value::Count(self.ended));
+        report.fail_if_any(self.ended, "connections ended before the run did");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_read_at_round_numbers_and_at_the_end() {
+        assert_eq!(targets(19_000), [5_000, 10_000, 15_000, 19_000]);
+        assert_eq!(targets(15_000), [3_750, 7_500, 11_250, 15_000]);
+        assert_eq!(targets(2), [1, 2]);
+        assert_eq!(targets(1), [1]);
+    }
+}
