@@ -161,4 +161,37 @@ impl Net for MioNet {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    // How it behaves is tested beside the simulated network, by the same tests: see `net::tests`.
+
+    #[test]
+    fn a_wake_up_from_another_thread_ends_a_wait_without_end_and_reports_nothing() {
+        let mut net = MioNet::new().unwrap();
+        let waker = net.waker();
+        std::thread::spawn(move || waker.wake());
+        let mut readiness = Vec::new();
+        net.wait(&mut readiness, None).unwrap();
+        assert_eq!(readiness, []);
+    }
+
+    #[test]
+    fn the_clocks_go_forward_and_random_bytes_differ() {
+        let mut net = MioNet::new().unwrap();
+        let earlier = net.now();
+        assert!(net.now() >= earlier);
+        assert!(net.unix_time() > Duration::from_secs(1_700_000_000));
+        let (mut one, mut other) = ([0; 16], [0; 16]);
+        net.fill_random(&mut one);
+        net.fill_random(&mut other);
+        assert_ne!(one, other);
+    }
+
+    #[test]
+    fn instants_of_two_reactors_can_be_compared() {
+        let (one, other) = (MioNet::new().unwrap(), MioNet::new().unwrap());
+        let earlier = one.now();
+        assert!(other.now() >= earlier);
+    }
+}

@@ -2,11 +2,12 @@
 //! wake-up from other threads. It knows nothing of WebSocket or of channels.
 //!
 //! [`MioNet`] is the real one, a thin layer on mio (which is named in this folder and nowhere else);
-//! [`bind`] opens its listening socket.
+//! [`bind`] opens its listening socket. [`sim`] is a deterministic one, for tests.
 
 mod bind;
 mod mio_net;
 mod shortage;
+pub mod sim;
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -107,3 +108,6 @@ pub trait Net {
     /// Fills `bytes` with random bytes fit for keys.
     fn fill_random(&mut self, bytes: &mut [u8]);
 }
+
+#[cfg(test)]
+mod tests;

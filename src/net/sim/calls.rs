@@ -1,0 +1,249 @@
+//! The system calls of a simulated world that concern a socket, with the faults that belong to each.
+
+use std::io::IoSlice;
+use std::net::SocketAddr;
+
+use super::socket::{Hold, News, Registration, Socket};
+use super::trace::SimCall;
+use super::world::{Happening, Id, World};
+use crate::net::Token;
+
+/// What an accept short of something says.
+const ACCEPT_SHORTAGES: [i32; 4] = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
+
+impl World {
+    /// Time passes while a call runs, and things happen meanwhile.
+    pub(super) fn tick(&mut self) {
+        self.advance(self.limits.call_duration);
+    }
+
+    /// The socket of a stream: there is one as long as the stream lives.
+    fn stream(&mut self, id: Id) -> &mut Socket {
+        let socket = self.sockets.get_mut(&id).filter(|socket| socket.hold == Hold::Open);
+        socket.expect("a call on a stream that has been closed: a bug of the caller")
+    }
+
+    pub(super) fn listen(&mut self, reactor: usize, id: Id, token: Token) {
+        self.tick();
+        let listener = self.listeners.get_mut(&id).expect("the listener is open");
+        assert!(listener.registration.is_none(), "a listener is registered once");
+        listener.registration = Some(Registration { reactor, token, news: News::default(), queued: false });
+        self.tell(id, News::READABLE);
+        self.record(reactor, SimCall::Listen, id, Ok(0));
+    }
+
+    /// Connections in the queue are reset, as the kernel does.
+    pub(super) fn unlisten(&mut self, id: Id) {
+        self.tick();
+        let Some(listener) = self.listeners.remove(&id) else { return };
+        for waiting in listener.queue {
+            self.abandon(waiting);
+        }
+        let reactor = listener.registration.map_or(0, |registration| registration.reactor);
+        self.record(reactor, SimCall::Unlisten, id, Ok(0));
+    }
+
+    pub(super) fn accept(&mut self, reactor: usize, listener: Id) -> Result<(Id, SocketAddr), i32> {
+        self.tick();
+        let result = self.accept_one(listener);
+        self.record(reactor, SimCall::Accept, listener, result.map(|(id, _)| id as usize));
+        result
+    }
+
+    fn accept_one(&mut self, listener: Id) -> Result<(Id, SocketAddr), i32> {
+        if let Some(errno) = self.next_accept_error.take() {
+            return Err(errno);
+        }
+        if self.open_streams >= self.limits.streams_max {
+            return Err(libc::EMFILE);
+        }
+        if self.random.chance(self.faults.accept_shortage) {
+            return Err(self.random.one_of(&ACCEPT_SHORTAGES));
+        }
+        let queue = &mut self.listeners.get_mut(&listener).expect("the listener is open").queue;
+        let id = queue.pop_front().ok_or(libc::EAGAIN)?;
+        if self.random.chance(self.faults.accept_aborts) {
+            self.abandon(id);
+            return Err(libc::ECONNABORTED);
+        }
+        self.open_streams += 1;
+        let socket = self.sockets.get_mut(&id).expect("a connection in the queue is there");
+        socket.hold = Hold::Open;
+        Ok((id, socket.addr))
+    }
+
+    pub(super) fn register(&mut self, reactor: usize, id: Id, token: Token) -> Result<(), i32> {
+        self.tick();
+        let result = self.register_one(reactor, id, token);
+        self.record(reactor, SimCall::Register, id, result.map(|()| 0));
+        result
+    }
+
+    fn register_one(&mut self, reactor: usize, id: Id, token: Token) -> Result<(), i32> {
+        assert!(self.stream(id).registration.is_none(), "a stream is registered once");
+        if self.random.chance(self.faults.register_shortage) {
+            return Err(libc::ENOMEM);
+        }
+        self.stream(id).registration =
+            Some(Registration { reactor, token, news: News::default(), queued: false });
+        self.tell(id, News::BOTH);
+        Ok(())
+    }
+
+    pub(super) fn read(&mut self, reactor: usize, id: Id, buffer: &mut [u8]) -> Result<usize, i32> {
+        assert!(!buffer.is_empty(), "a read of nothing looks like the end of the stream");
+        self.tick();
+        let result = self.read_some(id, buffer);
+        if let Ok(bytes) = result {
+            self.trace.mix_bytes(&buffer[..bytes]);
+        }
+        self.record(reactor, SimCall::Read, id, result);
+        result
+    }
+
+    fn read_some(&mut self, id: Id, buffer: &mut [u8]) -> Result<usize, i32> {
+        if let Some(errno) = self.stream(id).next_read_error.take() {
+            return Err(errno);
+        }
+        if self.random.chance(self.faults.resets) {
+            self.reset_by_peer(id);
+        }
+        let there = self.stream(id).inbound.unread.len();
+        if there > 0 && self.random.chance(self.faults.refused_reads) {
+            self.later(id, Happening::Readable);
+            return Err(libc::EAGAIN);
+        }
+        let asked = there.min(buffer.len());
+        let mut bytes_max = asked;
+        if asked > 1 && self.random.chance(self.faults.short_reads) {
+            bytes_max = 1 + self.random.below(asked - 1);
+            // A read shorter than asked for means that nothing is left, unless it has just come in.
+            self.later(id, Happening::Readable);
+        }
+        let result = self.stream(id).read(buffer, bytes_max);
+        self.schedule_inbound(id);
+        self.settle();
+        result
+    }
+
+    pub(super) fn write(&mut self, reactor: usize, id: Id, slices: &[IoSlice<'_>]) -> Result<usize, i32> {
+        assert!(slices.iter().any(|slice| !slice.is_empty()), "a write of nothing is a wasted call");
+        self.tick();
+        let result = self.write_some(id, slices);
+        let mut unmixed = result.unwrap_or(0);
+        for slice in slices {
+            let taken = slice.len().min(unmixed);
+            self.trace.mix_bytes(&slice[..taken]);
+            unmixed -= taken;
+        }
+        self.record(reactor, SimCall::Write, id, result);
+        result
+    }
+
+    fn write_some(&mut self, id: Id, slices: &[IoSlice<'_>]) -> Result<usize, i32> {
+        if let Some(errno) = self.stream(id).next_write_error.take() {
+            return Err(errno);
+        }
+        if self.random.chance(self.faults.resets) {
+            self.reset_by_peer(id);
+        }
+        self.stream(id).check_write()?;
+        if self.random.chance(self.faults.write_shortage) {
+            return Err(libc::ENOBUFS);
+        }
+        if self.stream(id).shut {
+            return Err(libc::EAGAIN);
+        }
+        if self.random.chance(self.faults.refused_writes) {
+            self.shut_send_buffer(id);
+            return Err(libc::EAGAIN);
+        }
+        let offered: usize = slices.iter().map(|slice| slice.len()).sum();
+        let mut bytes_max = offered;
+        if offered > 1 && self.random.chance(self.faults.short_writes) {
+            bytes_max = 1 + self.random.below(offered - 1);
+        }
+        let taken = self.take_in(id, slices, bytes_max);
+        if taken < bytes_max {
+            self.stream(id).wants_room = true;
+        } else if taken < offered {
+            self.shut_send_buffer(id);
+        }
+        if taken == 0 { Err(libc::EAGAIN) } else { Ok(taken) }
+    }
+
+    /// Fills the send buffer again and again as it empties into the peer's window.
+    fn take_in(&mut self, id: Id, slices: &[IoSlice<'_>], bytes_max: usize) -> usize {
+        let mut taken = 0;
+        while taken < bytes_max && !self.stream(id).reset {
+            let pushed = self.stream(id).push(slices, taken, bytes_max);
+            if pushed == 0 {
+                break;
+            }
+            taken += pushed;
+            self.schedule_outbound(id);
+            self.settle();
+        }
+        taken
+    }
+
+    /// A fault: no room until it is told.
+    fn shut_send_buffer(&mut self, id: Id) {
+        self.stream(id).shut = true;
+        self.later(id, Happening::Room);
+    }
+
+    pub(super) fn shutdown_write(&mut self, reactor: usize, id: Id) -> Result<(), i32> {
+        self.tick();
+        let socket = self.stream(id);
+        let result = if socket.reset { Err(libc::ENOTCONN) } else { Ok(()) };
+        socket.outbound.ending = true;
+        self.schedule_outbound(id);
+        // Linux announces the new state of the socket, also when the call has failed.
+        self.tell(id, News::WRITABLE);
+        self.settle();
+        self.record(reactor, SimCall::ShutdownWrite, id, result.map(|()| 0));
+        result
+    }
+
+    /// What has been written still leaves, unless something is left unread.
+    pub(super) fn close(&mut self, id: Id) {
+        self.tick();
+        let reactor = self.let_go(id);
+        let socket = self.sockets.get_mut(&id).expect("the stream was open");
+        if socket.inbound.unread.is_empty() {
+            socket.outbound.ending = true;
+            self.schedule_outbound(id);
+            self.settle();
+        } else {
+            self.reset_to_peer(id);
+        }
+        self.forget_if_unseen(id);
+        self.record(reactor, SimCall::Close, id, Ok(0));
+    }
+
+    pub(super) fn reset(&mut self, id: Id) {
+        self.tick();
+        let reactor = self.let_go(id);
+        self.reset_to_peer(id);
+        self.forget_if_unseen(id);
+        self.record(reactor, SimCall::Reset, id, Ok(0));
+    }
+
+    pub(super) fn fill_random(&mut self, reactor: usize, bytes: &mut [u8]) {
+        self.random.fill(bytes);
+        self.record(reactor, SimCall::FillRandom, 0, Ok(bytes.len()));
+    }
+
+    /// Ends our hold on a connection and its registration; names the reactor it was with.
+    fn let_go(&mut self, id: Id) -> usize {
+        let socket = self.stream(id);
+        socket.hold = Hold::Closed;
+        let registration = socket.registration.take();
+        self.open_streams -= 1;
+        if let Some(registration) = registration {
+            self.unregister(registration);
+        }
+        registration.map_or(0, |registration| registration.reactor)
+    }
+}

@@ -1,0 +1,144 @@
+//! [`SimWorld`], by which a test rules its world.
+
+use std::cell::RefCell;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use super::faults::{SimFaults, SimLimits};
+use super::socket::Socket;
+use super::trace::{SimCall, SimCallRecord};
+use super::world::{Happening, Id, Listener, Reactor, Shared, Sleep, World};
+use super::{SimListener, SimNet, SimPeer, SimWaker};
+use crate::instant::Instant;
+
+/// Where the ports of peers begin, as in Linux.
+const PEER_PORT_FIRST: u16 = 32_768;
+
+/// A world for reactors and peers; a handle, cheap to clone.
+#[derive(Clone, Debug)]
+pub struct SimWorld(Shared);
+
+impl SimWorld {
+    /// A world without reactors. Runs with equal seeds, faults, limits and actions are equal, call by call.
+    pub fn new(seed: u64, faults: SimFaults) -> SimWorld {
+        SimWorld(Shared::new(RefCell::new(World::new(seed, faults))))
+    }
+
+    /// One more reactor's network. Reactors are numbered from 0 in the order of their creation.
+    pub fn reactor(&self) -> SimNet {
+        let mut world = self.0.borrow_mut();
+        let reactor = world.reactors.len();
+        let waker = SimWaker::default();
+        world.reactors.push(Reactor {
+            waker: waker.clone(),
+            ready: Default::default(),
+            sleep: Sleep::Awake,
+            stale: Default::default(),
+        });
+        SimNet { world: Shared::clone(&self.0), reactor, waker }
+    }
+
+    /// Opens a listening socket. Several on one port share its connections, as with SO_REUSEPORT.
+    pub fn listener(&self, port: u16) -> SimListener {
+        let mut world = self.0.borrow_mut();
+        let id = world.new_id();
+        world.listeners.insert(id, Listener { port, queue: Default::default(), registration: None });
+        SimListener { world: Shared::clone(&self.0), id }
+    }
+
+    /// A peer on 127.0.0.1 connects. Where several listen on the port the seed decides who gets it; where nobody
+    /// does, the peer finds itself reset.
+    pub fn connect(&self, port: u16) -> SimPeer {
+        self.connect_from(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+    }
+
+    /// A peer with this address connects.
+    pub fn connect_from(&self, ip: IpAddr, port: u16) -> SimPeer {
+        let mut world = self.0.borrow_mut();
+        let id = world.new_id();
+        let peer_ports = u64::from(u16::MAX - PEER_PORT_FIRST) + 1;
+        let addr = SocketAddr::new(ip, PEER_PORT_FIRST + (id % peer_ports) as u16);
+        let limits = world.limits;
+        world.sockets.insert(id, Socket::new(addr, limits.send_buffer_bytes, limits.peer_window_bytes));
+        let listening = |(id, listener): (&Id, &Listener)| (listener.port == port).then_some(*id);
+        let listeners: Vec<Id> = world.listeners.iter().filter_map(listening).collect();
+        if listeners.is_empty() {
+            world.abandon(id);
+        } else {
+            let listener = world.random.one_of(&listeners);
+            world.later(id, Happening::Connect { listener });
+            world.settle();
+        }
+        SimPeer::new(Shared::clone(&self.0), id)
+    }
+
+    /// The time on the monotonic clock.
+    pub fn now(&self) -> Instant {
+        self.0.borrow().clock
+    }
+
+    /// Lets time pass; what happens in it happens.
+    pub fn advance(&self, duration: Duration) {
+        self.0.borrow_mut().advance(duration);
+    }
+
+    /// Sets the wall clock.
+    pub fn set_unix_time(&self, unix_time: Duration) {
+        self.0.borrow_mut().set_unix_time(unix_time);
+    }
+
+    /// While held, the clock moves by [`advance`](SimWorld::advance) only (and by the duration of calls), and a
+    /// wait with nothing to tell returns at once. A clock that is not held (the default) goes on to the next
+    /// thing that happens, or to the timeout, when all reactors wait.
+    pub fn hold_clock(&self, held: bool) {
+        self.0.borrow_mut().clock_held = held;
+    }
+
+    /// Sets the faults from now on.
+    pub fn set_faults(&self, faults: SimFaults) {
+        self.0.borrow_mut().faults = faults;
+    }
+
+    /// Sets the limits from now on. Connections keep the buffer and window they were opened with.
+    pub fn set_limits(&self, limits: SimLimits) {
+        assert!(limits.send_buffer_bytes > 0, "with no send buffer nothing is ever written");
+        assert!(limits.events_per_wait_max > 0, "with no events nothing is ever told");
+        self.0.borrow_mut().limits = limits;
+    }
+
+    /// Makes the next accept fail. The connection stays in the queue.
+    pub fn fail_next_accept(&self, errno: i32) {
+        self.0.borrow_mut().next_accept_error = Some(errno);
+    }
+
+    /// Streams that reactors hold: accepted, and neither closed nor reset.
+    pub fn open_streams(&self) -> usize {
+        self.0.borrow().open_streams
+    }
+
+    /// Whether a reactor has something to wait for: its last wait told all there was, and it did not poll. With a
+    /// held clock: turn until everyone sleeps, and all that could be done has been done.
+    pub fn everyone_sleeps(&self) -> bool {
+        !self.0.borrow().somebody_is_awake()
+    }
+
+    /// Whether this reactor sleeps: it need not run before something has happened.
+    pub fn sleeps(&self, reactor: usize) -> bool {
+        !self.0.borrow().is_awake(reactor)
+    }
+
+    /// How often reactors have made this call.
+    pub fn calls(&self, call: SimCall) -> u64 {
+        self.0.borrow().trace.count(call)
+    }
+
+    /// The last calls (some two hundred), for a failing test to print.
+    pub fn latest_calls(&self) -> Vec<SimCallRecord> {
+        self.0.borrow().trace.latest()
+    }
+
+    /// A hash over all calls, what they carried, their times and results.
+    pub fn trace_hash(&self) -> u64 {
+        self.0.borrow().trace.hash()
+    }
+}

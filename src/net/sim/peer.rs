@@ -1,0 +1,150 @@
+//! [`SimPeer`], the far end of a simulated connection, in the hand of the test.
+
+use std::net::SocketAddr;
+
+use super::socket::Socket;
+use super::world::{Happening, Id, Shared};
+
+/// The far end of a connection. It reads everything as it arrives, unless told not to. Dropping it closes it, as
+/// the end of its program does.
+#[derive(Debug)]
+#[must_use = "dropping the peer closes the connection"]
+pub struct SimPeer {
+    world: Shared,
+    id: Id,
+}
+
+impl SimPeer {
+    pub(super) fn new(world: Shared, id: Id) -> SimPeer {
+        SimPeer { world, id }
+    }
+
+    fn with<R>(&self, look: impl FnOnce(&mut Socket) -> R) -> R {
+        look(self.world.borrow_mut().sockets.get_mut(&self.id).expect("there as long as its peer"))
+    }
+
+    /// The address that the reactor sees.
+    pub fn addr(&self) -> SocketAddr {
+        self.with(|socket| socket.addr)
+    }
+
+    /// Sends bytes, however many: what the reactor has no room for waits here. After a reset they are lost.
+    pub fn send(&self, bytes: &[u8]) {
+        self.with(|socket| {
+            assert!(!socket.inbound.ending, "this peer has closed its side");
+            if !socket.reset {
+                socket.inbound.unsent.extend(bytes);
+            }
+        });
+        self.let_inbound_happen();
+    }
+
+    /// Ends the peer's side of the stream, after what it has sent.
+    pub fn close_write(&self) {
+        self.with(|socket| socket.inbound.ending = true);
+        self.let_inbound_happen();
+    }
+
+    /// Resets the connection: what has not arrived is lost.
+    pub fn reset(&self) {
+        let mut world = self.world.borrow_mut();
+        world.later(self.id, Happening::Reset);
+        world.settle();
+    }
+
+    /// Closes the peer's socket: its side ends, and what the reactor writes from now on is answered by a reset.
+    /// When the peer has not read everything, it is a reset at once.
+    pub fn close(self) {
+        drop(self);
+    }
+
+    /// Whether the peer's program reads everything as it arrives (it does at first) or nothing, so that the window
+    /// fills.
+    pub fn set_reading(&self, reading: bool) {
+        self.with(|socket| socket.peer_reads = reading);
+        if reading {
+            self.read(usize::MAX);
+        }
+    }
+
+    /// Reads up to `bytes_max` of the bytes that have arrived, and says how many.
+    pub fn read(&self, bytes_max: usize) -> usize {
+        let bytes = self.with(|socket| socket.read_as_peer(bytes_max));
+        self.let_outbound_happen();
+        bytes
+    }
+
+    /// Sets how many bytes the peer's system takes in while its program does not read.
+    pub fn set_window(&self, bytes: usize) {
+        self.with(|socket| socket.peer_window_bytes = bytes);
+        self.let_outbound_happen();
+    }
+
+    /// All that the peer's program has read and not yet taken.
+    pub fn take_received(&self) -> Vec<u8> {
+        self.with(|socket| std::mem::take(&mut socket.received))
+    }
+
+    /// How many bytes the peer's program has read and not yet taken.
+    pub fn received_bytes(&self) -> usize {
+        self.with(|socket| socket.received.len())
+    }
+
+    /// Bytes in the two kernels on the way to this peer: unsent at the reactor's, unread at the peer's.
+    pub fn bytes_under_way(&self) -> usize {
+        self.with(|socket| socket.outbound.unsent.len() + socket.outbound.unread.len())
+    }
+
+    /// Bytes of this peer that the reactor has not read.
+    pub fn unread_bytes(&self) -> usize {
+        self.with(|socket| socket.inbound.unsent.len() + socket.inbound.unread.len())
+    }
+
+    /// Whether the reactor has ended its side and the peer has read everything before that.
+    pub fn is_ended(&self) -> bool {
+        self.with(|socket| socket.outbound.ended && socket.outbound.unread.is_empty())
+    }
+
+    /// Whether the connection has been reset, by either side, or was refused.
+    pub fn is_reset(&self) -> bool {
+        self.with(|socket| socket.reset)
+    }
+
+    /// Makes the next read of the reactor from this peer fail.
+    pub fn fail_next_read(&self, errno: i32) {
+        self.with(|socket| socket.next_read_error = Some(errno));
+    }
+
+    /// Makes the next write of the reactor to this peer fail.
+    pub fn fail_next_write(&self, errno: i32) {
+        self.with(|socket| socket.next_write_error = Some(errno));
+    }
+
+    fn let_inbound_happen(&self) {
+        let mut world = self.world.borrow_mut();
+        world.schedule_inbound(self.id);
+        world.settle();
+    }
+
+    fn let_outbound_happen(&self) {
+        let mut world = self.world.borrow_mut();
+        world.schedule_outbound(self.id);
+        world.settle();
+    }
+}
+
+impl Drop for SimPeer {
+    fn drop(&mut self) {
+        let unread = self.with(|socket| {
+            socket.peer_gone = true;
+            socket.inbound.ending = true;
+            std::mem::take(&mut socket.outbound.unread)
+        });
+        if unread.is_empty() {
+            self.let_inbound_happen();
+        } else {
+            self.reset();
+        }
+        self.world.borrow_mut().forget_if_unseen(self.id);
+    }
+}

@@ -1,0 +1,89 @@
+//! The generator behind a simulation: small, seeded, and the same on every machine. Not for keys.
+
+use std::time::Duration;
+
+/// SplitMix64: a counter in steps of an odd constant, each value scrambled.
+#[derive(Debug)]
+pub(super) struct Random(u64);
+
+impl Random {
+    pub(super) fn new(seed: u64) -> Random {
+        Random(seed)
+    }
+
+    pub(super) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number in `0..end`; `end` is not zero.
+    pub(super) fn below(&mut self, end: usize) -> usize {
+        ((u128::from(self.next()) * end as u128) >> 64) as usize
+    }
+
+    /// A duration in `0..=longest`.
+    pub(super) fn duration(&mut self, longest: Duration) -> Duration {
+        let nanos = usize::try_from(longest.as_nanos()).expect("less than 584 years");
+        Duration::from_nanos(if nanos == 0 { 0 } else { self.below(nanos + 1) as u64 })
+    }
+
+    /// True with this probability. Draws nothing when it is zero: a run does not change when a kind of fault is
+    /// added that it does not use.
+    pub(super) fn chance(&mut self, probability: f64) -> bool {
+        // The 53 bits that an f64 holds exactly.
+        probability > 0.0 && ((self.next() >> 11) as f64) < probability * (1u64 << 53) as f64
+    }
+
+    pub(super) fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[self.below(choices.len())]
+    }
+
+    pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
+        for end in (2..=items.len()).rev() {
+            items.swap(end - 1, self.below(end));
+        }
+    }
+
+    pub(super) fn fill(&mut self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(8) {
+            chunk.copy_from_slice(&self.next().to_le_bytes()[..chunk.len()]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_stay_below_their_end_and_reach_each() {
+        let mut random = Random::new(1);
+        let mut seen = [false; 5];
+        for _ in 0..1000 {
+            seen[random.below(5)] = true;
+        }
+        assert_eq!(seen, [true; 5]);
+    }
+
+    #[test]
+    fn a_chance_of_zero_draws_nothing_and_one_is_certain() {
+        let mut random = Random::new(1);
+        assert!(!random.chance(0.0));
+        assert_eq!(random.next(), Random::new(1).next());
+        assert!((0..1000).all(|_| random.chance(1.0)));
+        let hits = (0..10_000).filter(|_| random.chance(0.25)).count();
+        assert!((2_300..2_700).contains(&hits), "{hits} of 10000 at 0.25");
+    }
+
+    #[test]
+    fn a_shuffle_keeps_every_item() {
+        let mut items: Vec<usize> = (0..100).collect();
+        Random::new(1).shuffle(&mut items);
+        assert_ne!(items, (0..100).collect::<Vec<_>>());
+        items.sort_unstable();
+        assert_eq!(items, (0..100).collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,245 @@
+//! One simulated connection: two pipes, the states of its two ends, and what an event poll would say of ours.
+//! Errors and their order are those of Linux, held against the real ones by the tests of [`net`](crate::net).
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::net::SocketAddr;
+
+use crate::net::Token;
+
+/// Bytes on their way from one end to the other.
+#[derive(Debug, Default)]
+pub(super) struct Pipe {
+    /// Written, and still at the sender.
+    pub(super) unsent: VecDeque<u8>,
+    /// Arrived, and not yet read.
+    pub(super) unread: VecDeque<u8>,
+    /// The sender writes no more: the end follows what is unsent.
+    pub(super) ending: bool,
+    /// The end has arrived, behind what is unread. Invariant: nothing is unsent.
+    pub(super) ended: bool,
+    /// A happening is scheduled that will carry.
+    pub(super) carrying: bool,
+}
+
+/// What [`Pipe::carry`] brought to the receiver.
+pub(super) struct Arrived {
+    pub(super) bytes: usize,
+    pub(super) end: bool,
+}
+
+impl Pipe {
+    /// Whether `carry` would bring something.
+    pub(super) fn can_carry(&self, window_bytes: usize) -> bool {
+        if self.unsent.is_empty() { self.ending && !self.ended } else { self.unread.len() < window_bytes }
+    }
+
+    /// Carries up to `bytes_max` bytes, as long as the receiver holds no more than `window_bytes`, and the end
+    /// behind the last.
+    pub(super) fn carry(&mut self, window_bytes: usize, bytes_max: usize) -> Arrived {
+        let room = window_bytes.saturating_sub(self.unread.len());
+        let bytes = self.unsent.len().min(room).min(bytes_max);
+        self.unread.extend(self.unsent.drain(..bytes));
+        let end = self.unsent.is_empty() && self.ending && !self.ended;
+        self.ended |= end;
+        Arrived { bytes, end }
+    }
+}
+
+/// Our end, as the program sees it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Hold {
+    /// Nobody has accepted it yet.
+    Queued,
+    /// There is a `SimStream`.
+    Open,
+    /// Closed: the system sends what is left, and answers further bytes with a reset.
+    Closed,
+}
+
+/// What has changed since it was last told.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct News {
+    pub(super) readable: bool,
+    pub(super) writable: bool,
+}
+
+impl News {
+    pub(super) const READABLE: News = News { readable: true, writable: false };
+    pub(super) const WRITABLE: News = News { readable: false, writable: true };
+    pub(super) const BOTH: News = News { readable: true, writable: true };
+}
+
+/// Where a listener or stream is registered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Registration {
+    pub(super) reactor: usize,
+    pub(super) token: Token,
+    pub(super) news: News,
+    /// It stands in the reactor's list of what is ready.
+    pub(super) queued: bool,
+}
+
+/// What is possible at the moment: what a level-triggered poll would say.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Possible {
+    pub(super) readable: bool,
+    pub(super) writable: bool,
+    pub(super) hung_up: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Socket {
+    pub(super) addr: SocketAddr,
+    /// From the peer to us.
+    pub(super) inbound: Pipe,
+    /// From us to the peer.
+    pub(super) outbound: Pipe,
+    pub(super) hold: Hold,
+    pub(super) registration: Option<Registration>,
+    /// Bytes our send buffer holds.
+    pub(super) send_buffer_bytes: usize,
+    /// A write was refused or cut short for want of room: an edge is due when room appears.
+    pub(super) wants_room: bool,
+    /// A fault holds the send buffer shut until room is told.
+    pub(super) shut: bool,
+    /// A reset has gone over the connection, from either side.
+    pub(super) reset: bool,
+    /// The reset has not been told to our program yet: the next read or write answers it, once.
+    pub(super) reset_untold: bool,
+    /// Set by a test: what the next read and write answer.
+    pub(super) next_read_error: Option<i32>,
+    pub(super) next_write_error: Option<i32>,
+
+    /// The peer's program has closed its socket.
+    pub(super) peer_gone: bool,
+    /// The peer's program reads everything as it arrives.
+    pub(super) peer_reads: bool,
+    pub(super) peer_window_bytes: usize,
+    /// What the peer's program has read.
+    pub(super) received: Vec<u8>,
+}
+
+impl Socket {
+    pub(super) fn new(addr: SocketAddr, send_buffer_bytes: usize, peer_window_bytes: usize) -> Socket {
+        Socket {
+            addr,
+            inbound: Pipe::default(),
+            outbound: Pipe::default(),
+            hold: Hold::Queued,
+            registration: None,
+            send_buffer_bytes,
+            wants_room: false,
+            shut: false,
+            reset: false,
+            reset_untold: false,
+            next_read_error: None,
+            next_write_error: None,
+            peer_gone: false,
+            peer_reads: true,
+            peer_window_bytes,
+            received: Vec::new(),
+        }
+    }
+
+    pub(super) fn possible(&self) -> Possible {
+        Possible {
+            readable: self.reset || self.inbound.ended || !self.inbound.unread.is_empty(),
+            writable: self.reset || self.outbound.ending || self.has_room(),
+            hung_up: self.reset || self.inbound.ended,
+        }
+    }
+
+    /// Whether there is room worth telling of. Half the buffer, as in Linux: or each small segment that leaves
+    /// would be an edge.
+    pub(super) fn has_room(&self) -> bool {
+        !self.shut && self.outbound.unsent.len() * 2 < self.send_buffer_bytes
+    }
+
+    /// Fills the front of `buffer`, at most `bytes_max` bytes. Unread bytes come before the end or the reset.
+    pub(super) fn read(&mut self, buffer: &mut [u8], bytes_max: usize) -> Result<usize, i32> {
+        let bytes = self.inbound.unread.len().min(buffer.len()).min(bytes_max);
+        if bytes > 0 {
+            for (to, from) in buffer.iter_mut().zip(self.inbound.unread.drain(..bytes)) {
+                *to = from;
+            }
+            return Ok(bytes);
+        }
+        if self.inbound.ended {
+            return Ok(0);
+        }
+        if self.reset {
+            return if std::mem::take(&mut self.reset_untold) { Err(libc::ECONNRESET) } else { Ok(0) };
+        }
+        Err(libc::EAGAIN)
+    }
+
+    /// Whether a write is refused whatever the room.
+    pub(super) fn check_write(&mut self) -> Result<(), i32> {
+        if std::mem::take(&mut self.reset_untold) {
+            return Err(libc::ECONNRESET);
+        }
+        if self.reset || self.outbound.ending {
+            return Err(libc::EPIPE);
+        }
+        Ok(())
+    }
+
+    /// Takes what the send buffer has room for, of `slices[from..to]` counted in bytes.
+    pub(super) fn push(&mut self, slices: &[IoSlice<'_>], from: usize, to: usize) -> usize {
+        let to = to.min(from + self.send_buffer_bytes.saturating_sub(self.outbound.unsent.len()));
+        let mut start = 0;
+        for slice in slices {
+            let end = start + slice.len();
+            if from < end && start < to {
+                self.outbound.unsent.extend(&slice[from.max(start) - start..to.min(end) - start]);
+            }
+            start = end;
+        }
+        to - from
+    }
+
+    /// A reset goes over the connection: nothing that is on its way arrives any more.
+    pub(super) fn tear(&mut self) {
+        self.reset = true;
+        self.inbound.unsent.clear();
+        self.outbound.unsent.clear();
+    }
+
+    /// The peer's program reads what has arrived, at most `bytes_max` bytes.
+    pub(super) fn read_as_peer(&mut self, bytes_max: usize) -> usize {
+        let bytes = self.outbound.unread.len().min(bytes_max);
+        self.received.extend(self.outbound.unread.drain(..bytes));
+        bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipe_carries_into_the_window_and_the_end_comes_last() {
+        let mut pipe = Pipe { ending: true, ..Pipe::default() };
+        pipe.unsent.extend(b"abcdef");
+        assert!(pipe.can_carry(4));
+        assert_eq!(pipe.carry(4, 3).bytes, 3);
+        assert_eq!(pipe.carry(4, 3).bytes, 1);
+        assert!(!pipe.can_carry(4));
+        assert_eq!(pipe.unread, b"abcd");
+        pipe.unread.clear();
+        let arrived = pipe.carry(4, 3);
+        assert!(arrived.bytes == 2 && arrived.end && pipe.ended);
+        assert!(!pipe.can_carry(4));
+    }
+
+    #[test]
+    fn a_push_goes_on_inside_a_slice_and_stops_when_the_buffer_is_full() {
+        let mut socket = Socket::new(SocketAddr::from(([127, 0, 0, 1], 1)), 6, 100);
+        let slices = [IoSlice::new(b"abc"), IoSlice::new(b""), IoSlice::new(b"defgh")];
+        assert_eq!(socket.push(&slices, 0, 2), 2);
+        assert_eq!(socket.push(&slices, 2, 8), 4);
+        assert_eq!(socket.push(&slices, 6, 8), 0);
+        assert_eq!(socket.outbound.unsent, b"abcdef");
+    }
+}

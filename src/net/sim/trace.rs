@@ -1,0 +1,99 @@
+//! What a run has asked of its world: every call and its result go into one hash, so that two runs of a seed can
+//! be held against each other; calls are counted, and the last ones kept for a failing test to print.
+
+use std::collections::VecDeque;
+
+use crate::instant::Instant;
+
+/// Calls kept for printing: the turn that failed and the one before, in a small world.
+const LATEST_CALLS_MAX: usize = 200;
+
+/// A call of [`Net`](crate::net::Net) that enters the system.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "each is the method of that name; Write is both kinds of write")]
+pub enum SimCall {
+    Wait,
+    Listen,
+    Unlisten,
+    Accept,
+    Register,
+    Read,
+    Write,
+    ShutdownWrite,
+    Close,
+    Reset,
+    FillRandom,
+}
+
+impl SimCall {
+    const COUNT: usize = SimCall::FillRandom as usize + 1;
+}
+
+/// One call and its result.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SimCallRecord {
+    /// When it returned.
+    pub at: Instant,
+    /// The reactor, in the order of their creation.
+    pub reactor: usize,
+    /// What was called.
+    pub call: SimCall,
+    /// The listener or stream by the number the world has given it; 0 for none.
+    pub socket: u64,
+    /// Bytes, readiness told, or 0; or the errno.
+    pub result: Result<usize, i32>,
+}
+
+#[derive(Debug)]
+pub(super) struct Trace {
+    hash: u64,
+    counts: [u64; SimCall::COUNT],
+    latest: VecDeque<SimCallRecord>,
+}
+
+impl Trace {
+    pub(super) fn new() -> Trace {
+        Trace { hash: 0, counts: [0; SimCall::COUNT], latest: VecDeque::with_capacity(LATEST_CALLS_MAX) }
+    }
+
+    pub(super) fn record(&mut self, record: SimCallRecord) {
+        let result = match record.result {
+            Ok(number) => number as u64,
+            Err(errno) => u64::MAX - u64::from(errno.unsigned_abs()),
+        };
+        for word in [record.at.as_nanos(), record.reactor as u64, record.call as u64, record.socket, result] {
+            self.mix(word);
+        }
+        self.counts[record.call as usize] += 1;
+        if self.latest.len() == LATEST_CALLS_MAX {
+            self.latest.pop_front();
+        }
+        self.latest.push_back(record);
+    }
+
+    /// Takes in what a call has carried, beside its record.
+    pub(super) fn mix_bytes(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.mix(u64::from_le_bytes(word));
+        }
+    }
+
+    pub(super) fn mix(&mut self, word: u64) {
+        // Order matters: the hash so far is scrambled before the next word comes in.
+        self.hash = (self.hash.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    pub(super) fn hash(&self) -> u64 {
+        self.hash ^ (self.hash >> 32)
+    }
+
+    pub(super) fn count(&self, call: SimCall) -> u64 {
+        self.counts[call as usize]
+    }
+
+    pub(super) fn latest(&self) -> Vec<SimCallRecord> {
+        self.latest.iter().copied().collect()
+    }
+}

@@ -1,0 +1,163 @@
+//! Waiting in a simulated world: what is ready is told; when every reactor sleeps, the clock goes on to what
+//! happens next.
+
+use std::time::Duration;
+
+use super::socket::Possible;
+use super::trace::SimCall;
+use super::world::{Id, Sleep, World};
+use crate::instant::Instant;
+use crate::net::{Readiness, Token};
+
+/// The longest pause of the process: deadlines of some seconds pass in it unseen.
+const PAUSE_MAX: Duration = Duration::from_secs(20);
+
+/// How far the wall clock jumps at most, either way: an hour, as when a zone was set wrong.
+const WALL_CLOCK_JUMP_MAX: Duration = Duration::from_secs(3600);
+
+impl World {
+    /// See [`Net::wait`](crate::net::Net::wait). With several reactors it returns with nothing when this one
+    /// would sleep while another is awake; that other one should run then.
+    pub(super) fn wait(&mut self, reactor: usize, told: &mut Vec<Readiness>, timeout: Option<Duration>) {
+        told.clear();
+        self.reactors[reactor].sleep = Sleep::Awake;
+        self.tick();
+        self.move_clocks_by_fault();
+        let deadline = timeout.map(|timeout| self.clock + timeout);
+        if !self.random.chance(self.faults.early_waits) {
+            self.tell_by_fault(reactor, told);
+            self.wait_until(reactor, told, deadline);
+        }
+        for readiness in &*told {
+            self.trace.mix(readiness.token.0);
+            self.trace.mix(
+                u64::from(readiness.readable)
+                    | u64::from(readiness.writable) << 1
+                    | u64::from(readiness.hung_up) << 2,
+            );
+        }
+        self.record(reactor, SimCall::Wait, 0, Ok(told.len()));
+    }
+
+    fn wait_until(&mut self, reactor: usize, told: &mut Vec<Readiness>, deadline: Option<Instant>) {
+        loop {
+            let woken = self.reactors[reactor].waker.take();
+            self.collect(reactor, told);
+            if woken || !told.is_empty() || deadline.is_some_and(|deadline| deadline <= self.clock) {
+                return;
+            }
+            self.reactors[reactor].sleep = Sleep::Until(deadline);
+            let Some(next) = self.next_moment() else { return };
+            self.advance_to(next);
+            if !self.is_awake(reactor) && self.somebody_is_awake() {
+                return;
+            }
+            self.reactors[reactor].sleep = Sleep::Awake;
+        }
+    }
+
+    /// Whether this reactor would return from a wait, or has not begun one.
+    pub(super) fn is_awake(&self, reactor: usize) -> bool {
+        let state = &self.reactors[reactor];
+        match state.sleep {
+            Sleep::Awake => true,
+            Sleep::Until(deadline) => {
+                !state.ready.is_empty()
+                    || state.waker.is_set()
+                    || deadline.is_some_and(|deadline| deadline <= self.clock)
+            }
+            Sleep::Gone => false,
+        }
+    }
+
+    pub(super) fn somebody_is_awake(&self) -> bool {
+        (0..self.reactors.len()).any(|reactor| self.is_awake(reactor))
+    }
+
+    /// The moment to which the clock may go on: none while somebody is awake, or when nothing will ever happen.
+    fn next_moment(&self) -> Option<Instant> {
+        if self.clock_held || self.somebody_is_awake() {
+            return None;
+        }
+        let deadlines = self.reactors.iter().filter_map(|state| match state.sleep {
+            Sleep::Until(deadline) => deadline,
+            Sleep::Awake | Sleep::Gone => None,
+        });
+        deadlines.chain(self.next_happening()).min()
+    }
+
+    fn move_clocks_by_fault(&mut self) {
+        if self.random.chance(self.faults.pauses) {
+            let pause = self.random.duration(PAUSE_MAX);
+            self.advance(pause);
+        }
+        if self.random.chance(self.faults.wall_clock_jumps) {
+            let jump = self.random.duration(WALL_CLOCK_JUMP_MAX);
+            let forward = self.random.chance(0.5);
+            let unix_time = self.unix_time();
+            self.set_unix_time(if forward { unix_time + jump } else { unix_time.saturating_sub(jump) });
+        }
+    }
+
+    fn tell_by_fault(&mut self, reactor: usize, told: &mut Vec<Readiness>) {
+        let stale = self.reactors[reactor].stale.len();
+        if stale > 0 && self.random.chance(self.faults.stale_readiness) {
+            let token = self.reactors[reactor].stale[self.random.below(stale)];
+            let [readable, writable, hung_up] = [(); 3].map(|()| self.random.chance(0.5));
+            told.push(Readiness { token, readable, writable, hung_up });
+        }
+        if self.random.chance(self.faults.spurious_readiness)
+            && let Some(token) = self.any_stream_of(reactor)
+        {
+            let readable = self.random.chance(0.5);
+            told.push(Readiness { token, readable, writable: !readable, hung_up: false });
+        }
+    }
+
+    fn any_stream_of(&mut self, reactor: usize) -> Option<Token> {
+        let (last, _) = self.sockets.last_key_value()?;
+        let start = self.random.below(usize::try_from(*last).ok()? + 1) as Id;
+        let registered = self.sockets.range(start..).find_map(|(_, socket)| socket.registration)?;
+        (registered.reactor == reactor).then_some(registered.token)
+    }
+
+    /// Takes what is ready off the reactor's list, and tells what of it is still possible. A socket is told at
+    /// most once, by the state it has now: so edges coalesce, and one that came to nothing is not told.
+    fn collect(&mut self, reactor: usize, told: &mut Vec<Readiness>) {
+        let by_fault = told.len();
+        if self.random.chance(self.faults.shuffled_readiness) {
+            self.random.shuffle(self.reactors[reactor].ready.make_contiguous());
+        }
+        while told.len() < self.limits.events_per_wait_max
+            && let Some(id) = self.reactors[reactor].ready.pop_front()
+        {
+            let Some(possible) = self.look_at(id) else { continue };
+            let narrow = self.random.chance(self.faults.narrow_readiness);
+            let Some(registration) = self.registration(id) else { continue };
+            registration.queued = false;
+            let news = std::mem::take(&mut registration.news);
+            let readable = possible.readable && (news.readable || !narrow);
+            let writable = possible.writable && (news.writable || !narrow);
+            if readable || writable {
+                let hung_up = possible.hung_up && readable;
+                let readiness = Readiness { token: registration.token, readable, writable, hung_up };
+                match told.iter_mut().take(by_fault).find(|other| other.token == readiness.token) {
+                    Some(other) => *other = readiness,
+                    None => told.push(readiness),
+                }
+            }
+        }
+    }
+
+    /// What is possible on a listener or stream. To be looked at while there is no room asks for an edge when
+    /// there is, as in Linux.
+    fn look_at(&mut self, id: Id) -> Option<Possible> {
+        if let Some(socket) = self.sockets.get_mut(&id) {
+            let possible = socket.possible();
+            socket.wants_room |= !possible.writable;
+            return Some(possible);
+        }
+        let readable = !self.listeners.get(&id)?.queue.is_empty();
+        Some(Possible { readable, writable: false, hung_up: false })
+    }
+}
