@@ -274,4 +274,6 @@ fn control_event(opcode: Opcode, payload: &[u8]) -> Result<Event<'_>, ProtocolEr
 }
 
 #[cfg(test)]
+mod naive;
+#[cfg(test)]
 mod tests;

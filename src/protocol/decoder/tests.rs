@@ -1,6 +1,120 @@
+use proptest::prelude::*;
+
+use super::naive::NaiveEvent;
 use super::*;
+use crate::protocol::{CloseCode, encode_close, encode_frame, encode_masked_close, encode_masked_frame};
 
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+const UNLIMITED: DecoderLimits = DecoderLimits::UNLIMITED;
+
+/// What a caller does around the decoder: keeps what was not consumed, and gives it again with the next bytes.
+struct Receiver {
+    decoder: Decoder,
+    limits: DecoderLimits,
+    unconsumed: Vec<u8>,
+    assembly: Vec<u8>,
+    events: Vec<NaiveEvent>,
+    error: Option<ProtocolError>,
+}
+
+impl Receiver {
+    fn new(role: Role, limits: DecoderLimits) -> Receiver {
+        let (unconsumed, assembly, events) = (Vec::new(), Vec::new(), Vec::new());
+        Receiver { decoder: Decoder::new(role), limits, unconsumed, assembly, events, error: None }
+    }
+
+    fn closed(&self) -> bool {
+        matches!(self.events.last(), Some(NaiveEvent::Close(_)))
+    }
+
+    fn receive(&mut self, bytes: &[u8]) {
+        if self.error.is_some() || self.closed() {
+            return;
+        }
+        self.unconsumed.extend_from_slice(bytes);
+        let mut start = 0;
+        loop {
+            let decoded =
+                self.decoder.decode(&self.limits, &mut self.unconsumed[start..], &mut self.assembly);
+            match decoded {
+                Ok(Decoded { consumed, event: Some(event) }) => {
+                    start += consumed;
+                    self.events.push(owned(event));
+                    if self.closed() {
+                        self.unconsumed.clear();
+                        return;
+                    }
+                }
+                Ok(Decoded { consumed, event: None }) => {
+                    self.unconsumed.drain(..start + consumed);
+                    assert!(self.unconsumed.len() < 6 + 125, "more is left than a control frame");
+                    return;
+                }
+                Err(error) => {
+                    self.error = Some(error);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The form in which the twin answers.
+    fn outcome(&self) -> (Vec<NaiveEvent>, Result<Vec<u8>, String>) {
+        let end = match self.error {
+            Some(error) => Err(format!("{error:?}")),
+            None => Ok(self.unconsumed.clone()),
+        };
+        (self.events.clone(), end)
+    }
+}
+
+fn owned(event: Event<'_>) -> NaiveEvent {
+    match event {
+        Event::Message(message) => match message.kind() {
+            MessageKind::Text => {
+                NaiveEvent::Text(message.as_text().expect("text is UTF-8").as_bytes().to_vec())
+            }
+            MessageKind::Binary => NaiveEvent::Binary(message.payload().to_vec()),
+        },
+        Event::Ping(payload) => NaiveEvent::Ping(payload.to_vec()),
+        Event::Pong(payload) => NaiveEvent::Pong(payload.to_vec()),
+        Event::Close(close) => {
+            NaiveEvent::Close(close.map(|close| (close.code.as_u16(), close.reason.as_bytes().to_vec())))
+        }
+    }
+}
+
+/// All at once, in single bytes, and cut in two at every place: each must come to what the twin comes to.
+fn check_against_the_twin(role: Role, limits: DecoderLimits, bytes: &[u8]) {
+    let (events, end) =
+        naive::decode(role == Role::Server, limits.message_bytes_max, limits.fragments_max, bytes);
+    let expected = (events, end.map_err(String::from));
+    let check = |pieces: &[&[u8]], how: &str| {
+        let mut receiver = Receiver::new(role, limits);
+        pieces.iter().for_each(|piece| receiver.receive(piece));
+        assert_eq!(receiver.outcome(), expected, "{how}: {bytes:02x?}");
+    };
+    check(&[bytes], "whole");
+    check(&bytes.chunks(1).collect::<Vec<_>>(), "single bytes");
+    for cut in 1..bytes.len() {
+        check(&[&bytes[..cut], &bytes[cut..]], "in two");
+    }
+}
+
+fn decode_all(role: Role, limits: DecoderLimits, bytes: &[u8]) -> (Vec<NaiveEvent>, Option<ProtocolError>) {
+    check_against_the_twin(role, limits, bytes);
+    let mut receiver = Receiver::new(role, limits);
+    receiver.receive(bytes);
+    (receiver.events, receiver.error)
+}
+
+fn fragment(out: &mut Vec<u8>, fin: bool, opcode: Opcode, payload: &[u8]) {
+    let header = FrameHeader { fin, opcode, mask: Some(KEY), payload_bytes: payload.len() as u64 };
+    out.extend_from_slice(&header.encode());
+    let at = out.len();
+    out.extend_from_slice(payload);
+    apply_mask(&mut out[at..], KEY);
+}
 
 #[test]
 fn is_at_most_forty_bytes() {
@@ -8,16 +122,299 @@ fn is_at_most_forty_bytes() {
 }
 
 #[test]
+fn decodes_the_examples_of_rfc_6455_section_5_7() {
+    let text = |text: &str| NaiveEvent::Text(text.as_bytes().to_vec());
+    let mut binary_256 = vec![0x82, 0x7E, 0x01, 0x00];
+    binary_256.extend_from_slice(&[7; 256]);
+    for (role, bytes, event) in [
+        (Role::Client, &[0x81, 0x05, 0x48, 0x65, 0x6c, 0x6c, 0x6f][..], text("Hello")),
+        (Role::Server, &[0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58], text("Hello")),
+        (Role::Client, &[0x01, 0x03, 0x48, 0x65, 0x6c, 0x80, 0x02, 0x6c, 0x6f], text("Hello")),
+        (Role::Client, &[0x89, 0x05, 0x48, 0x65, 0x6c, 0x6c, 0x6f], NaiveEvent::Ping(b"Hello".to_vec())),
+        (
+            Role::Server,
+            &[0x8a, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58],
+            NaiveEvent::Pong(b"Hello".to_vec()),
+        ),
+        (Role::Client, &binary_256, NaiveEvent::Binary(vec![7; 256])),
+    ] {
+        assert_eq!(decode_all(role, UNLIMITED, bytes), (vec![event], None));
+    }
+}
+
+#[test]
 fn lends_a_whole_message_from_the_input() {
     let mut input = [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58, 0x99];
     let payload_at = input[6..].as_ptr();
     let mut assembly = Vec::new();
-    let mut decoder = Decoder::new(Role::Server);
-    let decoded = decoder.decode(&DecoderLimits::UNLIMITED, &mut input, &mut assembly).unwrap();
+    let decoded = Decoder::new(Role::Server).decode(&UNLIMITED, &mut input, &mut assembly).unwrap();
     assert_eq!(decoded.consumed, 11);
     let Some(Event::Message(message)) = decoded.event else { panic!("{decoded:?}") };
     assert_eq!(message.as_text(), Some("Hello"));
     assert_eq!(message.payload().as_ptr(), payload_at);
+    assert_eq!(assembly.capacity(), 0, "nothing was copied");
+}
+
+#[test]
+fn puts_fragments_together_with_control_frames_between_them() {
+    let mut bytes = Vec::new();
+    fragment(&mut bytes, false, Opcode::Text, "grü".as_bytes());
+    encode_masked_frame(&mut bytes, Opcode::Ping, b"1", KEY);
+    fragment(&mut bytes, false, Opcode::Continuation, b"");
+    encode_masked_frame(&mut bytes, Opcode::Pong, b"2", KEY);
+    // The sharp s is cut in the middle.
+    fragment(&mut bytes, false, Opcode::Continuation, &"ß".as_bytes()[..1]);
+    fragment(&mut bytes, true, Opcode::Continuation, &"ße".as_bytes()[1..]);
+    encode_masked_frame(&mut bytes, Opcode::Binary, b"", KEY);
+    encode_masked_close(&mut bytes, CloseCode::NORMAL, "done", KEY);
+    bytes.extend_from_slice(b"whatever follows a Close is not looked at");
+    let (events, error) = decode_all(Role::Server, UNLIMITED, &bytes);
+    assert_eq!(error, None);
+    assert_eq!(
+        events,
+        [
+            NaiveEvent::Ping(b"1".to_vec()),
+            NaiveEvent::Pong(b"2".to_vec()),
+            NaiveEvent::Text("grüße".as_bytes().to_vec()),
+            NaiveEvent::Binary(Vec::new()),
+            NaiveEvent::Close(Some((1000, b"done".to_vec()))),
+        ]
+    );
+}
+
+#[test]
+fn each_broken_rule_has_its_error_and_close_code() {
+    let masked = |first: u8, payload: &[u8]| {
+        let mut bytes = vec![first, 0x80 | payload.len() as u8, 0, 0, 0, 0];
+        bytes.extend_from_slice(payload);
+        bytes
+    };
+    let join = |frames: &[Vec<u8>]| frames.concat();
+    for (bytes, error, code) in [
+        (vec![0x81, 0x01, b'a'], ProtocolError::MaskRequired, 1002),
+        (vec![0x88, 0x00], ProtocolError::MaskRequired, 1002),
+        (masked(0xC1, b"a"), ProtocolError::ReservedBits, 1002),
+        (masked(0xA9, b""), ProtocolError::ReservedBits, 1002),
+        (masked(0x83, b"a"), ProtocolError::UnknownOpcode, 1002),
+        (masked(0x8B, b""), ProtocolError::UnknownOpcode, 1002),
+        (masked(0x09, b""), ProtocolError::ControlFragmented, 1002),
+        (vec![0x89, 0xFE, 0, 126, 0, 0, 0, 0], ProtocolError::ControlTooLong, 1002),
+        (vec![0x82, 0xFE, 0, 125, 0, 0, 0, 0], ProtocolError::LengthNotMinimal, 1002),
+        (vec![0x82, 0xFF, 0x80, 0, 0, 0, 0, 0, 0, 0], ProtocolError::LengthTooLarge, 1002),
+        (
+            vec![0x82, 0xFF, 0x7F, 255, 255, 255, 255, 255, 255, 255, 0, 0, 0, 0],
+            ProtocolError::MessageTooBig,
+            1009,
+        ),
+        (masked(0x80, b"a"), ProtocolError::ContinuationUnexpected, 1002),
+        (masked(0x00, b"a"), ProtocolError::ContinuationUnexpected, 1002),
+        (join(&[masked(0x01, b"a"), masked(0x81, b"b")]), ProtocolError::ContinuationExpected, 1002),
+        (join(&[masked(0x02, b"a"), masked(0x02, b"b")]), ProtocolError::ContinuationExpected, 1002),
+        (
+            join(&[masked(0x01, b"a"), masked(0x80, b"b"), masked(0x80, b"c")]),
+            ProtocolError::ContinuationUnexpected,
+            1002,
+        ),
+        (masked(0x81, b"\xff"), ProtocolError::InvalidUtf8, 1007),
+        (masked(0x81, b"abc\xc3"), ProtocolError::InvalidUtf8, 1007),
+        (masked(0x01, b"\xed\xa0\x80"), ProtocolError::InvalidUtf8, 1007),
+        (join(&[masked(0x01, b"\xc3"), masked(0x80, b"a")]), ProtocolError::InvalidUtf8, 1007),
+        (join(&[masked(0x01, b"\xc3"), masked(0x80, b"")]), ProtocolError::InvalidUtf8, 1007),
+        (masked(0x88, b"\x03"), ProtocolError::CloseBodyTooShort, 1002),
+        (masked(0x88, b"\x03\xed"), ProtocolError::CloseCodeInvalid, 1002),
+        (masked(0x88, b"\x00\x00"), ProtocolError::CloseCodeInvalid, 1002),
+        (masked(0x88, b"\x03\xe8\xff"), ProtocolError::InvalidUtf8, 1007),
+        (masked(0x82, &[0; 101]), ProtocolError::MessageTooBig, 1009),
+        (join(&[masked(0x02, &[0; 60]), masked(0x80, &[0; 41])]), ProtocolError::MessageTooBig, 1009),
+        (
+            join(&[masked(0x02, b""), masked(0x00, b""), masked(0x00, b""), masked(0x80, b"")]),
+            ProtocolError::TooManyFragments,
+            1008,
+        ),
+    ] {
+        let limits = DecoderLimits { message_bytes_max: 100, fragments_max: 3 };
+        assert_eq!(decode_all(Role::Server, limits, &bytes).1, Some(error), "{bytes:02x?}");
+        assert_eq!(error.close_code().as_u16(), code);
+        assert!(error.reason().len() <= crate::protocol::CLOSE_REASON_BYTES_MAX);
+    }
+    let masked_to_a_client = masked(0x82, b"a");
+    assert_eq!(
+        decode_all(Role::Client, UNLIMITED, &masked_to_a_client).1,
+        Some(ProtocolError::MaskForbidden)
+    );
+}
+
+#[test]
+fn what_is_just_within_the_limits_passes() {
+    let limits = DecoderLimits { message_bytes_max: 100, fragments_max: 3 };
+    let mut bytes = Vec::new();
+    encode_masked_frame(&mut bytes, Opcode::Binary, &[1; 100], KEY);
+    fragment(&mut bytes, false, Opcode::Binary, &[1; 50]);
+    fragment(&mut bytes, false, Opcode::Continuation, &[1; 50]);
+    fragment(&mut bytes, true, Opcode::Continuation, &[]);
+    let whole = NaiveEvent::Binary(vec![1; 100]);
+    assert_eq!(decode_all(Role::Server, limits, &bytes), (vec![whole.clone(), whole], None));
+}
+
+#[test]
+fn a_message_too_big_is_refused_at_its_header_and_nothing_is_allocated_for_it() {
+    let mut header = [0x82, 0xFF, 0, 0, 0, 0, 0x40, 0, 0, 0, 1, 2, 3, 4];
+    let mut assembly = Vec::new();
+    let limits = DecoderLimits { message_bytes_max: 1 << 29, fragments_max: 1 };
+    let refused = Decoder::new(Role::Server).decode(&limits, &mut header, &mut assembly);
+    assert_eq!(refused, Err(ProtocolError::MessageTooBig));
+    let limits = DecoderLimits { message_bytes_max: 1 << 30, fragments_max: 1 };
+    let begun = Decoder::new(Role::Server).decode(&limits, &mut header, &mut assembly);
+    assert_eq!(begun, Ok(Decoded { consumed: 14, event: None }));
     assert_eq!(assembly.capacity(), 0);
-    let _ = KEY;
+}
+
+#[test]
+fn invalid_text_fails_at_its_first_bad_byte_in_the_middle_of_a_frame() {
+    // As in Autobahn's 6.4: kappa, omicron, ... then a character above U+10FFFF, and a rest that is never sent.
+    let text = b"\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5\xf4\x90\x80\x80edited";
+    let mut bytes = Vec::new();
+    encode_masked_frame(&mut bytes, Opcode::Text, text, KEY);
+    let mut receiver = Receiver::new(Role::Server, UNLIMITED);
+    for (index, byte) in bytes.iter().enumerate() {
+        receiver.receive(&[*byte]);
+        let bad = 6 + 12;
+        assert_eq!(receiver.error, (index >= bad).then_some(ProtocolError::InvalidUtf8), "at byte {index}");
+    }
+}
+
+#[test]
+fn mid_message_lasts_from_the_first_fragment_to_the_last_byte() {
+    let mut receiver = Receiver::new(Role::Server, UNLIMITED);
+    let mut bytes = Vec::new();
+    fragment(&mut bytes, false, Opcode::Binary, b"");
+    receiver.receive(&bytes);
+    assert!(receiver.decoder.is_mid_message());
+    bytes.clear();
+    encode_masked_frame(&mut bytes, Opcode::Ping, b"", KEY);
+    fragment(&mut bytes, true, Opcode::Continuation, b"ab");
+    receiver.receive(&bytes[..bytes.len() - 1]);
+    assert!(receiver.decoder.is_mid_message());
+    receiver.receive(&bytes[bytes.len() - 1..]);
+    assert!(!receiver.decoder.is_mid_message());
+    assert_eq!(receiver.events, [NaiveEvent::Ping(Vec::new()), NaiveEvent::Binary(b"ab".to_vec())]);
+}
+
+#[test]
+fn an_old_assembly_does_not_leak_into_the_next_message() {
+    let mut bytes = Vec::new();
+    for payload in [&b"first"[..], b"2"] {
+        fragment(&mut bytes, false, Opcode::Text, payload);
+        fragment(&mut bytes, true, Opcode::Continuation, b"!");
+    }
+    let mut receiver = Receiver::new(Role::Server, UNLIMITED);
+    receiver.assembly.extend_from_slice(b"left by another connection");
+    receiver.receive(&bytes);
+    assert_eq!(receiver.events, [NaiveEvent::Text(b"first!".to_vec()), NaiveEvent::Text(b"2!".to_vec())]);
+}
+
+#[test]
+fn takes_sixteen_mebibytes_and_sixty_five_thousand_fragments() {
+    let payload: Vec<u8> = b"0123456789abcdef".repeat(1 << 20);
+    let mut bytes = Vec::new();
+    encode_masked_frame(&mut bytes, Opcode::Text, &payload, KEY);
+    let mut receiver = Receiver::new(Role::Server, UNLIMITED);
+    bytes.chunks(65_536).for_each(|piece| receiver.receive(piece));
+    assert_eq!(receiver.events, [NaiveEvent::Text(payload)]);
+
+    bytes.clear();
+    fragment(&mut bytes, false, Opcode::Binary, b"x");
+    (0..65_534).for_each(|_| fragment(&mut bytes, false, Opcode::Continuation, b"x"));
+    fragment(&mut bytes, true, Opcode::Continuation, b"x");
+    let mut receiver = Receiver::new(Role::Server, DecoderLimits { fragments_max: 65_536, ..UNLIMITED });
+    receiver.receive(&bytes);
+    assert_eq!(receiver.events, [NaiveEvent::Binary(vec![b'x'; 65_536])]);
+}
+
+/// One frame in a stream: mostly as it should be, at times with something wrong.
+#[derive(Clone, Debug)]
+struct Frame {
+    first: u8,
+    payload: Vec<u8>,
+    masked: bool,
+    lengthened: bool,
+}
+
+impl Frame {
+    fn write(&self, role: Role, out: &mut Vec<u8>) {
+        let masked = self.masked == (role == Role::Server);
+        let mask_bit = if masked { 0x80 } else { 0 };
+        let length = self.payload.len();
+        out.push(self.first);
+        match (length, self.lengthened) {
+            (0..126, false) => out.push(mask_bit | length as u8),
+            (0..65_536, _) => {
+                out.push(mask_bit | 126);
+                out.extend_from_slice(&(length as u16).to_be_bytes());
+            }
+            (_, _) => {
+                out.push(mask_bit | 127);
+                out.extend_from_slice(&(length as u64).to_be_bytes());
+            }
+        }
+        let key = if masked { KEY } else { [0; 4] };
+        if masked {
+            out.extend_from_slice(&key);
+        }
+        out.extend(self.payload.iter().enumerate().map(|(index, byte)| byte ^ key[index % 4]));
+    }
+}
+
+fn frames() -> impl Strategy<Value = Vec<Frame>> {
+    let first = prop_oneof![
+        40 => prop::sample::select(vec![0x81_u8, 0x82, 0x01, 0x02, 0x00, 0x80, 0x80, 0x89, 0x8A]),
+        3 => Just(0x88_u8),
+        1 => any::<u8>(),
+    ];
+    let payload = prop_oneof![
+        10 => "[a-c€😀]{0,12}".prop_map(String::into_bytes),
+        2 => "[a-c€😀]{100,140}".prop_map(String::into_bytes),
+        2 => prop::collection::vec(any::<u8>(), 0..6),
+        2 => (1000..1020_u16, "[a-ö]{0,4}").prop_map(|(code, reason)| [&code.to_be_bytes(), reason.as_bytes()].concat()),
+    ];
+    let rarely = |weight| prop_oneof![weight => Just(false), 1 => Just(true)];
+    let frame =
+        (first, payload, rarely(60), rarely(60)).prop_map(|(first, payload, unmasked, lengthened)| Frame {
+            first,
+            payload,
+            masked: !unmasked,
+            lengthened,
+        });
+    prop::collection::vec(frame, 1..8)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn agrees_with_the_twin_however_the_stream_is_cut(
+        frames in frames(), server: bool, message_bytes_max in 0..200_usize, fragments_max in 1..6_u32,
+    ) {
+        let role = if server { Role::Server } else { Role::Client };
+        let mut bytes = Vec::new();
+        frames.iter().for_each(|frame| frame.write(role, &mut bytes));
+        check_against_the_twin(role, DecoderLimits { message_bytes_max, fragments_max }, &bytes);
+    }
+
+    #[test]
+    fn agrees_with_the_twin_on_any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..40), server: bool) {
+        let role = if server { Role::Server } else { Role::Client };
+        check_against_the_twin(role, UNLIMITED, &bytes);
+    }
+}
+
+#[test]
+fn reads_what_a_server_writes() {
+    let mut bytes = Vec::new();
+    encode_frame(&mut bytes, Opcode::Text, b"a");
+    encode_close(&mut bytes, CloseCode::SERVICE_RESTART, "restarting");
+    assert_eq!(
+        decode_all(Role::Client, UNLIMITED, &bytes).0,
+        [NaiveEvent::Text(b"a".to_vec()), NaiveEvent::Close(Some((1012, b"restarting".to_vec())))]
+    );
 }

@@ -108,17 +108,108 @@ pub(super) fn check_line_ends(head: &[u8]) -> Result<(), HttpError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const LIMITS: HttpLimits = HttpLimits { head_bytes_max: 64, body_bytes_max: 0 };
 
+    /// The naive twin: the whole input at once, and each rule by itself.
+    fn naive(bytes: &[u8], limits: &HttpLimits) -> Result<Option<usize>, HttpError> {
+        let within = &bytes[..bytes.len().min(limits.head_bytes_max)];
+        if within.first().is_some_and(|&first| !is_token_byte(first) && first != b'\r' && first != b'\n') {
+            return Err(HttpError::RequestLineMalformed);
+        }
+        let end = (0..within.len()).find(|&end| within[..end].ends_with(b"\r\n\r\n"));
+        let end = end.or(within.ends_with(b"\r\n\r\n").then_some(within.len()));
+        let head = &within[..end.unwrap_or(within.len())];
+        if head.iter().enumerate().any(|(at, &byte)| byte == b'\n' && (at == 0 || head[at - 1] != b'\r')) {
+            return Err(HttpError::LineEndMalformed);
+        }
+        match end {
+            Some(end) => Ok(Some(end)),
+            None if bytes.len() < limits.head_bytes_max => Ok(None),
+            None if head.iter().enumerate().any(|(at, &byte)| byte == b'\n' && at != 1) => {
+                Err(HttpError::HeadTooLarge)
+            }
+            None => Err(HttpError::TargetTooLong),
+        }
+    }
+
+    /// Gives the scanner ever longer fronts of `bytes`, each one step longer, until it has come to something.
+    fn scan(
+        bytes: &[u8],
+        limits: &HttpLimits,
+        steps: impl IntoIterator<Item = usize>,
+    ) -> Result<Option<usize>, HttpError> {
+        let mut scanner = HeadScanner::new();
+        let mut end = 0;
+        for step in steps {
+            end = bytes.len().min(end + step);
+            if let Some(head) = scanner.find_end(&bytes[..end], limits)? {
+                assert_eq!(scanner, HeadScanner::new());
+                return Ok(Some(head));
+            }
+        }
+        scanner.find_end(bytes, limits)
+    }
+
+    fn check(bytes: &[u8]) -> Result<Option<usize>, HttpError> {
+        let expected = naive(bytes, &LIMITS);
+        assert_eq!(scan(bytes, &LIMITS, []), expected, "whole: {}", bytes.escape_ascii());
+        for step in 1..=bytes.len() {
+            let found = scan(bytes, &LIMITS, std::iter::repeat_n(step, bytes.len()));
+            assert_eq!(found, expected, "by {step}: {}", bytes.escape_ascii());
+        }
+        expected
+    }
+
     #[test]
     fn finds_the_blank_line() {
         let head = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-        let mut scanner = HeadScanner::new();
-        let mut input = head.to_vec();
-        input.extend_from_slice(b"rest\r\n\r\n");
-        assert_eq!(scanner.find_end(&input, &LIMITS), Ok(Some(head.len())));
-        assert_eq!(scanner, HeadScanner::new());
+        assert_eq!(check(head), Ok(Some(head.len())));
+        assert_eq!(check(&[&head[..], b"a\nbody\r\n\r\n"].concat()), Ok(Some(head.len())));
+        assert_eq!(check(&head[..head.len() - 1]), Ok(None));
+        assert_eq!(check(b""), Ok(None));
+    }
+
+    #[test]
+    fn one_empty_line_in_front_belongs_to_the_head() {
+        assert_eq!(check(b"\r\nGET / HTTP/1.1\r\n\r\nx"), Ok(Some(20)));
+        assert_eq!(check(b"\r\n\r\nGET"), Ok(Some(4)), "two are a head, which is then no request");
+    }
+
+    #[test]
+    fn refuses_at_once_what_can_never_become_a_head() {
+        assert_eq!(check(b"\x16\x03\x01\x02\x00"), Err(HttpError::RequestLineMalformed), "a TLS ClientHello");
+        assert_eq!(check(b"\0"), Err(HttpError::RequestLineMalformed));
+        assert_eq!(check(b"GET / HTTP/1.1\n"), Err(HttpError::LineEndMalformed));
+        assert_eq!(check(b"\n"), Err(HttpError::LineEndMalformed));
+    }
+
+    #[test]
+    fn a_head_that_goes_on_past_the_limit_is_too_large_and_a_first_line_that_does_too_long() {
+        let head = |target: usize, value: usize| {
+            format!("GET /{} HTTP/1.1\r\nA: {}\r\n\r\n", "a".repeat(target), "b".repeat(value)).into_bytes()
+        };
+        let spare = LIMITS.head_bytes_max - head(0, 0).len();
+        assert_eq!(check(&head(0, spare)), Ok(Some(LIMITS.head_bytes_max)));
+        assert_eq!(check(&head(0, spare + 1)), Err(HttpError::HeadTooLarge));
+        assert_eq!(check(&head(LIMITS.head_bytes_max, 0)), Err(HttpError::TargetTooLong));
+        assert_eq!(
+            check(&[b"\r\n", &head(LIMITS.head_bytes_max, 0)[..]].concat()),
+            Err(HttpError::TargetTooLong)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_the_twin_however_it_is_cut(
+            pieces in prop::collection::vec(prop::sample::select(vec!["a", "a: b", "\r\n", "\r\n", "\r", "\n", " ", "\0"]), 0..24),
+            steps in prop::collection::vec(0..20_usize, 0..8),
+        ) {
+            let bytes = pieces.concat().into_bytes();
+            prop_assert_eq!(scan(&bytes, &LIMITS, steps), check(&bytes));
+        }
     }
 }

@@ -256,4 +256,6 @@ impl<'a> Found<'a> {
 }
 
 #[cfg(test)]
+mod naive;
+#[cfg(test)]
 mod tests;
