@@ -47,10 +47,10 @@ pub trait Wake {
 }
 
 /// What a reactor asks of the world. Each method is at most one system call (but `reset`: an option, then the
-/// close), and no call but `wait` ever blocks.
+/// close). No call but `wait` blocks, so none is interrupted by a signal.
 ///
 /// The errors of the methods are those of the system calls: `WouldBlock` says that an edge will follow,
-/// `Interrupted` that the call may be repeated at once; [`is_shortage`] names those to retry after a while.
+/// [`is_shortage`] names those to retry after a while, and any other means that this connection is lost.
 pub trait Net {
     /// A listening socket.
     type Listener;
@@ -79,23 +79,25 @@ pub trait Net {
     /// Closes a listener. Connections in its queue are reset.
     fn unlisten(&mut self, listener: Self::Listener);
 
-    /// Takes one connection: ready for use, not yet registered.
+    /// Takes one connection: ready for use, not yet registered. An error that is neither `WouldBlock` nor a
+    /// shortage concerns the connection that was first in the queue: the next may be sound.
     fn accept(&mut self, listener: &mut Self::Listener) -> io::Result<(Self::Stream, SocketAddr)>;
 
     /// Registers a stream, edge-triggered, for reading and writing: once in its life. What is possible already
     /// is told by the next `wait`.
     fn register(&mut self, stream: &mut Self::Stream, token: Token) -> io::Result<()>;
 
-    /// One `recv`. `Ok(0)` is the end of the stream.
+    /// One `recv`; the buffer is not empty. `Ok(0)` is the end of the stream. A read shorter than the buffer means
+    /// that nothing is left, unless the peer has hung up; what comes later is told by an edge.
     fn read(&mut self, stream: &mut Self::Stream, buffer: &mut [u8]) -> io::Result<usize>;
 
-    /// One `send`. A short write means that the send buffer is full, and an edge will follow.
+    /// One `send`; `bytes` is not empty. A short write means that the send buffer is full, and an edge will follow.
     fn write(&mut self, stream: &mut Self::Stream, bytes: &[u8]) -> io::Result<usize>;
 
-    /// One `writev`, of all slices as if they were one.
+    /// One `writev`, of all slices as if they were one; not all are empty.
     fn write_vectored(&mut self, stream: &mut Self::Stream, slices: &[IoSlice<'_>]) -> io::Result<usize>;
 
-    /// Ends our side of the stream, after what has been written.
+    /// Ends our side of the stream, after what has been written. `NotConnected` after a reset.
     fn shutdown_write(&mut self, stream: &mut Self::Stream) -> io::Result<()>;
 
     /// Closes a stream; its registration goes with it. Bytes that have been written still leave, unless something

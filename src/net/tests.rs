@@ -1,12 +1,11 @@
 //! How a [`Net`] behaves: each test runs on real loopback and on the simulated network, so that what holds in
 //! the simulation holds outside. They were written down from what Linux does.
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+mod ends;
 
-use socket2::SockRef;
+use std::io::ErrorKind;
 
-use super::sim::{SimFaults, SimNet, SimPeer, SimWorld};
+use self::ends::{Peer, World};
 use super::*;
 
 const LISTENER: Token = Token(0);
@@ -14,115 +13,6 @@ const STREAM: Token = Token(1);
 
 /// Waits for something that a broken simulation never tells.
 const WAITS_MAX: usize = 1000;
-
-/// A world of some kind: where to listen, and how to connect.
-trait World: Sized {
-    type Net: Net;
-    type Peer: Peer;
-    fn new() -> (Self, Self::Net, <Self::Net as Net>::Listener);
-    fn connect(&self) -> Self::Peer;
-}
-
-/// The far end, a program that reads only when it is told to.
-trait Peer {
-    fn send(&mut self, bytes: &[u8]);
-    fn close_write(&mut self);
-    fn reset(self);
-    /// Reads exactly so many bytes.
-    fn read(&mut self, bytes: usize) -> Vec<u8>;
-    /// Nothing comes any more: whether by a reset, and not by the end of the stream.
-    fn is_reset(&mut self) -> bool;
-}
-
-struct Loopback(SocketAddr);
-
-impl World for Loopback {
-    type Net = MioNet;
-    type Peer = TcpStream;
-
-    fn new() -> (Loopback, MioNet, MioListener) {
-        let socket = bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
-        let addr = socket.local_addr().unwrap();
-        (Loopback(addr), MioNet::new().unwrap(), MioListener::from_std(socket))
-    }
-
-    fn connect(&self) -> TcpStream {
-        TcpStream::connect(self.0).unwrap()
-    }
-}
-
-impl Peer for TcpStream {
-    fn send(&mut self, bytes: &[u8]) {
-        self.write_all(bytes).unwrap();
-    }
-
-    fn close_write(&mut self) {
-        self.shutdown(Shutdown::Write).unwrap();
-    }
-
-    fn reset(self) {
-        SockRef::from(&self).set_linger(Some(Duration::ZERO)).unwrap();
-    }
-
-    fn read(&mut self, bytes: usize) -> Vec<u8> {
-        let mut buffer = vec![0; bytes];
-        self.read_exact(&mut buffer).unwrap();
-        buffer
-    }
-
-    fn is_reset(&mut self) -> bool {
-        match Read::read(self, &mut [0]) {
-            Ok(bytes) => {
-                assert_eq!(bytes, 0);
-                false
-            }
-            Err(error) => error.kind() == ErrorKind::ConnectionReset,
-        }
-    }
-}
-
-impl World for SimWorld {
-    type Net = SimNet;
-    type Peer = SimPeer;
-
-    fn new() -> (SimWorld, SimNet, sim::SimListener) {
-        let (net, world) = SimNet::new(1, SimFaults::NONE);
-        let listener = world.listener(80);
-        (world, net, listener)
-    }
-
-    fn connect(&self) -> SimPeer {
-        let peer = SimWorld::connect(self, 80);
-        peer.set_reading(false);
-        peer
-    }
-}
-
-impl Peer for SimPeer {
-    fn send(&mut self, bytes: &[u8]) {
-        SimPeer::send(self, bytes);
-    }
-
-    fn close_write(&mut self) {
-        SimPeer::close_write(self);
-    }
-
-    fn reset(self) {
-        SimPeer::reset(&self);
-    }
-
-    fn read(&mut self, bytes: usize) -> Vec<u8> {
-        while self.received_bytes() < bytes {
-            assert!(SimPeer::read(self, bytes - self.received_bytes()) > 0, "nothing more is there");
-        }
-        self.take_received()
-    }
-
-    fn is_reset(&mut self) -> bool {
-        assert!(self.is_ended() || SimPeer::is_reset(self), "more may come");
-        SimPeer::is_reset(self)
-    }
-}
 
 /// One registered stream and its peer.
 struct Pair<W: World> {
@@ -209,11 +99,11 @@ macro_rules! on_both {
         $($(#[$meta])* fn $name<W: World>() $body)*
 
         mod on_loopback {
-            $(#[test] fn $name() { super::$name::<super::Loopback>(); })*
+            $(#[test] fn $name() { super::$name::<super::ends::Loopback>(); })*
         }
 
         mod on_the_simulated_network {
-            $(#[test] fn $name() { super::$name::<super::SimWorld>(); })*
+            $(#[test] fn $name() { super::$name::<crate::net::sim::SimWorld>(); })*
         }
     };
 }

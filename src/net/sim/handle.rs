@@ -87,8 +87,8 @@ impl SimWorld {
         self.0.borrow_mut().set_unix_time(unix_time);
     }
 
-    /// While held, the clock moves by [`advance`](SimWorld::advance) only (and by the duration of calls), and a
-    /// wait with nothing to tell returns at once. A clock that is not held (the default) goes on to the next
+    /// While held, the clock moves by [`advance`](SimWorld::advance) only (and by calls and pauses that take
+    /// time), and a wait with nothing to tell returns at once. A clock that is not held (the default) goes on to the next
     /// thing that happens, or to the timeout, when all reactors wait.
     pub fn hold_clock(&self, held: bool) {
         self.0.borrow_mut().clock_held = held;
@@ -116,7 +116,7 @@ impl SimWorld {
         self.0.borrow().open_streams
     }
 
-    /// Whether a reactor has something to wait for: its last wait told all there was, and it did not poll. With a
+    /// Whether every reactor sleeps: nothing was left for its last wait to tell, and it had time to wait. With a
     /// held clock: turn until everyone sleeps, and all that could be done has been done.
     pub fn everyone_sleeps(&self) -> bool {
         !self.0.borrow().somebody_is_awake()

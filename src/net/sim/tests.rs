@@ -113,6 +113,16 @@ fn late_bytes_to_a_closed_stream_eat_an_answer_that_has_not_arrived() {
 }
 
 #[test]
+fn peers_have_addresses_of_their_own() {
+    let mut pair = Pair::new(SimFaults::NONE);
+    let ip = "2001:db8::1".parse().unwrap();
+    let other = pair.world.connect_from(ip, 80);
+    let (_stream, addr) = pair.net.accept(&mut pair.listener).unwrap();
+    assert_eq!((addr, addr.ip()), (other.addr(), ip));
+    assert_ne!(addr.port(), pair.peer.addr().port());
+}
+
+#[test]
 fn a_peer_without_a_listener_is_refused() {
     let (_net, world) = SimNet::new(1, SimFaults::NONE);
     assert!(world.connect(80).is_reset());

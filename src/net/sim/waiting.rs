@@ -39,6 +39,7 @@ impl World {
         self.record(reactor, SimCall::Wait, 0, Ok(told.len()));
     }
 
+    /// Tells what is ready, and lets the clock go on until something is, or the deadline has come.
     fn wait_until(&mut self, reactor: usize, told: &mut Vec<Readiness>, deadline: Option<Instant>) {
         loop {
             let woken = self.reactors[reactor].waker.take();
@@ -128,7 +129,7 @@ impl World {
         if self.random.chance(self.faults.shuffled_readiness) {
             self.random.shuffle(self.reactors[reactor].ready.make_contiguous());
         }
-        while told.len() < self.limits.events_per_wait_max
+        while told.len() < by_fault + self.limits.events_per_wait_max
             && let Some(id) = self.reactors[reactor].ready.pop_front()
         {
             let Some(possible) = self.look_at(id) else { continue };

@@ -161,6 +161,14 @@ fn spurious_readiness_tells_of_nothing() {
 }
 
 #[test]
+fn spurious_readiness_crowds_nothing_out() {
+    let mut pair = Pair::new(SimFaults { spurious_readiness: 1.0, ..SimFaults::NONE });
+    pair.world.set_limits(SimLimits { events_per_wait_max: 1, ..SimLimits::default() });
+    let _other = pair.world.connect(80);
+    assert!(pair.poll().iter().any(|told| told.token == LISTENER));
+}
+
+#[test]
 fn stale_readiness_tells_of_a_closed_stream() {
     let mut pair = Pair::new(SimFaults { stale_readiness: 1.0, ..SimFaults::NONE });
     assert_eq!(pair.poll(), []);
