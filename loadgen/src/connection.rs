@@ -49,10 +49,11 @@ pub(crate) enum Phase {
         began: Moment,
     },
     Open,
-    /// A Close frame went out. `end` is known once one came in.
-    Closing {
-        end: Option<(End, String)>,
-    },
+    /// We have begun the closing handshake.
+    Closing,
+    /// Close frames went both ways, and the scenario was told. What is waited for is the end of the stream: it is
+    /// the server that closes the connection (RFC 6455 section 7.1.1).
+    Closed,
 }
 
 impl Connection {

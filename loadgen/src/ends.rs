@@ -20,7 +20,7 @@ pub(crate) enum End {
     Reset,
     /// The end of the stream without a Close frame.
     NoCloseFrame,
-    /// The closing handshake that we began did not end in time.
+    /// A closing handshake, or the end of the stream after it, did not come in time.
     CloseTimeout,
     /// The closing handshake that we began has ended well. Not counted as an error.
     ClosedByUs,

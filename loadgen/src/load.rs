@@ -201,15 +201,24 @@ impl Load {
         if !matches!(connection.phase, Phase::Open) {
             return;
         }
-        connection.phase = Phase::Closing { end: None };
+        connection.phase = Phase::Closing;
         let mask = self.random.mask();
         encode_masked_close(connection.outbound(), CloseCode::NORMAL, "", mask);
         self.unflushed.push(id);
         self.expect_end(id);
     }
 
-    /// A connection in its closing handshake must end in time.
-    pub(crate) fn expect_end(&mut self, id: Id) {
+    /// A Close frame has come, and is answered or was the answer. The stream must end in time.
+    pub(crate) fn note_closed(&mut self, id: Id, end: End, text: String) {
+        let Some(connection) = get_mut(&mut self.connections, id) else { return };
+        connection.phase = Phase::Closed;
+        let (part, index) = (connection.part, connection.index);
+        self.counts[usize::from(part.0)].open -= 1;
+        self.note_end(part, index, true, end, || text);
+        self.expect_end(id);
+    }
+
+    fn expect_end(&mut self, id: Id) {
         self.deadlines.push_back((self.clock.now() + HANDSHAKE_TIMEOUT, id));
     }
 
@@ -229,16 +238,16 @@ impl Load {
         }
     }
 
-    /// The connection has ended in a way that was not asked for, or a closing handshake is complete.
+    /// The socket has ended, or has to.
     pub(crate) fn end(&mut self, id: Id, end: End, text: impl FnOnce() -> String) {
         let Some(connection) = self.remove(id) else { return };
         let (part, index) = (connection.part, connection.index);
         match connection.phase {
             Phase::Opening { .. } => self.note_end(part, index, false, end, text),
-            Phase::Open => self.note_end(part, index, true, end, text),
-            // The Close frame says why; what the socket did afterwards does not matter.
-            Phase::Closing { end: Some((end, text)) } => self.note_end(part, index, true, end, || text),
-            Phase::Closing { end: None } => self.note_end(part, index, true, end, text),
+            Phase::Open | Phase::Closing => self.note_end(part, index, true, end, text),
+            Phase::Closed if end == End::CloseTimeout => self.ends.note(end, text),
+            // However the socket ends after the Close frames.
+            Phase::Closed => {}
         }
     }
 
@@ -268,7 +277,7 @@ impl Load {
                 Phase::Opening { .. } if connection.has_outbound() => End::NotConnected,
                 Phase::Opening { .. } => End::HandshakeTimeout,
                 Phase::Open => continue,
-                Phase::Closing { .. } => End::CloseTimeout,
+                Phase::Closing | Phase::Closed => End::CloseTimeout,
             };
             self.end(id, end, || format!("not within {} s", HANDSHAKE_TIMEOUT.as_secs()));
         }
@@ -306,7 +315,7 @@ impl Load {
     fn remove(&mut self, id: Id) -> Option<Connection> {
         self.get_mut(id)?;
         let (_, connection) = self.connections.remove(id.key as usize);
-        if !matches!(connection.phase, Phase::Opening { .. }) {
+        if matches!(connection.phase, Phase::Open | Phase::Closing) {
             self.counts[usize::from(connection.part.0)].open -= 1;
         }
         Some(connection)

@@ -157,8 +157,8 @@ fn take<S: Scenario>(
     let mut start = 0;
     let Load { connections, buffer, .. } = load;
     let Some(connection) = get_mut(connections, id) else { return Ok(()) };
-    if matches!(connection.phase, Phase::Closing { end: Some(_) }) {
-        // Nothing is decoded after a Close frame; what is waited for is the end of the stream.
+    if matches!(connection.phase, Phase::Closed) {
+        // Nothing is decoded after a Close frame.
         return Ok(());
     }
     if matches!(connection.phase, Phase::Opening { .. }) {
@@ -176,7 +176,7 @@ fn take<S: Scenario>(
     let Some(connection) = get_mut(connections, id) else { return Ok(()) };
     let mut closed = None;
     let (part, index) = (connection.part, connection.index);
-    let is_closing = matches!(connection.phase, Phase::Closing { .. });
+    let is_closing = matches!(connection.phase, Phase::Closing);
     while closed.is_none() && start < filled {
         let (decoder, assembly, outbound) = connection.decoding();
         let decoded = decoder
@@ -205,10 +205,7 @@ fn take<S: Scenario>(
     }
     if let Some((code, reason)) = closed {
         let end = if is_closing { End::ClosedByUs } else { End::ClosedByServer(code.as_u16()) };
-        connection.phase = Phase::Closing { end: Some((end, reason)) };
-        load.flush_one(id);
-        // It is the server that closes the connection (RFC 6455 section 7.1.1).
-        load.expect_end(id);
+        load.note_closed(id, end, reason);
     } else {
         connection.rest.extend_from_slice(&buffer[start..filled]);
     }
