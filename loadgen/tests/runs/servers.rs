@@ -120,7 +120,7 @@ impl Channel {
                     std::mem::swap(&mut self.held, &mut bytes);
                 }
                 Fault::Swap { message, receiver } if hits(message + 1, receiver) => {
-                    bytes.append(&mut self.held)
+                    bytes.append(&mut self.held);
                 }
                 Fault::Alter { message, receiver } if hits(message, receiver) => {
                     *bytes.last_mut().unwrap() ^= 1;
