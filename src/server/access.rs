@@ -1,0 +1,209 @@
+//! Who may do what over the network: the publish key, loopback, and the answers to those who may not.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use subtle::ConstantTimeEq;
+
+use crate::protocol::{CloseCode, Request, Response};
+
+use super::origin::host_is_local;
+
+/// The secret that lets its bearer publish by POST and read the metrics from anywhere.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PublishKey(Box<str>);
+
+/// Why a text cannot be a [`PublishKey`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PublishKeyError {
+    /// It is empty: everyone would know it.
+    Empty,
+    /// It holds a byte that `Authorization: Bearer` has no room for.
+    BadByte,
+}
+
+impl fmt::Display for PublishKeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            PublishKeyError::Empty => "the publish key is empty",
+            PublishKeyError::BadByte => "the publish key holds a space or a character that is not ASCII",
+        })
+    }
+}
+
+impl std::error::Error for PublishKeyError {}
+
+impl PublishKey {
+    /// Takes a key of visible ASCII characters, for that is what fits behind `Bearer`.
+    pub fn new(key: &str) -> Result<PublishKey, PublishKeyError> {
+        if key.is_empty() {
+            return Err(PublishKeyError::Empty);
+        }
+        if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(PublishKeyError::BadByte);
+        }
+        Ok(PublishKey(key.into()))
+    }
+
+    /// Compares in a time that depends on the length alone, so that nobody finds the key byte by byte.
+    fn is(&self, presented: &str) -> bool {
+        self.0.as_bytes().ct_eq(presented.as_bytes()).into()
+    }
+}
+
+/// Shows that there is a key, not which.
+impl fmt::Debug for PublishKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PublishKey(..)")
+    }
+}
+
+/// Why a request may not do what it asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Denied {
+    /// The Host header names something else than this machine.
+    Host,
+    /// The page that asks is of an origin that is not allowed.
+    Origin,
+    /// The key is missing.
+    KeyMissing,
+    /// The key is another.
+    KeyWrong,
+    /// Publishing without a key, from another machine.
+    PublishElsewhere,
+    /// The metrics, from another machine.
+    MetricsElsewhere,
+}
+
+impl Denied {
+    /// What the reason comes to: shown to people, so it names the flag.
+    fn reason(self) -> &'static str {
+        match self {
+            Denied::Host => "Host not allowed: localhost, an IP address or a name in --allowed-hosts\n",
+            Denied::Origin => "Origin not allowed: see --allowed-origins\n",
+            Denied::KeyMissing => "the publish key is missing: Authorization: Bearer KEY\n",
+            Denied::KeyWrong => "this is not the publish key\n",
+            Denied::PublishElsewhere => {
+                "publishing from another machine, or through a proxy, takes a key: start with --publish-key\n"
+            }
+            Denied::MetricsElsewhere => {
+                "metrics for another machine, or through a proxy, take the key: start with --publish-key\n"
+            }
+        }
+    }
+
+    /// 401 invites to come again with credentials, 403 does not.
+    pub(crate) fn response(self) -> Response {
+        match self {
+            Denied::KeyMissing | Denied::KeyWrong => {
+                Response::text(401, self.reason()).header("WWW-Authenticate", "Bearer")
+            }
+            Denied::Host | Denied::Origin | Denied::PublishElsewhere | Denied::MetricsElsewhere => {
+                Response::text(403, self.reason())
+            }
+        }
+    }
+
+    /// The same, said in a Close frame.
+    pub(crate) fn close(self) -> (CloseCode, &'static str) {
+        let code = match self {
+            Denied::KeyMissing | Denied::KeyWrong => CloseCode::UNAUTHORIZED,
+            Denied::Host | Denied::Origin | Denied::PublishElsewhere | Denied::MetricsElsewhere => {
+                CloseCode::FORBIDDEN
+            }
+        };
+        (code, self.reason().trim_end())
+    }
+}
+
+/// Whether the request bears the key.
+pub(crate) fn check_key(key: &PublishKey, request: &Request<'_>) -> Result<(), Denied> {
+    let (scheme, presented) =
+        request.header("Authorization").and_then(|value| value.split_once(' ')).ok_or(Denied::KeyMissing)?;
+    if !scheme.eq_ignore_ascii_case("Bearer") {
+        return Err(Denied::KeyMissing);
+    }
+    if key.is(presented.trim()) { Ok(()) } else { Err(Denied::KeyWrong) }
+}
+
+/// Whether the request was made on this machine, for this machine: the peer is loopback, no proxy says that
+/// it passes on what another one asked, and no web page has its own name point here.
+pub(crate) fn is_local(peer: IpAddr, request: &Request<'_>, allowed_hosts: &[String]) -> bool {
+    is_loopback(peer) && !is_forwarded(request) && host_is_local(request.host(), allowed_hosts)
+}
+
+/// Whether an address is this machine's own, also where IPv4 comes in by an IPv6 socket.
+pub(crate) fn is_loopback(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
+}
+
+/// The headers with which proxies say that they pass a request on (RFC 7239, RFC 9110 section 7.6.3).
+fn is_forwarded(request: &Request<'_>) -> bool {
+    const X_FORWARDED: &str = "X-Forwarded-";
+    request.headers().any(|(name, _)| {
+        name.eq_ignore_ascii_case("Forwarded")
+            || name.eq_ignore_ascii_case("Via")
+            || name.get(..X_FORWARDED.len()).is_some_and(|start| start.eq_ignore_ascii_case(X_FORWARDED))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::protocol::HeaderStorage;
+
+    use super::*;
+
+    const LOOPBACK: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    fn with_request<R>(headers: &str, look: impl FnOnce(&Request<'_>) -> R) -> R {
+        let head = format!("POST /news HTTP/1.1\r\n{headers}\r\n");
+        let mut storage = HeaderStorage::new();
+        look(&Request::parse(head.as_bytes(), &mut storage).unwrap())
+    }
+
+    #[test]
+    fn the_key_is_taken_from_a_bearer_header_alone() {
+        let key = PublishKey::new("open-sesame").unwrap();
+        let check = |headers: &str| {
+            with_request(&format!("Host: a\r\n{headers}"), |request| check_key(&key, request))
+        };
+        assert_eq!(check("Authorization: Bearer open-sesame\r\n"), Ok(()));
+        assert_eq!(check("authorization: bearer open-sesame\r\n"), Ok(()));
+        assert_eq!(check(""), Err(Denied::KeyMissing));
+        assert_eq!(check("Authorization: open-sesame\r\n"), Err(Denied::KeyMissing));
+        assert_eq!(check("Authorization: Basic open-sesame\r\n"), Err(Denied::KeyMissing));
+        assert_eq!(check("Authorization: Bearer open\r\n"), Err(Denied::KeyWrong));
+        assert_eq!(check("Authorization: Bearer open-sesame2\r\n"), Err(Denied::KeyWrong));
+    }
+
+    #[test]
+    fn a_key_is_visible_ascii_and_is_not_shown() {
+        assert_eq!(PublishKey::new(""), Err(PublishKeyError::Empty));
+        assert_eq!(PublishKey::new("two words"), Err(PublishKeyError::BadByte));
+        assert_eq!(format!("{:?}", PublishKey::new("hidden").unwrap()), "PublishKey(..)");
+    }
+
+    #[test]
+    fn loopback_counts_as_elsewhere_when_a_proxy_or_a_foreign_name_is_in_between() {
+        let local = |peer, headers: &str| with_request(headers, |request| is_local(peer, request, &[]));
+        assert!(local(LOOPBACK, "Host: localhost:8080\r\n"));
+        assert!(local("::1".parse().unwrap(), "Host: [::1]:8080\r\n"));
+        assert!(local("::ffff:127.0.0.1".parse().unwrap(), "Host: 127.0.0.1\r\n"));
+        assert!(!local("10.0.0.1".parse().unwrap(), "Host: localhost\r\n"));
+        for header in
+            ["Forwarded: for=1.2.3.4", "X-Forwarded-For: 1.2.3.4", "x-forwarded-proto: https", "Via: 1.1 a"]
+        {
+            assert!(!local(LOOPBACK, &format!("Host: localhost\r\n{header}\r\n")), "{header}");
+        }
+        assert!(!local(LOOPBACK, "Host: evil.example\r\n"));
+    }
+
+    #[test]
+    fn a_denial_is_401_where_a_key_would_help_and_403_where_not() {
+        assert_eq!(Denied::KeyWrong.response().status(), 401);
+        assert_eq!(Denied::Origin.response().status(), 403);
+        assert_eq!(Denied::KeyMissing.close().0, CloseCode::UNAUTHORIZED);
+        assert_eq!(Denied::PublishElsewhere.close().0, CloseCode::FORBIDDEN);
+        assert!(Denied::PublishElsewhere.close().1.len() <= 123, "a reason fits in a Close frame");
+    }
+}

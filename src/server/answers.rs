@@ -1,0 +1,54 @@
+//! The bodies of the answers about channels.
+
+use serde::Serialize;
+
+use crate::hub::{Accepted, ChannelInfo, ChannelName, MessageId, Refused};
+use crate::protocol::Response;
+
+/// 201 for a message that had subscribers, 202 for one that had none: it was numbered all the same.
+pub(crate) fn published(accepted: &Accepted) -> Response {
+    #[derive(Serialize)]
+    struct Published {
+        id: String,
+        subscribers: u64,
+    }
+    let status = if accepted.subscribers > 0 { 201 } else { 202 };
+    json(status, &Published { id: accepted.id.to_string(), subscribers: accepted.subscribers })
+}
+
+/// The message was not numbered and nobody receives it; later it may be.
+pub(crate) fn refused(refused: Refused) -> Response {
+    Response::text(503, format!("not published: {refused}\n")).header("Retry-After", "1")
+}
+
+/// What is known of a channel. One that nobody has used yet is an empty channel, not an error: it exists as
+/// soon as someone subscribes or publishes.
+pub(crate) fn channel(name: ChannelName<'_>, info: Option<ChannelInfo>) -> Response {
+    #[derive(Serialize)]
+    struct Channel<'n> {
+        channel: &'n str,
+        subscribers: u64,
+        messages: u64,
+        first_id: Option<String>,
+        last_id: Option<String>,
+    }
+    let id = |number: Option<u64>| {
+        let (info, number) = (info.as_ref()?, number?);
+        Some(MessageId { epoch: info.epoch, number }.to_string())
+    };
+    let answer = Channel {
+        channel: name.as_str(),
+        subscribers: info.as_ref().map_or(0, |info| info.subscribers),
+        messages: info.as_ref().map_or(0, |info| info.messages),
+        first_id: id(info.as_ref().and_then(|info| info.first_number)),
+        last_id: id(info.as_ref().and_then(|info| info.last_number)),
+    };
+    json(200, &answer).header("Vary", "Accept")
+}
+
+fn json(status: u16, body: &impl Serialize) -> Response {
+    // Structs of numbers and strings always have a JSON text. The line ends, for whoever reads it in a shell.
+    let mut text = serde_json::to_string(body).unwrap_or_default();
+    text.push('\n');
+    Response::json(status, text).header("Cache-Control", "no-store")
+}

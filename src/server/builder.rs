@@ -1,0 +1,354 @@
+//! From addresses, limits and an application to a server that listens.
+
+use std::fmt;
+use std::io;
+use std::net::ToSocketAddrs;
+use std::time::Duration;
+
+use crate::hub::{HubLimits, SlowPolicy};
+use crate::net::{self, MioListener, MioNet};
+use crate::reactor::{Handler, Reactor, ReactorLimits};
+
+use super::closures::{ClosureHandler, Closures};
+use super::instance::Server;
+
+/// Collects what a [`Server`] needs; made by [`Server::builder`]. Every limit has a default that suits a
+/// public server with small messages.
+///
+/// `A` says where the application comes from: [closures](Closures), or the [factory](Factory) given to
+/// [`handler`](Builder::handler).
+#[must_use = "nothing listens before `bind`"]
+pub struct Builder<A> {
+    addresses: Vec<String>,
+    reactor: ReactorLimits,
+    hub: HubLimits,
+    pub(super) application: A,
+}
+
+/// Makes the handler of each reactor.
+pub struct Factory<F>(F);
+
+impl Builder<Closures> {
+    pub(super) fn new() -> Builder<Closures> {
+        Builder {
+            addresses: Vec::new(),
+            reactor: ReactorLimits::default(),
+            hub: HubLimits::default(),
+            application: Closures::default(),
+        }
+    }
+
+    /// Serves by a [`Handler`]. Each reactor has its own, made by this function from the reactor's number;
+    /// so a handler needs no locks. Closures given before are forgotten.
+    pub fn handler<H, F>(self, make: F) -> Builder<Factory<F>>
+    where
+        H: Handler,
+        F: Fn(usize) -> H + Send + Sync + 'static,
+    {
+        let Builder { addresses, reactor, hub, application: _ } = self;
+        Builder { addresses, reactor, hub, application: Factory(make) }
+    }
+
+    /// Listens, and makes a server that answers by the closures.
+    ///
+    /// # Errors
+    ///
+    /// [`BindError`].
+    pub fn bind(self) -> Result<Server<ClosureHandler>, BindError> {
+        let Builder { addresses, reactor, hub, application } = self;
+        Builder { addresses, reactor, hub, application: () }.bind_with(application.into_factory())
+    }
+}
+
+impl<F> Builder<Factory<F>> {
+    /// Listens, and makes a server of the handler.
+    ///
+    /// # Errors
+    ///
+    /// [`BindError`].
+    pub fn bind<H>(self) -> Result<Server<H>, BindError>
+    where
+        H: Handler,
+        F: Fn(usize) -> H + Send + Sync + 'static,
+    {
+        let Builder { addresses, reactor, hub, application: Factory(make) } = self;
+        Builder { addresses, reactor, hub, application: () }.bind_with(make)
+    }
+}
+
+impl Builder<()> {
+    fn bind_with<H: Handler>(self, make: impl Fn(usize) -> H) -> Result<Server<H>, BindError> {
+        self.check().map_err(BindError::Limits)?;
+        if self.addresses.is_empty() {
+            return Err(BindError::NoAddress);
+        }
+        let mut listeners = Vec::new();
+        let mut addresses = Vec::new();
+        for address in &self.addresses {
+            let failed = |source| BindError::Listen { address: address.clone(), source };
+            for resolved in address.to_socket_addrs().map_err(failed)? {
+                let listener = net::bind(resolved).map_err(failed)?;
+                addresses.push(listener.local_addr().map_err(failed)?);
+                listeners.push(MioListener::from_std(listener));
+            }
+        }
+        let net = MioNet::new().map_err(BindError::System)?;
+        let reactor =
+            Reactor::new(net, listeners, make(0), self.reactor, self.hub).map_err(BindError::System)?;
+        Ok(Server { reactor, addresses })
+    }
+}
+
+impl<A> Builder<A> {
+    /// Listens on an address such as `127.0.0.1:8080`, `[::]:8080` or `localhost:8080`; port 0 lets the
+    /// system choose. May be called several times.
+    pub fn listen(mut self, address: impl Into<String>) -> Self {
+        self.addresses.push(address.into());
+        self
+    }
+
+    /// The largest message, in bytes: received, published, and as the body of a request. Default 64 KiB.
+    pub fn message_bytes_max(mut self, bytes: usize) -> Self {
+        self.reactor.decoder.message_bytes_max = bytes;
+        self.reactor.http.body_bytes_max = bytes;
+        self.hub.message_bytes_max = bytes;
+        self
+    }
+
+    /// How many fragments a message may come in.
+    pub fn fragments_max(mut self, fragments: u32) -> Self {
+        self.reactor.decoder.fragments_max = fragments;
+        self
+    }
+
+    /// How long a message may take from its first byte to its last; `None`: as long as it likes.
+    pub fn message_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.reactor.message_timeout = timeout;
+        self
+    }
+
+    /// Connections at once; one more is answered 503.
+    pub fn connections_max(mut self, connections: usize) -> Self {
+        self.reactor.connections_max = connections;
+        self
+    }
+
+    /// Connections at once from one IPv4 address or IPv6 /64; one more is answered 429. Default: no limit.
+    pub fn connections_per_address_max(mut self, connections: Option<u32>) -> Self {
+        self.reactor.connections_per_address_max = connections;
+        self
+    }
+
+    /// Connections taken per second; more wait in the system's queue. Default: no limit.
+    pub fn accepts_per_second_max(mut self, accepts: Option<u32>) -> Self {
+        self.reactor.accepts_per_second_max = accepts;
+        self
+    }
+
+    /// Channels at once. Default a million.
+    pub fn channels_max(mut self, channels: usize) -> Self {
+        self.hub.channels_max = channels;
+        self
+    }
+
+    /// Memory for the logs of all channels together; beyond it publishing is refused. Default 1 GiB.
+    pub fn memory_bytes(mut self, bytes: usize) -> Self {
+        self.hub.memory_bytes = bytes;
+        self
+    }
+
+    /// How far a subscriber may fall behind, in bytes of one channel. At least twice the largest message.
+    /// Default 1 MiB.
+    pub fn channel_buffer_bytes(mut self, bytes: usize) -> Self {
+        self.hub.channel_buffer_bytes = bytes;
+        self
+    }
+
+    /// What happens to a subscriber that has fallen behind further than that. Default: it is disconnected.
+    pub fn slow_policy(mut self, policy: SlowPolicy) -> Self {
+        self.hub.slow_policy = policy;
+        self
+    }
+
+    /// How long a peer may take no byte of what it is owed; then it is closed with 4008. Default 10 s.
+    pub fn slow_timeout(mut self, timeout: Duration) -> Self {
+        self.reactor.slow_timeout = timeout;
+        self
+    }
+
+    /// From accept to the end of the request's head; then 408. Default 5 s.
+    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.reactor.handshake_timeout = timeout;
+        self
+    }
+
+    /// How long a connection may wait for its next request. Default 60 s.
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.reactor.idle_timeout = timeout;
+        self
+    }
+
+    /// Between two pings to one peer, give or take a fifth. Default 25 s.
+    pub fn ping_interval(mut self, interval: Duration) -> Self {
+        self.reactor.ping_interval = interval;
+        self
+    }
+
+    /// From a ping to a sign of life; then 4408. Default 10 s.
+    pub fn pong_timeout(mut self, timeout: Duration) -> Self {
+        self.reactor.pong_timeout = timeout;
+        self
+    }
+
+    /// How long a drain may take. Default 20 s.
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.reactor.drain_timeout = timeout;
+        self
+    }
+
+    /// Whether the limits go together, as [`bind`](Builder::bind) demands.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that is broken.
+    pub fn check(&self) -> Result<(), LimitsError> {
+        let message_bytes_max = self.hub.message_bytes_max;
+        let rules = [
+            (message_bytes_max > 0, LimitsError::NoMessage),
+            (self.reactor.connections_max > 0, LimitsError::NoConnection),
+            (self.hub.channels_max > 0, LimitsError::NoChannel),
+            (self.hub.channel_buffer_bytes / 2 >= message_bytes_max, LimitsError::BufferTooSmall),
+            (self.hub.memory_bytes >= self.hub.channel_buffer_bytes, LimitsError::MemoryTooSmall),
+            (
+                ![self.reactor.handshake_timeout, self.reactor.ping_interval, self.reactor.pong_timeout]
+                    .contains(&Duration::ZERO),
+                LimitsError::NoTime,
+            ),
+        ];
+        rules.into_iter().find(|(is_kept, _)| !is_kept).map_or(Ok(()), |(_, error)| Err(error))
+    }
+}
+
+/// Limits with which nothing could work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitsError {
+    /// The largest message has no bytes.
+    NoMessage,
+    /// There may be no connection.
+    NoConnection,
+    /// There may be no channel.
+    NoChannel,
+    /// A subscriber in the middle of one largest message must not fall off at the next.
+    BufferTooSmall,
+    /// Not even one channel's log would fit.
+    MemoryTooSmall,
+    /// A timeout that is over before it begins.
+    NoTime,
+}
+
+impl fmt::Display for LimitsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            LimitsError::NoMessage => "the largest message must have at least one byte",
+            LimitsError::NoConnection => "there must be room for at least one connection",
+            LimitsError::NoChannel => "there must be room for at least one channel",
+            LimitsError::BufferTooSmall => {
+                "the channel buffer must hold at least two messages of the largest size"
+            }
+            LimitsError::MemoryTooSmall => "the memory limit must be at least the size of one channel buffer",
+            LimitsError::NoTime => "the handshake timeout, ping interval and pong timeout must not be zero",
+        })
+    }
+}
+
+impl std::error::Error for LimitsError {}
+
+/// Why a server could not be made. The only error here with a text of its own: which address of several it
+/// was, is what one has to know.
+#[derive(Debug)]
+pub enum BindError {
+    /// [`Builder::listen`] has not been called.
+    NoAddress,
+    /// The limits do not go together.
+    Limits(LimitsError),
+    /// An address cannot be resolved or listened on.
+    Listen {
+        /// As given to [`Builder::listen`].
+        address: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The reactor cannot be set up.
+    System(io::Error),
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BindError::NoAddress => f.write_str("no address to listen on"),
+            BindError::Limits(error) => write!(f, "{error}"),
+            BindError::Listen { address, source } => write!(f, "cannot listen on {address}: {source}"),
+            BindError::System(source) => write!(f, "cannot start: {source}"),
+        }
+    }
+}
+
+impl std::error::Error for BindError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            BindError::NoAddress => None,
+            BindError::Limits(error) => Some(error),
+            BindError::Listen { source, .. } | BindError::System(source) => Some(source),
+        }
+    }
+}
+
+/// So that a program whose `main` returns [`io::Result`] can use `?`.
+impl From<BindError> for io::Error {
+    fn from(error: BindError) -> io::Error {
+        let kind = match &error {
+            BindError::NoAddress | BindError::Limits(_) => io::ErrorKind::InvalidInput,
+            BindError::Listen { source, .. } | BindError::System(source) => source.kind(),
+        };
+        io::Error::new(kind, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_go_together() {
+        assert_eq!(Server::builder().check(), Ok(()));
+    }
+
+    #[test]
+    fn limits_that_cannot_work_are_refused_before_anything_is_bound() {
+        let builder = || Server::builder().listen("127.0.0.1:0");
+        for (builder, error) in [
+            (builder().message_bytes_max(0), LimitsError::NoMessage),
+            (builder().connections_max(0), LimitsError::NoConnection),
+            (builder().channels_max(0), LimitsError::NoChannel),
+            (builder().message_bytes_max(1000).channel_buffer_bytes(1999), LimitsError::BufferTooSmall),
+            (builder().memory_bytes(1000), LimitsError::MemoryTooSmall),
+            (builder().pong_timeout(Duration::ZERO), LimitsError::NoTime),
+        ] {
+            assert!(matches!(builder.bind(), Err(BindError::Limits(found)) if found == error), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_in_use_is_named() {
+        let first = Server::builder().listen("127.0.0.1:0").bind().unwrap();
+        let address = first.local_addresses()[0].to_string();
+        let error = Server::builder().listen(&address).bind().err().unwrap();
+        assert!(error.to_string().contains(&address), "{error}");
+        assert_eq!(io::Error::from(error).kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn without_an_address_there_is_no_server() {
+        assert!(matches!(Server::builder().bind(), Err(BindError::NoAddress)));
+    }
+}

@@ -1,0 +1,52 @@
+//! The console page: one page of HTML in the binary, which needs nothing from anywhere else.
+
+use crate::protocol::Response;
+
+/// The page. It learns from its own address which channel it is about, so it is the same for all.
+const PAGE: &str = include_str!("index.html");
+
+/// What the page may do: run its own script and style, known by their SHA-256, and connect to the server
+/// that it came from. A test holds the hashes against the page.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; \
+    script-src 'sha256-LtJI4Q2Nkx/lmynVG6cFr6a+J37j24dZI6kZ9/1iFVM='; \
+    style-src 'sha256-yV2Z4QxOcsjhgvIT4goG/63X++kmpBKuuwo6PDaBJZE='; \
+    connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// The answer to a browser.
+pub(crate) fn page() -> Response {
+    Response::html(200, PAGE)
+        .header("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+        .header("X-Content-Type-Options", "nosniff")
+        .header("Referrer-Policy", "no-referrer")
+        .header("Cache-Control", "no-cache")
+        .header("Vary", "Accept")
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    #[test]
+    fn the_policy_allows_the_script_and_the_style_of_the_page() {
+        for element in ["script", "style"] {
+            let (open, close) = (format!("<{element}>"), format!("</{element}>"));
+            let (_, rest) = PAGE.split_once(&open).unwrap();
+            let (content, rest) = rest.split_once(&close).unwrap();
+            let hash = base64::prelude::BASE64_STANDARD.encode(Sha256::digest(content));
+            let allowed = format!("{element}-src 'sha256-{hash}'");
+            assert!(CONTENT_SECURITY_POLICY.contains(&allowed), "the policy must have {allowed}");
+            assert!(!rest.contains(&open), "there is one {element}");
+        }
+    }
+
+    #[test]
+    fn the_page_loads_nothing() {
+        for part in ["src=", " url(", "@import", "style=", "onclick="] {
+            assert!(!PAGE.contains(part), "{part}");
+        }
+        assert_eq!(PAGE.matches("href=").count(), PAGE.matches("href=\"data:").count());
+    }
+}

@@ -1,0 +1,59 @@
+//! `--log-events`: one line for each connection, message, custom event and close.
+//!
+//! What comes from a peer is logged as a text field, which both formats write quoted and escaped, and is
+//! cut: a peer can neither forge a line nor fill the disk with one message.
+
+use std::net::SocketAddr;
+
+use tracing::info;
+
+use crate::protocol::{CloseCode, Message, MessageKind};
+
+use super::event::Event;
+
+/// What is logged of one text from a peer. A line stays readable, and a name is rarely longer.
+const TEXT_BYTES_MAX: usize = 256;
+
+pub(crate) fn opened(connection: u64, address: SocketAddr, channel: &str) {
+    info!(target: "fanfare::events", connection, %address, channel = cut(channel), "open");
+}
+
+pub(crate) fn refused(address: SocketAddr, path: &str, status: u16) {
+    info!(target: "fanfare::events", %address, path = cut(path), status, "refused");
+}
+
+pub(crate) fn message(connection: u64, message: Message<'_>) {
+    let bytes = message.payload().len();
+    let event = message.as_text().and_then(Event::parse);
+    match (event, message.kind()) {
+        (Some(event), _) => {
+            let data = event.data.map_or("null", |data| data.get());
+            info!(target: "fanfare::events", connection, event = cut(&event.name), data = cut(data), bytes, "event");
+        }
+        (None, MessageKind::Text) => {
+            info!(target: "fanfare::events", connection, kind = "text", bytes, "message");
+        }
+        (None, MessageKind::Binary) => {
+            info!(target: "fanfare::events", connection, kind = "binary", bytes, "message");
+        }
+    }
+}
+
+pub(crate) fn closed(connection: u64, code: CloseCode, reason: &str) {
+    info!(target: "fanfare::events", connection, code = code.as_u16(), reason = cut(reason), "close");
+}
+
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(TEXT_BYTES_MAX)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        assert_eq!(cut("short"), "short");
+        assert_eq!(cut(&"\u{20ac}".repeat(100)).len(), 255);
+    }
+}

@@ -1,0 +1,48 @@
+//! What an operator decides about a [`Broadcast`](super::Broadcast) server.
+
+use super::access::PublishKey;
+use super::origin::OriginPattern;
+
+/// The rules of a [`Broadcast`](super::Broadcast) server. The default is what suits a program on the same
+/// machine: whatever comes from loopback may publish, nothing else may.
+#[derive(Clone, Debug, Default)]
+pub struct BroadcastOptions {
+    /// Who may publish over a WebSocket. Unset: whoever connects from this machine itself.
+    pub publish: Option<PublishPolicy>,
+    /// What a POST must bear, from wherever it comes. Unset: only this machine itself may POST.
+    pub publish_key: Option<PublishKey>,
+    /// The host names, besides `localhost`, under which this machine may be asked by itself; only looked at
+    /// without a `publish_key`.
+    pub allowed_hosts: Vec<String>,
+    /// The origins of web pages that may subscribe and publish; empty: the page's own server only.
+    pub allowed_origins: Vec<OriginPattern>,
+    /// How an upgrade is refused.
+    pub reject: Reject,
+    /// Messages a second that each connection may send; a second's worth may come at once.
+    pub message_rate: Option<u32>,
+    /// Whether `/-/echo` is served.
+    pub echo: bool,
+    /// Whether connections, messages and custom events are logged.
+    pub log_events: bool,
+}
+
+/// Who may publish over a WebSocket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PublishPolicy {
+    /// Nobody; only by POST.
+    None,
+    /// Whoever shows a token that allows it. As long as no kind of token is configured: nobody.
+    Token,
+    /// Every subscriber, on its own channel.
+    All,
+}
+
+/// How an upgrade is refused for want of rights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reject {
+    /// With the HTTP status. Browsers hide it from scripts.
+    #[default]
+    Http,
+    /// With 101 and a close code, whose reason browsers show to scripts.
+    Close,
+}

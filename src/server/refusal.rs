@@ -1,0 +1,65 @@
+//! What a request is told that asks for something that is not there or not allowed.
+
+use crate::protocol::Response;
+
+use super::access::Denied;
+use super::route::RouteError;
+
+/// Why a request is refused before anything is done for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The path names nothing.
+    Route(RouteError),
+    /// Whoever asks may not.
+    Denied(Denied),
+    /// The path is there, but not for this method; these it takes.
+    Method {
+        /// The value of `Allow`.
+        allow: &'static str,
+    },
+    /// Nothing is served under this reserved path.
+    NotFound,
+    /// The path takes no WebSocket.
+    NoWebSocket,
+    /// The path takes a WebSocket and nothing else.
+    NeedsWebSocket,
+    /// Server-sent events were asked for.
+    EventStream,
+}
+
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Refusal {
+        Refusal::Denied(denied)
+    }
+}
+
+impl From<RouteError> for Refusal {
+    fn from(error: RouteError) -> Refusal {
+        Refusal::Route(error)
+    }
+}
+
+impl Refusal {
+    /// The answer, whose text says what would have been right.
+    pub(crate) fn response(self) -> Response {
+        match self {
+            Refusal::Route(error) => Response::text(400, format!("{error}\n")),
+            Refusal::Denied(denied) => denied.response(),
+            Refusal::Method { allow } => {
+                Response::text(405, format!("this path takes {allow}\n")).header("Allow", allow)
+            }
+            Refusal::NotFound => {
+                Response::text(404, "nothing is served here: paths under /-/ are reserved\n")
+            }
+            Refusal::NoWebSocket => {
+                Response::text(404, "no WebSocket is served here: subscribe to a channel, such as /news\n")
+            }
+            Refusal::NeedsWebSocket => {
+                Response::text(426, "connect here with a WebSocket\n").header("Upgrade", "websocket")
+            }
+            Refusal::EventStream => {
+                Response::text(501, "server-sent events are not served: subscribe by a WebSocket\n")
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What a path names: one of the server's own pages, or a channel.
+
+use std::fmt;
+
+use percent_encoding::percent_decode_str;
+
+use crate::hub::{ChannelName, ChannelNameError};
+
+/// Where a request goes.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Route<'n> {
+    /// `/`, the console page.
+    Console,
+    /// `/-/healthz`: the process is alive.
+    Healthz,
+    /// `/-/readyz`: new connections are welcome.
+    Readyz,
+    /// `/-/metrics`.
+    Metrics,
+    /// `/-/echo`, whether it is served or not.
+    Echo,
+    /// Any other path under `/-/`.
+    Reserved,
+    /// Everything else.
+    Channel(ChannelName<'n>),
+}
+
+/// Why a path names nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RouteError {
+    /// A `%` without two hexadecimal digits behind it.
+    BadEscape,
+    /// The decoded path is not UTF-8.
+    NotUtf8,
+    /// The decoded path is no channel name.
+    Channel(ChannelNameError),
+}
+
+impl fmt::Display for RouteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RouteError::BadEscape => {
+                f.write_str("bad path: a % is followed by two hexadecimal digits (write %25 for %)")
+            }
+            RouteError::NotUtf8 => f.write_str("bad channel name: the percent-decoded path is not UTF-8"),
+            RouteError::Channel(error) => write!(f, "bad channel name: {error}"),
+        }
+    }
+}
+
+impl<'n> Route<'n> {
+    /// Finds the route of a raw path. `decoded` holds the decoded name where that differs from the path;
+    /// its room is used again and again.
+    pub(crate) fn parse(path: &'n str, decoded: &'n mut Vec<u8>) -> Result<Route<'n>, RouteError> {
+        let raw = path.strip_prefix('/').unwrap_or(path);
+        let name = if raw.contains('%') {
+            if !escapes_are_whole(raw) {
+                return Err(RouteError::BadEscape);
+            }
+            decoded.clear();
+            decoded.extend(percent_decode_str(raw));
+            std::str::from_utf8(decoded).map_err(|_| RouteError::NotUtf8)?
+        } else {
+            raw
+        };
+        // The reserved names are looked for in the decoded path: "/%2D/metrics" is no way around them.
+        Ok(match name {
+            "" => Route::Console,
+            "-/healthz" => Route::Healthz,
+            "-/readyz" => Route::Readyz,
+            "-/metrics" => Route::Metrics,
+            "-/echo" => Route::Echo,
+            _ if name.starts_with("-/") => Route::Reserved,
+            _ => Route::Channel(ChannelName::parse(name).map_err(RouteError::Channel)?),
+        })
+    }
+}
+
+fn escapes_are_whole(path: &str) -> bool {
+    path.split('%')
+        .skip(1)
+        .all(|after| after.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn channel(path: &str) -> Result<String, RouteError> {
+        match Route::parse(path, &mut Vec::new())? {
+            Route::Channel(name) => Ok(name.as_str().to_owned()),
+            route => panic!("{path} is {route:?}"),
+        }
+    }
+
+    #[test]
+    fn a_channel_is_the_decoded_path_without_its_first_slash() {
+        for (path, name) in [
+            ("/news", "news"),
+            ("/news/uk", "news/uk"),
+            ("/news%2Fuk", "news/uk"),
+            ("//news", "/news"),
+            ("/caf%C3%A9", "caf\u{e9}"),
+            ("/100%25", "100%"),
+            ("/a+b", "a+b"),
+            ("/-", "-"),
+            ("/-x/y", "-x/y"),
+        ] {
+            assert_eq!(channel(path).as_deref(), Ok(name), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_own_pages_are_found_however_they_are_written() {
+        let mut decoded = Vec::new();
+        for (path, route) in [
+            ("/", Route::Console),
+            ("/-/healthz", Route::Healthz),
+            ("/-/readyz", Route::Readyz),
+            ("/-/metrics", Route::Metrics),
+            ("/%2D/metrics", Route::Metrics),
+            ("/-%2fmetrics", Route::Metrics),
+            ("/-/echo", Route::Echo),
+            ("/-/", Route::Reserved),
+            ("/-/other", Route::Reserved),
+        ] {
+            assert_eq!(Route::parse(path, &mut decoded), Ok(route), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_names_no_channel_is_refused() {
+        assert_eq!(channel("/100%"), Err(RouteError::BadEscape));
+        assert_eq!(channel("/%2"), Err(RouteError::BadEscape));
+        assert_eq!(channel("/%zz"), Err(RouteError::BadEscape));
+        assert_eq!(channel("/%\u{e9}1"), Err(RouteError::BadEscape));
+        assert_eq!(channel("/%ff"), Err(RouteError::NotUtf8));
+        assert!(matches!(channel("/a%00b"), Err(RouteError::Channel(_))));
+        assert!(matches!(channel(&format!("/{}", "x".repeat(256))), Err(RouteError::Channel(_))));
+    }
+}
