@@ -1,0 +1,332 @@
+//! The configuration: one struct, in which the file, the environment and the command line meet.
+//!
+//! The struct is the list of flags, the schema of the file and the result, all at once. Each source in turn
+//! puts its values over those before: file < environment < command line.
+
+use std::fmt::{self, Display};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Args, ValueEnum};
+use fanfare::{OriginPattern, PublishKey};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::config_error::ConfigError;
+use super::units::{Ceiling, Size, Time};
+
+/// Everything that `fanfare serve` can be told. A value that is not set has a default that depends on the
+/// machine or on where the server listens; [`Settings`](super::settings::Settings) works those out.
+#[derive(Args, Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Config {
+    /// Address to listen on; may be given several times [default: 127.0.0.1:8080]
+    #[arg(
+        long,
+        env = "FANFARE_LISTEN",
+        value_name = "ADDR",
+        value_delimiter = ',',
+        help_heading = "Listening"
+    )]
+    #[serde(deserialize_with = "one_or_many")]
+    pub(crate) listen: Vec<String>,
+
+    /// Connections at once [default: the open-file limit - 128, or half of it if that is more]
+    #[arg(long, env = "FANFARE_MAX_CONNECTIONS", value_name = "N", help_heading = "Listening")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_connections: Option<usize>,
+
+    /// Connections at once from one IPv4 address or IPv6 /64 [default: off on loopback, else 256]
+    #[arg(long, env = "FANFARE_MAX_CONNECTIONS_PER_IP", value_name = "N|off", help_heading = "Listening")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_connections_per_ip: Option<Ceiling>,
+
+    /// Connections taken per second [default: off]
+    #[arg(long, env = "FANFARE_ACCEPT_RATE", value_name = "N|off", help_heading = "Listening")]
+    pub(crate) accept_rate: Ceiling,
+
+    /// Who may publish over a WebSocket [default: all on loopback, else token]
+    #[arg(long, env = "FANFARE_PUBLISH", value_name = "WHO", help_heading = "Access")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) publish: Option<PublishPolicy>,
+
+    /// The key that a POST must bear (Authorization: Bearer KEY) [default: none, and only this machine may POST]
+    #[arg(
+        long,
+        env = "FANFARE_PUBLISH_KEY",
+        value_name = "KEY",
+        hide_env_values = true,
+        help_heading = "Access"
+    )]
+    #[serde(skip_serializing)]
+    pub(crate) publish_key: Option<Secret>,
+
+    /// A file that holds the publish key
+    #[arg(long, env = "FANFARE_PUBLISH_KEY_FILE", value_name = "FILE", help_heading = "Access")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) publish_key_file: Option<PathBuf>,
+
+    /// Host names besides localhost under which this machine may ask itself, without a publish key
+    #[arg(
+        long,
+        env = "FANFARE_ALLOWED_HOSTS",
+        value_name = "LIST",
+        value_delimiter = ',',
+        help_heading = "Access"
+    )]
+    #[serde(deserialize_with = "one_or_many")]
+    pub(crate) allowed_hosts: Vec<String>,
+
+    /// Origins of web pages that may connect: https://example.com, https://*.example.com, * [default: same origin]
+    #[arg(
+        long,
+        env = "FANFARE_ALLOWED_ORIGINS",
+        value_name = "LIST",
+        value_delimiter = ',',
+        help_heading = "Access"
+    )]
+    #[serde(deserialize_with = "one_or_many")]
+    pub(crate) allowed_origins: Vec<Origin>,
+
+    /// Refuse an upgrade with its HTTP status, or with 101 and a close code that scripts can see [default: http]
+    #[arg(long, env = "FANFARE_REJECT", value_name = "HOW", help_heading = "Access")]
+    pub(crate) reject: Reject,
+
+    /// Messages a second that each connection may send [default: off]
+    #[arg(long, env = "FANFARE_MESSAGE_RATE", value_name = "N|off", help_heading = "Access")]
+    pub(crate) message_rate: Ceiling,
+
+    /// Serve an echo at /-/echo
+    #[arg(
+        long, env = "FANFARE_ECHO", value_name = "BOOL", help_heading = "Access", action = ArgAction::Set,
+        num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = BoolishValueParser::new()
+    )]
+    pub(crate) echo: bool,
+
+    /// The largest message [default: 64KiB]
+    #[arg(long, env = "FANFARE_MAX_MESSAGE_SIZE", value_name = "SIZE", help_heading = "Channels")]
+    pub(crate) max_message_size: Size,
+
+    /// Channels at once [default: 1000000]
+    #[arg(long, env = "FANFARE_MAX_CHANNELS", value_name = "N", help_heading = "Channels")]
+    pub(crate) max_channels: usize,
+
+    /// Memory for all channel logs; beyond it publishing is refused [default: 60 % of what is available]
+    #[arg(long, env = "FANFARE_MEMORY_LIMIT", value_name = "SIZE", help_heading = "Channels")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) memory_limit: Option<Size>,
+
+    /// How far a subscriber may fall behind, per channel [default: 1MiB]
+    #[arg(long, env = "FANFARE_CHANNEL_BUFFER", value_name = "SIZE", help_heading = "Channels")]
+    pub(crate) channel_buffer: Size,
+
+    /// What happens to a subscriber that falls further behind [default: disconnect]
+    #[arg(long, env = "FANFARE_SLOW_POLICY", value_name = "WHAT", help_heading = "Channels")]
+    pub(crate) slow_policy: SlowPolicy,
+
+    /// How long a subscriber may take nothing of what it is owed [default: 10s]
+    #[arg(long, env = "FANFARE_SLOW_TIMEOUT", value_name = "TIME", help_heading = "Channels")]
+    pub(crate) slow_timeout: Time,
+
+    /// From accept to the end of the request's head [default: 5s]
+    #[arg(long, env = "FANFARE_HANDSHAKE_TIMEOUT", value_name = "TIME", help_heading = "Times")]
+    pub(crate) handshake_timeout: Time,
+
+    /// Between two pings, give or take a fifth [default: 25s]
+    #[arg(long, env = "FANFARE_PING_INTERVAL", value_name = "TIME", help_heading = "Times")]
+    pub(crate) ping_interval: Time,
+
+    /// From a ping to its pong [default: 10s]
+    #[arg(long, env = "FANFARE_PONG_TIMEOUT", value_name = "TIME", help_heading = "Times")]
+    pub(crate) pong_timeout: Time,
+
+    /// How long an HTTP connection may wait for its next request [default: 1m]
+    #[arg(long, env = "FANFARE_IDLE_TIMEOUT", value_name = "TIME", help_heading = "Times")]
+    pub(crate) idle_timeout: Time,
+
+    /// How long connections may take to end after SIGTERM or SIGINT [default: 20s]
+    #[arg(long, env = "FANFARE_DRAIN_TIMEOUT", value_name = "TIME", help_heading = "Times")]
+    pub(crate) drain_timeout: Time,
+
+    /// How log lines are written [default: text]
+    #[arg(long, env = "FANFARE_LOG_FORMAT", value_name = "FORMAT", help_heading = "Logging")]
+    pub(crate) log_format: LogFormat,
+
+    /// Log each connection, message, custom event and close
+    #[arg(
+        long, env = "FANFARE_LOG_EVENTS", value_name = "BOOL", help_heading = "Logging", action = ArgAction::Set,
+        num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = BoolishValueParser::new()
+    )]
+    pub(crate) log_events: bool,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        let seconds = |seconds| Time(Duration::from_secs(seconds));
+        Config {
+            listen: vec!["127.0.0.1:8080".to_owned()],
+            max_connections: None,
+            max_connections_per_ip: None,
+            accept_rate: Ceiling(None),
+            publish: None,
+            publish_key: None,
+            publish_key_file: None,
+            allowed_hosts: Vec::new(),
+            allowed_origins: Vec::new(),
+            reject: Reject::Http,
+            message_rate: Ceiling(None),
+            echo: false,
+            max_message_size: Size(64 << 10),
+            max_channels: 1_000_000,
+            memory_limit: None,
+            channel_buffer: Size(1 << 20),
+            slow_policy: SlowPolicy::Disconnect,
+            slow_timeout: seconds(10),
+            handshake_timeout: seconds(5),
+            ping_interval: seconds(25),
+            pong_timeout: seconds(10),
+            idle_timeout: seconds(60),
+            drain_timeout: seconds(20),
+            log_format: LogFormat::Text,
+            log_events: false,
+        }
+    }
+}
+
+impl Config {
+    /// Reads a file; what it leaves out has its default.
+    pub(crate) fn read(path: &Path) -> Result<Config, ConfigError> {
+        let failed = |source| ConfigError::Read { path: path.to_owned(), source };
+        let text = std::fs::read_to_string(path).map_err(failed)?;
+        toml::from_str(&text)
+            .map_err(|source| ConfigError::Parse { path: path.to_owned(), source: Box::new(source) })
+    }
+
+    /// The whole as a file that [`read`](Config::read) takes, with all but the publish key.
+    pub(crate) fn to_toml(&self) -> String {
+        // Strings, numbers and lists of them always have a text.
+        let mut text = toml::to_string(self).unwrap_or_default();
+        if self.publish_key.is_some() {
+            text.push_str("# publish-key is set; it is not shown\n");
+        }
+        text
+    }
+
+    /// The publish key, from wherever it is given.
+    pub(crate) fn publish_key(&self) -> Result<Option<PublishKey>, ConfigError> {
+        let key = match (&self.publish_key, &self.publish_key_file) {
+            (Some(_), Some(_)) => return Err(ConfigError::TwoKeys),
+            (Some(Secret(key)), None) => key.clone(),
+            (None, Some(path)) => {
+                let failed = |source| ConfigError::Read { path: path.clone(), source };
+                std::fs::read_to_string(path).map_err(failed)?.trim_end().to_owned()
+            }
+            (None, None) => return Ok(None),
+        };
+        PublishKey::new(&key).map(Some).map_err(ConfigError::Key)
+    }
+}
+
+/// Who may publish over a WebSocket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum PublishPolicy {
+    /// Nobody: only by POST
+    None,
+    /// Whoever shows a token (this version knows no tokens yet: nobody)
+    Token,
+    /// Every subscriber, on its channel
+    All,
+}
+
+/// How an upgrade is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Reject {
+    /// With the HTTP status
+    Http,
+    /// With 101 and a close code, which browsers show to scripts
+    Close,
+}
+
+/// What happens to a subscriber that has fallen off its channel's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SlowPolicy {
+    /// Its connection is closed with 4008
+    Disconnect,
+    /// It goes on at the oldest message kept
+    Skip,
+    /// It goes on at the newest message
+    Latest,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// A value that is never shown.
+#[derive(Clone, Deserialize)]
+pub(crate) struct Secret(String);
+
+impl FromStr for Secret {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Secret, Self::Err> {
+        Ok(Secret(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// An allowed origin, as it stands in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Origin(pub(crate) OriginPattern);
+
+impl FromStr for Origin {
+    type Err = fanfare::OriginPatternError;
+
+    fn from_str(text: &str) -> Result<Origin, Self::Err> {
+        text.parse().map(Origin)
+    }
+}
+
+impl Serialize for Origin {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// A list with one member may be written without the brackets.
+fn one_or_many<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: Display>,
+{
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected a string or a list of strings")]
+    enum OneOrMany {
+        One(String),
+        Many(Vec<String>),
+    }
+    let texts = match OneOrMany::deserialize(deserializer)? {
+        OneOrMany::One(one) => vec![one],
+        OneOrMany::Many(many) => many,
+    };
+    texts
+        .iter()
+        .map(|text| text.parse().map_err(|error| D::Error::custom(format!("`{text}`: {error}"))))
+        .collect()
+}

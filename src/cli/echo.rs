@@ -1,0 +1,59 @@
+//! `fanfare echo`: a plain RFC 6455 echo server for conformance suites and benchmarks, limits lifted.
+
+use fanfare::{Builder, Context, Handler, Message, Request, Server, Upgrade, Visitor};
+
+use super::config::LogFormat;
+use super::run;
+
+/// Serve an echo on every path, limits lifted: for conformance suites and benchmarks
+#[derive(clap::Args)]
+pub(crate) struct Echo {
+    /// Address to listen on; may be given several times
+    #[arg(
+        long,
+        env = "FANFARE_LISTEN",
+        value_name = "ADDR",
+        value_delimiter = ',',
+        default_value = "127.0.0.1:8080"
+    )]
+    listen: Vec<String>,
+    /// The largest message
+    #[arg(long, value_name = "SIZE", default_value = "64MiB")]
+    max_message_size: super::units::Size,
+    /// How log lines are written
+    #[arg(long, env = "FANFARE_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    log_format: LogFormat,
+}
+
+impl Echo {
+    pub(crate) fn run(&self) -> Result<(), String> {
+        super::logging::start(self.log_format);
+        super::resources::raise_open_files();
+        let message_bytes_max = self.max_message_size.0;
+        let builder = self.listen.iter().fold(Server::builder(), Builder::listen);
+        let server = builder
+            .message_bytes_max(message_bytes_max)
+            .channel_buffer_bytes(message_bytes_max.saturating_mul(2))
+            .fragments_max(u32::MAX)
+            .message_timeout(None)
+            .connections_max(super::resources::connections_max(super::resources::open_files_max()))
+            .handler(|_reactor| EchoHandler)
+            .bind()
+            .map_err(|error| run::explain(&error))?;
+        run::serve(server, "echoing every message")
+    }
+}
+
+struct EchoHandler;
+
+impl Handler for EchoHandler {
+    type Session = ();
+
+    fn on_upgrade(&mut self, _visitor: &mut Visitor<'_>, _request: &Request<'_>) -> Upgrade<()> {
+        Upgrade::Accept(())
+    }
+
+    fn on_message(&mut self, peer: &mut Context<'_, ()>, message: Message<'_>) {
+        peer.send(message);
+    }
+}

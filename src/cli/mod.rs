@@ -1,0 +1,129 @@
+//! The command: flags, environment and file become a configuration; each verb is one file.
+//!
+//! It stands on the public API of the library alone.
+
+mod client;
+mod config;
+mod config_error;
+mod echo;
+mod healthcheck;
+mod logging;
+mod publish;
+mod resources;
+mod run;
+mod settings;
+mod sources;
+mod subscribe;
+mod units;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+use tracing::warn;
+
+use echo::Echo;
+use healthcheck::Healthcheck;
+use publish::Publish;
+use settings::Settings;
+use subscribe::Subscribe;
+
+/// Runs the command line of this process.
+pub(crate) fn main() -> ExitCode {
+    let command = command();
+    let matches = command.clone().get_matches();
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let checked = sources::check_environment(&command, names).map_err(|error| error.to_string());
+    match checked.and_then(|()| dispatch(&matches)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody is left to tell where even this fails.
+            let _ = writeln!(io::stderr(), "fanfare: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn command() -> Command {
+    let serve = "Serve WebSocket channels (what is done without a verb)";
+    sources::augment(Command::new("fanfare"))
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("A WebSocket broadcast server: one URL is one channel")
+        .after_help("Exit codes: 0 fine, 1 something went wrong, 2 the command line is wrong.")
+        .args_conflicts_with_subcommands(true)
+        .subcommand(sources::augment(Command::new("serve").about(serve)))
+        .subcommand(sources::augment(
+            Command::new("check")
+                .about("Check the configuration that `serve` would use; exit with 1 if it is bad"),
+        ))
+        .subcommand(Echo::augment_args(Command::new("echo")))
+        .subcommand(Publish::augment_args(Command::new("pub")))
+        .subcommand(Subscribe::augment_args(Command::new("sub")))
+        .subcommand(Healthcheck::augment_args(Command::new("healthcheck")))
+}
+
+fn dispatch(matches: &ArgMatches) -> Result<(), String> {
+    match matches.subcommand() {
+        None => serve(matches),
+        Some(("serve", matches)) => serve(matches),
+        Some(("check", matches)) => check(matches),
+        Some(("echo", matches)) => parsed::<Echo>(matches)?.run(),
+        Some(("pub", matches)) => parsed::<Publish>(matches)?.run(),
+        Some(("sub", matches)) => parsed::<Subscribe>(matches)?.run(),
+        Some(("healthcheck", matches)) => parsed::<Healthcheck>(matches)?.run(),
+        Some((verb, _)) => Err(format!("there is no verb {verb}")),
+    }
+}
+
+fn parsed<T: FromArgMatches>(matches: &ArgMatches) -> Result<T, String> {
+    T::from_arg_matches(matches).map_err(|error| error.to_string())
+}
+
+fn serve(matches: &ArgMatches) -> Result<(), String> {
+    let (config, sources) = sources::read(matches).map_err(|error| error.to_string())?;
+    let settings = Settings::new(config).map_err(|error| error.to_string())?;
+    if sources.print_config {
+        return print(|out| out.write_all(settings.to_toml().as_bytes()));
+    }
+    logging::start(settings.log_format());
+    for warning in settings.warnings() {
+        warn!("{warning}");
+    }
+    resources::raise_open_files();
+    let server = settings.builder().bind().map_err(|error| run::explain(&error))?;
+    let url = server.local_addresses().first().map(|address| run::example_url(*address)).unwrap_or_default();
+    run::serve(server, &format!("open {url}/news in a browser, or try: curl -d hello {url}/news"))
+}
+
+fn check(matches: &ArgMatches) -> Result<(), String> {
+    let (config, sources) = sources::read(matches).map_err(|error| error.to_string())?;
+    let settings = Settings::new(config).map_err(|error| error.to_string())?;
+    for warning in settings.warnings() {
+        print(|out| writeln!(out, "warning: {warning}"))?;
+    }
+    if sources.print_config {
+        return print(|out| out.write_all(settings.to_toml().as_bytes()));
+    }
+    print(|out| writeln!(out, "the configuration is valid"))
+}
+
+/// Writes to the standard output at once. Where its reader has gone (`fanfare sub news | head -1`), there is
+/// nothing left to do, and nothing wrong.
+fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), String> {
+    let mut out = io::stdout().lock();
+    match write(&mut out).and_then(|()| out.flush()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) => Err(format!("cannot write to the standard output: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        command().debug_assert();
+    }
+}

@@ -1,0 +1,65 @@
+//! What the verbs that serve have in common: the line at the start, the signals, the end.
+
+use std::io;
+use std::net::SocketAddr;
+
+use fanfare::{BindError, Handler, Server, Stopper};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use tracing::info;
+
+/// Serves until a signal ends it.
+pub(crate) fn serve<H: Handler>(server: Server<H>, what: &str) -> Result<(), String> {
+    drain_on_signals(server.stopper()).map_err(|error| format!("cannot watch for signals: {error}"))?;
+    let addresses: Vec<String> =
+        server.local_addresses().iter().map(|address| format!("http://{address}")).collect();
+    let text = format!("fanfare {} listening on {}; {what}", env!("CARGO_PKG_VERSION"), addresses.join(", "));
+    info!("{text}");
+    server.run().map_err(|error| format!("the server had to end: {error}"))?;
+    info!("ended");
+    Ok(())
+}
+
+/// The first SIGTERM or SIGINT drains, the second ends at once.
+fn drain_on_signals(stopper: Stopper) -> io::Result<()> {
+    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        let mut signals = signals.forever();
+        if signals.next().is_some() {
+            info!("draining; a second signal ends at once");
+            stopper.drain();
+        }
+        if signals.next().is_some() {
+            info!("ending at once");
+            stopper.stop();
+        }
+    })?;
+    Ok(())
+}
+
+/// A URL for people to try, where the server listens on all of its machine's addresses too.
+pub(crate) fn example_url(address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        format!("http://localhost:{}", address.port())
+    } else {
+        format!("http://{address}")
+    }
+}
+
+/// Why the server could not start, and what to do.
+pub(crate) fn explain(error: &BindError) -> String {
+    let hint = match error {
+        BindError::Listen { source, .. } => match source.kind() {
+            io::ErrorKind::AddrInUse => {
+                "; another program listens there: end it, or choose another port with --listen"
+            }
+            io::ErrorKind::PermissionDenied => {
+                "; ports below 1024 take rights: choose a higher one with --listen"
+            }
+            io::ErrorKind::AddrNotAvailable => "; this machine does not have that address",
+            _ => "",
+        },
+        BindError::NoAddress | BindError::Limits(_) | BindError::System(_) => "",
+    };
+    format!("{error}{hint}")
+}

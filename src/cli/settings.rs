@@ -1,0 +1,278 @@
+//! From a [`Config`] to a server: works out the defaults that depend on the machine and on where the server
+//! listens, and holds the values against each other.
+
+use std::net::ToSocketAddrs;
+
+use fanfare::{
+    Broadcast, BroadcastOptions, Builder, Factory, LimitsError, OriginPattern, PublishPolicy, Reject, Server,
+    SlowPolicy,
+};
+
+use super::config::{self, Config};
+use super::config_error::ConfigError;
+use super::resources;
+use super::units::{Ceiling, Size};
+
+/// Connections from one address where the server can be reached from elsewhere: a large office behind one
+/// address fits, a single machine cannot take all of the room.
+const CONNECTIONS_PER_IP: u32 = 256;
+
+/// The part of the available memory that the logs of all channels may take, in percent.
+const MEMORY_PERCENT: usize = 60;
+
+/// A configuration in which nothing is left open.
+pub(crate) struct Settings {
+    config: Config,
+    options: BroadcastOptions,
+    max_connections: usize,
+    max_connections_per_ip: Option<u32>,
+    memory_limit: Size,
+    is_loopback: bool,
+}
+
+impl Settings {
+    /// Checks everything that can be checked without listening.
+    pub(crate) fn new(config: Config) -> Result<Settings, ConfigError> {
+        let mut is_loopback = true;
+        for address in &config.listen {
+            is_loopback &= check_address(address)?;
+        }
+        for host in &config.allowed_hosts {
+            check_host(host)?;
+        }
+        let Ceiling(per_ip) =
+            config.max_connections_per_ip.unwrap_or(Ceiling((!is_loopback).then_some(CONNECTIONS_PER_IP)));
+        let settings = Settings {
+            options: options(&config)?,
+            max_connections: config
+                .max_connections
+                .unwrap_or_else(|| resources::connections_max(resources::open_files_max())),
+            max_connections_per_ip: per_ip,
+            memory_limit: config
+                .memory_limit
+                .unwrap_or_else(|| Size(resources::available_memory() / 100 * MEMORY_PERCENT)),
+            is_loopback,
+            config,
+        };
+        settings.builder().check().map_err(|error| settings.explain(error))?;
+        Ok(settings)
+    }
+
+    /// The server, not bound yet.
+    pub(crate) fn builder(&self) -> Builder<Factory<impl Fn(usize) -> Broadcast + Send + Sync + 'static>> {
+        let Config { listen, .. } = &self.config;
+        let config = &self.config;
+        let builder = listen.iter().fold(Server::builder(), Builder::listen);
+        let options = self.options.clone();
+        builder
+            .connections_max(self.max_connections)
+            .connections_per_address_max(self.max_connections_per_ip)
+            .accepts_per_second_max(config.accept_rate.0)
+            .message_bytes_max(config.max_message_size.0)
+            .channels_max(config.max_channels)
+            .memory_bytes(self.memory_limit.0)
+            .channel_buffer_bytes(config.channel_buffer.0)
+            .slow_policy(match config.slow_policy {
+                config::SlowPolicy::Disconnect => SlowPolicy::Disconnect,
+                config::SlowPolicy::Skip => SlowPolicy::Skip,
+                config::SlowPolicy::Latest => SlowPolicy::Latest,
+            })
+            .slow_timeout(config.slow_timeout.0)
+            .handshake_timeout(config.handshake_timeout.0)
+            .ping_interval(config.ping_interval.0)
+            .pong_timeout(config.pong_timeout.0)
+            .idle_timeout(config.idle_timeout.0)
+            .drain_timeout(config.drain_timeout.0)
+            .handler(move |_reactor| Broadcast::new(options.clone()))
+    }
+
+    /// What works, but may not be what was meant.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if !self.is_loopback && self.options.publish_key.is_none() {
+            warnings.push(
+                "listening beyond this machine without authentication: whoever reaches the address may subscribe; \
+                 publishing from elsewhere is refused until there is a --publish-key"
+                    .to_owned(),
+            );
+        }
+        if self.options.publish == Some(PublishPolicy::Token) {
+            warnings.push(
+                "--publish token: no kind of token is configured, so nobody can publish over a WebSocket"
+                    .to_owned(),
+            );
+        }
+        if self.max_connections as u64 > resources::open_files_max() {
+            warnings.push(format!(
+                "--max-connections {} is more than the {} files that this process may open: raise the limit (ulimit -n)",
+                self.max_connections,
+                resources::open_files_max()
+            ));
+        }
+        warnings
+    }
+
+    /// The configuration as a file, and as comments what its open values come to.
+    pub(crate) fn to_toml(&self) -> String {
+        let mut text = self.config.to_toml();
+        let mut comment = |is_open: bool, key: &str, value: &dyn std::fmt::Display| {
+            if is_open {
+                text.push_str(&format!("# {key} is not set: here it comes to {value}\n"));
+            }
+        };
+        let config = &self.config;
+        comment(config.max_connections.is_none(), "max-connections", &self.max_connections);
+        let per_ip = Ceiling(self.max_connections_per_ip);
+        comment(config.max_connections_per_ip.is_none(), "max-connections-per-ip", &per_ip);
+        comment(config.memory_limit.is_none(), "memory-limit", &self.memory_limit);
+        let publish = if self.is_loopback {
+            "all for peers on this machine"
+        } else {
+            "token, all for peers on this machine"
+        };
+        comment(config.publish.is_none(), "publish", &publish);
+        text
+    }
+
+    /// The same in terms of flags.
+    fn explain(&self, error: LimitsError) -> ConfigError {
+        let Config { max_message_size, channel_buffer, .. } = &self.config;
+        ConfigError::Rule(match error {
+            LimitsError::NoMessage => "--max-message-size must be at least 1".to_owned(),
+            LimitsError::NoConnection => "--max-connections must be at least 1".to_owned(),
+            LimitsError::NoChannel => "--max-channels must be at least 1".to_owned(),
+            LimitsError::BufferTooSmall => format!(
+                "--channel-buffer ({channel_buffer}) must be at least twice --max-message-size ({max_message_size}): \
+                 set --channel-buffer {} or more",
+                Size(max_message_size.0.saturating_mul(2))
+            ),
+            LimitsError::MemoryTooSmall => format!(
+                "--memory-limit ({}) must be at least --channel-buffer ({channel_buffer})",
+                self.memory_limit
+            ),
+            LimitsError::NoTime => {
+                "--handshake-timeout, --ping-interval and --pong-timeout must not be zero".to_owned()
+            }
+        })
+    }
+
+    pub(crate) fn log_format(&self) -> config::LogFormat {
+        self.config.log_format
+    }
+}
+
+fn options(config: &Config) -> Result<BroadcastOptions, ConfigError> {
+    Ok(BroadcastOptions {
+        publish: config.publish.map(|policy| match policy {
+            config::PublishPolicy::None => PublishPolicy::None,
+            config::PublishPolicy::Token => PublishPolicy::Token,
+            config::PublishPolicy::All => PublishPolicy::All,
+        }),
+        publish_key: config.publish_key()?,
+        allowed_hosts: config.allowed_hosts.clone(),
+        allowed_origins: config
+            .allowed_origins
+            .iter()
+            .map(|origin| origin.0.clone())
+            .collect::<Vec<OriginPattern>>(),
+        reject: match config.reject {
+            config::Reject::Http => Reject::Http,
+            config::Reject::Close => Reject::Close,
+        },
+        message_rate: config.message_rate.0,
+        echo: config.echo,
+        log_events: config.log_events,
+    })
+}
+
+/// Whether an address to listen on is this machine's alone.
+fn check_address(address: &str) -> Result<bool, ConfigError> {
+    let wrong = |what: &str| Err(ConfigError::Rule(format!("--listen {address}: {what}")));
+    if address.starts_with("tls:") || address.starts_with("unix:") {
+        return wrong("this version listens on TCP without TLS only: write 127.0.0.1:8080");
+    }
+    if address.starts_with(':') || address.bytes().all(|byte| byte.is_ascii_digit()) {
+        return wrong("write 127.0.0.1:8080 for this machine only, or 0.0.0.0:8080 for everyone");
+    }
+    match address.to_socket_addrs() {
+        Ok(mut resolved) => Ok(resolved.all(|address| address.ip().to_canonical().is_loopback())),
+        Err(error) => wrong(&format!("{error}; write an address and a port, as in 127.0.0.1:8080")),
+    }
+}
+
+fn check_host(host: &str) -> Result<(), ConfigError> {
+    if host.is_empty() || host.contains(['/', ':', '*', ' ']) {
+        return Err(ConfigError::Rule(format!(
+            "--allowed-hosts {host}: a host is a name alone, without scheme, port or *, as in dev.example.com"
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(change: impl FnOnce(&mut Config)) -> Result<Settings, String> {
+        let mut config = Config::default();
+        change(&mut config);
+        Settings::new(config).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_defaults_work_and_warn_of_nothing() {
+        let settings = settings(|_| {}).unwrap();
+        assert!(settings.is_loopback);
+        assert_eq!(settings.max_connections_per_ip, None);
+        assert_eq!(settings.warnings(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_server_for_everyone_is_warned_of_and_limited_per_address() {
+        let open = settings(|config| config.listen = vec!["0.0.0.0:0".into()]).unwrap();
+        assert_eq!(open.max_connections_per_ip, Some(CONNECTIONS_PER_IP));
+        assert!(open.warnings()[0].contains("without authentication"));
+        let off = settings(|config| {
+            config.listen = vec!["127.0.0.1:0".into(), "[::]:0".into()];
+            config.max_connections_per_ip = Some(Ceiling(None));
+        });
+        assert_eq!(off.unwrap().max_connections_per_ip, None);
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_said_with_the_way_out() {
+        let error = settings(|config| config.max_message_size = Size(1 << 20)).err().unwrap();
+        assert!(error.contains("--channel-buffer 2MiB"), "{error}");
+        let error = settings(|config| config.memory_limit = Some(Size(1000))).err().unwrap();
+        assert!(error.contains("--memory-limit (1000)"), "{error}");
+    }
+
+    #[test]
+    fn an_address_without_host_or_port_is_explained() {
+        for address in ["8080", ":8080", "localhost", "tls:127.0.0.1:1", "unix:/run/x", "1.2.3.4:99999", ""] {
+            let error = settings(|config| config.listen = vec![address.into()]).err();
+            assert!(error.is_some_and(|error| error.contains("127.0.0.1:8080")), "{address}");
+        }
+    }
+
+    #[test]
+    fn an_allowed_host_is_a_name_alone() {
+        for host in ["", "http://a.example", "a.example:80", "*.example"] {
+            assert!(settings(|config| config.allowed_hosts = vec![host.into()]).is_err(), "{host}");
+        }
+    }
+
+    #[test]
+    fn what_is_printed_can_be_read_back() {
+        let settings = settings(|config| {
+            config.allowed_origins = vec!["https://*.example.com".parse().unwrap()];
+            config.message_rate = Ceiling(Some(7));
+            config.memory_limit = Some(Size(3 << 20));
+        });
+        let text = settings.unwrap().to_toml();
+        let config: Config = toml::from_str(&text).unwrap();
+        assert_eq!(config.to_toml(), toml::to_string(&config).unwrap());
+        assert!(text.starts_with(&config.to_toml()), "{text}");
+        assert!(text.contains("message-rate = \"7\""), "{text}");
+    }
+}

@@ -1,0 +1,169 @@
+//! Where a configuration comes from: file < environment < command line.
+
+use std::path::PathBuf;
+
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+
+use super::config::Config;
+use super::config_error::ConfigError;
+
+/// The flags that are about the configuration itself.
+#[derive(Args)]
+pub(crate) struct Sources {
+    /// Read the configuration from a TOML file, in which every flag is a key
+    #[arg(long, env = "FANFARE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print the configuration that results, as a TOML file, and end
+    #[arg(long)]
+    pub(crate) print_config: bool,
+}
+
+/// Adds all flags of a server to a command.
+pub(crate) fn augment(command: Command) -> Command {
+    // For an update: no flag is required, and only those given are put over the file's.
+    Config::augment_args_for_update(Sources::augment_args(command))
+}
+
+/// Reads the file, if any, and puts the environment and the command line over it.
+pub(crate) fn read(matches: &ArgMatches) -> Result<(Config, Sources), ConfigError> {
+    let sources = Sources::from_arg_matches(matches).map_err(|error| usage(&error))?;
+    let mut config = match &sources.config {
+        Some(path) => Config::read(path)?,
+        None => Config::default(),
+    };
+    config.update_from_arg_matches(matches).map_err(|error| usage(&error))?;
+    Ok((config, sources))
+}
+
+/// Arguments that clap has matched always fit the structs that the matches were made for.
+fn usage(error: &clap::Error) -> ConfigError {
+    ConfigError::Rule(error.to_string())
+}
+
+/// Refuses variables that begin like ours and are none: a slip of the pen would otherwise go unseen.
+pub(crate) fn check_environment(
+    command: &Command,
+    names: impl IntoIterator<Item = String>,
+) -> Result<(), ConfigError> {
+    let commands = || std::iter::once(command).chain(command.get_subcommands());
+    let is_known = |name: &str| {
+        commands().flat_map(Command::get_arguments).filter_map(clap::Arg::get_env).any(|known| known == name)
+    };
+    // What Kubernetes gives to the containers beside a service that is called fanfare.
+    let is_service_link = |name: &str| {
+        name.starts_with("FANFARE_SERVICE_") || name == "FANFARE_PORT" || name.starts_with("FANFARE_PORT_")
+    };
+    let unknown = names
+        .into_iter()
+        .find(|name| name.starts_with("FANFARE_") && !is_known(name) && !is_service_link(name));
+    unknown.map_or(Ok(()), |name| Err(ConfigError::UnknownVariable(name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::super::units::Size;
+    use super::*;
+
+    fn config(arguments: &[&str]) -> Result<Config, String> {
+        let command = augment(Command::new("fanfare")).mut_args(|argument| argument.env(None::<&str>));
+        let matches =
+            command.try_get_matches_from([&["fanfare"], arguments].concat()).map_err(|e| e.to_string())?;
+        read(&matches).map(|(config, _)| config).map_err(|error| error.to_string())
+    }
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        file
+    }
+
+    #[test]
+    fn without_sources_the_defaults_stand() {
+        assert_eq!(config(&[]).unwrap().to_toml(), Config::default().to_toml());
+    }
+
+    #[test]
+    fn the_command_line_goes_over_the_file_and_the_file_over_the_defaults() {
+        let file =
+            file("listen = '127.0.0.1:1'\nmax-message-size = '1KiB'\nchannel-buffer = 4096\necho = true\n");
+        let path = file.path().to_str().unwrap();
+        let read = config(&["--config", path]).unwrap();
+        assert_eq!((read.listen, read.echo), (vec!["127.0.0.1:1".to_owned()], true));
+        let read =
+            config(&["--config", path, "--max-message-size", "2KiB", "--listen=a:1,b:2", "--echo=false"]);
+        let read = read.unwrap();
+        assert_eq!((read.max_message_size, read.channel_buffer), (Size(2048), Size(4096)));
+        assert_eq!((read.listen, read.echo), (vec!["a:1".to_owned(), "b:2".to_owned()], false));
+        assert_eq!(read.max_channels, Config::default().max_channels);
+    }
+
+    #[test]
+    fn a_switch_needs_no_value() {
+        assert!(config(&["--echo"]).unwrap().echo);
+        assert!(!config(&["--echo=false"]).unwrap().echo);
+        assert!(config(&["--log-events", "--echo"]).unwrap().log_events);
+    }
+
+    #[test]
+    fn errors_name_the_key() {
+        for (text, expected) in [
+            ("lissen = '127.0.0.1:1'", "lissen"),
+            ("reactors = 4", "reactors"),
+            ("ping-interval = 25", "ping-interval"),
+            ("max-message-size = '64 potatoes'", "64 potatoes"),
+            ("allowed-origins = ['example.com']", "example.com"),
+            ("publish = 'everyone'", "everyone"),
+            ("echo = 1", "echo"),
+            ("listen = [", "listen"),
+        ] {
+            let file = file(text);
+            let error = config(&["--config", file.path().to_str().unwrap()]).unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+        assert!(
+            config(&["--config", "/nowhere/fanfare.toml"]).unwrap_err().contains("/nowhere/fanfare.toml")
+        );
+    }
+
+    #[test]
+    fn a_key_comes_from_one_place_and_is_not_shown() {
+        let key = file("from-a-file\n");
+        let path = key.path().to_str().unwrap();
+        assert!(config(&["--publish-key-file", path]).unwrap().publish_key().unwrap().is_some());
+        let both = config(&["--publish-key-file", path, "--publish-key", "x"]).unwrap();
+        assert!(both.publish_key().unwrap_err().to_string().contains("choose one"));
+        let shown = config(&["--publish-key", "hush"]).unwrap();
+        assert!(!shown.to_toml().contains("hush") && !format!("{shown:?}").contains("hush"));
+    }
+
+    #[test]
+    fn a_misspelt_variable_is_an_error() {
+        let command = augment(Command::new("fanfare"));
+        let check = |name: &str| check_environment(&command, [name.to_owned()]);
+        for name in
+            ["FANFARE_LISTEN", "FANFARE_CONFIG", "FANFARE_SERVICE_HOST", "FANFARE_PORT_80_TCP", "PATH"]
+        {
+            assert!(check(name).is_ok(), "{name}");
+        }
+        for name in ["FANFARE_LISSEN", "FANFARE_REACTORS"] {
+            assert!(check(name).unwrap_err().to_string().contains(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_key_of_the_file_is_a_flag_with_a_variable_of_the_same_name() {
+        let command = augment(Command::new("fanfare"));
+        let table: toml::Table = toml::from_str(&Config::default().to_toml()).unwrap();
+        for key in table.keys() {
+            let argument = command.get_arguments().find(|argument| argument.get_long() == Some(key));
+            let variable = argument.and_then(clap::Arg::get_env).and_then(|name| name.to_str());
+            assert_eq!(
+                variable,
+                Some(&*format!("FANFARE_{}", key.replace('-', "_").to_uppercase())),
+                "{key}"
+            );
+        }
+    }
+}
