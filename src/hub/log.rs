@@ -15,10 +15,11 @@
 //! needs returns to the pool; with nobody behind, the log is two numbers.
 
 use super::cursor::{Cursor, Tally};
+use super::frames::{count_frames, frame_bytes_of, opcode_of};
 use super::limits::Refused;
 use super::segment::{Segment, SegmentPool};
 use super::unsent::Unsent;
-use crate::protocol::{FrameHeader, Message, MessageKind, Opcode, encode_frame};
+use crate::protocol::{Message, encode_frame};
 use std::collections::VecDeque;
 
 /// The number of a channel's first message.
@@ -251,50 +252,6 @@ impl Log {
     }
 }
 
-/// The bytes of a message's frame.
-pub(super) fn frame_bytes_of(message: Message<'_>) -> usize {
-    let payload_bytes = message.payload().len();
-    let header = FrameHeader {
-        fin: true,
-        opcode: opcode_of(message),
-        mask: None,
-        payload_bytes: payload_bytes as u64,
-    };
-    header.encoded_bytes() + payload_bytes
-}
-
-fn opcode_of(message: Message<'_>) -> Opcode {
-    match message.kind() {
-        MessageKind::Text => Opcode::Text,
-        MessageKind::Binary => Opcode::Binary,
-    }
-}
-
-/// Counts the frames that end in `from..to`, where `from` is the start of one; and the bytes that are left
-/// of the one in the middle of which `to` lies.
-fn count_frames(segment: &[u8], from: usize, to: usize) -> (u64, u32) {
-    let (mut frames, mut at) = (0, from);
-    while at < to {
-        at += encoded_frame_bytes(&segment[at..]);
-        frames += 1;
-    }
-    if at > to { (frames - 1, (at - to) as u32) } else { (frames, 0) }
-}
-
-/// The bytes of the frame at the start of `frames`: final and without a masking key, as `append` wrote it,
-/// so that its length stands in the second byte or behind it (RFC 6455 section 5.2).
-fn encoded_frame_bytes(frames: &[u8]) -> usize {
-    match frames[1] {
-        126 => 4 + usize::from(u16::from_be_bytes([frames[2], frames[3]])),
-        127 => {
-            let mut length = [0; 8];
-            length.copy_from_slice(&frames[2..10]);
-            10 + u64::from_be_bytes(length) as usize
-        }
-        payload_bytes => 2 + usize::from(payload_bytes),
-    }
-}
-
 #[cfg(test)]
 impl Log {
     /// Recounts everything that is maintained, given the cursors (and whether each is blocked).
@@ -354,18 +311,6 @@ fn recount(cursors: &[(Cursor, bool)], is_here: impl Fn(&Cursor) -> bool) -> Tal
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_frame_is_as_long_as_its_header_says_at_every_form_of_the_length() {
-        for payload_bytes in [0, 1, 125, 126, 127, 65_535, 65_536, 100_000] {
-            let payload = vec![b'x'; payload_bytes];
-            let message = Message::binary(&payload);
-            let mut frame = Vec::new();
-            encode_frame(&mut frame, Opcode::Binary, &payload);
-            assert_eq!(frame_bytes_of(message), frame.len());
-            assert_eq!(encoded_frame_bytes(&frame), frame.len());
-        }
-    }
 
     /// A log with one awake reader at its start, and messages of the given sizes.
     fn log_of(payloads: &[usize]) -> (Log, Cursor, SegmentPool) {

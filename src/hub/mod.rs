@@ -19,10 +19,13 @@ mod channel;
 mod channels;
 mod cursor;
 mod fallen;
+mod frames;
 mod leave;
 mod ledger;
 mod limits;
 mod log;
+#[cfg(test)]
+mod model;
 mod name;
 mod private;
 mod segment;
@@ -127,7 +130,7 @@ impl Hub {
     fn publish_on(&mut self, id: ChannelId, message: Message<'_>) -> Result<Accepted, Refused> {
         let channel = &mut self.channels[id];
         if !channel.subscribers.is_empty() {
-            let frame_bytes = log::frame_bytes_of(message);
+            let frame_bytes = frames::frame_bytes_of(message);
             if u32::try_from(frame_bytes).is_err() {
                 return Err(Refused::MemoryFull); // What is left of a frame is counted in 32 bits.
             }

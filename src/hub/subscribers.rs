@@ -157,10 +157,73 @@ impl Subscribers {
     }
 
     #[cfg(test)]
+    pub(super) fn next_to_look_at(&self) -> usize {
+        self.position as usize
+    }
+
+    #[cfg(test)]
     pub(super) fn check_invariants(&self, channel: super::channels::ChannelId, places: &Subscriptions) {
         assert!(self.position <= self.awake && self.awake as usize <= self.entries.len());
         for (index, subscriber) in self.entries.iter().enumerate() {
             assert_eq!(places.place_of(subscriber.subscription), Some((channel, index)), "a back-pointer");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::channels::ChannelId;
+    use super::*;
+
+    const START: Cursor = Cursor { number: 1, offset: 0, under_way_bytes: 0 };
+
+    fn subscribers(count: u64) -> (Subscribers, Subscriptions) {
+        let (mut subscribers, mut places) = (Subscribers::default(), Subscriptions::default());
+        for owner in 0..count {
+            let subscription = places.insert(ChannelId(0));
+            subscribers.join(subscription, Owner(owner), START, &mut places);
+        }
+        (subscribers, places)
+    }
+
+    fn owners(subscribers: &Subscribers) -> Vec<u64> {
+        (0..subscribers.len()).map(|index| subscribers.subscription(index).1.0).collect()
+    }
+
+    #[test]
+    fn who_leaves_the_visited_part_takes_nobody_across_the_position() {
+        let (mut subscribers, mut places) = subscribers(6);
+        for _ in 0..3 {
+            subscribers.next_behind(1);
+        }
+        subscribers.block(0, &mut places);
+        assert_eq!(owners(&subscribers), [2, 1, 5, 3, 4, 0], "2 | 1 visited, 5 3 4 to be visited, 0 blocked");
+        assert_eq!((subscribers.position, subscribers.awake), (2, 5));
+        subscribers.check_invariants(ChannelId(0), &places);
+        subscribers.remove(3, &mut places);
+        assert_eq!(owners(&subscribers), [2, 1, 5, 4, 0]);
+        assert_eq!((subscribers.position, subscribers.awake), (2, 4));
+        subscribers.check_invariants(ChannelId(0), &places);
+    }
+
+    #[test]
+    fn a_scan_of_nobody_behind_ends() {
+        let (mut subscribers, _) = subscribers(3);
+        assert_eq!(subscribers.next_behind(0), None);
+        assert_eq!(Subscribers::default().next_behind(1), None);
+    }
+
+    #[test]
+    fn a_crowd_that_has_gone_leaves_little_memory_behind() {
+        let (mut subscribers, mut places) = subscribers(1_000);
+        while subscribers.len() > 10 {
+            subscribers.remove(0, &mut places);
+        }
+        assert!(subscribers.entries.capacity() <= SHRUNK_ABOVE);
+    }
+
+    #[test]
+    fn a_lone_subscriber_has_a_vector_of_one() {
+        assert_eq!(subscribers(1).0.entries.capacity(), 1);
     }
 }

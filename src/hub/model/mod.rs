@@ -1,0 +1,127 @@
+//! The hub against a naive twin ([`world`]): random operations are done to both, and after each of them both are
+//! the same.
+
+mod world;
+
+use super::segment;
+use super::{HubLimits, SlowPolicy};
+use proptest::prelude::*;
+use world::World;
+
+pub(super) const CHANNELS: [&str; 3] = ["news", "weather", "sports"];
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Op {
+    Subscribe {
+        channel: usize,
+    },
+    /// The connection lives on.
+    Unsubscribe {
+        who: usize,
+    },
+    /// The connection is gone.
+    Remove {
+        who: usize,
+    },
+    Publish {
+        channel: usize,
+        payload_bytes: usize,
+    },
+    PublishTo {
+        who: usize,
+        payload_bytes: usize,
+    },
+    /// One visit of the sweep, which takes so many bytes at most.
+    Visit {
+        bytes_max: usize,
+        block: bool,
+    },
+    /// A round of the sweep with all bytes taken.
+    Sweep,
+    Block {
+        who: usize,
+    },
+    Unblock {
+        who: usize,
+    },
+    /// Some private rest goes on.
+    SendRest {
+        which: usize,
+        bytes_max: usize,
+    },
+    AbandonRest {
+        which: usize,
+    },
+    ForgetIdle {
+        seconds: u64,
+    },
+}
+
+fn payload_bytes() -> impl Strategy<Value = usize> {
+    prop_oneof![
+        8 => 0..300_usize,
+        4 => 1_000..5_000_usize,
+        2 => prop::sample::select(vec![125, 126, 4_092, 4_093, 65_526, 65_535, 65_536]),
+        1 => 0..3 * segment::LARGE_SEGMENT_BYTES,
+    ]
+}
+
+/// Mostly everything, or so little that it ends in a header.
+fn bytes_max() -> impl Strategy<Value = usize> {
+    prop_oneof![3 => Just(usize::MAX), 3 => 0..20_usize, 2 => 0..6_000_usize, 1 => 0..140_000_usize]
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let channel = || 0..CHANNELS.len();
+    let who = 0..64_usize;
+    prop_oneof![
+        4 => channel().prop_map(|channel| Op::Subscribe { channel }),
+        1 => who.clone().prop_map(|who| Op::Unsubscribe { who }),
+        1 => who.clone().prop_map(|who| Op::Remove { who }),
+        12 => (channel(), payload_bytes()).prop_map(|(channel, payload_bytes)| Op::Publish { channel, payload_bytes }),
+        2 => (who.clone(), payload_bytes()).prop_map(|(who, payload_bytes)| Op::PublishTo { who, payload_bytes }),
+        12 => (bytes_max(), any::<bool>()).prop_map(|(bytes_max, block)| Op::Visit { bytes_max, block }),
+        1 => Just(Op::Sweep),
+        3 => who.clone().prop_map(|who| Op::Block { who }),
+        3 => who.prop_map(|who| Op::Unblock { who }),
+        2 => (0..8_usize, bytes_max()).prop_map(|(which, bytes_max)| Op::SendRest { which, bytes_max }),
+        1 => (0..8_usize).prop_map(|which| Op::AbandonRest { which }),
+        1 => (0..100_u64).prop_map(|seconds| Op::ForgetIdle { seconds }),
+    ]
+}
+
+fn limits() -> impl Strategy<Value = HubLimits> {
+    (
+        prop::sample::select(vec![SlowPolicy::Disconnect, SlowPolicy::Skip, SlowPolicy::Latest]),
+        prop::sample::select(vec![0, 300, 5_000, 100_000, 400_000]),
+        prop::sample::select(vec![6_000, 80_000, 300_000, usize::MAX]),
+        prop::sample::select(vec![0, 100, 5_000, 1 << 20]),
+        1..=CHANNELS.len(),
+    )
+        .prop_map(
+            |(slow_policy, channel_buffer_bytes, memory_bytes, private_bytes_max, channels_max)| HubLimits {
+                slow_policy,
+                channel_buffer_bytes,
+                memory_bytes,
+                private_bytes_max,
+                channels_max,
+                ..HubLimits::default()
+            },
+        )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_hub_does_what_a_queue_for_every_subscriber_would_do(
+        limits in limits(),
+        ops in prop::collection::vec(op(), 1..200),
+    ) {
+        let mut world = World::new(limits);
+        for op in ops {
+            world.run(op);
+        }
+        world.finish();
+    }
+}

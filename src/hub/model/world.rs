@@ -1,0 +1,374 @@
+//! A hub, and its naive twin: a queue of whole frames for every subscriber, as other servers keep it. Every subscriber
+//! has the same bytes before it in both, whoever falls off deserves it, and the ledgers agree.
+
+use super::super::tests::{hub, name};
+use super::super::*;
+use super::{CHANNELS, Op};
+use crate::protocol::{Opcode, encode_frame};
+use std::collections::VecDeque;
+
+/// A subscriber with a queue of its own.
+struct Twin {
+    id: SubscriptionId,
+    owner: Owner,
+    channel: usize,
+    /// Number and frame of every message that it is owed.
+    queue: VecDeque<(u64, Vec<u8>)>,
+    /// Bytes of the first frame that have been sent.
+    sent: usize,
+    blocked: bool,
+}
+
+impl Twin {
+    fn is_due(&self) -> bool {
+        !self.blocked && !self.queue.is_empty()
+    }
+
+    fn unsent(&self) -> Vec<u8> {
+        let frames: Vec<_> = self.queue.iter().map(|(_, frame)| frame.as_slice()).collect();
+        frames.concat().split_off(self.sent)
+    }
+
+    fn rest_of_frame(&self) -> &[u8] {
+        if self.sent > 0 { &self.queue[0].1[self.sent..] } else { &[] }
+    }
+
+    /// Sends so many bytes; returns how many messages were completed.
+    fn send(&mut self, bytes: usize) -> u64 {
+        let mut delivered = 0;
+        self.sent += bytes;
+        while let Some((_, frame)) = self.queue.front()
+            && frame.len() <= self.sent
+        {
+            self.sent -= frame.len();
+            self.queue.pop_front();
+            delivered += 1;
+        }
+        delivered
+    }
+}
+
+/// The rest of a frame, and who may write nothing else before it.
+struct Rest {
+    owner: Owner,
+    bytes_left: usize,
+}
+
+pub(super) struct World {
+    hub: Hub,
+    twins: Vec<Twin>,
+    rests: Vec<Rest>,
+    ledger: Ledger,
+    /// Epoch and last number.
+    numbers: [Option<(u64, u64)>; CHANNELS.len()],
+    now: Instant,
+    subscribed: u64,
+}
+
+impl World {
+    pub(super) fn new(limits: HubLimits) -> World {
+        World {
+            hub: hub(limits),
+            twins: Vec::new(),
+            rests: Vec::new(),
+            ledger: Ledger::default(),
+            numbers: [None; CHANNELS.len()],
+            now: Instant::ZERO,
+            subscribed: 0,
+        }
+    }
+
+    pub(super) fn run(&mut self, op: Op) {
+        match op {
+            Op::Subscribe { channel } => self.subscribe(channel),
+            Op::Unsubscribe { who } => self.with(who, World::unsubscribe),
+            Op::Remove { who } => self.with(who, World::remove),
+            Op::Publish { channel, payload_bytes } => self.publish(channel, None, payload_bytes),
+            Op::PublishTo { who, payload_bytes } => self.with(who, |world, index| {
+                world.publish(world.twins[index].channel, Some(world.twins[index].id), payload_bytes);
+            }),
+            Op::Visit { bytes_max, block } => {
+                self.visit(bytes_max, block);
+            }
+            Op::Sweep => self.sweep(),
+            Op::Block { who } => self.with(who, |world, index| {
+                world.twins[index].blocked = true;
+                world.hub.block(world.twins[index].id);
+            }),
+            Op::Unblock { who } => self.with(who, |world, index| {
+                world.twins[index].blocked = false;
+                world.hub.unblock(world.twins[index].id);
+            }),
+            Op::SendRest { which, bytes_max } => self.send_rest(which, bytes_max),
+            Op::AbandonRest { which } => self.abandon_rest(which),
+            Op::ForgetIdle { seconds } => {
+                self.now = self.now + Duration::from_secs(seconds);
+                self.hub.forget_idle(self.now);
+            }
+        }
+        self.check();
+    }
+
+    fn with(&mut self, who: usize, act: impl FnOnce(&mut World, usize)) {
+        if !self.twins.is_empty() {
+            act(self, who % self.twins.len());
+        }
+    }
+
+    fn subscribe(&mut self, channel: usize) {
+        self.subscribed += 1;
+        let owner = Owner(self.subscribed);
+        match self.hub.subscribe(name(CHANNELS[channel]), owner) {
+            Ok(id) => {
+                self.twins.push(Twin { id, owner, channel, queue: VecDeque::new(), sent: 0, blocked: false });
+            }
+            Err(refused) => self.check_too_many_channels(channel, refused),
+        }
+    }
+
+    fn check_too_many_channels(&self, channel: usize, refused: Refused) {
+        assert_eq!(refused, Refused::TooManyChannels);
+        assert_eq!(self.hub.channels(), self.hub.limits.channels_max);
+        assert_eq!(self.hub.inspect(name(CHANNELS[channel])), None);
+    }
+
+    fn unsubscribe(&mut self, index: usize) {
+        let twin = self.twins.swap_remove(index);
+        let mut rest = vec![7];
+        let outcome = self.hub.unsubscribe(twin.id, DropReason::NoProgress, &mut rest);
+        assert_eq!(outcome, self.expected_outcome(&twin).map(|rest_bytes| rest_bytes > 0));
+        let rest_bytes = self.end(&twin, DropReason::NoProgress, outcome.is_ok());
+        assert_eq!(rest[1..], twin.rest_of_frame()[..rest_bytes]);
+    }
+
+    fn remove(&mut self, index: usize) {
+        let twin = self.twins.swap_remove(index);
+        self.hub.remove(twin.id, DropReason::Closed);
+        self.end(&twin, DropReason::Closed, false);
+    }
+
+    /// Whether the rest of the frame can become private, and its bytes.
+    fn expected_outcome(&self, twin: &Twin) -> Result<usize, PrivateBudgetSpent> {
+        let private_bytes: usize = self.rests.iter().map(|rest| rest.bytes_left).sum();
+        let rest_bytes = twin.rest_of_frame().len();
+        let fits = rest_bytes == 0 || private_bytes + rest_bytes <= self.hub.limits.private_bytes_max;
+        if fits { Ok(rest_bytes) } else { Err(PrivateBudgetSpent) }
+    }
+
+    /// Enters the end of a subscription in the ledger. Returns the bytes of the rest that became private.
+    fn end(&mut self, twin: &Twin, reason: DropReason, keeps_rest: bool) -> usize {
+        let bytes_left = if keeps_rest { twin.rest_of_frame().len() } else { 0 };
+        let kept = u64::from(bytes_left > 0);
+        if bytes_left > 0 {
+            self.rests.push(Rest { owner: twin.owner, bytes_left });
+        }
+        self.ledger.drop_copies(reason, twin.queue.len() as u64 - kept);
+        bytes_left
+    }
+
+    fn publish(&mut self, channel: usize, to: Option<SubscriptionId>, payload_bytes: usize) {
+        let number = match self.hub.inspect(name(CHANNELS[channel])) {
+            Some(info) => info.messages + 1,
+            None => 1,
+        };
+        let payload = vec![number as u8 ^ (channel as u8) << 6; payload_bytes];
+        let mut frame = Vec::new();
+        encode_frame(&mut frame, Opcode::Binary, &payload);
+        let used_bytes = self.hub.used_bytes(name(CHANNELS[channel]));
+        let had_memory = self.hub.pool.has_room_for(frame.len().max(segment::LARGE_SEGMENT_BYTES), 0);
+        let message = Message::binary(&payload);
+        let outcome = match to {
+            Some(subscription) => self.hub.publish_to(subscription, message),
+            None => self.hub.publish(name(CHANNELS[channel]), message),
+        };
+        match outcome {
+            Ok(accepted) => {
+                let fell = self.fall_off(channel, number);
+                let had_room = used_bytes + frame.len() <= self.hub.limits.channel_buffer_bytes && had_memory;
+                assert!(!fell || !had_room, "somebody was cut off though there was room");
+                self.accept(channel, accepted, &frame);
+                let bound = self.hub.limits.channel_buffer_bytes.max(frame.len());
+                assert!(self.hub.used_bytes(name(CHANNELS[channel])) <= bound, "the log is over its bound");
+            }
+            Err(Refused::Busy) => {
+                let someone = self.twins.iter().any(|twin| twin.channel == channel && twin.is_due());
+                assert!(someone, "busy, but nobody has to be waited for");
+            }
+            Err(Refused::MemoryFull) => assert!(!had_memory, "there was memory"),
+            Err(refused @ Refused::TooManyChannels) => self.check_too_many_channels(channel, refused),
+        }
+    }
+
+    fn accept(&mut self, channel: usize, accepted: Accepted, frame: &[u8]) {
+        let expected = match self.numbers[channel] {
+            Some((epoch, number)) if epoch == accepted.id.epoch => number + 1,
+            Some(_) | None => 1,
+        };
+        assert_eq!(accepted.id.number, expected);
+        self.numbers[channel] = Some((accepted.id.epoch, accepted.id.number));
+        let mut subscribers = 0;
+        for twin in self.twins.iter_mut().filter(|twin| twin.channel == channel) {
+            twin.queue.push_back((expected, frame.to_vec()));
+            subscribers += 1;
+        }
+        assert_eq!(accepted.subscribers, subscribers);
+        self.ledger.owed += subscribers;
+    }
+
+    /// Fetches what a publish has cut off, and does the same to the twins. Returns whether there was anything.
+    fn fall_off(&mut self, channel: usize, published: u64) -> bool {
+        let mut any = false;
+        // Before its event is fetched, everything may be tried on one that has fallen off, and nothing happens.
+        for twin in &self.twins {
+            if self.hub.subscriptions.place_of(twin.id).is_none() {
+                assert!(self.hub.unsent(twin.id).is_empty());
+                self.hub.unblock(twin.id);
+                self.hub.block(twin.id);
+                self.hub.remove(twin.id, DropReason::Closed);
+            }
+        }
+        while let Some(fallen) = self.hub.next_fallen() {
+            any = true;
+            let (id, lives_on, rest) =
+                (fallen.subscription, fallen.lives_on, fallen.rest.map(<[u8]>::to_vec));
+            let index =
+                self.twins.iter().position(|twin| twin.id == id).expect("a subscription that we know");
+            assert_eq!(fallen.owner, self.twins[index].owner);
+            let twin = self.twins.swap_remove(index);
+            assert!(twin.channel == channel && twin.blocked && !twin.queue.is_empty(), "not slow");
+            assert_eq!(
+                rest.as_ref().map(Vec::len),
+                self.expected_outcome(&twin).as_ref().map(|bytes| *bytes)
+            );
+            assert!(rest.as_ref().is_ok_and(|rest| rest == twin.rest_of_frame()) || rest.is_err());
+            assert_eq!(lives_on, self.hub.limits.slow_policy != SlowPolicy::Disconnect && rest.is_ok());
+            if lives_on {
+                let kept_from = match self.hub.limits.slow_policy {
+                    SlowPolicy::Latest => published,
+                    SlowPolicy::Disconnect | SlowPolicy::Skip => self.first_number(channel),
+                };
+                self.pass_over(twin, kept_from);
+            } else {
+                self.end(&twin, DropReason::SlowConsumer, rest.is_ok());
+            }
+        }
+        any
+    }
+
+    fn first_number(&self, channel: usize) -> u64 {
+        self.hub.inspect(name(CHANNELS[channel])).and_then(|info| info.first_number).expect("it keeps one")
+    }
+
+    fn pass_over(&mut self, mut twin: Twin, kept_from: u64) {
+        let mut kept = twin.queue.split_off(twin.queue.partition_point(|(number, _)| *number < kept_from));
+        assert!(!twin.queue.is_empty(), "fell off and missed nothing");
+        self.end(&twin, DropReason::Skipped, true);
+        std::mem::swap(&mut twin.queue, &mut kept);
+        twin.sent = 0;
+        self.twins.push(twin);
+    }
+
+    /// Returns whom it visited.
+    fn visit(&mut self, bytes_max: usize, block: bool) -> Option<Owner> {
+        let Some(due) = self.hub.next_due() else {
+            assert!(!self.twins.iter().any(Twin::is_due), "somebody is due and not visited");
+            return None;
+        };
+        // As in the reactor: nothing else before the rest of a frame.
+        while let Some(which) = self.rests.iter().position(|rest| rest.owner == due.owner) {
+            self.send_rest(which, usize::MAX);
+        }
+        let twin = self.twins.iter_mut().find(|twin| twin.id == due.subscription).expect("one that we know");
+        assert!(twin.is_due() && twin.owner == due.owner);
+        let bytes = self.hub.unsent(twin.id).bytes();
+        let bytes_taken = bytes.min(bytes_max);
+        let advanced = self.hub.advance(twin.id, bytes_taken);
+        let delivered = twin.send(bytes_taken);
+        assert_eq!(advanced, Advanced { delivered, under_way: twin.sent > 0 });
+        self.ledger.delivered += delivered;
+        if block && bytes_taken < bytes {
+            twin.blocked = true;
+            self.hub.block(twin.id);
+        }
+        Some(due.owner)
+    }
+
+    /// The order of a round is tested elsewhere; here, that it reaches all, and ends.
+    fn sweep(&mut self) {
+        let due = self.twins.iter().filter(|twin| twin.is_due()).map(|twin| twin.owner.0);
+        let due: std::collections::BTreeSet<_> = due.collect();
+        let mut visited = std::collections::BTreeSet::new();
+        while let Some(owner) = self.visit(usize::MAX, false) {
+            visited.insert(owner.0);
+        }
+        assert_eq!(visited, due);
+    }
+
+    fn send_rest(&mut self, which: usize, bytes_max: usize) {
+        let count = self.rests.len();
+        if count > 0 {
+            let rest = &mut self.rests[which % count];
+            let bytes = rest.bytes_left.min(bytes_max);
+            rest.bytes_left -= bytes;
+            let completed = rest.bytes_left == 0;
+            self.hub.private_sent(bytes, completed);
+            if completed {
+                self.rests.swap_remove(which % count);
+                self.ledger.delivered += 1;
+            }
+        }
+    }
+
+    fn abandon_rest(&mut self, which: usize) {
+        if !self.rests.is_empty() {
+            let rest = self.rests.swap_remove(which % self.rests.len());
+            self.hub.private_abandoned(rest.bytes_left, DropReason::Closed);
+            self.ledger.drop_copies(DropReason::Closed, 1);
+        }
+    }
+
+    fn check(&self) {
+        self.hub.check_invariants();
+        assert_eq!(self.hub.ledger(), self.ledger);
+        assert_eq!(self.hub.subscriptions(), self.twins.len());
+        assert_eq!(self.hub.private.bytes(), self.rests.iter().map(|rest| rest.bytes_left).sum::<usize>());
+        for twin in &self.twins {
+            let unsent = self.hub.unsent(twin.id);
+            let expected = twin.unsent();
+            assert!(expected.starts_with(&[unsent.first, unsent.second].concat()), "other bytes");
+            assert_eq!(unsent.is_empty(), expected.is_empty());
+            assert_eq!(unsent.under_way_bytes, twin.rest_of_frame().len());
+        }
+    }
+
+    /// Everybody reads on, and everything comes to an end.
+    pub(super) fn finish(&mut self) {
+        for index in 0..self.twins.len() {
+            self.run(Op::Unblock { who: index });
+        }
+        self.run(Op::Sweep);
+        while !self.rests.is_empty() {
+            self.run(Op::SendRest { which: 0, bytes_max: usize::MAX });
+        }
+        assert!(self.twins.iter().all(|twin| twin.queue.is_empty()));
+        assert_eq!((self.hub.ledger().outstanding(), self.hub.log_bytes()), (0, 0));
+        assert!(self.hub.next_fallen().is_none());
+        // Whoever is healthy is never in the way for longer than a round.
+        if self.hub.limits.memory_bytes == usize::MAX {
+            for channel in CHANNELS {
+                let refused = self.hub.publish(name(channel), Message::binary(&[0; 1_000])).err();
+                assert!(refused.is_none_or(|refused| refused == Refused::TooManyChannels));
+            }
+        }
+    }
+}
+
+impl Hub {
+    /// Bytes of frames in a channel's log.
+    fn used_bytes(&self, name: ChannelName<'_>) -> usize {
+        self.channels.find(name).map_or(0, |id| {
+            let log = &self.channels[id].log;
+            (log.end().offset - log.start()) as usize
+        })
+    }
+}

@@ -1,0 +1,195 @@
+//! Who is slow, what that costs, and whom it does not touch.
+
+use super::*;
+
+#[test]
+fn a_log_smaller_than_one_round_cuts_off_no_healthy_subscriber() {
+    for slow_policy in [SlowPolicy::Disconnect, SlowPolicy::Skip, SlowPolicy::Latest] {
+        let (mut hub, _) = news(slow_policy, 100, 100);
+        let (mut accepted, mut busy) = (0, 0);
+        // One message after each visit: far more than the log takes in one round.
+        while accepted < 50 {
+            match publish(&mut hub, &[0; 40]) {
+                Ok(_) => accepted += 1,
+                Err(refused) => {
+                    assert_eq!(refused, Refused::Busy);
+                    busy += 1;
+                }
+            }
+            if let Some(due) = hub.next_due() {
+                let bytes = hub.unsent(due.subscription).bytes();
+                hub.advance(due.subscription, bytes);
+            }
+        }
+        sweep(&mut hub);
+        assert!(busy > 0, "the log was large enough");
+        assert!(hub.next_fallen().is_none());
+        assert_eq!(hub.ledger(), Ledger { owed: 5_000, delivered: 5_000, ..Ledger::default() });
+    }
+}
+
+#[test]
+fn a_refused_message_changes_nothing() {
+    let (mut hub, subscriptions) = news(SlowPolicy::Disconnect, 5_000, 2);
+    hub.block(subscriptions[0]);
+    publish(&mut hub, &[1; 4_000]).unwrap();
+    send_all(&mut hub, subscriptions[1]);
+    publish(&mut hub, &[2; 900]).unwrap();
+    // The first segment could be cut off, but the second is still to be read by somebody who is not slow.
+    let before = (hub.ledger(), hub.inspect(name(NEWS)), hub.log_bytes());
+    assert_eq!(publish(&mut hub, &[3; 4_900]), Err(Refused::Busy));
+    assert_eq!((hub.ledger(), hub.inspect(name(NEWS)), hub.log_bytes()), before);
+    assert!(hub.next_fallen().is_none());
+    sweep(&mut hub);
+    assert_eq!(publish(&mut hub, &[3; 4_900]).unwrap().id.number, 3);
+    assert_eq!(hub.next_fallen().map(|fallen| fallen.subscription), Some(subscriptions[0]));
+}
+
+#[test]
+fn a_cursor_below_the_start_of_the_log_is_noticed_before_it_is_read_from() {
+    let (mut hub, subscriptions) = news(SlowPolicy::Disconnect, 5_000, 2);
+    hub.block(subscriptions[0]);
+    for number in 1..=10 {
+        publish(&mut hub, &[number; 3_000]).unwrap();
+        send_all(&mut hub, subscriptions[1]);
+    }
+    // It fell off at the third message. It is owed nothing, and no byte of a later one is offered to it.
+    assert!(hub.unsent(subscriptions[0]).is_empty());
+    assert_eq!(hub.advance(subscriptions[0], 0), Advanced::default());
+    hub.unblock(subscriptions[0]);
+    assert!(hub.next_due().is_none());
+    let fallen = hub.next_fallen().unwrap();
+    assert_eq!((fallen.subscription, fallen.owner, fallen.lives_on), (subscriptions[0], Owner(0), false));
+    assert_eq!(fallen.rest, Ok([].as_slice()));
+    assert!(hub.next_fallen().is_none());
+    assert_eq!(hub.ledger().outstanding(), 0);
+}
+
+#[test]
+fn who_falls_off_under_skip_goes_on_at_the_oldest_message_kept() {
+    let (mut hub, subscriptions) = news(SlowPolicy::Skip, 10_000, 1);
+    hub.block(subscriptions[0]);
+    for number in 1..=10 {
+        publish(&mut hub, &[number; 3_000]).unwrap();
+    }
+    let first = hub.inspect(name(NEWS)).unwrap().first_number.unwrap();
+    assert!(first > 1);
+    assert!(hub.next_fallen().unwrap().lives_on);
+    assert!(hub.unsent(subscriptions[0]).first.starts_with(&frame(&[first as u8; 3_000])));
+    assert_eq!(hub.ledger().dropped_for(DropReason::Skipped), first - 1);
+}
+
+#[test]
+fn who_falls_off_under_latest_goes_on_at_the_newest_message() {
+    let (mut hub, subscriptions) = news(SlowPolicy::Latest, 5_000, 1);
+    hub.block(subscriptions[0]);
+    publish(&mut hub, &[1; 3_000]).unwrap();
+    publish(&mut hub, &[2; 1_500]).unwrap();
+    publish(&mut hub, &[3; 3_000]).unwrap();
+    assert_eq!(hub.unsent(subscriptions[0]).first, frame(&[3; 3_000]));
+    assert_eq!(hub.ledger().dropped_for(DropReason::Skipped), 2);
+}
+
+#[test]
+fn the_rest_of_a_frame_under_way_survives_the_fall_and_is_pending_until_it_is_sent() {
+    for slow_policy in [SlowPolicy::Disconnect, SlowPolicy::Skip, SlowPolicy::Latest] {
+        let (mut hub, subscriptions) = news(slow_policy, 5_000, 1);
+        publish(&mut hub, &[1; 3_000]).unwrap();
+        hub.advance(subscriptions[0], 1_000);
+        hub.block(subscriptions[0]);
+        publish(&mut hub, &[2; 4_000]).unwrap();
+        let fallen = hub.next_fallen().unwrap();
+        assert_eq!(fallen.rest, Ok(&frame(&[1; 3_000])[1_000..]));
+        assert_eq!(fallen.lives_on, slow_policy != SlowPolicy::Disconnect);
+        let owed_by_log = u64::from(fallen.lives_on);
+        assert_eq!(hub.ledger().outstanding(), 1 + owed_by_log);
+        hub.private_sent(2_000, false);
+        hub.check_invariants();
+        hub.private_sent(4, true);
+        hub.check_invariants();
+        assert_eq!((hub.ledger().delivered, hub.ledger().outstanding()), (1, owed_by_log));
+    }
+}
+
+#[test]
+fn past_the_private_budget_a_subscription_ends_under_every_policy() {
+    for slow_policy in [SlowPolicy::Disconnect, SlowPolicy::Skip, SlowPolicy::Latest] {
+        let limits = HubLimits {
+            slow_policy,
+            channel_buffer_bytes: 5_000,
+            private_bytes_max: 2_500,
+            ..HubLimits::default()
+        };
+        let mut hub = hub(limits);
+        let subscriptions = [1, 2].map(|owner| hub.subscribe(name(NEWS), Owner(owner)).unwrap());
+        publish(&mut hub, &[1; 3_000]).unwrap();
+        for subscription in subscriptions {
+            hub.advance(subscription, 1_000);
+            hub.block(subscription);
+        }
+        publish(&mut hub, &[2; 4_000]).unwrap();
+        let outcomes = [(); 2].map(|()| {
+            let fallen = hub.next_fallen().unwrap();
+            (fallen.lives_on, fallen.rest.map(<[u8]>::len))
+        });
+        let lives_on = slow_policy != SlowPolicy::Disconnect;
+        assert_eq!(outcomes, [(lives_on, Ok(2_004)), (false, Err(PrivateBudgetSpent))]);
+        hub.private_abandoned(2_004, DropReason::NoProgress);
+        hub.check_invariants();
+        assert_eq!(hub.ledger().dropped_for(DropReason::SlowConsumer), 1);
+    }
+}
+
+#[test]
+fn one_who_has_fallen_off_can_be_ended_before_its_event_is_fetched() {
+    let (mut hub, subscriptions) = news(SlowPolicy::Disconnect, 5_000, 1);
+    publish(&mut hub, &[1; 3_000]).unwrap();
+    hub.advance(subscriptions[0], 1);
+    hub.block(subscriptions[0]);
+    // The publisher may be the very connection: it falls, publishes on, and leaves, all in one callback.
+    hub.publish_to(subscriptions[0], Message::binary(&[2; 4_000])).unwrap();
+    assert_eq!(hub.publish_to(subscriptions[0], Message::binary(&[3; 9])).unwrap().subscribers, 0);
+    assert_eq!(hub.unsubscribe(subscriptions[0], DropReason::Closed, &mut Vec::new()), Ok(false));
+    hub.remove(subscriptions[0], DropReason::Closed);
+    hub.check_invariants();
+    assert_eq!(hub.next_fallen().unwrap().rest.unwrap().len(), 3_003);
+    hub.private_abandoned(3_003, DropReason::Closed);
+    assert_eq!((hub.ledger().outstanding(), hub.subscriptions()), (0, 0));
+}
+
+#[test]
+fn memory_that_is_full_of_other_channels_refuses_and_that_of_slow_subscribers_is_taken() {
+    let limits = HubLimits { memory_bytes: 64 << 10, private_bytes_max: 0, ..HubLimits::default() };
+    let mut hub = hub(limits);
+    let other = hub.subscribe(name("other"), Owner(1)).unwrap();
+    let slow = hub.subscribe(name(NEWS), Owner(2)).unwrap();
+    hub.block(other);
+    hub.block(slow);
+    hub.publish(name("other"), Message::binary(&[0; 30_000])).unwrap();
+    assert_eq!(publish(&mut hub, &[0; 10]), Err(Refused::MemoryFull));
+    assert_eq!(hub.inspect(name(NEWS)).unwrap().messages, 0, "refused before it was numbered");
+    hub.remove(other, DropReason::Closed);
+    for _ in 0..100 {
+        publish(&mut hub, &[0; 1_000]).unwrap();
+        assert!(hub.memory_bytes() <= limits.memory_bytes);
+    }
+    assert!(hub.next_fallen().is_some());
+}
+
+#[test]
+fn a_hub_without_any_memory_refuses_and_does_nothing_else() {
+    let mut hub = hub(HubLimits { memory_bytes: 0, channel_buffer_bytes: 0, ..HubLimits::default() });
+    assert_eq!(publish(&mut hub, b"nobody is there").unwrap().subscribers, 0);
+    hub.subscribe(name(NEWS), Owner(1)).unwrap();
+    assert_eq!(publish(&mut hub, b""), Err(Refused::MemoryFull));
+}
+
+#[test]
+fn without_any_buffer_the_last_message_still_fits() {
+    let (mut hub, subscriptions) = news(SlowPolicy::Latest, 0, 1);
+    hub.block(subscriptions[0]);
+    for number in 0..5 {
+        publish(&mut hub, &[number; 100_000]).unwrap();
+    }
+    assert_eq!(hub.unsent(subscriptions[0]).first, frame(&[4; 100_000]));
+}
