@@ -128,6 +128,7 @@ impl Connection {
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         while self.writable && self.has_outbound() {
             match self.stream.write(&self.outbound[self.sent..]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(taken) => self.sent += taken,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable = false,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -3,7 +3,9 @@
 //!
 //! Receiver i below the number of publishers is publisher i, which receives too: the other publishers' messages,
 //! and its own where the server sends those. Whether it does is found out by the first message, the probe.
-use std::collections::VecDeque;
+mod report;
+mod window;
+
 use std::time::Duration;
 
 use fanfare::protocol::{Message, MessageKind};
@@ -13,8 +15,8 @@ use crate::clock::{Moment, Schedule};
 use crate::latency::Latencies;
 use crate::load::{Id, Load};
 use crate::payload::{Payloads, Stamp};
-use crate::report::{Report, Value};
 use crate::sequence::{Arrival, Sequences};
+use window::Publisher;
 
 /// The probe must reach every receiver in this time.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -38,46 +40,6 @@ pub(crate) struct FanoutSettings {
     pub(crate) size: usize,
     pub(crate) pacing: Pacing,
     pub(crate) verify: Verify,
-}
-
-/// A message on its way.
-struct Sent {
-    intended: Moment,
-    /// How many receivers do not have it yet.
-    missing: u32,
-}
-
-#[derive(Default)]
-struct Publisher {
-    id: Option<Id>,
-    /// Messages `settled..settled + window.len()` are on their way; `sent` is the sequence of the next one.
-    window: VecDeque<Sent>,
-    settled: u32,
-    /// Messages whose intended time lies in the measured span.
-    measured: std::ops::Range<u32>,
-}
-
-impl Publisher {
-    fn sent(&self) -> u32 {
-        self.settled + self.window.len() as u32
-    }
-
-    /// One more receiver has had its turn with `sequences`. Calls `on_settled` with the intended time of each
-    /// measured message that all of them have had.
-    fn settle(&mut self, sequences: std::ops::Range<u32>, mut on_settled: impl FnMut(Moment)) {
-        for sequence in sequences {
-            let at = sequence.wrapping_sub(self.settled) as usize;
-            if let Some(sent) = self.window.get_mut(at) {
-                sent.missing = sent.missing.saturating_sub(1);
-            }
-        }
-        while let Some(sent) = self.window.pop_front_if(|sent| sent.missing == 0) {
-            if self.measured.contains(&self.settled) {
-                on_settled(sent.intended);
-            }
-            self.settled += 1;
-        }
-    }
 }
 
 enum Probe {
@@ -123,8 +85,7 @@ struct Counts {
 pub(crate) struct Fanout {
     settings: FanoutSettings,
     publishers: Vec<Publisher>,
-    /// Which receivers are open.
-    open: Vec<bool>,
+    /// Receivers that are open.
     open_count: u32,
     payloads: Payloads,
     scratch: Vec<u8>,
@@ -145,7 +106,6 @@ impl Fanout {
         let receivers = (settings.publishers + settings.subscribers) as usize;
         Fanout {
             publishers: (0..settings.publishers).map(|_| Publisher::default()).collect(),
-            open: vec![false; receivers],
             open_count: 0,
             payloads: Payloads::new(settings.size),
             scratch: Vec::new(),
@@ -164,10 +124,8 @@ impl Fanout {
 
     /// Receiver `receiver` is open. All of them open before the first message.
     pub(crate) fn on_open(&mut self, receiver: u32, id: Id) {
-        let receiver = receiver as usize;
-        self.open[receiver] = true;
         self.open_count += 1;
-        if let Some(publisher) = self.publishers.get_mut(receiver) {
+        if let Some(publisher) = self.publishers.get_mut(receiver as usize) {
             publisher.id = Some(id);
         }
     }
@@ -175,7 +133,6 @@ impl Fanout {
     /// Receiver `receiver`, which was open, has ended: what it has not had is no longer expected.
     pub(crate) fn on_ended(&mut self, receiver: u32) {
         let receiver = receiver as usize;
-        self.open[receiver] = false;
         self.open_count -= 1;
         self.counts.receivers_ended += 1;
         for (at, publisher) in self.publishers.iter_mut().enumerate() {
@@ -207,7 +164,7 @@ impl Fanout {
                     return ProbeState::Failed;
                 };
                 self.probe = Probe::UnderWay { sent_at: now, complete_at: None, own_copy: false };
-                self.send(load, at, now, now);
+                self.send(load, at, now);
                 ProbeState::UnderWay(now)
             }
             Probe::UnderWay { sent_at, mut complete_at, own_copy } => {
@@ -258,12 +215,12 @@ impl Fanout {
         match self.settings.pacing {
             Pacing::Closed { inflight, burst } => {
                 for at in 0..self.publishers.len() {
-                    let under_way = self.publishers[at].window.len() as u32;
+                    let under_way = self.publishers[at].under_way();
                     if burst && under_way > 0 {
                         continue;
                     }
                     for _ in under_way..inflight {
-                        self.send(load, at, now, now);
+                        self.send(load, at, now);
                     }
                 }
             }
@@ -274,7 +231,7 @@ impl Fanout {
                     while self.publishers[self.next_publisher].id.is_none() {
                         self.next_publisher = (self.next_publisher + 1) % self.publishers.len();
                     }
-                    self.send(load, self.next_publisher, intended, now);
+                    self.send(load, self.next_publisher, intended);
                     self.next_publisher = (self.next_publisher + 1) % self.publishers.len();
                 }
             }
@@ -286,7 +243,7 @@ impl Fanout {
         self.schedule.as_ref().map(Schedule::next)
     }
 
-    fn send(&mut self, load: &mut Load, at: usize, intended: Moment, now: Moment) {
+    fn send(&mut self, load: &mut Load, at: usize, intended: Moment) {
         let publisher = &mut self.publishers[at];
         let Some(id) = publisher.id else { return };
         let missing = match self.probe {
@@ -296,7 +253,7 @@ impl Fanout {
             }
         };
         let sequence = publisher.sent();
-        publisher.window.push_back(Sent { intended, missing });
+        publisher.push(intended, missing);
         self.payloads.write(&mut self.scratch, Stamp { publisher: at as u16, sequence, intended });
         load.send_text(id, &self.scratch);
         self.counts.published += 1;
@@ -304,10 +261,8 @@ impl Fanout {
         if self.is_measuring {
             self.counts.span_published += 1;
             self.counts.measured_expected += u64::from(missing);
-            self.send_delay.record(now.nanos_since(intended));
+            self.send_delay.record(load.clock.now().nanos_since(intended));
         }
-        // Without another receiver it has arrived everywhere already.
-        publisher.settle(0..0, |_| {});
     }
 
     /// Receiver `receiver` has read a message at `at`.
@@ -376,7 +331,7 @@ impl Fanout {
 
     /// Every receiver has had its turn with every message.
     pub(crate) fn has_all_arrived(&self) -> bool {
-        self.publishers.iter().all(|publisher| publisher.window.is_empty())
+        self.publishers.iter().all(|publisher| publisher.under_way() == 0)
     }
 
     /// Messages that publisher `publisher` has sent.
@@ -395,53 +350,5 @@ impl Fanout {
 
     pub(crate) fn span_bytes(&self) -> u64 {
         self.counts.span_bytes
-    }
-
-    /// The sections on latency and on checks.
-    pub(crate) fn report(&self, report: &mut Report) {
-        let counts = &self.counts;
-        let (delivery, last_receiver) = match self.settings.pacing {
-            Pacing::Closed { .. } => ("delivery_service_time", "last_receiver_service_time"),
-            Pacing::Open { .. } => ("delivery", "last_receiver"),
-        };
-        let latency = report.section("latency");
-        latency.row(delivery, Value::from(&self.latency));
-        latency.row(last_receiver, Value::from(&self.last_receiver));
-        if matches!(self.settings.pacing, Pacing::Open { .. }) {
-            latency.row("send_delay", Value::from(&self.send_delay));
-        }
-        let sequence = self.sequences.counts();
-        let lost = counts.expected.saturating_sub(counts.delivered);
-        let own_copies = match self.probe {
-            Probe::Answered { own_copies: true } => "yes",
-            Probe::Answered { own_copies: false } => "no",
-            Probe::NotSent | Probe::UnderWay { .. } => "unknown",
-        };
-        report
-            .section("check")
-            .row("own_copies", Value::Text(own_copies.to_owned()))
-            .row("published", Value::Count(counts.published))
-            .row("delivered", Value::Count(counts.delivered))
-            .row("expected", Value::Count(counts.expected))
-            .row("measured_delivered", Value::Count(counts.measured_delivered))
-            .row("measured_expected", Value::Count(counts.measured_expected))
-            .row("lost", Value::Count(lost))
-            .row("duplicated", Value::Count(sequence.duplicated))
-            .row("reordered", Value::Count(sequence.reordered))
-            .row("corrupt", Value::Count(counts.corrupt))
-            .row("unexpected", Value::Count(counts.unexpected))
-            .row("receivers_ended", Value::Count(counts.receivers_ended));
-        if self.settings.verify == Verify::Off {
-            return;
-        }
-        report.fail_if_any(lost, "deliveries were lost");
-        report.fail_if_any(sequence.duplicated, "deliveries were duplicated");
-        report.fail_if_any(sequence.reordered, "deliveries were reordered");
-        report.fail_if_any(counts.corrupt, "messages were corrupt, or not loadgen's");
-        report.fail_if_any(counts.unexpected, "messages came that nobody had sent, or to the wrong receiver");
-        report.fail_if_any(counts.receivers_ended, "receivers ended before the run did");
-        if counts.measured_delivered == 0 {
-            report.fail("nothing was delivered while measuring".to_owned());
-        }
     }
 }

@@ -65,6 +65,13 @@ pub(crate) struct PartCounts {
     pub(crate) open: u64,
 }
 
+impl PartCounts {
+    /// Neither open yet nor failed.
+    pub(crate) fn under_way(self) -> u64 {
+        self.wanted - self.opened - self.failed
+    }
+}
+
 pub(crate) struct Load {
     pub(crate) poll: Poll,
     pub(crate) timer: Timer,
@@ -298,7 +305,7 @@ impl Load {
                 .row(format!("{name}_failed"), Value::Count(counts.failed));
             report.fail_if_any(counts.wanted - counts.opened, &format!("{name} did not open"));
         }
-        report.section("connect").row("opening", Value::from(&self.opening));
+        report.section("connect").row("opening_ns", Value::from(&self.opening));
         for (end, count, text) in self.ends.iter() {
             report
                 .section("errors")

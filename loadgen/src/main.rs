@@ -36,7 +36,7 @@ use std::sync::atomic::AtomicBool;
 
 use clap::Parser as _;
 
-use crate::cli::{Cli, Format, Scenario};
+use crate::cli::{Cli, Format, Scenario, Verify};
 use crate::load::Load;
 use crate::process::ServerProcess;
 use crate::report::{Report, Value};
@@ -90,6 +90,9 @@ fn run(scenario: &Scenario) -> Result<(Report, u64), String> {
     let mut load =
         Load::new(target, common.source_ip, common.headers.clone(), common.seed, stop).map_err(failed)?;
     let mut report = Report::default();
+    if common.verify == Verify::Off {
+        report.judge_nothing();
+    }
     report
         .section("run")
         .row("loadgen", Value::Text(env!("CARGO_PKG_VERSION").to_owned()))

@@ -145,10 +145,10 @@ impl Measurement {
         });
         report
             .section("cpu")
-            .row("measured", Value::Nanos((elapsed * 1e9) as u64))
-            .row("loadgen_busy", Value::Share(own_busy))
-            .optional("server_busy", server_busy.map(Value::Share))
-            .optional(&format!("server_per_{thing}"), per_thing);
+            .row("measured_ns", Value::Nanos((elapsed * 1e9) as u64))
+            .row("loadgen_busy_share", Value::Share(own_busy))
+            .optional("server_busy_share", server_busy.map(Value::Share))
+            .optional(&format!("server_per_{thing}_ns"), per_thing);
         if own_busy > BUSY_SHARE_MAX && server_busy.is_none_or(|busy| busy < SERVER_SATURATED_SHARE) {
             report.note(format!(
                 "generator-bound: loadgen was busy {:.0} % of the time and the server was not saturated; give \

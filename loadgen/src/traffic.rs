@@ -91,11 +91,13 @@ impl Traffic {
             match self.fanout.probe(load, now) {
                 ProbeState::UnderWay(_) if load.is_stopping() => return Turn::Done,
                 ProbeState::UnderWay(again) => return Turn::Until(again),
-                ProbeState::Answered => self.stage = Stage::Running,
+                ProbeState::Answered => {
+                    self.stage = Stage::Running;
+                    self.timeline.begin(now);
+                    self.fanout.begin(now);
+                }
                 ProbeState::Failed => self.stage = Stage::ProbeFailed,
             }
-            self.timeline.begin(now);
-            self.fanout.begin(now);
         }
         if matches!(self.stage, Stage::ProbeFailed) {
             return Turn::Done;
@@ -110,8 +112,7 @@ impl Traffic {
             match entered {
                 Phase::Measuring => self.fanout.begin_measuring(),
                 Phase::Draining => self.fanout.end_measuring(),
-                Phase::Over => {}
-                Phase::Opening | Phase::WarmUp => {}
+                Phase::Opening | Phase::WarmUp | Phase::Over => {}
             }
             self.measurement.on_phase(entered, load);
             on_phase(entered, load, &self.fanout);
@@ -131,10 +132,10 @@ impl Traffic {
         let (fanout, measurement) = (&self.fanout, &self.measurement);
         report
             .section("throughput")
-            .row("published", measurement.rate(fanout.span_published()))
-            .row("deliveries", measurement.rate(fanout.span_delivered()))
+            .row("published_per_second", measurement.rate(fanout.span_published()))
+            .row("deliveries_per_second", measurement.rate(fanout.span_delivered()))
             .row("delivered_in_span", Value::Count(fanout.span_delivered()))
-            .row("payload_in_span", Value::Bytes(fanout.span_bytes()));
+            .row("payload_in_span_bytes", Value::Bytes(fanout.span_bytes()));
         fanout.report(report);
         measurement.report(report, "delivery", fanout.span_delivered());
     }

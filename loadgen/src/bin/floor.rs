@@ -124,6 +124,8 @@ impl Floor {
         loop {
             let (mut stream, _) = match listener.accept() {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                // It was reset before it was accepted.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
                 other => other?,
             };
             let entry = self.connections.vacant_entry();

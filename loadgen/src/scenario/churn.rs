@@ -123,7 +123,7 @@ impl Churn {
         let schedule = self.schedule.as_mut()?;
         for _ in 0..VISITORS_PER_TURN_MAX {
             // What finds no room now is opened late, not skipped.
-            if load.openings_under_way() >= self.concurrency_max {
+            if load.counts(VISITOR).under_way() >= self.concurrency_max {
                 return Some(now + LOOK_AGAIN);
             }
             if schedule.take_due(now).is_none() {
@@ -250,11 +250,12 @@ impl Scenario for Churn {
         let visitors = load.counts(VISITOR);
         let section = report.section("churn");
         section
-            .row("visits", self.traffic.measurement.rate(visitors.opened))
+            .row("visits_wanted_per_second", Value::Count(self.churn_rate))
+            .row("visits_per_second", self.traffic.measurement.rate(visitors.opened))
             .row("left_by_reset", Value::Count(self.left_by_reset))
             .row("left_by_closing", Value::Count(self.left_by_closing));
         if let Storm::Over { nanos } = self.storm {
-            section.row("storm_until_all_back", Value::Nanos(nanos));
+            section.row("storm_until_all_back_ns", Value::Nanos(nanos));
         }
         let usage = |of: fn(&Usage) -> Value| (self.before.as_ref().map(of), self.after.as_ref().map(of));
         let resident = usage(|usage| Value::Bytes(usage.memory.resident_bytes));
@@ -262,10 +263,10 @@ impl Scenario for Churn {
         let open_files = usage(|usage| Value::Count(usage.open_files));
         report
             .section("server")
-            .optional("before_resident", resident.0)
-            .optional("after_resident", resident.1)
-            .optional("before_anonymous", anonymous.0)
-            .optional("after_anonymous", anonymous.1)
+            .optional("before_resident_bytes", resident.0)
+            .optional("after_resident_bytes", resident.1)
+            .optional("before_anonymous_bytes", anonymous.0)
+            .optional("after_anonymous_bytes", anonymous.1)
             .optional("before_open_files", open_files.0)
             .optional("after_open_files", open_files.1);
         let unfinished = visitors.opened - self.left_by_reset - self.left_by_closing;

@@ -128,10 +128,10 @@ impl Scenario for Idle {
         for (name, step) in named {
             let of = |value: fn(&Memory) -> u64| step.memory.as_ref().map(value).map(Value::Bytes);
             section
-                .optional(&format!("{name}_resident"), of(|memory| memory.resident_bytes))
-                .optional(&format!("{name}_proportional"), of(|memory| memory.proportional_bytes))
-                .optional(&format!("{name}_anonymous"), of(|memory| memory.anonymous_bytes))
-                .optional(&format!("{name}_kernel_tcp"), step.tcp_bytes.map(Value::Bytes));
+                .optional(&format!("{name}_resident_bytes"), of(|memory| memory.resident_bytes))
+                .optional(&format!("{name}_proportional_bytes"), of(|memory| memory.proportional_bytes))
+                .optional(&format!("{name}_anonymous_bytes"), of(|memory| memory.anonymous_bytes))
+                .optional(&format!("{name}_kernel_tcp_bytes"), step.tcp_bytes.map(Value::Bytes));
         }
         // Between the first step and the third: the last one is not among them, so that both ends are round.
         let (from, to) = (self.steps.first(), self.steps.iter().take(STEPS.len()).next_back());
@@ -144,8 +144,8 @@ impl Scenario for Idle {
                 .section("slope")
                 .row("from_connections", Value::Count(from.open))
                 .row("to_connections", Value::Count(to.open))
-                .optional("resident_per_connection", per_connection(|memory| memory.resident_bytes))
-                .optional("anonymous_per_connection", per_connection(|memory| memory.anonymous_bytes));
+                .optional("resident_per_connection_bytes", per_connection(|memory| memory.resident_bytes))
+                .optional("anonymous_per_connection_bytes", per_connection(|memory| memory.anonymous_bytes));
         }
         report.section("check").row("connections_ended", Value::Count(self.ended));
         report.fail_if_any(self.ended, "connections ended before the run did");

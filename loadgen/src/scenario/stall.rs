@@ -203,10 +203,10 @@ impl Scenario for Stall {
             };
             report
                 .section("memory")
-                .optional("resident_growth", grown(|memory| memory.resident_bytes))
-                .optional("anonymous_growth", grown(|memory| memory.anonymous_bytes))
-                .row("kernel_tcp_before", Value::Bytes(before.tcp_bytes))
-                .row("kernel_tcp_peak", Value::Bytes(self.peak.tcp_bytes));
+                .optional("resident_growth_bytes", grown(|memory| memory.resident_bytes))
+                .optional("anonymous_growth_bytes", grown(|memory| memory.anonymous_bytes))
+                .row("kernel_tcp_before_bytes", Value::Bytes(before.tcp_bytes))
+                .row("kernel_tcp_peak_bytes", Value::Bytes(self.peak.tcp_bytes));
         }
         if self.awake_until.is_none() {
             return;
