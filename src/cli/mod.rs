@@ -45,16 +45,15 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn command() -> Command {
-    let serve = "Serve WebSocket channels (what is done without a verb)";
-    sources::augment(Command::new("fanfare"))
+    let server = |name, about| sources::augment(Command::new(name)).about(about).long_about(None::<&str>);
+    server("fanfare", "A WebSocket broadcast server: one URL is one channel")
         .version(env!("CARGO_PKG_VERSION"))
-        .about("A WebSocket broadcast server: one URL is one channel")
         .after_help("Exit codes: 0 fine, 1 something went wrong, 2 the command line is wrong.")
         .args_conflicts_with_subcommands(true)
-        .subcommand(sources::augment(Command::new("serve").about(serve)))
-        .subcommand(sources::augment(
-            Command::new("check")
-                .about("Check the configuration that `serve` would use; exit with 1 if it is bad"),
+        .subcommand(server("serve", "Serve WebSocket channels: what is done without a verb"))
+        .subcommand(server(
+            "check",
+            "Check the configuration that `serve` would use; exit with 1 if it is bad",
         ))
         .subcommand(Echo::augment_args(Command::new("echo")))
         .subcommand(Publish::augment_args(Command::new("pub")))
@@ -99,7 +98,8 @@ fn check(matches: &ArgMatches) -> Result<(), String> {
     let (config, sources) = sources::read(matches).map_err(|error| error.to_string())?;
     let settings = Settings::new(config).map_err(|error| error.to_string())?;
     for warning in settings.warnings() {
-        print(|out| writeln!(out, "warning: {warning}"))?;
+        // Beside the standard output, which may be the configuration.
+        let _ = writeln!(io::stderr(), "warning: {warning}");
     }
     if sources.print_config {
         return print(|out| out.write_all(settings.to_toml().as_bytes()));

@@ -48,9 +48,9 @@ impl Settings {
                 .max_connections
                 .unwrap_or_else(|| resources::connections_max(resources::open_files_max())),
             max_connections_per_ip: per_ip,
-            memory_limit: config
-                .memory_limit
-                .unwrap_or_else(|| Size(resources::available_memory() / 100 * MEMORY_PERCENT)),
+            memory_limit: config.memory_limit.unwrap_or_else(|| {
+                Size(whole_mebibytes(resources::available_memory() / 100 * MEMORY_PERCENT))
+            }),
             is_loopback,
             config,
         };
@@ -185,6 +185,11 @@ fn options(config: &Config) -> Result<BroadcastOptions, ConfigError> {
     })
 }
 
+/// A round number, for people to read.
+fn whole_mebibytes(bytes: usize) -> usize {
+    (bytes >> 20 << 20).max(1 << 20)
+}
+
 /// Whether an address to listen on is this machine's alone.
 fn check_address(address: &str) -> Result<bool, ConfigError> {
     let wrong = |what: &str| Err(ConfigError::Rule(format!("--listen {address}: {what}")));
@@ -273,6 +278,6 @@ mod tests {
         let config: Config = toml::from_str(&text).unwrap();
         assert_eq!(config.to_toml(), toml::to_string(&config).unwrap());
         assert!(text.starts_with(&config.to_toml()), "{text}");
-        assert!(text.contains("message-rate = \"7\""), "{text}");
+        assert!(text.contains("message-rate = 7"), "{text}");
     }
 }

@@ -97,14 +97,29 @@ fn deserialize<'de, D: Deserializer<'de>, T: FromStr<Err = String>>(deserializer
     text.parse().map_err(serde::de::Error::custom)
 }
 
-macro_rules! as_in_a_flag {
-    ($($unit:ty),*) => {$(
-        impl Serialize for $unit {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
+impl Serialize for Size {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
 
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Serialize for Ceiling {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Some(number) => serializer.serialize_u32(number),
+            None => serializer.collect_str(self),
+        }
+    }
+}
+
+macro_rules! written_as_in_a_flag {
+    ($($unit:ty),*) => {$(
         impl<'de> Deserialize<'de> for $unit {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<$unit, D::Error> {
                 deserialize(deserializer)
@@ -113,7 +128,7 @@ macro_rules! as_in_a_flag {
     )*};
 }
 
-as_in_a_flag!(Size, Time, Ceiling);
+written_as_in_a_flag!(Size, Time, Ceiling);
 
 #[cfg(test)]
 mod tests {

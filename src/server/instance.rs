@@ -8,7 +8,7 @@ use crate::protocol::Message;
 use crate::reactor::{Handler, PublishError, Reactor, Remote};
 
 use super::builder::Builder;
-use super::closures::Closures;
+use super::closures::{ClosureHandler, Closures};
 
 /// A WebSocket server that listens and waits to be [run](Server::run).
 ///
@@ -40,23 +40,10 @@ pub struct Server<H: Handler> {
     pub(super) addresses: Vec<SocketAddr>,
 }
 
-impl Server<()> {
+impl Server<ClosureHandler> {
     /// Begins a server: give it addresses, limits if need be, and a [handler](Builder::handler) or closures.
     pub fn builder() -> Builder<Closures> {
         Builder::new()
-    }
-}
-
-/// Stands for no application, so that [`Server::builder`] can be called before there is one.
-impl Handler for () {
-    type Session = ();
-
-    fn on_upgrade(
-        &mut self,
-        _visitor: &mut crate::reactor::Visitor<'_>,
-        _request: &crate::protocol::Request<'_>,
-    ) -> crate::reactor::Upgrade<()> {
-        crate::reactor::Upgrade::Respond(crate::protocol::Response::text(404, "nothing is served here\n"))
     }
 }
 
@@ -115,6 +102,15 @@ impl Publisher {
 }
 
 /// Ends the server, from any thread.
+///
+/// ```
+/// let server = fanfare::Server::builder().listen("127.0.0.1:0").bind()?;
+/// let stopper = server.stopper();
+/// let running = std::thread::spawn(move || server.run());
+/// stopper.drain();
+/// running.join().expect("the server does not panic")?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Stopper {
     reactor: Remote<MioWaker>,

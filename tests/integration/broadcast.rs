@@ -1,0 +1,360 @@
+//! The broadcast server over real sockets: every path, who may do what, and how it is said.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::thread::JoinHandle;
+
+use fanfare::{Broadcast, BroadcastOptions, PublishKey, PublishPolicy, Reject, Server, Stopper};
+use tungstenite::client::IntoClientRequest;
+use tungstenite::protocol::frame::coding::CloseCode;
+use tungstenite::{Message, WebSocket};
+
+/// A broadcast server on a thread of its own.
+struct Running {
+    address: SocketAddr,
+    stopper: Stopper,
+    thread: Option<JoinHandle<std::io::Result<()>>>,
+}
+
+impl Running {
+    fn start(options: BroadcastOptions) -> Running {
+        let server = Server::builder()
+            .listen("127.0.0.1:0")
+            .message_bytes_max(1024)
+            .handler(move |_reactor| Broadcast::new(options.clone()))
+            .bind()
+            .unwrap();
+        let (address, stopper) = (server.local_addresses()[0], server.stopper());
+        Running { address, stopper, thread: Some(std::thread::spawn(move || server.run())) }
+    }
+
+    /// Sends a request line with headers and a body, and reads the answer to its end.
+    fn request(&self, line: &str, headers: &[&str], body: &[u8]) -> Answer {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        let mut request = format!("{line} HTTP/1.1\r\nConnection: close\r\n");
+        if !headers.iter().any(|header| header.starts_with("Host:")) {
+            request += "Host: localhost\r\n";
+        }
+        for header in headers {
+            request += &format!("{header}\r\n");
+        }
+        if !body.is_empty() {
+            request += &format!("Content-Length: {}\r\n", body.len());
+        }
+        stream.write_all(&[request.as_bytes(), b"\r\n", body].concat()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Answer { status, head: head.to_owned(), body: body.to_owned() }
+    }
+
+    fn status(&self, line: &str, headers: &[&str]) -> u16 {
+        let body: &[u8] = if line.starts_with("POST") { b"hello" } else { b"" };
+        self.request(line, headers, body).status
+    }
+
+    fn connect(&self, path: &str, headers: &[(&'static str, &str)]) -> Result<WebSocket<TcpStream>, u16> {
+        let mut request = format!("ws://{}{path}", self.address).into_client_request().unwrap();
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        let stream = TcpStream::connect(self.address).unwrap();
+        match tungstenite::client(request, stream) {
+            Ok((peer, _)) => Ok(peer),
+            Err(tungstenite::HandshakeError::Failure(tungstenite::Error::Http(response))) => {
+                Err(response.status().as_u16())
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stopper.stop();
+        if let Some(thread) = self.thread.take() {
+            let ended = thread.join();
+            assert!(std::thread::panicking() || ended.is_ok_and(|result| result.is_ok()));
+        }
+    }
+}
+
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+/// The close code and reason that end a connection.
+fn close(peer: &mut WebSocket<TcpStream>) -> (CloseCode, String) {
+    match peer.read().unwrap() {
+        Message::Close(Some(frame)) => (frame.code, frame.reason.to_string()),
+        message => panic!("{message}"),
+    }
+}
+
+fn with_key() -> BroadcastOptions {
+    BroadcastOptions { publish_key: Some(PublishKey::new("sesame").unwrap()), ..BroadcastOptions::default() }
+}
+
+#[test]
+fn a_post_reaches_the_subscribers_of_its_channel() {
+    let server = Running::start(BroadcastOptions::default());
+    let mut here = server.connect("/caf%C3%A9/1", &[]).unwrap();
+    let mut there = server.connect("/other", &[]).unwrap();
+    let answer = server.request("POST /caf%c3%a9%2f1", &[], "grüße".as_bytes());
+    assert_eq!(answer.status, 201);
+    let id =
+        answer.body.strip_prefix("{\"id\":\"").unwrap().strip_suffix("-1\",\"subscribers\":1}\n").unwrap();
+    assert_eq!(here.read().unwrap(), Message::text("grüße"));
+    let answer =
+        server.request("POST /caf%C3%A9/1", &["Content-Type: Application/Octet-Stream; x=y"], b"\xff\0");
+    assert_eq!((answer.status, answer.body), (201, format!("{{\"id\":\"{id}-2\",\"subscribers\":1}}\n")));
+    assert_eq!(here.read().unwrap(), Message::binary(&b"\xff\0"[..]));
+    let answer = server.request("GET /caf%C3%A9/1", &[], b"");
+    assert!(answer.head.contains("Content-Type: application/json"));
+    assert!(
+        answer.body.starts_with("{\"channel\":\"café/1\",\"subscribers\":1,\"messages\":2,"),
+        "{}",
+        answer.body
+    );
+    assert!(answer.body.contains(&format!("\"last_id\":\"{id}-2\"")), "{}", answer.body);
+    server.request("POST /other", &[], b"last");
+    assert_eq!(there.read().unwrap(), Message::text("last"));
+}
+
+#[test]
+fn a_subscriber_publishes_to_all_on_its_channel_itself_included() {
+    let server = Running::start(BroadcastOptions::default());
+    let mut one = server.connect("/news", &[]).unwrap();
+    let mut two = server.connect("/news?anything", &[]).unwrap();
+    one.send(Message::text("hello, all")).unwrap();
+    one.send(Message::binary(&b"\0\xff"[..])).unwrap();
+    for peer in [&mut one, &mut two] {
+        assert_eq!(peer.read().unwrap(), Message::text("hello, all"));
+        assert_eq!(peer.read().unwrap(), Message::binary(&b"\0\xff"[..]));
+    }
+}
+
+#[test]
+fn a_channel_that_nobody_uses_is_empty_and_takes_messages() {
+    let server = Running::start(BroadcastOptions::default());
+    let answer = server.request("GET /quiet", &[], b"");
+    let empty =
+        "{\"channel\":\"quiet\",\"subscribers\":0,\"messages\":0,\"first_id\":null,\"last_id\":null}\n";
+    assert_eq!((answer.status, &*answer.body), (200, empty));
+    assert_eq!(server.request("POST /quiet", &[], b"hello").status, 202);
+    assert_eq!(server.request("POST /quiet", &[], b"").status, 202);
+}
+
+#[test]
+fn every_path_has_its_statuses() {
+    let server = Running::start(BroadcastOptions::default());
+    for (line, headers, status) in [
+        ("GET /-/healthz", "", 200),
+        ("HEAD /-/readyz", "", 200),
+        ("POST /-/healthz", "", 405),
+        ("GET /-/metrics", "", 200),
+        ("GET /-/echo", "", 404),
+        ("GET /-/other", "", 404),
+        ("GET /", "", 200),
+        ("POST /", "", 405),
+        ("DELETE /news", "", 405),
+        ("OPTIONS /news", "", 405),
+        ("GET /a%zz", "", 400),
+        ("GET /%ff", "", 400),
+        ("POST /a%00", "", 400),
+        ("GET /news", "Accept: text/event-stream", 501),
+    ] {
+        let headers: &[&str] = if headers.is_empty() { &[] } else { &[headers] };
+        assert_eq!(server.status(line, headers), status, "{line}");
+    }
+    assert!(server.request("PUT /news", &[], b"").head.contains("Allow: GET, HEAD, POST"));
+    assert_eq!(server.request("POST /news", &[], b"\xff").status, 400);
+    assert_eq!(server.request("POST /news", &[], &[b'x'; 1025]).status, 413);
+    let browser = ["Accept: text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"];
+    let page = server.request("GET /news", &browser, b"");
+    assert!(page.body.starts_with("<!doctype html>") && page.head.contains("Content-Security-Policy: "));
+}
+
+#[test]
+fn a_websocket_is_served_on_channels_only_and_an_echo_where_it_is_switched_on() {
+    let server = Running::start(BroadcastOptions::default());
+    for (path, status) in
+        [("/", 404), ("/-/other", 404), ("/-/echo", 404), ("/-/metrics", 404), ("/%ff", 400)]
+    {
+        assert_eq!(server.connect(path, &[]).err(), Some(status), "{path}");
+    }
+    let server = Running::start(BroadcastOptions { echo: true, ..BroadcastOptions::default() });
+    let mut peer = server.connect("/-/echo", &[]).unwrap();
+    peer.send(Message::text("hello")).unwrap();
+    assert_eq!(peer.read().unwrap(), Message::text("hello"));
+    assert_eq!(server.status("GET /-/echo", &[]), 426);
+}
+
+#[test]
+fn without_a_key_only_this_machine_itself_may_post_and_read_the_metrics() {
+    let server = Running::start(BroadcastOptions::default());
+    for line in ["POST /news", "GET /-/metrics"] {
+        for header in [
+            "Forwarded: for=192.0.2.1",
+            "X-Forwarded-For: 192.0.2.1",
+            "X-Forwarded-Proto: https",
+            "Via: 1.1 a",
+        ] {
+            let answer = server.request(line, &[header], b"hello");
+            assert_eq!(answer.status, 403, "{line} with {header}");
+            assert!(answer.body.contains("--publish-key"));
+        }
+    }
+}
+
+#[test]
+fn with_a_key_whoever_has_it_may_post_and_read_the_metrics_and_nobody_else_may_post() {
+    let server = Running::start(with_key());
+    for (header, status) in [
+        ("Accept: */*", 401),
+        ("Authorization: Basic sesame", 401),
+        ("Authorization: Bearer sesam", 401),
+        ("Authorization: Bearer sesame", 201),
+    ] {
+        let mut peer = server.connect("/news", &[]).unwrap();
+        let answer = server.request("POST /news", &[header], b"hello");
+        assert_eq!(answer.status, status, "{header}");
+        assert_eq!(answer.head.contains("WWW-Authenticate: Bearer"), status == 401);
+        peer.close(None).unwrap();
+        while peer.read().is_ok() {}
+    }
+    assert_eq!(server.status("GET /-/metrics", &["X-Forwarded-For: 192.0.2.1"]), 401);
+    let both = ["X-Forwarded-For: 192.0.2.1", "Authorization: Bearer sesame"];
+    assert_eq!(server.status("GET /-/metrics", &both), 200);
+    // The name by which a proxy in front is known.
+    assert_eq!(server.status("GET /news", &["Host: live.example.com"]), 200);
+}
+
+#[test]
+fn no_body_is_read_of_who_may_not_send_one() {
+    let server = Running::start(with_key());
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    stream.write_all(b"POST /news HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+}
+
+#[test]
+fn a_page_of_another_origin_may_neither_subscribe_nor_publish() {
+    let server = Running::start(BroadcastOptions::default());
+    for (origin, allowed) in [
+        ("http://localhost", true),
+        ("https://localhost", true),
+        ("http://localhost:3000", false),
+        ("https://evil.example", false),
+        ("null", false),
+    ] {
+        let headers = [("Host", "localhost"), ("Origin", origin)];
+        assert_eq!(server.connect("/news", &headers).err(), (!allowed).then_some(403), "{origin}");
+        let status = server.status("POST /quiet", &[&format!("Origin: {origin}")]);
+        assert_eq!(status, if allowed { 202 } else { 403 }, "{origin}");
+    }
+    let allowed_origins = vec!["https://*.example.com".parse().unwrap()];
+    let server = Running::start(BroadcastOptions { allowed_origins, ..BroadcastOptions::default() });
+    assert!(server.connect("/news", &[("Origin", "https://app.example.com")]).is_ok());
+    assert_eq!(server.connect("/news", &[("Origin", "https://example.com")]).err(), Some(403));
+}
+
+#[test]
+fn a_foreign_name_that_points_to_this_machine_is_refused() {
+    let server = Running::start(BroadcastOptions::default());
+    for line in ["GET /", "GET /news", "POST /news", "GET /-/metrics"] {
+        let answer = server.request(line, &["Host: evil.example"], b"");
+        assert_eq!(answer.status, 403, "{line}");
+        assert!(answer.body.contains("--allowed-hosts"));
+    }
+    let rebound = [("Host", "evil.example"), ("Origin", "http://evil.example")];
+    assert_eq!(server.connect("/news", &rebound).err(), Some(403));
+    assert_eq!(server.status("GET /-/healthz", &["Host: evil.example"]), 200);
+    let allowed_hosts = vec!["dev.example".to_owned()];
+    let server = Running::start(BroadcastOptions { allowed_hosts, ..BroadcastOptions::default() });
+    assert_eq!(server.status("POST /news", &["Host: dev.example:8080"]), 202);
+}
+
+#[test]
+fn a_refusal_can_be_said_by_a_close_code_that_scripts_can_see() {
+    let server = Running::start(BroadcastOptions { reject: Reject::Close, ..BroadcastOptions::default() });
+    let mut peer = server.connect("/news", &[("Origin", "https://evil.example")]).unwrap();
+    let (code, reason) = close(&mut peer);
+    assert_eq!(u16::from(code), 4403);
+    assert!(reason.contains("--allowed-origins"), "{reason}");
+    // What is not a question of rights stays a status.
+    assert_eq!(server.connect("/", &[]).err(), Some(404));
+}
+
+#[test]
+fn who_may_not_publish_is_told_so() {
+    let refused = |options: BroadcastOptions, headers: &[(&'static str, &str)]| {
+        let server = Running::start(options);
+        let mut peer = server.connect("/news", headers).unwrap();
+        peer.send(Message::text("hello")).unwrap();
+        match peer.read().unwrap() {
+            Message::Close(Some(frame)) => Some((u16::from(frame.code), frame.reason.contains("--publish"))),
+            _ => None,
+        }
+    };
+    let publish = |policy| BroadcastOptions { publish: Some(policy), ..BroadcastOptions::default() };
+    let forwarded = [("X-Forwarded-For", "192.0.2.1")];
+    assert_eq!(refused(publish(PublishPolicy::None), &[]), Some((4403, true)));
+    assert_eq!(refused(publish(PublishPolicy::Token), &[]), Some((4403, true)));
+    assert_eq!(refused(BroadcastOptions::default(), &forwarded), Some((4403, true)));
+    assert_eq!(refused(publish(PublishPolicy::All), &forwarded), None);
+    assert_eq!(refused(BroadcastOptions::default(), &[]), None);
+}
+
+#[test]
+fn more_messages_than_the_rate_close_the_connection() {
+    let server = Running::start(BroadcastOptions { message_rate: Some(1), ..BroadcastOptions::default() });
+    let mut peer = server.connect("/news", &[]).unwrap();
+    // Two at once: the bucket holds one.
+    peer.write(Message::text("one")).unwrap();
+    peer.write(Message::text("two")).unwrap();
+    peer.flush().unwrap();
+    let mut codes = Vec::new();
+    while let Ok(message) = peer.read() {
+        if let Message::Close(Some(frame)) = message {
+            codes.push(u16::from(frame.code));
+        }
+    }
+    assert_eq!(codes, [4429]);
+}
+
+#[test]
+fn the_metrics_say_what_has_been_done() {
+    let server = Running::start(BroadcastOptions::default());
+    let mut peer = server.connect("/news", &[]).unwrap();
+    peer.send(Message::text("hello")).unwrap();
+    peer.read().unwrap();
+    assert_eq!(server.status("POST /news", &[]), 201);
+    peer.read().unwrap();
+    assert_eq!(server.connect("/", &[]).err(), Some(404));
+    let answer = server.request("GET /-/metrics", &[], b"");
+    assert!(answer.head.contains("Content-Type: application/openmetrics-text"));
+    for line in [
+        concat!("fanfare_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
+        "fanfare_connections{transport=\"websocket\"} 1",
+        "fanfare_connections_opened_total 1",
+        "fanfare_handshakes_total{status=\"101\"} 1",
+        "fanfare_handshakes_total{status=\"404\"} 1",
+        "fanfare_rejects_total{reason=\"declined\"} 1",
+        "fanfare_channels 1",
+        "fanfare_subscriptions 1",
+        "fanfare_messages_published_total{source=\"websocket\"} 1",
+        "fanfare_messages_published_total{source=\"http\"} 1",
+        "fanfare_messages_delivered_total 2",
+        "fanfare_messages_pending 0",
+        "fanfare_draining 0",
+        "# EOF",
+    ] {
+        assert!(answer.body.lines().any(|found| found == line), "{line} in {}", answer.body);
+    }
+}

@@ -1,0 +1,291 @@
+//! The `fanfare` command: its verbs, its configuration, its exit codes.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+
+use assert_cmd::assert::OutputAssertExt;
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::NamedTempFile;
+
+/// The command, in an environment without variables of its own.
+fn fanfare(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fanfare"));
+    command.args(arguments);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("FANFARE_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// A server that is running, on a port that the system has chosen.
+struct Running {
+    child: Child,
+    log: BufReader<std::process::ChildStderr>,
+    url: String,
+}
+
+impl Running {
+    fn start(arguments: &[&str]) -> Running {
+        let mut child =
+            fanfare(arguments).args(["--listen", "127.0.0.1:0"]).stderr(Stdio::piped()).spawn().unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        let mut running = Running { child, log, url: String::new() };
+        let line = running.wait_for("listening on ");
+        let (_, rest) = line.split_once("listening on ").unwrap();
+        running.url = rest.split_once(';').unwrap().0.to_owned();
+        running
+    }
+
+    /// Reads the log up to a line with this text.
+    fn wait_for(&mut self, text: &str) -> String {
+        let mut line = String::new();
+        while self.log.read_line(&mut line).unwrap() > 0 {
+            if line.contains(text) {
+                return line;
+            }
+            line.clear();
+        }
+        panic!("the server has ended without saying {text:?}");
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// The code with which the server ends.
+    fn exit_code(mut self) -> Option<i32> {
+        // Its log is read to the end, or it would wait for somebody to do so.
+        std::io::copy(&mut self.log, &mut std::io::sink()).unwrap();
+        self.child.wait().unwrap().code()
+    }
+
+    /// Waits until a channel has so many subscribers.
+    fn wait_for_subscribers(&self, channel: &str, subscribers: u64) {
+        let authority = self.url.strip_prefix("http://").unwrap();
+        let wanted = format!("\"subscribers\":{subscribers},");
+        loop {
+            let mut stream = TcpStream::connect(authority).unwrap();
+            write!(stream, "GET /{channel} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                .unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            if answer.contains(&wanted) {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn file(text: &str) -> NamedTempFile {
+    let mut file = NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file
+}
+
+fn output(command: &mut Command, code: i32) -> (String, String) {
+    let assert = command.assert().code(code);
+    let output = assert.get_output();
+    (String::from_utf8(output.stdout.clone()).unwrap(), String::from_utf8(output.stderr.clone()).unwrap())
+}
+
+#[test]
+fn what_sub_prints_is_what_pub_has_published() {
+    let server = Running::start(&[]);
+    let sub = fanfare(&["sub", "news/uk", "--count", "4", "--url", &server.url])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    server.wait_for_subscribers("news/uk", 1);
+    let (answer, _) = output(&mut fanfare(&["pub", "news/uk", "one", "--url", &server.url]), 0);
+    assert!(answer.ends_with(",\"subscribers\":1}\n"), "{answer}");
+    assert_cmd::Command::from_std(fanfare(&["pub", "news/uk", "--url", &server.url]))
+        .write_stdin("two\r\nthree")
+        .assert()
+        .success();
+    assert_cmd::Command::from_std(fanfare(&["pub", "news/uk", "--binary", "--url", &server.url]))
+        .write_stdin(&b"\xff\n\xff"[..])
+        .assert()
+        .success();
+    let sub = sub.wait_with_output().unwrap();
+    assert!(sub.status.success());
+    assert_eq!(sub.stdout, b"one\ntwo\nthree\n\xff\n\xff\n");
+}
+
+#[test]
+fn sub_says_why_it_was_refused() {
+    let server = Running::start(&[]);
+    let (_, error) = output(&mut fanfare(&["sub", "/-/nothing", "--url", &server.url]), 1);
+    assert!(error.contains("404") && error.contains("no WebSocket is served here"), "{error}");
+}
+
+#[test]
+fn sub_ends_quietly_when_its_reader_has_gone() {
+    let server = Running::start(&[]);
+    let mut sub = fanfare(&["sub", "news", "--url", &server.url]).stdout(Stdio::piped()).spawn().unwrap();
+    drop(sub.stdout.take());
+    server.wait_for_subscribers("news", 1);
+    fanfare(&["pub", "news", "hello", "--url", &server.url]).assert().success();
+    assert_eq!(sub.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn the_first_signal_drains_and_the_server_exits_with_0() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut server = Running::start(&["--log-events"]);
+        let mut sub = fanfare(&["sub", "news", "--url", &server.url]);
+        let sub = sub.stderr(Stdio::piped()).spawn().unwrap();
+        server.wait_for("open");
+        server.signal(signal);
+        let sub = sub.wait_with_output().unwrap();
+        assert_eq!(sub.status.code(), Some(1));
+        assert!(String::from_utf8(sub.stderr).unwrap().contains("1012"));
+        assert_eq!(server.exit_code(), Some(0));
+    }
+}
+
+#[test]
+fn the_second_signal_ends_the_server_at_once() {
+    let mut server = Running::start(&["--drain-timeout", "1h"]);
+    let authority = server.url.strip_prefix("http://").unwrap().to_owned();
+    let (_peer, _) = tungstenite::connect(format!("ws://{authority}/news")).unwrap();
+    server.signal(Signal::TERM);
+    server.wait_for("draining");
+    server.signal(Signal::TERM);
+    assert_eq!(server.exit_code(), Some(0));
+}
+
+#[test]
+fn a_publish_key_is_asked_for_and_taken() {
+    let key = file("open-sesame\n");
+    let server = Running::start(&["--publish-key-file", key.path().to_str().unwrap()]);
+    let publish = ["pub", "news", "hello", "--url", &server.url];
+    let (_, error) = output(&mut fanfare(&publish), 1);
+    assert!(error.contains("401") && error.contains("Authorization: Bearer"), "{error}");
+    fanfare(&publish).args(["--key", "wrong"]).assert().code(1);
+    fanfare(&publish).args(["--key", "open-sesame"]).assert().success();
+    fanfare(&publish).env("FANFARE_PUBLISH_KEY", "open-sesame").assert().success();
+}
+
+#[test]
+fn healthcheck_tells_by_its_exit_code() {
+    let server = Running::start(&[]);
+    fanfare(&["healthcheck", "--url", &server.url]).assert().code(0);
+    let url = server.url.clone();
+    drop(server);
+    let (_, error) = output(&mut fanfare(&["healthcheck", "--url", &url]), 1);
+    assert!(error.contains("is fanfare running there?"), "{error}");
+}
+
+#[test]
+fn a_port_in_use_is_named_with_the_way_out() {
+    let server = Running::start(&[]);
+    let address = server.url.strip_prefix("http://").unwrap();
+    let (_, error) = output(&mut fanfare(&["--listen", address]), 1);
+    assert!(error.contains(address) && error.contains("--listen"), "{error}");
+}
+
+#[test]
+fn echo_answers_with_what_it_gets() {
+    let server = Running::start(&["echo"]);
+    let authority = server.url.strip_prefix("http://").unwrap();
+    let (mut peer, _) = tungstenite::connect(format!("ws://{authority}/any/path")).unwrap();
+    // Larger than the standalone server takes.
+    let message = tungstenite::Message::binary(vec![7; 1 << 20]);
+    peer.send(message.clone()).unwrap();
+    assert_eq!(peer.read().unwrap(), message);
+}
+
+#[test]
+fn the_configuration_comes_from_file_environment_and_command_line_in_this_order() {
+    let config = file("max-channels = 1\nmax-message-size = '1KiB'\nslow-policy = 'skip'\n");
+    let path = config.path().to_str().unwrap();
+    let (shown, _) = output(
+        fanfare(&["--config", path, "--max-channels", "3", "--print-config"])
+            .env("FANFARE_MAX_CHANNELS", "2")
+            .env("FANFARE_MAX_MESSAGE_SIZE", "2KiB"),
+        0,
+    );
+    for line in [
+        "max-channels = 3",
+        "max-message-size = \"2KiB\"",
+        "slow-policy = \"skip\"",
+        "ping-interval = \"25s\"",
+    ] {
+        assert!(shown.lines().any(|shown| shown == line), "{line} in {shown}");
+    }
+}
+
+#[test]
+fn a_printed_configuration_can_be_read_back_and_holds_no_secret() {
+    let flags = [
+        "--listen",
+        "[::1]:9000",
+        "--echo",
+        "--publish-key",
+        "hush",
+        "--allowed-origins=https://*.a.example,*",
+    ];
+    let (shown, _) = output(fanfare(&flags).arg("--print-config"), 0);
+    assert!(!shown.contains("hush"), "{shown}");
+    let config = file(&shown);
+    let again = output(&mut fanfare(&["--config", config.path().to_str().unwrap(), "--print-config"]), 0).0;
+    let without_comments =
+        |text: &str| text.lines().filter(|line| !line.starts_with('#')).collect::<String>();
+    assert_eq!(without_comments(&shown), without_comments(&again));
+}
+
+#[test]
+fn what_is_wrong_in_a_configuration_is_named() {
+    let unknown = file("lissen = '127.0.0.1:1'\n");
+    let (_, error) = output(&mut fanfare(&["check", "--config", unknown.path().to_str().unwrap()]), 1);
+    assert!(error.contains("lissen") && error.contains("line 1"), "{error}");
+    let (_, error) = output(fanfare(&["check"]).env("FANFARE_LISSEN", "x"), 1);
+    assert!(error.contains("FANFARE_LISSEN"), "{error}");
+    let (_, error) = output(&mut fanfare(&["check", "--max-message-size", "1MiB"]), 1);
+    assert!(error.contains("--channel-buffer"), "{error}");
+    let (_, error) = output(&mut fanfare(&["check", "--listen", "8080"]), 1);
+    assert!(error.contains("127.0.0.1:8080"), "{error}");
+    output(&mut fanfare(&["check"]), 0);
+}
+
+#[test]
+fn what_this_version_does_not_have_is_an_unknown_flag() {
+    for flag in ["--reactors", "--jwt-secret", "--tls-cert", "--compression", "--history-size", "--cluster"] {
+        let (_, error) = output(&mut fanfare(&[flag, "1"]), 2);
+        assert!(error.contains(flag), "{error}");
+    }
+}
+
+#[test]
+fn a_server_for_everyone_without_authentication_is_warned_of() {
+    let (_, warning) = output(&mut fanfare(&["check", "--listen", "0.0.0.0:0"]), 0);
+    assert!(warning.contains("without authentication") && warning.contains("--publish-key"), "{warning}");
+    let (_, silence) = output(&mut fanfare(&["check"]), 0);
+    assert_eq!(silence, "");
+}
+
+#[test]
+fn events_are_logged_one_line_each_and_escaped() {
+    let mut server = Running::start(&["--log-events"]);
+    let authority = server.url.strip_prefix("http://").unwrap().to_owned();
+    let (mut peer, _) = tungstenite::connect(format!("ws://{authority}/news")).unwrap();
+    assert!(server.wait_for("open").contains("channel=\"news\""));
+    peer.send(tungstenite::Message::text("hello")).unwrap();
+    assert!(server.wait_for("message").contains("kind=\"text\" bytes=5"));
+    peer.send(tungstenite::Message::text(r#"{"event":"move\nINFO forged","data":{"x":1}}"#)).unwrap();
+    let line = server.wait_for("event");
+    assert!(line.contains(r#"event="move\nINFO forged""#) && line.contains(r#"data="{\"x\":1}""#), "{line}");
+    peer.close(Some(tungstenite::protocol::CloseFrame { code: 4321.into(), reason: "bye\n".into() }))
+        .unwrap();
+    assert!(server.wait_for("close").contains(r#"code=4321 reason="bye\n""#));
+}
