@@ -122,7 +122,7 @@ mod tests {
 
     use super::*;
 
-    /// The naive twin, which knows no ranges: the grammar of RFC 3629 section 4 as a machine over the bytes so far.
+    /// The naive twin, a byte at a time. It knows no ranges of bytes, only what a character is: its number decides.
     /// Returns the index of the first byte with which no UTF-8 text can go on, and whether the end is between characters.
     fn first_bad_byte(bytes: &[u8]) -> (Option<usize>, bool) {
         let mut character: Vec<u8> = Vec::new();
@@ -137,23 +137,26 @@ mod tests {
         (None, character.is_empty())
     }
 
-    /// Whether some character begins with these bytes: all of them are tried.
+    /// Whether some character begins with these bytes (RFC 3629 section 3): among the numbers that the bits still to come
+    /// can make of it there is one that needs this many bytes, is not above U+10FFFF and is no surrogate.
     fn can_go_on(start: &[u8]) -> bool {
-        use std::collections::HashSet;
-        use std::sync::OnceLock;
-        static STARTS: OnceLock<HashSet<Vec<u8>>> = OnceLock::new();
-        let starts = STARTS.get_or_init(|| {
-            let mut starts = HashSet::new();
-            for character in '\0'..=char::MAX {
-                let mut buffer = [0; 4];
-                let bytes = character.encode_utf8(&mut buffer).as_bytes();
-                for length in 1..bytes.len() {
-                    starts.insert(bytes[..length].to_vec());
-                }
-            }
-            starts
-        });
-        starts.contains(start)
+        let (&lead, continuation) = start.split_first().expect("a byte was just pushed");
+        let (length, smallest) = match lead.leading_ones() {
+            2 => (2, 0x80_u32),
+            3 => (3, 0x800),
+            4 => (4, 0x1_0000),
+            _ => return false,
+        };
+        if start.len() >= length || continuation.iter().any(|byte| byte.leading_ones() != 1) {
+            return false;
+        }
+        let number = continuation
+            .iter()
+            .fold(u32::from(lead) & (0x7F >> length), |n, byte| n << 6 | u32::from(byte & 0x3F));
+        let bits_to_come = 6 * (length - start.len());
+        let (low, high) = (number << bits_to_come, ((number + 1) << bits_to_come) - 1);
+        let surrogates_only = (0xD800..=0xDFFF).contains(&low) && (0xD800..=0xDFFF).contains(&high);
+        high >= smallest && low <= 0x10_FFFF && !surrogates_only
     }
 
     fn push_all(pieces: &[&[u8]]) -> Result<Utf8Validator, usize> {

@@ -1,0 +1,84 @@
+//! The decoder, on a stream that is cut anywhere, against its naive twin, which has the stream whole.
+//!
+//! Input: one byte for role and limits, one for the sizes of the pieces, then the stream.
+#![no_main]
+
+use fanfare::protocol::{Decoded, Decoder, DecoderLimits, Event, MessageKind, ProtocolError, Role};
+use libfuzzer_sys::fuzz_target;
+
+#[path = "../../../src/protocol/decoder/naive.rs"]
+mod naive;
+
+use naive::NaiveEvent;
+
+fuzz_target!(|data: &[u8]| {
+    let [setup, pieces, stream @ ..] = data else { return };
+    let role = if setup & 1 == 0 { Role::Server } else { Role::Client };
+    let limits = match setup >> 1 & 3 {
+        0 => DecoderLimits { message_bytes_max: 20, fragments_max: 3 },
+        1 => DecoderLimits { message_bytes_max: 200, fragments_max: 5 },
+        _ => DecoderLimits::UNLIMITED,
+    };
+    // Two sizes that take turns: single bytes, whole streams and all between.
+    let sizes = [usize::from(pieces & 15) + 1, usize::from(pieces >> 4) * 9 + 1];
+    let (events, end) =
+        naive::decode(role == Role::Server, limits.message_bytes_max, limits.fragments_max, stream);
+    assert_eq!(decode(role, &limits, stream, sizes), (events, end.map_err(String::from)));
+});
+
+fn decode(
+    role: Role,
+    limits: &DecoderLimits,
+    mut stream: &[u8],
+    sizes: [usize; 2],
+) -> (Vec<NaiveEvent>, Result<Vec<u8>, String>) {
+    let mut decoder = Decoder::new(role);
+    let (mut input, mut assembly, mut events) = (Vec::new(), Vec::new(), Vec::new());
+    for size in sizes.into_iter().cycle() {
+        let (piece, rest) = stream.split_at(size.min(stream.len()));
+        input.extend_from_slice(piece);
+        stream = rest;
+        loop {
+            match decoder.decode(limits, &mut input, &mut assembly) {
+                Ok(Decoded { consumed, event: Some(event) }) => {
+                    events.push(owned(event));
+                    input.drain(..consumed);
+                    if matches!(events.last(), Some(NaiveEvent::Close(_))) {
+                        return (events, Ok(Vec::new()));
+                    }
+                }
+                Ok(Decoded { consumed, event: None }) => {
+                    input.drain(..consumed);
+                    assert!(input.len() < 6 + 125, "more is left than a control frame");
+                    break;
+                }
+                Err(error) => return (events, Err(name(error))),
+            }
+        }
+        if stream.is_empty() {
+            break;
+        }
+    }
+    (events, Ok(input))
+}
+
+fn name(error: ProtocolError) -> String {
+    assert!(error.close_code().is_allowed_on_wire());
+    format!("{error:?}")
+}
+
+fn owned(event: Event<'_>) -> NaiveEvent {
+    match event {
+        Event::Message(message) => match message.kind() {
+            MessageKind::Text => {
+                NaiveEvent::Text(message.as_text().expect("text is UTF-8").as_bytes().to_vec())
+            }
+            MessageKind::Binary => NaiveEvent::Binary(message.payload().to_vec()),
+        },
+        Event::Ping(payload) => NaiveEvent::Ping(payload.to_vec()),
+        Event::Pong(payload) => NaiveEvent::Pong(payload.to_vec()),
+        Event::Close(close) => {
+            NaiveEvent::Close(close.map(|close| (close.code.as_u16(), close.reason.as_bytes().to_vec())))
+        }
+    }
+}
