@@ -111,6 +111,14 @@ impl Client {
         Err(failed(last))
     }
 
+    /// Whether the server has ended the connection, as it does after a while without requests.
+    pub(crate) fn has_ended(&self) -> bool {
+        let peeked = self.stream.set_nonblocking(true).and_then(|()| self.stream.peek(&mut [0]));
+        let is_quiet = peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+        // Between two requests there is nothing to read but the end.
+        !is_quiet || self.stream.set_nonblocking(false).is_err()
+    }
+
     /// One request and its answer.
     pub(crate) fn request(
         &mut self,
@@ -167,7 +175,7 @@ impl Client {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                    return Err(format!("{} has not answered for {} s", self.url, TIMEOUT.as_secs()));
+                    return Err(format!("{} has been silent for too long", self.url));
                 }
                 Err(error) => return Err(format!("the connection to {} was lost: {error}", self.url)),
             }

@@ -36,6 +36,9 @@ impl Publish {
             return self.publish(&mut client, &message);
         }
         while input.read_until(b'\n', &mut message).map_err(unreadable)? > 0 {
+            if client.has_ended() {
+                client = Client::connect(&self.url)?;
+            }
             let line = message.strip_suffix(b"\n").unwrap_or(&message);
             self.publish(&mut client, line.strip_suffix(b"\r").unwrap_or(line))?;
             message.clear();

@@ -139,6 +139,7 @@ impl Settings {
         let Config { max_message_size, channel_buffer, .. } = &self.config;
         ConfigError::Rule(match error {
             LimitsError::NoMessage => "--max-message-size must be at least 1".to_owned(),
+            LimitsError::MessageTooLarge => "--max-message-size must be at most 1GiB".to_owned(),
             LimitsError::NoConnection => "--max-connections must be at least 1".to_owned(),
             LimitsError::NoChannel => "--max-channels must be at least 1".to_owned(),
             LimitsError::BufferTooSmall => format!(

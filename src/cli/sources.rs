@@ -166,4 +166,25 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn the_help_shows_the_defaults_as_they_are() {
+        let command = augment(Command::new("fanfare"));
+        let table: toml::Table = toml::from_str(&Config::default().to_toml()).unwrap();
+        let mut shown = 0;
+        for argument in command.get_arguments() {
+            let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+            let value = match argument.get_long().and_then(|key| table.get(key)) {
+                Some(toml::Value::String(value)) => value.clone(),
+                Some(toml::Value::Integer(value)) => value.to_string(),
+                Some(toml::Value::Array(values)) if values.len() == 1 => {
+                    values[0].as_str().unwrap().to_owned()
+                }
+                _ => continue,
+            };
+            assert!(help.ends_with(&format!("[default: {value}]")), "{help}: {value}");
+            shown += 1;
+        }
+        assert!(shown >= 12, "{shown}");
+    }
 }

@@ -149,7 +149,7 @@ fn is_forwarded(request: &Request<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::protocol::HeaderStorage;
+    use crate::protocol::{CLOSE_REASON_BYTES_MAX, HeaderStorage};
 
     use super::*;
 
@@ -204,6 +204,8 @@ mod tests {
         assert_eq!(Denied::Origin.response().status(), 403);
         assert_eq!(Denied::KeyMissing.close().0, CloseCode::UNAUTHORIZED);
         assert_eq!(Denied::PublishElsewhere.close().0, CloseCode::FORBIDDEN);
-        assert!(Denied::PublishElsewhere.close().1.len() <= 123, "a reason fits in a Close frame");
+        for denied in [Denied::Host, Denied::Origin, Denied::KeyMissing, Denied::KeyWrong] {
+            assert!(denied.close().1.len() <= CLOSE_REASON_BYTES_MAX, "{denied:?}");
+        }
     }
 }

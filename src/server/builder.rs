@@ -12,6 +12,10 @@ use crate::reactor::{Handler, Reactor, ReactorLimits};
 use super::closures::{ClosureHandler, Closures};
 use super::instance::Server;
 
+/// The most that can be set as the largest message: lengths of bodies are kept in 32 bits, and a message is
+/// held in one piece.
+const MESSAGE_BYTES_MAX: usize = 1 << 30;
+
 /// Collects what a [`Server`] needs; made by [`Server::builder`]. Every limit has a default that suits a
 /// public server with small messages.
 ///
@@ -215,6 +219,7 @@ impl<A> Builder<A> {
         let message_bytes_max = self.hub.message_bytes_max;
         let rules = [
             (message_bytes_max > 0, LimitsError::NoMessage),
+            (message_bytes_max <= MESSAGE_BYTES_MAX, LimitsError::MessageTooLarge),
             (self.reactor.connections_max > 0, LimitsError::NoConnection),
             (self.hub.channels_max > 0, LimitsError::NoChannel),
             (self.hub.channel_buffer_bytes / 2 >= message_bytes_max, LimitsError::BufferTooSmall),
@@ -234,6 +239,8 @@ impl<A> Builder<A> {
 pub enum LimitsError {
     /// The largest message has no bytes.
     NoMessage,
+    /// The largest message has more than 1 GiB.
+    MessageTooLarge,
     /// There may be no connection.
     NoConnection,
     /// There may be no channel.
@@ -250,6 +257,7 @@ impl fmt::Display for LimitsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             LimitsError::NoMessage => "the largest message must have at least one byte",
+            LimitsError::MessageTooLarge => "the largest message may have at most 1 GiB",
             LimitsError::NoConnection => "there must be room for at least one connection",
             LimitsError::NoChannel => "there must be room for at least one channel",
             LimitsError::BufferTooSmall => {
@@ -328,6 +336,7 @@ mod tests {
         let builder = || Server::builder().listen("127.0.0.1:0");
         for (builder, error) in [
             (builder().message_bytes_max(0), LimitsError::NoMessage),
+            (builder().message_bytes_max((1 << 30) + 1), LimitsError::MessageTooLarge),
             (builder().connections_max(0), LimitsError::NoConnection),
             (builder().channels_max(0), LimitsError::NoChannel),
             (builder().message_bytes_max(1000).channel_buffer_bytes(1999), LimitsError::BufferTooSmall),
