@@ -1,0 +1,158 @@
+#!/usr/bin/env bash
+# Clients that nobody here wrote, against the release binary: the Python packages websockets and aiohttp, the Node
+# package ws, Node's own WebSocket and curl. Prints a line for each check, then "N passed, N failed"; exits 1 if one
+# failed. Installs the packages under target/.
+#
+# FANFARE: the binary (default: the release build). What fails leaves the server's log in target/clients.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+target=$(cd "$here/../.." && pwd)/target
+export FANFARE=${FANFARE:-${CARGO_TARGET_DIR:-$target}/release/fanfare}
+export CLIENTS_NPM=$target/clients/npm CLIENTS_OUT=$target/clients
+export PYTHONDONTWRITEBYTECODE=1 NODE_NO_WARNINGS=1
+python=$target/clients/venv/bin/python
+node=(node --experimental-websocket)
+
+python_packages=(websockets==17.4 aiohttp==3.14.5)
+npm_packages=(ws@8.23.0)
+
+started=()
+end() {
+  local pid
+  for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
+}
+trap end EXIT
+
+# Installs once for each list of packages.
+install_python() {
+  local stamp=$CLIENTS_OUT/venv/.ready-${python_packages[*]}
+  [ -f "${stamp// /_}" ] && return
+  rm -rf "$CLIENTS_OUT/venv"
+  if ! python3 -c 'import ensurepip' 2>/dev/null; then apt_install python3-venv; fi
+  python3 -m venv "$CLIENTS_OUT/venv"
+  "$python" -m pip install -q --disable-pip-version-check "${python_packages[@]}"
+  touch "${stamp// /_}"
+}
+
+install_npm() {
+  local stamp=$CLIENTS_NPM/.ready-${npm_packages[*]}
+  [ -f "${stamp// /_}" ] && return
+  rm -rf "$CLIENTS_NPM"
+  mkdir -p "$CLIENTS_NPM"
+  npm install --prefix "$CLIENTS_NPM" --no-save --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error \
+    "${npm_packages[@]}"
+  touch "${stamp// /_}"
+}
+
+apt_install() {
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+# A server on a free port; sets $port.
+start_server() {
+  local log=$CLIENTS_OUT/server.log
+  "$FANFARE" --listen 127.0.0.1:0 "$@" >"$log" 2>&1 &
+  started+=($!)
+  for _ in $(seq 100); do
+    port=$(grep -oE '127\.0\.0\.1:[0-9]+' "$log" | head -n 1 | cut -d: -f2) && [ -n "$port" ] && return
+    sleep 0.1
+  done
+  cat "$log"
+  return 1
+}
+
+# check NAME COMMAND…: one line.
+check() {
+  local name=$1
+  shift
+  if "$@" >"$CLIENTS_OUT/output" 2>&1; then
+    echo "ok    $name" | report
+  else
+    echo "FAIL  $name: $(tail -n 5 "$CLIENTS_OUT/output" | tr '\n' ' ')" | report
+  fi
+}
+
+report() { tee -a "$CLIENTS_OUT/checks"; }
+
+# program NAME COMMAND…: passes the lines of its checks on; one that ends early is a failure of its own.
+program() {
+  local name=$1 code=0
+  shift
+  "$@" 2>"$CLIENTS_OUT/errors" | tee "$CLIENTS_OUT/output" | report || code=$?
+  if ! grep -qE '^(ok|FAIL) ' "$CLIENTS_OUT/output" || { [ "$code" != 0 ] && ! grep -q '^FAIL ' "$CLIENTS_OUT/output"; }; then
+    echo "FAIL  $name: it ended with $code: $(tail -n 5 "$CLIENTS_OUT/errors" | tr '\n' ' ')" | report
+  fi
+}
+
+# Five kinds of subscriber and four publishers at once on one channel: what each received, as a line for a message.
+one_channel() {
+  local http=http://127.0.0.1:$port/shared ws=ws://127.0.0.1:$port/shared out=$CLIENTS_OUT/shared subscribers=() publishers=() pid
+  rm -rf "$out"
+  mkdir -p "$out"
+  "$python" "$here/python_websockets.py" follow "$ws" >"$out/websockets.got" & subscribers+=($!)
+  "$python" "$here/aiohttp_client.py" follow "$http" >"$out/aiohttp.got" & subscribers+=($!)
+  "${node[@]}" "$here/node_ws.mjs" follow "$ws" >"$out/ws.got" & subscribers+=($!)
+  "${node[@]}" "$here/node_ws.mjs" follow-native "$ws" >"$out/native.got" & subscribers+=($!)
+  started+=("${subscribers[@]}")
+  until curl -fsS "$http" | grep -q '"subscribers":4\b'; do
+    for pid in "${subscribers[@]}"; do kill -0 "$pid" || return; done
+    sleep 0.1
+  done
+  "$python" "$here/python_websockets.py" publish "$ws" from-websockets 300 >"$out/websockets.sent" & publishers+=($!)
+  "$python" "$here/aiohttp_client.py" publish "$http" from-aiohttp 100 >"$out/aiohttp.sent" & publishers+=($!)
+  "${node[@]}" "$here/node_ws.mjs" publish "$ws" from-ws 300 >"$out/ws.sent" & publishers+=($!)
+  curl_publish "$http" 30 >"$out/curl.sent" & publishers+=($!)
+  started+=("${publishers[@]}")
+  for pid in "${publishers[@]}"; do wait "$pid" || return; done
+  curl -fsS -d end "$http" || return
+  for pid in "${subscribers[@]}"; do wait "$pid" || return; done
+}
+
+curl_publish() {
+  local number text
+  for number in $(seq "$2"); do
+    text="from curl $number"
+    curl -fsS -o /dev/null -d "$text" "$1" || return
+    echo "text ${#text} $(printf %s "$text" | sha256sum | cut -d' ' -f1)"
+  done
+}
+
+all_received_all() {
+  local out=$CLIENTS_OUT/shared got
+  sort "$out"/*.sent >"$out/sent"
+  [ "$(wc -l <"$out/sent")" = 730 ]
+  for got in "$out"/*.got; do sort "$got" | cmp - "$out/sent" || return; done
+}
+
+one_order() {
+  local out=$CLIENTS_OUT/shared got
+  for got in "$out"/*.got; do cmp "$got" "$out/ws.got" || return; done
+}
+
+publishers_order() {
+  local out=$CLIENTS_OUT/shared sent
+  for sent in "$out"/*.sent; do grep -Fx -f "$sent" "$out/ws.got" | cmp - "$sent" || return; done
+}
+
+programs() {
+  # The pings come often enough for a check to see some.
+  start_server --ping-interval 1s --pong-timeout 30s
+  check 'four subscribers and four publishers of five kinds on one channel' one_channel
+  check 'everyone received everything, as text or as binary, unchanged' all_received_all
+  check 'all in the same order' one_order
+  check "and each publisher's messages in the order it sent them" publishers_order
+  program websockets "$python" "$here/python_websockets.py" check "ws://127.0.0.1:$port"
+  program aiohttp "$python" "$here/aiohttp_client.py" check "http://127.0.0.1:$port"
+  program ws "${node[@]}" "$here/node_ws.mjs" check "ws://127.0.0.1:$port"
+}
+
+mkdir -p "$CLIENTS_OUT"
+rm -f "$CLIENTS_OUT/checks"
+install_python
+install_npm
+programs
+passed=$(grep -c '^ok ' "$CLIENTS_OUT/checks" || true)
+failed=$(grep -c '^FAIL ' "$CLIENTS_OUT/checks" || true)
+echo "$passed passed, $failed failed"
+[ "$passed" -gt 0 ] && [ "$failed" = 0 ]
