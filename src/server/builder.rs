@@ -44,6 +44,36 @@ impl Builder<Closures> {
 
     /// Serves by a [`Handler`]. Each reactor has its own, made by this function from the reactor's number;
     /// so a handler needs no locks. Closures given before are forgotten.
+    ///
+    /// This one has its peers show a ticket, and declines with a status, a header and a text of its own:
+    ///
+    /// ```
+    /// use fanfare::{ChannelName, Context, Handler, Request, Response, Server, Upgrade, Visitor};
+    ///
+    /// struct Theatre;
+    ///
+    /// impl Handler for Theatre {
+    ///     type Session = String;
+    ///
+    ///     fn on_upgrade(&mut self, _visitor: &mut Visitor<'_>, request: &Request<'_>) -> Upgrade<String> {
+    ///         match request.header("X-Ticket") {
+    ///             Some(_) => Upgrade::Accept(request.path().to_owned()),
+    ///             None => Upgrade::Respond(Response::text(402, "tickets, please\n").header("Link", "</tickets>")),
+    ///         }
+    ///     }
+    ///
+    ///     fn on_open(&mut self, peer: &mut Context<'_, String>) {
+    ///         if let Ok(stage) = ChannelName::parse("stage") {
+    ///             let _ = peer.subscribe(stage);
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let server = Server::builder().listen("127.0.0.1:0").handler(|_reactor| Theatre).bind()?;
+    /// # server.stopper().drain();
+    /// server.run()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn handler<H, F>(self, make: F) -> Builder<Factory<F>>
     where
         H: Handler,

@@ -1,0 +1,67 @@
+//! The library as a small program uses it: closures, custom events, a publisher on another thread.
+
+use std::sync::mpsc::channel;
+
+use fanfare::{ChannelName, CloseCode, Message, PublishError, Server, event};
+use tungstenite::Message as Received;
+
+#[test]
+fn closures_serve_connections_messages_events_and_closes() {
+    let (closed, closes) = channel();
+    let server = Server::builder()
+        .listen("127.0.0.1:0")
+        .on_connection(|peer| {
+            let greeting = format!("welcome to {}", peer.session());
+            peer.send(Message::text(&greeting));
+            peer.subscribe(ChannelName::parse("lobby").unwrap()).unwrap();
+        })
+        .on_message(|peer, message| peer.publish(ChannelName::parse("lobby").unwrap(), message).unwrap())
+        .on_event("move", |peer, data| peer.send(Message::text(&event("moved", &data["x"]))))
+        .on_event("leave", |peer, _| peer.close(CloseCode::new(4000), "as you wish"))
+        .on_close(move |peer, code, reason| {
+            closed.send((peer.session().clone(), code, reason.to_owned())).unwrap();
+        })
+        .bind()
+        .unwrap();
+    let (address, publisher, stopper) = (server.local_addresses()[0], server.publisher(), server.stopper());
+    let thread = std::thread::spawn(move || server.run());
+
+    let (mut peer, _) = tungstenite::connect(format!("ws://{address}/room?x=1")).unwrap();
+    assert_eq!(peer.read().unwrap(), Received::text("welcome to /room"));
+    peer.send(Received::text("hello")).unwrap();
+    assert_eq!(peer.read().unwrap(), Received::text("hello"));
+    peer.send(Received::text(r#"{"event":"move","data":{"x":7}}"#)).unwrap();
+    assert_eq!(peer.read().unwrap(), Received::text(r#"{"event":"moved","data":7}"#));
+    peer.send(Received::text(r#"{"event":"unknown"}"#)).unwrap();
+    assert_eq!(peer.read().unwrap(), Received::text(r#"{"event":"unknown"}"#));
+    std::thread::spawn({
+        let publisher = publisher.clone();
+        move || publisher.try_publish("lobby", Message::binary(b"from a thread"))
+    });
+    assert_eq!(peer.read().unwrap(), Received::binary(&b"from a thread"[..]));
+    peer.send(Received::text(r#"{"event":"leave"}"#)).unwrap();
+    while peer.read().is_ok() {}
+    assert_eq!(closes.recv().unwrap(), ("/room".to_owned(), CloseCode::new(4000), "as you wish".to_owned()));
+
+    stopper.drain();
+    thread.join().unwrap().unwrap();
+    assert_eq!(publisher.try_publish("lobby", Message::text("late")), Err(PublishError::Stopped));
+}
+
+#[test]
+fn a_page_of_another_origin_is_declined_unless_it_is_allowed() {
+    let server = Server::builder()
+        .listen("127.0.0.1:0")
+        .allowed_origin("https://*.example.com".parse().unwrap())
+        .bind()
+        .unwrap();
+    let (address, stopper) = (server.local_addresses()[0], server.stopper());
+    let thread = std::thread::spawn(move || server.run());
+    for (origin, is_allowed) in [("https://app.example.com", true), ("https://example.org", false)] {
+        let uri = format!("ws://{address}/").parse().unwrap();
+        let request = tungstenite::ClientRequestBuilder::new(uri).with_header("Origin", origin);
+        assert_eq!(tungstenite::connect(request).is_ok(), is_allowed, "{origin}");
+    }
+    stopper.stop();
+    thread.join().unwrap().unwrap();
+}
