@@ -15,7 +15,13 @@
 
 use super::mask::{apply_mask, rotate_mask};
 use super::utf8::is_utf8;
-use super::{CloseFrame, FrameHeader, Message, MessageKind, Opcode, ProtocolError, Utf8Validator};
+use super::{
+    CONTROL_PAYLOAD_BYTES_MAX, CloseFrame, FrameHeader, Message, MessageKind, Opcode, ProtocolError,
+    Utf8Validator,
+};
+
+/// The most bytes that [`Decoder::decode`] leaves where it asks for more: a masked control frame without its last byte.
+pub const UNCONSUMED_BYTES_MAX: usize = 2 + 4 + CONTROL_PAYLOAD_BYTES_MAX - 1;
 
 /// The role of this side of the connection. It decides which frames are masked (RFC 6455 section 5.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -109,8 +115,8 @@ impl Decoder {
 
     /// Takes bytes from the front of `input` until something is complete, or all that can be used has been used.
     ///
-    /// What is not consumed then is less than one control frame (139 bytes): it must stand in front of the next bytes.
-    /// Everything else has been unmasked, validated and moved to `assembly`; text that is not UTF-8 fails at its first
+    /// What is not consumed then is the front of a header or of a control frame, at most [`UNCONSUMED_BYTES_MAX`]: it must
+    /// stand in front of the next bytes. Everything else has been unmasked, validated and moved to `assembly`; text that is not UTF-8 fails at its first
     /// bad byte, also in the middle of a frame.
     ///
     /// # Errors
@@ -148,16 +154,19 @@ impl Decoder {
                     .and_then(|payload_bytes| payload_at.checked_add(payload_bytes))
                     .filter(|&end| end <= input.len());
 
-                if header.opcode.is_control() {
-                    let Some(end) = payload_end else { return Ok(Decoded { consumed, event: None }) };
-                    let payload = unmask(&mut input[payload_at..end], header.mask);
-                    return Ok(Decoded {
-                        consumed: end,
-                        event: Some(control_event(header.opcode, payload)?),
-                    });
-                }
-
-                let begun = self.check_sequence(limits, &header, assembly.len())?;
+                let begun = match header.opcode {
+                    Opcode::Close | Opcode::Ping | Opcode::Pong => {
+                        let Some(end) = payload_end else { return Ok(Decoded { consumed, event: None }) };
+                        let payload = unmask(&mut input[payload_at..end], header.mask);
+                        let event = control_event(header.opcode, payload)?;
+                        return Ok(Decoded { consumed: end, event: Some(event) });
+                    }
+                    Opcode::Text => Some(MessageKind::Text),
+                    Opcode::Binary => Some(MessageKind::Binary),
+                    Opcode::Continuation => None,
+                };
+                self.check_sequence(begun)?;
+                self.check_limits(limits, begun, header.payload_bytes, assembly.len())?;
                 if let (Some(kind), true, Some(end)) = (begun, header.fin, payload_end) {
                     let payload = unmask(&mut input[payload_at..end], header.mask);
                     if kind == MessageKind::Text && !is_utf8(payload) {
@@ -193,35 +202,36 @@ impl Decoder {
         }
     }
 
-    /// Whether a data frame may follow what came before, and whether its message is within the limits. Returns the kind of
-    /// the message that it begins, or `None` where it goes on with the one under way.
-    fn check_sequence(
+    /// Whether a frame that begins such a message, or with `None` goes on with one, may follow what came before.
+    ///
+    /// Section 5.4: a fragmented message is a text or binary frame, then continuation frames, and "the fragments of one
+    /// message MUST NOT be interleaved between the fragments of another message".
+    fn check_sequence(&self, begun: Option<MessageKind>) -> Result<(), ProtocolError> {
+        match (begun, self.message) {
+            (None, None) => Err(ProtocolError::ContinuationUnexpected),
+            (Some(_), Some(_)) => Err(ProtocolError::ContinuationExpected),
+            (None, Some(_)) | (Some(_), None) => Ok(()),
+        }
+    }
+
+    /// Whether the message stays within the limits with this frame, of which nothing but the header has been looked at.
+    fn check_limits(
         &self,
         limits: &DecoderLimits,
-        header: &FrameHeader,
+        begun: Option<MessageKind>,
+        payload_bytes: u64,
         assembled_bytes: usize,
-    ) -> Result<Option<MessageKind>, ProtocolError> {
-        // Section 5.4: a fragmented message is a text or binary frame, then continuation frames, and "the fragments of one
-        // message MUST NOT be interleaved between the fragments of another message".
-        let begun = match (header.opcode, self.message) {
-            (Opcode::Continuation, None) => return Err(ProtocolError::ContinuationUnexpected),
-            (Opcode::Continuation, Some(_)) => None,
-            (_, Some(_)) => return Err(ProtocolError::ContinuationExpected),
-            (Opcode::Text, None) => Some(MessageKind::Text),
-            (_, None) => Some(MessageKind::Binary),
-        };
-        let (fragments, message_bytes) = match begun {
-            Some(_) => (0, 0),
-            None => (self.fragments, assembled_bytes as u64),
-        };
+    ) -> Result<(), ProtocolError> {
+        let (fragments, message_bytes) =
+            if begun.is_some() { (0, 0) } else { (self.fragments, assembled_bytes as u64) };
         // Both lengths are below 2^63.
-        if message_bytes + header.payload_bytes > limits.message_bytes_max as u64 {
+        if message_bytes + payload_bytes > limits.message_bytes_max as u64 {
             return Err(ProtocolError::MessageTooBig);
         }
         if fragments >= limits.fragments_max {
             return Err(ProtocolError::TooManyFragments);
         }
-        Ok(begun)
+        Ok(())
     }
 
     fn begin_frame(&mut self, header: &FrameHeader, begun: Option<MessageKind>, assembly: &mut Vec<u8>) {

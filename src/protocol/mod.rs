@@ -22,14 +22,20 @@ mod opcode;
 mod utf8;
 
 pub use close::{CLOSE_REASON_BYTES_MAX, CloseCode, CloseFrame, encode_close, encode_masked_close};
-pub use decoder::{Decoded, Decoder, DecoderLimits, Event, Role};
+pub use decoder::{Decoded, Decoder, DecoderLimits, Event, Role, UNCONSUMED_BYTES_MAX};
 pub use error::ProtocolError;
 pub use frame::{
     CONTROL_PAYLOAD_BYTES_MAX, EncodedHeader, FrameHeader, HEADER_BYTES_MAX, encode_frame,
     encode_masked_frame,
 };
-pub use handshake::*;
-pub use http::*;
+pub use handshake::{
+    ACCEPT_KEY_BYTES, ClientHandshake, ClientHandshakeError, HandshakeError, UpgradeRequest, accept_key,
+    check_upgrade, encode_switching_protocols,
+};
+pub use http::{
+    HEAD_BYTES_MAX_DEFAULT, HEADERS_MAX, HeadScanner, HeaderStorage, HttpError, HttpLimits, Request,
+    Response, ResponseHead, write_request,
+};
 pub use mask::{apply_mask, apply_mask_at};
 pub use message::{Message, MessageKind};
 pub use opcode::Opcode;

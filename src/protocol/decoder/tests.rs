@@ -47,7 +47,7 @@ impl Receiver {
                 }
                 Ok(Decoded { consumed, event: None }) => {
                     self.unconsumed.drain(..start + consumed);
-                    assert!(self.unconsumed.len() < 6 + 125, "more is left than a control frame");
+                    assert!(self.unconsumed.len() <= UNCONSUMED_BYTES_MAX, "more is left than allowed");
                     return;
                 }
                 Err(error) => {

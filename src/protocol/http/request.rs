@@ -75,7 +75,8 @@ impl<'a> Request<'a> {
             keep_alive: !found.connection_close && (http_11 || found.connection_keep_alive),
             body_bytes: found.check_body(http_11)?,
             expects_continue: found.check_expect(http_11)?,
-            wants_websocket: found.upgrade_websocket,
+            // RFC 9110 section 7.8: "A server MUST ignore an Upgrade header field that is received in an HTTP/1.0 request."
+            wants_websocket: http_11 && found.upgrade_websocket,
             headers,
         })
     }
@@ -159,7 +160,7 @@ impl<'a> Request<'a> {
         self.expects_continue
     }
 
-    /// Upgrade names websocket: [`check_upgrade`](crate::protocol::check_upgrade) decides.
+    /// It is HTTP/1.1 and Upgrade names websocket: [`check_upgrade`](crate::protocol::check_upgrade) decides.
     #[must_use]
     pub const fn wants_websocket(&self) -> bool {
         self.wants_websocket

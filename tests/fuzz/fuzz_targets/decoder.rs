@@ -3,7 +3,9 @@
 //! Input: one byte for role and limits, one for the sizes of the pieces, then the stream.
 #![no_main]
 
-use fanfare::protocol::{Decoded, Decoder, DecoderLimits, Event, MessageKind, ProtocolError, Role};
+use fanfare::protocol::{
+    Decoded, Decoder, DecoderLimits, Event, MessageKind, ProtocolError, Role, UNCONSUMED_BYTES_MAX,
+};
 use libfuzzer_sys::fuzz_target;
 
 #[path = "../../../src/protocol/decoder/naive.rs"]
@@ -49,7 +51,7 @@ fn decode(
                 }
                 Ok(Decoded { consumed, event: None }) => {
                     input.drain(..consumed);
-                    assert!(input.len() < 6 + 125, "more is left than a control frame");
+                    assert!(input.len() <= UNCONSUMED_BYTES_MAX, "more is left than allowed");
                     break;
                 }
                 Err(error) => return (events, Err(name(error))),

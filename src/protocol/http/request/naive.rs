@@ -99,7 +99,7 @@ pub(super) fn parse(head: &[u8], headers_max: usize) -> Option<NaiveRequest> {
     };
     let close = lists("connection", "close");
     request.keep_alive = !close && (request.http_11 || lists("connection", "keep-alive"));
-    request.wants_websocket = lists("upgrade", "websocket");
+    request.wants_websocket = request.http_11 && lists("upgrade", "websocket");
 
     let (authority, origin) = split_target(target)?;
     request.host = all("host").pop();

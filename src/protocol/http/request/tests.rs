@@ -231,6 +231,13 @@ fn an_expectation_in_http_1_0_is_ignored() {
 }
 
 #[test]
+fn an_upgrade_in_http_1_0_is_ignored() {
+    let head = |version| format!("GET / HTTP/{version}\r\nHost: a\r\nUpgrade: websocket\r\n\r\n");
+    assert!(!parse(head("1.0").as_bytes()).unwrap().wants_websocket);
+    assert!(parse(head("1.1").as_bytes()).unwrap().wants_websocket);
+}
+
+#[test]
 fn a_head_is_parsed_whole_or_not_at_all() {
     let head = b"GET / HTTP/1.1\r\nHost: a\r\nA: b\r\n\r\n";
     for end in 0..head.len() {
