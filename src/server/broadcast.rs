@@ -5,16 +5,12 @@ use crate::instant::Instant;
 use crate::protocol::{CloseCode, Message, MessageKind, Request, Response};
 use crate::reactor::{Answer, Context, Handler, NotPublished, Subscription, Ticket, Upgrade, Visitor};
 
-use super::access::{self, Denied};
-use super::options::{BroadcastOptions, PublishPolicy, Reject};
-use super::origin;
+use super::admission::{Entry, accepts, admit, admit_peer, media_type};
+use super::options::{BroadcastOptions, Reject};
 use super::rate::TokenBucket;
 use super::refusal::Refusal;
 use super::route::Route;
 use super::{answers, console, event_log, metrics};
-
-const ALLOW_READ: &str = "GET, HEAD";
-const ALLOW_CHANNEL: &str = "GET, HEAD, POST";
 
 /// The broadcast server: a path is a channel, its WebSocket peers are the subscribers, a POST publishes.
 ///
@@ -198,100 +194,6 @@ impl Handler for Broadcast {
     }
 }
 
-/// Decides on a plain request by its head alone. Whoever is let through may have it done.
-fn admit<'n>(
-    options: &BroadcastOptions,
-    decoded: &'n mut Vec<u8>,
-    visitor: &Visitor<'_>,
-    request: &'n Request<'_>,
-) -> Result<Route<'n>, Refusal> {
-    let route = Route::parse(request.path(), decoded)?;
-    let allow = match route {
-        Route::Channel(_) => ALLOW_CHANNEL,
-        Route::Console | Route::Healthz | Route::Readyz | Route::Metrics | Route::Echo => ALLOW_READ,
-        Route::Reserved => return Err(Refusal::NotFound),
-    };
-    // Whether the process is well may be known to all, and those who ask have names for it that nobody lists.
-    if !matches!(route, Route::Healthz | Route::Readyz) {
-        check_host(options, visitor, request)?;
-    }
-    let peer = visitor.address().ip();
-    let is_local = || access::is_local(peer, request, &options.allowed_hosts);
-    match (&route, request.method()) {
-        (Route::Channel(_), "POST") => {
-            check_origin(options, request)?;
-            match &options.publish_key {
-                Some(key) => access::check_key(key, request)?,
-                None if is_local() => {}
-                None => return Err(Denied::PublishElsewhere.into()),
-            }
-        }
-        (Route::Metrics, "GET" | "HEAD") => match &options.publish_key {
-            _ if is_local() => {}
-            Some(key) => access::check_key(key, request)?,
-            None => return Err(Denied::MetricsElsewhere.into()),
-        },
-        (Route::Echo, _) if !options.echo => return Err(Refusal::NotFound),
-        (Route::Channel(_), "GET") if accepts(request, "text/event-stream") => {
-            return Err(Refusal::EventStream);
-        }
-        (_, "GET" | "HEAD") => {}
-        (_, _) => return Err(Refusal::Method { allow }),
-    }
-    Ok(route)
-}
-
-/// What a WebSocket peer is let in for.
-enum Entry<'n> {
-    Channel { name: ChannelName<'n>, may_publish: bool },
-    Echo,
-}
-
-/// Decides on an opening handshake.
-fn admit_peer<'n>(
-    options: &BroadcastOptions,
-    decoded: &'n mut Vec<u8>,
-    visitor: &Visitor<'_>,
-    request: &'n Request<'_>,
-) -> Result<Entry<'n>, Refusal> {
-    let route = Route::parse(request.path(), decoded)?;
-    check_host(options, visitor, request)?;
-    check_origin(options, request)?;
-    match route {
-        Route::Channel(name) => {
-            let may_publish = match options.publish {
-                Some(PublishPolicy::All) => true,
-                Some(PublishPolicy::None | PublishPolicy::Token) => false,
-                None => access::is_local(visitor.address().ip(), request, &options.allowed_hosts),
-            };
-            Ok(Entry::Channel { name, may_publish })
-        }
-        Route::Echo if options.echo => Ok(Entry::Echo),
-        Route::Console | Route::Healthz | Route::Readyz | Route::Metrics | Route::Echo | Route::Reserved => {
-            Err(Refusal::NoWebSocket)
-        }
-    }
-}
-
-/// Without a key, whatever comes from loopback is trusted; so it must have meant this machine.
-fn check_host(
-    options: &BroadcastOptions,
-    visitor: &Visitor<'_>,
-    request: &Request<'_>,
-) -> Result<(), Denied> {
-    let is_trusted = options.publish_key.is_none() && access::is_loopback(visitor.address().ip());
-    if is_trusted && !origin::host_is_local(request.host(), &options.allowed_hosts) {
-        return Err(Denied::Host);
-    }
-    Ok(())
-}
-
-fn check_origin(options: &BroadcastOptions, request: &Request<'_>) -> Result<(), Denied> {
-    let is_allowed =
-        origin::origin_is_allowed(&options.allowed_origins, request.header("Origin"), request.host());
-    if is_allowed { Ok(()) } else { Err(Denied::Origin) }
-}
-
 fn publish(
     visitor: &mut Visitor<'_>,
     request: &Request<'_>,
@@ -318,19 +220,6 @@ fn is_binary(request: &Request<'_>) -> bool {
         .is_some_and(|value| media_type(value).eq_ignore_ascii_case("application/octet-stream"))
 }
 
-/// Whether the request names this media type among those it accepts; ranges such as `*/*` do not count, for
-/// they come from programs that take anything.
-fn accepts(request: &Request<'_>, wanted: &str) -> bool {
-    request
-        .header("Accept")
-        .is_some_and(|list| list.split(',').any(|one| media_type(one).eq_ignore_ascii_case(wanted)))
-}
-
-/// A media type without its parameters (RFC 9110 section 8.3.1).
-fn media_type(value: &str) -> &str {
-    value.split(';').next().unwrap_or_default().trim()
-}
-
 /// The reason of a close with 1013.
 fn overload_reason(refused: Refused) -> &'static str {
     match refused {
@@ -347,12 +236,5 @@ mod tests {
     #[test]
     fn a_session_is_two_words() {
         assert!(size_of::<BroadcastSession>() <= 16, "{} bytes", size_of::<BroadcastSession>());
-    }
-
-    #[test]
-    fn a_media_type_ends_at_its_parameters() {
-        assert_eq!(media_type(" text/html;q=0.9"), "text/html");
-        assert_eq!(media_type("text/html"), "text/html");
-        assert_eq!(media_type(""), "");
     }
 }

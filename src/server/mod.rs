@@ -6,10 +6,11 @@
 //! | `closures`, `event` | small programs without a handler of their own; custom events |
 //! | `broadcast`, `options` | the standalone server as one handler, and what an operator decides about it |
 //! | `route`, `refusal`, `answers` | what a path names, and what is said about it |
-//! | `access`, `origin`, `rate` | who may do what, on whose behalf, and how often |
+//! | `admission`, `access`, `origin`, `rate` | who may do what, on whose behalf, and how often |
 //! | `console`, `metrics`, `event_log` | what people look at |
 
 mod access;
+mod admission;
 mod answers;
 mod broadcast;
 mod builder;
