@@ -59,6 +59,8 @@ impl Default for ReactorLimits {
 pub(super) const RECEIVE_BYTES: usize = 64 * 1024;
 /// Replies to one peer that gather before they are written. With them in the same cache as what they answer.
 pub(super) const REPLIES_BYTES_MAX: usize = 64 * 1024;
+/// As much as one wait brings at a time; room for it is made at the start.
+pub(super) const READINESS_MAX: usize = 1024;
 /// Connections taken per turn: a storm of them must not starve those that are in.
 pub(super) const ACCEPTS_PER_TURN_MAX: usize = 64;
 /// Sends of the sweep between two looks at what has arrived: about two milliseconds.

@@ -53,7 +53,7 @@ use connections::{Connections, listener_number, listener_token};
 use context::Outgoing;
 use deadlines::DeadlineSweep;
 use drain::Drain;
-use limits::{MAIL_PER_TURN_MAX, RECEIVE_BYTES, WAIT_MAX};
+use limits::{MAIL_PER_TURN_MAX, READINESS_MAX, RECEIVE_BYTES, WAIT_MAX};
 use remote::{Door, Ending};
 
 /// A reactor: its sockets, its hub and its application. All of it is driven by [`turn`](Self::turn).
@@ -142,7 +142,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             listeners,
             door,
             remote,
-            readiness: Vec::new(),
+            readiness: Vec::with_capacity(READINESS_MAX),
             unfinished: VecDeque::new(),
             waiting_for_room: Vec::new(),
             mail_left: false,
