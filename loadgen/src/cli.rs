@@ -76,7 +76,7 @@ impl Scenario {
 
 #[derive(Args, Debug)]
 pub(crate) struct CommonArgs {
-    /// ws://HOST[:PORT][/PATH]
+    /// `ws://HOST[:PORT][/PATH]`
     pub(crate) url: String,
     /// Openings per second; without it, as fast as the server answers
     #[arg(long, value_parser = rate)]

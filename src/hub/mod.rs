@@ -1,7 +1,7 @@
 //! The hub: channels, their logs, and a cursor for every subscriber. Pure: no socket, no clock, no thread.
 //!
 //! A message is encoded once, as the frame that goes on the wire, and appended to its channel's log
-//! ([`log`]). A subscriber is a cursor in it. The reactor asks who is behind ([`Hub::next_due`]), offers the
+//! (`log`). A subscriber is a cursor in it. The reactor asks who is behind ([`Hub::next_due`]), offers the
 //! bytes between cursor and end to that subscriber's stream ([`Hub::unsent`]), and reports how many were
 //! taken ([`Hub::advance`]).
 //!
