@@ -38,7 +38,7 @@ export class Checks {
         console.log(`ok    ${this.#client}: ${name}`);
       } catch (error) {
         process.exitCode = 1;
-        console.log(`FAIL  ${this.#client}: ${name}: ${String(error.message).split("\n").join(" ")}`);
+        console.log(`FAIL  ${this.#client}: ${name}: ${String(error.message).split("\n")[0]}`);
       }
       clearTimeout(timer);
     }

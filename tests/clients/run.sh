@@ -1,7 +1,11 @@
 #!/usr/bin/env bash
 # Clients that nobody here wrote, against the release binary: the Python packages websockets and aiohttp, the Node
-# package ws, Node's own WebSocket and curl. Prints a line for each check, then "N passed, N failed"; exits 1 if one
-# failed. Installs the packages under target/.
+# package ws, Node's own WebSocket, curl, and Chromium with the console page. Prints a line for each check, then
+# "N passed, N failed"; exits 1 if one failed. Installs what it needs: packages under target/, Chromium by apt-get.
+#
+#   run.sh              all
+#   run.sh programs     all but Chromium
+#   run.sh browser      Chromium alone
 #
 # FANFARE: the binary (default: the release build). What fails leaves the server's log in target/clients.
 set -euo pipefail
@@ -12,9 +16,10 @@ export CLIENTS_NPM=$target/clients/npm CLIENTS_OUT=$target/clients
 export PYTHONDONTWRITEBYTECODE=1 NODE_NO_WARNINGS=1
 python=$target/clients/venv/bin/python
 node=(node --experimental-websocket)
+part=${1:-all}
 
 python_packages=(websockets==17.4 aiohttp==3.14.5)
-npm_packages=(ws@8.23.0)
+npm_packages=(ws@8.23.0 playwright-core@1.65.1)
 
 started=()
 end() {
@@ -42,6 +47,10 @@ install_npm() {
   npm install --prefix "$CLIENTS_NPM" --no-save --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error \
     "${npm_packages[@]}"
   touch "${stamp// /_}"
+}
+
+install_chromium() {
+  [ -x /usr/bin/chromium ] || apt_install chromium
 }
 
 apt_install() {
@@ -147,11 +156,17 @@ programs() {
   program ws "${node[@]}" "$here/node_ws.mjs" check "ws://127.0.0.1:$port"
 }
 
+browser() {
+  program browser "${node[@]}" "$here/browser.mjs"
+}
+
 mkdir -p "$CLIENTS_OUT"
 rm -f "$CLIENTS_OUT/checks"
 install_python
 install_npm
-programs
+if [ "$part" = all ] || [ "$part" = browser ]; then install_chromium; fi
+if [ "$part" = all ] || [ "$part" = programs ]; then programs; fi
+if [ "$part" = all ] || [ "$part" = browser ]; then browser; fi
 passed=$(grep -c '^ok ' "$CLIENTS_OUT/checks" || true)
 failed=$(grep -c '^FAIL ' "$CLIENTS_OUT/checks" || true)
 echo "$passed passed, $failed failed"
