@@ -202,6 +202,10 @@ pub(crate) struct StallArgs {
     /// Messages per second
     #[arg(short = 'R', long, default_value_t = 1_000, value_parser = rate)]
     pub(crate) rate: u64,
+    /// Receive buffer of each stalled connection. Left to the kernel it grows to megabytes, which on loopback count
+    /// as the same machine's TCP memory as the server's
+    #[arg(long, default_value = "4KiB", value_parser = size)]
+    pub(crate) stalled_buffer: usize,
     /// At the end the stalled ones read on: each must find messages without a gap, then either all of them or
     /// Close 4008
     #[arg(long)]

@@ -149,10 +149,17 @@ impl Connection {
     }
 }
 
-/// A socket on its way to `address`, from `source` if given.
-pub(crate) fn connect(address: SocketAddr, source: Option<SocketAddr>) -> io::Result<TcpStream> {
+/// A socket on its way to `address`, from `source` and with a receive buffer of so many bytes if given.
+pub(crate) fn connect(
+    address: SocketAddr,
+    source: Option<SocketAddr>,
+    receive_buffer: Option<usize>,
+) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), None)?;
     socket.set_tcp_nodelay(true)?;
+    if let Some(bytes) = receive_buffer {
+        socket.set_recv_buffer_size(bytes)?;
+    }
     if let Some(source) = source {
         socket.bind(&source.into())?;
     }

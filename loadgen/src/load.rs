@@ -87,6 +87,8 @@ pub(crate) struct Load {
     /// From the beginning of the connect to the 101.
     pub(crate) opening: Latencies,
     counts: [PartCounts; PARTS_MAX],
+    /// Where a part's sockets do not have the kernel's receive buffer.
+    receive_buffers: [Option<usize>; PARTS_MAX],
     unflushed: Vec<Id>,
     deadlines: VecDeque<(Moment, Id)>,
     openings_under_way: u64,
@@ -122,6 +124,7 @@ impl Load {
             ends: Ends::default(),
             opening: Latencies::new(),
             counts: [PartCounts::default(); PARTS_MAX],
+            receive_buffers: [None; PARTS_MAX],
             unflushed: Vec::new(),
             deadlines: VecDeque::new(),
             openings_under_way: 0,
@@ -143,6 +146,11 @@ impl Load {
         self.counts[usize::from(part.0)]
     }
 
+    /// The sockets of a part that are opened from now on have a receive buffer of so many bytes.
+    pub(crate) fn set_receive_buffer(&mut self, part: Part, bytes: usize) {
+        self.receive_buffers[usize::from(part.0)] = Some(bytes);
+    }
+
     pub(crate) fn openings_under_way(&self) -> u64 {
         self.openings_under_way
     }
@@ -160,8 +168,8 @@ impl Load {
 
     fn begin_opening(&mut self, part: Part, index: u32, ordinal: u32) -> io::Result<()> {
         let began = self.clock.now();
-        let mut stream =
-            connect(self.target.address, self.sources.map(|sources| sources.address_of(ordinal)))?;
+        let source = self.sources.map(|sources| sources.address_of(ordinal));
+        let mut stream = connect(self.target.address, source, self.receive_buffers[usize::from(part.0)])?;
         let handshake = ClientHandshake::new(self.random.nonce());
         let mut request = Vec::new();
         let headers: Vec<_> =

@@ -81,6 +81,7 @@ pub(crate) struct Stall {
     sampling: Option<Schedule>,
     drain: std::time::Duration,
     wake: bool,
+    stalled_buffer: usize,
     awake_until: Option<Moment>,
 }
 
@@ -104,6 +105,7 @@ impl Stall {
             sampling: None,
             drain: args.common.drain,
             wake: args.wake,
+            stalled_buffer: args.stalled_buffer,
             awake_until: None,
         }
     }
@@ -175,6 +177,7 @@ impl Scenario for Stall {
     }
 
     fn on_turn(&mut self, load: &mut Load, now: Moment) -> Turn {
+        load.set_receive_buffer(STALLED, self.stalled_buffer);
         let was_opening = self.before.is_none();
         let turn = self.traffic.turn(load, now, |_, _, _| {});
         if was_opening && self.traffic.phase() != Phase::Opening {
