@@ -54,6 +54,23 @@ impl FallenQueue {
         self.events.push_back(Event { subscription, owner, lives_on, rest });
     }
 
+    /// Takes the rest of its frame out of the event of one that leaves before it has been fetched: it has to
+    /// be sent before anything that is said at the leave. False if there is none.
+    pub(super) fn take_rest(
+        &mut self,
+        subscription: SubscriptionId,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, PrivateBudgetSpent> {
+        for event in self.events.iter_mut().filter(|event| event.subscription == subscription) {
+            let range = std::mem::replace(event.rest.as_mut().map_err(|spent| *spent)?, 0..0);
+            if !range.is_empty() {
+                out.extend_from_slice(&self.rests[range]);
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     pub(super) fn pop(&mut self) -> Option<Fallen<'_>> {
         let Some(Event { subscription, owner, lives_on, rest }) = self.events.pop_front() else {
             self.rests.clear();

@@ -15,10 +15,16 @@ impl Hub {
         reason: DropReason,
         rest: Option<&mut Vec<u8>>,
     ) -> Result<bool, PrivateBudgetSpent> {
-        // One that has fallen off has left the log already; its event is still to come.
-        let Some((id, index)) = self.subscriptions.place_of(subscription) else { return Ok(false) };
+        // One that has fallen off has left its frame already; the event, with the rest, is still to come.
+        let mut rest = rest;
+        let fallen = match rest.as_deref_mut() {
+            Some(rest) => self.fallen.take_rest(subscription, rest),
+            None => Ok(false),
+        };
+        let Some((id, index)) = self.subscriptions.place_of(subscription) else { return fallen };
         let until = self.channels[id].log.end().number;
         let outcome = self.detach(id, index, until, reason, rest);
+        let outcome = fallen.and_then(|fallen| outcome.map(|under_way| under_way || fallen));
         let channel = &mut self.channels[id];
         channel.subscribers.remove(index, &mut self.subscriptions);
         channel.log.release(&mut self.pool);
