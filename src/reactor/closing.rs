@@ -41,10 +41,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             return false;
         };
         let token = Token(owner.0);
-        let rest = rest.map(|rest| {
-            self.rest.clear();
-            self.rest.extend_from_slice(rest);
-        });
+        self.rest.clear();
+        let rest = rest.map(|rest| self.rest.extend_from_slice(rest));
         let Some(connection) = self.connections.get_mut(token) else {
             self.abandon_rest();
             return true;
@@ -98,7 +96,9 @@ impl<N: Net, H: Handler> Reactor<N, H> {
 
     /// Ends a connection between requests, or in the middle of one that its peer gave up.
     pub(super) fn leave_silently(&mut self, token: Token) {
-        self.commons.counters.silent += 1;
+        let Some(connection) = self.connections.get_mut(token) else { return };
+        // Who is refused was counted when it was let in to hear so.
+        self.commons.counters.silent += u64::from(connection.refusal.is_none());
         self.remove(token);
     }
 
@@ -202,6 +202,10 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         };
         self.handler.on_close(&mut peer, end.code, &reason);
         self.outgoing.reason = reason;
+        // Whatever was subscribed to in `on_close` ends here as well.
+        while let Some(subscription) = open.subscriptions.take() {
+            self.commons.hub.remove(subscription, DropReason::Closed);
+        }
     }
 }
 

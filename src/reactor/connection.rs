@@ -27,7 +27,8 @@ pub(super) struct Connection<T, S> {
     pub(super) progress_at: Instant,
     /// While a message is under way: since when.
     pub(super) message_since: Option<NonZeroInstant>,
-    /// The subscription in the middle of whose frame the stream stands. Implies `blocked`.
+    /// The subscription in the middle of whose frame the stream stands. It is blocked, or the sweep will go on
+    /// with it in this turn.
     pub(super) under_way: Option<SubscriptionId>,
     /// So many bytes at the front of what is owed are the rest of a frame whose subscription has left it.
     pub(super) rest_bytes: u32,
@@ -38,6 +39,8 @@ pub(super) struct Connection<T, S> {
     pub(super) readable: bool,
     /// A write was refused or cut short, and writable has not been told since. Whatever is owed implies it.
     pub(super) blocked: bool,
+    /// Was blocked until an edge came, and nothing has been taken since: `progress_at` still counts.
+    pub(super) unproven: bool,
     /// Blocked for want of kernel memory: the deadline sweep tries again, for no edge will come.
     pub(super) starved: bool,
     /// The peer has closed its side, or an error is pending: a short read does not mean drained.
@@ -74,13 +77,6 @@ pub(super) struct Http {
     pub(super) answer: Option<Owed>,
     /// A request has been answered and nothing of the next one has come.
     pub(super) between_requests: bool,
-}
-
-impl Http {
-    /// Nothing of a request has come and no answer is owed.
-    pub(super) fn is_idle<S>(&self, link: &Link<S>) -> bool {
-        self.body.is_none() && self.answer.is_none() && !link.has_kept() && !link.owes()
-    }
 }
 
 /// A request body under way.
@@ -150,6 +146,7 @@ impl<T, S> Connection<T, S> {
             address: PackedAddress::new(address),
             readable: false,
             blocked: false,
+            unproven: false,
             starved: false,
             hung_up: false,
             ended: false,

@@ -59,6 +59,12 @@ impl<C> Connections<C> {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn get(&self, token: Token) -> Option<&C> {
+        let (tenant, connection) = self.slab.get(index(token))?;
+        (*tenant == generation(token)).then_some(connection)
+    }
+
     pub(super) fn remove(&mut self, token: Token) -> Option<C> {
         self.get_mut(token)?;
         Some(self.slab.remove(index(token)).1)

@@ -20,11 +20,13 @@ pub(super) struct DeadlineSweep {
     last_turn: Instant,
     /// After a pause of the process nothing is judged before this.
     judge_from: Instant,
+    /// More was due, connections or idle channels, than one turn looks at: the next one follows at once.
+    pub(super) is_behind: bool,
 }
 
 impl DeadlineSweep {
     pub(super) fn new(now: Instant) -> DeadlineSweep {
-        DeadlineSweep { place: 0, swept_until: now, last_turn: now, judge_from: now }
+        DeadlineSweep { place: 0, swept_until: now, last_turn: now, judge_from: now, is_behind: false }
     }
 
     /// How many places of so many are to be looked at now.
@@ -34,17 +36,21 @@ impl DeadlineSweep {
         if pause >= PAUSE_MIN {
             self.judge_from = now + PAUSE_GRACE;
         }
+        self.is_behind = false;
         if now < self.judge_from || places == 0 {
             self.swept_until = now;
             return 0;
         }
         let elapsed = now.saturating_since(self.swept_until).min(DEADLINE_SWEEP_PERIOD);
         let due = (places as u128 * elapsed.as_nanos() / DEADLINE_SWEEP_PERIOD.as_nanos()) as usize;
-        // What is too little for one place is left to gather.
+        // What is too little for one place is left to gather, and what is too much for one turn to the next.
+        let looked_at = due.min(DEADLINES_PER_TURN_MAX);
+        self.is_behind = looked_at < due;
         if due > 0 {
-            self.swept_until = now;
+            let left = elapsed.as_nanos() as u64 / due as u64 * (due - looked_at) as u64;
+            self.swept_until = Instant::from_nanos(now.as_nanos() - left);
         }
-        due.min(DEADLINES_PER_TURN_MAX)
+        looked_at
     }
 }
 
@@ -59,7 +65,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
                 self.settle();
             }
         }
-        self.commons.hub.forget_idle(self.commons.now);
+        self.deadline_sweep.is_behind |= self.commons.hub.forget_idle(self.commons.now);
     }
 
     fn check_deadline(&mut self, token: Token) {
@@ -70,14 +76,17 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         }
         let stuck = connection.blocked && now >= connection.progress_at + self.limits.slow_timeout;
         let due = now >= connection.deadline;
+        // Who waits for us to read cannot be said to be late.
+        let unheard = connection.readable || connection.unfinished || connection.link.owes();
+        let late = due && !unheard;
         let dripping = match (connection.message_since, self.limits.message_timeout) {
-            (Some(since), Some(timeout)) => now >= since.instant() + timeout,
+            (Some(since), Some(timeout)) => now >= since.instant() + timeout && !unheard,
             _ => false,
         };
         match &connection.phase {
             Phase::Http(_) if stuck => self.lose(token),
             // The answer that is owed is ours to give.
-            Phase::Http(http) if due && http.answer.is_none() && !connection.blocked => {
+            Phase::Http(http) if late && http.answer.is_none() => {
                 self.time_out_request(token);
             }
             Phase::Http(_) => {}
@@ -89,10 +98,10 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             Phase::Open(_) if due && connection.blocked => {
                 connection.deadline = now + self.limits.pong_timeout;
             }
-            Phase::Open(open) if due && open.awaiting_pong => {
+            Phase::Open(open) if late && open.awaiting_pong => {
                 self.close(token, CloseCode::NO_PONG, "no pong came in time");
             }
-            Phase::Open(_) if due => self.ping(token),
+            Phase::Open(open) if late && !open.awaiting_pong => self.ping(token),
             Phase::Open(_) => {}
             Phase::Closing { .. } if due => {
                 self.commons.counters.impatient_resets += 1;
@@ -124,5 +133,39 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         self.jitter ^= self.jitter << 17;
         let fraction = (self.jitter >> 40) as f64 / (1u64 << 24) as f64;
         self.limits.ping_interval.mul_f64(0.8 + 0.4 * fraction)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sweep_of_more_than_one_turn_looks_at_goes_on_at_once_and_looks_at_everybody() {
+        let mut sweep = DeadlineSweep::new(Instant::ZERO);
+        let mut now = Instant::ZERO + DEADLINE_SWEEP_PERIOD;
+        let (places, mut looked_at) = (100_000, sweep.places_due(now, 100_000));
+        while sweep.is_behind {
+            now = now + Duration::from_micros(10);
+            looked_at += sweep.places_due(now, places);
+        }
+        assert!((places..places + 2 * DEADLINES_PER_TURN_MAX).contains(&looked_at), "{looked_at}");
+    }
+
+    #[test]
+    fn a_few_connections_are_looked_at_in_their_time_however_short_the_turns() {
+        let mut sweep = DeadlineSweep::new(Instant::ZERO);
+        let turns = (1..=1000).map(|turn| Instant::ZERO + Duration::from_millis(turn));
+        let looked_at: usize = turns.map(|now| sweep.places_due(now, 4)).sum();
+        assert_eq!(looked_at, 8, "four places in half a second");
+    }
+
+    #[test]
+    fn after_a_pause_nothing_is_judged_before_there_was_time_to_read() {
+        let mut sweep = DeadlineSweep::new(Instant::ZERO);
+        let woken = Instant::ZERO + Duration::from_secs(60);
+        assert_eq!(sweep.places_due(woken, 1000), 0);
+        assert_eq!(sweep.places_due(woken + PAUSE_GRACE / 2, 1000), 0);
+        assert!(sweep.places_due(woken + PAUSE_GRACE + DEADLINE_SWEEP_PERIOD, 1000) > 0);
     }
 }

@@ -28,14 +28,14 @@ pub(super) struct Drain {
 }
 
 impl<N: Net, H: Handler> Reactor<N, H> {
-    /// Goes on with the drain, and begins it at the first call; true when it is complete.
+    /// Goes on with the drain, if it has begun; true when it is complete.
     pub(super) fn advance_drain(&mut self) -> bool {
         let now = self.commons.now;
         if self.drain.is_none() {
-            self.begin_drain();
+            return false;
         }
         self.close_listeners_that_are_empty();
-        let Some(drain) = &self.drain else { return true };
+        let Some(drain) = &self.drain else { return false };
         if now >= drain.deadline {
             self.cut_everybody();
             return true;
@@ -60,7 +60,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         self.connections.len() == 0 && self.listeners.iter().all(|listener| listener.socket.is_none())
     }
 
-    fn begin_drain(&mut self) {
+    /// From here on whoever comes is told 503.
+    pub(super) fn begin_drain(&mut self) {
         self.commons.draining = true;
         let now = self.commons.now;
         let timeout = self.limits.drain_timeout;
@@ -82,15 +83,16 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         match &connection.phase {
             Phase::Open(open) => {
                 let pending = open.subscriptions.iter().any(|one| !self.commons.hub.is_caught_up(one));
-                if pending || connection.blocked || !self.commons.requests.is_empty() {
+                let publishes = self.mail_left || !self.commons.requests.is_empty();
+                if pending || connection.blocked || publishes {
                     return false;
                 }
                 self.close(token, CloseCode::SERVICE_RESTART, "the server is restarting: reconnect");
                 true
             }
-            // Nothing has been asked, so nobody waits for anything. Others get their answer first, and those
-            // who came too late are let in to be told so.
-            Phase::Http(http) if http.is_idle(&connection.link) && connection.refusal.is_none() => {
+            // Everything asked was answered, so nobody waits for anything. Others get their answer first: who
+            // has not asked yet has come to do so, and its request may be under way.
+            Phase::Http(http) if http.between_requests && !connection.readable => {
                 self.leave_silently(token);
                 true
             }

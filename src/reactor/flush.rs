@@ -25,7 +25,9 @@ impl<N: Net, H: Handler> Reactor<N, H> {
                 return;
             };
             debug_assert!(!connection.blocked, "a blocked connection is not due");
-            let unsent = self.commons.hub.unsent(due.subscription);
+            // Its stream may stand in the middle of another subscription's frame: that comes first.
+            let subscription = connection.under_way.unwrap_or(due.subscription);
+            let unsent = self.commons.hub.unsent(subscription);
             let written = match unsent.second.is_empty() {
                 true => self.net.write(&mut connection.link.stream, unsent.first),
                 false => {
@@ -40,8 +42,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
                 continue;
             };
             self.commons.counters.sent_bytes += taken as u64;
-            let advanced = self.commons.hub.advance(due.subscription, taken);
-            connection.under_way = advanced.under_way.then_some(due.subscription);
+            let advanced = self.commons.hub.advance(subscription, taken);
+            connection.under_way = advanced.under_way.then_some(subscription);
             note_sent(connection, &mut self.commons, taken, sent);
         }
     }
@@ -51,6 +53,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         let Some(connection) = self.connections.get_mut(token) else { return };
         connection.starved = false;
         connection.blocked = false;
+        connection.unproven = true;
         match self.write_owed(token) {
             Err(_) => self.lose(token),
             Ok(Sent::Blocked | Sent::Starved) => {}
@@ -58,6 +61,10 @@ impl<N: Net, H: Handler> Reactor<N, H> {
                 let Some(connection) = self.connections.get_mut(token) else { return };
                 match &connection.phase {
                     Phase::Open(open) => {
+                        if open.awaiting_pong {
+                            // The ping, or what it stands behind, has only now left.
+                            connection.deadline = self.commons.now + self.limits.pong_timeout;
+                        }
                         open.subscriptions.iter().for_each(|one| self.commons.hub.unblock(one));
                         self.go_on_next_turn(token);
                     }
@@ -111,25 +118,28 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         if replies.is_empty() {
             return true;
         }
-        let may_write = !connection.blocked;
+        // Between the edge and the sweep a connection that is not blocked may be in the middle of a frame.
+        let is_between_frames = connection.under_way.is_none() && !connection.link.owes();
+        let may_write = !connection.blocked && is_between_frames;
+        let may_write_behind = !connection.blocked && !is_between_frames;
         if may_write {
             self.commons.counters.sends += 1;
         }
         let sent = connection.link.send(&mut self.net, replies, may_write, &mut self.pool);
         self.outgoing.replies.clear();
-        match sent {
-            Ok((taken, sent)) => {
+        let sent = match sent {
+            Ok((taken, sent)) if may_write => {
                 self.commons.counters.sent_bytes += taken as u64;
-                if may_write {
-                    note_sent(connection, &mut self.commons, taken, sent);
-                }
-                true
+                note_sent(connection, &mut self.commons, taken, sent);
+                Ok(sent)
             }
-            Err(_) => {
-                self.lose(token);
-                false
-            }
+            Ok(_) if may_write_behind => self.write_owed(token),
+            other => other.map(|(_, sent)| sent),
+        };
+        if sent.is_err() {
+            self.lose(token);
         }
+        sent.is_ok()
     }
 
     /// Tells everybody whom the last callback concerned beside its own peer: who has fallen off a log, and
@@ -155,11 +165,14 @@ impl<N: Net, H: Handler> Reactor<N, H> {
 /// Notes what a write says of the socket.
 fn note_sent<T, S>(connection: &mut Connection<T, S>, commons: &mut Commons, taken: usize, sent: Sent) {
     if sent == Sent::All {
+        connection.unproven = false;
         return;
     }
-    if taken > 0 || !connection.blocked {
+    // An edge that brought no room is no progress.
+    if taken > 0 || !(connection.blocked || connection.unproven) {
         connection.progress_at = commons.now;
     }
+    connection.unproven = false;
     connection.blocked = true;
     connection.starved = sent == Sent::Starved;
     if let Phase::Open(open) = &connection.phase {

@@ -58,7 +58,7 @@ impl How {
 
 impl<N: Net, H: Handler> Reactor<N, H> {
     /// Decodes the requests that stand in the receive buffer; how much of it has been used.
-    pub(super) fn decode_requests(&mut self, token: Token, filled: usize, progressed: bool) -> (usize, Stop) {
+    pub(super) fn decode_requests(&mut self, token: Token, filled: usize) -> (usize, Stop) {
         let mut consumed = 0;
         loop {
             let Some(connection) = self.connections.get_mut(token) else { return (consumed, Stop::Left) };
@@ -69,7 +69,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             if consumed == filled {
                 return (consumed, Stop::NeedMore);
             }
-            if http.between_requests && progressed {
+            if http.between_requests {
                 http.between_requests = false;
                 connection.deadline = self.commons.now + self.limits.handshake_timeout;
             }
@@ -137,8 +137,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             Err(error) => return malformed(error),
         };
         if let Some(refusal) = refusal {
-            // It was counted when it was let in to hear this.
-            let how = How { reject: None, ..How::refused(refusal.reason()) };
+            let how = How::refused(refusal.reason());
             return Next::Respond(refused(refusal), How { handshake: request.wants_websocket(), ..how });
         }
         let body_bytes = match request.body_bytes_within(&self.limits.http) {
@@ -269,7 +268,10 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             true => counters.handshake(response.status()),
             false => counters.response(response.status()),
         }
-        if let Some(reason) = how.reject {
+        // Who is refused was counted when it was let in to hear so.
+        let is_refused =
+            self.connections.get_mut(token).is_some_and(|connection| connection.refusal.is_some());
+        if let Some(reason) = how.reject.filter(|_| !is_refused) {
             counters.reject(reason);
         }
         response.encode(&mut self.outgoing.replies, keep_alive, head_only);

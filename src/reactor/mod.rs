@@ -191,6 +191,9 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         self.commons.counters.turns += 1;
         self.commons.hub.set_held_elsewhere(self.pool.held_bytes());
 
+        if self.drain.is_none() && self.door.ending() == Ending::Drain {
+            self.begin_drain();
+        }
         self.take_mail();
         self.take_readiness();
         self.go_on_with_unfinished();
@@ -212,7 +215,9 @@ impl<N: Net, H: Handler> Reactor<N, H> {
     /// Zero while anything is left to do, else until the next deadline can be due.
     fn wait_timeout(&mut self) -> Duration {
         let mail = self.mail_left && self.commons.requests.has_room();
-        if !self.unfinished.is_empty() || self.commons.hub.has_due() || self.can_accept_now() || mail {
+        let requests = !self.commons.requests.is_empty();
+        let due = self.commons.hub.has_due() || self.deadline_sweep.is_behind;
+        if !self.unfinished.is_empty() || due || self.can_accept_now() || mail || requests {
             return Duration::ZERO;
         }
         let now = self.commons.now;
@@ -230,7 +235,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
                 continue;
             }
             let Some(connection) = self.connections.get_mut(token) else { continue };
-            connection.readable |= readable;
+            // An error may be all there is to read.
+            connection.readable |= readable || hung_up;
             connection.hung_up |= hung_up;
             if writable && connection.blocked {
                 self.on_writable(token);
@@ -299,3 +305,6 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

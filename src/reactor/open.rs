@@ -129,11 +129,13 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             outgoing: &mut self.outgoing,
         };
         let mut message_since = connection.message_since;
+        // A peer that does not take its replies owes us patience: one of them waits here, the rest with it.
+        let replies_bytes_max = if connection.blocked { 1 } else { REPLIES_BYTES_MAX };
         let halt = loop {
             if !peer.commons.requests.has_room() {
                 break Halt::NoRoom;
             }
-            if peer.outgoing.replies.len() >= REPLIES_BYTES_MAX {
+            if peer.outgoing.replies.len() >= replies_bytes_max {
                 break Halt::Replies;
             }
             let input = &mut self.receive[*consumed..filled];

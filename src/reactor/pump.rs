@@ -48,12 +48,15 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             self.commons.counters.receives += 1;
             match connection.link.receive(&mut self.net, &mut self.receive[kept..]) {
                 Ok(received) => filled += note_received(connection, received),
-                Err(_) => return self.lose(token),
+                Err(_) => {
+                    self.lose(token);
+                    return self.settle();
+                }
             }
         }
         self.commons.counters.received_bytes += (filled - kept) as u64;
         let (consumed, stop) = match &connection.phase {
-            Phase::Http(_) => self.decode_requests(token, filled, filled > kept),
+            Phase::Http(_) => self.decode_requests(token, filled),
             Phase::Open(_) | Phase::Closing { .. } | Phase::Lingering { .. } => {
                 self.decode_messages(token, filled, filled > kept)
             }
@@ -68,7 +71,10 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         connection.link.keep(&self.receive[consumed..filled], &mut self.pool);
         match stop {
             Stop::Yield => self.go_on_next_turn(token),
-            Stop::NeedMore if connection.ended => self.on_end(token),
+            Stop::NeedMore if connection.ended => {
+                self.on_end(token);
+                self.settle();
+            }
             Stop::NeedMore if connection.readable => self.go_on_next_turn(token),
             Stop::Paused if !connection.link.owes() => self.wait_unless_answer_is_owed(token),
             Stop::NeedMore | Stop::Paused | Stop::Left => {}

@@ -64,11 +64,6 @@ impl<S> Link<S> {
         }
     }
 
-    /// Whether anything has been kept.
-    pub(crate) fn has_kept(&self) -> bool {
-        self.spill.is_some()
-    }
-
     /// One `recv` into `room`. A short one means drained, for readiness is told at an edge.
     pub(crate) fn receive<N: Net<Stream = S>>(
         &mut self,

@@ -1,0 +1,154 @@
+//! The application of the tests. Its paths are its commands:
+//!
+//! | path | does |
+//! |---|---|
+//! | `/echo` | sends every message back |
+//! | `/greet` | sends a message in `on_open` |
+//! | `/no` | is declined: 403 |
+//! | `/turned-away` | 101, and at once a Close |
+//! | `/shut` | closes in `on_open`; `/shut-later` closes upon the first message |
+//! | `/join` | subscribes to the channel that a message names |
+//! | `/two` | subscribes to `two-a` and `two-b`, and publishes what it receives to `two-a` |
+//! | `/bye/CHANNEL` | publishes to the channel when it is closed |
+//! | `/leave/CHANNEL` | subscribes, publishes what it receives, and closes in the same callback |
+//! | any other | subscribes to the channel of that name, and publishes there what it receives |
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use crate::hub::{Accepted, ChannelName, Refused};
+use crate::protocol::{CloseCode, Message, Request, Response};
+
+use super::super::{Answer, Context, Handler, Ticket, Upgrade, Visitor};
+
+/// What the application has seen, for the test to read.
+#[derive(Default)]
+pub(super) struct Log {
+    /// Path, code and reason of every end.
+    pub(super) closed: Vec<(String, u16, String)>,
+    /// Connections that were opened and are not closed.
+    pub(super) open: usize,
+    /// Publishes that were taken, by channel, in their order.
+    pub(super) published: HashMap<String, Vec<Vec<u8>>>,
+    /// The number of the last message when a connection subscribed to the channel of its path.
+    pub(super) joined: HashMap<SocketAddr, u64>,
+}
+
+/// See the module.
+pub(super) struct App {
+    pub(super) log: Rc<RefCell<Log>>,
+}
+
+/// What `/bye` publishes.
+pub(super) const FAREWELL: &[u8] = b"farewell, all of you";
+
+fn name(channel: &str) -> ChannelName<'_> {
+    ChannelName::parse(channel).unwrap()
+}
+
+impl App {
+    fn took(&self, channel: &str, message: Message<'_>) {
+        let mut log = self.log.borrow_mut();
+        log.published.entry(channel.to_owned()).or_default().push(message.payload().to_vec());
+    }
+
+    fn publish(&self, peer: &mut Context<'_, String>, channel: &str, message: Message<'_>) {
+        if peer.publish(name(channel), message).is_ok() {
+            self.took(channel, message);
+        }
+    }
+
+    fn subscribe(&self, peer: &mut Context<'_, String>, channel: &str) {
+        peer.subscribe(name(channel)).unwrap();
+        let joined = peer.channel(name(channel)).unwrap().messages;
+        self.log.borrow_mut().joined.insert(peer.address(), joined);
+    }
+}
+
+impl Handler for App {
+    type Session = String;
+
+    fn before_body(&mut self, _: &mut Visitor<'_>, request: &Request<'_>) -> Option<Response> {
+        (request.path() == "/no").then(|| Response::text(403, "not here\n"))
+    }
+
+    fn on_request(&mut self, visitor: &mut Visitor<'_>, request: &Request<'_>, body: &[u8]) -> Answer {
+        if request.method() != "POST" {
+            return Response::text(200, format!("{} {}", request.method(), request.path())).into();
+        }
+        let channel = &request.path()[1..];
+        let message = Message::binary(body);
+        match visitor.publish(name(channel), message) {
+            Ok(ticket) => {
+                self.took(channel, message);
+                Answer::Later(ticket)
+            }
+            Err(_) => Response::text(503, "busy\n").into(),
+        }
+    }
+
+    fn on_upgrade(&mut self, _: &mut Visitor<'_>, request: &Request<'_>) -> Upgrade<String> {
+        match request.path() {
+            "/no" => Upgrade::Respond(Response::text(403, "not here\n")),
+            "/turned-away" => Upgrade::AcceptAndClose(CloseCode::FORBIDDEN, "not here"),
+            path => Upgrade::Accept(path.to_owned()),
+        }
+    }
+
+    fn on_open(&mut self, peer: &mut Context<'_, String>) {
+        self.log.borrow_mut().open += 1;
+        let path = peer.session().clone();
+        match path.as_str() {
+            "/echo" | "/join" | "/shut-later" => {}
+            "/greet" => peer.send(Message::text("welcome")),
+            "/shut" => peer.close(CloseCode::TRY_AGAIN_LATER, "not today"),
+            "/two" => {
+                self.subscribe(peer, "two-b");
+                self.subscribe(peer, "two-a");
+            }
+            path if path.starts_with("/bye/") => {}
+            path => match path.strip_prefix("/leave/") {
+                Some(channel) => self.subscribe(peer, channel),
+                None => self.subscribe(peer, &path[1..]),
+            },
+        }
+    }
+
+    fn on_message(&mut self, peer: &mut Context<'_, String>, message: Message<'_>) {
+        let path = peer.session().clone();
+        match path.as_str() {
+            "/echo" | "/greet" => peer.send(message),
+            "/shut-later" => peer.close(CloseCode::TRY_AGAIN_LATER, "not today"),
+            "/join" => self.subscribe(peer, message.as_text().unwrap()),
+            "/two" => self.publish(peer, "two-a", message),
+            path if path.starts_with("/bye/") => {}
+            path => match path.strip_prefix("/leave/") {
+                Some(channel) => {
+                    self.publish(peer, channel, message);
+                    peer.close(CloseCode::NORMAL, "that was all");
+                }
+                None => self.publish(peer, &path[1..], message),
+            },
+        }
+    }
+
+    fn on_close(&mut self, peer: &mut Context<'_, String>, code: CloseCode, reason: &str) {
+        let path = peer.session().clone();
+        if let Some(channel) = path.strip_prefix("/bye/") {
+            self.publish(peer, channel, Message::binary(FAREWELL));
+        }
+        let mut log = self.log.borrow_mut();
+        log.open -= 1;
+        log.closed.push((path, code.as_u16(), reason.to_owned()));
+    }
+
+    fn on_published(&mut self, _: Ticket, outcome: Result<Accepted, Refused>) -> Response {
+        match outcome {
+            Ok(accepted) if accepted.subscribers == 0 => Response::json(202, accepted.id.to_string()),
+            Ok(accepted) => Response::json(201, accepted.id.to_string()),
+            Err(refused) => Response::text(503, refused.to_string()),
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//!
+//! | module | holds |
+//! |---|---|
+//! | `app` | a small application, by whose paths a test says what it needs |
+//! | `client` | the far end of a connection: the protocol's client half over a simulated peer |
+//! | `world` | a reactor and its simulated network; time, and what must hold at every turn |
+//! | `opening`, `http`, `talking`, `pinging` | connections that do well |
+//! | `slow`, `torn`, `closing` | those that do not |
+//! | `publishing`, `accepting`, `draining` | what concerns many of them |
+
+mod accepting;
+mod app;
+mod client;
+mod closing;
+mod draining;
+mod http;
+mod opening;
+mod pinging;
+mod publishing;
+mod slow;
+mod talking;
+mod torn;
+mod world;

@@ -1,0 +1,140 @@
+//! Pings and pongs, and who is taken for dead.
+
+use std::time::Duration;
+
+use super::client::{Client, Heard};
+use super::world::World;
+use crate::protocol::Opcode;
+
+/// A subscriber that does not read, with so much published that its output is blocked.
+fn blocked(world: &mut World) -> Client {
+    let reader = world.open("/news");
+    reader.stall();
+    let mut publisher = world.open("/leave/news");
+    publisher.binary(&vec![7; 40_000]);
+    world.rest();
+    reader
+}
+
+#[test]
+fn a_ping_is_answered_by_a_pong_with_its_payload() {
+    let mut world = World::new();
+    let mut client = world.open("/echo");
+    client.say(Opcode::Ping, b"are you there");
+    world.rest();
+    assert_eq!(client.heard(), [Heard::Pong(b"are you there".to_vec())]);
+}
+
+#[test]
+fn whoever_answers_its_pings_stays() {
+    let mut world = World::new();
+    let mut client = world.open("/echo");
+    let mut pings = 0;
+    for _ in 0..300 {
+        world.pass_secs(1);
+        for heard in client.heard() {
+            assert_eq!(heard, Heard::Ping);
+            pings += 1;
+            client.say(Opcode::Pong, b"");
+        }
+    }
+    assert!((9..=15).contains(&pings), "{pings} pings in five minutes");
+}
+
+#[test]
+fn whoever_does_not_answer_a_ping_is_closed_4408() {
+    let mut world = World::new();
+    let mut client = world.open("/echo");
+    world.pass_secs(31);
+    assert_eq!(client.heard(), [Heard::Ping]);
+    world.pass_secs(3);
+    assert_eq!(client.heard(), []);
+    world.pass_secs(8);
+    assert_eq!(client.close_code(), Some(4408));
+    assert_eq!(world.last_end(), ("/echo".into(), 4408));
+}
+
+#[test]
+fn anything_a_peer_sends_is_a_sign_of_life() {
+    let mut world = World::new();
+    let mut client = world.open("/echo");
+    for _ in 0..120 {
+        world.pass_secs(1);
+        client.text("still here");
+    }
+    world.rest();
+    assert!(!client.heard().iter().any(|heard| matches!(heard, Heard::Close(..))));
+}
+
+#[test]
+fn no_pong_is_expected_while_output_is_blocked() {
+    let mut world = World::with(|limits, _| limits.slow_timeout = Duration::from_secs(1000));
+    let reader = blocked(&mut world);
+    world.pass_secs(200);
+    assert_eq!(world.counters().pings_sent, 0, "a ping would wait behind the frame");
+    assert!(!reader.is_gone());
+}
+
+#[test]
+fn the_time_for_a_pong_begins_when_the_ping_has_left() {
+    let mut world = World::with(|limits, _| limits.slow_timeout = Duration::from_secs(1000));
+    let mut client = world.open("/echo");
+    client.stall();
+    // The echoes fill the send buffer up to its last byte, so that the ping finds no room.
+    client.binary(&vec![1; 16 * 1024 - 4]);
+    world.rest();
+    while world.counters().pings_sent == 0 {
+        world.pass(Duration::from_millis(500));
+    }
+    // Just before one of the moments at which the deadline is put off for another ten seconds.
+    for quarters in 0..60 {
+        let _ = quarters;
+        world.pass(Duration::from_millis(500));
+        assert!(!client.is_gone());
+    }
+    for _ in 0..19 {
+        client.wake();
+        world.pass(Duration::from_millis(500));
+        client.stall();
+        assert_eq!(world.log.borrow().closed, [], "the ping has only just left");
+    }
+    client.wake();
+    world.pass_secs(2);
+    assert_eq!(world.last_end(), ("/echo".into(), 4408));
+    assert!(matches!(client.heard()[..], [Heard::Message(_), Heard::Ping, Heard::Close(4408, _)]));
+}
+
+#[test]
+fn pings_of_a_peer_that_does_not_read_cost_little_memory() {
+    let mut world = World::new();
+    let mut reader = blocked(&mut world);
+    for _ in 0..5_000 {
+        reader.say(Opcode::Ping, &[9; 125]);
+    }
+    world.rest();
+    let held = world.reactor.pool.held_bytes();
+    assert!(held <= 66 << 10, "{held} bytes: one receive buffer, and one pong");
+    reader.wake();
+    world.rest();
+    assert!(matches!(reader.heard().pop(), Some(Heard::Pong(_))));
+    assert_eq!(world.reactor.pool.held_bytes(), 0);
+}
+
+#[test]
+fn a_pause_of_the_whole_process_cuts_nobody() {
+    let mut world = World::new();
+    let mut clients = world.open_many(20, "/news");
+    world.pass_secs(19);
+    // All pings come due in the pause, or have been sent before it and are answered during it.
+    for _ in 0..10 {
+        world.sim.advance(Duration::from_secs(17));
+        for client in &mut clients {
+            for heard in client.heard() {
+                assert_eq!(heard, Heard::Ping);
+                client.say(Opcode::Pong, b"");
+            }
+        }
+        world.rest();
+    }
+    assert_eq!(world.log.borrow().closed, []);
+}

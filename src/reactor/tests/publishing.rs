@@ -1,0 +1,102 @@
+//! Publishers, and what holds them back.
+
+use super::client::Client;
+use super::world::World;
+use crate::protocol::MessageKind;
+
+fn numbered(publisher: u8, number: u32, bytes: usize) -> Vec<u8> {
+    let mut payload = vec![publisher; bytes.max(5)];
+    payload[1..5].copy_from_slice(&number.to_be_bytes());
+    payload
+}
+
+/// Every publisher's numbers, in the order in which one subscriber has received them.
+fn received_of(messages: &[Vec<u8>], publisher: u8) -> Vec<u32> {
+    let numbers = messages.iter().filter(|payload| payload[0] == publisher);
+    numbers.map(|payload| u32::from_be_bytes(payload[1..5].try_into().unwrap())).collect()
+}
+
+#[test]
+fn a_log_smaller_than_one_round_of_the_sweep_cuts_off_no_healthy_subscriber() {
+    let mut world = World::with(|_, hub| hub.channel_buffer_bytes = 4 << 10);
+    let mut readers = world.open_many(300, "/news");
+    let mut publishers = world.open_many(4, "/news");
+    for number in 0..20 {
+        for (place, publisher) in publishers.iter_mut().enumerate() {
+            publisher.binary(&numbered(place as u8, number, 900));
+        }
+    }
+    world.rest();
+    assert_eq!(world.log.borrow().closed, [], "the publishers were held back instead");
+    let expected: Vec<u32> = (0..20).collect();
+    let first = readers[0].messages();
+    for publisher in 0..4 {
+        assert_eq!(received_of(&first, publisher), expected);
+    }
+    for reader in readers.iter_mut().skip(1).chain(&mut publishers) {
+        assert_eq!(reader.messages(), first, "one order for everybody");
+    }
+    assert_eq!(world.counters().published[0], 80);
+}
+
+#[test]
+fn publishes_that_were_held_back_follow_without_waiting_for_the_clock() {
+    // Everybody is blocked after the first message, so each further one makes the others fall.
+    let mut world = World::with(|_, hub| {
+        hub.channel_buffer_bytes = 8 << 10;
+        hub.slow_policy = crate::hub::SlowPolicy::Skip;
+    });
+    let readers = world.open_many(300, "/news");
+    let mut publisher = world.connect();
+    readers.iter().for_each(Client::stall);
+    for _ in 0..40 {
+        publisher.request("POST", "/news", &[], &[1; 8_000]);
+    }
+    let mut other = world.open("/bye/news");
+    other.text("nothing");
+    world.rest();
+    let answers = std::iter::from_fn(|| publisher.answered()).filter(|answered| answered.status == 201);
+    assert_eq!(answers.count(), 40);
+    assert!(world.reactor.commons.requests.is_empty());
+}
+
+#[test]
+fn other_threads_publish_through_the_remote_in_their_order() {
+    let mut world = World::with(|_, hub| hub.channel_buffer_bytes = 64 << 10);
+    let mut readers = world.open_many(3, "/news");
+    let remote = world.remote();
+    let mut taken = Vec::new();
+    for number in 0..2000 {
+        if remote.try_publish("news", MessageKind::Binary, &numbered(0, number, 500)).is_ok() {
+            taken.push(number);
+        }
+        if number % 700 == 0 {
+            world.turn();
+        }
+    }
+    world.rest();
+    assert!(taken.len() >= 1024);
+    for reader in &mut readers {
+        assert_eq!(received_of(&reader.messages(), 0), taken);
+    }
+}
+
+#[test]
+fn a_publish_beyond_the_memory_reaches_nobody_and_says_so() {
+    let mut world = World::with(|_, hub| {
+        hub.memory_bytes = 40 << 10;
+        hub.private_bytes_max = 4 << 10;
+        hub.channel_buffer_bytes = 1 << 20;
+    });
+    let mut reader = world.open("/news");
+    let mut publisher = world.open("/other");
+    let mut visitor = world.connect();
+    visitor.request("POST", "/news", &[], &[1; 50_000]);
+    world.rest();
+    assert_eq!(visitor.answered().unwrap().status, 503);
+    publisher.binary(&[2; 50_000]);
+    world.rest();
+    assert_eq!(publisher.close_code(), Some(1013));
+    assert_eq!(reader.heard(), []);
+    assert_eq!((world.counters().refused, world.ledger().owed), (2, 0));
+}

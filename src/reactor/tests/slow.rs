@@ -1,0 +1,229 @@
+//! Subscribers that read too slowly, or not at all, and peers that send too slowly.
+
+use std::time::Duration;
+
+use super::client::{Client, Heard};
+use super::world::World;
+use crate::hub::{DropReason, SlowPolicy};
+use crate::protocol::Opcode;
+
+const POLICIES: [SlowPolicy; 3] = [SlowPolicy::Disconnect, SlowPolicy::Skip, SlowPolicy::Latest];
+
+/// A world in which a channel keeps 64 KiB.
+fn world(policy: SlowPolicy) -> World {
+    World::with(|_, hub| {
+        hub.channel_buffer_bytes = 64 << 10;
+        hub.slow_policy = policy;
+    })
+}
+
+/// Publishes so many numbered messages of 1 KB, all of which a healthy reader gets.
+fn publish(world: &mut World, publisher: &mut Client, healthy: &mut Client, numbers: std::ops::Range<u32>) {
+    for number in numbers {
+        let payload = numbered(number);
+        publisher.binary(&payload);
+        world.rest();
+        assert_eq!(healthy.messages(), [&payload[..]]);
+    }
+}
+
+fn numbered(number: u32) -> Vec<u8> {
+    number.to_be_bytes().repeat(250)
+}
+
+fn numbers(heard: &[Heard]) -> Vec<u32> {
+    let number = |heard: &Heard| match heard {
+        Heard::Message(payload) => {
+            let number = u32::from_be_bytes(payload[..4].try_into().unwrap());
+            assert_eq!(payload, &numbered(number), "bytes are intact");
+            Some(number)
+        }
+        _ => None,
+    };
+    heard.iter().filter_map(number).collect()
+}
+
+/// A channel with a healthy reader and one that has stalled, 300 messages later.
+fn stalled(policy: SlowPolicy) -> (World, Client, Client, Client) {
+    let mut world = world(policy);
+    let (mut healthy, slow) = (world.open("/news"), world.open("/news"));
+    let mut publisher = world.open("/news");
+    slow.stall();
+    publish(&mut world, &mut publisher, &mut healthy, 0..300);
+    (world, healthy, slow, publisher)
+}
+
+#[test]
+fn a_stalled_reader_that_wakes_reads_a_gapless_beginning_and_why_it_was_cut() {
+    let (mut world, _healthy, mut slow, _publisher) = stalled(SlowPolicy::Disconnect);
+    assert_eq!(world.last_end(), ("/news".into(), 4008));
+    slow.wake();
+    world.rest();
+    let heard = slow.heard();
+    let numbers = numbers(&heard);
+    assert!(numbers.len() >= 16, "the send buffer was full");
+    assert_eq!(numbers, (0..numbers.len() as u32).collect::<Vec<_>>());
+    assert!(matches!(heard.last(), Some(Heard::Close(4008, _))));
+    let ledger = world.ledger();
+    // Two others had all 300 each; of those owed to this one until it was cut, the rest was dropped.
+    let dropped = ledger.dropped_for(DropReason::SlowConsumer);
+    assert!(dropped > 0);
+    assert_eq!((ledger.owed, ledger.outstanding()), (600 + numbers.len() as u64 + dropped, 0));
+}
+
+#[test]
+fn under_skip_and_latest_what_is_missing_is_what_was_counted() {
+    for policy in [SlowPolicy::Skip, SlowPolicy::Latest] {
+        let (mut world, mut healthy, mut slow, mut publisher) = stalled(policy);
+        slow.wake();
+        world.rest();
+        publish(&mut world, &mut publisher, &mut healthy, 300..310);
+        let numbers = numbers(&slow.heard());
+        assert!(numbers.is_sorted_by(|one, next| one < next));
+        assert_eq!(numbers[numbers.len() - 10..], (300..310).collect::<Vec<_>>());
+        let missing = 310 - numbers.len() as u64;
+        assert_eq!(world.ledger().dropped_for(DropReason::Skipped), missing, "{policy:?}");
+        assert!(missing > 100);
+        assert_eq!(world.ledger().outstanding(), 0);
+        assert_eq!(world.log.borrow().closed, []);
+    }
+}
+
+#[test]
+fn whoever_takes_nothing_for_too_long_is_closed_under_every_policy() {
+    for policy in POLICIES {
+        let mut world = world(policy);
+        let mut slow = world.open("/news");
+        let mut publisher = world.open("/leave/news");
+        slow.stall();
+        publisher.binary(&[1; 30_000]);
+        world.pass_secs(9);
+        assert!(world.log.borrow().closed.iter().all(|(path, ..)| path == "/leave/news"));
+        world.pass_secs(2);
+        assert_eq!(world.last_end(), ("/news".into(), 4008), "{policy:?}");
+        assert_eq!(world.ledger().dropped_for(DropReason::NoProgress), 0, "the frame under way is finished");
+        slow.wake();
+        world.rest();
+        assert!(matches!(slow.heard()[..], [Heard::Message(_), Heard::Close(4008, _)]));
+        assert_eq!((world.ledger().delivered, world.ledger().outstanding()), (1, 0));
+    }
+}
+
+#[test]
+fn whoever_takes_a_little_now_and_then_makes_progress() {
+    let mut world = world(SlowPolicy::Disconnect);
+    let mut slow = world.open("/news");
+    let mut publisher = world.open("/leave/news");
+    slow.stall();
+    publisher.binary(&[1; 60_000]);
+    world.rest();
+    for _ in 0..4 {
+        world.pass_secs(9);
+        slow.sip(9_000);
+    }
+    slow.wake();
+    world.rest();
+    assert_eq!(slow.messages(), [vec![1; 60_000]]);
+}
+
+#[test]
+fn an_edge_that_brings_no_room_is_no_progress() {
+    let mut world = world(SlowPolicy::Disconnect);
+    let slow = world.open("/news");
+    let mut publisher = world.open("/leave/news");
+    slow.stall();
+    publisher.binary(&[1; 60_000]);
+    world.rest();
+    drop(publisher);
+    world.rest();
+    world.sim.set_faults(crate::net::sim::SimFaults {
+        spurious_readiness: 1.0,
+        ..crate::net::sim::SimFaults::NONE
+    });
+    for _ in 0..30 {
+        world.sim.advance(Duration::from_millis(500));
+        world.turn();
+    }
+    assert_eq!(world.last_end(), ("/news".into(), 4008));
+}
+
+#[test]
+fn a_message_that_drips_is_closed_1008() {
+    let mut world = World::new();
+    let mut client = world.open("/echo");
+    let frame = client.frame(Opcode::Binary, &[3; 1000]);
+    let mut bytes = frame.iter();
+    for _ in 0..59 {
+        client.peer.send(&[*bytes.next().unwrap()]);
+        world.pass_secs(1);
+        assert!(!client.heard().iter().any(|heard| matches!(heard, Heard::Close(..))));
+    }
+    world.pass_secs(3);
+    assert_eq!(client.close_code(), Some(1008));
+}
+
+#[test]
+fn a_message_of_which_we_do_not_read_the_rest_does_not_drip() {
+    let mut world = World::with(|limits, _| {
+        limits.slow_timeout = Duration::from_secs(1000);
+        limits.message_timeout = Some(Duration::from_secs(20));
+    });
+    let mut client = world.open("/echo");
+    client.stall();
+    client.binary(&[1; 40_000]);
+    let frame = client.frame(Opcode::Binary, &[2; 100]);
+    client.peer.send(&frame[..50]);
+    world.rest();
+    client.peer.send(&frame[50..]);
+    world.pass_secs(40);
+    client.wake();
+    world.rest();
+    assert_eq!(client.messages(), [vec![1; 40_000], vec![2; 100]]);
+}
+
+#[test]
+fn replies_that_are_not_taken_hold_up_the_messages_behind_them() {
+    let mut world = World::new();
+    let mut client = world.open("/echo");
+    client.stall();
+    for number in 0..1000 {
+        client.binary(&numbered(number));
+    }
+    world.rest();
+    let held = world.reactor.pool.held_bytes();
+    assert!(held <= 300 << 10, "{held} bytes are held for one connection");
+    assert!(client.peer.unread_bytes() > 500_000);
+    client.wake();
+    world.rest();
+    assert_eq!(numbers(&client.heard()), (0..1000).collect::<Vec<_>>());
+    assert_eq!(world.reactor.pool.held_bytes(), 0);
+}
+
+#[test]
+fn patience_ends_after_30_seconds_with_a_reset() {
+    let (mut world, _healthy, slow, _publisher) = stalled(SlowPolicy::Disconnect);
+    let before = world.ledger();
+    world.pass_secs(20);
+    assert!(!slow.is_gone());
+    world.pass_secs(12);
+    assert!(slow.peer.is_reset());
+    assert_eq!(world.counters().impatient_resets, 1);
+    let after = world.ledger();
+    assert_eq!(after.outstanding(), 0, "the rest of the frame is given up");
+    assert_eq!(after.dropped_for(DropReason::Closed), before.outstanding());
+}
+
+#[test]
+fn without_a_budget_for_rests_a_torn_frame_ends_in_a_reset() {
+    let mut world = World::with(|_, hub| {
+        hub.channel_buffer_bytes = 64 << 10;
+        hub.private_bytes_max = 0;
+    });
+    let (mut healthy, slow) = (world.open("/news"), world.open("/news"));
+    let mut publisher = world.open("/news");
+    slow.stall();
+    publish(&mut world, &mut publisher, &mut healthy, 0..300);
+    assert!(slow.peer.is_reset());
+    assert_eq!(world.last_end(), ("/news".into(), 4008));
+    assert_eq!(world.ledger().outstanding(), 0);
+}

@@ -1,0 +1,158 @@
+//! Frames torn by a short write: nothing is written before their rest.
+
+use std::time::Duration;
+
+use super::client::{Client, Heard};
+use super::world::World;
+use crate::protocol::Opcode;
+
+const BIG: usize = 40_000;
+
+/// A client on this path, in the middle of a big frame that `channel` carries, and with nothing read.
+fn torn(world: &mut World, path: &str, channel: &str) -> Client {
+    let client = world.open(path);
+    client.stall();
+    publish(world, channel, &[5; BIG]);
+    client
+}
+
+fn publish(world: &mut World, channel: &str, payload: &[u8]) {
+    let mut client = world.connect();
+    client.request("POST", &format!("/{channel}"), &[], payload);
+    world.rest();
+    assert_eq!(client.answered().unwrap().status, 201);
+}
+
+fn big() -> Heard {
+    Heard::Message(vec![5; BIG])
+}
+
+#[test]
+fn a_pong_comes_behind_the_frame_under_way() {
+    let mut world = World::new();
+    let mut client = torn(&mut world, "/news", "news");
+    client.say(Opcode::Ping, b"hello");
+    world.rest();
+    client.wake();
+    world.rest();
+    assert_eq!(client.heard(), [big(), Heard::Pong(b"hello".to_vec())]);
+}
+
+#[test]
+fn a_pong_comes_behind_the_frame_under_way_also_when_ping_and_room_come_at_once() {
+    let mut world = World::new();
+    let mut client = torn(&mut world, "/news", "news");
+    client.wake();
+    client.say(Opcode::Ping, b"hello");
+    world.rest();
+    assert_eq!(client.heard(), [big(), Heard::Pong(b"hello".to_vec())]);
+}
+
+#[test]
+fn a_close_comes_behind_the_frame_under_way_also_when_both_come_at_once() {
+    for code in [1000, 3000] {
+        let mut world = World::new();
+        let mut client = torn(&mut world, "/news", "news");
+        client.wake();
+        client.close(code, "bye");
+        world.rest();
+        assert_eq!(client.heard(), [big(), Heard::Close(code, "bye".into())]);
+        world.pass_secs(3);
+        world.check_empty();
+    }
+}
+
+#[test]
+fn a_close_comes_behind_the_frame_under_way_bit_by_bit() {
+    let mut world = World::new();
+    let mut client = torn(&mut world, "/news", "news");
+    client.close(1000, "");
+    for _ in 0..60 {
+        client.sip(700);
+        world.rest();
+    }
+    assert_eq!(client.heard(), [big(), Heard::Close(1000, String::new())]);
+    assert_eq!(world.ledger().delivered, 1);
+}
+
+#[test]
+fn a_message_of_another_channel_comes_behind_the_frame_under_way() {
+    let mut world = World::new();
+    let mut client = torn(&mut world, "/two", "two-b");
+    publish(&mut world, "two-a", b"small");
+    for _ in 0..60 {
+        client.sip(700);
+        world.rest();
+    }
+    client.wake();
+    world.rest();
+    assert_eq!(client.heard(), [big(), Heard::Message(b"small".to_vec())]);
+}
+
+#[test]
+fn a_channel_joined_in_the_middle_of_a_frame_comes_behind_it() {
+    let mut world = World::new();
+    let mut client = world.open("/join");
+    client.text("many");
+    world.rest();
+    // So many others before it on its channel that its own turn comes after that of the new channel.
+    let others = world.open_many(100, "/many");
+    for other in &others {
+        other.stall();
+    }
+    client.stall();
+    publish(&mut world, "many", &[5; BIG]);
+    let mut publisher = world.open("/leave/fresh");
+    for other in &others {
+        other.wake();
+    }
+    client.text("fresh");
+    client.wake();
+    publisher.text("small");
+    world.rest();
+    assert_eq!(client.heard()[0], big());
+}
+
+#[test]
+fn whoever_falls_off_and_closes_in_one_callback_finishes_its_frame() {
+    let mut world = World::with(|_, hub| hub.channel_buffer_bytes = 64 << 10);
+    let mut client = torn(&mut world, "/leave/news", "news");
+    client.binary(&[6; 50_000]);
+    world.rest();
+    client.wake();
+    world.rest();
+    assert_eq!(client.heard(), [big(), Heard::Close(1000, "that was all".into())]);
+    world.pass_secs(3);
+    world.check_empty();
+}
+
+#[test]
+fn a_farewell_that_makes_others_fall_lets_them_finish_their_frames() {
+    let mut world = World::with(|_, hub| hub.channel_buffer_bytes = BIG + 10);
+    // Both are served in one turn, the leaver first: its farewell throws the other off its log.
+    let leaver = world.open("/bye/news");
+    let mut client = torn(&mut world, "/news", "news");
+    leaver.peer.reset();
+    client.wake();
+    client.say(Opcode::Ping, b"hello");
+    world.rest();
+    let heard = client.heard();
+    assert_eq!(heard[0], big());
+    assert!(matches!(heard.last(), Some(Heard::Close(4008, _))), "{:?}", &heard[1..]);
+}
+
+#[test]
+fn a_starved_socket_goes_on_without_an_edge() {
+    let mut world = World::new();
+    let mut client = world.open("/news");
+    client.peer.fail_next_write(libc::ENOBUFS);
+    publish(&mut world, "news", b"hello");
+    assert_eq!(client.heard(), []);
+    world.pass(Duration::from_millis(1000));
+    assert_eq!(client.messages(), [b"hello"]);
+
+    client.peer.fail_next_write(libc::ENOBUFS);
+    client.close(1000, "bye");
+    world.pass(Duration::from_millis(1000));
+    assert_eq!(client.heard(), [Heard::Close(1000, "bye".into())]);
+}
