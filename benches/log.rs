@@ -1,6 +1,8 @@
-//! What the log costs without a socket: the append, and the walk of a fan-out (`next_due`, `unsent`, `advance`).
+//! What the log costs without a socket: the append, and the walk of a fan-out (`next_due`, `unsent`,
+//! `advance`).
 //!
-//! `cargo bench --bench log`. A send to loopback takes 6 to 9 µs of kernel; what is measured here comes on top.
+//! `cargo bench --bench log`. A send to loopback takes 6 to 9 µs of kernel; what is measured here comes on
+//! top.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use fanfare::hub::{ChannelName, DropReason, Hub, HubLimits, Owner, SlowPolicy, SubscriptionId};
@@ -67,7 +69,8 @@ fn append(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Messages for so many subscribers, who read 1,000 at a time while the clock stands: the crowd must not show.
+/// Messages for so many subscribers, who read 1,000 at a time while the clock stands: the crowd must not
+/// show.
 fn append_for_a_crowd(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("log/append-64-for");
     for subscribers in [1, 1_000, 100_000] {
@@ -137,7 +140,8 @@ fn walk_beside_stalled(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// One of many blocked subscribers wakes up, catches up and blocks again: the crowd must not be looked through.
+/// One of many blocked subscribers wakes up, catches up and blocks again: the crowd must not be looked
+/// through.
 fn wake_one(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("log/wake-one-of");
     for subscribers in [1_000, 100_000] {

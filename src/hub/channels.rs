@@ -57,6 +57,11 @@ impl Channels {
         self.find_hashed(name.as_str(), self.hash(name.as_str()))
     }
 
+    /// A channel that may have been forgotten.
+    pub(super) fn find_by_id(&self, id: ChannelId) -> Option<&Channel> {
+        self.channels.get(id.0 as usize)
+    }
+
     /// The channel of that name, which is made if there is none.
     pub(super) fn find_or_insert(&mut self, name: ChannelName<'_>) -> Result<ChannelId, Refused> {
         let hash = self.hash(name.as_str());

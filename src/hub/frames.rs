@@ -1,4 +1,5 @@
-//! The frames that a log is made of: one for each message, final and without a masking key, as a server sends it.
+//! The frames that a log is made of: one for each message, final and without a masking key, as a server
+//! sends it.
 
 use crate::protocol::{FrameHeader, Message, MessageKind, Opcode};
 

@@ -1,5 +1,5 @@
-//! The ways a cursor leaves its place other than by reading on: its subscription ends, its connection is gone,
-//! or it is slow and falls off the log. All of them go through `Hub::detach`.
+//! The ways a cursor leaves its place other than by reading on: its subscription ends, its connection is
+//! gone, or it is slow and falls off the log. All of them go through `Hub::detach`.
 
 use super::Hub;
 use super::channels::ChannelId;
@@ -9,19 +9,19 @@ use super::private::PrivateBudgetSpent;
 use super::subscriptions::SubscriptionId;
 
 impl Hub {
+    /// Ends a subscription. Where there is a place for it, the rest of its frame under way goes to `rest`.
     pub(super) fn end(
         &mut self,
         subscription: SubscriptionId,
         reason: DropReason,
-        rest: Option<&mut Vec<u8>>,
+        mut rest: Option<&mut Vec<u8>>,
     ) -> Result<bool, PrivateBudgetSpent> {
-        // One that has fallen off has left its frame already; the event, with the rest, is still to come.
-        let mut rest = rest;
+        // One that falls off leaves its frame; the event, with the rest, may be still to come.
         let fallen = match rest.as_deref_mut() {
             Some(rest) => self.fallen.take_rest(subscription, rest),
             None => Ok(false),
         };
-        let Some((id, index)) = self.subscriptions.place_of(subscription) else { return fallen };
+        let Some((id, index)) = self.place_of(subscription) else { return fallen };
         let until = self.channels[id].log.end().number;
         let outcome = self.detach(id, index, until, reason, rest);
         let outcome = fallen.and_then(|fallen| outcome.map(|under_way| under_way || fallen));

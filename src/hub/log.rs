@@ -73,10 +73,14 @@ impl Log {
         self.due += u32::from(self.is_behind(offset) && !blocked);
     }
 
-    /// A cursor leaves a place. Whoever calls this calls `release` when the cursor has got to its new one.
-    pub(super) fn leave(&mut self, offset: u64, blocked: bool) {
-        self.tally_at(offset).remove(blocked);
+    /// A cursor leaves a place. `true`: it was the last one there, and when it has got to its new place there
+    /// may be something to `release`.
+    pub(super) fn leave(&mut self, offset: u64, blocked: bool) -> bool {
+        let tally = self.tally_at(offset);
+        tally.remove(blocked);
+        let was_last = tally.cursors == 0;
         self.due -= u32::from(self.is_behind(offset) && !blocked);
+        was_last
     }
 
     /// Returns to the pool what no cursor needs any more.

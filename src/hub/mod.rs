@@ -141,15 +141,13 @@ impl Hub {
         let channel = &mut self.channels[id];
         let subscribers = channel.subscribers.len() as u64;
         let epoch = channel.epoch;
-        let number = if subscribers > 0 {
-            channel.log.append(message, &mut self.pool)
-        } else {
-            channel.log.skip_number()
-        };
         self.ledger.owed += subscribers;
+        let number;
         if subscribers > 0 {
+            number = channel.log.append(message, &mut self.pool);
             self.sweep.add(id, &mut self.channels);
         } else {
+            number = channel.log.skip_number();
             self.channels.used_without_subscribers(id);
         }
         Ok(Accepted { id: MessageId { epoch, number }, subscribers })
@@ -171,21 +169,23 @@ impl Hub {
 
     /// The bytes a subscriber has before it, as far as one write goes.
     pub fn unsent(&self, subscription: SubscriptionId) -> Unsent<'_> {
-        let Some((id, index)) = self.subscriptions.place_of(subscription) else { return Unsent::default() };
+        let Some((id, index)) = self.place_of(subscription) else { return Unsent::default() };
         let channel = &self.channels[id];
         channel.log.unsent(channel.subscribers.cursor(index))
     }
 
     /// The stream has taken so many of the unsent bytes.
     pub fn advance(&mut self, subscription: SubscriptionId, bytes_taken: usize) -> Advanced {
-        let Some((id, index)) = self.subscriptions.place_of(subscription) else { return Advanced::default() };
+        let Some((id, index)) = self.place_of(subscription) else { return Advanced::default() };
         let channel = &mut self.channels[id];
         let before = channel.subscribers.cursor(index);
         let after = channel.log.advanced(before, bytes_taken);
         let blocked = channel.subscribers.is_blocked(index);
-        channel.log.leave(before.offset, blocked);
+        let was_last = channel.log.leave(before.offset, blocked);
         channel.log.enter(after.offset, blocked);
-        channel.log.release(&mut self.pool);
+        if was_last {
+            channel.log.release(&mut self.pool);
+        }
         channel.subscribers.set_cursor(index, after);
         let delivered = after.number - before.number;
         self.ledger.delivered += delivered;
@@ -194,7 +194,7 @@ impl Hub {
 
     /// The owner may not be written to now: the subscriber is not due, and may fall off. Idempotent.
     pub fn block(&mut self, subscription: SubscriptionId) {
-        let Some((id, index)) = self.subscriptions.place_of(subscription) else { return };
+        let Some((id, index)) = self.place_of(subscription) else { return };
         let channel = &mut self.channels[id];
         if !channel.subscribers.is_blocked(index) {
             let offset = channel.subscribers.cursor(index).offset;
@@ -206,7 +206,7 @@ impl Hub {
 
     /// The owner may be written to again. Idempotent.
     pub fn unblock(&mut self, subscription: SubscriptionId) {
-        let Some((id, index)) = self.subscriptions.place_of(subscription) else { return };
+        let Some((id, index)) = self.place_of(subscription) else { return };
         let channel = &mut self.channels[id];
         if !channel.subscribers.is_blocked(index) {
             return;
@@ -221,6 +221,13 @@ impl Hub {
             channel.subscribers.visit_next(index);
         }
         self.sweep.add(id, &mut self.channels);
+    }
+
+    /// The channel and the index among its subscribers. `None`: it has fallen off, which will be reported.
+    fn place_of(&self, subscription: SubscriptionId) -> Option<(ChannelId, usize)> {
+        let place = self.sweep.place_of(subscription, &self.channels);
+        debug_assert!(place.is_none() || place == self.subscriptions.place_of(subscription), "a wrong place");
+        place.or_else(|| self.subscriptions.place_of(subscription))
     }
 
     // Leaving.

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// The longest name, in bytes: what a URL path can carry everywhere, and short enough to keep a million of them.
+/// The longest name, in bytes: what a URL path can carry everywhere, and short enough to keep a million of
+/// them.
 pub const CHANNEL_NAME_BYTES_MAX: usize = 255;
 
 /// A channel's name: 1 to 255 bytes of UTF-8 without control characters.

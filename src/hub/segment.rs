@@ -2,14 +2,16 @@
 
 use super::cursor::Tally;
 use super::spares::Spares;
+use crate::protocol::HEADER_BYTES_MAX;
 use std::collections::VecDeque;
 
 /// The first segment of a log that was empty: a page, enough for the usual single message in flight.
 pub(super) const SMALL_SEGMENT_BYTES: usize = 4 << 10;
 
 /// The segments of a log with a backlog: large enough that a reader seldom needs more than one system call
-/// per burst, small enough that cutting one off the front is no great loss.
-pub(super) const LARGE_SEGMENT_BYTES: usize = 64 << 10;
+/// per burst, small enough that cutting one off the front is no great loss. A message of 64 KiB, the default
+/// limit, fits with its header, so that it costs no allocation.
+pub(super) const LARGE_SEGMENT_BYTES: usize = (64 << 10) + HEADER_BYTES_MAX;
 
 /// A log has at least so many segments before its oldest is cut off: below that, only small ones are used,
 /// lest a subscriber loses most of the channel's buffer at one stroke.
@@ -207,6 +209,7 @@ mod tests {
         assert_eq!(roomy.capacity_for(66, true), SMALL_SEGMENT_BYTES);
         assert_eq!(roomy.capacity_for(66, false), LARGE_SEGMENT_BYTES);
         assert_eq!(roomy.capacity_for(5_000, true), LARGE_SEGMENT_BYTES);
+        assert_eq!(roomy.capacity_for((64 << 10) + 10, false), LARGE_SEGMENT_BYTES);
         assert_eq!(roomy.capacity_for(70_000, false), 70_000);
         let tight = SegmentPool::new(1 << 20, 64 << 10);
         assert_eq!(tight.capacity_for(66, false), SMALL_SEGMENT_BYTES);

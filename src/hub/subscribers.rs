@@ -71,20 +71,23 @@ impl Subscribers {
         (self.entries[index].subscription, self.entries[index].owner)
     }
 
+    pub(super) fn is_at(&self, index: usize, subscription: SubscriptionId) -> bool {
+        self.entries.get(index).is_some_and(|subscriber| subscriber.subscription == subscription)
+    }
+
     /// Every cursor, and whether it is blocked.
     pub(super) fn cursors(&self) -> impl Iterator<Item = (Cursor, bool)> {
         (0..self.len()).map(|index| (self.cursor(index), self.is_blocked(index)))
     }
 
     /// The next one, in the order of the sweep, that is awake and before `end`.
-    pub(super) fn next_behind(&mut self, end: u64) -> Option<(SubscriptionId, Owner)> {
+    pub(super) fn next_behind(&mut self, end: u64) -> Option<usize> {
         // Twice: from here to the end, then once round. A loop that trusted its caller would not end.
         for _ in 0..2 {
             let waiting = &self.entries[self.position as usize..self.awake as usize];
             if let Some(distance) = waiting.iter().position(|subscriber| subscriber.offset < end) {
-                let subscriber = &waiting[distance];
                 self.position += distance as u32 + 1;
-                return Some((subscriber.subscription, subscriber.owner));
+                return Some(self.position as usize - 1);
             }
             self.position = 0;
         }

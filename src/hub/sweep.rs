@@ -25,11 +25,13 @@ pub(super) struct Sweep {
     queue: VecDeque<ChannelId>,
     /// What is left of the first one's turn.
     visits_left: u32,
+    /// The last visit: whose, and where it stood.
+    last_visit: Option<(SubscriptionId, ChannelId, usize)>,
 }
 
 impl Sweep {
     pub(super) fn new() -> Sweep {
-        Sweep { queue: VecDeque::new(), visits_left: VISITS_PER_CHANNEL }
+        Sweep { queue: VecDeque::new(), visits_left: VISITS_PER_CHANNEL, last_visit: None }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -45,6 +47,18 @@ impl Sweep {
         }
     }
 
+    /// Where a subscription stands, if it was visited last and has not moved: known without its
+    /// back-pointer, which would be a cache line more for every visit.
+    pub(super) fn place_of(
+        &self,
+        subscription: SubscriptionId,
+        channels: &Channels,
+    ) -> Option<(ChannelId, usize)> {
+        let (_, id, index) = self.last_visit.filter(|(visited, ..)| *visited == subscription)?;
+        let is_still_there = channels.find_by_id(id)?.subscribers.is_at(index, subscription);
+        is_still_there.then_some((id, index))
+    }
+
     /// The next visit.
     pub(super) fn next_due(&mut self, channels: &mut Channels) -> Option<Due> {
         while let Some(&id) = self.queue.front() {
@@ -53,7 +67,9 @@ impl Sweep {
                 self.visits_left -= 1;
                 let next = channel.subscribers.next_behind(channel.log.end().offset);
                 debug_assert!(next.is_some(), "the tally says that somebody is due");
-                if let Some((subscription, owner)) = next {
+                if let Some(index) = next {
+                    let (subscription, owner) = channel.subscribers.subscription(index);
+                    self.last_visit = Some((subscription, id, index));
                     return Some(Due { subscription, owner });
                 }
             }

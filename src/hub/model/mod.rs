@@ -1,5 +1,5 @@
-//! The hub against a naive twin ([`world`]): random operations are done to both, and after each of them both are
-//! the same.
+//! The hub against a naive twin ([`world`]): random operations are done to both, and after each of them both
+//! are the same.
 
 mod world;
 

@@ -1,5 +1,5 @@
-//! A hub, and its naive twin: a queue of whole frames for every subscriber, as other servers keep it. Every subscriber
-//! has the same bytes before it in both, whoever falls off deserves it, and the ledgers agree.
+//! A hub, and its naive twin: a queue of whole frames for every subscriber, as other servers keep it. Every
+//! subscriber has the same bytes before it in both, whoever falls off deserves it, and the ledgers agree.
 
 use super::super::tests::{hub, name};
 use super::super::*;
@@ -215,10 +215,12 @@ impl World {
         self.ledger.owed += subscribers;
     }
 
-    /// Fetches what a publish has cut off, and does the same to the twins. Returns whether there was anything.
+    /// Fetches what a publish has cut off, and does the same to the twins. Returns whether there was
+    /// anything.
     fn fall_off(&mut self, channel: usize, published: u64) -> bool {
         let mut any = false;
-        // Before its event is fetched, everything may be tried on one that has fallen off, and nothing happens.
+        // Before its event is fetched, everything may be tried on one that has fallen off, and nothing
+        // happens.
         for twin in &self.twins {
             if self.hub.subscriptions.place_of(twin.id).is_none() {
                 assert!(self.hub.unsent(twin.id).is_empty());

@@ -161,7 +161,7 @@ fn one_who_has_fallen_off_can_be_ended_before_its_event_is_fetched() {
 
 #[test]
 fn memory_that_is_full_of_other_channels_refuses_and_that_of_slow_subscribers_is_taken() {
-    let limits = HubLimits { memory_bytes: 64 << 10, private_bytes_max: 0, ..HubLimits::default() };
+    let limits = HubLimits { memory_bytes: 68_000, private_bytes_max: 0, ..HubLimits::default() };
     let mut hub = hub(limits);
     let other = hub.subscribe(name("other"), Owner(1)).unwrap();
     let slow = hub.subscribe(name(NEWS), Owner(2)).unwrap();
@@ -194,4 +194,20 @@ fn without_any_buffer_the_last_message_still_fits() {
         publish(&mut hub, &[number; 100_000]).unwrap();
     }
     assert_eq!(hub.unsent(subscriptions[0]).first, frame(&[4; 100_000]));
+}
+
+#[test]
+fn one_who_lives_on_can_be_ended_before_its_event_is_fetched() {
+    let (mut hub, subscriptions) = news(SlowPolicy::Skip, 5_000, 1);
+    publish(&mut hub, &[1; 3_000]).unwrap();
+    hub.advance(subscriptions[0], 1);
+    hub.block(subscriptions[0]);
+    publish(&mut hub, &[2; 4_000]).unwrap();
+    let mut rest = Vec::new();
+    assert_eq!(hub.unsubscribe(subscriptions[0], DropReason::Closed, &mut rest), Ok(true));
+    assert_eq!(rest, frame(&[1; 3_000])[1..]);
+    assert_eq!(hub.next_fallen().unwrap().rest, Ok([].as_slice()));
+    hub.private_sent(rest.len(), true);
+    assert_eq!(hub.ledger(), Ledger { owed: 2, delivered: 1, dropped: [0, 0, 0, 1] });
+    hub.check_invariants();
 }
