@@ -195,9 +195,15 @@ fn who_wakes_when_nobody_else_is_due_is_next_without_a_scan_of_the_crowd() {
     let (mut hub, subscriptions) = news(SlowPolicy::Disconnect, 1 << 20, 100);
     hub.block(subscriptions[40]);
     publish(&mut hub, b"x").unwrap();
-    sweep(&mut hub);
+    for _ in 0..10 {
+        let due = hub.next_due().unwrap();
+        send_all(&mut hub, due.subscription);
+    }
+    // The round of this one begins, and ends, far from the one who sleeps.
+    publish(&mut hub, b"y").unwrap();
+    assert_eq!(sweep(&mut hub).len(), 99);
     hub.unblock(subscriptions[40]);
-    let (id, index) = hub.subscriptions.place_of(subscriptions[40]).unwrap();
+    let (id, index) = hub.place_of(subscriptions[40]).unwrap();
     assert_eq!(hub.channels[id].subscribers.next_to_look_at(), index);
 }
 
