@@ -8,8 +8,8 @@ const PAGE: &str = include_str!("index.html");
 /// What the page may do: run its own script and style, known by their SHA-256, and connect to the server
 /// that it came from. A test holds the hashes against the page.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; \
-    script-src 'sha256-XefShRvTCkTot9m/04UqqZ21Tn80vYYw/ftzHNr5NYM='; \
-    style-src 'sha256-Clk/bc/BQTm2HqssUvC6VuoED9U0nqlZHaJkE/fpT4c='; \
+    script-src 'sha256-iQOsZ79IIOWLM3r2VyrnBmHWzN7oEUVn7qr8V63QGMg='; \
+    style-src 'sha256-GvhvxBQlw/WTksi5pGVyhvBcRP8SwvaqOkGrUq10Mro='; \
     connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The answer to a browser.

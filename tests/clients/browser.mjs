@@ -43,14 +43,14 @@ async function newPage(options = {}) {
   if (options.viewport) await page.setViewportSize(options.viewport);
   if (options.colorScheme) await page.emulateMedia({ colorScheme: options.colorScheme });
   page.on("pageerror", error => pages.broken.push(error.message));
-  page.on("console", line => { if (line.type() === "error" && !/WebSocket connection to/.test(line.text())) pages.broken.push(line.text()); });
+  page.on("console", line => { if (line.type() === "error" && !/WebSocket connection to|Failed to load resource/.test(line.text())) pages.broken.push(line.text()); });
   return page;
 }
 
 async function openChannel(name) {
   const page = await newPage();
   await page.goto(server.origin + "/");
-  await page.getByLabel("Channel").fill(name);
+  await page.getByRole("textbox", { name: "Channel" }).fill(name);
   await page.getByRole("button", { name: "Open", exact: true }).click();
   await connected(page);
   return page;
@@ -60,7 +60,7 @@ const connected = page => page.locator("#state[data-state=open]").waitFor();
 const shows = (page, text) => page.locator("#log li", { hasText: text }).waitFor();
 
 async function type(page, text) {
-  await page.getByLabel("Message", { exact: true }).fill(text);
+  await page.getByRole("textbox", { name: "Message" }).fill(text);
   await page.getByRole("button", { name: "Send" }).click();
 }
 
@@ -85,10 +85,12 @@ checks.add("two console pages on one channel see each other's messages", async (
   pages.two = await openChannel("café/a b?");
   await type(pages.one, "hello from one");
   await shows(pages.two, "hello from one");
-  await pages.two.getByLabel("Message", { exact: true }).fill("hello from two");
+  await pages.two.getByRole("textbox", { name: "Message" }).fill("hello from two");
   await pages.two.keyboard.press("Enter");
   for (const page of [pages.one, pages.two]) await shows(page, "hello from two");
 });
+
+checks.add("a page tells how many are subscribed", () => pages.two.locator("#subscribers", { hasText: "2 subscribers" }).waitFor());
 
 checks.add("a custom event of one page is seen in the other and in the log of the server", async () => {
   await emit(pages.one, "joined", '{"name":"Ada \\u2028"}');
@@ -114,7 +116,7 @@ checks.add("a binary message is shown, byte for byte", async () => {
 
 checks.add("the curl line that a page shows does what the page says", async () => {
   await pages.one.getByRole("button", { name: "Message", exact: true }).click();
-  await pages.one.getByLabel("Message", { exact: true }).fill("it's from a shell");
+  await pages.one.getByRole("textbox", { name: "Message" }).fill("it's from a shell");
   const { execFileSync } = await import("node:child_process");
   execFileSync("sh", ["-c", await pages.one.locator("#curl").textContent()], { stdio: "ignore" });
   await shows(pages.two, "it's from a shell");
@@ -178,28 +180,46 @@ checks.add("a burst of 2,000 messages is counted to the last one", async () => {
   await page.close();
 });
 
-checks.add("screenshots: light, dark and phone", async () => {
-  const desktop = { width: 1280, height: 900 }, phone = { width: 390, height: 844 };
+checks.add("a paused page holds messages back and loses none", async () => {
+  const page = await openChannel("paused");
+  await page.getByRole("button", { name: "Pause" }).click();
+  await type(page, "meanwhile");
+  await page.locator("#count", { hasText: "1 message, 1 held back" }).waitFor();
+  expect(await page.locator("#log li").count(), 0);
+  await page.getByRole("button", { name: "Resume" }).click();
+  await shows(page, "meanwhile");
+  await page.close();
+});
+
+checks.add("screenshots for people to look at; no page is wider than its window", async () => {
+  const desktop = { width: 1280, height: 800 }, phone = { width: 390, height: 844 };
   for (const [name, path, viewport, colorScheme] of [
-    ["start-light", "/", desktop, "light"], ["start-phone", "/", phone, "light"],
-    ["console-light", "/news", desktop, "light"], ["console-dark", "/news", desktop, "dark"], ["console-phone", "/news", phone, "light"],
+    ["start-light", "/", desktop, "light"], ["start-phone", "/", phone, "light"], ["console-light", "/news", desktop, "light"],
+    ["console-dark", "/news", desktop, "dark"], ["console-phone", "/news", phone, "light"], ["console-phone-dark", "/news", phone, "dark"],
   ]) {
     const page = await newPage({ viewport, colorScheme });
     await page.goto(server.origin + path);
-    if (path !== "/") {
-      await connected(page);
-      await type(page, "hello, all");
-      await type(page, '{"temperature": 21.5, "room": "kitchen", "at": "2031-04-05T06:07:08Z"}');
-      await fetch(server.origin + path, { method: "POST", body: Buffer.from("\0binary of some bytes \xff and more, so that it goes on and on, line by line", "latin1"), headers: { "Content-Type": "application/octet-stream" } });
-      await emit(page, "joined", '{"name":"Ada","with":["Grace","Radia"]}');
-      await shows(page, "Radia");
-    }
+    if (path !== "/") await exchangeSamples(page, colorScheme === "dark");
     await page.screenshot({ path: join(process.env.CLIENTS_OUT, name + ".png"), fullPage: true });
-    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-    expect(overflow, 0);
+    expect(await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth), 0);
     await page.close();
   }
 });
+
+// One message of each kind; at the end the form for messages is open, or that for events.
+async function exchangeSamples(page, endsWithEvent) {
+  await connected(page);
+  await type(page, "hello, all");
+  await fetch(page.url(), {
+    method: "POST", headers: { "Content-Type": "application/octet-stream" },
+    body: Buffer.from("\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x01\x40 and more than is shown of one message, all in all", "latin1"),
+  });
+  await type(page, '{"room": "kitchen", "temperature": 21.5, "at": "2031-04-05T06:07:08Z", "sensor": "0123456789abcdef0123456789abcdef"}');
+  if (endsWithEvent) await emit(page, "joined", '{"name":"Ada","with":["Grace","Radia"]}');
+  else await type(page, '{"event":"joined","data":{"name":"Ada","with":["Grace","Radia"]}}');
+  await shows(page, "Radia");
+  await page.locator("#subscribers", { hasText: "subscriber" }).waitFor();
+}
 
 checks.add("nothing went wrong in any page, and its policy forbade nothing", async () => expect(pages.broken, []));
 

@@ -3,6 +3,10 @@ import { createHash } from "node:crypto";
 
 const CHECK_MS_MAX = 60_000;         // of a check that would wait for ever; a slow machine needs a few seconds
 
+// A publisher by WebSocket is a subscriber too, and too slow a one if it does not read: it sends so many messages, then
+// reads until the last of them has come back.
+export const AHEAD_MAX = 20;
+
 // A message as one line: its kind, its size and its hash. The same in lines.py and in run.sh.
 export function line(payload, isBinary) {
   const bytes = Buffer.from(payload);

@@ -3,6 +3,10 @@
 import asyncio
 import hashlib
 
+# A publisher by WebSocket is a subscriber too, and too slow a one if it does not read: it sends so many messages, then
+# reads until the last of them has come back.
+AHEAD_MAX = 20
+
 CHECK_SECONDS_MAX = 60  # of a check that would wait for ever; a slow machine needs a few
 
 

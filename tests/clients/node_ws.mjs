@@ -7,7 +7,7 @@
 //   node_ws.mjs check URL             one line for each check
 import { once } from "node:events";
 import { createRequire } from "node:module";
-import { Checks, expect, line, payloads } from "./lines.mjs";
+import { AHEAD_MAX, Checks, expect, line, payloads } from "./lines.mjs";
 
 const { WebSocket: Ws } = createRequire(process.env.CLIENTS_NPM + "/")("ws");
 const Native = globalThis.WebSocket;
@@ -45,12 +45,17 @@ async function followNative(url) {
 
 async function publish(url, name, count) {
   const socket = await open(url);
+  let ahead = 0;
   for (const message of payloads(name, Number(count))) {
     socket.send(message);
     console.log(line(message, typeof message !== "string"));
+    ahead += 1;
+    if (ahead < AHEAD_MAX) continue;
+    const bytes = Buffer.from(message);
+    while (!bytes.equals(Buffer.from(await socket.next())));
+    ahead = 0;
   }
   socket.close();
-  await once(socket, "close");
 }
 
 function checkWs(url) {

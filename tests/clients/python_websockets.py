@@ -11,7 +11,7 @@ import sys
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from lines import Checks, expect, line, payloads
+from lines import AHEAD_MAX, Checks, expect, line, payloads
 
 MESSAGE_BYTES_MAX = 64 * 1024  # the server's default
 
@@ -26,9 +26,12 @@ async def follow(url):
 
 async def publish(url, name, count):
     async with connect(url) as socket:
-        for message in payloads(name, int(count)):
+        for number, message in enumerate(payloads(name, int(count)), start=1):
             await socket.send(message)
             print(line(message))
+            if number % AHEAD_MAX == 0:
+                while await socket.recv() != message:
+                    pass
 
 
 async def check(url):
