@@ -3,8 +3,10 @@
 aiohttp_client.py follow URL            print a line for each message until the text "end"
 aiohttp_client.py publish URL NAME N    send N messages by POST, print the same lines for them
 aiohttp_client.py check URL             one line for each check
+aiohttp_client.py limits STRICT FULL    the same for a server with --message-rate 20 and short times for pings,
+                                        and one with --max-connections-per-ip 2
 
-URL is that of HTTP.
+The URLs are those of HTTP.
 """
 
 import asyncio
@@ -111,6 +113,43 @@ async def check(url):
     return await checks.run()
 
 
+async def limits(strict, full):
+    checks = Checks("aiohttp (Python)")
+
+    @checks.add("a peer that answers no ping is closed with 4408 and a reason")
+    async def _():
+        async with ClientSession() as session, session.ws_connect(strict + "/mute", autoping=False) as socket:
+            await expect_close(socket, 4408)
+
+    @checks.add("more messages a second than are allowed: 4429 and a reason")
+    async def _():
+        async with ClientSession() as session, session.ws_connect(strict + "/flood") as socket:
+            for _ in range(100):
+                await socket.send_str("flood")
+            await expect_close(socket, 4429)
+
+    @checks.add("one connection too many from an address: 429 and when to try again")
+    async def _():
+        async with ClientSession() as session:
+            async with session.ws_connect(full + "/crowd"), session.ws_connect(full + "/crowd"):
+                try:
+                    async with session.ws_connect(full + "/crowd"):
+                        raise AssertionError("it was let in")
+                except WSServerHandshakeError as refused:
+                    expect((refused.status, "Retry-After" in refused.headers), (429, True))
+
+    return await checks.run()
+
+
+async def expect_close(socket, code):
+    """Reads until the server closes."""
+    message = await socket.receive()
+    while message.type is not WSMsgType.CLOSE:
+        expect(message.type in (WSMsgType.TEXT, WSMsgType.PING), True)
+        message = await socket.receive()
+    expect((message.data, message.extra != ""), (code, True))
+
+
 if __name__ == "__main__":
-    verb = {"follow": follow, "publish": publish, "check": check}[sys.argv[1]]
+    verb = {"follow": follow, "publish": publish, "check": check, "limits": limits}[sys.argv[1]]
     sys.exit(asyncio.run(verb(*sys.argv[2:])))

@@ -7,7 +7,7 @@
 #   run.sh programs     all but Chromium
 #   run.sh browser      Chromium alone
 #
-# FANFARE: the binary (default: the release build). What fails leaves the server's log in target/clients.
+# FANFARE: the binary (default: the release build). The logs of the servers stay in target/clients.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 target=$(cd "$here/../.." && pwd)/target
@@ -50,7 +50,7 @@ install_npm() {
 }
 
 install_chromium() {
-  [ -x /usr/bin/chromium ] || apt_install chromium
+  [ -x /usr/bin/chromium ] || apt_install chromium fonts-dejavu-core
 }
 
 apt_install() {
@@ -60,7 +60,7 @@ apt_install() {
 
 # A server on a free port; sets $port.
 start_server() {
-  local log=$CLIENTS_OUT/server.log
+  local log=$CLIENTS_OUT/server-${#started[@]}.log
   "$FANFARE" --listen 127.0.0.1:0 "$@" >"$log" 2>&1 &
   started+=($!)
   for _ in $(seq 100); do
@@ -154,6 +154,10 @@ programs() {
   program websockets "$python" "$here/python_websockets.py" check "ws://127.0.0.1:$port"
   program aiohttp "$python" "$here/aiohttp_client.py" check "http://127.0.0.1:$port"
   program ws "${node[@]}" "$here/node_ws.mjs" check "ws://127.0.0.1:$port"
+  start_server --message-rate 20 --ping-interval 1s --pong-timeout 1s
+  local strict=http://127.0.0.1:$port
+  start_server --max-connections-per-ip 2
+  program aiohttp "$python" "$here/aiohttp_client.py" limits "$strict" "http://127.0.0.1:$port"
 }
 
 browser() {
@@ -161,7 +165,8 @@ browser() {
 }
 
 mkdir -p "$CLIENTS_OUT"
-rm -f "$CLIENTS_OUT/checks"
+rm -f "$CLIENTS_OUT/checks" "$CLIENTS_OUT"/server-*.log
+command -v curl >/dev/null || apt_install curl
 install_python
 install_npm
 if [ "$part" = all ] || [ "$part" = browser ]; then install_chromium; fi

@@ -27,6 +27,7 @@ class Server {
   async start() {
     this.#log = "";
     this.#process = spawn(process.env.FANFARE, ["--listen", this.#address, ...this.#flags], { stdio: ["ignore", "ignore", "pipe"] });
+    process.once("exit", () => this.#process.kill());
     this.#process.stderr.setEncoding("utf8").on("data", text => { this.#log += text; });
     const [, address] = await this.logs(/listening on http:\/\/(\S+?)[;,]/, START_MS_MAX);
     this.#address = address;
