@@ -54,9 +54,9 @@ impl Refusal {
             Refusal::NoWebSocket => {
                 Response::text(404, "no WebSocket is served here: subscribe to a channel, such as /news\n")
             }
-            Refusal::NeedsWebSocket => {
-                Response::text(426, "connect here with a WebSocket\n").header("Upgrade", "websocket")
-            }
+            Refusal::NeedsWebSocket => Response::text(426, "connect here with a WebSocket\n")
+                .header("Upgrade", "websocket")
+                .header("Sec-WebSocket-Version", "13"),
             Refusal::EventStream => {
                 Response::text(501, "server-sent events are not served: subscribe by a WebSocket\n")
             }
