@@ -4,6 +4,7 @@
 use crate::hub::{DropReason, Fallen, PrivateBudgetSpent};
 use crate::net::{Net, Token};
 use crate::protocol::CloseCode;
+use crate::transport::Sent;
 
 use super::Reactor;
 use super::commons::Commons;
@@ -72,6 +73,34 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             }
         }
         true
+    }
+
+    /// A callback has ended a subscription in the middle of whose frame the stream stands: the frame is finished
+    /// before anything else is said. False if it cannot be, so that the connection had to be reset.
+    pub(super) fn finish_left_frame(&mut self, token: Token) -> bool {
+        if self.outgoing.cut_short {
+            self.end_open(token, End { code: CloseCode::ABNORMAL, initiator: Initiator::Server });
+            self.commons.counters.impatient_resets += 1;
+            self.reset(token);
+            return false;
+        }
+        let rest = std::mem::take(&mut self.outgoing.rest);
+        let mut written = Ok(Sent::All);
+        if let (Some(connection), false) = (self.connections.get_mut(token), rest.is_empty()) {
+            connection.under_way = None;
+            owe_rest(connection, &rest, &mut self.pool);
+            // Between the edge and the sweep the connection is not blocked, and the sweep has lost its reason to
+            // come.
+            if !connection.blocked {
+                written = self.write_owed(token);
+            }
+        }
+        self.outgoing.rest = rest;
+        self.outgoing.rest.clear();
+        if written.is_err() {
+            self.lose(token);
+        }
+        written.is_ok()
     }
 
     /// A rest that was handed out for a connection which has gone in the meantime.

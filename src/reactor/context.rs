@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::hub::{ChannelInfo, ChannelName, Ledger, Owner, Refused, SubscriptionId};
+use crate::hub::{ChannelInfo, ChannelName, DropReason, Ledger, Owner, Refused, SubscriptionId};
 use crate::instant::Instant;
 use crate::net::Token;
 use crate::protocol::{CloseCode, Message, encode_close, encode_frame};
@@ -68,6 +68,10 @@ pub(super) struct Outgoing {
     pub(super) close: Option<CloseCode>,
     /// The reason in that Close frame, or in the peer's.
     pub(super) reason: String,
+    /// The rest of a frame that an ended subscription was in the middle of: it goes before the replies.
+    pub(super) rest: Vec<u8>,
+    /// There was such a rest and no room for it: the stream cannot go on.
+    pub(super) cut_short: bool,
 }
 
 impl Outgoing {
@@ -76,6 +80,8 @@ impl Outgoing {
         self.replies.clear();
         self.close = None;
         self.reason.clear();
+        self.rest.clear();
+        self.cut_short = false;
     }
 
     pub(super) fn close(&mut self, code: CloseCode, reason: &str) {
@@ -132,6 +138,17 @@ impl<S> Context<'_, S> {
         let subscription = self.commons.hub.subscribe(channel, Owner(self.token.0))?;
         self.subscriptions.add(subscription);
         Ok(Subscription(subscription))
+    }
+
+    /// Ends a subscription of this peer: nothing more of its channel is received. Of what was published before,
+    /// a message half on its way is finished, and what waited behind it is dropped. Does nothing if the
+    /// subscription has ended already.
+    pub fn unsubscribe(&mut self, subscription: Subscription) {
+        if self.subscriptions.remove(subscription.0) {
+            let rest = &mut self.outgoing.rest;
+            let left = self.commons.hub.unsubscribe(subscription.0, DropReason::Closed, rest);
+            self.outgoing.cut_short |= left.is_err();
+        }
     }
 
     /// Publishes to all subscribers of a channel, this peer included if it is one. Where the home refuses

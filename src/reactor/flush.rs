@@ -79,7 +79,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
     /// Writes the rest of a frame under way, then what is owed to this peer alone: in this order, for a
     /// frame may not be interrupted. A frame under way with nothing owed behind it, on a connection with one
     /// subscription, is left to the sweep, which has more to send with it.
-    fn write_owed(&mut self, token: Token) -> std::io::Result<Sent> {
+    pub(super) fn write_owed(&mut self, token: Token) -> std::io::Result<Sent> {
         let Some(connection) = self.connections.get_mut(token) else { return Ok(Sent::All) };
         if let (Some(subscription), Phase::Open(open)) = (connection.under_way, &connection.phase)
             && (connection.link.owes() || open.subscriptions.len() > 1)

@@ -74,6 +74,9 @@ impl<N: Net, H: Handler> Reactor<N, H> {
                 connection.deadline = self.commons.now + self.limits.ping_interval;
             }
             let halt = self.decode_some(token, &mut consumed, filled);
+            if !self.finish_left_frame(token) {
+                return (consumed, Stop::Left);
+            }
             match halt {
                 Halt::Closed(code) => {
                     let end = End { code, initiator: Initiator::Server };
