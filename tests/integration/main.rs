@@ -1,5 +1,14 @@
-//! The product as its users see it: the command, and the library over real sockets.
+//! The product as its users see it, over real sockets: the command, the library, the promises, and bytes that no
+//! client would send.
 
+mod architecture;
+mod bad_bytes;
 mod broadcast;
 mod cli;
+mod drain;
+mod handlers;
 mod library;
+mod neighbours;
+mod promises;
+mod shortage;
+mod support;

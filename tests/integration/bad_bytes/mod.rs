@@ -1,0 +1,120 @@
+//! Bytes on the wire and the exact answer to them. Each row is counted once, under its own reason, and the server
+//! serves an honest client afterwards.
+
+mod frames;
+mod limits;
+mod requests;
+
+use crate::support::{Metrics, Peer, Running, Scraper, close_frame, request, text};
+
+/// Under which reason and status a refusal is counted.
+#[derive(Clone, Copy)]
+pub(crate) enum Counted {
+    /// `fanfare_rejects_total` with this reason.
+    Reject(&'static str),
+    /// The same, and `fanfare_handshakes_total` with the status of the answer.
+    Handshake(&'static str),
+    /// A request that was understood and answered: nobody was turned away.
+    Answer,
+}
+
+/// A server under scrutiny.
+pub(crate) struct Watched {
+    pub(crate) server: Running,
+    scraper: Scraper,
+}
+
+impl Watched {
+    fn new(server: Running) -> Watched {
+        let scraper = Scraper::connect(server.address);
+        Watched { server, scraper }
+    }
+
+    /// Runs one row and holds its answer and what has been counted against what was expected.
+    fn check(&mut self, name: &str, counted: Counted, row: impl FnOnce(&mut Peer) -> u16) {
+        let before = self.scraper.scrape();
+        let mut peer = Peer::connect(self.server.address);
+        let status = row(&mut peer);
+        drop(peer);
+        let after = self.scraper.scrape();
+        assert_counted(name, &before, &after, counted, status);
+        self.serves_an_honest_client(name);
+    }
+
+    fn serves_an_honest_client(&mut self, after: &str) {
+        let mut subscriber = Peer::subscribe(self.server.address, "/honest");
+        let answer = Peer::connect(self.server.address).ask(request("POST", "/honest", "", after));
+        assert_eq!(answer.status, 201, "after {after}: {answer:?}");
+        assert_eq!(subscriber.text(), after);
+        subscriber.send(text("said by the client"));
+        assert_eq!(subscriber.text(), "said by the client", "after {after}");
+        subscriber.close();
+    }
+
+    /// Runs one row of frames; the server closes with this code and says why.
+    fn check_close(&mut self, name: &str, path: &str, code: u16, row: impl FnOnce(&mut Peer)) {
+        let before = self.scraper.scrape();
+        let mut peer = Peer::subscribe(self.server.address, path);
+        row(&mut peer);
+        let frame = peer.frame();
+        let (found, reason) = frame.close().unwrap_or_else(|| panic!("{name}: {frame:?} is no close"));
+        assert_eq!(found, code, "{name}: {reason}");
+        assert!(!reason.is_empty(), "{name}: a close says why");
+        peer.end();
+        let after = self.scraper.scrape();
+        let grown = |metric: &str| after.sum(metric) - before.sum(metric);
+        let series = format!("fanfare_connections_closed_total{{code=\"{code}\",initiator=\"server\"}}");
+        assert_eq!(after.value(&series) - before.value(&series), 1, "{name}: {series}");
+        assert_eq!(grown("fanfare_connections_closed_total"), 1, "{name}: closed once");
+        assert_eq!(grown("fanfare_connections_opened_total"), 1, "{name}: opened once");
+        assert_eq!(grown("fanfare_rejects_total"), 0, "{name}: it had been let in");
+        assert_eq!(grown("fanfare_messages_published_total"), 0, "{name}: nothing was published");
+        self.serves_an_honest_client(name);
+    }
+}
+
+/// Whatever was refused between two scrapes was refused once, under this reason.
+fn assert_counted(name: &str, before: &Metrics, after: &Metrics, counted: Counted, status: u16) {
+    let grown = |series: &str| after.value(series) - before.value(series);
+    let grown_in_all = |metric: &str| after.sum(metric) - before.sum(metric);
+    let (reason, handshakes) = match counted {
+        Counted::Reject(reason) => (Some(reason), 0),
+        Counted::Handshake(reason) => (Some(reason), 1),
+        Counted::Answer => (None, 0),
+    };
+    assert_eq!(grown_in_all("fanfare_rejects_total"), u64::from(reason.is_some()), "{name}: rejects");
+    if let Some(reason) = reason {
+        let series = format!("fanfare_rejects_total{{reason=\"{reason}\"}}");
+        assert_eq!(grown(&series), 1, "{name}: {series}");
+    }
+    assert_eq!(grown_in_all("fanfare_handshakes_total"), handshakes, "{name}: handshakes");
+    let series = format!("fanfare_handshakes_total{{status=\"{status}\"}}");
+    assert_eq!(grown(&series), handshakes, "{name}: {series}");
+    assert_eq!(grown_in_all("fanfare_connections_opened_total"), 0, "{name}: nobody was let in");
+    assert_eq!(grown_in_all("fanfare_messages_published_total"), 0, "{name}: nothing was published");
+}
+
+#[test]
+fn an_honest_close_is_counted_under_its_own_code_and_the_client() {
+    let mut watched = Watched::new(Running::broadcast());
+    for (frame, answer, code) in [
+        (close_frame(1000, ""), Some((1000, "")), "1000"),
+        (close_frame(1001, "leaving"), Some((1001, "leaving")), "1001"),
+        (close_frame(3000, "a framework's"), Some((3000, "a framework's")), "other"),
+        (close_frame(4999, "our own"), Some((4999, "our own")), "other"),
+        (crate::support::frame(0x88, ""), Some((1000, "")), "1005"),
+    ] {
+        let before = watched.scraper.scrape();
+        let mut peer = Peer::subscribe(watched.server.address, "/news");
+        peer.send(frame);
+        assert_eq!(peer.frame().close(), answer);
+        peer.end();
+        let after = watched.scraper.scrape();
+        let series = format!("fanfare_connections_closed_total{{code=\"{code}\",initiator=\"client\"}}");
+        assert_eq!(after.value(&series) - before.value(&series), 1, "{series}");
+    }
+    let before = watched.scraper.scrape();
+    drop(Peer::subscribe(watched.server.address, "/news"));
+    let lost = "fanfare_connections_closed_total{code=\"1006\",initiator=\"none\"}";
+    watched.scraper.until("the loss", |metrics| metrics.value(lost) == before.value(lost) + 1);
+}

@@ -1,0 +1,6 @@
+//! The library's own API: handlers that decline, choose a subprotocol, subscribe to what they like and close, and
+//! publishers on other threads.
+
+mod peers;
+mod publishers;
+mod upgrades;

@@ -1,0 +1,61 @@
+//! The real server in this process, on a port of its own.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use fanfare::{
+    BindError, Broadcast, BroadcastOptions, Builder, Closures, Handler, Publisher, Server, Stopper,
+};
+
+/// A server that runs on a thread of its own and is drained when the test is done with it.
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    pub(crate) publisher: Publisher,
+    stopper: Stopper,
+    thread: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl Running {
+    /// The broadcast server as it is without any flag.
+    pub(crate) fn broadcast() -> Running {
+        Running::broadcast_with(BroadcastOptions::default(), |builder| builder)
+    }
+
+    /// The broadcast server with other rules and limits.
+    pub(crate) fn broadcast_with(
+        options: BroadcastOptions,
+        limits: impl FnOnce(Builder<Closures>) -> Builder<Closures>,
+    ) -> Running {
+        let builder = limits(Server::builder().listen("127.0.0.1:0"));
+        Running::start(move || builder.handler(move |_reactor| Broadcast::new(options.clone())).bind())
+    }
+
+    /// Any server.
+    pub(crate) fn start<H: Handler>(
+        bind: impl FnOnce() -> Result<Server<H>, BindError> + Send + 'static,
+    ) -> Running {
+        let (sender, handles) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let server = bind().expect("the server binds");
+            let handles = (server.local_addresses()[0], server.publisher(), server.stopper());
+            sender.send(handles).expect("the test waits for the server");
+            server.run()
+        });
+        let (address, publisher, stopper) = handles.recv().expect("the server starts");
+        Running { address, publisher, stopper, thread: Some(thread) }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.stopper.stop();
+            return;
+        }
+        self.stopper.drain();
+        let thread = self.thread.take().expect("it is joined once");
+        thread.join().expect("the server does not panic").expect("the server ends well");
+    }
+}
