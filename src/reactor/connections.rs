@@ -21,6 +21,11 @@ fn generation(token: Token) -> u32 {
 /// Generations from here on name what is not a connection: the listeners and the wake-up.
 const GENERATION_END: u32 = u32::MAX;
 
+/// A running number for people: the first connection of a reactor is 1.
+pub(super) fn running_number(of: Token) -> u64 {
+    u64::from(generation(of)) + 1
+}
+
 /// The token of a listener.
 pub(super) fn listener_token(number: usize) -> Token {
     token(number, GENERATION_END)
@@ -101,6 +106,7 @@ mod tests {
         assert_eq!(connections.remove(first), None);
         assert_eq!(connections.get_mut(second), Some(&mut "second"));
         assert_eq!(connections.token_at(index(second)), Some(second));
+        assert_eq!((running_number(first), running_number(second)), (1, 2));
     }
 
     #[test]

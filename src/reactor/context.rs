@@ -10,6 +10,7 @@ use crate::protocol::{CloseCode, Message, encode_close, encode_frame};
 
 use super::commons::Commons;
 use super::connection::Subscriptions;
+use super::connections::running_number;
 use super::counters::Counters;
 use super::requests::{NotPublished, Origin};
 
@@ -109,9 +110,10 @@ impl<S> Context<'_, S> {
         self.address
     }
 
-    /// A number for logs: no two connections of a reactor have the same within four thousand million.
+    /// A running number for logs: the reactor's first connection is 1, and after four thousand million of them it
+    /// begins again.
     pub fn connection(&self) -> u64 {
-        self.token.0
+        running_number(self.token)
     }
 
     /// Sends a message to this peer only, after everything sent to it before. Does nothing after
