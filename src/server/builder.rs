@@ -16,6 +16,9 @@ use super::instance::Server;
 /// held in one piece.
 const MESSAGE_BYTES_MAX: usize = 1 << 30;
 
+/// Rests of frames whose subscription has ended have at most this part of the memory: an eighth.
+const PRIVATE_PART: usize = 8;
+
 /// Collects what a [`Server`] needs; made by [`Server::builder`]. Every limit has a default that suits a
 /// public server with small messages.
 ///
@@ -188,6 +191,8 @@ impl<A> Builder<A> {
     /// Memory for the logs of all channels together; beyond it publishing is refused. Default 1 GiB.
     pub fn memory_bytes(mut self, bytes: usize) -> Self {
         self.hub.memory_bytes = bytes;
+        // What is set aside for the rests of frames comes out of it, and of little memory all would be set aside.
+        self.hub.private_bytes_max = HubLimits::default().private_bytes_max.min(bytes / PRIVATE_PART);
         self
     }
 
