@@ -3,6 +3,7 @@
 
 mod frames;
 mod limits;
+mod overload;
 mod requests;
 
 use crate::support::{Metrics, Peer, Running, Scraper, close_frame, request, text};

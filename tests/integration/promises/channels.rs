@@ -169,3 +169,31 @@ fn reserved_paths_are_no_channels() {
     let metrics = asker.ask(request("GET", "/-/metrics", "", ""));
     assert!(metrics.body.contains("\nfanfare_channels 0\n"), "none of them made a channel");
 }
+
+#[test]
+fn one_connection_may_publish_ask_and_then_subscribe() {
+    let server = Running::broadcast();
+    let mut peer = Peer::connect(server.address);
+    assert_eq!(post(&mut peer, "/news", "unheard").status, 202);
+    assert_eq!(channel(&mut peer, "/news")["messages"], 1);
+    let mut subscriber = peer.open("/news");
+    assert_eq!(post(&mut Peer::connect(server.address), "/news", "heard").status, 201);
+    assert_eq!(subscriber.text(), "heard");
+    subscriber.close();
+}
+
+#[test]
+fn who_has_said_all_and_closed_its_side_is_still_answered() {
+    let server = Running::broadcast();
+    let mut subscriber = Peer::subscribe(server.address, "/news");
+    for bytes in
+        [request("POST", "/news", "", "last"), request("POST", "/news", "Connection: close\r\n", "last")]
+    {
+        let mut peer = Peer::connect(server.address);
+        peer.send(bytes);
+        peer.stream.shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(peer.response().status, 201);
+        peer.end();
+        assert_eq!(subscriber.text(), "last");
+    }
+}
