@@ -4,14 +4,19 @@
 /// Masks or unmasks `payload` in place; its first byte meets `mask[0]` (RFC 6455 section 5.3).
 #[inline]
 pub fn apply_mask(payload: &mut [u8], mask: [u8; 4]) {
-    let [a, b, c, d] = mask;
-    let key = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
+    let key = u32::from_ne_bytes(mask);
+    let wide_key = u64::from(key) << 32 | u64::from(key);
     // A loop this plain becomes vector instructions, as wide as the target has them.
-    let (words, tail) = payload.as_chunks_mut::<8>();
+    let (words, rest) = payload.as_chunks_mut::<8>();
     for word in words {
-        *word = (u64::from_ne_bytes(*word) ^ key).to_ne_bytes();
+        *word = (u64::from_ne_bytes(*word) ^ wide_key).to_ne_bytes();
     }
-    for (byte, key) in tail.iter_mut().zip([a, b, c, d, a, b, c]) {
+    // At most seven bytes: half a word, and then single bytes.
+    let (halves, tail) = rest.as_chunks_mut::<4>();
+    for half in halves {
+        *half = (u32::from_ne_bytes(*half) ^ key).to_ne_bytes();
+    }
+    for (byte, key) in tail.iter_mut().zip(mask) {
         *byte ^= key;
     }
 }
@@ -23,9 +28,10 @@ pub fn apply_mask_at(piece: &mut [u8], mask: [u8; 4], offset: usize) {
 }
 
 /// The masking key as it stands `offset` bytes into the payload.
-pub(super) fn rotate_mask(mut mask: [u8; 4], offset: usize) -> [u8; 4] {
-    mask.rotate_left(offset % 4);
-    mask
+#[inline]
+pub(super) const fn rotate_mask(mask: [u8; 4], offset: usize) -> [u8; 4] {
+    // In a little-endian number the next byte of the key is the next higher one.
+    u32::from_le_bytes(mask).rotate_right(8 * (offset % 4) as u32).to_le_bytes()
 }
 
 #[cfg(test)]

@@ -111,9 +111,14 @@ fn cut_off_bytes(piece: &[u8]) -> usize {
     0
 }
 
+/// Below this simdutf8 leaves the work to the standard library, byte by byte.
+const VECTOR_BYTES_MIN: usize = 64;
+
 /// Whether `text` is UTF-8 as a whole: one call for a complete message.
+#[inline]
 pub(super) fn is_utf8(text: &[u8]) -> bool {
-    simdutf8::basic::from_utf8(text).is_ok()
+    // Most messages are short and most short ones ASCII, which is seen a word at a time.
+    (text.len() < VECTOR_BYTES_MIN && text.is_ascii()) || simdutf8::basic::from_utf8(text).is_ok()
 }
 
 #[cfg(test)]

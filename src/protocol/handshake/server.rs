@@ -98,10 +98,7 @@ impl<'a> UpgradeRequest<'a> {
 }
 
 fn subprotocols<'a>(request: &Request<'a>) -> impl Iterator<Item = &'a str> {
-    request
-        .headers()
-        .filter(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-protocol"))
-        .flat_map(|(_, value)| tokens(value))
+    request.header_lines("sec-websocket-protocol").flat_map(tokens)
 }
 
 /// Checks everything that RFC 6455 section 4.2.1 demands of a client's opening handshake. Who may connect, and from which
@@ -126,9 +123,7 @@ pub fn check_upgrade<'a>(request: &Request<'a>) -> Result<UpgradeRequest<'a>, Ha
         return Err(HandshakeError::UpgradeMissing);
     }
     // Item 4: "A |Connection| header field that includes the token "Upgrade", treated as an ASCII case-insensitive value."
-    let is_connection =
-        |(name, value): (&str, &str)| name.eq_ignore_ascii_case("connection") && has_token(value, "upgrade");
-    if !request.headers().any(is_connection) {
+    if !request.header_lines("connection").any(|value| has_token(value, "upgrade")) {
         return Err(HandshakeError::ConnectionMissing);
     }
     // Item 6: "A |Sec-WebSocket-Version| header field, with a value of 13." It comes before the key, as a version of

@@ -1,6 +1,7 @@
 //! Header names and values (RFC 9110 section 5): tokens, lists of tokens, and the checks that hold for every head.
 
 use super::HttpError;
+use crate::protocol::utf8::is_utf8;
 
 /// Whether a token may have this byte (RFC 9110 section 5.6.2, `tchar`).
 pub(super) const fn is_token_byte(byte: u8) -> bool {
@@ -41,24 +42,32 @@ pub(in super::super) fn has_token(value: &str, token: &str) -> bool {
 }
 
 /// The value of the first header of this name, in any case.
-pub(super) fn find<'a>(headers: &[httparse::Header<'a>], name: &str) -> Option<&'a str> {
-    headers.iter().find(|header| header.name.eq_ignore_ascii_case(name)).and_then(value)
+pub(super) fn find<'a>(headers: &'a [httparse::Header<'a>], name: &str) -> Option<&'a str> {
+    find_all(headers, name).next()
+}
+
+/// The value of each header of this name, in any case.
+pub(super) fn find_all<'a>(headers: &'a [httparse::Header<'a>], name: &str) -> impl Iterator<Item = &'a str> {
+    headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name)).map(value)
 }
 
 /// Name and value of each header, in their order.
 pub(super) fn pairs<'a>(headers: &'a [httparse::Header<'a>]) -> impl Iterator<Item = (&'a str, &'a str)> {
-    headers.iter().map(|header| (header.name, value(header).unwrap_or_default()))
+    headers.iter().map(|header| (header.name, value(header)))
 }
 
-/// The value as text: always there, for [`check_value`] has let it pass.
-fn value<'a>(header: &httparse::Header<'a>) -> Option<&'a str> {
-    std::str::from_utf8(header.value).ok()
+/// The value as text, which it is after [`check_utf8`].
+pub(super) fn value<'a>(header: &httparse::Header<'a>) -> &'a str {
+    let value = std::str::from_utf8(header.value);
+    debug_assert!(value.is_ok(), "the whole head is UTF-8");
+    value.unwrap_or_default()
 }
 
-/// RFC 9110 section 5.5 calls bytes above 127 opaque. They are taken where they are UTF-8, and refused otherwise: a
-/// header must not look absent because its value is no `str`. (The control characters httparse has refused.)
-pub(super) fn check_value<'a>(header: &httparse::Header<'a>) -> Result<&'a str, HttpError> {
-    value(header).ok_or(HttpError::HeaderValueMalformed)
+/// RFC 9110 section 5.5 calls bytes above 127 in a value opaque. They are taken where they are UTF-8, and refused
+/// otherwise: a header must not look absent because its value is no `str`. Call it on a head that httparse has taken: then
+/// nothing but a value can be at fault. (Control characters in a value httparse has refused.)
+pub(super) fn check_utf8(head: &[u8]) -> Result<(), HttpError> {
+    if is_utf8(head) { Ok(()) } else { Err(HttpError::HeaderValueMalformed) }
 }
 
 /// Content-Length as one number: digits alone (RFC 9110 section 8.6), so no sign, no list, no space within.

@@ -1,6 +1,8 @@
 //! The head of a request (RFC 9112 section 3), strictly.
 
-use super::field::{check_value, content_length, find, has_token, is_framing_lookalike, pairs};
+use super::field::{
+    check_utf8, content_length, find, find_all, has_token, is_framing_lookalike, pairs, value,
+};
 use super::head::check_line_ends;
 use super::target::{Target, is_host};
 use super::{HeaderStorage, HttpError, HttpLimits};
@@ -62,6 +64,7 @@ impl<'a> Request<'a> {
         if length != head.len() {
             return Err(HttpError::LineEndMalformed);
         }
+        check_utf8(head)?;
         let headers: &'a [httparse::Header<'a>] = parsed.headers;
         let found = Found::scan(headers)?;
         let http_11 = version == 1;
@@ -110,6 +113,11 @@ impl<'a> Request<'a> {
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&'a str> {
         find(self.headers, name)
+    }
+
+    /// The value of each header of this name, in any case: of a list that is spread over several lines.
+    pub fn header_lines(&self, name: &str) -> impl Iterator<Item = &'a str> {
+        find_all(self.headers, name)
     }
 
     /// Name and value of each header, in the order in which they were sent.
@@ -185,7 +193,7 @@ impl<'a> Found<'a> {
     fn scan(headers: &[httparse::Header<'a>]) -> Result<Found<'a>, HttpError> {
         let mut found = Found::default();
         for header in headers {
-            let (name, value) = (header.name, check_value(header)?);
+            let name = header.name;
             if let Some(index) = SINGLE.iter().position(|single| name.eq_ignore_ascii_case(single)) {
                 let bit = 1 << index;
                 if found.seen & bit != 0 {
@@ -194,18 +202,18 @@ impl<'a> Found<'a> {
                 found.seen |= bit;
             }
             if name.eq_ignore_ascii_case("host") {
-                found.host = Some(value);
+                found.host = Some(value(header));
             } else if name.eq_ignore_ascii_case("content-length") {
-                found.content_length = Some(value);
+                found.content_length = Some(value(header));
             } else if name.eq_ignore_ascii_case("expect") {
-                found.expect = Some(value);
+                found.expect = Some(value(header));
             } else if name.eq_ignore_ascii_case("transfer-encoding") {
                 found.transfer_encoding = true;
             } else if name.eq_ignore_ascii_case("connection") {
-                found.connection_close |= has_token(value, "close");
-                found.connection_keep_alive |= has_token(value, "keep-alive");
+                found.connection_close |= has_token(value(header), "close");
+                found.connection_keep_alive |= has_token(value(header), "keep-alive");
             } else if name.eq_ignore_ascii_case("upgrade") {
-                found.upgrade_websocket |= has_token(value, "websocket");
+                found.upgrade_websocket |= has_token(value(header), "websocket");
             } else if is_framing_lookalike(name) {
                 return Err(HttpError::HeaderLookalike);
             }

@@ -1,6 +1,6 @@
 //! What a client needs of HTTP: writing a request, and reading the head of the response (RFC 9112 sections 3 and 4).
 
-use super::field::{check_value, content_length, find, pairs};
+use super::field::{check_utf8, content_length, find, pairs, value};
 use super::head::check_line_ends;
 use super::response::{has_no_body, is_field_value, write_header, write_number};
 use super::{HeaderStorage, HttpError};
@@ -36,6 +36,7 @@ impl<'a> ResponseHead<'a> {
         if length != head.len() {
             return Err(HttpError::LineEndMalformed);
         }
+        check_utf8(head)?;
         let headers: &'a [httparse::Header<'a>] = parsed.headers;
         Ok(ResponseHead { status, body_bytes: body_bytes(status, headers)?, headers })
     }
@@ -70,12 +71,11 @@ fn body_bytes(status: u16, headers: &[httparse::Header<'_>]) -> Result<Option<us
     let mut length = None;
     let mut transfer_encoding = false;
     for header in headers {
-        let value = check_value(header)?;
         if header.name.eq_ignore_ascii_case("content-length") {
             if length.is_some() {
                 return Err(HttpError::HeaderRepeated);
             }
-            length = Some(content_length(value)?);
+            length = Some(content_length(value(header))?);
         }
         transfer_encoding |= header.name.eq_ignore_ascii_case("transfer-encoding");
     }
