@@ -7,7 +7,7 @@
 //! | `/no` | is declined: 403 |
 //! | `/turned-away` | 101, and at once a Close |
 //! | `/shut` | closes in `on_open`; `/shut-later` closes upon the first message |
-//! | `/join` | subscribes to the channel that a message names |
+//! | `/join` | subscribes to the channel that a message names; `-` ends that subscription |
 //! | `/two` | subscribes to `two-a` and `two-b`, and publishes what it receives to `two-a` |
 //! | `/bye/CHANNEL` | publishes to the channel when it is closed |
 //! | `/leave/CHANNEL` | subscribes, publishes what it receives, and closes in the same callback |
@@ -21,7 +21,7 @@ use std::rc::Rc;
 use crate::hub::{Accepted, ChannelName, Refused};
 use crate::protocol::{CloseCode, Message, Request, Response};
 
-use super::super::{Answer, Context, Handler, Ticket, Upgrade, Visitor};
+use super::super::{Answer, Context, Handler, Subscription, Ticket, Upgrade, Visitor};
 
 /// What the application has seen, for the test to read.
 #[derive(Default)]
@@ -34,6 +34,8 @@ pub(super) struct Log {
     pub(super) published: HashMap<String, Vec<Vec<u8>>>,
     /// The number of the last message when a connection subscribed to the channel of its path.
     pub(super) joined: HashMap<SocketAddr, u64>,
+    /// The last subscription of each connection.
+    subscriptions: HashMap<SocketAddr, Subscription>,
 }
 
 /// See the module.
@@ -61,9 +63,11 @@ impl App {
     }
 
     fn subscribe(&self, peer: &mut Context<'_, String>, channel: &str) {
-        peer.subscribe(name(channel)).unwrap();
+        let subscription = peer.subscribe(name(channel)).unwrap();
         let joined = peer.channel(name(channel)).unwrap().messages;
-        self.log.borrow_mut().joined.insert(peer.address(), joined);
+        let mut log = self.log.borrow_mut();
+        log.joined.insert(peer.address(), joined);
+        log.subscriptions.insert(peer.address(), subscription);
     }
 }
 
@@ -121,6 +125,11 @@ impl Handler for App {
         match path.as_str() {
             "/echo" | "/greet" => peer.send(message),
             "/shut-later" => peer.close(CloseCode::TRY_AGAIN_LATER, "not today"),
+            "/join" if message.payload() == b"-" => {
+                let subscription = self.log.borrow().subscriptions[&peer.address()];
+                peer.unsubscribe(subscription);
+                peer.send(Message::text("left"));
+            }
             "/join" => self.subscribe(peer, message.as_text().unwrap()),
             "/two" => self.publish(peer, "two-a", message),
             path if path.starts_with("/bye/") => {}

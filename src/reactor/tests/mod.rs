@@ -7,6 +7,7 @@
 //! | `opening`, `http`, `talking`, `pinging` | connections that do well |
 //! | `slow`, `torn`, `closing` | those that do not |
 //! | `publishing`, `accepting`, `draining` | what concerns many of them |
+//! | `swarm` | everything at once, drawn from a seed |
 
 mod accepting;
 mod app;
@@ -18,6 +19,7 @@ mod opening;
 mod pinging;
 mod publishing;
 mod slow;
+mod swarm;
 mod talking;
 mod torn;
 mod world;

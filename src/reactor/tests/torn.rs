@@ -114,6 +114,28 @@ fn a_channel_joined_in_the_middle_of_a_frame_comes_behind_it() {
 }
 
 #[test]
+fn a_subscription_that_ends_in_the_middle_of_its_frame_finishes_it() {
+    for both_at_once in [true, false] {
+        let mut world = World::new();
+        let mut client = world.open("/join");
+        client.text("news");
+        world.rest();
+        client.stall();
+        publish(&mut world, "news", &[5; BIG]);
+        publish(&mut world, "news", b"not of interest any more");
+        client.text("-");
+        if both_at_once {
+            client.wake();
+        }
+        world.rest();
+        client.wake();
+        world.rest();
+        assert_eq!(client.heard(), [big(), Heard::Message(b"left".to_vec())]);
+        assert_eq!((world.ledger().delivered, world.ledger().outstanding()), (1, 0));
+    }
+}
+
+#[test]
 fn whoever_falls_off_and_closes_in_one_callback_finishes_its_frame() {
     let mut world = World::with(|_, hub| hub.channel_buffer_bytes = 64 << 10);
     let mut client = torn(&mut world, "/leave/news", "news");

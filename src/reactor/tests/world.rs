@@ -196,6 +196,37 @@ impl World {
         assert_eq!(counters.opened, closed + open as u64, "every end is counted once");
     }
 
+    /// Whether a connection waits for its peer, or for the kernel, to take something.
+    pub(super) fn is_anybody_blocked(&self) -> bool {
+        let connections = &self.reactor.connections;
+        let tokens = (0..connections.places()).filter_map(|place| connections.token_at(place));
+        tokens.filter_map(|token| connections.get(token)).any(|connection| connection.blocked)
+    }
+
+    /// For a run that has failed: where everything stands.
+    pub(super) fn dump(&self) {
+        let Reactor { connections, commons, unfinished, waiting_for_room, .. } = &self.reactor;
+        eprintln!("now {:?}, unfinished {unfinished:?}, waiting {waiting_for_room:?}", self.sim.now());
+        eprintln!("requests {}, due {}", !commons.requests.is_empty(), commons.hub.has_due());
+        eprintln!("{:?} {:?}", commons.hub.ledger(), commons.counters);
+        for place in 0..connections.places() {
+            let Some(token) = connections.token_at(place) else { continue };
+            let Some(one) = connections.get(token) else { continue };
+            let phase = match &one.phase {
+                Phase::Http(http) => format!("http, answer owed {}", http.answer.is_some()),
+                Phase::Open(open) => format!("open, awaiting pong {}", open.awaiting_pong),
+                Phase::Closing { .. } => "closing".to_owned(),
+                Phase::Lingering { .. } => "lingering".to_owned(),
+            };
+            let (owes, under_way, rest) = (one.link.owes(), one.under_way.is_some(), one.rest_bytes);
+            eprintln!(
+                "{token:?} {phase}: owes {owes}, under way {under_way}, rest {rest}, readable {}, blocked {}, \
+                 starved {}, unfinished {}, progress {:?}, deadline {:?}",
+                one.readable, one.blocked, one.starved, one.unfinished, one.progress_at, one.deadline
+            );
+        }
+    }
+
     /// What holds when everybody has gone.
     pub(super) fn check_empty(&self) {
         self.check();

@@ -1,0 +1,116 @@
+//! What a seed decides before its run begins.
+
+use std::time::Duration;
+
+use crate::hub::{HubLimits, SlowPolicy};
+use crate::net::sim::{SimFaults, SimLimits};
+use crate::protocol::DecoderLimits;
+use crate::reactor::ReactorLimits;
+
+/// The run's own choices, beside those of the simulated network.
+pub(super) struct Dice(u64);
+
+impl Dice {
+    pub(super) fn new(seed: u64) -> Dice {
+        Dice(seed.wrapping_mul(0xd134_2543_de82_ef95) ^ 0x5851_f42d_4c95_7f2d)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed ^ (mixed >> 29)
+    }
+
+    pub(super) fn below(&mut self, end: usize) -> usize {
+        ((u128::from(self.next()) * end as u128) >> 64) as usize
+    }
+
+    pub(super) fn one_in(&mut self, times: usize) -> bool {
+        self.below(times) == 0
+    }
+
+    pub(super) fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[self.below(choices.len())]
+    }
+}
+
+/// See the module.
+pub(super) struct Plan {
+    pub(super) faults: SimFaults,
+    pub(super) sim: SimLimits,
+    pub(super) limits: ReactorLimits,
+    pub(super) hub: HubLimits,
+    pub(super) steps: usize,
+    /// Payloads are drawn from these sizes, and smaller ones.
+    pub(super) sizes: &'static [usize],
+    /// Every how many actions something of ill will is done.
+    pub(super) malice: usize,
+}
+
+impl Plan {
+    pub(super) fn draw(seed: u64, dice: &mut Dice) -> Plan {
+        // Every fourth seed has a faultless network: there the strictest promises can be checked.
+        let faults = if seed.is_multiple_of(4) { SimFaults::NONE } else { SimFaults::from_seed(seed) };
+        let latency = if seed.is_multiple_of(4) { 0 } else { dice.pick(&[0, 0, 1, 50]) };
+        // With a byte for each fiftieth of a second nothing would ever be done.
+        let bytes_min = if latency > 0 { 4_096 } else { 1 };
+        let seconds = |choices: &[u64], dice: &mut Dice| Duration::from_secs(dice.pick(choices));
+        let memory_is_short = dice.one_in(4);
+        let message_bytes_max = dice.pick(&[300, 5_000, 20_000, 70_000]);
+        let is_large = dice.one_in(2);
+        let sizes: [&[usize]; 3] = match is_large {
+            true => [&[20, 200, 2_000], &[100, 4_000, 9_000], &[100, 1_000, 70_000]],
+            false => [&[0, 1, 20, 100], &[20, 200], &[20, 200, 2_000]],
+        };
+        let bytes_min = if is_large { 4_096 } else { bytes_min };
+        Plan {
+            faults,
+            sim: SimLimits {
+                send_buffer_bytes: dice.pick(&[1, 100, 4_096, 16_384]).max(bytes_min),
+                receive_buffer_bytes: dice.pick(&[200, 5_000, 131_072]).max(bytes_min),
+                peer_window_bytes: dice.pick(&[100, 4_096, 65_536]).max(bytes_min),
+                events_per_wait_max: dice.pick(&[1, 3, 1024]),
+                streams_max: dice.pick(&[6, 1_000, 1_000]),
+                latency_max: Duration::from_millis(latency),
+                call_duration: Duration::from_micros(dice.pick(&[0, 0, 10])),
+            },
+            limits: ReactorLimits {
+                connections_max: dice.pick(&[4, 1_000, 1_000]),
+                connections_per_address_max: dice.pick(&[None, None, Some(6)]),
+                accepts_per_second_max: dice.pick(&[None, None, Some(5)]),
+                decoder: DecoderLimits { message_bytes_max, fragments_max: 20 },
+                http: crate::protocol::HttpLimits { body_bytes_max: message_bytes_max, ..Default::default() },
+                handshake_timeout: seconds(&[5, 20], dice),
+                idle_timeout: seconds(&[5, 60], dice),
+                ping_interval: seconds(&[8, 25], dice),
+                pong_timeout: seconds(&[6, 10], dice),
+                slow_timeout: seconds(&[5, 10, 60], dice),
+                message_timeout: dice.pick(&[None, Some(Duration::from_secs(15))]),
+                drain_timeout: seconds(&[20, 60], dice),
+            },
+            hub: HubLimits {
+                channel_buffer_bytes: dice.pick(&[0, 500, 10_000, 50_000, 1 << 20]),
+                memory_bytes: if memory_is_short { dice.pick(&[30_000, 200_000]) } else { 1 << 30 },
+                private_bytes_max: dice.pick(&[0, 1_000, 8 << 20]),
+                slow_policy: dice.pick(&[SlowPolicy::Disconnect, SlowPolicy::Skip, SlowPolicy::Latest]),
+                message_bytes_max,
+                forget_after: Duration::from_secs(1_000_000),
+                ..HubLimits::default()
+            },
+            steps: dice.pick(&[30, 100, 200]),
+            sizes: dice.pick(&sizes),
+            malice: dice.pick(&[3, 10, usize::MAX]),
+        }
+    }
+
+    /// Whether a peer that reads everything at once can never be found blocked.
+    pub(super) fn writes_are_never_refused(&self) -> bool {
+        let faults = &self.faults;
+        let refused = faults.short_writes + faults.refused_writes + faults.write_shortage;
+        refused == 0.0 && self.sim.latency_max.is_zero()
+    }
+
+    pub(super) fn skips(&self) -> bool {
+        self.hub.slow_policy != SlowPolicy::Disconnect
+    }
+}

@@ -1,0 +1,377 @@
+//! One run of one seed.
+
+use std::time::Duration;
+
+use super::super::client::Client;
+use super::super::world::{PORT, World};
+use super::actor::{Actor, Role};
+use super::plan::{Dice, Plan};
+use crate::hub::{ChannelName, DropReason};
+use crate::net::sim::SimFaults;
+use crate::protocol::{FrameHeader, MessageKind, Opcode, apply_mask};
+
+const CHANNELS: [&str; 2] = ["news", "sport"];
+
+/// The channel that only the remote publishes to.
+const MAIL: &str = "mail";
+
+/// Turns after which what is pending will never come.
+const TURNS_TO_REST_MAX: usize = 20_000;
+
+pub(super) struct Run {
+    world: World,
+    plan: Plan,
+    dice: Dice,
+    actors: Vec<Actor>,
+    /// Names the publishers in their messages.
+    publishers: u32,
+    mailed: u32,
+}
+
+/// A payload that says who published it and its number, in its first eight bytes; all others follow from them.
+fn payload(publisher: u32, number: u32, bytes: usize) -> Vec<u8> {
+    let mut payload = Vec::with_capacity(bytes.max(8));
+    payload.extend_from_slice(&number.to_le_bytes());
+    payload.extend_from_slice(&publisher.to_le_bytes());
+    let mut state = u64::from(publisher) << 32 | u64::from(number);
+    while payload.len() < bytes {
+        state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+        payload.extend_from_slice(&state.to_be_bytes());
+    }
+    payload.truncate(bytes);
+    payload
+}
+
+impl Run {
+    pub(super) fn new(seed: u64) -> Run {
+        let mut dice = Dice::new(seed);
+        let plan = Plan::draw(seed, &mut dice);
+        let world = World::from_seed(seed, plan.faults, plan.sim, plan.limits.clone(), plan.hub);
+        Run { world, plan, dice, actors: Vec::new(), publishers: 0, mailed: 0 }
+    }
+
+    /// Runs to the end; the hash over all that was asked of the world.
+    pub(super) fn finish(mut self) -> u64 {
+        for _ in 0..self.plan.steps {
+            for _ in 0..=self.dice.below(3) {
+                self.act();
+            }
+            self.turn();
+        }
+        self.come_to_rest();
+        self.check_received();
+        self.end();
+        self.world.sim.trace_hash()
+    }
+
+    fn turn(&mut self) {
+        self.world.turn();
+        self.hear_all();
+    }
+
+    fn hear_all(&mut self) {
+        for place in 0..self.actors.len() {
+            self.hear(place);
+        }
+    }
+
+    fn hear(&mut self, place: usize) {
+        let actor = &mut self.actors[place];
+        for status in actor.hear() {
+            let expected = [400, 408, 413, 429, 431, 501, 503].contains(&status);
+            assert!(expected, "status {status}");
+            assert!(!actor.is_healthy || [408, 429, 503].contains(&status), "a healthy client got {status}");
+        }
+        if let Some(code) = actor.closed
+            && actor.is_healthy
+        {
+            let is_publisher = actor.published > 0;
+            let never_slow = self.plan.writes_are_never_refused();
+            match code {
+                1000 | 1012 => {}
+                1013 => assert!(is_publisher && self.world.counters().refused > 0),
+                4008 => assert!(!never_slow, "a healthy subscriber was taken for slow"),
+                code => panic!("a healthy client was closed with {code}"),
+            }
+        }
+    }
+
+    // Acting.
+
+    fn act(&mut self) {
+        let willing: Vec<usize> =
+            (0..self.actors.len()).filter(|place| self.actors[*place].can_send()).collect();
+        if willing.is_empty() || (self.actors.len() < 40 && self.dice.one_in(5)) {
+            return self.come();
+        }
+        let place = self.dice.pick(&willing);
+        if self.dice.one_in(self.plan.malice) {
+            return self.misbehave(place);
+        }
+        match self.dice.below(14) {
+            0 => self.leave(place),
+            1 => {
+                let frame = self.actors[place].client.frame(Opcode::Ping, b"ping");
+                self.say(place, &frame);
+            }
+            2 => self.mail(),
+            _ => self.talk(place),
+        }
+    }
+
+    fn come(&mut self) {
+        let address = std::net::IpAddr::from([127, 0, 0, 1 + self.dice.below(3) as u8]);
+        let client = Client::new(self.world.sim.connect_from(address, PORT));
+        let role = match self.dice.below(8) {
+            0 => Role::Echo,
+            1 => Role::Visitor,
+            2 => Role::Member(MAIL),
+            _ => Role::Member(self.dice.pick(&CHANNELS)),
+        };
+        match role {
+            Role::Echo => client.upgrade("/echo"),
+            Role::Member(channel) => client.upgrade(&format!("/{channel}")),
+            Role::Visitor => {}
+        }
+        self.actors.push(Actor::new(client, role));
+    }
+
+    /// Sends the bytes of a frame; perhaps the end of it later.
+    fn say(&mut self, place: usize, frame: &[u8]) {
+        let actor = &mut self.actors[place];
+        // Nothing may come before the 101.
+        if !actor.client.is_open {
+            return;
+        }
+        let cut = match self.dice.one_in(4) {
+            true => self.dice.below(frame.len()),
+            false => frame.len(),
+        };
+        actor.send(&frame[..cut]);
+        actor.unsaid = frame[cut..].to_vec();
+    }
+
+    fn draw_payload(&mut self, publisher: u32, number: u32) -> Vec<u8> {
+        let size = self.dice.pick(self.plan.sizes).min(self.plan.limits.decoder.message_bytes_max);
+        let size = self.dice.below(size + 1);
+        // Where some may be refused, a message is known by its first bytes.
+        payload(publisher, number, size.max(8))
+    }
+
+    fn talk(&mut self, place: usize) {
+        let role = self.actors[place].role;
+        match role {
+            Role::Visitor => self.ask(place),
+            Role::Member(MAIL) => {}
+            Role::Member(_) | Role::Echo if !self.actors[place].client.is_open => {}
+            Role::Member(_) | Role::Echo => {
+                for _ in 0..=self.dice.below(4) {
+                    if self.actors[place].published == 0 {
+                        self.publishers += 1;
+                        self.actors[place].published = self.publishers << 16;
+                    }
+                    self.actors[place].published += 1;
+                    let number = self.actors[place].published;
+                    let payload = self.draw_payload(number >> 16, number & 0xffff);
+                    let frames = self.frames(place, &payload);
+                    if role == Role::Echo {
+                        self.actors[place].echoes.push_back(payload);
+                    }
+                    self.say(place, &frames);
+                }
+            }
+        }
+    }
+
+    /// One message, in one frame or in a few.
+    fn frames(&mut self, place: usize, payload: &[u8]) -> Vec<u8> {
+        if !self.dice.one_in(4) {
+            return self.actors[place].client.frame(Opcode::Binary, payload);
+        }
+        let mut frames = Vec::new();
+        let (mut rest, mut opcode) = (payload, Opcode::Binary);
+        for left in (0..=self.dice.below(3)).rev() {
+            let size = if left == 0 { rest.len() } else { self.dice.below(rest.len() + 1) };
+            let mask = [left as u8, 2, 3, 4];
+            let header = FrameHeader { fin: left == 0, opcode, mask: Some(mask), payload_bytes: size as u64 };
+            frames.extend_from_slice(&header.encode());
+            let start = frames.len();
+            frames.extend_from_slice(&rest[..size]);
+            apply_mask(&mut frames[start..], mask);
+            (rest, opcode) = (&rest[size..], Opcode::Continuation);
+        }
+        frames
+    }
+
+    fn ask(&mut self, place: usize) {
+        self.publishers += 1;
+        let payload = self.draw_payload(self.publishers, 1);
+        let channel = self.dice.pick(&CHANNELS);
+        let actor = &mut self.actors[place];
+        actor.answers += 1;
+        match self.dice.one_in(3) {
+            true => actor.client.request("GET", "/", &[], b""),
+            false => actor.client.request("POST", &format!("/{channel}"), &[], &payload),
+        }
+    }
+
+    fn mail(&mut self) {
+        let count = self.dice.pick(&[1, 5, 20, 300]);
+        for _ in 0..count {
+            let payload = payload(u32::MAX, self.mailed, 8 + self.dice.below(100));
+            let sent = self.world.remote().try_publish(MAIL, MessageKind::Binary, &payload);
+            if sent.is_ok() {
+                self.mailed += 1;
+                let mut log = self.world.log.borrow_mut();
+                log.published.entry(MAIL.to_owned()).or_default().push(payload);
+            }
+        }
+    }
+
+    fn leave(&mut self, place: usize) {
+        let actor = &mut self.actors[place];
+        if !actor.client.is_open {
+            return;
+        }
+        actor.is_done = true;
+        actor.finish_frame();
+        match self.dice.below(3) {
+            0 => actor.client.close(1000, "bye"),
+            1 => actor.client.peer.close_write(),
+            _ => drop(self.actors.swap_remove(place)),
+        }
+    }
+
+    fn misbehave(&mut self, place: usize) {
+        let actor = &mut self.actors[place];
+        actor.is_healthy = false;
+        match self.dice.below(8) {
+            0 | 1 => {
+                actor.is_stalled = true;
+                actor.client.peer.set_reading(false);
+            }
+            2 | 3 => {
+                actor.is_stalled = false;
+                actor.client.wake();
+                actor.finish_frame();
+            }
+            4 => {
+                let bytes = self.dice.below(3_000);
+                actor.client.sip(bytes);
+            }
+            5 => {
+                actor.is_done = true;
+                actor.client.peer.reset();
+            }
+            6 => {
+                actor.is_done = true;
+                // No echo may be made of it.
+                if actor.role == Role::Echo {
+                    actor.finish_frame();
+                    actor.client.peer.send(&[0xff]);
+                }
+                let garbage: Vec<u8> =
+                    (0..self.dice.below(200)).map(|_| self.dice.below(256) as u8).collect();
+                actor.client.peer.send(&garbage);
+            }
+            _ => {
+                let frame = actor.client.frame(Opcode::Ping, &[1; 100]);
+                if actor.client.is_open {
+                    (0..50).for_each(|_| actor.send(&frame));
+                }
+            }
+        }
+    }
+
+    // The end.
+
+    /// No more faults; everybody reads, and finishes what it was saying.
+    fn come_to_rest(&mut self) {
+        self.world.sim.set_faults(SimFaults::NONE);
+        for place in 0..self.actors.len() {
+            let actor = &mut self.actors[place];
+            actor.is_stalled = false;
+            actor.client.wake();
+            if actor.can_send() {
+                actor.finish_frame();
+            }
+        }
+        let mut turns = 0;
+        while self.is_pending() {
+            self.turn();
+            turns += 1;
+            if turns == TURNS_TO_REST_MAX {
+                self.world.dump();
+                panic!("something is pending for ever");
+            }
+        }
+        self.hear_all();
+    }
+
+    /// Whether anything is still to be said, to be read or to be heard.
+    fn is_pending(&self) -> bool {
+        let is_waiting = |actor: &Actor| {
+            let peer = &actor.client.peer;
+            let unheard = peer.unread_bytes() > 0 || !actor.echoes.is_empty();
+            // Who has not been let in may wait for that in vain.
+            actor.can_send() && (peer.bytes_under_way() > 0 || Run::is_in(actor) && unheard)
+        };
+        let requests = !self.world.reactor.commons.requests.is_empty();
+        requests
+            || self.world.is_anybody_blocked()
+            || self.world.ledger().outstanding() > 0
+            || self.actors.iter().any(is_waiting)
+    }
+
+    /// Whether this one was in until now, so that all it was owed must have come.
+    fn is_in(actor: &Actor) -> bool {
+        actor.client.is_open && actor.closed.is_none() && !actor.is_done && !actor.client.is_gone()
+    }
+
+    fn check_received(&mut self) {
+        let mut gaps = 0;
+        let log = self.world.log.borrow();
+        for actor in &self.actors {
+            let is_in = Run::is_in(actor);
+            assert!(!is_in || actor.echoes.is_empty(), "echoes are missing");
+            let Role::Member(channel) = actor.role else { continue };
+            let nothing = Vec::new();
+            let published = log.published.get(channel).unwrap_or(&nothing);
+            // Refused ones are missing for everybody: what is received is a part of what was taken, in order.
+            let mut candidates = published.iter();
+            for payload in &actor.received {
+                let known = candidates.any(|candidate| candidate == payload);
+                assert!(known, "{} bytes that nobody published, or out of order", payload.len());
+            }
+            if !is_in {
+                continue;
+            }
+            let joined = log.joined[&actor.client.peer.addr()];
+            let hub = &self.world.reactor.commons.hub;
+            let numbered = hub.inspect(ChannelName::parse(channel).unwrap()).unwrap().messages;
+            let missing = numbered - joined - actor.received.len() as u64;
+            assert!(missing == 0 || self.plan.skips(), "{missing} of {channel} are missing");
+            gaps += missing;
+            if missing == 0 && self.world.counters().refused == 0 {
+                let expected = &published[joined as usize..numbered as usize];
+                assert!(actor.received == expected, "everything from its join on");
+            }
+        }
+        let skipped = self.world.ledger().dropped_for(DropReason::Skipped);
+        assert!(gaps <= skipped, "{gaps} gaps, {skipped} counted");
+    }
+
+    /// The drain ends everybody well, and leaves nothing.
+    fn end(&mut self) {
+        self.world.drain();
+        let deadline = self.world.sim.now() + self.plan.limits.drain_timeout + Duration::from_secs(2);
+        while !self.world.is_over {
+            assert!(self.world.sim.now() <= deadline, "the drain does not end");
+            self.turn();
+            // Whoever has been told goes, and visitors have nothing more to ask.
+            self.actors.retain(|actor| Run::is_in(actor) || actor.role != Role::Visitor && actor.can_send());
+        }
+        self.world.check_empty();
+        assert!(!self.actors.iter().any(Run::is_in), "somebody was not told");
+    }
+}
