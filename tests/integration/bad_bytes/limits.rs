@@ -41,7 +41,7 @@ fn one_connection_too_many_is_503_and_may_come_back() {
 
 #[test]
 fn who_is_one_too_many_is_counted_once_whatever_he_sends() {
-    let server = limited(|builder| builder.connections_max(1).handshake_timeout(Duration::from_millis(1)));
+    let server = limited(|builder| builder.connections_max(1).handshake_timeout(Duration::from_secs(1)));
     let mut scraper = Scraper::connect(server.address);
     for (name, bytes, status) in [
         ("a malformed request", &b"\x16\x03\x01"[..], 400),
@@ -79,7 +79,7 @@ fn one_connection_too_many_from_an_address_is_429_and_others_are_served() {
 
 #[test]
 fn a_request_that_takes_too_long_is_408() {
-    let server = limited(|builder| builder.handshake_timeout(Duration::from_millis(500)));
+    let server = limited(|builder| builder.handshake_timeout(Duration::from_secs(1)));
     let mut watched = Watched::new(server);
     let half = upgrade("/news");
     let body = request("POST", "/news", "", "hello");
