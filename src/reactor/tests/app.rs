@@ -7,7 +7,7 @@
 //! | `/no` | is declined: 403 |
 //! | `/turned-away` | 101, and at once a Close |
 //! | `/shut` | closes in `on_open`; `/shut-later` closes upon the first message |
-//! | `/join` | subscribes to the channel that a message names; `-` ends that subscription |
+//! | `/join` | subscribes to the channel that a message names; `-` ends that subscription, `.` without a word |
 //! | `/two` | subscribes to `two-a` and `two-b`, and publishes what it receives to `two-a` |
 //! | `/bye/CHANNEL` | publishes to the channel when it is closed |
 //! | `/leave/CHANNEL` | subscribes, publishes what it receives, and closes in the same callback |
@@ -125,10 +125,12 @@ impl Handler for App {
         match path.as_str() {
             "/echo" | "/greet" => peer.send(message),
             "/shut-later" => peer.close(CloseCode::TRY_AGAIN_LATER, "not today"),
-            "/join" if message.payload() == b"-" => {
+            "/join" if matches!(message.payload(), b"-" | b".") => {
                 let subscription = self.log.borrow().subscriptions[&peer.address()];
                 peer.unsubscribe(subscription);
-                peer.send(Message::text("left"));
+                if message.payload() == b"-" {
+                    peer.send(Message::text("left"));
+                }
             }
             "/join" => self.subscribe(peer, message.as_text().unwrap()),
             "/two" => self.publish(peer, "two-a", message),
