@@ -4,7 +4,7 @@ use fanfare::{
     Answer, ChannelName, CloseCode, Context, Handler, Message, Request, Response, Server, Upgrade, Visitor,
 };
 
-use crate::support::{Peer, Running, Scraper, connect, connect_asking, refusal, request, upgrade};
+use crate::support::{Peer, Running, connect, connect_asking, refusal, request, upgrade};
 
 /// Answers as the path says.
 struct Gate;
@@ -126,13 +126,4 @@ fn a_request_may_publish_and_wait_for_the_outcome_or_not() {
     assert_eq!(subscriber.read().unwrap().into_data(), "waited");
     assert_eq!(peer.ask(request("POST", "/no-bodies", "", "a")).status, 403);
     peer.end();
-}
-
-#[test]
-fn a_wish_for_the_metrics_of_the_broadcast_server_is_the_handlers_to_grant() {
-    let server = running();
-    assert_eq!(Peer::connect(server.address).ask(request("GET", "/-/metrics", "", "")).status, 302);
-    drop(server);
-    let broadcast = Running::broadcast();
-    assert!(Scraper::connect(broadcast.address).scrape().sum("fanfare_build_info") == 1);
 }

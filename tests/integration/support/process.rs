@@ -32,6 +32,10 @@ impl Program {
 
     fn start_by(mut command: Command) -> Program {
         command.args(["--listen", "127.0.0.1:0"]).stderr(Stdio::piped()).stdin(Stdio::null());
+        let variables = std::env::vars_os().map(|(name, _)| name);
+        for name in variables.filter(|name| name.to_string_lossy().starts_with("FANFARE_")) {
+            command.env_remove(name);
+        }
         let mut child = command.spawn().expect("the command starts");
         let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
         let address = lines.by_ref().map(|line| line.expect("log lines are text")).find_map(|line| {
