@@ -22,9 +22,19 @@ const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 pub(crate) fn run(case: &str, address: &str) {
     let case = CASES.iter().find(|known| known.name == case).expect("a case of this name");
     let mut peers: Vec<_> = (0..case.peers).map(|_| Peer::open(address, case.path)).collect();
-    // The slab and the pools grow to more than what connections that overlap by chance will need.
-    let crowd: Vec<_> = (0..CROWD).map(|_| Peer::open(address, case.path)).collect();
-    crowd.into_iter().for_each(Peer::close);
+    // The slab and the pools grow to more than what connections that overlap by chance will need: each of the crowd
+    // leaves the server with half a message and half a header at the same time.
+    let mut crowd: Vec<_> = (0..CROWD).map(|_| Peer::open(address, case.path)).collect();
+    for peer in &mut crowd {
+        peer.queue_fragment(Opcode::Text, false, &[b'h'; 4096]);
+        peer.queue(Opcode::Ping, b"half");
+        peer.out.push(0x80);
+        peer.flush();
+    }
+    for peer in &mut crowd {
+        assert_eq!(peer.pong(), b"half");
+    }
+    crowd.into_iter().for_each(Peer::reset);
     for _ in 0..case.warm_up {
         (case.round)(address, &mut peers);
     }
