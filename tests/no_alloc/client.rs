@@ -44,6 +44,8 @@ pub(crate) fn run(case: &str, address: &str) {
     assert_eq!(line.trim(), GO);
     let done: u64 = (0..case.rounds).map(|_| (case.round)(address, &mut peers)).sum();
     println!("{done}");
+    // The peers stay until it has been counted: the last subscriber's leaving is not part of any case.
+    std::io::stdin().lock().read_line(&mut line).expect("the server's process is there");
 }
 
 pub(crate) struct Peer {

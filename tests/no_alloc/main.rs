@@ -72,6 +72,7 @@ fn count(case: &str) -> (usize, u64) {
     says.read_line(&mut line).expect("the client says how much it did");
     let after = ALLOCATOR.stats();
 
+    drop(hears);
     let messages = line.trim().parse().expect("a count");
     assert!(client.wait().expect("the client ends").success(), "{case}: the client failed");
     stopper.stop();
