@@ -32,8 +32,8 @@ pub(super) struct Log {
     pub(super) open: usize,
     /// Publishes that were taken, by channel, in their order.
     pub(super) published: HashMap<String, Vec<Vec<u8>>>,
-    /// The number of the last message when a connection subscribed to the channel of its path.
-    pub(super) joined: HashMap<SocketAddr, u64>,
+    /// The number of a channel's last message when a connection subscribed to it.
+    pub(super) joined: HashMap<(SocketAddr, String), u64>,
     /// The last subscription of each connection.
     subscriptions: HashMap<SocketAddr, Subscription>,
 }
@@ -66,7 +66,7 @@ impl App {
         let subscription = peer.subscribe(name(channel)).unwrap();
         let joined = peer.channel(name(channel)).unwrap().messages;
         let mut log = self.log.borrow_mut();
-        log.joined.insert(peer.address(), joined);
+        log.joined.insert((peer.address(), channel.to_owned()), joined);
         log.subscriptions.insert(peer.address(), subscription);
     }
 }

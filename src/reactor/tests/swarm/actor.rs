@@ -9,10 +9,25 @@ use super::super::client::{Client, Heard};
 pub(super) enum Role {
     /// Subscribes to the channel of this name, and may publish there.
     Member(&'static str),
+    /// Subscribes to two channels, and publishes to the first.
+    Both,
+    /// Subscribes to nothing; its end is announced to a channel.
+    Mourned,
     /// Has every message sent back.
     Echo,
     /// Asks over HTTP.
     Visitor,
+}
+
+impl Role {
+    /// What it receives.
+    pub(super) fn channels(&self) -> &[&'static str] {
+        match self {
+            Role::Member(channel) => std::slice::from_ref(channel),
+            Role::Both => &["two-a", "two-b"],
+            Role::Mourned | Role::Echo | Role::Visitor => &[],
+        }
+    }
 }
 
 pub(super) struct Actor {
@@ -25,10 +40,14 @@ pub(super) struct Actor {
     pub(super) is_done: bool,
     /// The end of a frame that has been begun.
     pub(super) unsaid: Vec<u8>,
+    /// It has kept the server waiting for the end of a frame.
+    pub(super) has_paused: bool,
     /// Everything that a member has received.
     pub(super) received: Vec<Vec<u8>>,
     /// Echoes that are still to come.
     pub(super) echoes: VecDeque<Vec<u8>>,
+    /// It has been let in, and so gets an answer to everything.
+    pub(super) was_answered: bool,
     /// Answers that are still to come.
     pub(super) answers: usize,
     /// The Close that has come.
@@ -46,8 +65,10 @@ impl Actor {
             is_stalled: false,
             is_done: false,
             unsaid: Vec::new(),
+            has_paused: false,
             received: Vec::new(),
             echoes: VecDeque::new(),
+            was_answered: false,
             answers: 0,
             closed: None,
             published: 0,
@@ -68,15 +89,23 @@ impl Actor {
         !self.is_done && self.closed.is_none() && !self.client.is_gone()
     }
 
+    /// Ends its side, once.
+    pub(super) fn hang_up(&mut self) {
+        if !self.is_done {
+            self.is_done = true;
+            self.client.peer.close_write();
+        }
+    }
+
     /// Hears what has come, and answers pings. Statuses of answers that refuse are returned.
     pub(super) fn hear(&mut self) -> Vec<u16> {
         let mut refused = Vec::new();
         while !self.client.is_open
             && let Some(answered) = self.client.answered()
         {
-            match self.role {
-                Role::Visitor => self.answers = self.answers.saturating_sub(1),
-                Role::Member(_) | Role::Echo => {}
+            if self.role == Role::Visitor {
+                self.was_answered = true;
+                self.answers = self.answers.saturating_sub(1);
             }
             if answered.status >= 400 {
                 refused.push(answered.status);
@@ -92,8 +121,8 @@ impl Actor {
             match heard {
                 Heard::Message(payload) => match self.role {
                     Role::Echo => assert_eq!(self.echoes.pop_front(), Some(payload), "an echo"),
-                    Role::Member(_) => self.received.push(payload),
-                    Role::Visitor => panic!("a message for a visitor"),
+                    Role::Member(_) | Role::Both => self.received.push(payload),
+                    Role::Mourned | Role::Visitor => panic!("a message for nobody"),
                 },
                 Heard::Ping if self.can_send() && !self.is_stalled => {
                     let frame = self.client.frame(crate::protocol::Opcode::Pong, b"");
