@@ -23,7 +23,8 @@ fn fanfare(arguments: &[&str]) -> Command {
 /// A server that is running, on a port that the system has chosen.
 struct Running {
     child: Child,
-    log: BufReader<std::process::ChildStderr>,
+    /// Its standard error, until the test hangs up.
+    log: Option<BufReader<std::process::ChildStderr>>,
     url: String,
 }
 
@@ -31,7 +32,7 @@ impl Running {
     fn start(arguments: &[&str]) -> Running {
         let mut child =
             fanfare(arguments).args(["--listen", "127.0.0.1:0"]).stderr(Stdio::piped()).spawn().unwrap();
-        let log = BufReader::new(child.stderr.take().unwrap());
+        let log = child.stderr.take().map(BufReader::new);
         let mut running = Running { child, log, url: String::new() };
         let line = running.wait_for("listening on ");
         let (_, rest) = line.split_once("listening on ").unwrap();
@@ -42,7 +43,8 @@ impl Running {
     /// Reads the log up to a line with this text.
     fn wait_for(&mut self, text: &str) -> String {
         let mut line = String::new();
-        while self.log.read_line(&mut line).unwrap() > 0 {
+        let log = self.log.as_mut().unwrap();
+        while log.read_line(&mut line).unwrap() > 0 {
             if line.contains(text) {
                 return line;
             }
@@ -58,7 +60,9 @@ impl Running {
     /// The code with which the server ends.
     fn exit_code(mut self) -> Option<i32> {
         // Its log is read to the end, or it would wait for somebody to do so.
-        std::io::copy(&mut self.log, &mut std::io::sink()).unwrap();
+        if let Some(log) = &mut self.log {
+            std::io::copy(log, &mut std::io::sink()).unwrap();
+        }
         self.child.wait().unwrap().code()
     }
 
@@ -136,6 +140,22 @@ fn sub_ends_quietly_when_its_reader_has_gone() {
     server.wait_for_subscribers("news", 1);
     fanfare(&["pub", "news", "hello", "--url", &server.url]).assert().success();
     assert_eq!(sub.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_server_outlives_the_reader_of_its_log() {
+    for format in ["text", "json"] {
+        let mut server = Running::start(&["--log-events", "--log-format", format]);
+        drop(server.log.take());
+        let url = server.url.replace("http", "ws");
+        for _ in 0..2 {
+            let (mut peer, _) = tungstenite::connect(format!("{url}/news")).unwrap();
+            peer.send(tungstenite::Message::text("hello")).unwrap();
+            assert_eq!(peer.read().unwrap(), tungstenite::Message::text("hello"));
+        }
+        server.signal(Signal::TERM);
+        assert_eq!(server.exit_code(), Some(0));
+    }
 }
 
 #[test]
