@@ -89,12 +89,10 @@ impl Settings {
     /// What works, but may not be what was meant.
     pub(crate) fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        if !self.is_loopback && self.options.publish_key.is_none() {
-            warnings.push(
-                "listening beyond this machine without authentication: whoever reaches the address may subscribe; \
-                 publishing from elsewhere is refused until there is a --publish-key"
-                    .to_owned(),
-            );
+        if !self.is_loopback
+            && let Some(warning) = exposure(&self.options)
+        {
+            warnings.push(warning.to_owned());
         }
         if self.options.publish == Some(PublishPolicy::Token) {
             warnings.push(
@@ -125,12 +123,7 @@ impl Settings {
         let per_ip = Ceiling(self.max_connections_per_ip);
         comment(config.max_connections_per_ip.is_none(), "max-connections-per-ip", &per_ip);
         comment(config.memory_limit.is_none(), "memory-limit", &self.memory_limit);
-        let publish = if self.is_loopback {
-            "all for peers on this machine"
-        } else {
-            "token, all for peers on this machine"
-        };
-        comment(config.publish.is_none(), "publish", &publish);
+        comment(config.publish.is_none(), "publish", &"all for a peer on this machine, token for others");
         text
     }
 
@@ -184,6 +177,26 @@ fn options(config: &Config) -> Result<BroadcastOptions, ConfigError> {
         echo: config.echo,
         log_events: config.log_events,
     })
+}
+
+/// What everybody may do where the server can be reached from elsewhere, if it is worth a warning.
+fn exposure(options: &BroadcastOptions) -> Option<&'static str> {
+    match (options.publish, options.publish_key.is_some()) {
+        (Some(PublishPolicy::All), false) => Some(
+            "listening beyond this machine without authentication, and with --publish all: whoever reaches the \
+             address may subscribe and publish over a WebSocket; --publish none keeps them from publishing, \
+             and a --publish-key lets those publish by POST who have it",
+        ),
+        (Some(PublishPolicy::All), true) => Some(
+            "listening beyond this machine with --publish all: whoever reaches the address may publish over a \
+             WebSocket, for the --publish-key is asked of a POST only; --publish none keeps them from it",
+        ),
+        (None | Some(PublishPolicy::None | PublishPolicy::Token), false) => Some(
+            "listening beyond this machine without authentication: whoever reaches the address may subscribe; \
+             publishing from elsewhere is refused until there is a --publish-key",
+        ),
+        (None | Some(PublishPolicy::None | PublishPolicy::Token), true) => None,
+    }
 }
 
 /// A round number, for people to read.
@@ -243,6 +256,25 @@ mod tests {
             config.max_connections_per_ip = Some(Ceiling(None));
         });
         assert_eq!(off.unwrap().max_connections_per_ip, None);
+    }
+
+    #[test]
+    fn publishing_by_everyone_is_warned_of_with_and_without_a_key() {
+        let warnings = |publish, key: Option<&str>| {
+            let settings = settings(|config| {
+                config.listen = vec!["0.0.0.0:0".into()];
+                config.publish = publish;
+                config.publish_key = key.map(|key| key.parse().unwrap());
+            });
+            settings.unwrap().warnings().join("\n")
+        };
+        use config::PublishPolicy::{All, None as Nobody};
+        assert!(warnings(Some(All), None).contains("subscribe and publish"));
+        assert!(warnings(Some(All), Some("key")).contains("--publish all"));
+        for publish in [None, Some(Nobody)] {
+            assert!(warnings(publish, None).contains("publishing from elsewhere is refused"));
+            assert_eq!(warnings(publish, Some("key")), "");
+        }
     }
 
     #[test]
