@@ -47,7 +47,7 @@ pub(crate) struct Config {
     #[arg(long, env = "FANFARE_ACCEPT_RATE", value_name = "N|off", help_heading = "Listening")]
     pub(crate) accept_rate: Ceiling,
 
-    /// Who may publish over a WebSocket [default: all on loopback, else token]
+    /// Who may publish over a WebSocket [default: a peer on this machine may, others not]
     #[arg(long, env = "FANFARE_PUBLISH", value_name = "WHO", help_heading = "Access")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) publish: Option<PublishPolicy>,
@@ -154,7 +154,8 @@ pub(crate) struct Config {
     #[arg(long, env = "FANFARE_LOG_FORMAT", value_name = "FORMAT", help_heading = "Logging")]
     pub(crate) log_format: LogFormat,
 
-    /// Log each connection, message, custom event and close
+    /// Log each connection, message, custom event and close; a pipe on the standard error must be read, for a full
+    /// one holds up the server
     #[arg(
         long, env = "FANFARE_LOG_EVENTS", value_name = "BOOL", help_heading = "Logging", action = ArgAction::Set,
         num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = BoolishValueParser::new()
@@ -200,8 +201,7 @@ impl Config {
     pub(crate) fn read(path: &Path) -> Result<Config, ConfigError> {
         let failed = |source| ConfigError::Read { path: path.to_owned(), source };
         let text = std::fs::read_to_string(path).map_err(failed)?;
-        toml::from_str(&text)
-            .map_err(|source| ConfigError::Parse { path: path.to_owned(), source: Box::new(source) })
+        toml::from_str(&text).map_err(|error| ConfigError::parse(path, &text, error))
     }
 
     /// The whole as a file that [`read`](Config::read) takes, with all but the publish key.
@@ -275,7 +275,20 @@ pub(crate) enum LogFormat {
 
 /// A value that is never shown.
 #[derive(Clone, Deserialize)]
+#[serde(try_from = "toml::Value")]
 pub(crate) struct Secret(String);
+
+/// Says what it should have been, not what it is: where the quotes are missing, a number is still the secret.
+impl TryFrom<toml::Value> for Secret {
+    type Error = &'static str;
+
+    fn try_from(value: toml::Value) -> Result<Secret, Self::Error> {
+        match value {
+            toml::Value::String(text) => Ok(Secret(text)),
+            _ => Err("expected a string in quotes"),
+        }
+    }
+}
 
 impl FromStr for Secret {
     type Err = std::convert::Infallible;

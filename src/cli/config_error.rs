@@ -2,15 +2,16 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What is wrong with a configuration.
 #[derive(Debug)]
 pub(crate) enum ConfigError {
     /// A file cannot be read.
     Read { path: PathBuf, source: io::Error },
-    /// The file does not say what it should; the error names the key and the line.
-    Parse { path: PathBuf, source: Box<toml::de::Error> },
+    /// The file does not say what it should. The text names the key, and does not quote the line: the publish
+    /// key may stand in it.
+    Parse { path: PathBuf, line: usize, text: String },
     /// The key is given twice.
     TwoKeys,
     /// The key cannot be one.
@@ -21,11 +22,25 @@ pub(crate) enum ConfigError {
     Rule(String),
 }
 
+impl ConfigError {
+    /// What is wrong with the text of a file.
+    pub(crate) fn parse(path: &Path, file: &str, mut error: toml::de::Error) -> ConfigError {
+        let at = error.span().map_or(0, |span| span.start);
+        let line = 1 + file.bytes().take(at).filter(|byte| *byte == b'\n').count();
+        // Without the file at hand the error has nothing to quote, and names the key instead.
+        error.set_input(None);
+        let text = error.to_string().trim_end().replace('\n', " ");
+        ConfigError::Parse { path: path.to_owned(), line, text }
+    }
+}
+
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ConfigError::Read { path, source } => write!(f, "cannot read {}: {source}", path.display()),
-            ConfigError::Parse { path, source } => write!(f, "{}: {source}", path.display()),
+            ConfigError::Parse { path, line, text } => {
+                write!(f, "{}, line {line}: {text}", path.display())
+            }
             ConfigError::TwoKeys => {
                 f.write_str("--publish-key and --publish-key-file are both given: choose one")
             }

@@ -74,7 +74,7 @@ mod tests {
     }
 
     fn file(text: &str) -> tempfile::NamedTempFile {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let mut file = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
         file.write_all(text.as_bytes()).unwrap();
         file
     }
@@ -116,7 +116,7 @@ mod tests {
             ("allowed-origins = ['example.com']", "example.com"),
             ("publish = 'everyone'", "everyone"),
             ("echo = 1", "echo"),
-            ("listen = [", "listen"),
+            ("listen = [", "line 1"),
         ] {
             let file = file(text);
             let error = config(&["--config", file.path().to_str().unwrap()]).unwrap_err();
@@ -125,6 +125,23 @@ mod tests {
         assert!(
             config(&["--config", "/nowhere/fanfare.toml"]).unwrap_err().contains("/nowhere/fanfare.toml")
         );
+    }
+
+    #[test]
+    fn an_error_in_the_file_names_the_line_and_does_not_show_the_key() {
+        for text in [
+            "echo = true\npublish-key = 7205",
+            "echo = true\npublish-key = [7205]",
+            "echo = true\npublish-key = x7205",
+            "echo = true\npublish-key = 'x7205",
+            "echo = true\npublish-key 'x7205'",
+            "echo = true\npublish-kee = 'x7205'",
+        ] {
+            let error = config(&["--config", file(text).path().to_str().unwrap()]).unwrap_err();
+            let (path, error) = error.split_once(", ").unwrap();
+            assert!(path.ends_with(".toml"), "{path}");
+            assert!(error.starts_with("line 2: ") && !error.contains("7205"), "{text}: {error}");
+        }
     }
 
     #[test]
