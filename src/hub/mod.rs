@@ -277,11 +277,6 @@ impl Hub {
         !self.fallen.is_empty()
     }
 
-    /// Memory held for connections outside of the hub, which counts towards the same limit.
-    pub fn set_held_elsewhere(&mut self, bytes: usize) {
-        self.pool.set_held_elsewhere(bytes);
-    }
-
     // Looking at it.
 
     /// The name of a subscription's channel.

@@ -57,9 +57,7 @@ pub(super) struct SegmentPool {
     lists: Spares<VecDeque<Segment>>,
     /// Capacity of the segments in logs.
     in_use_bytes: usize,
-    /// Memory of the connections, which counts towards the limit as well.
-    held_elsewhere_bytes: usize,
-    /// Limit of `in_use_bytes`, `held_elsewhere_bytes` and the spare segments together.
+    /// Limit of `in_use_bytes` and the spare segments together.
     bytes_max: usize,
     /// Logs of fewer bytes use small segments only.
     channel_buffer_bytes: usize,
@@ -72,14 +70,9 @@ impl SegmentPool {
             large: Spares::new(LARGE_SPARES_KEPT),
             lists: Spares::new(LIST_SPARES_KEPT),
             in_use_bytes: 0,
-            held_elsewhere_bytes: 0,
             bytes_max,
             channel_buffer_bytes,
         }
-    }
-
-    pub(super) fn set_held_elsewhere(&mut self, bytes: usize) {
-        self.held_elsewhere_bytes = bytes;
     }
 
     /// Memory of the segments in logs.
@@ -106,8 +99,7 @@ impl SegmentPool {
     /// Whether a segment can be had within the limit once `freed_bytes` have come back.
     pub(super) fn has_room_for(&self, capacity: usize, freed_bytes: usize) -> bool {
         // Spares do not count: `take` lets go of them when they are in the way.
-        let in_use_bytes = self.in_use_bytes - freed_bytes + self.held_elsewhere_bytes;
-        capacity <= self.bytes_max.saturating_sub(in_use_bytes)
+        capacity <= self.bytes_max.saturating_sub(self.in_use_bytes - freed_bytes)
     }
 
     /// The memory of a segment; `has_room_for` has said that there is some.

@@ -4,11 +4,10 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::hub::DropReason;
 use crate::instant::Instant;
-use crate::net::{Net, Token, is_shortage};
+use crate::net::Net;
 
-use super::connection::{Connection, Phase, Refusal};
+use super::connection::{Connection, Refusal};
 use super::counters::RejectReason;
 use super::handler::Handler;
 use super::limits::{ACCEPT_RETRY, ACCEPTS_PER_TURN_MAX, REFUSALS_MAX};
@@ -18,6 +17,8 @@ use super::{Reactor, ReactorLimits};
 pub(super) struct Admission {
     /// After a shortage of descriptors: when to try again.
     retry_at: Option<Instant>,
+    /// Where the round of the listeners begins.
+    first_listener: usize,
     /// Connections that are in only to be refused.
     pub(super) refusals: usize,
     rate: Option<AcceptRate>,
@@ -54,10 +55,29 @@ fn network(address: SocketAddr) -> IpAddr {
     }
 }
 
+/// Whether an accept failed because of the connection that it would have brought (accept(2), "Error handling").
+fn is_of_the_peer(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        ConnectionAborted, ConnectionReset, HostUnreachable, Interrupted, NetworkDown, NetworkUnreachable,
+        TimedOut,
+    };
+    matches!(
+        error.kind(),
+        ConnectionAborted
+            | ConnectionReset
+            | HostUnreachable
+            | Interrupted
+            | NetworkDown
+            | NetworkUnreachable
+            | TimedOut
+    )
+}
+
 impl Admission {
     pub(super) fn new(limits: &ReactorLimits, now: Instant) -> Admission {
         Admission {
             retry_at: None,
+            first_listener: 0,
             refusals: 0,
             rate: limits.accepts_per_second_max.map(|per_second| AcceptRate {
                 per_second: f64::from(per_second.max(1)),
@@ -119,7 +139,11 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             rate.fill(self.commons.now);
         }
         let mut budget = ACCEPTS_PER_TURN_MAX;
-        for number in 0..self.listeners.len() {
+        // The one that was served first goes last next time, lest a busy listener keeps the others waiting.
+        let listeners = self.listeners.len();
+        self.admission.first_listener = (self.admission.first_listener + 1) % listeners.max(1);
+        for offset in 0..listeners {
+            let number = (self.admission.first_listener + offset) % listeners;
             while self.listeners[number].ready && budget > 0 && self.can_accept_now() {
                 budget -= 1;
                 self.accept_one(number);
@@ -143,12 +167,13 @@ impl<N: Net, H: Handler> Reactor<N, H> {
                 self.admit(stream, address);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => listener.ready = false,
-            Err(error) if is_shortage(&error) => {
+            // The peer was gone before it was taken: the next one may be well.
+            Err(error) if is_of_the_peer(&error) => {}
+            // A shortage, or something unknown that may last: not again at once.
+            Err(_) => {
                 self.commons.counters.accept_shortages += 1;
                 self.admission.retry_at = Some(self.commons.now + ACCEPT_RETRY);
             }
-            // The peer was gone before it was taken (ECONNABORTED and the like): the next one may be well.
-            Err(_) => {}
         }
     }
 
@@ -175,37 +200,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         let Some(connection) = self.connections.get_mut(token) else { return };
         if self.net.register(&mut connection.link.stream, token).is_err() {
             self.commons.counters.accept_shortages += 1;
-            self.remove(token);
+            self.leave_silently(token);
         }
-    }
-
-    /// Takes a connection out of the slab and closes its socket. It has been told, counted and unsubscribed.
-    pub(super) fn remove(&mut self, token: Token) {
-        if let Some(stream) = self.take_out(token) {
-            self.net.close(stream);
-        }
-    }
-
-    /// As [`remove`](Self::remove), with a reset: what the peer has not read is destroyed.
-    pub(super) fn reset(&mut self, token: Token) {
-        if let Some(stream) = self.take_out(token) {
-            self.net.reset(stream);
-        }
-    }
-
-    fn take_out(&mut self, token: Token) -> Option<N::Stream> {
-        let connection = self.connections.remove(token)?;
-        self.commons.connections = self.connections.len();
-        self.admission.leave(connection.address());
-        if connection.refusal.is_some() {
-            self.admission.refusals -= 1;
-        }
-        if let Phase::Closing { patient: true, .. } = connection.phase {
-            self.patient -= 1;
-        }
-        if connection.rest_bytes > 0 {
-            self.commons.hub.private_abandoned(connection.rest_bytes as usize, DropReason::Closed);
-        }
-        Some(connection.link.dismantle(&mut self.pool))
     }
 }

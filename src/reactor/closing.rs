@@ -15,6 +15,8 @@ use super::limits::{LINGER, PATIENCE, PATIENT_MAX};
 
 /// What a subscriber reads that fell off the log of its channel, or took nothing for too long.
 const FELL_BEHIND: &str = "too slow: fell behind by more than the channel keeps";
+/// What a publisher reads whose message has no room, whole or in pieces.
+pub(super) const OUT_OF_MEMORY: &str = "out of memory for messages: try again later";
 const NO_PROGRESS: &str = "too slow: took nothing for too long";
 
 impl<N: Net, H: Handler> Reactor<N, H> {
@@ -123,6 +125,24 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         }
     }
 
+    /// Connections hold all the memory that they may, and this one its share of it.
+    pub(super) fn end_for_want_of_memory(&mut self, token: Token) {
+        let Some(connection) = self.connections.get_mut(token) else { return };
+        let is_owed = connection.link.owes();
+        match connection.phase {
+            Phase::Http(_) if is_owed => self.lose(token),
+            Phase::Http(_) => self.refuse_for_want_of_memory(token),
+            // Its Close would wait behind what it does not take.
+            Phase::Open(_) if is_owed => {
+                self.end_open(token, End { code: CloseCode::TRY_AGAIN_LATER, initiator: Initiator::Server });
+                self.commons.counters.impatient_resets += 1;
+                self.reset(token);
+            }
+            Phase::Open(_) => self.close(token, CloseCode::TRY_AGAIN_LATER, OUT_OF_MEMORY),
+            Phase::Closing { .. } | Phase::Lingering { .. } => {}
+        }
+    }
+
     /// Ends a connection between requests, or in the middle of one that its peer gave up.
     pub(super) fn leave_silently(&mut self, token: Token) {
         let Some(connection) = self.connections.get_mut(token) else { return };
@@ -135,12 +155,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
     /// outgoing. `clean`: the peer has said its last already.
     pub(super) fn begin_closing(&mut self, token: Token, end: End, dropped: DropReason, clean: bool) {
         let Some(connection) = self.connections.get_mut(token) else { return };
-        let Phase::Open(mut open) =
-            std::mem::replace(&mut connection.phase, Phase::Closing { clean, patient: false })
-        else {
-            debug_assert!(false, "only an open connection can begin to close");
-            return;
-        };
+        let Some(mut open) = leave_open(connection, clean) else { return };
+        connection.link.forget_inbound(&mut self.pool);
         let detached = detach(connection, &mut open, dropped, &mut self.commons, &mut self.rest);
         if detached {
             owe_rest(connection, &self.rest, &mut self.pool);
@@ -200,11 +216,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
     /// Ends an open connection that gets no last word: its frame cannot be finished, or it is gone.
     pub(super) fn end_open(&mut self, token: Token, end: End) {
         let Some(connection) = self.connections.get_mut(token) else { return };
-        let closing = Phase::Closing { clean: true, patient: false };
-        let Phase::Open(mut open) = std::mem::replace(&mut connection.phase, closing) else {
-            debug_assert!(false, "only an open connection ends as one");
-            return;
-        };
+        let Some(mut open) = leave_open(connection, true) else { return };
         connection.under_way = None;
         while let Some(subscription) = open.subscriptions.take() {
             self.commons.hub.remove(subscription, DropReason::Closed);
@@ -213,6 +225,36 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         self.outgoing.close = Some(end.code);
         self.tell(token, &mut open, end);
         self.outgoing.clear();
+    }
+
+    /// Takes a connection out of the slab and closes its socket. It has been told, counted and unsubscribed.
+    pub(super) fn remove(&mut self, token: Token) {
+        if let Some(stream) = self.take_out(token) {
+            self.net.close(stream);
+        }
+    }
+
+    /// As [`remove`](Self::remove), with a reset: what the peer has not read is destroyed.
+    pub(super) fn reset(&mut self, token: Token) {
+        if let Some(stream) = self.take_out(token) {
+            self.net.reset(stream);
+        }
+    }
+
+    fn take_out(&mut self, token: Token) -> Option<N::Stream> {
+        let connection = self.connections.remove(token)?;
+        self.commons.connections = self.connections.len();
+        self.admission.leave(connection.address());
+        if connection.refusal.is_some() {
+            self.admission.refusals -= 1;
+        }
+        if let Phase::Closing { patient: true, .. } = connection.phase {
+            self.patient -= 1;
+        }
+        if connection.rest_bytes > 0 {
+            self.commons.hub.private_abandoned(connection.rest_bytes as usize, DropReason::Closed);
+        }
+        Some(connection.link.dismantle(&mut self.pool))
     }
 
     /// Counts the end and tells the application of it.
@@ -234,6 +276,18 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         // Whatever was subscribed to in `on_close` ends here as well.
         while let Some(subscription) = open.subscriptions.take() {
             self.commons.hub.remove(subscription, DropReason::Closed);
+        }
+    }
+}
+
+/// The connection is open no more; what it was as an open one.
+fn leave_open<T, S>(connection: &mut Connection<T, S>, clean: bool) -> Option<Open<S>> {
+    match std::mem::replace(&mut connection.phase, Phase::Closing { clean, patient: false }) {
+        Phase::Open(open) => Some(open),
+        other @ (Phase::Http(_) | Phase::Closing { .. } | Phase::Lingering { .. }) => {
+            debug_assert!(false, "only an open connection ends as one");
+            connection.phase = other;
+            None
         }
     }
 }

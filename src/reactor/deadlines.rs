@@ -10,7 +10,9 @@ use crate::protocol::{CloseCode, Opcode, encode_frame};
 use super::Reactor;
 use super::connection::Phase;
 use super::handler::Handler;
-use super::limits::{DEADLINE_SWEEP_PERIOD, DEADLINES_PER_TURN_MAX, PAUSE_GRACE, PAUSE_MIN};
+use super::limits::{
+    BODY_BYTES_PER_SECOND_MIN, DEADLINE_SWEEP_PERIOD, DEADLINES_PER_TURN_MAX, PAUSE_GRACE, PAUSE_MIN,
+};
 
 pub(super) struct DeadlineSweep {
     /// The place in the slab that is looked at next.
@@ -42,15 +44,14 @@ impl DeadlineSweep {
             return 0;
         }
         let elapsed = now.saturating_since(self.swept_until).min(DEADLINE_SWEEP_PERIOD);
-        let due = (places as u128 * elapsed.as_nanos() / DEADLINE_SWEEP_PERIOD.as_nanos()) as usize;
+        let (period, places) = (DEADLINE_SWEEP_PERIOD.as_nanos() as u64, places as u64);
+        let elapsed = elapsed.as_nanos() as u64;
+        let due = places * elapsed / period;
         // What is too little for one place is left to gather, and what is too much for one turn to the next.
-        let looked_at = due.min(DEADLINES_PER_TURN_MAX);
+        let looked_at = due.min(DEADLINES_PER_TURN_MAX as u64);
         self.is_behind = looked_at < due;
-        if due > 0 {
-            let left = elapsed.as_nanos() as u64 / due as u64 * (due - looked_at) as u64;
-            self.swept_until = Instant::from_nanos(now.as_nanos() - left);
-        }
-        looked_at
+        self.swept_until = Instant::from_nanos(now.as_nanos() - elapsed + looked_at * period / places);
+        looked_at as usize
     }
 }
 
@@ -72,15 +73,19 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         let now = self.commons.now;
         let Some(connection) = self.connections.get_mut(token) else { return };
         if connection.starved {
-            return self.on_writable(token);
+            self.on_writable(token);
         }
+        let Some(connection) = self.connections.get_mut(token) else { return };
         let stuck = connection.blocked && now >= connection.progress_at + self.limits.slow_timeout;
         let due = now >= connection.deadline;
         // Who waits for us to read cannot be said to be late.
         let unheard = connection.readable || connection.unfinished || connection.link.owes();
         let late = due && !unheard;
         let dripping = match (connection.message_since, self.limits.message_timeout) {
-            (Some(since), Some(timeout)) => now >= since.instant() + timeout && !unheard,
+            (Some(since), Some(timeout)) => {
+                let slowest = connection.link.assembled_bytes() / u64::from(BODY_BYTES_PER_SECOND_MIN);
+                now >= since.instant() + timeout + Duration::from_secs(slowest) && !unheard
+            }
             _ => false,
         };
         match &connection.phase {

@@ -10,7 +10,7 @@ use crate::protocol::CloseCode;
 use super::Reactor;
 use super::connection::{End, Initiator, Phase};
 use super::handler::Handler;
-use super::limits::{ACCEPTS_PER_TURN_MAX, DRAIN_CLOSES_PER_SECOND};
+use super::limits::{ACCEPTS_PER_TURN_MAX, DEADLINES_PER_TURN_MAX, DRAIN_CLOSES_PER_SECOND};
 
 /// The longest wait of a turn during a drain.
 pub(super) const STEP: Duration = Duration::from_millis(10);
@@ -43,7 +43,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         let seconds = now.saturating_since(drain.started).as_secs_f64();
         let allowed = 1 + (seconds * drain.closes_per_second as f64) as u64;
         let (mut closed, mut place) = (drain.closed, drain.place);
-        for _ in 0..self.connections.places() {
+        for _ in 0..self.connections.places().min(DEADLINES_PER_TURN_MAX) {
             if closed >= allowed {
                 break;
             }
@@ -121,10 +121,14 @@ impl<N: Net, H: Handler> Reactor<N, H> {
 
     fn cut(&mut self, token: Token) {
         let Some(connection) = self.connections.get_mut(token) else { return };
-        if matches!(connection.phase, Phase::Open(_)) {
-            self.end_open(token, End { code: CloseCode::SERVICE_RESTART, initiator: Initiator::Server });
+        match connection.phase {
+            Phase::Open(_) => {
+                self.end_open(token, End { code: CloseCode::SERVICE_RESTART, initiator: Initiator::Server });
+                self.remove(token);
+            }
+            Phase::Http(_) => self.leave_silently(token),
+            Phase::Closing { .. } | Phase::Lingering { .. } => self.remove(token),
         }
-        self.remove(token);
     }
 
     /// The end, whatever anybody is doing. Applications are still told.

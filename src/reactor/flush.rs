@@ -7,6 +7,7 @@ use crate::protocol::CloseCode;
 use crate::transport::{Sent, sent};
 
 use super::Reactor;
+use super::closing::OUT_OF_MEMORY;
 use super::commons::{Commons, Outcome};
 use super::connection::{Connection, Phase};
 use super::handler::Handler;
@@ -150,13 +151,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             let Some((token, outcome)) = self.commons.outcomes.pop_front() else { return };
             match outcome {
                 Outcome::Answer(outcome) => self.answer(token, outcome),
-                Outcome::Overloaded => {
-                    self.close(
-                        token,
-                        CloseCode::TRY_AGAIN_LATER,
-                        "out of memory for messages: try again later",
-                    );
-                }
+                Outcome::Overloaded => self.close(token, CloseCode::TRY_AGAIN_LATER, OUT_OF_MEMORY),
             }
         }
     }

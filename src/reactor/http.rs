@@ -12,7 +12,7 @@ use super::connection::{Body, Http, Owed, Phase, Refusal};
 use super::context::{Ticket, Visitor};
 use super::counters::RejectReason;
 use super::handler::{Answer, Handler, Upgrade};
-use super::limits::BODY_BYTES_PER_SECOND_MIN;
+use super::limits::{BODY_BYTES_PER_SECOND_MIN, REQUESTS_PER_TURN_MAX};
 use super::pump::Stop;
 
 /// What one whole head leads to.
@@ -60,7 +60,11 @@ impl<N: Net, H: Handler> Reactor<N, H> {
     /// Decodes the requests that stand in the receive buffer; how much of it has been used.
     pub(super) fn decode_requests(&mut self, token: Token, filled: usize) -> (usize, Stop) {
         let mut consumed = 0;
+        let mut answered = 0;
         loop {
+            if answered == REQUESTS_PER_TURN_MAX {
+                return (consumed, Stop::Yield);
+            }
             let Some(connection) = self.connections.get_mut(token) else { return (consumed, Stop::Left) };
             let Phase::Http(http) = &mut connection.phase else { return (consumed, Stop::Left) };
             if http.answer.is_some() || connection.link.owes() {
@@ -85,7 +89,10 @@ impl<N: Net, H: Handler> Reactor<N, H> {
                 },
             };
             match next {
-                Next::Respond(response, how) => self.respond(token, &response, how),
+                Next::Respond(response, how) => {
+                    answered += 1;
+                    self.respond(token, &response, how);
+                }
                 Next::Later(owed) => {
                     if let Some(http) = self.http(token) {
                         http.answer = Some(owed);
@@ -260,6 +267,13 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         self.respond(token, &response, How::refused(RejectReason::SlowRequest));
     }
 
+    /// No memory is left for the body of this request.
+    pub(super) fn refuse_for_want_of_memory(&mut self, token: Token) {
+        let response = Response::text(503, "out of memory for messages: try again later\n");
+        let owed = Owed { keep_alive: false, head_only: false };
+        self.respond(token, &response.header("Retry-After", "1"), How::plain(owed));
+    }
+
     fn respond(&mut self, token: Token, response: &Response, how: How) {
         let Owed { keep_alive, head_only } = how.owed;
         let keep_alive = keep_alive && self.drain.is_none();
@@ -293,9 +307,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
     fn leave_http(&mut self, token: Token) {
         let Some(connection) = self.connections.get_mut(token) else { return };
         connection.phase = Phase::Closing { clean: false, patient: false };
-        if let Some(assembly) = connection.link.assembly.take() {
-            self.pool.put(assembly);
-        }
+        connection.link.forget_inbound(&mut self.pool);
     }
 }
 

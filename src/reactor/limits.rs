@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::protocol::{DecoderLimits, HttpLimits};
+use crate::protocol::{DecoderLimits, HEADER_BYTES_MAX, HttpLimits};
 
 /// What one reactor grants its peers.
 #[derive(Clone, Debug)]
@@ -54,13 +54,15 @@ impl Default for ReactorLimits {
 
 // Budgets: how much of one thing a turn does before it looks at everything else again.
 
-/// One `recv` per connection and turn takes at most this much: four echoes of 16 KiB, and it stays in the
-/// processor's second-level cache.
-pub(super) const RECEIVE_BYTES: usize = 64 * 1024;
+/// One `recv` per connection and turn takes at most this much: four echoes of 16 KiB, or the largest message by
+/// default with its header; and it stays in the processor's second-level cache.
+pub(super) const RECEIVE_BYTES: usize = 64 * 1024 + HEADER_BYTES_MAX;
 /// Replies to one peer that gather before they are written. With them in the same cache as what they answer.
 pub(super) const REPLIES_BYTES_MAX: usize = 64 * 1024;
 /// As much as one wait brings at a time; room for it is made at the start.
 pub(super) const READINESS_MAX: usize = 1024;
+/// Requests of one connection answered per turn, if it sends them without waiting for the answers.
+pub(super) const REQUESTS_PER_TURN_MAX: usize = 8;
 /// Connections taken per turn: a storm of them must not starve those that are in.
 pub(super) const ACCEPTS_PER_TURN_MAX: usize = 64;
 /// Sends of the sweep between two looks at what has arrived: about two milliseconds.
@@ -74,8 +76,8 @@ pub(super) const DEADLINES_PER_TURN_MAX: usize = 4096;
 
 /// Every connection's deadline is looked at once in this time, so a timeout is at most this much late.
 pub(super) const DEADLINE_SWEEP_PERIOD: Duration = Duration::from_millis(500);
-/// The longest wait of a turn.
-pub(super) const WAIT_MAX: Duration = Duration::from_secs(1);
+/// The longest wait of a turn, so that the sweep of deadlines keeps pace.
+pub(super) const WAIT_MAX: Duration = DEADLINE_SWEEP_PERIOD;
 /// A turn that comes later than this after the last one follows a pause of the whole process, in which no
 /// peer could be heard: deadlines are not judged until there was time to read.
 pub(super) const PAUSE_MIN: Duration = Duration::from_secs(2);
@@ -96,8 +98,17 @@ pub(super) const LINGER_BYTES_MAX: usize = 64 * 1024;
 /// Connections over a limit that are let in so as to be told 503 or 429; beyond, they are closed at once.
 /// Stays below the 128 descriptors that the default of `connections_max` leaves free.
 pub(super) const REFUSALS_MAX: usize = 64;
-/// A request's body may come as slowly as this, after the time that the head may take.
+/// A request's body may come as slowly as this, after the time that the head may take; and a message, after the
+/// time that any message may take.
 pub(super) const BODY_BYTES_PER_SECOND_MIN: u32 = 16 * 1024;
+
+// Memory.
+
+/// The part of the memory limit that connections may hold beyond the channels' logs (what they have begun and not
+/// finished, what they are owed and do not take): one in so many.
+pub(super) const HELD_MEMORY_SHARE: usize = 4;
+/// When that is spent, a connection that holds more than this is ended. Below, there is nothing to be had from it.
+pub(super) const HELD_BYTES_HARMLESS: usize = 4 * 1024;
 /// In a drain, this many connections per second are closed, or as many more as it takes to be done in three
 /// quarters of the drain timeout: their clients all come back, and somewhere else has to bear it.
 pub(super) const DRAIN_CLOSES_PER_SECOND: u64 = 1000;

@@ -53,7 +53,7 @@ use connections::{Connections, listener_number, listener_token};
 use context::Outgoing;
 use deadlines::DeadlineSweep;
 use drain::Drain;
-use limits::{MAIL_PER_TURN_MAX, READINESS_MAX, RECEIVE_BYTES, WAIT_MAX};
+use limits::{HELD_MEMORY_SHARE, MAIL_PER_TURN_MAX, READINESS_MAX, RECEIVE_BYTES, WAIT_MAX};
 use remote::{Door, Ending};
 
 /// A reactor: its sockets, its hub and its application. All of it is driven by [`turn`](Self::turn).
@@ -108,7 +108,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         listeners: Vec<N::Listener>,
         handler: H,
         limits: ReactorLimits,
-        hub_limits: HubLimits,
+        mut hub_limits: HubLimits,
     ) -> io::Result<Reactor<N, H>> {
         let mut listeners: Vec<_> =
             listeners.into_iter().map(|socket| Listener { socket: Some(socket), ready: false }).collect();
@@ -120,6 +120,10 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         let mut seeds = [[0; 8]; 2];
         seeds.iter_mut().for_each(|seed| net.fill_random(seed));
         let [epoch_seed, jitter] = seeds.map(u64::from_ne_bytes);
+        // What connections hold has its own part of the memory: peers that leave their messages unfinished cannot
+        // take the room of the channels' logs.
+        let held_bytes_max = hub_limits.memory_bytes / HELD_MEMORY_SHARE;
+        hub_limits.memory_bytes -= held_bytes_max;
         let now = net.now();
         let message_bytes_max = limits.decoder.message_bytes_max;
         let commons = Commons {
@@ -149,7 +153,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             receive: vec![0; RECEIVE_BYTES].into(),
             outgoing: Outgoing::default(),
             rest: Vec::new(),
-            pool: BufferPool::default(),
+            pool: BufferPool::new(held_bytes_max),
             patient: 0,
             deadline_sweep: DeadlineSweep::new(now),
             drain: None,
@@ -189,12 +193,12 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         self.commons.now = self.net.now();
         self.commons.unix_time = self.net.unix_time();
         self.commons.counters.turns += 1;
-        self.commons.hub.set_held_elsewhere(self.pool.held_bytes());
 
+        self.take_mail();
+        // After the door has been opened: who asks for the end later than this look wakes the reactor again.
         if self.drain.is_none() && self.door.ending() == Ending::Drain {
             self.begin_drain();
         }
-        self.take_mail();
         self.take_readiness();
         self.go_on_with_unfinished();
         self.accept_connections();

@@ -71,7 +71,10 @@ impl<N: Net, H: Handler> Reactor<N, H> {
                 && std::mem::take(&mut open.awaiting_pong)
             {
                 // Anything that a peer sends shows that it lives; its pong is one of those things.
-                connection.deadline = self.commons.now + self.limits.ping_interval;
+                let interval = self.spread_ping_interval();
+                if let Some(connection) = self.connections.get_mut(token) {
+                    connection.deadline = self.commons.now + interval;
+                }
             }
             let halt = self.decode_some(token, &mut consumed, filled);
             if !self.finish_left_frame(token) {

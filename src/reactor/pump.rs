@@ -6,7 +6,7 @@ use crate::transport::Received;
 use super::Reactor;
 use super::connection::{Connection, Phase};
 use super::handler::Handler;
-use super::limits::{LINGER_BYTES_MAX, RECEIVE_BYTES};
+use super::limits::{HELD_BYTES_HARMLESS, LINGER_BYTES_MAX, RECEIVE_BYTES};
 
 /// With more than this kept from before, that is decoded first: a read needs room to be worth its call.
 const KEPT_BYTES_MAX: usize = RECEIVE_BYTES / 2;
@@ -69,6 +69,10 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             Phase::Closing { .. } | Phase::Lingering { .. } => return,
         }
         connection.link.keep(&self.receive[consumed..filled], &mut self.pool);
+        if self.pool.is_spent() && connection.link.held_bytes() > HELD_BYTES_HARMLESS {
+            self.end_for_want_of_memory(token);
+            return self.settle();
+        }
         match stop {
             Stop::Yield => self.go_on_next_turn(token),
             Stop::NeedMore if connection.ended => {

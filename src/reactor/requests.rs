@@ -80,7 +80,7 @@ impl Requests {
     }
 
     fn queued_bytes(&self) -> usize {
-        self.bytes.len() - self.start
+        self.bytes.len() - self.start + self.queue.len() * size_of::<Request>()
     }
 
     pub(super) fn push(

@@ -41,6 +41,11 @@ impl Buffer {
         self.0.start = 0;
     }
 
+    /// What the pool has counted for this buffer.
+    pub(super) fn counted_bytes(&self) -> usize {
+        self.0.counted
+    }
+
     /// Skips the first `count` unread bytes.
     pub(crate) fn use_up(&mut self, count: usize) {
         self.0.start += count;
@@ -49,8 +54,8 @@ impl Buffer {
 }
 
 /// A buffer that has grown past this is given back to the allocator instead of the pool: one huge message
-/// must not be remembered for ever.
-const POOLED_BYTES_MAX: usize = 64 * 1024;
+/// must not be remembered for ever. Twice the largest message by default, as buffers grow by doubling.
+const POOLED_BYTES_MAX: usize = 128 * 1024;
 /// How many free buffers are kept. A burst that needs more pays for the rest with the allocator.
 const POOLED_BUFFERS_MAX: usize = 4096;
 /// What all free buffers together may keep.
@@ -62,9 +67,15 @@ pub(crate) struct BufferPool {
     free: Vec<Buffer>,
     free_bytes: usize,
     held_bytes: usize,
+    /// Above this, connections have to be ended.
+    held_bytes_max: usize,
 }
 
 impl BufferPool {
+    pub(crate) fn new(held_bytes_max: usize) -> BufferPool {
+        BufferPool { held_bytes_max, ..BufferPool::default() }
+    }
+
     /// An empty buffer.
     pub(crate) fn take(&mut self) -> Buffer {
         let buffer = self.free.pop().unwrap_or_default();
@@ -95,9 +106,15 @@ impl BufferPool {
         }
     }
 
-    /// The memory that connections hold beyond the shared logs: counted against the memory limit.
+    /// The memory that connections hold beyond the shared logs.
+    #[cfg(test)]
     pub(crate) fn held_bytes(&self) -> usize {
         self.held_bytes
+    }
+
+    /// Whether connections hold more memory than they may, all together.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.held_bytes > self.held_bytes_max
     }
 }
 
@@ -124,9 +141,9 @@ mod tests {
         buffer.append(&[0; 1000]);
         pool.count(&mut buffer);
         pool.count(&mut buffer);
-        assert!(pool.held_bytes() >= 1000);
+        assert!(pool.held_bytes >= 1000);
         pool.put(buffer);
-        assert_eq!(pool.held_bytes(), 0);
+        assert_eq!(pool.held_bytes, 0);
         assert!(pool.take().unread().is_empty(), "a pooled buffer comes back empty");
     }
 
@@ -137,6 +154,6 @@ mod tests {
         buffer.append(&vec![0; POOLED_BYTES_MAX + 1]);
         pool.count(&mut buffer);
         pool.put(buffer);
-        assert_eq!((pool.free.len(), pool.held_bytes()), (0, 0));
+        assert_eq!((pool.free.len(), pool.held_bytes), (0, 0));
     }
 }

@@ -131,6 +131,24 @@ impl<S> Link<S> {
         self.outbound.is_some()
     }
 
+    /// How much of the message under way has come.
+    pub(crate) fn assembled_bytes(&self) -> u64 {
+        self.assembly.as_ref().map_or(0, |assembly| assembly.unread().len() as u64)
+    }
+
+    /// The memory that this connection holds.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let buffers = [&self.spill, &self.assembly, &self.outbound];
+        buffers.into_iter().flatten().map(Buffer::counted_bytes).sum()
+    }
+
+    /// Forgets what was read: nothing more will be decoded.
+    pub(crate) fn forget_inbound(&mut self, pool: &mut BufferPool) {
+        for buffer in [self.spill.take(), self.assembly.take()].into_iter().flatten() {
+            pool.put(buffer);
+        }
+    }
+
     /// Gives all buffers back and the stream out.
     pub(crate) fn dismantle(self, pool: &mut BufferPool) -> S {
         for buffer in [self.spill, self.assembly, self.outbound].into_iter().flatten() {

@@ -2,7 +2,7 @@
 
 use super::client::Client;
 use super::world::World;
-use crate::protocol::MessageKind;
+use crate::protocol::{MessageKind, Opcode};
 
 fn numbered(publisher: u8, number: u32, bytes: usize) -> Vec<u8> {
     let mut payload = vec![publisher; bytes.max(5)];
@@ -99,4 +99,26 @@ fn a_publish_beyond_the_memory_reaches_nobody_and_says_so() {
     assert_eq!(publisher.close_code(), Some(1013));
     assert_eq!(reader.heard(), []);
     assert_eq!((world.counters().refused, world.ledger().owed), (2, 0));
+}
+
+#[test]
+fn unfinished_messages_are_ended_at_their_share_of_the_memory_and_publishing_goes_on() {
+    let mut world = World::with(|_, hub| {
+        hub.memory_bytes = 4 << 20;
+        hub.private_bytes_max = 256 << 10;
+    });
+    let mut reader = world.open("/news");
+    let mut hoarders = world.open_many(40, "/news");
+    for hoarder in &mut hoarders {
+        let whole = hoarder.frame(Opcode::Binary, &[7; 60_000]);
+        hoarder.peer.send(&whole[..59_000]);
+        world.rest();
+    }
+    let ended: Vec<u16> = hoarders.iter_mut().filter_map(Client::close_code).collect();
+    assert!(!ended.is_empty() && ended.len() < 40 && ended.iter().all(|code| *code == 1013), "{ended:?}");
+    assert!(world.reactor.pool.held_bytes() <= 1 << 20);
+    let publisher = world.connect();
+    publisher.request("POST", "/news", &[], b"still here");
+    world.rest();
+    assert_eq!(reader.messages(), [b"still here"]);
 }
