@@ -132,6 +132,17 @@ pub(crate) fn is_local(peer: IpAddr, request: &Request<'_>, allowed_hosts: &[Str
     is_loopback(peer) && !is_forwarded(request) && host_is_local(request.host(), allowed_hosts)
 }
 
+/// Where whatever comes from loopback is trusted, it must have meant this machine: a web page can have its own
+/// name point here.
+pub(crate) fn check_host(
+    peer: IpAddr,
+    request: &Request<'_>,
+    allowed_hosts: &[String],
+) -> Result<(), Denied> {
+    let is_meant = !is_loopback(peer) || host_is_local(request.host(), allowed_hosts);
+    if is_meant { Ok(()) } else { Err(Denied::Host) }
+}
+
 /// Whether an address is this machine's own, also where IPv4 comes in by an IPv6 socket.
 pub(crate) fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
@@ -199,6 +210,17 @@ mod tests {
             assert!(!local(LOOPBACK, &format!("Host: localhost\r\n{header}: 1.2.3.4\r\n")), "{header}");
         }
         assert!(!local(LOOPBACK, "Host: evil.example\r\n"));
+    }
+
+    #[test]
+    fn a_foreign_name_is_held_against_loopback_alone() {
+        let check = |peer, headers: &str| {
+            with_request(headers, |request| check_host(peer, request, &["dev.example".to_owned()]))
+        };
+        assert_eq!(check(LOOPBACK, "Host: localhost:8080\r\n"), Ok(()));
+        assert_eq!(check(LOOPBACK, "Host: dev.example\r\n"), Ok(()));
+        assert_eq!(check(LOOPBACK, "Host: evil.example\r\n"), Err(Denied::Host));
+        assert_eq!(check("10.0.0.1".parse().unwrap(), "Host: evil.example\r\n"), Ok(()));
     }
 
     #[test]

@@ -88,17 +88,16 @@ pub(crate) fn admit_peer<'n>(
     }
 }
 
-/// Without a key, whatever comes from loopback is trusted; so it must have meant this machine.
+/// Without a key, whatever comes from loopback is trusted.
 fn check_host(
     options: &BroadcastOptions,
     visitor: &Visitor<'_>,
     request: &Request<'_>,
 ) -> Result<(), Denied> {
-    let is_trusted = options.publish_key.is_none() && access::is_loopback(visitor.address().ip());
-    if is_trusted && !origin::host_is_local(request.host(), &options.allowed_hosts) {
-        return Err(Denied::Host);
+    if options.publish_key.is_some() {
+        return Ok(());
     }
-    Ok(())
+    access::check_host(visitor.address().ip(), request, &options.allowed_hosts)
 }
 
 fn check_origin(options: &BroadcastOptions, request: &Request<'_>) -> Result<(), Denied> {

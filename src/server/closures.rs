@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::protocol::{CloseCode, Message, Request};
 use crate::reactor::{Context, Handler, Upgrade, Visitor};
 
-use super::access::Denied;
+use super::access::{self, Denied};
 use super::builder::Builder;
 use super::event::Event;
 use super::origin::{OriginPattern, origin_is_allowed};
@@ -27,6 +27,7 @@ pub struct Closures {
     message: Option<Box<OnMessage>>,
     events: Vec<(String, Box<OnEvent>)>,
     close: Option<Box<OnClose>>,
+    allowed_hosts: Vec<String>,
     allowed_origins: Vec<OriginPattern>,
 }
 
@@ -100,6 +101,18 @@ impl Builder<Closures> {
         self.application.allowed_origins.push(origin);
         self
     }
+
+    /// A host name, besides `localhost` and IP addresses, under which peers on this machine may ask for it. Other
+    /// names are declined there with 403: a web page could have its own name point here. A proxy on this machine
+    /// that passes on the `Host` it was asked for takes its names here.
+    ///
+    /// ```
+    /// let builder = fanfare::Server::builder().allowed_host("chat.example.com");
+    /// ```
+    pub fn allowed_host(mut self, host: impl Into<String>) -> Self {
+        self.application.allowed_hosts.push(host.into());
+        self
+    }
 }
 
 /// The [`Handler`] that calls closures.
@@ -122,7 +135,11 @@ impl ClosureHandler {
 impl Handler for ClosureHandler {
     type Session = String;
 
-    fn on_upgrade(&mut self, _visitor: &mut Visitor<'_>, request: &Request<'_>) -> Upgrade<String> {
+    fn on_upgrade(&mut self, visitor: &mut Visitor<'_>, request: &Request<'_>) -> Upgrade<String> {
+        let peer = visitor.address().ip();
+        if let Err(denied) = access::check_host(peer, request, &self.0.allowed_hosts) {
+            return Upgrade::Respond(denied.response());
+        }
         if !origin_is_allowed(&self.0.allowed_origins, request.header("Origin"), request.host()) {
             return Upgrade::Respond(Denied::Origin.response());
         }

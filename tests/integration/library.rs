@@ -5,6 +5,8 @@ use std::sync::mpsc::channel;
 use fanfare::{ChannelName, CloseCode, Message, PublishError, Server, event};
 use tungstenite::Message as Received;
 
+use crate::support::{Peer, Running, upgrade};
+
 #[test]
 fn closures_serve_connections_messages_events_and_closes() {
     let (closed, closes) = channel();
@@ -46,6 +48,19 @@ fn closures_serve_connections_messages_events_and_closes() {
     stopper.drain();
     thread.join().unwrap().unwrap();
     assert_eq!(publisher.try_publish("lobby", Message::text("late")), Err(PublishError::Stopped));
+}
+
+#[test]
+fn a_page_whose_own_name_points_to_this_machine_is_declined_unless_it_is_allowed() {
+    let server =
+        Running::start(|| Server::builder().listen("127.0.0.1:0").allowed_host("dev.example").bind());
+    for (name, status) in [("dev.example", 101), ("localhost", 101), ("evil.example", 403)] {
+        // A browser takes such a page and this server for the same origin.
+        let host = format!("Host: {name}\r\nOrigin: http://{name}\r\n");
+        let ask = String::from_utf8(upgrade("/")).unwrap().replace("Host: localhost\r\n", &host);
+        let mut peer = Peer::connect(server.address);
+        assert_eq!(peer.ask(ask).status, status, "{name}");
+    }
 }
 
 #[test]
