@@ -2,15 +2,15 @@
 
 use std::fmt;
 use std::io;
-use std::net::ToSocketAddrs;
 use std::time::Duration;
 
 use crate::hub::{HubLimits, SlowPolicy};
-use crate::net::{self, MioListener, MioNet};
+use crate::net::{MioListener, MioNet};
 use crate::reactor::{Handler, Reactor, ReactorLimits};
 
 use super::closures::{ClosureHandler, Closures};
 use super::instance::Server;
+use super::listeners::listen;
 
 /// The most that can be set as the largest message: lengths of bodies are kept in 32 bits, and a message is
 /// held in one piece.
@@ -123,8 +123,7 @@ impl Builder<()> {
         let mut addresses = Vec::new();
         for address in &self.addresses {
             let failed = |source| BindError::Listen { address: address.clone(), source };
-            for resolved in address.to_socket_addrs().map_err(failed)? {
-                let listener = net::bind(resolved).map_err(failed)?;
+            for listener in listen(address).map_err(failed)? {
                 addresses.push(listener.local_addr().map_err(failed)?);
                 listeners.push(MioListener::from_std(listener));
             }
@@ -138,7 +137,7 @@ impl Builder<()> {
 
 impl<A> Builder<A> {
     /// Listens on an address such as `127.0.0.1:8080`, `[::]:8080` or `localhost:8080`; port 0 lets the
-    /// system choose. May be called several times.
+    /// system choose. Of a name all addresses are listened on that this machine has. May be called several times.
     pub fn listen(mut self, address: impl Into<String>) -> Self {
         self.addresses.push(address.into());
         self

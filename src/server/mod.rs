@@ -2,7 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `builder`, `instance` | from addresses, limits and a [`Handler`](crate::Handler) to a running [`Server`] |
+//! | `builder`, `listeners`, `instance` | from addresses, limits and a [`Handler`](crate::Handler) to a running [`Server`] |
 //! | `closures`, `event` | small programs without a handler of their own; custom events |
 //! | `broadcast`, `options` | the standalone server as one handler, and what an operator decides about it |
 //! | `route`, `refusal`, `answers` | what a path names, and what is said about it |
@@ -19,6 +19,7 @@ mod console;
 mod event;
 mod event_log;
 mod instance;
+mod listeners;
 mod metrics;
 mod options;
 mod origin;
