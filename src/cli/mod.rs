@@ -14,9 +14,10 @@ mod run;
 mod settings;
 mod sources;
 mod subscribe;
+mod terminal;
 mod units;
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
@@ -37,6 +38,8 @@ pub(crate) fn main() -> ExitCode {
     match checked.and_then(|()| dispatch(&matches)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            // The answer of a server may be part of it.
+            let error = terminal::harmless(error.as_bytes());
             // Nobody is left to tell where even this fails.
             let _ = writeln!(io::stderr(), "fanfare: {error}");
             ExitCode::FAILURE
@@ -105,6 +108,19 @@ fn check(matches: &ArgMatches) -> Result<(), String> {
         return print(|out| out.write_all(settings.to_toml().as_bytes()));
     }
     print(|out| writeln!(out, "the configuration is valid"))
+}
+
+/// Writes what a server has sent to the standard output: to a terminal what does no harm there, to anything else
+/// what it is.
+fn print_foreign(bytes: &[u8], end: &str) -> Result<(), String> {
+    print(|out| {
+        if io::stdout().is_terminal() {
+            out.write_all(terminal::harmless(bytes).as_bytes())?;
+        } else {
+            out.write_all(bytes)?;
+        }
+        out.write_all(end.as_bytes())
+    })
 }
 
 /// Writes to the standard output at once. Where its reader has gone (`fanfare sub news | head -1`), there is

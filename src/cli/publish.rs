@@ -54,7 +54,7 @@ impl Publish {
         headers.extend(authorization.as_deref().map(|value| ("Authorization", value)));
         let answer = client.request("POST", &self.url.channel(&self.channel), &headers, message)?;
         match answer.status {
-            200..=299 => super::print(|out| out.write_all(answer.body.as_bytes())),
+            200..=299 => super::print_foreign(answer.body.as_bytes(), ""),
             status => Err(format!("not published: {status}: {}", answer.body.trim_end())),
         }
     }

@@ -9,7 +9,7 @@ use fanfare::protocol::{
 
 use super::client::{Client, Url};
 
-/// Subscribe to a channel and print its messages, one per line
+/// Subscribe to a channel and print its messages, one per line; on a terminal with control characters escaped
 #[derive(clap::Args)]
 pub(crate) struct Subscribe {
     /// The channel, such as news
@@ -47,10 +47,7 @@ impl Subscribe {
             match decoded.event {
                 Some(Event::Message(message)) => {
                     received += 1;
-                    super::print(|out| {
-                        out.write_all(message.payload())?;
-                        out.write_all(b"\n")
-                    })?;
+                    super::print_foreign(message.payload(), "\n")?;
                     if Some(received) == self.count {
                         encode_masked_close(&mut reply, CloseCode::NORMAL, "", mask()?);
                         end = Some(Ok(()));
