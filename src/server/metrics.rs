@@ -106,13 +106,13 @@ impl Collector for Snapshot {
         )?;
         page.counters(
             "fanfare_limit_hits",
-            "How often a limit was in the way",
+            "How often a limit was in the way; of memory and of channels as publishes that were refused",
             "limit",
             [
                 ("max_connections", counters.rejects[RejectReason::TooManyConnections as usize]),
                 ("max_connections_per_ip", counters.rejects[RejectReason::TooManyFromAddress as usize]),
                 ("open_files", counters.accept_shortages),
-                ("memory", counters.refused),
+                ("publishes_refused", counters.refused),
             ],
         )?;
 

@@ -40,7 +40,7 @@ fn without_memory_a_publish_is_503_or_closes_with_1013_until_there_is_some_again
     assert_eq!(code, 1013);
     assert!(!reason.is_empty());
     speaker.end();
-    assert!(scraper.scrape().value("fanfare_limit_hits_total{limit=\"memory\"}") >= 3);
+    assert!(scraper.scrape().value("fanfare_limit_hits_total{limit=\"publishes_refused\"}") >= 3);
 
     let (messages_before, _) = messages(&mut publisher);
     drop(stalled);
