@@ -10,6 +10,7 @@ use crate::instant::Instant;
 use crate::net::Token;
 use crate::protocol::Message;
 
+use super::context::Ticket;
 use super::counters::{Counters, Source};
 use super::requests::{NotPublished, Origin, Requests};
 
@@ -17,7 +18,9 @@ pub(super) struct Commons {
     pub(super) hub: Hub,
     pub(super) requests: Requests,
     /// Outcomes that a peer has to hear of: each is told when the callback that caused it has returned.
-    pub(super) outcomes: VecDeque<(Token, Outcome)>,
+    pub(super) outcomes: VecDeque<Outcome>,
+    /// Tickets given out so far.
+    pub(super) tickets: u64,
     pub(super) counters: Counters,
     /// Both clocks as read once in this turn.
     pub(super) now: Instant,
@@ -29,9 +32,9 @@ pub(super) struct Commons {
 /// What became of a publish.
 pub(super) enum Outcome {
     /// Answer the request that is waiting for it.
-    Answer(Result<Accepted, Refused>),
+    Answer(Ticket, Result<Accepted, Refused>),
     /// Close the publisher: its message was refused, and so would be the next.
-    Overloaded,
+    Overloaded(Token),
 }
 
 impl Commons {
@@ -101,8 +104,8 @@ impl Commons {
             Err(_) => self.counters.refused += 1,
         }
         match origin {
-            Origin::Request(token) => self.outcomes.push_back((token, Outcome::Answer(outcome))),
-            Origin::Peer(token) if outcome.is_err() => self.outcomes.push_back((token, Outcome::Overloaded)),
+            Origin::Request(ticket) => self.outcomes.push_back(Outcome::Answer(ticket, outcome)),
+            Origin::Peer(token) if outcome.is_err() => self.outcomes.push_back(Outcome::Overloaded(token)),
             Origin::Peer(_) | Origin::Publisher => {}
         }
     }

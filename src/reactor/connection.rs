@@ -8,6 +8,8 @@ use crate::instant::Instant;
 use crate::protocol::{CloseCode, Decoder, HeadScanner};
 use crate::transport::Link;
 
+use super::context::Ticket;
+
 /// One connection, from accept to close.
 ///
 /// ```text
@@ -91,6 +93,13 @@ pub(super) struct Body {
 pub(super) struct Owed {
     pub(super) keep_alive: bool,
     pub(super) head_only: bool,
+    /// The publish whose outcome it waits for.
+    pub(super) ticket: Option<Ticket>,
+}
+
+impl Owed {
+    /// The last answer of its connection.
+    pub(super) const LAST: Owed = Owed { keep_alive: false, head_only: false, ticket: None };
 }
 
 /// Why a connection is answered before its request is looked at.

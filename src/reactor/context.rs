@@ -23,7 +23,12 @@ pub struct Visitor<'a> {
 
 /// Stands for a publish whose outcome a request is waiting for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Ticket(pub(super) Token);
+pub struct Ticket {
+    /// The connection of the request.
+    pub(super) token: Token,
+    /// Counts all tickets, so that no other publish can be taken for the one that is waited for.
+    pub(super) number: u64,
+}
 
 /// One subscription of the peer; only valid for the peer that made it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,8 +46,10 @@ impl Visitor<'_> {
         channel: ChannelName<'_>,
         message: Message<'_>,
     ) -> Result<Ticket, NotPublished> {
-        self.commons.submit(Origin::Request(self.token), channel, message)?;
-        Ok(Ticket(self.token))
+        let ticket = Ticket { token: self.token, number: self.commons.tickets };
+        self.commons.submit(Origin::Request(ticket), channel, message)?;
+        self.commons.tickets += 1;
+        Ok(ticket)
     }
 
     /// The far end of the connection.

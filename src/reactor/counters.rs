@@ -27,7 +27,7 @@ pub enum RejectReason {
     Declined,
     /// The request did not arrive in time: 408.
     SlowRequest,
-    /// Over `connections_max`: 503, or closed without an answer.
+    /// Over `connections_max`: 503, or closed without an answer; a probe (GET without a body) is answered.
     TooManyConnections,
     /// Over `connections_per_address_max`: 429, or closed without an answer.
     TooManyFromAddress,

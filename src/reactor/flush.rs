@@ -148,10 +148,10 @@ impl<N: Net, H: Handler> Reactor<N, H> {
     pub(super) fn settle(&mut self) {
         loop {
             while self.cut_off_next_fallen() {}
-            let Some((token, outcome)) = self.commons.outcomes.pop_front() else { return };
+            let Some(outcome) = self.commons.outcomes.pop_front() else { return };
             match outcome {
-                Outcome::Answer(outcome) => self.answer(token, outcome),
-                Outcome::Overloaded => self.close(token, CloseCode::TRY_AGAIN_LATER, OUT_OF_MEMORY),
+                Outcome::Answer(ticket, outcome) => self.answer(ticket, outcome),
+                Outcome::Overloaded(token) => self.close(token, CloseCode::TRY_AGAIN_LATER, OUT_OF_MEMORY),
             }
         }
     }

@@ -52,7 +52,7 @@ impl How {
     }
 
     fn refused(reason: RejectReason) -> How {
-        How { owed: Owed { keep_alive: false, head_only: false }, handshake: false, reject: Some(reason) }
+        How { owed: Owed::LAST, handshake: false, reject: Some(reason) }
     }
 }
 
@@ -143,7 +143,12 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             Ok(request) => request,
             Err(error) => return malformed(error),
         };
-        if let Some(refusal) = refusal {
+        // A full server still answers a probe: one question without a body, on a connection that takes nobody's place.
+        let is_probe = refusal == Some(Refusal::TooManyConnections)
+            && matches!(request.method(), "GET" | "HEAD")
+            && !request.wants_websocket()
+            && request.body_bytes() == 0;
+        if let Some(refusal) = refusal.filter(|_| !is_probe) {
             let how = How::refused(refusal.reason());
             return Next::Respond(refused(refusal), How { handshake: request.wants_websocket(), ..how });
         }
@@ -175,7 +180,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             && let Some(response) = self.handler.before_body(&mut visitor, &request)
         {
             // Where the body ends cannot be waited for, so this is the connection's last answer.
-            let owed = Owed { keep_alive: false, head_only: false };
+            let owed = Owed::LAST;
             return Next::Respond(response, How::plain(owed));
         }
         if rest.len() < body_bytes {
@@ -188,10 +193,11 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             return Next::AwaitBody(body, expects);
         }
         *consumed += head_bytes + body_bytes;
-        let owed = owed(&request);
+        let owed = Owed { keep_alive: request.keep_alive() && !is_probe, ..owed(&request) };
+        let tickets = visitor.commons.tickets;
         match self.handler.on_request(&mut visitor, &request, &rest[..body_bytes]) {
             Answer::Respond(response) => Next::Respond(response, How::plain(owed)),
-            Answer::Later(_) => Next::Later(owed),
+            Answer::Later(ticket) => later(ticket, token, tickets, owed),
         }
     }
 
@@ -236,10 +242,11 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             Err(error) => malformed(error),
             Ok(request) => {
                 let owed = owed(&request);
+                let tickets = self.commons.tickets;
                 let mut visitor = Visitor { commons: &mut self.commons, token, address };
                 match self.handler.on_request(&mut visitor, &request, body) {
                     Answer::Respond(response) => Next::Respond(response, How::plain(owed)),
-                    Answer::Later(_) => Next::Later(owed),
+                    Answer::Later(ticket) => later(ticket, token, tickets, owed),
                 }
             }
         };
@@ -248,11 +255,12 @@ impl<N: Net, H: Handler> Reactor<N, H> {
     }
 
     /// The outcome of a publish, for the request that is waiting for it.
-    pub(super) fn answer(&mut self, token: Token, outcome: Result<Accepted, Refused>) {
+    pub(super) fn answer(&mut self, ticket: Ticket, outcome: Result<Accepted, Refused>) {
+        let token = ticket.token;
         let Some(http) = self.http(token) else { return };
-        // A handler may publish and answer without waiting: then nobody wants to hear.
-        let Some(owed) = http.answer.take() else { return };
-        let response = self.handler.on_published(Ticket(token), outcome);
+        // A handler may publish more than once, or answer without waiting: then nobody wants to hear of this one.
+        let Some(owed) = http.answer.take_if(|owed| owed.ticket == Some(ticket)) else { return };
+        let response = self.handler.on_published(ticket, outcome);
         self.respond(token, &response, How::plain(owed));
         self.go_on_next_turn(token);
     }
@@ -270,12 +278,12 @@ impl<N: Net, H: Handler> Reactor<N, H> {
     /// No memory is left for the body of this request.
     pub(super) fn refuse_for_want_of_memory(&mut self, token: Token) {
         let response = Response::text(503, "out of memory for messages: try again later\n");
-        let owed = Owed { keep_alive: false, head_only: false };
+        let owed = Owed::LAST;
         self.respond(token, &response.header("Retry-After", "1"), How::plain(owed));
     }
 
     fn respond(&mut self, token: Token, response: &Response, how: How) {
-        let Owed { keep_alive, head_only } = how.owed;
+        let Owed { keep_alive, head_only, ticket: _ } = how.owed;
         let keep_alive = keep_alive && self.drain.is_none();
         let counters = &mut self.commons.counters;
         match how.handshake {
@@ -312,7 +320,16 @@ impl<N: Net, H: Handler> Reactor<N, H> {
 }
 
 fn owed(request: &Request<'_>) -> Owed {
-    Owed { keep_alive: request.keep_alive(), head_only: request.method() == "HEAD" }
+    Owed { keep_alive: request.keep_alive(), head_only: request.method() == "HEAD", ticket: None }
+}
+
+/// The answer waits for this ticket, if it was given out for this request: any other would be waited for for ever.
+fn later<S>(ticket: Ticket, token: Token, first: u64, owed: Owed) -> Next<S> {
+    if ticket.token == token && ticket.number >= first {
+        return Next::Later(Owed { ticket: Some(ticket), ..owed });
+    }
+    debug_assert!(false, "a request waits for the outcome of its own publish");
+    Next::Respond(Response::text(500, "internal error\n"), How::plain(Owed { keep_alive: false, ..owed }))
 }
 
 /// What cannot be understood is answered and never read further: where the next request would begin is

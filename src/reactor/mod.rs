@@ -130,6 +130,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             hub: Hub::new(hub_limits, RandomState::new(), epoch_seed),
             requests: requests::Requests::new(message_bytes_max),
             outcomes: VecDeque::new(),
+            tickets: 0,
             counters: Counters::default(),
             now,
             unix_time: net.unix_time(),

@@ -11,13 +11,15 @@ use crate::hub::ChannelName;
 use crate::net::Token;
 use crate::protocol::{Message, MessageKind};
 
+use super::context::Ticket;
+
 /// Who published.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Origin {
     /// A WebSocket connection: closed with 1013 if the home refuses.
     Peer(Token),
     /// A request: answered with the outcome.
-    Request(Token),
+    Request(Ticket),
     /// Another thread of this process.
     Publisher,
 }

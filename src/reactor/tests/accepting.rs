@@ -50,23 +50,25 @@ fn with_all_descriptors_taken_the_next_is_let_in_when_one_leaves() {
 }
 
 #[test]
-fn one_connection_too_many_is_503() {
+fn one_connection_too_many_is_503_but_a_probe_is_answered() {
     let mut world = World::with(|limits, _| limits.connections_max = 2);
     let (first, _second) = (world.open("/echo"), world.open("/echo"));
-    for upgrade in [true, false] {
+    for (method, body, status) in
+        [("upgrade", "", 503), ("POST", "news", 503), ("GET", "body", 503), ("GET", "", 200)]
+    {
         let mut third = world.connect();
-        match upgrade {
-            true => third.upgrade("/echo"),
-            false => third.request("GET", "/", &[], b""),
+        match method {
+            "upgrade" => third.upgrade("/echo"),
+            _ => third.request(method, "/", &[], body.as_bytes()),
         }
         world.rest();
         let answered = third.answered().unwrap();
-        assert_eq!((answered.status, answered.keep_alive), (503, false));
+        assert_eq!((answered.status, answered.keep_alive), (status, false));
     }
     drop(first);
     world.rest();
     world.open("/echo");
-    assert_eq!(world.counters().rejects.iter().sum::<u64>(), 2);
+    assert_eq!(world.counters().rejects.iter().sum::<u64>(), 4);
 }
 
 #[test]

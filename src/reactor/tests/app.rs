@@ -11,6 +11,7 @@
 //! | `/two` | subscribes to `two-a` and `two-b`, and publishes what it receives to `two-a` |
 //! | `/bye/CHANNEL` | publishes to the channel when it is closed |
 //! | `/leave/CHANNEL` | subscribes, publishes what it receives, and closes in the same callback |
+//! | `POST /twice` | publishes to `news` twice, and waits for the second |
 //! | any other | subscribes to the channel of that name, and publishes there what it receives |
 
 use std::cell::RefCell;
@@ -82,8 +83,14 @@ impl Handler for App {
         if request.method() != "POST" {
             return Response::text(200, format!("{} {}", request.method(), request.path())).into();
         }
-        let channel = &request.path()[1..];
+        let (channel, twice) = match &request.path()[1..] {
+            "twice" => ("news", true),
+            channel => (channel, false),
+        };
         let message = Message::binary(body);
+        if twice && visitor.publish(name(channel), message).is_ok() {
+            self.took(channel, message);
+        }
         match visitor.publish(name(channel), message) {
             Ok(ticket) => {
                 self.took(channel, message);

@@ -148,3 +148,18 @@ fn a_request_that_a_peer_gives_up_leaves_nothing() {
     }
     assert_eq!(world.counters().silent, 8);
 }
+
+#[test]
+fn a_request_is_answered_by_the_outcome_of_the_publish_that_it_waits_for() {
+    // The log holds one message, so that the second of each request has to wait.
+    let mut world = World::with(|_, hub| hub.channel_buffer_bytes = 4 << 10);
+    let _readers = world.open_many(300, "/news");
+    let mut publisher = world.connect();
+    for _ in 0..3 {
+        publisher.request("POST", "/twice", &[], &[1; 3_000]);
+    }
+    world.rest();
+    let answered = std::iter::from_fn(|| publisher.answered());
+    let numbers: Vec<String> = answered.map(|one| one.body.rsplit('-').next().unwrap().to_owned()).collect();
+    assert_eq!(numbers, ["2", "4", "6"]);
+}

@@ -21,7 +21,7 @@ fn one_connection_too_many_is_503_and_may_come_back() {
     let member = Peer::subscribe(server.address, "/news");
     for (name, bytes, counted) in [
         ("a handshake", upgrade("/news"), Counted::Handshake("connections")),
-        ("a request", request("GET", "/-/healthz", "", ""), Counted::Reject("connections")),
+        ("a request", request("DELETE", "/news", "", ""), Counted::Reject("connections")),
     ] {
         let before = scraper.scrape();
         let mut peer = Peer::connect(server.address);
@@ -34,6 +34,12 @@ fn one_connection_too_many_is_503_and_may_come_back() {
         assert_counted(name, &before, &after, counted, 503);
         assert_eq!(after.value(hits) - before.value(hits), 1, "{name}");
     }
+    let probe = Peer::connect(server.address).ask(request("GET", "/-/healthz", "", ""));
+    assert_eq!(
+        (probe.status, probe.header("Connection")),
+        (200, Some("close")),
+        "a full server is not a dead one"
+    );
     member.close();
     scraper.until("room", |metrics| metrics.sum("fanfare_connections") == 1);
     Peer::subscribe(server.address, "/news").close();
