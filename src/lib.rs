@@ -8,18 +8,29 @@
 //! transport   hub            one connection; channels, logs and cursors
 //! net    protocol            the world at the level of system calls; bytes in, events out
 //! ```
+//!
+//! What a program needs stands at the root, and [`protocol`] is there for clients too. The other layers can be
+//! reached for the benchmarks of this repository; they are no part of what is promised.
+#[doc(hidden)]
 pub mod hub;
+#[doc(hidden)]
 pub mod instant;
+#[doc(hidden)]
 pub mod net;
 pub mod protocol;
+#[doc(hidden)]
 pub mod reactor;
 mod server;
 mod transport;
 
-pub use hub::{ChannelName, ChannelNameError, Refused, SlowPolicy};
+pub use hub::{
+    Accepted, ChannelInfo, ChannelName, ChannelNameError, DropReason, Ledger, MessageId, Refused, SlowPolicy,
+};
+pub use instant::Instant;
 pub use protocol::{CloseCode, Message, MessageKind, Request, Response};
 pub use reactor::{
-    Answer, Context, Handler, NotPublished, PublishError, Subscription, Ticket, Upgrade, Visitor,
+    Answer, Context, Counters, Handler, NotPublished, PublishError, Status, Subscription, Ticket, Upgrade,
+    Visitor,
 };
 pub use serde_json::Value;
 pub use server::{

@@ -110,7 +110,7 @@ impl Default for SimFaults {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SimLimits {
     /// Bytes that the send buffer of a stream holds before a write is cut short; not zero. 16 KiB, as
-    /// [`bind`](crate::net::bind) sets it.
+    /// `bind` sets it.
     pub send_buffer_bytes: usize,
     /// Bytes that may have arrived at a stream unread; further ones wait at the peer. 128 KiB, as Linux begins.
     pub receive_buffer_bytes: usize,
