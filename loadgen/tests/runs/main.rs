@@ -113,7 +113,8 @@ fn a_server_that_does_not_broadcast_is_noticed_before_measuring() {
 
 #[test]
 fn stalled_subscribers_that_wake_up_find_everything_or_a_reason() {
-    let flags = "--stalled 3 --healthy 2 --rate 200 --wake";
+    // One after the other, so that the receivers have the numbers that the faults name.
+    let flags = "--stalled 3 --healthy 2 --rate 200 --wake --connect-concurrency 1";
     let (code, report) = run("stall", broadcast(Fault::None), flags);
     assert_eq!((code, &report["woken"]["caught_up"]), (0, &Value::from(3)), "{report}");
     // Receivers 0 to 2 are the publisher and the healthy ones.

@@ -19,7 +19,8 @@ fn without_memory_a_publish_is_503_or_closes_with_1013_until_there_is_some_again
     assert_eq!(post(&mut publisher, "/news", "before").0, 201, "a small limit is a limit that works");
     assert_eq!(honest.text(), "before");
 
-    // Each channel keeps for its own subscriber what that one does not read; together they take all there is.
+    // Each channel keeps for its own subscriber one message that this one does not read; together they take all there
+    // is. (Not two: a channel whose own slow subscriber is in the way cuts it off and takes its room.)
     let payload = "x".repeat(60_000);
     let mut stalled = Vec::new();
     let mut taken = 0;
@@ -27,10 +28,13 @@ fn without_memory_a_publish_is_503_or_closes_with_1013_until_there_is_some_again
         assert!(honest.text() == payload);
         let channel = format!("/stalled/{}", stalled.len());
         stalled.push(Peer::connect_narrow(server.address).open(&channel));
-        for _ in 0..10 {
-            taken += usize::from(post(&mut publisher, &channel, &payload).0 == 201);
+        let kept = scraper.scrape().value("fanfare_channel_log_bytes");
+        while post(&mut publisher, &channel, &payload).0 == 201
+            && scraper.scrape().value("fanfare_channel_log_bytes") == kept
+        {
+            taken += 1;
+            assert!(taken <= 500, "30 MB are in 2 MiB and the kernel's buffers");
         }
-        assert!(taken <= 100, "6 MB are in 2 MiB");
     }
     assert_eq!(post(&mut publisher, "/news", &payload), (503, Some("1".to_owned())));
     let mut speaker = Peer::subscribe(server.address, "/news");
