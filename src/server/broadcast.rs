@@ -95,7 +95,9 @@ impl Handler for Broadcast {
             }
             Route::Readyz => Response::text(200, "ok\n").into(),
             Route::Metrics => metrics::page(visitor).into(),
-            Route::Channel(name) if request.method() == "POST" => publish(visitor, request, name, body),
+            Route::Channel(name) if request.method() == "POST" => {
+                publish(visitor, request, name, body, self.options.log_events)
+            }
             Route::Channel(_) if accepts(request, "text/html") => console::page().into(),
             Route::Channel(name) => answers::channel(name, visitor.channel(name)).into(),
             Route::Echo => Refusal::NeedsWebSocket.response().into(),
@@ -163,9 +165,6 @@ impl Handler for Broadcast {
     }
 
     fn on_message(&mut self, peer: &mut Context<'_, BroadcastSession>, message: Message<'_>) {
-        if self.options.log_events {
-            event_log::message(peer.connection(), message);
-        }
         let now = peer.now();
         let session = &mut peer.session_mut().0;
         if let Some(rate) = self.options.message_rate
@@ -173,7 +172,12 @@ impl Handler for Broadcast {
         {
             return peer.close(CloseCode::RATE_LIMITED, "more messages a second than --message-rate");
         }
-        match *session {
+        let is_taken =
+            matches!(session, Session::Subscriber { may_publish: true, .. } | Session::Echo { .. });
+        if self.options.log_events && is_taken {
+            event_log::message(peer.connection(), message);
+        }
+        match peer.session().0 {
             Session::Subscriber { may_publish: false, .. } => {
                 peer.close(CloseCode::FORBIDDEN, "publishing over a WebSocket is not allowed: see --publish");
             }
@@ -199,6 +203,7 @@ fn publish(
     request: &Request<'_>,
     channel: ChannelName<'_>,
     body: &[u8],
+    log_events: bool,
 ) -> Answer {
     let kind = if is_binary(request) { MessageKind::Binary } else { MessageKind::Text };
     let Some(message) = Message::new(kind, body) else {
@@ -209,7 +214,12 @@ fn publish(
         .into();
     };
     match visitor.publish(channel, message) {
-        Ok(ticket) => Answer::Later(ticket),
+        Ok(ticket) => {
+            if log_events {
+                event_log::posted(visitor.address(), channel.as_str(), message);
+            }
+            Answer::Later(ticket)
+        }
         Err(_) => answers::refused(Refused::Busy).into(),
     }
 }

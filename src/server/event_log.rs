@@ -22,20 +22,35 @@ pub(crate) fn refused(address: SocketAddr, path: &str, status: u16) {
     info!(target: "fanfare::events", %address, path = cut(path), status, "refused");
 }
 
+/// A message that was taken from a WebSocket peer.
 pub(crate) fn message(connection: u64, message: Message<'_>) {
-    let bytes = message.payload().len();
-    let event = message.as_text().and_then(Event::parse);
-    match (event, message.kind()) {
-        (Some(event), _) => {
+    let (bytes, kind) = (message.payload().len(), label(message.kind()));
+    match message.as_text().and_then(Event::parse) {
+        Some(event) => {
             let data = event.data.map_or("null", |data| data.get());
             info!(target: "fanfare::events", connection, event = cut(&event.name), data = cut(data), bytes, "event");
         }
-        (None, MessageKind::Text) => {
-            info!(target: "fanfare::events", connection, kind = "text", bytes, "message");
+        None => info!(target: "fanfare::events", connection, kind, bytes, "message"),
+    }
+}
+
+/// A message that was taken from a request.
+pub(crate) fn posted(address: SocketAddr, channel: &str, message: Message<'_>) {
+    let (bytes, kind, channel) = (message.payload().len(), label(message.kind()), cut(channel));
+    match message.as_text().and_then(Event::parse) {
+        Some(event) => {
+            let data = event.data.map_or("null", |data| data.get());
+            let name = cut(&event.name);
+            info!(target: "fanfare::events", %address, channel, event = name, data = cut(data), bytes, "event");
         }
-        (None, MessageKind::Binary) => {
-            info!(target: "fanfare::events", connection, kind = "binary", bytes, "message");
-        }
+        None => info!(target: "fanfare::events", %address, channel, kind, bytes, "message"),
+    }
+}
+
+fn label(kind: MessageKind) -> &'static str {
+    match kind {
+        MessageKind::Text => "text",
+        MessageKind::Binary => "binary",
     }
 }
 
