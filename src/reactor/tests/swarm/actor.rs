@@ -52,6 +52,7 @@ pub(super) struct Actor {
     pub(super) answers: usize,
     /// The Close that has come.
     pub(super) closed: Option<u16>,
+    pub(super) reason: String,
     /// Published by this actor so far; numbers its messages.
     pub(super) published: u32,
 }
@@ -71,6 +72,7 @@ impl Actor {
             was_answered: false,
             answers: 0,
             closed: None,
+            reason: String::new(),
             published: 0,
         }
     }
@@ -130,7 +132,10 @@ impl Actor {
                     self.send(&frame);
                 }
                 Heard::Ping | Heard::Pong(_) => {}
-                Heard::Close(code, _) => self.closed = Some(code),
+                Heard::Close(code, reason) => {
+                    self.closed = Some(code);
+                    self.reason = reason;
+                }
             }
         }
         refused

@@ -110,6 +110,18 @@ impl Plan {
         refused == 0.0 && self.sim.latency_max.is_zero()
     }
 
+    /// Whether nothing may be taken for seconds from a peer that reads: writes are refused for want of memory ten
+    /// times running, each time for half a second; or first for any reason, and then again after a pause.
+    pub(super) fn often_starves(&self) -> bool {
+        self.faults.write_shortage > 0.1 || self.faults.pauses > 0.0
+    }
+
+    /// Whether nobody has to wait for somebody else to leave.
+    pub(super) fn lets_everybody_in(&self) -> bool {
+        self.sim.streams_max.min(self.limits.connections_max) >= 1_000
+            && self.limits.connections_per_address_max.is_none()
+    }
+
     pub(super) fn skips(&self) -> bool {
         self.hub.slow_policy != SlowPolicy::Disconnect
     }

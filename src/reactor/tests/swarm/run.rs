@@ -97,7 +97,11 @@ impl Run {
                 1008 => assert!(actor.has_paused, "its message was not late"),
                 // Its message was refused, or what it had sent of one was too much to hold.
                 1013 => assert!(is_publisher && self.plan.hub.memory_bytes < 1 << 30),
-                4008 => assert!(!never_slow, "a healthy subscriber was taken for slow"),
+                4008 => {
+                    assert!(!never_slow, "a healthy subscriber was taken for slow");
+                    let took_nothing = actor.reason.contains("took nothing");
+                    assert!(!took_nothing || self.plan.often_starves(), "it was not written to");
+                }
                 code => panic!("a healthy client was closed with {code}"),
             }
         }
@@ -325,6 +329,10 @@ impl Run {
     fn is_pending(&self) -> bool {
         let is_waiting = |actor: &Actor| {
             let peer = &actor.client.peer;
+            let is_outside = actor.role != Role::Visitor && !actor.client.is_open;
+            if is_outside && actor.is_healthy && actor.can_send() && self.plan.lets_everybody_in() {
+                return true;
+            }
             let unheard = peer.unread_bytes() > 0 || !actor.echoes.is_empty();
             if actor.was_answered && actor.answers > 0 && actor.can_send() {
                 return true;
