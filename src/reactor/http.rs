@@ -189,6 +189,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             let expects = Expects(request.expects_continue() && rest.is_empty());
             let mut assembly = self.pool.take();
             assembly.append(head);
+            self.pool.count(&mut assembly);
             connection.link.assembly = Some(assembly);
             return Next::AwaitBody(body, expects);
         }

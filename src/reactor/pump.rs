@@ -70,8 +70,12 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         }
         connection.link.keep(&self.receive[consumed..filled], &mut self.pool);
         if self.pool.is_spent() && connection.link.held_bytes() > HELD_BYTES_HARMLESS {
-            self.end_for_want_of_memory(token);
-            return self.settle();
+            // A few bytes in a large buffer are no reason to end anybody.
+            connection.link.shrink(&mut self.pool);
+            if connection.link.held_bytes() > HELD_BYTES_HARMLESS {
+                self.end_for_want_of_memory(token);
+                return self.settle();
+            }
         }
         match stop {
             Stop::Yield => self.go_on_next_turn(token),

@@ -90,6 +90,14 @@ impl BufferPool {
         self.held_bytes += buffer.0.counted;
     }
 
+    /// Moves what a buffer holds into one of just that size, and takes the old one back.
+    pub(crate) fn shrink(&mut self, buffer: &mut Buffer) {
+        let mut exact = Buffer::default();
+        exact.append(buffer.unread());
+        self.count(&mut exact);
+        self.put(std::mem::replace(buffer, exact));
+    }
+
     /// Takes a buffer back.
     pub(crate) fn put(&mut self, mut buffer: Buffer) {
         self.held_bytes -= buffer.0.counted;
@@ -145,6 +153,19 @@ mod tests {
         pool.put(buffer);
         assert_eq!(pool.held_bytes, 0);
         assert!(pool.take().unread().is_empty(), "a pooled buffer comes back empty");
+    }
+
+    #[test]
+    fn a_shrunk_buffer_holds_the_same_in_less() {
+        let mut pool = BufferPool::default();
+        let mut buffer = pool.take();
+        buffer.append(&[7; 10_000]);
+        buffer.use_up(9_900);
+        pool.count(&mut buffer);
+        pool.shrink(&mut buffer);
+        assert_eq!((buffer.unread(), pool.held_bytes), (&[7; 100][..], 100));
+        pool.put(buffer);
+        assert_eq!((pool.held_bytes, pool.free.len()), (0, 2));
     }
 
     #[test]

@@ -142,6 +142,13 @@ impl<S> Link<S> {
         buffers.into_iter().flatten().map(Buffer::counted_bytes).sum()
     }
 
+    /// Gives back what buffers from the pool are larger than it takes to hold what they do.
+    pub(crate) fn shrink(&mut self, pool: &mut BufferPool) {
+        for buffer in [&mut self.spill, &mut self.assembly, &mut self.outbound].into_iter().flatten() {
+            pool.shrink(buffer);
+        }
+    }
+
     /// Forgets what was read: nothing more will be decoded.
     pub(crate) fn forget_inbound(&mut self, pool: &mut BufferPool) {
         for buffer in [self.spill.take(), self.assembly.take()].into_iter().flatten() {

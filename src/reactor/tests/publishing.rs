@@ -102,6 +102,35 @@ fn a_publish_beyond_the_memory_reaches_nobody_and_says_so() {
 }
 
 #[test]
+fn a_few_bytes_in_a_large_buffer_end_nobody_where_memory_is_short() {
+    let mut world = World::with(|_, hub| {
+        hub.memory_bytes = 1 << 20;
+        hub.private_bytes_max = 64 << 10;
+    });
+    // Leaves a pool of large buffers behind.
+    let mut large = world.open_many(4, "/echo");
+    for part in 0..2 {
+        for client in &mut large {
+            let whole = client.frame(Opcode::Binary, &[7; 60_000]);
+            client.peer.send(if part == 0 { &whole[..50_000] } else { &whole[50_000..] });
+        }
+        world.rest();
+    }
+    drop(large);
+    let mut small = world.open_many(100, "/echo");
+    let frames: Vec<_> = small.iter_mut().map(|client| client.frame(Opcode::Binary, b"hello")).collect();
+    for part in 0..2 {
+        for (client, frame) in small.iter().zip(&frames) {
+            client.peer.send(if part == 0 { &frame[..8] } else { &frame[8..] });
+        }
+        world.rest();
+    }
+    for client in &mut small {
+        assert_eq!(client.messages(), [b"hello"]);
+    }
+}
+
+#[test]
 fn unfinished_messages_are_ended_at_their_share_of_the_memory_and_publishing_goes_on() {
     let mut world = World::with(|_, hub| {
         hub.memory_bytes = 4 << 20;
