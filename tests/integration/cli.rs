@@ -305,9 +305,9 @@ fn events_are_logged_one_line_each_and_escaped() {
     peer.send(tungstenite::Message::text(r#"{"event":"move\nINFO forged","data":{"x":1}}"#)).unwrap();
     let line = server.wait_for("event");
     assert!(line.contains(r#"event="move\nINFO forged""#) && line.contains(r#"data="{\"x\":1}""#), "{line}");
-    let mut poster = std::net::TcpStream::connect(&authority).unwrap();
+    let mut poster = TcpStream::connect(&authority).unwrap();
     let request = format!("POST /news HTTP/1.1\r\nHost: {authority}\r\nContent-Length: 6\r\n\r\nposted");
-    std::io::Write::write_all(&mut poster, request.as_bytes()).unwrap();
+    poster.write_all(request.as_bytes()).unwrap();
     assert!(server.wait_for("message").contains("channel=\"news\" kind=\"text\" bytes=6"));
     peer.close(Some(tungstenite::protocol::CloseFrame { code: 4321.into(), reason: "bye\n".into() }))
         .unwrap();
