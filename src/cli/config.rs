@@ -33,6 +33,11 @@ pub(crate) struct Config {
     #[serde(deserialize_with = "one_or_many")]
     pub(crate) listen: Vec<String>,
 
+    /// Address for health and metrics alone, open to whoever reaches it [default: where the channels are]
+    #[arg(long, env = "FANFARE_ADMIN_LISTEN", value_name = "ADDR", help_heading = "Listening")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) admin_listen: Option<String>,
+
     /// Connections at once [default: the open-file limit - 128, or half of it if that is more]
     #[arg(long, env = "FANFARE_MAX_CONNECTIONS", value_name = "N", help_heading = "Listening")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -168,6 +173,7 @@ impl Default for Config {
         let seconds = |seconds| Time(Duration::from_secs(seconds));
         Config {
             listen: vec!["127.0.0.1:8080".to_owned()],
+            admin_listen: None,
             max_connections: None,
             max_connections_per_ip: None,
             accept_rate: Ceiling(None),

@@ -94,7 +94,12 @@ fn serve(matches: &ArgMatches) -> Result<(), String> {
     resources::raise_open_files();
     let server = settings.builder().bind().map_err(|error| run::explain(&error))?;
     let url = server.local_addresses().first().map(|address| run::example_url(*address)).unwrap_or_default();
-    run::serve(server, &format!("open {url}/news in a browser, or try: curl -d hello {url}/news"))
+    let admin = server.admin_addresses().first().map(|address| {
+        let url = run::example_url(*address);
+        format!("; health and metrics: {url}/-/healthz, {url}/-/metrics")
+    });
+    let admin = admin.unwrap_or_default();
+    run::serve(server, &format!("open {url}/news in a browser, or try: curl -d hello {url}/news{admin}"))
 }
 
 fn check(matches: &ArgMatches) -> Result<(), String> {

@@ -35,7 +35,10 @@ impl Settings {
     pub(crate) fn new(config: Config) -> Result<Settings, ConfigError> {
         let mut is_loopback = true;
         for address in &config.listen {
-            is_loopback &= check_address(address)?;
+            is_loopback &= check_address("--listen", address)?;
+        }
+        if let Some(address) = &config.admin_listen {
+            check_address("--admin-listen", address)?;
         }
         for host in &config.allowed_hosts {
             check_host(host)?;
@@ -60,9 +63,10 @@ impl Settings {
 
     /// The server, not bound yet.
     pub(crate) fn builder(&self) -> Builder<Factory<impl Fn(usize) -> Broadcast + Send + Sync + 'static>> {
-        let Config { listen, .. } = &self.config;
+        let Config { listen, admin_listen, .. } = &self.config;
         let config = &self.config;
         let builder = listen.iter().fold(Server::builder(), Builder::listen);
+        let builder = admin_listen.iter().fold(builder, Builder::admin_listen);
         let options = self.options.clone();
         builder
             .connections_max(self.max_connections)
@@ -205,8 +209,8 @@ fn whole_mebibytes(bytes: usize) -> usize {
 }
 
 /// Whether an address to listen on is this machine's alone.
-fn check_address(address: &str) -> Result<bool, ConfigError> {
-    let wrong = |what: &str| Err(ConfigError::Rule(format!("--listen {address}: {what}")));
+fn check_address(flag: &str, address: &str) -> Result<bool, ConfigError> {
+    let wrong = |what: &str| Err(ConfigError::Rule(format!("{flag} {address}: {what}")));
     if address.starts_with("tls:") || address.starts_with("unix:") {
         return wrong("this version listens on TCP without TLS only: write 127.0.0.1:8080");
     }

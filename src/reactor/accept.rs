@@ -164,7 +164,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
                     rate.available -= 1.0;
                 }
                 self.commons.counters.accepted += 1;
-                self.admit(stream, address);
+                let is_admin = listener.is_admin;
+                self.admit(stream, address, is_admin);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => listener.ready = false,
             // The peer was gone before it was taken: the next one may be well.
@@ -177,7 +178,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         }
     }
 
-    fn admit(&mut self, stream: N::Stream, address: SocketAddr) {
+    fn admit(&mut self, stream: N::Stream, address: SocketAddr, is_admin: bool) {
         let too_many_from_address = self.admission.enter(address);
         let letting_in = self.connections.len() - self.admission.refusals;
         let refusal = match self.drain {
@@ -198,6 +199,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         let token = self.connections.insert(Connection::new(stream, address, refusal, deadline));
         self.commons.connections = self.connections.len();
         let Some(connection) = self.connections.get_mut(token) else { return };
+        connection.is_admin = is_admin;
         if self.net.register(&mut connection.link.stream, token).is_err() {
             self.commons.counters.accept_shortages += 1;
             self.leave_silently(token);

@@ -26,6 +26,7 @@ pub(super) struct Commons {
     pub(super) now: Instant,
     pub(super) unix_time: Duration,
     pub(super) connections: usize,
+    pub(super) has_admin_listener: bool,
     pub(super) draining: bool,
 }
 

@@ -35,6 +35,8 @@ pub(super) struct Connection<T, S> {
     /// So many bytes at the front of what is owed are the rest of a frame whose subscription has left it.
     pub(super) rest_bytes: u32,
     address: PackedAddress,
+    /// Came by a listener that is the operator's.
+    pub(super) is_admin: bool,
     /// Let in only to be told that it is not.
     pub(super) refusal: Option<Refusal>,
     /// Readable was told and the socket is not drained yet.
@@ -146,6 +148,7 @@ impl<T, S> Connection<T, S> {
                 answer: None,
                 between_requests: false,
             }),
+            is_admin: false,
             refusal,
             deadline,
             progress_at: Instant::ZERO,

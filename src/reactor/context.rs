@@ -19,6 +19,7 @@ pub struct Visitor<'a> {
     pub(super) commons: &'a mut Commons,
     pub(super) token: Token,
     pub(super) address: SocketAddr,
+    pub(super) is_admin: bool,
 }
 
 /// Stands for a publish whose outcome a request is waiting for.
@@ -55,6 +56,16 @@ impl Visitor<'_> {
     /// The far end of the connection.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Whether the connection came by a listener that is the operator's.
+    pub fn is_admin(&self) -> bool {
+        self.is_admin
+    }
+
+    /// Whether the operator has listeners of his own.
+    pub fn has_admin_listener(&self) -> bool {
+        self.commons.has_admin_listener
     }
 }
 

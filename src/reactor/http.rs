@@ -132,7 +132,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         filled: usize,
     ) -> Next<H::Session> {
         let Some(connection) = self.connections.get_mut(token) else { return Next::Gone };
-        let address = connection.address();
+        let (address, is_admin) = (connection.address(), connection.is_admin);
         let refusal = connection.refusal;
         if let Phase::Http(http) = &mut connection.phase {
             http.scanner = HeadScanner::default();
@@ -156,7 +156,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             Ok(bytes) => bytes,
             Err(error) => return malformed(error),
         };
-        let mut visitor = Visitor { commons: &mut self.commons, token, address };
+        let mut visitor = Visitor { commons: &mut self.commons, token, address, is_admin };
         if request.wants_websocket() {
             *consumed += head_bytes;
             let next = match check_upgrade(&request) {
@@ -231,7 +231,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
     /// Head and body stand in the assembly.
     fn dispatch_from_assembly(&mut self, token: Token, body: Body) -> Next<H::Session> {
         let Some(connection) = self.connections.get_mut(token) else { return Next::Gone };
-        let address = connection.address();
+        let (address, is_admin) = (connection.address(), connection.is_admin);
         if let Phase::Http(http) = &mut connection.phase {
             http.body = None;
         }
@@ -244,7 +244,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             Ok(request) => {
                 let owed = owed(&request);
                 let tickets = self.commons.tickets;
-                let mut visitor = Visitor { commons: &mut self.commons, token, address };
+                let mut visitor = Visitor { commons: &mut self.commons, token, address, is_admin };
                 match self.handler.on_request(&mut visitor, &request, body) {
                     Answer::Respond(response) => Next::Respond(response, How::plain(owed)),
                     Answer::Later(ticket) => later(ticket, token, tickets, owed),

@@ -91,6 +91,8 @@ pub struct Reactor<N: Net, H: Handler> {
 
 /// A listening socket and what has been told of it.
 struct Listener<L> {
+    /// The operator's: health and metrics are asked for here.
+    is_admin: bool,
     /// `None` once it has been closed by a drain.
     socket: Option<L>,
     /// Readiness was told and the queue is not empty yet, as far as is known.
@@ -98,7 +100,8 @@ struct Listener<L> {
 }
 
 impl<N: Net, H: Handler> Reactor<N, H> {
-    /// A reactor that serves `listeners` by `handler`.
+    /// A reactor that serves `listeners` by `handler`; who comes by one of `admin_listeners` is
+    /// [told apart](Visitor::is_admin).
     ///
     /// # Errors
     ///
@@ -106,12 +109,16 @@ impl<N: Net, H: Handler> Reactor<N, H> {
     pub fn new(
         mut net: N,
         listeners: Vec<N::Listener>,
+        admin_listeners: Vec<N::Listener>,
         handler: H,
         limits: ReactorLimits,
         mut hub_limits: HubLimits,
     ) -> io::Result<Reactor<N, H>> {
+        let has_admin_listener = !admin_listeners.is_empty();
+        let admin_listeners = admin_listeners.into_iter().map(|socket| (socket, true));
+        let all = listeners.into_iter().map(|socket| (socket, false)).chain(admin_listeners);
         let mut listeners: Vec<_> =
-            listeners.into_iter().map(|socket| Listener { socket: Some(socket), ready: false }).collect();
+            all.map(|(socket, is_admin)| Listener { is_admin, socket: Some(socket), ready: false }).collect();
         for (number, listener) in listeners.iter_mut().enumerate() {
             if let Some(socket) = &mut listener.socket {
                 net.listen(socket, listener_token(number))?;
@@ -135,6 +142,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             now,
             unix_time: net.unix_time(),
             connections: 0,
+            has_admin_listener,
             draining: false,
         };
         let (door, remote) = remote::door(net.waker(), message_bytes_max);

@@ -21,6 +21,10 @@ pub(crate) fn admit<'n>(
     request: &'n Request<'_>,
 ) -> Result<Route<'n>, Refusal> {
     let route = Route::parse(request.path(), decoded)?;
+    let is_operators = matches!(route, Route::Healthz | Route::Readyz | Route::Metrics);
+    if visitor.has_admin_listener() && visitor.is_admin() != is_operators {
+        return Err(Refusal::NotFound);
+    }
     let allow = match route {
         Route::Channel(_) => ALLOW_CHANNEL,
         Route::Console | Route::Healthz | Route::Readyz | Route::Metrics | Route::Echo => ALLOW_READ,
@@ -42,7 +46,7 @@ pub(crate) fn admit<'n>(
             }
         }
         (Route::Metrics, "GET" | "HEAD") => match &options.publish_key {
-            _ if is_local() => {}
+            _ if visitor.is_admin() || is_local() => {}
             Some(key) => access::check_key(key, request)?,
             None => return Err(Denied::MetricsElsewhere.into()),
         },
@@ -70,6 +74,9 @@ pub(crate) fn admit_peer<'n>(
     request: &'n Request<'_>,
 ) -> Result<Entry<'n>, Refusal> {
     let route = Route::parse(request.path(), decoded)?;
+    if visitor.is_admin() {
+        return Err(Refusal::NotFound);
+    }
     check_host(options, visitor, request)?;
     check_origin(options, request)?;
     match route {

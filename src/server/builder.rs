@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::hub::{HubLimits, SlowPolicy};
@@ -27,6 +28,7 @@ const PRIVATE_PART: usize = 8;
 #[must_use = "nothing listens before `bind`"]
 pub struct Builder<A> {
     addresses: Vec<String>,
+    admin_addresses: Vec<String>,
     reactor: ReactorLimits,
     hub: HubLimits,
     pub(super) application: A,
@@ -39,6 +41,7 @@ impl Builder<Closures> {
     pub(super) fn new() -> Builder<Closures> {
         Builder {
             addresses: Vec::new(),
+            admin_addresses: Vec::new(),
             reactor: ReactorLimits::default(),
             hub: HubLimits::default(),
             application: Closures::default(),
@@ -82,8 +85,8 @@ impl Builder<Closures> {
         H: Handler,
         F: Fn(usize) -> H + Send + Sync + 'static,
     {
-        let Builder { addresses, reactor, hub, application: _ } = self;
-        Builder { addresses, reactor, hub, application: Factory(make) }
+        let Builder { addresses, admin_addresses, reactor, hub, application: _ } = self;
+        Builder { addresses, admin_addresses, reactor, hub, application: Factory(make) }
     }
 
     /// Listens, and makes a server that answers by the closures.
@@ -92,8 +95,9 @@ impl Builder<Closures> {
     ///
     /// [`BindError`].
     pub fn bind(self) -> Result<Server<ClosureHandler>, BindError> {
-        let Builder { addresses, reactor, hub, application } = self;
-        Builder { addresses, reactor, hub, application: () }.bind_with(application.into_factory())
+        let Builder { addresses, admin_addresses, reactor, hub, application } = self;
+        Builder { addresses, admin_addresses, reactor, hub, application: () }
+            .bind_with(application.into_factory())
     }
 }
 
@@ -108,8 +112,8 @@ impl<F> Builder<Factory<F>> {
         H: Handler,
         F: Fn(usize) -> H + Send + Sync + 'static,
     {
-        let Builder { addresses, reactor, hub, application: Factory(make) } = self;
-        Builder { addresses, reactor, hub, application: () }.bind_with(make)
+        let Builder { addresses, admin_addresses, reactor, hub, application: Factory(make) } = self;
+        Builder { addresses, admin_addresses, reactor, hub, application: () }.bind_with(make)
     }
 }
 
@@ -119,20 +123,25 @@ impl Builder<()> {
         if self.addresses.is_empty() {
             return Err(BindError::NoAddress);
         }
-        let mut listeners = Vec::new();
-        let mut addresses = Vec::new();
-        for address in &self.addresses {
-            let failed = |source| BindError::Listen { address: address.clone(), source };
-            for listener in listen(address).map_err(failed)? {
-                addresses.push(listener.local_addr().map_err(failed)?);
-                listeners.push(MioListener::from_std(listener));
-            }
-        }
+        let (listeners, addresses) = listen_on_all(&self.addresses)?;
+        let (admin_listeners, admin_addresses) = listen_on_all(&self.admin_addresses)?;
         let net = MioNet::new().map_err(BindError::System)?;
-        let reactor =
-            Reactor::new(net, listeners, make(0), self.reactor, self.hub).map_err(BindError::System)?;
-        Ok(Server { reactor, addresses })
+        let reactor = Reactor::new(net, listeners, admin_listeners, make(0), self.reactor, self.hub)
+            .map_err(BindError::System)?;
+        Ok(Server { reactor, addresses, admin_addresses })
     }
+}
+
+fn listen_on_all(addresses: &[String]) -> Result<(Vec<MioListener>, Vec<SocketAddr>), BindError> {
+    let (mut listeners, mut bound) = (Vec::new(), Vec::new());
+    for address in addresses {
+        let failed = |source| BindError::Listen { address: address.clone(), source };
+        for listener in listen(address).map_err(failed)? {
+            bound.push(listener.local_addr().map_err(failed)?);
+            listeners.push(MioListener::from_std(listener));
+        }
+    }
+    Ok((listeners, bound))
 }
 
 impl<A> Builder<A> {
@@ -140,6 +149,14 @@ impl<A> Builder<A> {
     /// system choose. Of a name all addresses are listened on that this machine has. May be called several times.
     pub fn listen(mut self, address: impl Into<String>) -> Self {
         self.addresses.push(address.into());
+        self
+    }
+
+    /// Listens on one more address, for the operator: a handler can tell who comes by it with
+    /// [`Visitor::is_admin`](crate::Visitor::is_admin). A [`Broadcast`](crate::Broadcast) server then serves health
+    /// and metrics there, to everybody who reaches it, and nowhere else.
+    pub fn admin_listen(mut self, address: impl Into<String>) -> Self {
+        self.admin_addresses.push(address.into());
         self
     }
 

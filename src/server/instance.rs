@@ -38,6 +38,7 @@ use super::closures::{ClosureHandler, Closures};
 pub struct Server<H: Handler> {
     pub(super) reactor: Reactor<MioNet, H>,
     pub(super) addresses: Vec<SocketAddr>,
+    pub(super) admin_addresses: Vec<SocketAddr>,
 }
 
 impl Server<ClosureHandler> {
@@ -51,6 +52,11 @@ impl<H: Handler> Server<H> {
     /// Where the server listens, with the ports that the system has chosen.
     pub fn local_addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Where it listens for the operator.
+    pub fn admin_addresses(&self) -> &[SocketAddr] {
+        &self.admin_addresses
     }
 
     /// A handle to publish from any thread.

@@ -9,6 +9,7 @@ mod drain;
 mod handlers;
 mod library;
 mod neighbours;
+mod operator;
 mod promises;
 mod shortage;
 mod support;

@@ -54,7 +54,8 @@ impl World {
         sim.set_limits(sim_limits);
         let log = Rc::new(RefCell::new(Log::default()));
         let app = App { log: Rc::clone(&log) };
-        let reactor = Reactor::new(net, vec![sim.listener(PORT)], app, limits, hub_limits).unwrap();
+        let reactor =
+            Reactor::new(net, vec![sim.listener(PORT)], Vec::new(), app, limits, hub_limits).unwrap();
         World { reactor, sim, log, is_over: false }
     }
 
