@@ -118,7 +118,7 @@ pub(crate) struct Config {
     #[arg(long, env = "FANFARE_MAX_CHANNELS", value_name = "N", help_heading = "Channels")]
     pub(crate) max_channels: usize,
 
-    /// Memory for all channel logs; beyond it publishing is refused [default: 60 % of what is available]
+    /// Memory for channel logs (three quarters) and for what connections hold; beyond it: 503, 1013 [default: 60 % of what is available]
     #[arg(long, env = "FANFARE_MEMORY_LIMIT", value_name = "SIZE", help_heading = "Channels")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) memory_limit: Option<Size>,
