@@ -1,12 +1,12 @@
-//! Opens a listening socket, with the options that accepted sockets inherit: so an accepted socket costs no
-//! further system call.
+//! Opens listening sockets, one for each reactor that shares the address, with the options that accepted sockets
+//! inherit: so an accepted socket costs no further system call.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// Connections that may wait for `accept`. Enough for a crowd that reconnects at once while one turn is under
+/// Connections that may wait for `accept` on each socket. Enough for a crowd that reconnects at once while one turn is under
 /// way; the kernel lowers it to `net.core.somaxconn` (4096 by default).
 const BACKLOG: i32 = 4096;
 
@@ -16,11 +16,34 @@ const BACKLOG: i32 = 4096;
 /// Not `SO_SNDBUF`: that would also cap a healthy peer with a long round trip.
 const UNSENT_BYTES_MAX: u32 = 16 * 1024;
 
-/// Binds `addr` and listens. A second server on the same port fails with `AddrInUse`; connections of an earlier
-/// one in TIME_WAIT do not stand in the way of a restart.
+/// Binds `addr` and listens, `count` times (at least once): a group of sockets, over which the kernel spreads the
+/// connections. Port 0 becomes the same port for all.
+///
+/// A second server on the port fails with `AddrInUse`, whatever the sizes of the two groups; connections of an
+/// earlier one in TIME_WAIT do not stand in the way of a restart.
 ///
 /// Accepted sockets inherit TCP_NODELAY and a low bound on unsent bytes.
-pub fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
+pub fn bind(addr: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
+    debug_assert!(count > 0, "a group has at least one socket");
+    let first = open(addr)?;
+    first.bind(&addr.into())?;
+    listen(first, count)
+}
+
+/// Listens on a socket that has been bound, and on as many others as it takes.
+fn listen(first: Socket, count: usize) -> io::Result<Vec<TcpListener>> {
+    // Without SO_REUSEPORT until it listens, so that the address is ours alone. Set any earlier, two servers of the
+    // same user that start at the same moment would both be let in, and share the connections.
+    first.listen(BACKLOG)?;
+    let mut group = vec![TcpListener::from(first)];
+    if count > 1 {
+        group.extend(others(&group[0], count - 1)?);
+    }
+    Ok(group)
+}
+
+/// A socket with all options but SO_REUSEPORT.
+fn open(addr: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
@@ -29,16 +52,35 @@ pub fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
     // Elsewhere the kernel's own bound on the send buffer has to do.
     #[cfg(any(target_os = "android", target_os = "linux"))]
     socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
-    socket.bind(&addr.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
+    Ok(socket)
+}
+
+/// Sockets with queues of their own, on the address of the first: each connection is put into one of the queues, by
+/// a hash of its addresses. Whether they may join depends on what the first has set by now, not when it was bound.
+#[cfg(any(target_os = "android", target_os = "linux"))]
+fn others(first: &TcpListener, count: usize) -> io::Result<Vec<TcpListener>> {
+    socket2::SockRef::from(first).set_reuse_port(true)?;
+    let addr = first.local_addr()?;
+    let other = || {
+        let socket = open(addr)?;
+        socket.set_reuse_port(true)?;
+        socket.bind(&addr.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(socket.into())
+    };
+    (0..count).map(|_| other()).collect()
+}
+
+/// Handles of the first socket, with one queue from which whoever is quicker takes. Here the system has no
+/// SO_REUSEPORT, or one that does not spread connections (macOS, the BSDs).
+#[cfg(not(any(target_os = "android", target_os = "linux")))]
+fn others(first: &TcpListener, count: usize) -> io::Result<Vec<TcpListener>> {
+    (0..count).map(|_| first.try_clone()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use std::net::TcpStream;
-
-    use socket2::SockRef;
 
     use super::*;
 
@@ -46,41 +88,105 @@ mod tests {
         SocketAddr::from(([127, 0, 0, 1], 0))
     }
 
+    /// Connects so many peers, and gives what each socket of the group accepts of them.
+    fn connect(group: &[TcpListener], peers: usize) -> (Vec<TcpStream>, Vec<Vec<TcpStream>>) {
+        let addr = group[0].local_addr().unwrap();
+        let peers: Vec<TcpStream> = (0..peers).map(|_| TcpStream::connect(addr).unwrap()).collect();
+        let mut accepted: Vec<Vec<TcpStream>> = group.iter().map(|_| Vec::new()).collect();
+        while accepted.iter().map(Vec::len).sum::<usize>() < peers.len() {
+            for (listener, accepted) in group.iter().zip(&mut accepted) {
+                match listener.accept() {
+                    Ok((stream, _)) => accepted.push(stream),
+                    Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+                }
+            }
+        }
+        (peers, accepted)
+    }
+
     #[test]
-    fn a_second_server_on_the_port_fails() {
-        let first = bind(loopback()).unwrap();
-        let error = bind(first.local_addr().unwrap()).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    fn a_second_server_on_the_port_fails_however_many_sockets_either_has() {
+        for (count, second_count) in [(1, 1), (1, 2), (3, 1), (3, 2)] {
+            let first = bind(loopback(), count).unwrap();
+            let addr = first[0].local_addr().unwrap();
+            for addr in [addr, SocketAddr::from(([0, 0, 0, 0], addr.port()))] {
+                let error = bind(addr, second_count).unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::AddrInUse, "{count}, {second_count}, {addr}");
+            }
+        }
+    }
+
+    #[test]
+    fn of_two_servers_that_start_at_the_same_moment_one_fails() {
+        let addr = bind(loopback(), 1).unwrap()[0].local_addr().unwrap();
+        // Neither listens yet, so the system lets both have the address.
+        let bound = || {
+            let socket = open(addr).unwrap();
+            socket.bind(&addr.into()).unwrap();
+            socket
+        };
+        let (one, other) = (bound(), bound());
+        let group = listen(one, 2).unwrap();
+        assert_eq!(listen(other, 2).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        drop(group);
     }
 
     #[test]
     fn a_restart_gets_its_port_while_old_connections_are_in_time_wait() {
-        let first = bind(loopback()).unwrap();
-        first.set_nonblocking(false).unwrap();
-        let addr = first.local_addr().unwrap();
-        let peer = TcpStream::connect(addr).unwrap();
-        // Who closes first keeps the TIME_WAIT: the server.
-        drop(first.accept().unwrap());
-        drop(peer);
-        drop(first);
-        bind(addr).unwrap();
+        for (count, count_then) in [(1, 1), (1, 3), (3, 1), (3, 3)] {
+            let first = bind(loopback(), count).unwrap();
+            let addr = first[0].local_addr().unwrap();
+            let (peers, accepted) = connect(&first, 8);
+            // Who closes first keeps the TIME_WAIT: the server.
+            drop(accepted);
+            drop(peers);
+            drop(first);
+            assert_eq!(bind(addr, count_then).unwrap().len(), count_then);
+        }
+    }
+
+    #[test]
+    fn all_sockets_of_a_group_have_one_port() {
+        let group = bind(loopback(), 3).unwrap();
+        let addr = group[0].local_addr().unwrap();
+        assert_ne!(addr.port(), 0);
+        assert!(group.iter().all(|listener| listener.local_addr().unwrap() == addr));
+        assert_eq!(group.len(), 3);
+    }
+
+    #[test]
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    fn connections_are_spread_over_all_sockets_of_a_group() {
+        let group = bind(loopback(), 4).unwrap();
+        let (_peers, accepted) = connect(&group, 256);
+        // 64 each are expected; less than 16 in one of 10^14 runs.
+        assert!(accepted.iter().all(|accepted| accepted.len() >= 16), "{accepted:?}");
+    }
+
+    #[test]
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    fn a_socket_alone_shares_its_port_with_nobody() {
+        let shares = |listener: &TcpListener| socket2::SockRef::from(listener).reuse_port().unwrap();
+        assert!(!bind(loopback(), 1).unwrap().iter().any(shares));
+        assert!(bind(loopback(), 2).unwrap().iter().all(shares));
     }
 
     #[test]
     fn binds_ipv6() {
-        let Ok(listener) = bind("[::1]:0".parse().unwrap()) else { return };
-        assert!(listener.local_addr().unwrap().is_ipv6());
+        let Ok(group) = bind("[::1]:0".parse().unwrap(), 2) else { return };
+        assert!(group.iter().all(|listener| listener.local_addr().unwrap().is_ipv6()));
     }
 
     #[test]
     #[cfg(any(target_os = "android", target_os = "linux"))]
     fn an_accepted_socket_inherits_the_options() {
-        let listener = bind(loopback()).unwrap();
-        listener.set_nonblocking(false).unwrap();
-        let _peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (accepted, _) = listener.accept().unwrap();
-        let socket = SockRef::from(&accepted);
-        assert!(socket.tcp_nodelay().unwrap());
-        assert_eq!(socket.tcp_notsent_lowat().unwrap(), UNSENT_BYTES_MAX);
+        for count in [1, 3] {
+            let (_peers, accepted) = connect(&bind(loopback(), count).unwrap(), 64);
+            for accepted in accepted.iter().flatten() {
+                let socket = socket2::SockRef::from(accepted);
+                assert!(socket.tcp_nodelay().unwrap());
+                assert_eq!(socket.tcp_notsent_lowat().unwrap(), UNSENT_BYTES_MAX);
+            }
+        }
     }
 }

@@ -2,7 +2,7 @@
 //! wake-up from other threads. It knows nothing of WebSocket or of channels.
 //!
 //! [`MioNet`] is the real one, a thin layer on mio (which is named in this folder and nowhere else);
-//! `bind` opens its listening socket. [`sim`] is a deterministic one, for tests.
+//! `bind` opens its listening sockets. [`sim`] is a deterministic one, for tests.
 
 mod bind;
 mod mio_net;

@@ -17,8 +17,8 @@ fn listen_on(resolved: impl Iterator<Item = SocketAddr>) -> io::Result<Vec<TcpLi
     let mut listeners = Vec::new();
     let mut unavailable = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in resolved {
-        match net::bind(address) {
-            Ok(listener) => listeners.push(listener),
+        match net::bind(address, 1) {
+            Ok(group) => listeners.extend(group),
             Err(error) if is_unavailable(&error) => unavailable = error,
             Err(error) => return Err(error),
         }

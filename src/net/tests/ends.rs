@@ -35,7 +35,7 @@ impl World for Loopback {
     type Peer = TcpStream;
 
     fn new() -> (Loopback, MioNet, MioListener) {
-        let socket = bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let socket = bind(SocketAddr::from(([127, 0, 0, 1], 0)), 1).unwrap().remove(0);
         let addr = socket.local_addr().unwrap();
         (Loopback(addr), MioNet::new().unwrap(), MioListener::from_std(socket))
     }
