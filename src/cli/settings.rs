@@ -135,6 +135,12 @@ impl Settings {
     fn explain(&self, error: LimitsError) -> ConfigError {
         let Config { max_message_size, channel_buffer, .. } = &self.config;
         ConfigError::Rule(match error {
+            LimitsError::NoReactor => {
+                "--reactors must be at least 1: leave it out for one on each core".to_owned()
+            }
+            LimitsError::TooManyReactors => {
+                "--reactors must be at most 256: more than one on each core is of no use".to_owned()
+            }
             LimitsError::NoMessage => "--max-message-size must be at least 1".to_owned(),
             LimitsError::MessageTooLarge => "--max-message-size must be at most 1GiB".to_owned(),
             LimitsError::NoConnection => "--max-connections must be at least 1".to_owned(),

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use crate::hub::{HubLimits, SlowPolicy};
@@ -17,6 +18,9 @@ use super::listeners::listen;
 /// held in one piece.
 const MESSAGE_BYTES_MAX: usize = 1 << 30;
 
+/// More threads than this no machine has use for: each has two rings to every other one, and a part of the memory.
+const REACTORS_MAX: usize = 256;
+
 /// Rests of frames whose subscription has ended have at most this part of the memory: an eighth.
 const PRIVATE_PART: usize = 8;
 
@@ -29,6 +33,8 @@ const PRIVATE_PART: usize = 8;
 pub struct Builder<A> {
     addresses: Vec<String>,
     admin_addresses: Vec<String>,
+    /// As set; `None`: by the machine.
+    reactors: Option<usize>,
     reactor: ReactorLimits,
     hub: HubLimits,
     pub(super) application: A,
@@ -42,6 +48,7 @@ impl Builder<Closures> {
         Builder {
             addresses: Vec::new(),
             admin_addresses: Vec::new(),
+            reactors: None,
             reactor: ReactorLimits::default(),
             hub: HubLimits::default(),
             application: Closures::default(),
@@ -85,8 +92,8 @@ impl Builder<Closures> {
         H: Handler,
         F: Fn(usize) -> H + Send + Sync + 'static,
     {
-        let Builder { addresses, admin_addresses, reactor, hub, application: _ } = self;
-        Builder { addresses, admin_addresses, reactor, hub, application: Factory(make) }
+        let Builder { addresses, admin_addresses, reactors, reactor, hub, application: _ } = self;
+        Builder { addresses, admin_addresses, reactors, reactor, hub, application: Factory(make) }
     }
 
     /// Listens, and makes a server that answers by the closures.
@@ -95,8 +102,8 @@ impl Builder<Closures> {
     ///
     /// [`BindError`].
     pub fn bind(self) -> Result<Server<ClosureHandler>, BindError> {
-        let Builder { addresses, admin_addresses, reactor, hub, application } = self;
-        Builder { addresses, admin_addresses, reactor, hub, application: () }
+        let Builder { addresses, admin_addresses, reactors, reactor, hub, application } = self;
+        Builder { addresses, admin_addresses, reactors, reactor, hub, application: () }
             .bind_with(application.into_factory())
     }
 }
@@ -112,8 +119,8 @@ impl<F> Builder<Factory<F>> {
         H: Handler,
         F: Fn(usize) -> H + Send + Sync + 'static,
     {
-        let Builder { addresses, admin_addresses, reactor, hub, application: Factory(make) } = self;
-        Builder { addresses, admin_addresses, reactor, hub, application: () }.bind_with(make)
+        let Builder { addresses, admin_addresses, reactors, reactor, hub, application: Factory(make) } = self;
+        Builder { addresses, admin_addresses, reactors, reactor, hub, application: () }.bind_with(make)
     }
 }
 
@@ -123,8 +130,11 @@ impl Builder<()> {
         if self.addresses.is_empty() {
             return Err(BindError::NoAddress);
         }
-        let (listeners, addresses) = listen_on_all(&self.addresses)?;
-        let (admin_listeners, admin_addresses) = listen_on_all(&self.admin_addresses)?;
+        // `reactors_or_default` as soon as several can be run.
+        let reactors = 1;
+        let (mut listeners, addresses) = listen_on_all(&self.addresses, reactors)?;
+        let (mut admin_listeners, admin_addresses) = listen_on_all(&self.admin_addresses, reactors)?;
+        let (listeners, admin_listeners) = (listeners.remove(0), admin_listeners.remove(0));
         let net = MioNet::new().map_err(BindError::System)?;
         let reactor = Reactor::new(net, listeners, admin_listeners, make(0), self.reactor, self.hub)
             .map_err(BindError::System)?;
@@ -132,13 +142,21 @@ impl Builder<()> {
     }
 }
 
-fn listen_on_all(addresses: &[String]) -> Result<(Vec<MioListener>, Vec<SocketAddr>), BindError> {
-    let (mut listeners, mut bound) = (Vec::new(), Vec::new());
+/// The listeners of each reactor, and the addresses that each of them listens on.
+fn listen_on_all(
+    addresses: &[String],
+    reactors: usize,
+) -> Result<(Vec<Vec<MioListener>>, Vec<SocketAddr>), BindError> {
+    let mut listeners: Vec<Vec<MioListener>> = (0..reactors).map(|_| Vec::new()).collect();
+    let mut bound = Vec::new();
     for address in addresses {
         let failed = |source| BindError::Listen { address: address.clone(), source };
-        for listener in listen(address).map_err(failed)? {
+        let groups = listen(address, reactors).map_err(failed)?;
+        for listener in &groups[0] {
             bound.push(listener.local_addr().map_err(failed)?);
-            listeners.push(MioListener::from_std(listener));
+        }
+        for (listeners, group) in listeners.iter_mut().zip(groups) {
+            listeners.extend(group.into_iter().map(MioListener::from_std));
         }
     }
     Ok((listeners, bound))
@@ -157,6 +175,14 @@ impl<A> Builder<A> {
     /// and metrics there, to everybody who reaches it, and nowhere else.
     pub fn admin_listen(mut self, address: impl Into<String>) -> Self {
         self.admin_addresses.push(address.into());
+        self
+    }
+
+    /// How many threads serve, each with listening sockets and a handler of its own, between which the system
+    /// spreads the connections. The messages of a channel keep one order across all of them. At most 256. Default:
+    /// the number of cores; fewer where the [memory](Builder::memory_bytes) would not go round.
+    pub fn reactors(mut self, reactors: usize) -> Self {
+        self.reactors = Some(reactors);
         self
     }
 
@@ -204,7 +230,8 @@ impl<A> Builder<A> {
         self
     }
 
-    /// Memory for the logs of all channels together; beyond it publishing is refused. Default 1 GiB.
+    /// Memory for the logs of all channels together; beyond it publishing is refused. Each reactor has its part of
+    /// it, in which at least one channel's buffer must fit. Default 1 GiB.
     pub fn memory_bytes(mut self, bytes: usize) -> Self {
         self.hub.memory_bytes = bytes;
         // What is set aside for the rests of frames comes out of it, and of little memory all would be set aside.
@@ -268,13 +295,19 @@ impl<A> Builder<A> {
     /// The first rule that is broken.
     pub fn check(&self) -> Result<(), LimitsError> {
         let message_bytes_max = self.hub.message_bytes_max;
+        let reactors = self.reactors_or_default();
         let rules = [
+            (reactors > 0, LimitsError::NoReactor),
+            (reactors <= REACTORS_MAX, LimitsError::TooManyReactors),
             (message_bytes_max > 0, LimitsError::NoMessage),
             (message_bytes_max <= MESSAGE_BYTES_MAX, LimitsError::MessageTooLarge),
             (self.reactor.connections_max > 0, LimitsError::NoConnection),
             (self.hub.channels_max > 0, LimitsError::NoChannel),
             (self.hub.channel_buffer_bytes / 2 >= message_bytes_max, LimitsError::BufferTooSmall),
-            (self.hub.memory_bytes >= self.hub.channel_buffer_bytes, LimitsError::MemoryTooSmall),
+            (
+                self.hub.memory_bytes / reactors.max(1) >= self.hub.channel_buffer_bytes,
+                LimitsError::MemoryTooSmall,
+            ),
             (
                 ![self.reactor.handshake_timeout, self.reactor.ping_interval, self.reactor.pong_timeout]
                     .contains(&Duration::ZERO),
@@ -283,11 +316,25 @@ impl<A> Builder<A> {
         ];
         rules.into_iter().find(|(is_kept, _)| !is_kept).map_or(Ok(()), |(_, error)| Err(error))
     }
+
+    /// How many reactors there shall be. What is not set follows the machine, and must not depend on it for being
+    /// valid: no more than the memory has parts for.
+    fn reactors_or_default(&self) -> usize {
+        self.reactors.unwrap_or_else(|| {
+            let cores = available_parallelism().map_or(1, usize::from);
+            let parts = self.hub.memory_bytes / self.hub.channel_buffer_bytes.max(1);
+            cores.min(parts).clamp(1, REACTORS_MAX)
+        })
+    }
 }
 
 /// Limits with which nothing could work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LimitsError {
+    /// There is no thread to serve.
+    NoReactor,
+    /// There are more than 256 reactors.
+    TooManyReactors,
     /// The largest message has no bytes.
     NoMessage,
     /// The largest message has more than 1 GiB.
@@ -298,7 +345,7 @@ pub enum LimitsError {
     NoChannel,
     /// A subscriber in the middle of one largest message must not fall off at the next.
     BufferTooSmall,
-    /// Not even one channel's log would fit.
+    /// Not even one channel's log would fit into a reactor's part.
     MemoryTooSmall,
     /// A timeout that is over before it begins.
     NoTime,
@@ -307,6 +354,8 @@ pub enum LimitsError {
 impl fmt::Display for LimitsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            LimitsError::NoReactor => "there must be at least one reactor",
+            LimitsError::TooManyReactors => "there may be at most 256 reactors",
             LimitsError::NoMessage => "the largest message must have at least one byte",
             LimitsError::MessageTooLarge => "the largest message may have at most 1 GiB",
             LimitsError::NoConnection => "there must be room for at least one connection",
@@ -314,7 +363,9 @@ impl fmt::Display for LimitsError {
             LimitsError::BufferTooSmall => {
                 "the channel buffer must hold at least two messages of the largest size"
             }
-            LimitsError::MemoryTooSmall => "the memory limit must be at least the size of one channel buffer",
+            LimitsError::MemoryTooSmall => {
+                "the memory limit must be at least the size of one channel buffer for each reactor"
+            }
             LimitsError::NoTime => "the handshake timeout, ping interval and pong timeout must not be zero",
         })
     }
@@ -392,9 +443,28 @@ mod tests {
             (builder().channels_max(0), LimitsError::NoChannel),
             (builder().message_bytes_max(1000).channel_buffer_bytes(1999), LimitsError::BufferTooSmall),
             (builder().memory_bytes(1000), LimitsError::MemoryTooSmall),
+            (builder().memory_bytes((4 << 20) - 1).reactors(4), LimitsError::MemoryTooSmall),
+            (builder().reactors(0), LimitsError::NoReactor),
+            (builder().reactors(257), LimitsError::TooManyReactors),
             (builder().pong_timeout(Duration::ZERO), LimitsError::NoTime),
         ] {
             assert!(matches!(builder.bind(), Err(BindError::Limits(found)) if found == error), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn each_reactor_has_a_part_of_the_memory() {
+        assert_eq!(Server::builder().memory_bytes(4 << 20).reactors(4).check(), Ok(()));
+        assert_eq!(Server::builder().reactors(REACTORS_MAX).check(), Ok(()));
+    }
+
+    #[test]
+    fn by_itself_a_server_has_no_more_reactors_than_its_memory_has_parts() {
+        let cores = available_parallelism().map_or(1, usize::from).min(REACTORS_MAX);
+        assert_eq!(Server::builder().reactors_or_default(), cores);
+        for (memory_bytes, reactors) in [(2 << 20, cores.min(2)), ((2 << 20) - 1, 1), (1 << 20, 1)] {
+            let builder = Server::builder().memory_bytes(memory_bytes);
+            assert_eq!((builder.reactors_or_default(), builder.check()), (reactors, Ok(())));
         }
     }
 

@@ -5,25 +5,35 @@ use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 
 use crate::net;
 
-/// Listens on all that an address such as `localhost:8080` stands for.
+/// Listens on all that an address such as `localhost:8080` stands for, and gives to each of so many reactors (at
+/// least one) a socket of its own for each address: the same addresses in the same order.
 ///
 /// A name may resolve to an address that this machine does not have: `localhost` is often `::1` too where IPv6 is
 /// switched off. Such a one is passed over, unless there is no other. Any other failure fails the whole.
-pub(crate) fn listen(address: &str) -> io::Result<Vec<TcpListener>> {
-    listen_on(address.to_socket_addrs()?)
+pub(crate) fn listen(address: &str, reactors: usize) -> io::Result<Vec<Vec<TcpListener>>> {
+    listen_on(address.to_socket_addrs()?, reactors)
 }
 
-fn listen_on(resolved: impl Iterator<Item = SocketAddr>) -> io::Result<Vec<TcpListener>> {
-    let mut listeners = Vec::new();
+fn listen_on(
+    resolved: impl Iterator<Item = SocketAddr>,
+    reactors: usize,
+) -> io::Result<Vec<Vec<TcpListener>>> {
+    let mut listeners: Vec<Vec<TcpListener>> = (0..reactors).map(|_| Vec::new()).collect();
+    let mut is_listening = false;
     let mut unavailable = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in resolved {
-        match net::bind(address, 1) {
-            Ok(group) => listeners.extend(group),
+        match net::bind(address, reactors) {
+            Ok(group) => {
+                is_listening = true;
+                for (listeners, listener) in listeners.iter_mut().zip(group) {
+                    listeners.push(listener);
+                }
+            }
             Err(error) if is_unavailable(&error) => unavailable = error,
             Err(error) => return Err(error),
         }
     }
-    if listeners.is_empty() { Err(unavailable) } else { Ok(listeners) }
+    if is_listening { Ok(listeners) } else { Err(unavailable) }
 }
 
 /// Whether the machine does not have the address, or not even its family.
@@ -39,8 +49,10 @@ mod tests {
     // For documentation only (RFC 5737): no machine has it.
     const NOWHERE: &str = "192.0.2.1:0";
 
+    /// How many addresses one reactor listens on then.
     fn listen_on_all(addresses: &[&str]) -> io::Result<usize> {
-        listen_on(addresses.iter().map(|address| address.parse().unwrap())).map(|listeners| listeners.len())
+        listen_on(addresses.iter().map(|address| address.parse().unwrap()), 1)
+            .map(|listeners| listeners[0].len())
     }
 
     #[test]
@@ -59,9 +71,21 @@ mod tests {
 
     #[test]
     fn an_address_in_use_is_never_passed_over() {
-        let taken = listen(HERE).unwrap()[0].local_addr().unwrap().to_string();
-        let first = listen(&taken).unwrap();
+        let taken = listen(HERE, 1).unwrap()[0][0].local_addr().unwrap().to_string();
+        let first = listen(&taken, 1).unwrap();
         assert_eq!(listen_on_all(&[HERE, &taken]).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         drop(first);
+    }
+
+    #[test]
+    fn each_reactor_has_a_socket_for_each_address() {
+        let resolved = [HERE, NOWHERE, HERE].map(|address| address.parse().unwrap());
+        let listeners = listen_on(resolved.into_iter(), 3).unwrap();
+        let addresses = |listeners: &Vec<TcpListener>| -> Vec<SocketAddr> {
+            listeners.iter().map(|listener| listener.local_addr().unwrap()).collect()
+        };
+        let addresses: Vec<Vec<SocketAddr>> = listeners.iter().map(addresses).collect();
+        assert_eq!((addresses.len(), addresses[0].len()), (3, 2));
+        assert!(addresses.iter().all(|one| *one == addresses[0]), "{addresses:?}");
     }
 }
