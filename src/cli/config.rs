@@ -38,6 +38,11 @@ pub(crate) struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) admin_listen: Option<String>,
 
+    /// Threads, one listening socket each [default: the number of cores, as far as --memory-limit goes round]
+    #[arg(long, env = "FANFARE_REACTORS", value_name = "N", help_heading = "Listening")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reactors: Option<usize>,
+
     /// Connections at once [default: the open-file limit - 128, or half of it if that is more]
     #[arg(long, env = "FANFARE_MAX_CONNECTIONS", value_name = "N", help_heading = "Listening")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -174,6 +179,7 @@ impl Default for Config {
         Config {
             listen: vec!["127.0.0.1:8080".to_owned()],
             admin_listen: None,
+            reactors: None,
             max_connections: None,
             max_connections_per_ip: None,
             accept_rate: Ceiling(None),

@@ -5,6 +5,9 @@ use fanfare::{Builder, Context, Handler, Message, Request, Server, Upgrade, Visi
 use super::config::LogFormat;
 use super::run;
 
+/// What each reactor has for its connections to hold, unless a message may be larger.
+const REACTOR_MEMORY_BYTES: usize = 1 << 30;
+
 /// Serve an echo on every path, limits lifted: for conformance suites and benchmarks
 #[derive(clap::Args)]
 pub(crate) struct Echo {
@@ -17,6 +20,9 @@ pub(crate) struct Echo {
         default_value = "127.0.0.1:8080"
     )]
     listen: Vec<String>,
+    /// Threads, one listening socket each: one, to measure against other servers on one core
+    #[arg(long, env = "FANFARE_REACTORS", value_name = "N", default_value = "1")]
+    reactors: usize,
     /// The largest message
     #[arg(long, value_name = "SIZE", default_value = "64MiB")]
     max_message_size: super::units::Size,
@@ -30,10 +36,13 @@ impl Echo {
         super::logging::start(self.log_format);
         super::resources::raise_open_files();
         let message_bytes_max = self.max_message_size.0;
+        let channel_buffer_bytes = message_bytes_max.saturating_mul(2);
         let builder = self.listen.iter().fold(Server::builder(), Builder::listen);
         let server = builder
+            .reactors(self.reactors)
             .message_bytes_max(message_bytes_max)
-            .channel_buffer_bytes(message_bytes_max.saturating_mul(2))
+            .channel_buffer_bytes(channel_buffer_bytes)
+            .memory_bytes(channel_buffer_bytes.max(REACTOR_MEMORY_BYTES).saturating_mul(self.reactors))
             .fragments_max(u32::MAX)
             .message_timeout(None)
             .connections_max(super::resources::connections_max(super::resources::open_files_max()))

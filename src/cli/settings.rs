@@ -24,6 +24,7 @@ const MEMORY_PERCENT: usize = 60;
 pub(crate) struct Settings {
     config: Config,
     options: BroadcastOptions,
+    reactors: usize,
     max_connections: usize,
     max_connections_per_ip: Option<u32>,
     memory_limit: Size,
@@ -45,15 +46,19 @@ impl Settings {
         }
         let Ceiling(per_ip) =
             config.max_connections_per_ip.unwrap_or(Ceiling((!is_loopback).then_some(CONNECTIONS_PER_IP)));
+        let memory_limit = config
+            .memory_limit
+            .unwrap_or_else(|| Size(whole_mebibytes(resources::available_memory() / 100 * MEMORY_PERCENT)));
         let settings = Settings {
             options: options(&config)?,
+            reactors: config.reactors.unwrap_or_else(|| {
+                resources::reactors(resources::cores(), memory_limit.0, config.channel_buffer.0)
+            }),
             max_connections: config
                 .max_connections
                 .unwrap_or_else(|| resources::connections_max(resources::open_files_max())),
             max_connections_per_ip: per_ip,
-            memory_limit: config.memory_limit.unwrap_or_else(|| {
-                Size(whole_mebibytes(resources::available_memory() / 100 * MEMORY_PERCENT))
-            }),
+            memory_limit,
             is_loopback,
             config,
         };
@@ -69,6 +74,7 @@ impl Settings {
         let builder = admin_listen.iter().fold(builder, Builder::admin_listen);
         let options = self.options.clone();
         builder
+            .reactors(self.reactors)
             .connections_max(self.max_connections)
             .connections_per_address_max(self.max_connections_per_ip)
             .accepts_per_second_max(config.accept_rate.0)
@@ -123,6 +129,7 @@ impl Settings {
             }
         };
         let config = &self.config;
+        comment(config.reactors.is_none(), "reactors", &self.reactors);
         comment(config.max_connections.is_none(), "max-connections", &self.max_connections);
         let per_ip = Ceiling(self.max_connections_per_ip);
         comment(config.max_connections_per_ip.is_none(), "max-connections-per-ip", &per_ip);
@@ -149,6 +156,13 @@ impl Settings {
                 "--channel-buffer ({channel_buffer}) must be at least twice --max-message-size ({max_message_size}): \
                  set --channel-buffer {} or more",
                 Size(max_message_size.0.saturating_mul(2))
+            ),
+            LimitsError::MemoryTooSmall if self.reactors > 1 => format!(
+                "--memory-limit ({}) is shared out among {} reactors, and each must have at least --channel-buffer \
+                 ({channel_buffer}): set --memory-limit {} or more, or fewer --reactors",
+                self.memory_limit,
+                self.reactors,
+                Size(channel_buffer.0.saturating_mul(self.reactors))
             ),
             LimitsError::MemoryTooSmall => format!(
                 "--memory-limit ({}) must be at least --channel-buffer ({channel_buffer})",
@@ -293,6 +307,26 @@ mod tests {
         assert!(error.contains("--channel-buffer 2MiB"), "{error}");
         let error = settings(|config| config.memory_limit = Some(Size(1000))).err().unwrap();
         assert!(error.contains("--memory-limit (1000)"), "{error}");
+        let error = settings(|config| {
+            config.memory_limit = Some(Size((3 << 20) - 1));
+            config.reactors = Some(3);
+        });
+        let error = error.err().unwrap();
+        assert!(error.contains("--memory-limit 3MiB") && error.contains("fewer --reactors"), "{error}");
+        for (reactors, rule) in [(0, "at least 1"), (257, "at most 256")] {
+            let error = settings(|config| config.reactors = Some(reactors)).err().unwrap();
+            assert!(error.contains("--reactors") && error.contains(rule), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_small_memory_has_few_reactors_by_default_and_a_given_number_stands() {
+        let small = settings(|config| config.memory_limit = Some(Size(1 << 20))).unwrap();
+        assert_eq!(small.reactors, 1);
+        assert!(small.to_toml().contains("\n# reactors is not set: here it comes to 1\n"));
+        let given = settings(|config| config.reactors = Some(3)).unwrap();
+        assert_eq!(given.reactors, 3);
+        assert!(given.to_toml().contains("\nreactors = 3\n"));
     }
 
     #[test]

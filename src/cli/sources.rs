@@ -110,7 +110,8 @@ mod tests {
     fn errors_name_the_key() {
         for (text, expected) in [
             ("lissen = '127.0.0.1:1'", "lissen"),
-            ("reactors = 4", "reactors"),
+            ("reactors = 'four'", "reactors"),
+            ("history-size = 4", "history-size"),
             ("ping-interval = 25", "ping-interval"),
             ("max-message-size = '64 potatoes'", "64 potatoes"),
             ("allowed-origins = ['example.com']", "example.com"),
@@ -164,7 +165,7 @@ mod tests {
         {
             assert!(check(name).is_ok(), "{name}");
         }
-        for name in ["FANFARE_LISSEN", "FANFARE_REACTORS"] {
+        for name in ["FANFARE_LISSEN", "FANFARE_HISTORY_SIZE"] {
             assert!(check(name).unwrap_err().to_string().contains(name), "{name}");
         }
     }

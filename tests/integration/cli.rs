@@ -226,17 +226,29 @@ fn echo_answers_with_what_it_gets() {
 }
 
 #[test]
+fn echo_may_have_several_reactors_and_a_reactor_must_be() {
+    let server = Running::start(&["echo", "--reactors", "16"]);
+    let (mut peer, _) = tungstenite::connect(server.url.replace("http", "ws")).unwrap();
+    peer.send(tungstenite::Message::text("hello")).unwrap();
+    assert_eq!(peer.read().unwrap(), tungstenite::Message::text("hello"));
+    let (_, error) = output(&mut fanfare(&["echo", "--reactors", "0", "--listen", "127.0.0.1:0"]), 1);
+    assert!(error.contains("at least one reactor"), "{error}");
+}
+
+#[test]
 fn the_configuration_comes_from_file_environment_and_command_line_in_this_order() {
-    let config = file("max-channels = 1\nmax-message-size = '1KiB'\nslow-policy = 'skip'\n");
+    let config = file("max-channels = 1\nreactors = 2\nmax-message-size = '1KiB'\nslow-policy = 'skip'\n");
     let path = config.path().to_str().unwrap();
     let (shown, _) = output(
         fanfare(&["--config", path, "--max-channels", "3", "--print-config"])
             .env("FANFARE_MAX_CHANNELS", "2")
+            .env("FANFARE_REACTORS", "3")
             .env("FANFARE_MAX_MESSAGE_SIZE", "2KiB"),
         0,
     );
     for line in [
         "max-channels = 3",
+        "reactors = 3",
         "max-message-size = \"2KiB\"",
         "slow-policy = \"skip\"",
         "ping-interval = \"25s\"",
@@ -275,12 +287,18 @@ fn what_is_wrong_in_a_configuration_is_named() {
     assert!(error.contains("--channel-buffer"), "{error}");
     let (_, error) = output(&mut fanfare(&["check", "--listen", "8080"]), 1);
     assert!(error.contains("127.0.0.1:8080"), "{error}");
+    for (reactors, rule) in [("0", "at least 1"), ("257", "at most 256")] {
+        let (_, error) = output(&mut fanfare(&["check", "--reactors", reactors]), 1);
+        assert!(error.contains("--reactors") && error.contains(rule), "{error}");
+    }
+    let (_, error) = output(&mut fanfare(&["check", "--reactors", "4", "--memory-limit", "3MiB"]), 1);
+    assert!(error.contains("4 reactors") && error.contains("--memory-limit 4MiB"), "{error}");
     output(&mut fanfare(&["check"]), 0);
 }
 
 #[test]
 fn what_this_version_does_not_have_is_an_unknown_flag() {
-    for flag in ["--reactors", "--jwt-secret", "--tls-cert", "--compression", "--history-size", "--cluster"] {
+    for flag in ["--jwt-secret", "--tls-cert", "--compression", "--history-size", "--cluster"] {
         let (_, error) = output(&mut fanfare(&[flag, "1"]), 2);
         assert!(error.contains(flag), "{error}");
     }
