@@ -55,22 +55,27 @@ fn network(address: SocketAddr) -> IpAddr {
     }
 }
 
-/// Whether an accept failed because of the connection that it would have brought (accept(2), "Error handling").
+/// What accept(2) hands out of the connection that it would have brought: the errors pending on it. `std` has no
+/// kind for most of them.
+const ERRORS_OF_THE_PEER: &[i32] = &[
+    libc::ECONNABORTED,
+    libc::ECONNRESET,
+    libc::EPROTO,
+    libc::ENETDOWN,
+    libc::ENOPROTOOPT,
+    libc::EHOSTDOWN,
+    #[cfg(target_os = "linux")]
+    libc::ENONET,
+    libc::EHOSTUNREACH,
+    libc::EOPNOTSUPP,
+    libc::ENETUNREACH,
+    libc::ETIMEDOUT,
+];
+
+/// Whether an accept failed because of the connection that it would have brought, which is out of the queue now;
+/// or was interrupted. Either way it can be repeated at once.
 fn is_of_the_peer(error: &io::Error) -> bool {
-    use io::ErrorKind::{
-        ConnectionAborted, ConnectionReset, HostUnreachable, Interrupted, NetworkDown, NetworkUnreachable,
-        TimedOut,
-    };
-    matches!(
-        error.kind(),
-        ConnectionAborted
-            | ConnectionReset
-            | HostUnreachable
-            | Interrupted
-            | NetworkDown
-            | NetworkUnreachable
-            | TimedOut
-    )
+    error.raw_os_error().is_some_and(|errno| errno == libc::EINTR || ERRORS_OF_THE_PEER.contains(&errno))
 }
 
 impl Admission {
@@ -203,6 +208,32 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         if self.net.register(&mut connection.link.stream, token).is_err() {
             self.commons.counters.accept_shortages += 1;
             self.leave_silently(token);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_one_connection_does_not_put_off_the_next_and_a_lasting_one_does() {
+        let is_of_the_peer = |errno| is_of_the_peer(&io::Error::from_raw_os_error(errno));
+        for errno in [
+            libc::ECONNABORTED,
+            libc::EPROTO,
+            libc::ENETDOWN,
+            libc::ENOPROTOOPT,
+            libc::EHOSTDOWN,
+            libc::EHOSTUNREACH,
+            libc::EOPNOTSUPP,
+            libc::ENETUNREACH,
+            libc::EINTR,
+        ] {
+            assert!(is_of_the_peer(errno), "{}", io::Error::from_raw_os_error(errno));
+        }
+        for errno in [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EPERM, libc::EINVAL] {
+            assert!(!is_of_the_peer(errno), "{}", io::Error::from_raw_os_error(errno));
         }
     }
 }
