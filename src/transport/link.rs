@@ -76,7 +76,7 @@ impl<S> Link<S> {
             Ok(count) => Ok(Received::Bytes(count)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Received::Drained(0)),
             // Nothing was read and no new edge will come: whoever asks tries again in its next turn.
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Received::Bytes(0)),
+            Err(error) if is_not_done(&error) => Ok(Received::Bytes(0)),
             Err(error) => Err(error),
         }
     }
@@ -171,9 +171,52 @@ pub(crate) fn sent(written: io::Result<usize>, offered: usize) -> io::Result<(us
         Ok(taken) if taken == offered => Ok((taken, Sent::All)),
         Ok(taken) => Ok((taken, Sent::Blocked)),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok((0, Sent::Blocked)),
-        Err(error) if error.kind() == io::ErrorKind::Interrupted || is_shortage(&error) => {
-            Ok((0, Sent::Starved))
-        }
+        Err(error) if is_not_done(&error) => Ok((0, Sent::Starved)),
         Err(error) => Err(error),
+    }
+}
+
+/// Whether the call has done nothing and the connection lives on.
+fn is_not_done(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Interrupted || is_shortage(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::sim::{SimFaults, SimNet};
+
+    #[test]
+    fn a_call_that_is_interrupted_or_short_of_memory_loses_neither_bytes_nor_the_connection() {
+        for errno in [libc::EINTR, libc::ENOMEM, libc::ENOBUFS] {
+            let (mut net, world) = SimNet::new(1, SimFaults::NONE);
+            let mut listener = world.listener(80);
+            let peer = world.connect(80);
+            let mut link = Link::new(net.accept(&mut listener).unwrap().0);
+            let mut pool = BufferPool::new(1 << 20);
+            let mut room = [0; 16];
+            peer.send(b"there");
+            peer.fail_next_read(errno);
+            assert_eq!(link.receive(&mut net, &mut room).unwrap(), Received::Bytes(0));
+            assert_eq!(link.receive(&mut net, &mut room).unwrap(), Received::Drained(5));
+            peer.fail_next_write(errno);
+            assert_eq!(link.send(&mut net, b"back", true, &mut pool).unwrap(), (0, Sent::Starved));
+            assert_eq!(link.flush(&mut net, &mut pool).unwrap(), (4, Sent::All));
+            assert_eq!(peer.take_received(), b"back");
+        }
+    }
+
+    #[test]
+    fn a_connection_that_is_lost_is_an_error() {
+        for errno in [libc::ECONNRESET, libc::ETIMEDOUT, libc::EHOSTUNREACH, libc::ENETUNREACH, libc::EPIPE] {
+            let (mut net, world) = SimNet::new(1, SimFaults::NONE);
+            let mut listener = world.listener(80);
+            let peer = world.connect(80);
+            let mut link = Link::new(net.accept(&mut listener).unwrap().0);
+            peer.fail_next_read(errno);
+            assert!(link.receive(&mut net, &mut [0; 16]).is_err());
+            peer.fail_next_write(errno);
+            assert!(link.send(&mut net, b"x", true, &mut BufferPool::new(1 << 20)).is_err());
+        }
     }
 }
