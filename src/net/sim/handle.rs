@@ -33,6 +33,7 @@ impl SimWorld {
             waker: waker.clone(),
             ready: Default::default(),
             sleep: Sleep::Awake,
+            paused_until: None,
             stale: Default::default(),
         });
         SimNet { world: Shared::clone(&self.0), reactor, waker }
@@ -82,6 +83,25 @@ impl SimWorld {
         self.0.borrow_mut().advance(duration);
     }
 
+    /// Stops a reactor for so long from now, as its thread stands still when the machine gives it no time: it may
+    /// not [`wait`](crate::net::Net::wait), and the clock goes on for the others as if it slept. Afterwards it is
+    /// awake. For a pause of all at once see [`advance`](Self::advance).
+    pub fn pause(&self, reactor: usize, duration: Duration) {
+        self.0.borrow_mut().pause(reactor, duration);
+    }
+
+    /// Whether this reactor may not run.
+    pub fn is_paused(&self, reactor: usize) -> bool {
+        self.0.borrow().is_paused(reactor)
+    }
+
+    /// Lets the clock go on to what happens next, as a wait does when all the others sleep: for a driver that finds
+    /// all of its reactors paused. False while somebody is awake or the clock is held, and when nothing will ever
+    /// happen.
+    pub fn go_on(&self) -> bool {
+        self.0.borrow_mut().go_on()
+    }
+
     /// Sets the wall clock.
     pub fn set_unix_time(&self, unix_time: Duration) {
         self.0.borrow_mut().set_unix_time(unix_time);
@@ -116,13 +136,13 @@ impl SimWorld {
         self.0.borrow().open_streams
     }
 
-    /// Whether every reactor sleeps: nothing was left for its last wait to tell, and it had time to wait. With a
-    /// held clock: turn until everyone sleeps, and all that could be done has been done.
+    /// Whether every reactor sleeps (nothing was left for its last wait to tell, and it had time to wait) or is
+    /// paused. With a held clock: turn until everyone sleeps, and all that could be done has been done.
     pub fn everyone_sleeps(&self) -> bool {
         !self.0.borrow().somebody_is_awake()
     }
 
-    /// Whether this reactor sleeps: it need not run before something has happened.
+    /// Whether this reactor sleeps, or is paused: it need not run before something has happened.
     pub fn sleeps(&self, reactor: usize) -> bool {
         !self.0.borrow().is_awake(reactor)
     }

@@ -9,7 +9,9 @@
 //! tells what is possible at that moment. The same tests hold this and [`MioNet`](super::MioNet) to it.
 //!
 //! A world may have several reactors. The clock then goes on only when all of them sleep: `wait` returns early
-//! with nothing when another one is to run first.
+//! with nothing when another one is to run first. Whoever drives them runs any that is not paused
+//! ([`SimWorld::pause`]): a paused one counts as asleep until its pause is over, and when all are paused
+//! [`SimWorld::go_on`] takes the clock there.
 //!
 //! | module | holds |
 //! |---|---|

@@ -2,6 +2,7 @@
 //! the real network is in [`net::tests`](crate::net).
 
 mod faults;
+mod pauses;
 mod runs;
 mod time;
 

@@ -20,6 +20,7 @@ impl World {
     /// would sleep while another is awake; that other one should run then.
     pub(super) fn wait(&mut self, reactor: usize, told: &mut Vec<Readiness>, timeout: Option<Duration>) {
         told.clear();
+        assert!(!self.is_paused(reactor), "a paused reactor does not run: a bug of the driver");
         self.reactors[reactor].sleep = Sleep::Awake;
         self.tick();
         self.move_clocks_by_fault();
@@ -48,8 +49,9 @@ impl World {
                 return;
             }
             self.reactors[reactor].sleep = Sleep::Until(deadline);
-            let Some(next) = self.next_moment() else { return };
-            self.advance_to(next);
+            if !self.go_on() {
+                return;
+            }
             if !self.is_awake(reactor) && self.somebody_is_awake() {
                 return;
             }
@@ -57,9 +59,12 @@ impl World {
         }
     }
 
-    /// Whether this reactor would return from a wait, or has not begun one.
+    /// Whether this reactor would return from a wait, or has not begun one; and nothing keeps it from running.
     pub(super) fn is_awake(&self, reactor: usize) -> bool {
         let state = &self.reactors[reactor];
+        if self.is_paused(reactor) {
+            return false;
+        }
         match state.sleep {
             Sleep::Awake => true,
             Sleep::Until(deadline) => {
@@ -69,6 +74,29 @@ impl World {
             }
             Sleep::Gone => false,
         }
+    }
+
+    /// Stops a reactor. However it slept, it is awake afterwards: who is let run again looks around.
+    pub(super) fn pause(&mut self, reactor: usize, duration: Duration) {
+        let end = self.clock + duration;
+        let state = &mut self.reactors[reactor];
+        if state.sleep != Sleep::Gone {
+            state.paused_until = state.paused_until.max(Some(end));
+            state.sleep = Sleep::Awake;
+        }
+    }
+
+    pub(super) fn is_paused(&self, reactor: usize) -> bool {
+        self.reactors[reactor].pause_end(self.clock).is_some()
+    }
+
+    /// Lets the clock go on to what happens next, if nobody is awake.
+    pub(super) fn go_on(&mut self) -> bool {
+        let next = self.next_moment();
+        if let Some(next) = next {
+            self.advance_to(next);
+        }
+        next.is_some()
     }
 
     pub(super) fn somebody_is_awake(&self) -> bool {
@@ -82,7 +110,9 @@ impl World {
         }
         let deadlines = self.reactors.iter().filter_map(|state| match state.sleep {
             Sleep::Until(deadline) => deadline,
-            Sleep::Awake | Sleep::Gone => None,
+            // Nobody is awake: it is paused.
+            Sleep::Awake => state.pause_end(self.clock),
+            Sleep::Gone => None,
         });
         deadlines.chain(self.next_happening()).min()
     }

@@ -59,8 +59,17 @@ pub(super) struct Reactor {
     /// Listeners and streams with news, the oldest first. Some may have been closed since.
     pub(super) ready: VecDeque<Id>,
     pub(super) sleep: Sleep,
+    /// The test has stopped it until then.
+    pub(super) paused_until: Option<Instant>,
     /// The tokens of streams closed last.
     pub(super) stale: VecDeque<Token>,
+}
+
+impl Reactor {
+    /// When its pause ends, if it has not.
+    pub(super) fn pause_end(&self, clock: Instant) -> Option<Instant> {
+        self.paused_until.filter(|end| *end > clock)
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
