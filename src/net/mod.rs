@@ -47,10 +47,12 @@ pub trait Wake {
 }
 
 /// What a reactor asks of the world. Each method is at most one system call (but `reset`: an option, then the
-/// close). No call but `wait` blocks, so none is interrupted by a signal.
+/// close).
 ///
-/// The errors of the methods are those of the system calls: `WouldBlock` says that an edge will follow,
-/// [`is_shortage`] names those to retry after a while, and any other means that this connection is lost.
+/// The errors of the methods are those of the system calls. `WouldBlock` says that an edge will follow. After
+/// `Interrupted`, and after a [shortage](is_shortage), nothing has been done and no edge will follow: the call is
+/// made again, at once or after a while. (No call but `wait` blocks, so a signal interrupts none of them; what
+/// stands between us and the kernel may.) Any other error means that this connection is lost.
 pub trait Net {
     /// A listening socket.
     type Listener;
@@ -79,8 +81,9 @@ pub trait Net {
     /// Closes a listener. Connections in its queue are reset.
     fn unlisten(&mut self, listener: Self::Listener);
 
-    /// Takes one connection: ready for use, not yet registered. An error that is neither `WouldBlock` nor a
-    /// shortage concerns the connection that was first in the queue: the next may be sound.
+    /// Takes one connection: ready for use, not yet registered. `PermissionDenied` leaves the queue as it is, as a
+    /// shortage does. What is left concerns the connection that was first in it: that one is gone, and the next may
+    /// be sound.
     fn accept(&mut self, listener: &mut Self::Listener) -> io::Result<(Self::Stream, SocketAddr)>;
 
     /// Registers a stream, edge-triggered, for reading and writing: once in its life. What is possible already

@@ -3,13 +3,12 @@
 use std::io::IoSlice;
 use std::net::SocketAddr;
 
+use super::errors;
+use super::happenings::Happening;
 use super::socket::{Hold, News, Registration, Socket};
 use super::trace::SimCall;
-use super::world::{Happening, Id, World};
+use super::world::{Id, World};
 use crate::net::Token;
-
-/// What an accept short of something says.
-const ACCEPT_SHORTAGES: [i32; 4] = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
 
 impl World {
     /// Time passes while a call runs, and things happen meanwhile.
@@ -58,13 +57,13 @@ impl World {
             return Err(libc::EMFILE);
         }
         if self.random.chance(self.faults.accept_shortage) {
-            return Err(self.random.one_of(&ACCEPT_SHORTAGES));
+            return Err(self.random.one_of(&errors::ACCEPT_NOTHING));
         }
         let queue = &mut self.listeners.get_mut(&listener).expect("the listener is open").queue;
         let id = queue.pop_front().ok_or(libc::EAGAIN)?;
         if self.random.chance(self.faults.accept_aborts) {
             self.abandon(id);
-            return Err(libc::ECONNABORTED);
+            return Err(self.random.one_of(errors::ACCEPT_ABORTED));
         }
         self.open_streams += 1;
         let socket = self.sockets.get_mut(&id).expect("a connection in the queue is there");
@@ -105,8 +104,9 @@ impl World {
         if let Some(errno) = self.stream(id).next_read_error.take() {
             return Err(errno);
         }
-        if self.random.chance(self.faults.resets) {
-            self.reset_by_peer(id);
+        self.end_by_fault(id);
+        if self.random.chance(self.faults.read_shortage) {
+            return Err(self.random.one_of(&errors::NOTHING_DONE));
         }
         let there = self.stream(id).inbound.unread.len();
         if there > 0 && self.random.chance(self.faults.refused_reads) {
@@ -124,6 +124,17 @@ impl World {
         self.schedule_inbound(id);
         self.settle();
         result
+    }
+
+    /// What ends the connection just before a call. The call then tells, unless a read has bytes to bring first.
+    fn end_by_fault(&mut self, id: Id) {
+        if self.random.chance(self.faults.resets) {
+            self.reset_by_peer(id);
+        }
+        if self.random.chance(self.faults.losses) {
+            let errno = self.random.one_of(errors::LOST);
+            self.lose(id, errno);
+        }
     }
 
     pub(super) fn write(&mut self, reactor: usize, id: Id, slices: &[IoSlice<'_>]) -> Result<usize, i32> {
@@ -144,12 +155,10 @@ impl World {
         if let Some(errno) = self.stream(id).next_write_error.take() {
             return Err(errno);
         }
-        if self.random.chance(self.faults.resets) {
-            self.reset_by_peer(id);
-        }
+        self.end_by_fault(id);
         self.stream(id).check_write()?;
         if self.random.chance(self.faults.write_shortage) {
-            return Err(libc::ENOBUFS);
+            return Err(self.random.one_of(&errors::NOTHING_DONE));
         }
         if self.stream(id).shut {
             return Err(libc::EAGAIN);

@@ -32,12 +32,20 @@ pub struct SimFaults {
     /// A reset destroys bytes that had arrived but were not read. Linux keeps these readable; other systems, and
     /// a reset that overtakes them, do not.
     pub destroying_resets: f64,
-    /// A write fails with `ENOBUFS`. No edge follows.
+    /// Before a read or write our system gives the connection up: `ETIMEDOUT`, or why the way to the peer is barred
+    /// (`EHOSTUNREACH`, `ENETUNREACH` and the rarer ones). One call tells.
+    pub losses: f64,
+    /// A read fails with `ENOBUFS` or `ENOMEM`, or is interrupted (`EINTR`): it has read nothing, and no edge
+    /// follows.
+    pub read_shortage: f64,
+    /// A write fails with `ENOBUFS` or `ENOMEM`, or is interrupted (`EINTR`): it has taken nothing, and no edge
+    /// follows.
     pub write_shortage: f64,
-    /// An accept fails with `EMFILE`, `ENFILE`, `ENOBUFS` or `ENOMEM`. The connection stays in the queue, and no
-    /// edge follows.
+    /// An accept fails with `EMFILE`, `ENFILE`, `ENOBUFS` or `ENOMEM`, is forbidden (`EPERM`) or interrupted
+    /// (`EINTR`). The connection stays in the queue, and no edge follows.
     pub accept_shortage: f64,
-    /// An accept fails with `ECONNABORTED`: the peer has reset the connection that was first in the queue.
+    /// An accept fails with `ECONNABORTED`, or with an error of the network that is pending on the connection first
+    /// in the queue: that one is lost, and the next may be sound.
     pub accept_aborts: f64,
     /// A registration fails with `ENOMEM`.
     pub register_shortage: f64,
@@ -62,6 +70,8 @@ impl SimFaults {
         early_waits: 0.0,
         resets: 0.0,
         destroying_resets: 0.0,
+        losses: 0.0,
+        read_shortage: 0.0,
         write_shortage: 0.0,
         accept_shortage: 0.0,
         accept_aborts: 0.0,
@@ -91,11 +101,13 @@ impl SimFaults {
             accept_aborts: usual(),
             register_shortage: usual(),
             wall_clock_jumps: usual(),
+            read_shortage: usual(),
             ..SimFaults::NONE
         };
         // These end connections, or let every deadline pass: more often and little else would happen.
         faults.resets = random.one_of(&[0.0, 0.0, 0.0002, 0.005]);
         faults.pauses = random.one_of(&[0.0, 0.0, 0.0002, 0.005]);
+        faults.losses = random.one_of(&[0.0, 0.0, 0.0002, 0.005]);
         faults
     }
 }

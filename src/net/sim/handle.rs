@@ -5,9 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::faults::{SimFaults, SimLimits};
+use super::happenings::Happening;
 use super::socket::Socket;
 use super::trace::{SimCall, SimCallRecord};
-use super::world::{Happening, Id, Listener, Reactor, Shared, Sleep, World};
+use super::world::{Id, Listener, Reactor, Shared, Sleep, World};
 use super::{SimListener, SimNet, SimPeer, SimWaker};
 use crate::instant::Instant;
 

@@ -15,15 +15,19 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `world` | clock, sockets and what happens to them |
+//! | `world` | clock, sockets and edges |
+//! | `happenings`, `crash` | what happens to the sockets between the calls |
 //! | `calls`, `waiting` | the bodies of the system calls |
 //! | `socket` | one connection, as its two ends see it |
 //! | `handle`, `peer` | what the test holds |
-//! | `faults`, `trace`, `random` | what goes wrong, what was asked, and the seed |
+//! | `faults`, `errors`, `trace`, `random` | what goes wrong, what was asked, and the seed |
 
 mod calls;
+mod crash;
+mod errors;
 mod faults;
 mod handle;
+mod happenings;
 mod peer;
 mod random;
 mod socket;
@@ -37,6 +41,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+pub use crash::SimCrash;
 pub use faults::{SimFaults, SimLimits};
 pub use handle::SimWorld;
 pub use peer::SimPeer;

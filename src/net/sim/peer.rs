@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 
-use super::socket::Socket;
-use super::world::{Happening, Id, Shared};
+use super::crash::SimCrash;
+use super::happenings::Happening;
+use super::socket::{PeerState, Socket};
+use super::world::{Id, Shared};
 
 /// The far end of a connection. It reads everything as it arrives, unless told not to. Dropping it closes it, as
 /// the end of its program does.
@@ -28,9 +30,13 @@ impl SimPeer {
         self.with(|socket| socket.addr)
     }
 
-    /// Sends bytes, however many: what the reactor has no room for waits here. After a reset they are lost.
+    /// Sends bytes, however many: what the reactor has no room for waits here. After a reset they are lost, and a
+    /// peer that has crashed sends nothing.
     pub fn send(&self, bytes: &[u8]) {
         self.with(|socket| {
+            if socket.peer != PeerState::Alive {
+                return;
+            }
             assert!(!socket.inbound.ending, "this peer has closed its side");
             if !socket.reset {
                 socket.inbound.unsent.extend(bytes);
@@ -41,12 +47,15 @@ impl SimPeer {
 
     /// Ends the peer's side of the stream, after what it has sent.
     pub fn close_write(&self) {
-        self.with(|socket| socket.inbound.ending = true);
+        self.with(|socket| socket.inbound.ending |= socket.peer == PeerState::Alive);
         self.let_inbound_happen();
     }
 
     /// Resets the connection: what has not arrived is lost.
     pub fn reset(&self) {
+        if self.has_crashed() {
+            return;
+        }
         let mut world = self.world.borrow_mut();
         world.later(self.id, Happening::Reset);
         world.settle();
@@ -56,6 +65,29 @@ impl SimPeer {
     /// When the peer has not read everything, it is a reset at once.
     pub fn close(self) {
         drop(self);
+    }
+
+    /// Crashes. What the peer's program has read can still be taken.
+    pub fn crash(&self, how: SimCrash) {
+        let mut world = self.world.borrow_mut();
+        world.crash(self.id, how);
+        world.settle();
+    }
+
+    /// Crashes once so many bytes of all that this peer sends have arrived: the reactor gets these and no more. At
+    /// once if they have.
+    pub fn crash_after_sent(&self, bytes: u64, how: SimCrash) {
+        self.world.borrow_mut().crash_after(self.id, |socket| &mut socket.inbound, bytes, how);
+    }
+
+    /// Crashes once so many bytes of all that the reactor sends have arrived at this peer. At once if they have.
+    pub fn crash_after_received(&self, bytes: u64, how: SimCrash) {
+        self.world.borrow_mut().crash_after(self.id, |socket| &mut socket.outbound, bytes, how);
+    }
+
+    /// Whether it has crashed.
+    pub fn has_crashed(&self) -> bool {
+        self.with(|socket| socket.peer != PeerState::Alive)
     }
 
     /// Whether the peer's program reads everything as it arrives (it does at first) or nothing, so that the window
@@ -105,7 +137,8 @@ impl SimPeer {
         self.with(|socket| socket.outbound.ended && socket.outbound.unread.is_empty())
     }
 
-    /// Whether the connection has been reset, by either side, or was refused.
+    /// Whether the connection has been reset, by either side (also when the peer can no longer learn of it), was
+    /// given up by the reactor's system, or was refused.
     pub fn is_reset(&self) -> bool {
         self.with(|socket| socket.reset)
     }
@@ -135,16 +168,8 @@ impl SimPeer {
 
 impl Drop for SimPeer {
     fn drop(&mut self) {
-        let unread = self.with(|socket| {
-            socket.peer_gone = true;
-            socket.inbound.ending = true;
-            std::mem::take(&mut socket.outbound.unread)
-        });
-        if unread.is_empty() {
-            self.let_inbound_happen();
-        } else {
-            self.reset();
-        }
+        self.with(|socket| socket.peer_watched = false);
+        self.crash(SimCrash::Close);
         self.world.borrow_mut().forget_if_unseen(self.id);
     }
 }

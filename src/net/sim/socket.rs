@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::net::SocketAddr;
 
+use super::crash::SimCrash;
 use crate::net::Token;
 
 /// Bytes on their way from one end to the other.
@@ -20,6 +21,10 @@ pub(super) struct Pipe {
     pub(super) ended: bool,
     /// A happening is scheduled that will carry.
     pub(super) carrying: bool,
+    /// All that has ever arrived.
+    pub(super) carried_bytes: u64,
+    /// After so many bytes the peer crashes. Invariant: no more arrive before it has.
+    pub(super) crash: Option<(u64, SimCrash)>,
 }
 
 /// What [`Pipe::carry`] brought to the receiver.
@@ -38,11 +43,19 @@ impl Pipe {
     /// behind the last.
     pub(super) fn carry(&mut self, window_bytes: usize, bytes_max: usize) -> Arrived {
         let room = window_bytes.saturating_sub(self.unread.len());
+        let before_crash = self.crash.map_or(u64::MAX, |(after, _)| after - self.carried_bytes);
         let bytes = self.unsent.len().min(room).min(bytes_max);
+        let bytes = bytes.min(usize::try_from(before_crash).unwrap_or(usize::MAX));
         self.unread.extend(self.unsent.drain(..bytes));
-        let end = self.unsent.is_empty() && self.ending && !self.ended;
+        self.carried_bytes += bytes as u64;
+        let end = self.unsent.is_empty() && self.ending && !self.ended && self.crash_due().is_none();
         self.ended |= end;
         Arrived { bytes, end }
+    }
+
+    /// How the peer crashes now.
+    pub(super) fn crash_due(&self) -> Option<SimCrash> {
+        self.crash.filter(|(after, _)| *after <= self.carried_bytes).map(|(_, how)| how)
     }
 }
 
@@ -55,6 +68,16 @@ pub(super) enum Hold {
     Open,
     /// Closed: the system sends what is left, and answers further bytes with a reset.
     Closed,
+}
+
+/// The peer's end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum PeerState {
+    Alive,
+    /// Its program has closed the socket, or has ended: its system answers with resets.
+    Gone,
+    /// Its machine is out of reach: nothing arrives any more, in either direction.
+    Silent,
 }
 
 /// What has changed since it was last told.
@@ -103,16 +126,17 @@ pub(super) struct Socket {
     pub(super) wants_room: bool,
     /// A fault holds the send buffer shut until room is told.
     pub(super) shut: bool,
-    /// A reset has gone over the connection, from either side.
+    /// A reset has gone over the connection, from either side, or our system has given it up.
     pub(super) reset: bool,
-    /// The reset has not been told to our program yet: the next read or write answers it, once.
-    pub(super) reset_untold: bool,
+    /// Why, while our program has not been told yet: the next read or write answers it, once.
+    pub(super) untold_error: Option<i32>,
     /// Set by a test: what the next read and write answer.
     pub(super) next_read_error: Option<i32>,
     pub(super) next_write_error: Option<i32>,
 
-    /// The peer's program has closed its socket.
-    pub(super) peer_gone: bool,
+    pub(super) peer: PeerState,
+    /// There is a `SimPeer`, which may look at what has become of it.
+    pub(super) peer_watched: bool,
     /// The peer's program reads everything as it arrives.
     pub(super) peer_reads: bool,
     pub(super) peer_window_bytes: usize,
@@ -132,10 +156,11 @@ impl Socket {
             wants_room: false,
             shut: false,
             reset: false,
-            reset_untold: false,
+            untold_error: None,
             next_read_error: None,
             next_write_error: None,
-            peer_gone: false,
+            peer: PeerState::Alive,
+            peer_watched: true,
             peer_reads: true,
             peer_window_bytes,
             received: Vec::new(),
@@ -169,15 +194,15 @@ impl Socket {
             return Ok(0);
         }
         if self.reset {
-            return if std::mem::take(&mut self.reset_untold) { Err(libc::ECONNRESET) } else { Ok(0) };
+            return self.untold_error.take().map_or(Ok(0), Err);
         }
         Err(libc::EAGAIN)
     }
 
     /// Whether a write is refused whatever the room.
     pub(super) fn check_write(&mut self) -> Result<(), i32> {
-        if std::mem::take(&mut self.reset_untold) {
-            return Err(libc::ECONNRESET);
+        if let Some(errno) = self.untold_error.take() {
+            return Err(errno);
         }
         if self.reset || self.outbound.ending {
             return Err(libc::EPIPE);
@@ -199,15 +224,25 @@ impl Socket {
         to - from
     }
 
-    /// A reset goes over the connection: nothing that is on its way arrives any more.
-    pub(super) fn tear(&mut self) {
+    /// Whether anything can still arrive at either end.
+    pub(super) fn is_connected(&self) -> bool {
+        !self.reset && self.peer != PeerState::Silent
+    }
+
+    /// The connection is no more, for a reason that our program is told or has itself: nothing that is on its way
+    /// arrives any more.
+    pub(super) fn tear(&mut self, untold_error: Option<i32>) {
         self.reset = true;
+        self.untold_error = untold_error;
         self.inbound.unsent.clear();
         self.outbound.unsent.clear();
     }
 
-    /// The peer's program reads what has arrived, at most `bytes_max` bytes.
+    /// The peer's program, if it still runs, reads what has arrived, at most `bytes_max` bytes.
     pub(super) fn read_as_peer(&mut self, bytes_max: usize) -> usize {
+        if self.peer != PeerState::Alive {
+            return 0;
+        }
         let bytes = self.outbound.unread.len().min(bytes_max);
         self.received.extend(self.outbound.unread.drain(..bytes));
         bytes

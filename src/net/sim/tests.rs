@@ -1,6 +1,8 @@
 //! What is particular to the simulation: faults, time, several reactors, the trace. What it has in common with
 //! the real network is in [`net::tests`](crate::net).
 
+mod crashes;
+mod errors;
 mod faults;
 mod pauses;
 mod runs;
@@ -49,6 +51,11 @@ impl Pair {
     fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
         self.net.write(&mut self.stream, bytes).map_err(|error| error.kind())
     }
+}
+
+/// The errno of a call that fails.
+fn errno<T>(result: io::Result<T>) -> Option<i32> {
+    result.err().and_then(|error| error.raw_os_error())
 }
 
 fn poll(net: &mut SimNet) -> Vec<Readiness> {

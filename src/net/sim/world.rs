@@ -1,5 +1,6 @@
-//! The state of a simulated world: clock, sockets, and what is going to happen to them. Reactors enter it through
-//! `calls` and `waiting`, the test through [`SimWorld`](super::SimWorld) and [`SimPeer`](super::SimPeer).
+//! The state of a simulated world: clock, sockets, and what is going to happen to them (`happenings`). Reactors
+//! enter it through `calls` and `waiting`, the test through [`SimWorld`](super::SimWorld) and
+//! [`SimPeer`](super::SimPeer).
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -8,17 +9,15 @@ use std::time::Duration;
 
 use super::SimWaker;
 use super::faults::{SimFaults, SimLimits};
+use super::happenings::Happening;
 use super::random::Random;
-use super::socket::{Hold, News, Registration, Socket};
+use super::socket::{News, Registration, Socket};
 use super::trace::{SimCall, SimCallRecord, Trace};
 use crate::instant::Instant;
 use crate::net::Token;
 
 /// 2026-01-01, where the wall clock begins.
 const UNIX_START: Duration = Duration::from_secs(1_767_225_600);
-
-/// The most that arrives at once when arriving takes time: some packets.
-const SEGMENT_BYTES_MAX: usize = 8 * 1024;
 
 /// Tokens of closed streams kept for stale readiness: as many as one wait may well have told.
 const STALE_TOKENS_MAX: usize = 64;
@@ -27,23 +26,6 @@ pub(super) type Shared = Rc<RefCell<World>>;
 
 /// Numbers listeners and connections of a world, in the order of their creation, from 1; never used again.
 pub(super) type Id = u64;
-
-/// What is going to happen to a connection, at its time.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Happening {
-    /// It reaches the queue of its listener.
-    Connect { listener: Id },
-    /// Bytes or the end arrive from the peer.
-    Inbound,
-    /// Bytes or the end arrive at the peer.
-    Outbound,
-    /// The peer's reset arrives.
-    Reset,
-    /// What a fault refused to read is told after all.
-    Readable,
-    /// What a fault refused to take has room after all.
-    Room,
-}
 
 #[derive(Debug)]
 pub(super) struct Listener {
@@ -154,7 +136,8 @@ impl World {
             && moment <= end
         {
             self.clock = self.clock.max(moment);
-            self.happen();
+            let Some((_, (id, happening))) = self.happenings.pop_first() else { return };
+            self.happen(id, happening);
         }
         self.clock = self.clock.max(end);
     }
@@ -172,145 +155,6 @@ impl World {
         let moment = self.clock + self.random.duration(self.limits.latency_max);
         self.happenings_made += 1;
         self.happenings.insert((moment, self.happenings_made), (id, happening));
-    }
-
-    fn happen(&mut self) {
-        let Some((_, (id, happening))) = self.happenings.pop_first() else { return };
-        match happening {
-            Happening::Connect { listener } => self.arrive_at(listener, id),
-            Happening::Inbound => self.carry_inbound(id),
-            Happening::Outbound => self.carry_outbound(id),
-            Happening::Reset => self.reset_by_peer(id),
-            Happening::Readable => self.tell(id, News::READABLE),
-            Happening::Room => self.open_send_buffer(id),
-        }
-    }
-
-    // What happens.
-
-    fn arrive_at(&mut self, listener: Id, id: Id) {
-        if let Some(found) = self.listeners.get_mut(&listener) {
-            found.queue.push_back(id);
-            self.tell(listener, News::READABLE);
-        } else {
-            // The listener was closed meanwhile: refused.
-            self.abandon(id);
-        }
-    }
-
-    /// Ends a connection that no stream of ours will ever hold.
-    pub(super) fn abandon(&mut self, id: Id) {
-        let Some(socket) = self.sockets.get_mut(&id) else { return };
-        socket.hold = Hold::Closed;
-        self.reset_to_peer(id);
-        self.forget_if_unseen(id);
-    }
-
-    fn segment_bytes(&mut self) -> usize {
-        if self.limits.latency_max.is_zero() { usize::MAX } else { 1 + self.random.below(SEGMENT_BYTES_MAX) }
-    }
-
-    pub(super) fn schedule_inbound(&mut self, id: Id) {
-        let Some(socket) = self.sockets.get_mut(&id) else { return };
-        let pipe = &mut socket.inbound;
-        if !socket.reset && pipe.can_carry(self.limits.receive_buffer_bytes) && !pipe.carrying {
-            pipe.carrying = true;
-            self.later(id, Happening::Inbound);
-        }
-    }
-
-    fn carry_inbound(&mut self, id: Id) {
-        let segment_bytes = self.segment_bytes();
-        let Some(socket) = self.sockets.get_mut(&id) else { return };
-        socket.inbound.carrying = false;
-        if socket.reset {
-            return;
-        }
-        let arrived = socket.inbound.carry(self.limits.receive_buffer_bytes, segment_bytes);
-        if socket.hold == Hold::Closed && arrived.bytes > 0 {
-            // Nobody will read this: the system answers with a reset, and our last words go with it.
-            self.reset_to_peer(id);
-            return;
-        }
-        if arrived.bytes > 0 || arrived.end {
-            self.tell(id, News::READABLE);
-        }
-        self.schedule_inbound(id);
-    }
-
-    pub(super) fn schedule_outbound(&mut self, id: Id) {
-        let Some(socket) = self.sockets.get_mut(&id) else { return };
-        if !socket.reset && socket.outbound.can_carry(socket.peer_window_bytes) && !socket.outbound.carrying {
-            socket.outbound.carrying = true;
-            self.later(id, Happening::Outbound);
-        }
-    }
-
-    fn carry_outbound(&mut self, id: Id) {
-        let segment_bytes = self.segment_bytes();
-        let Some(socket) = self.sockets.get_mut(&id) else { return };
-        socket.outbound.carrying = false;
-        if socket.reset {
-            return;
-        }
-        let arrived = socket.outbound.carry(socket.peer_window_bytes, segment_bytes);
-        if socket.peer_gone && arrived.bytes > 0 {
-            socket.outbound.unread.clear();
-            self.reset_by_peer(id);
-            return;
-        }
-        if socket.peer_reads {
-            socket.read_as_peer(usize::MAX);
-        }
-        if socket.wants_room && socket.has_room() {
-            socket.wants_room = false;
-            self.tell(id, News::WRITABLE);
-        }
-        self.schedule_outbound(id);
-    }
-
-    fn open_send_buffer(&mut self, id: Id) {
-        let Some(socket) = self.sockets.get_mut(&id) else { return };
-        socket.shut = false;
-        socket.wants_room = !socket.has_room();
-        if !socket.wants_room {
-            self.tell(id, News::WRITABLE);
-        }
-    }
-
-    /// A reset arrives from the peer. After its end it does not make reading fail: nothing was lost.
-    pub(super) fn reset_by_peer(&mut self, id: Id) {
-        let destroying = self.random.chance(self.faults.destroying_resets);
-        let Some(socket) = self.sockets.get_mut(&id) else { return };
-        if socket.reset {
-            return;
-        }
-        socket.tear();
-        if destroying {
-            socket.inbound.unread.clear();
-        }
-        socket.reset_untold = !socket.inbound.ended;
-        self.tell(id, News::BOTH);
-    }
-
-    /// A reset goes out to the peer.
-    pub(super) fn reset_to_peer(&mut self, id: Id) {
-        let destroying = self.random.chance(self.faults.destroying_resets);
-        let Some(socket) = self.sockets.get_mut(&id) else { return };
-        if socket.reset {
-            return;
-        }
-        socket.tear();
-        if destroying {
-            socket.outbound.unread.clear();
-        }
-    }
-
-    /// Drops a connection of which neither end can learn anything more.
-    pub(super) fn forget_if_unseen(&mut self, id: Id) {
-        if self.sockets.get(&id).is_some_and(|socket| socket.hold == Hold::Closed && socket.peer_gone) {
-            self.sockets.remove(&id);
-        }
     }
 
     // Edges.

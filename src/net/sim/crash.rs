@@ -1,0 +1,77 @@
+//! Peers that crash: at once, or at the very byte of what they send or receive.
+
+use super::happenings::Happening;
+use super::socket::{PeerState, Pipe, Socket};
+use super::world::{Id, World};
+
+/// How a peer crashes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SimCrash {
+    /// Its program ends, and its system closes the socket: what has been sent still arrives, and the end behind it.
+    /// With something unread it is a reset instead.
+    Close,
+    /// The connection is reset.
+    Reset,
+    /// Its machine is gone, or the way to it: nothing arrives any more, nothing is answered, not even by a reset.
+    /// Only timeouts find it.
+    Silence,
+}
+
+impl World {
+    /// The peer crashes once so many bytes have arrived of what `pipe` carries.
+    pub(super) fn crash_after(
+        &mut self,
+        id: Id,
+        pipe: fn(&mut Socket) -> &mut Pipe,
+        bytes: u64,
+        how: SimCrash,
+    ) {
+        let Some(socket) = self.sockets.get_mut(&id) else { return };
+        if socket.peer != PeerState::Alive {
+            return;
+        }
+        let pipe = pipe(socket);
+        // What is over that already cannot be called back.
+        pipe.crash = Some((bytes.max(pipe.carried_bytes), how));
+        self.crash_if_due(id);
+        self.settle();
+    }
+
+    pub(super) fn crash_if_due(&mut self, id: Id) {
+        let Some(socket) = self.sockets.get_mut(&id) else { return };
+        let after_sent = socket.inbound.crash_due();
+        if after_sent.is_some() {
+            // It would have sent this later.
+            socket.inbound.unsent.clear();
+        }
+        if let Some(how) = after_sent.or(socket.outbound.crash_due()) {
+            self.crash(id, how);
+        }
+    }
+
+    pub(super) fn crash(&mut self, id: Id, how: SimCrash) {
+        let Some(socket) = self.sockets.get_mut(&id) else { return };
+        if socket.peer != PeerState::Alive {
+            return;
+        }
+        socket.inbound.crash = None;
+        socket.outbound.crash = None;
+        socket.peer = PeerState::Gone;
+        match how {
+            SimCrash::Close => {
+                socket.inbound.ending = true;
+                let unread = std::mem::take(&mut socket.outbound.unread);
+                if unread.is_empty() {
+                    self.schedule_inbound(id);
+                } else {
+                    self.later(id, Happening::Reset);
+                }
+            }
+            SimCrash::Reset => self.later(id, Happening::Reset),
+            SimCrash::Silence => {
+                socket.peer = PeerState::Silent;
+                socket.inbound.unsent.clear();
+            }
+        }
+    }
+}

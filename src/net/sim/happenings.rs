@@ -1,0 +1,177 @@
+//! What happens to the connections of a simulated world between the calls: they arrive, their bytes are carried,
+//! they are reset or lost.
+
+use super::socket::{Hold, News, PeerState, Socket};
+use super::world::{Id, World};
+
+/// The most that arrives at once when arriving takes time: some packets.
+const SEGMENT_BYTES_MAX: usize = 8 * 1024;
+
+/// What is going to happen to a connection, at its time.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Happening {
+    /// It reaches the queue of its listener.
+    Connect { listener: Id },
+    /// Bytes or the end arrive from the peer.
+    Inbound,
+    /// Bytes or the end arrive at the peer.
+    Outbound,
+    /// The peer's reset arrives.
+    Reset,
+    /// What a fault refused to read is told after all.
+    Readable,
+    /// What a fault refused to take has room after all.
+    Room,
+}
+
+impl World {
+    pub(super) fn happen(&mut self, id: Id, happening: Happening) {
+        match happening {
+            Happening::Connect { listener } => self.arrive_at(listener, id),
+            Happening::Inbound => self.carry_inbound(id),
+            Happening::Outbound => self.carry_outbound(id),
+            Happening::Reset => self.reset_by_peer(id),
+            Happening::Readable => self.tell(id, News::READABLE),
+            Happening::Room => self.open_send_buffer(id),
+        }
+    }
+
+    fn arrive_at(&mut self, listener: Id, id: Id) {
+        if let Some(found) = self.listeners.get_mut(&listener) {
+            found.queue.push_back(id);
+            self.tell(listener, News::READABLE);
+        } else {
+            // The listener was closed meanwhile: refused.
+            self.abandon(id);
+        }
+    }
+
+    /// Ends a connection that no stream of ours will ever hold.
+    pub(super) fn abandon(&mut self, id: Id) {
+        let Some(socket) = self.sockets.get_mut(&id) else { return };
+        socket.hold = Hold::Closed;
+        self.reset_to_peer(id);
+        self.forget_if_unseen(id);
+    }
+
+    fn segment_bytes(&mut self) -> usize {
+        if self.limits.latency_max.is_zero() { usize::MAX } else { 1 + self.random.below(SEGMENT_BYTES_MAX) }
+    }
+
+    pub(super) fn schedule_inbound(&mut self, id: Id) {
+        let Some(socket) = self.sockets.get_mut(&id) else { return };
+        let can_carry = socket.is_connected() && socket.inbound.can_carry(self.limits.receive_buffer_bytes);
+        if can_carry && !socket.inbound.carrying {
+            socket.inbound.carrying = true;
+            self.later(id, Happening::Inbound);
+        }
+    }
+
+    fn carry_inbound(&mut self, id: Id) {
+        let segment_bytes = self.segment_bytes();
+        let Some(socket) = self.sockets.get_mut(&id) else { return };
+        socket.inbound.carrying = false;
+        if !socket.is_connected() {
+            return;
+        }
+        let arrived = socket.inbound.carry(self.limits.receive_buffer_bytes, segment_bytes);
+        if socket.hold == Hold::Closed && arrived.bytes > 0 {
+            // Nobody will read this: the system answers with a reset, and our last words go with it.
+            self.reset_to_peer(id);
+            return;
+        }
+        if arrived.bytes > 0 || arrived.end {
+            self.tell(id, News::READABLE);
+        }
+        self.crash_if_due(id);
+        self.schedule_inbound(id);
+    }
+
+    pub(super) fn schedule_outbound(&mut self, id: Id) {
+        let Some(socket) = self.sockets.get_mut(&id) else { return };
+        let can_carry = socket.is_connected() && socket.outbound.can_carry(socket.peer_window_bytes);
+        if can_carry && !socket.outbound.carrying {
+            socket.outbound.carrying = true;
+            self.later(id, Happening::Outbound);
+        }
+    }
+
+    fn carry_outbound(&mut self, id: Id) {
+        let segment_bytes = self.segment_bytes();
+        let Some(socket) = self.sockets.get_mut(&id) else { return };
+        socket.outbound.carrying = false;
+        if !socket.is_connected() {
+            return;
+        }
+        let arrived = socket.outbound.carry(socket.peer_window_bytes, segment_bytes);
+        if socket.peer == PeerState::Gone && arrived.bytes > 0 {
+            socket.outbound.unread.clear();
+            self.reset_by_peer(id);
+            return;
+        }
+        if socket.peer_reads {
+            socket.read_as_peer(usize::MAX);
+        }
+        if socket.wants_room && socket.has_room() {
+            socket.wants_room = false;
+            self.tell(id, News::WRITABLE);
+        }
+        self.crash_if_due(id);
+        self.schedule_outbound(id);
+    }
+
+    fn open_send_buffer(&mut self, id: Id) {
+        let Some(socket) = self.sockets.get_mut(&id) else { return };
+        socket.shut = false;
+        socket.wants_room = !socket.has_room();
+        if !socket.wants_room {
+            self.tell(id, News::WRITABLE);
+        }
+    }
+
+    /// A reset arrives from the peer. After its end it does not make reading fail: nothing was lost.
+    pub(super) fn reset_by_peer(&mut self, id: Id) {
+        let destroying = self.random.chance(self.faults.destroying_resets);
+        let Some(socket) = self.sockets.get_mut(&id) else { return };
+        if !socket.is_connected() {
+            return;
+        }
+        let errno = if socket.inbound.ended { libc::EPIPE } else { libc::ECONNRESET };
+        socket.tear(Some(errno));
+        if destroying {
+            socket.inbound.unread.clear();
+        }
+        self.tell(id, News::BOTH);
+    }
+
+    /// Our system gives a connection up: what it has sent was not acknowledged in time. What has arrived stays
+    /// readable.
+    pub(super) fn lose(&mut self, id: Id, errno: i32) {
+        let Some(socket) = self.sockets.get_mut(&id) else { return };
+        if !socket.reset {
+            socket.tear(Some(errno));
+            self.tell(id, News::BOTH);
+        }
+    }
+
+    /// A reset goes out to the peer.
+    pub(super) fn reset_to_peer(&mut self, id: Id) {
+        let destroying = self.random.chance(self.faults.destroying_resets);
+        let Some(socket) = self.sockets.get_mut(&id) else { return };
+        if socket.reset {
+            return;
+        }
+        socket.tear(None);
+        if destroying {
+            socket.outbound.unread.clear();
+        }
+    }
+
+    /// Drops a connection of which neither end can learn anything more.
+    pub(super) fn forget_if_unseen(&mut self, id: Id) {
+        let is_unseen = |socket: &Socket| socket.hold == Hold::Closed && !socket.peer_watched;
+        if self.sockets.get(&id).is_some_and(is_unseen) {
+            self.sockets.remove(&id);
+        }
+    }
+}
