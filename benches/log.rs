@@ -5,10 +5,12 @@
 //! top.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use fanfare::hub::{ChannelName, DropReason, Hub, HubLimits, Owner, SlowPolicy, SubscriptionId};
+use fanfare::hub::{
+    ChannelName, DropReason, Homes, Hub, HubLimits, Owner, ReactorNumber, SlowPolicy, SubscriptionId,
+};
 use fanfare::protocol::Message;
-use std::hash::RandomState;
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 fn name() -> ChannelName<'static> {
@@ -17,7 +19,7 @@ fn name() -> ChannelName<'static> {
 
 fn hub(subscribers: usize) -> (Hub, Vec<SubscriptionId>) {
     let limits = HubLimits { slow_policy: SlowPolicy::Latest, ..HubLimits::default() };
-    let mut hub = Hub::new(limits, RandomState::new(), 1);
+    let mut hub = Hub::new(limits, Arc::new(Homes::new([1; 16], 1)), ReactorNumber(0), 1);
     let subscribe = |owner| hub.subscribe(name(), Owner(owner as u64)).expect("room for a subscriber");
     let subscriptions = (0..subscribers).map(subscribe).collect();
     (hub, subscriptions)
@@ -54,7 +56,8 @@ fn append(criterion: &mut Criterion) {
             let payload = vec![b'x'; payload_bytes];
             let (mut number, mut unread_bytes) = (0, 0);
             bencher.iter(|| {
-                let accepted = hub.publish(name(), Message::binary(&payload)).expect("room for a message");
+                let accepted =
+                    hub.publish(name(), Message::binary(&payload), &mut ()).expect("room for a message");
                 number += 1;
                 assert_eq!(accepted.id.number, number);
                 unread_bytes += payload_bytes;
@@ -84,8 +87,9 @@ fn append_for_a_crowd(criterion: &mut Criterion) {
                     let burst = left.min(1_000);
                     let start = Instant::now();
                     for _ in 0..burst {
-                        let accepted =
-                            hub.publish_to(subscriptions[0], Message::binary(&payload)).expect("room");
+                        let accepted = hub
+                            .publish_to(subscriptions[0], Message::binary(&payload), &mut ())
+                            .expect("room");
                         assert_eq!(accepted.subscribers, subscribers as u64);
                     }
                     elapsed += start.elapsed();
@@ -109,7 +113,8 @@ fn walk(criterion: &mut Criterion) {
             let (mut hub, subscriptions) = hub(subscribers);
             let payload = [b'x'; 64];
             bencher.iter(|| {
-                hub.publish_to(subscriptions[0], Message::binary(&payload)).expect("room for a message");
+                hub.publish_to(subscriptions[0], Message::binary(&payload), &mut ())
+                    .expect("room for a message");
                 assert_eq!(sweep(&mut hub), subscribers as u64);
             });
             finish(hub, &subscriptions);
@@ -128,7 +133,8 @@ fn walk_beside_stalled(criterion: &mut Criterion) {
             subscriptions[..stalled].iter().for_each(|subscription| hub.block(*subscription));
             let payload = [b'x'; 64];
             bencher.iter(|| {
-                hub.publish_to(subscriptions[0], Message::binary(&payload)).expect("room for a message");
+                hub.publish_to(subscriptions[0], Message::binary(&payload), &mut ())
+                    .expect("room for a message");
                 assert_eq!(sweep(&mut hub), 100);
                 while let Some(fallen) = hub.next_fallen() {
                     assert!(fallen.lives_on);
@@ -152,7 +158,8 @@ fn wake_one(criterion: &mut Criterion) {
             bencher.iter(|| {
                 if awake == 0 {
                     subscriptions.iter().for_each(|subscription| hub.block(*subscription));
-                    hub.publish_to(subscriptions[0], Message::text("x")).expect("room for a message");
+                    hub.publish_to(subscriptions[0], Message::text("x"), &mut ())
+                        .expect("room for a message");
                 }
                 hub.unblock(subscriptions[awake]);
                 let due = hub.next_due().expect("one is due");

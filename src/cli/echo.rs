@@ -38,14 +38,19 @@ impl Echo {
         let message_bytes_max = self.max_message_size.0;
         let channel_buffer_bytes = message_bytes_max.saturating_mul(2);
         let builder = self.listen.iter().fold(Server::builder(), Builder::listen);
-        let server = builder
+        let builder = builder
             .reactors(self.reactors)
             .message_bytes_max(message_bytes_max)
-            .channel_buffer_bytes(channel_buffer_bytes)
-            .memory_bytes(channel_buffer_bytes.max(REACTOR_MEMORY_BYTES).saturating_mul(self.reactors))
+            .channel_buffer_bytes(channel_buffer_bytes);
+        let memory_bytes = builder.memory_bytes_min().max(REACTOR_MEMORY_BYTES.saturating_mul(self.reactors));
+        let server = builder
+            .memory_bytes(memory_bytes)
             .fragments_max(u32::MAX)
             .message_timeout(None)
-            .connections_max(super::resources::connections_max(super::resources::open_files_max()))
+            .connections_max(super::resources::connections_max(
+                super::resources::open_files_max(),
+                self.reactors,
+            ))
             .handler(|_reactor| EchoHandler)
             .bind()
             .map_err(|error| run::explain(&error))?;

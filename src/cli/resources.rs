@@ -1,4 +1,4 @@
-//! What the machine grants this process: open files, memory and cores.
+//! What the machine grants this process: open files and memory.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -7,9 +7,6 @@ const OPEN_FILES_UNLIMITED: u64 = 1 << 20;
 
 /// Where the system does not tell: small enough for any machine that runs servers.
 const MEMORY_UNKNOWN: u64 = 1 << 30;
-
-/// As many as a server may have.
-const REACTORS_MAX: usize = 256;
 
 /// Raises the limit of open files as far as the process may. The low default (1024) exists for programs that
 /// use `select`; this one does not.
@@ -24,21 +21,13 @@ pub(crate) fn open_files_max() -> u64 {
     getrlimit(Resource::Nofile).maximum.unwrap_or(OPEN_FILES_UNLIMITED)
 }
 
-/// Connections at once, if nothing else is said: what the limit of open files leaves beside the process's own.
-pub(crate) fn connections_max(open_files_max: u64) -> usize {
-    let connections = open_files_max.saturating_sub(128).max(open_files_max / 2).max(1);
+/// Connections at once, if nothing else is said: what the limit of open files leaves beside the process's own and
+/// those of each reactor.
+pub(crate) fn connections_max(open_files_max: u64, reactors: usize) -> usize {
+    // The poll, its wake-up, and a listening socket or two.
+    let own = 124 + 4 * reactors as u64;
+    let connections = open_files_max.saturating_sub(own).max(open_files_max / 2).max(1);
     usize::try_from(connections).unwrap_or(usize::MAX)
-}
-
-/// Reactors, if nothing else is said: one for each core, as far as each has room for a channel's buffer in its part
-/// of the memory.
-pub(crate) fn reactors(cores: usize, memory_bytes: usize, channel_buffer_bytes: usize) -> usize {
-    cores.min(memory_bytes / channel_buffer_bytes.max(1)).clamp(1, REACTORS_MAX)
-}
-
-/// The cores that this process may use: of the machine, and of its control group if that has fewer.
-pub(crate) fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Memory that this process could still take: of the machine, and of its control group if that has less.
@@ -72,25 +61,14 @@ mod tests {
 
     #[test]
     fn the_default_of_connections_leaves_room_for_other_files() {
-        assert_eq!(connections_max(1_048_576), 1_048_448);
-        assert_eq!(connections_max(1024), 896);
-        assert_eq!(connections_max(200), 100);
-        assert_eq!(connections_max(0), 1);
+        assert_eq!(connections_max(1_048_576, 1), 1_048_448);
+        assert_eq!(connections_max(1024, 1), 896);
+        assert_eq!(connections_max(200, 1), 100);
+        assert_eq!(connections_max(0, 1), 1);
     }
 
     #[test]
-    fn the_default_of_reactors_is_the_number_of_cores_as_far_as_memory_goes_round() {
-        assert_eq!(reactors(1, 1 << 30, 1 << 20), 1);
-        assert_eq!(reactors(8, 1 << 30, 1 << 20), 8);
-        assert_eq!(reactors(8, 3 << 20, 1 << 20), 3);
-        assert_eq!(reactors(8, 1000, 1 << 20), 1);
-        assert_eq!(reactors(8, 0, 0), 1);
-        assert_eq!(reactors(1000, 1 << 40, 1 << 20), 256);
-    }
-
-    #[test]
-    fn there_are_memory_and_cores() {
+    fn there_is_memory() {
         assert!(available_memory() > 1 << 20);
-        assert!(cores() > 0);
     }
 }

@@ -13,7 +13,12 @@ pub(crate) fn serve<H: Handler>(server: Server<H>, what: &str) -> Result<(), Str
     drain_on_signals(server.stopper()).map_err(|error| format!("cannot watch for signals: {error}"))?;
     let addresses: Vec<String> =
         server.local_addresses().iter().map(|address| format!("http://{address}")).collect();
-    let text = format!("fanfare {} listening on {}; {what}", env!("CARGO_PKG_VERSION"), addresses.join(", "));
+    let reactors = match server.reactors() {
+        1 => " with one reactor,".to_owned(),
+        several => format!(" with {several} reactors,"),
+    };
+    let version = env!("CARGO_PKG_VERSION");
+    let text = format!("fanfare {version}{reactors} listening on {}; {what}", addresses.join(", "));
     info!("{text}");
     server.run().map_err(|error| format!("the server had to end: {error}"))?;
     info!("ended");

@@ -49,14 +49,16 @@ impl Settings {
         let memory_limit = config
             .memory_limit
             .unwrap_or_else(|| Size(whole_mebibytes(resources::available_memory() / 100 * MEMORY_PERCENT)));
+        let reactors = config.reactors.unwrap_or_else(|| {
+            let builder = Server::builder().memory_bytes(memory_limit.0);
+            builder.channel_buffer_bytes(config.channel_buffer.0).reactor_count()
+        });
         let settings = Settings {
             options: options(&config)?,
-            reactors: config.reactors.unwrap_or_else(|| {
-                resources::reactors(resources::cores(), memory_limit.0, config.channel_buffer.0)
-            }),
+            reactors,
             max_connections: config
                 .max_connections
-                .unwrap_or_else(|| resources::connections_max(resources::open_files_max())),
+                .unwrap_or_else(|| resources::connections_max(resources::open_files_max(), reactors)),
             max_connections_per_ip: per_ip,
             memory_limit,
             is_loopback,
@@ -158,11 +160,11 @@ impl Settings {
                 Size(max_message_size.0.saturating_mul(2))
             ),
             LimitsError::MemoryTooSmall if self.reactors > 1 => format!(
-                "--memory-limit ({}) is shared out among {} reactors, and each must have at least --channel-buffer \
-                 ({channel_buffer}): set --memory-limit {} or more, or fewer --reactors",
+                "--memory-limit ({}) is shared out among {} reactors, which is too little for the channels and what \
+                 the reactors send each other: set --memory-limit {} or more, or fewer --reactors",
                 self.memory_limit,
                 self.reactors,
-                Size(channel_buffer.0.saturating_mul(self.reactors))
+                Size(self.builder().memory_bytes_min().next_multiple_of(1 << 20))
             ),
             LimitsError::MemoryTooSmall => format!(
                 "--memory-limit ({}) must be at least --channel-buffer ({channel_buffer})",
@@ -308,11 +310,17 @@ mod tests {
         let error = settings(|config| config.memory_limit = Some(Size(1000))).err().unwrap();
         assert!(error.contains("--memory-limit (1000)"), "{error}");
         let error = settings(|config| {
-            config.memory_limit = Some(Size((3 << 20) - 1));
+            config.memory_limit = Some(Size(3 << 20));
             config.reactors = Some(3);
         });
         let error = error.err().unwrap();
-        assert!(error.contains("--memory-limit 3MiB") && error.contains("fewer --reactors"), "{error}");
+        assert!(error.contains("3 reactors") && error.contains("fewer --reactors"), "{error}");
+        let (_, rest) = error.split_once("set --memory-limit ").unwrap();
+        let enough = settings(|config| {
+            config.memory_limit = Some(rest.split(' ').next().unwrap().parse().unwrap());
+            config.reactors = Some(3);
+        });
+        assert!(enough.is_ok(), "what is said helps");
         for (reactors, rule) in [(0, "at least 1"), (257, "at most 256")] {
             let error = settings(|config| config.reactors = Some(reactors)).err().unwrap();
             assert!(error.contains("--reactors") && error.contains(rule), "{error}");

@@ -33,7 +33,7 @@ pub struct Accepted {
 /// A channel, as it is now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ChannelInfo {
-    /// Live subscribers.
+    /// Live subscribers, on all reactors, as far as the home has been told.
     pub subscribers: u64,
     /// The epoch of its numbers.
     pub epoch: u64,
@@ -54,24 +54,75 @@ pub(super) struct Channel {
     pub(super) subscribers: Subscribers,
     /// It stands in the queue of the sweep.
     pub(super) is_queued: bool,
-    /// It stands in the queue of the idle (see `idle`).
-    pub(super) is_listed_idle: bool,
-    /// It was used since it was listed as idle.
-    pub(super) was_used: bool,
+    pub(super) idleness: Idleness,
+    pub(super) standing: Standing,
+    /// It stands among those whose home has to be told something (see `interest`).
+    pub(super) is_listed_for_home: bool,
+    /// The other reactors with subscribers, where this is the home; or `NO_MEMBERS`.
+    pub(super) members: u32,
+}
+
+pub(super) const NO_MEMBERS: u32 = u32::MAX;
+
+/// Whether a channel stands in a queue of the idle (see `Idle`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Idleness {
+    NotListed,
+    Listed,
+    /// And was used since.
+    ListedAndUsed,
+}
+
+/// How a reactor stands to a channel (the way from one to the next is drawn in `interest`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Standing {
+    /// The channel lives here.
+    Home,
+    /// It has subscribers here, and its home does not know yet.
+    Unannounced,
+    /// Its home has been told, and has not answered.
+    Joining,
+    /// Its messages come.
+    Live,
+    /// It has had no subscribers for a while, and its home does not know yet.
+    Leaving,
 }
 
 const _: () = assert!(size_of::<Channel>() <= 128, "a million quiet channels are this, a million times");
 
 impl Channel {
-    pub(super) fn new(name: &str, epoch: u64) -> Channel {
+    pub(super) fn new(name: &str, epoch: u64, standing: Standing) -> Channel {
         Channel {
             name: name.into(),
             epoch,
             log: Log::new(),
             subscribers: Subscribers::default(),
             is_queued: false,
-            is_listed_idle: false,
-            was_used: false,
+            idleness: Idleness::NotListed,
+            standing,
+            is_listed_for_home: false,
+            members: NO_MEMBERS,
+        }
+    }
+
+    pub(super) fn is_at_home(&self) -> bool {
+        self.standing == Standing::Home
+    }
+
+    /// Whether its subscribers wait for its home.
+    pub(super) fn is_joining(&self) -> bool {
+        matches!(self.standing, Standing::Unannounced | Standing::Joining)
+    }
+
+    /// Nobody is subscribed, here or elsewhere.
+    pub(super) fn is_unused(&self) -> bool {
+        self.subscribers.is_empty() && self.members == NO_MEMBERS
+    }
+
+    /// Somebody has come before the home was told that there is nobody.
+    pub(super) fn come_back(&mut self) {
+        if self.standing == Standing::Leaving {
+            self.standing = Standing::Live;
         }
     }
 

@@ -1,14 +1,15 @@
 //! All channels of a hub: found by name, made when needed, forgotten when idle.
 
-use super::channel::Channel;
+use super::channel::{Channel, Idleness, Standing};
+use super::homes::{Homes, NameHash, ReactorNumber};
 use super::limits::Refused;
 use super::name::ChannelName;
 use crate::instant::Instant;
 use hashbrown::HashTable;
 use slab::Slab;
 use std::collections::VecDeque;
-use std::hash::{BuildHasher, RandomState};
 use std::ops::{Index, IndexMut};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Idle channels looked at in one call of `forget_idle`: a bounded part of a turn.
@@ -30,31 +31,62 @@ struct Named {
 pub(super) struct Channels {
     channels: Slab<Channel>,
     by_name: HashTable<Named>,
-    hash_keys: RandomState,
+    homes: Arc<Homes>,
+    own: ReactorNumber,
+    /// How many live here.
+    at_home: usize,
     epochs: Epochs,
+    /// Those that live here, until they are forgotten.
     idle: Idle,
+    /// Those that live elsewhere, until this reactor wants no more of them.
+    lingering: Idle,
+    /// Those whose homes have to be told so.
+    left: VecDeque<ChannelId>,
     channels_max: usize,
 }
 
 impl Channels {
-    pub(super) fn new(channels_max: usize, hash_keys: RandomState, epoch_seed: u64) -> Channels {
+    pub(super) fn new(
+        channels_max: usize,
+        homes: Arc<Homes>,
+        own: ReactorNumber,
+        epoch_seed: u64,
+    ) -> Channels {
         Channels {
             channels: Slab::new(),
             by_name: HashTable::new(),
-            hash_keys,
+            homes,
+            own,
+            at_home: 0,
             epochs: Epochs { next: epoch_seed },
             idle: Idle::default(),
-            // Ids have 32 bits.
-            channels_max: channels_max.min(u32::MAX as usize),
+            lingering: Idle::default(),
+            left: VecDeque::new(),
+            channels_max,
         }
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.channels.len()
+    pub(super) fn homes(&self) -> &Homes {
+        &self.homes
+    }
+
+    pub(super) fn at_home(&self) -> usize {
+        self.at_home
+    }
+
+    /// Ids are below this; not all of them are channels.
+    pub(super) fn places(&self) -> usize {
+        self.channels.capacity()
+    }
+
+    /// The reactor that is the home of a channel.
+    pub(super) fn home_of(&self, id: ChannelId) -> ReactorNumber {
+        let channel = &self[id];
+        if channel.is_at_home() { self.own } else { self.homes.home_of(channel.name()) }
     }
 
     pub(super) fn find(&self, name: ChannelName<'_>) -> Option<ChannelId> {
-        self.find_hashed(name.as_str(), self.hash(name.as_str()))
+        self.find_hashed(name.as_str(), self.homes.hash(name.as_str()))
     }
 
     /// A channel that may have been forgotten.
@@ -62,17 +94,24 @@ impl Channels {
         self.channels.get(id.0 as usize)
     }
 
-    /// The channel of that name, which is made if there is none.
+    /// The channel of that name, which is made if there is none. Those that live elsewhere count there.
     pub(super) fn find_or_insert(&mut self, name: ChannelName<'_>) -> Result<ChannelId, Refused> {
-        let hash = self.hash(name.as_str());
+        let hash = self.homes.hash(name.as_str());
         if let Some(channel) = self.find_hashed(name.as_str(), hash) {
             return Ok(channel);
         }
-        if self.channels.len() >= self.channels_max {
+        let lives_here = self.homes.home_of_hash(hash) == self.own;
+        // Ids have 32 bits.
+        let has_id = self.channels.len() < u32::MAX as usize;
+        if !has_id || (lives_here && !self.homes.add_channel(self.channels_max)) {
             return Err(Refused::TooManyChannels);
         }
-        let channel = Channel::new(name.as_str(), self.epochs.take());
-        let channel = ChannelId(self.channels.insert(channel) as u32);
+        self.at_home += usize::from(lives_here);
+        let channel = match lives_here {
+            true => Channel::new(name.as_str(), self.epochs.take(), Standing::Home),
+            false => Channel::new(name.as_str(), 0, Standing::Unannounced),
+        };
+        let (hash, channel) = (hash.in_table(), ChannelId(self.channels.insert(channel) as u32));
         self.by_name.insert_unique(spread(hash), Named { hash, channel }, |named| spread(named.hash));
         Ok(channel)
     }
@@ -81,54 +120,72 @@ impl Channels {
     /// stays so for a while.
     pub(super) fn used_without_subscribers(&mut self, id: ChannelId) {
         let channel = &mut self[id];
-        if channel.is_listed_idle {
-            channel.was_used = true;
-        } else {
-            channel.is_listed_idle = true;
-            self.idle.arriving.push_back(id);
+        match channel.idleness {
+            Idleness::Listed | Idleness::ListedAndUsed => channel.idleness = Idleness::ListedAndUsed,
+            Idleness::NotListed => {
+                channel.idleness = Idleness::Listed;
+                let list = if channel.is_at_home() { &mut self.idle } else { &mut self.lingering };
+                list.arriving.push_back(id);
+            }
         }
     }
 
-    /// Forgets channels that have been idle for `forget_after`. `true`: there is more to do.
-    pub(super) fn forget_idle(&mut self, now: Instant, forget_after: Duration) -> bool {
-        for id in self.idle.arriving.drain(..IDLE_PER_CALL_MAX.min(self.idle.arriving.len())) {
-            self.idle.since.push_back((now, id));
-        }
+    /// Forgets channels that have been idle for `forget_after`, and leaves those of other homes that have had no
+    /// subscribers for the time of `linger`. `true`: there is more to do.
+    pub(super) fn forget_idle(&mut self, now: Instant, forget_after: Duration, linger: Duration) -> bool {
+        self.idle.note_arrivals(now);
+        self.lingering.note_arrivals(now);
         for _ in 0..IDLE_PER_CALL_MAX {
-            let Some((_, id)) = self.idle.since.pop_front_if(|(since, _)| *since + forget_after <= now)
-            else {
-                return !self.idle.arriving.is_empty();
+            let next = self.idle.next_over(now, forget_after);
+            let Some(id) = next.or_else(|| self.lingering.next_over(now, linger)) else {
+                return !self.idle.arriving.is_empty() || !self.lingering.arriving.is_empty();
             };
-            let channel = &mut self[id];
-            channel.is_listed_idle = false;
-            let was_used = std::mem::take(&mut channel.was_used) || channel.is_queued;
-            if !channel.subscribers.is_empty() {
-                continue;
-            }
-            if was_used {
-                self.used_without_subscribers(id);
-            } else {
-                self.remove(id);
-            }
+            self.look_at_idle(id);
         }
         true
     }
 
-    fn remove(&mut self, id: ChannelId) {
-        let hash = self.hash(&self[id].name);
+    fn look_at_idle(&mut self, id: ChannelId) {
+        let channel = &mut self[id];
+        let idleness = std::mem::replace(&mut channel.idleness, Idleness::NotListed);
+        if !channel.is_unused() {
+            return;
+        }
+        let was_used = idleness == Idleness::ListedAndUsed || channel.is_queued;
+        match channel.standing {
+            Standing::Home | Standing::Live if was_used => self.used_without_subscribers(id),
+            Standing::Home => self.remove(id),
+            Standing::Live => {
+                channel.standing = Standing::Leaving;
+                self.left.push_back(id);
+            }
+            // The home has refused it, and nobody has asked again.
+            Standing::Unannounced if !channel.is_listed_for_home => self.remove(id),
+            // The home's answer lists it anew.
+            Standing::Unannounced | Standing::Joining | Standing::Leaving => {}
+        }
+    }
+
+    /// The next one whose home has to be told that it is wanted no more.
+    pub(super) fn next_left(&mut self) -> Option<ChannelId> {
+        self.left.pop_front()
+    }
+
+    pub(super) fn remove(&mut self, id: ChannelId) {
+        let hash = self.homes.hash(&self[id].name).in_table();
         if let Ok(entry) = self.by_name.find_entry(spread(hash), |named| named.channel == id) {
             entry.remove();
         }
-        self.channels.remove(id.0 as usize);
+        if self.channels.remove(id.0 as usize).is_at_home() {
+            self.at_home -= 1;
+            self.homes.remove_channel();
+        }
     }
 
-    fn find_hashed(&self, name: &str, hash: u32) -> Option<ChannelId> {
+    fn find_hashed(&self, name: &str, hash: NameHash) -> Option<ChannelId> {
+        let hash = hash.in_table();
         let is_it = |named: &Named| named.hash == hash && *self[named.channel].name == *name;
         self.by_name.find(spread(hash), is_it).map(|named| named.channel)
-    }
-
-    fn hash(&self, name: &str) -> u32 {
-        self.hash_keys.hash_one(name) as u32
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (ChannelId, &Channel)> {
@@ -164,6 +221,18 @@ struct Idle {
     since: VecDeque<(Instant, ChannelId)>,
 }
 
+impl Idle {
+    fn note_arrivals(&mut self, now: Instant) {
+        let arriving = self.arriving.drain(..IDLE_PER_CALL_MAX.min(self.arriving.len()));
+        self.since.extend(arriving.map(|id| (now, id)));
+    }
+
+    /// The next one that has been idle for so long.
+    fn next_over(&mut self, now: Instant, patience: Duration) -> Option<ChannelId> {
+        self.since.pop_front_if(|(since, _)| *since + patience <= now).map(|(_, id)| id)
+    }
+}
+
 /// Epochs that do not repeat within a process, and that no two processes share (by their seeds).
 #[derive(Debug)]
 struct Epochs {
@@ -186,8 +255,12 @@ mod tests {
 
     const FORGET_AFTER: Duration = Duration::from_secs(60);
 
+    fn alone(channels_max: usize) -> Channels {
+        Channels::new(channels_max, Arc::new(Homes::new([1; 16], 1)), ReactorNumber(0), 1)
+    }
+
     fn channels() -> Channels {
-        Channels::new(1_000_000, RandomState::new(), 1)
+        alone(1_000_000)
     }
 
     fn name(text: &str) -> ChannelName<'_> {
@@ -208,12 +281,12 @@ mod tests {
             assert_eq!(channels.find(name(&format!("channel/{number}"))), Some(*id));
         }
         assert_eq!(channels.find(name("channel")), None);
-        assert_eq!(channels.len(), 1_000);
+        assert_eq!(channels.at_home(), 1_000);
     }
 
     #[test]
     fn no_more_channels_than_allowed() {
-        let mut channels = Channels::new(1, RandomState::new(), 1);
+        let mut channels = alone(1);
         let first = channels.find_or_insert(name("a")).unwrap();
         assert_eq!(channels.find_or_insert(name("b")), Err(Refused::TooManyChannels));
         assert_eq!(channels.find_or_insert(name("a")), Ok(first));
@@ -225,10 +298,10 @@ mod tests {
         let id = channels.find_or_insert(name("a")).unwrap();
         let epoch = channels[id].epoch;
         channels.used_without_subscribers(id);
-        channels.forget_idle(second(100), FORGET_AFTER);
-        channels.forget_idle(second(159), FORGET_AFTER);
+        channels.forget_idle(second(100), FORGET_AFTER, FORGET_AFTER);
+        channels.forget_idle(second(159), FORGET_AFTER, FORGET_AFTER);
         assert_eq!(channels.find(name("a")), Some(id), "59 s after it was first seen idle");
-        channels.forget_idle(second(160), FORGET_AFTER);
+        channels.forget_idle(second(160), FORGET_AFTER, FORGET_AFTER);
         assert_eq!(channels.find(name("a")), None);
         let id = channels.find_or_insert(name("a")).unwrap();
         assert_ne!(channels[id].epoch, epoch);
@@ -240,7 +313,7 @@ mod tests {
         let id = channels.find_or_insert(name("a")).unwrap();
         for seconds in (0..600).step_by(30) {
             channels.used_without_subscribers(id);
-            channels.forget_idle(second(seconds), FORGET_AFTER);
+            channels.forget_idle(second(seconds), FORGET_AFTER, FORGET_AFTER);
         }
         assert_eq!(channels.find(name("a")), Some(id));
     }
@@ -252,12 +325,12 @@ mod tests {
             let id = channels.find_or_insert(name(&number.to_string())).unwrap();
             channels.used_without_subscribers(id);
         }
-        while channels.forget_idle(second(0), FORGET_AFTER) {}
-        assert_eq!(channels.len(), 1_000);
-        assert!(channels.forget_idle(second(60), FORGET_AFTER));
-        assert_eq!(channels.len(), 1_000 - IDLE_PER_CALL_MAX);
-        while channels.forget_idle(second(60), FORGET_AFTER) {}
-        assert_eq!(channels.len(), 0);
+        while channels.forget_idle(second(0), FORGET_AFTER, FORGET_AFTER) {}
+        assert_eq!(channels.at_home(), 1_000);
+        assert!(channels.forget_idle(second(60), FORGET_AFTER, FORGET_AFTER));
+        assert_eq!(channels.at_home(), 1_000 - IDLE_PER_CALL_MAX);
+        while channels.forget_idle(second(60), FORGET_AFTER, FORGET_AFTER) {}
+        assert_eq!(channels.at_home(), 0);
     }
 
     #[test]

@@ -29,9 +29,7 @@ impl Hub {
         channel.subscribers.remove(index, &mut self.subscriptions);
         channel.log.release(&mut self.pool);
         self.subscriptions.remove(subscription);
-        if self.channels[id].subscribers.is_empty() {
-            self.channels.used_without_subscribers(id);
-        }
+        self.subscribers_changed(id);
         outcome
     }
 
@@ -83,9 +81,16 @@ impl Hub {
             if cursor.offset >= kept_from {
                 continue;
             }
+            let whose = channel.subscribers.subscription(index);
+            if self.subscriptions.is_parked(whose.0) {
+                self.ledger.owed -= end.number - cursor.number;
+                channel.log.leave(cursor.offset, true);
+                channel.log.enter(end.offset, true);
+                channel.subscribers.set_cursor(index, end);
+                continue;
+            }
             // One that cannot finish its frame cannot live on.
             let new_place = new_place.filter(|_| self.private.has_room_for(cursor.under_way_bytes as usize));
-            let whose = channel.subscribers.subscription(index);
             let rest_start = rests.len();
             let (until, reason) = match new_place {
                 Some(place) => (place.number, DropReason::Skipped),
@@ -101,11 +106,29 @@ impl Hub {
                 None => {
                     channel.subscribers.remove(index, &mut self.subscriptions);
                     self.subscriptions.fell(whose.0);
+                    self.subscribers_changed(id);
                 }
             }
             self.fallen.push(whose, new_place.is_some(), outcome.map(|_| rest_start..rests.len()));
         }
         self.fallen.rests = rests;
         self.channels[id].log.release(&mut self.pool);
+    }
+
+    /// Where memory is short, and the homes of channels elsewhere would have to refuse: cuts off the oldest segments
+    /// that are kept for slow subscribers alone, of one channel after the other; as many channels are looked at as
+    /// the budget says. Fetch [`next_fallen`](Self::next_fallen) after it.
+    pub fn relieve_memory(&mut self, budget: usize) {
+        for _ in 0..budget.min(self.channels.places()) {
+            if !self.is_memory_full() {
+                return;
+            }
+            let id = ChannelId((self.relief_at % self.channels.places()) as u32);
+            self.relief_at = (self.relief_at + 1) % self.channels.places();
+            let front = self.channels.find_by_id(id).and_then(|channel| channel.log.front_for_blocked());
+            if let Some(kept_from) = front {
+                self.cut_off(id, kept_from);
+            }
+        }
     }
 }

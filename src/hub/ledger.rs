@@ -56,6 +56,13 @@ impl Ledger {
         self.owed - self.delivered - self.dropped.iter().sum::<u64>()
     }
 
+    /// Adds what another hub has counted.
+    pub fn add(&mut self, other: &Ledger) {
+        self.owed += other.owed;
+        self.delivered += other.delivered;
+        self.dropped.iter_mut().zip(other.dropped).for_each(|(sum, copies)| *sum += copies);
+    }
+
     pub(super) fn drop_copies(&mut self, reason: DropReason, copies: u64) {
         self.dropped[reason as usize] += copies;
     }

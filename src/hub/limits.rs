@@ -32,6 +32,9 @@ pub struct HubLimits {
     pub slow_policy: SlowPolicy,
     /// How long a channel without subscribers and publishers keeps its numbering.
     pub forget_after: Duration,
+    /// How long a reactor without subscribers of a channel goes on receiving it from its home elsewhere: who comes
+    /// back within this time need not wait for the home.
+    pub linger: Duration,
 }
 
 /// The defaults of the command line, for one reactor of a machine with plenty of memory.
@@ -45,6 +48,7 @@ impl Default for HubLimits {
             private_bytes_max: 8 << 20,
             slow_policy: SlowPolicy::Disconnect,
             forget_after: Duration::from_secs(60),
+            linger: Duration::from_secs(2),
         }
     }
 }
@@ -54,6 +58,8 @@ impl Default for HubLimits {
 pub enum Refused {
     /// The room is held by a subscriber that is not slow, only not yet visited: try again after the sweep.
     Busy,
+    /// The way to another reactor that has subscribers is full: try again when that one has taken something.
+    WayFull,
     /// The limit of memory is reached, and cutting off this channel's slow subscribers would not help.
     MemoryFull,
     /// The channel does not exist, and no further one may.
@@ -63,7 +69,7 @@ pub enum Refused {
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Refused::Busy => "the channel is busy",
+            Refused::Busy | Refused::WayFull => "the channel is busy",
             Refused::MemoryFull => "the memory limit is reached",
             Refused::TooManyChannels => "there are too many channels",
         })

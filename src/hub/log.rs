@@ -45,6 +45,12 @@ impl Log {
         Log { segments: VecDeque::new(), end: 0, next: FIRST_NUMBER, caught_up: Tally::default(), due: 0 }
     }
 
+    /// Goes on with the numbers of the channel's home. Nothing has been appended yet.
+    pub(super) fn begin_at(&mut self, next: u64) {
+        debug_assert!(self.segments.is_empty(), "numbers do not change behind what was appended");
+        self.next = next;
+    }
+
     /// The cursor of one who joins now: everything from the next message on.
     pub(super) fn end(&self) -> Cursor {
         Cursor { number: self.next, offset: self.end, under_way_bytes: 0 }
@@ -58,6 +64,11 @@ impl Log {
     /// Cursors that are behind and not blocked.
     pub(super) fn due(&self) -> u32 {
         self.due
+    }
+
+    /// Where the front segment ends, if those who are blocked are the only ones that need it.
+    pub(super) fn front_for_blocked(&self) -> Option<u64> {
+        self.segments.front().filter(|front| front.tally.awake() == 0).map(Segment::end)
     }
 
     /// The oldest message kept.
@@ -130,12 +141,13 @@ impl Log {
     }
 
     /// What must be cut off the front to make room for a frame: everything before the offset returned.
-    /// Nothing has changed yet, so that a refusal leaves everything as it was.
+    /// Nothing has changed yet, so that a refusal leaves everything as it was. Without a pool the limit of memory
+    /// is not looked at.
     pub(super) fn make_room(
         &self,
         frame_bytes: usize,
         channel_buffer_bytes: usize,
-        pool: &SegmentPool,
+        pool: Option<&SegmentPool>,
     ) -> Result<u64, Refused> {
         let mut freed_bytes = 0;
         for (index, segment) in self.segments.iter().enumerate() {
@@ -163,8 +175,9 @@ impl Log {
         frame_bytes: usize,
         cut: usize,
         freed_bytes: usize,
-        pool: &SegmentPool,
+        pool: Option<&SegmentPool>,
     ) -> bool {
+        let Some(pool) = pool else { return true };
         let is_empty = cut == self.segments.len();
         let fits_in_back =
             !is_empty && self.segments.back().is_some_and(|back| back.has_room_for(frame_bytes));
@@ -366,10 +379,10 @@ mod tests {
     #[test]
     fn a_reader_who_is_not_slow_holds_the_room_that_a_slow_one_loses() {
         let (mut log, cursor, pool) = log_of(&[1_000, 1_000]);
-        assert_eq!(log.make_room(500, 4_000, &pool), Ok(0));
-        assert_eq!(log.make_room(500, 2_000, &pool), Err(Refused::Busy));
+        assert_eq!(log.make_room(500, 4_000, Some(&pool)), Ok(0));
+        assert_eq!(log.make_room(500, 2_000, Some(&pool)), Err(Refused::Busy));
         log.leave(cursor.offset, false);
         log.enter(cursor.offset, true);
-        assert_eq!(log.make_room(500, 2_000, &pool), Ok(log.end));
+        assert_eq!(log.make_room(500, 2_000, Some(&pool)), Ok(log.end));
     }
 }

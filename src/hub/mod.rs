@@ -20,10 +20,13 @@ mod channels;
 mod cursor;
 mod fallen;
 mod frames;
+mod homes;
+mod interest;
 mod leave;
 mod ledger;
 mod limits;
 mod log;
+mod members;
 #[cfg(test)]
 mod model;
 mod name;
@@ -36,11 +39,18 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 mod unsent;
+#[cfg(test)]
+pub(crate) mod views;
 
+#[cfg(test)]
+pub(crate) use channel::Standing;
 pub use channel::{Accepted, ChannelInfo, MessageId};
 pub use fallen::Fallen;
+pub use homes::{Homes, ReactorNumber};
+pub use interest::{Arrival, Interest};
 pub use ledger::{DropReason, Ledger};
 pub use limits::{HubLimits, Refused, SlowPolicy};
+pub use members::{Joined, Numbered, Outlet, Slot};
 pub use name::{CHANNEL_NAME_BYTES_MAX, ChannelName, ChannelNameError};
 pub use private::PrivateBudgetSpent;
 pub use subscriptions::{Owner, SubscriptionId};
@@ -48,12 +58,14 @@ pub use sweep::Due;
 pub use unsent::{Advanced, Unsent};
 
 use crate::instant::Instant;
-use crate::protocol::Message;
+use crate::protocol::{HEADER_BYTES_MAX, Message};
 use channels::{ChannelId, Channels};
 use fallen::FallenQueue;
+use interest::Interests;
+use members::Members;
 use private::PrivateRests;
 use segment::SegmentPool;
-use std::hash::RandomState;
+use std::sync::Arc;
 use std::time::Duration;
 use subscriptions::Subscriptions;
 use sweep::Sweep;
@@ -61,11 +73,13 @@ use sweep::Sweep;
 /// Memory that nobody has needed for so long begins to go back to the system.
 const TRIM_INTERVAL: Duration = Duration::from_secs(10);
 
-/// All channels of one reactor.
+/// All channels of one reactor: those that live here, and those of other homes that have subscribers here.
 #[derive(Debug)]
 pub struct Hub {
     limits: HubLimits,
     channels: Channels,
+    members: Members,
+    interests: Interests,
     subscriptions: Subscriptions,
     pool: SegmentPool,
     sweep: Sweep,
@@ -73,17 +87,24 @@ pub struct Hub {
     private: PrivateRests,
     ledger: Ledger,
     trim_at: Instant,
+    /// Where the search for what may go begins when memory is short.
+    relief_at: usize,
+    /// Every message that was numbered here, for tests to hold against what has been received.
+    #[cfg(test)]
+    pub(crate) numbered: Vec<(String, u64, Vec<u8>)>,
 }
 
 impl Hub {
-    /// An empty hub. The keys hash the channels' names; the seed is where epochs come from, and should
-    /// differ between processes and hubs.
-    pub fn new(limits: HubLimits, hash_keys: RandomState, epoch_seed: u64) -> Hub {
+    /// An empty hub, of the reactor `own`. The seed is where epochs come from, and should differ between
+    /// processes and hubs.
+    pub fn new(limits: HubLimits, homes: Arc<Homes>, own: ReactorNumber, epoch_seed: u64) -> Hub {
         // Private rests have their part of the memory set aside, so that neither has to ask for the other.
         let segment_bytes_max = limits.memory_bytes.saturating_sub(limits.private_bytes_max);
         Hub {
             limits,
-            channels: Channels::new(limits.channels_max, hash_keys, epoch_seed),
+            interests: Interests::new(homes.reactors()),
+            channels: Channels::new(limits.channels_max, homes, own, epoch_seed),
+            members: Members::default(),
             subscriptions: Subscriptions::default(),
             pool: SegmentPool::new(segment_bytes_max, limits.channel_buffer_bytes),
             sweep: Sweep::new(),
@@ -91,12 +112,26 @@ impl Hub {
             private: PrivateRests::new(limits.private_bytes_max),
             ledger: Ledger::default(),
             trim_at: Instant::ZERO,
+            relief_at: 0,
+            #[cfg(test)]
+            numbered: Vec::new(),
         }
+    }
+
+    /// The reactor that numbers the messages of this channel.
+    pub fn home_of(&self, name: ChannelName<'_>) -> ReactorNumber {
+        self.channels.homes().home_of(name)
+    }
+
+    /// The home of a subscription's channel.
+    pub fn home_of_subscription(&self, subscription: SubscriptionId) -> ReactorNumber {
+        self.channels.home_of(self.subscriptions.channel_of(subscription))
     }
 
     // Subscribing and publishing.
 
-    /// Joins a channel, which is made if there is none: everything published from now on, nothing before.
+    /// Joins a channel, which is made if there is none: everything published from now on, nothing before. Where
+    /// another reactor is the channel's home, "now" may be later: see [`is_joining`](Self::is_joining).
     /// Refused as `TooManyChannels`, or as `MemoryFull` beyond 16,777,216 subscriptions.
     pub fn subscribe(&mut self, name: ChannelName<'_>, owner: Owner) -> Result<SubscriptionId, Refused> {
         if self.subscriptions.is_full() {
@@ -108,14 +143,22 @@ impl Hub {
         let cursor = channel.log.end();
         channel.log.enter(cursor.offset, false);
         channel.subscribers.join(subscription, owner, cursor, &mut self.subscriptions);
+        channel.come_back();
+        self.subscribers_changed(id);
         Ok(subscription)
     }
 
-    /// Numbers a message and appends it to its channel's log; the channel is made if there is none. A refused
-    /// message has changed nothing. Fetch [`next_fallen`](Self::next_fallen) after it.
-    pub fn publish(&mut self, name: ChannelName<'_>, message: Message<'_>) -> Result<Accepted, Refused> {
-        let id = self.channels.find_or_insert(name)?;
-        self.publish_on(id, message)
+    /// Numbers a message, appends it to its channel's log, and puts it on its way to all members; the channel,
+    /// whose home is here, is made if there is none. A refused message has changed nothing and goes to nobody.
+    /// Fetch [`next_fallen`](Self::next_fallen) after it.
+    pub fn publish(
+        &mut self,
+        name: ChannelName<'_>,
+        message: Message<'_>,
+        outlet: &mut impl Outlet,
+    ) -> Result<Accepted, Refused> {
+        let id = self.home_channel(name)?;
+        self.publish_on(id, message, outlet)
     }
 
     /// The same for the channel of a subscription, without looking for its name.
@@ -123,34 +166,54 @@ impl Hub {
         &mut self,
         subscription: SubscriptionId,
         message: Message<'_>,
+        outlet: &mut impl Outlet,
     ) -> Result<Accepted, Refused> {
-        self.publish_on(self.subscriptions.channel_of(subscription), message)
+        self.publish_on(self.subscriptions.channel_of(subscription), message, outlet)
     }
 
-    fn publish_on(&mut self, id: ChannelId, message: Message<'_>) -> Result<Accepted, Refused> {
+    fn publish_on(
+        &mut self,
+        id: ChannelId,
+        message: Message<'_>,
+        outlet: &mut impl Outlet,
+    ) -> Result<Accepted, Refused> {
         let channel = &mut self.channels[id];
+        let frame_bytes = frames::frame_bytes_of(message);
+        if u32::try_from(frame_bytes).is_err() {
+            return Err(Refused::MemoryFull); // What is left of a frame is counted in 32 bits.
+        }
+        self.members.check_room(channel.members, message.payload().len(), outlet)?;
         if !channel.subscribers.is_empty() {
-            let frame_bytes = frames::frame_bytes_of(message);
-            if u32::try_from(frame_bytes).is_err() {
-                return Err(Refused::MemoryFull); // What is left of a frame is counted in 32 bits.
-            }
-            let kept_from =
-                channel.log.make_room(frame_bytes, self.limits.channel_buffer_bytes, &self.pool)?;
+            let bound = self.limits.channel_buffer_bytes;
+            let kept_from = channel.log.make_room(frame_bytes, bound, Some(&self.pool))?;
             self.cut_off(id, kept_from);
         }
-        let channel = &mut self.channels[id];
-        let subscribers = channel.subscribers.len() as u64;
+        let (number, mut subscribers) = self.append_for_all(id, message);
+        let channel = &self.channels[id];
         let epoch = channel.epoch;
-        self.ledger.owed += subscribers;
-        let number;
-        if subscribers > 0 {
-            number = channel.log.append(message, &mut self.pool);
-            self.sweep.add(id, &mut self.channels);
-        } else {
-            number = channel.log.skip_number();
+        for member in self.members.of(channel.members) {
+            subscribers += u64::from(member.subscribers);
+            outlet.deliver(member.reactor, Numbered { slot: member.slot, epoch, number, message });
+        }
+        if channel.is_unused() {
             self.channels.used_without_subscribers(id);
         }
+        #[cfg(test)]
+        self.numbered.push((self.channels[id].name.to_string(), number, message.payload().to_vec()));
         Ok(Accepted { id: MessageId { epoch, number }, subscribers })
+    }
+
+    /// Appends a message for the subscribers that are here; there is room. Its number, and how many they are.
+    fn append_for_all(&mut self, id: ChannelId, message: Message<'_>) -> (u64, u64) {
+        let channel = &mut self.channels[id];
+        let subscribers = channel.subscribers.len() as u64;
+        self.ledger.owed += subscribers;
+        if subscribers == 0 {
+            return (channel.log.skip_number(), 0);
+        }
+        let number = channel.log.append(message, &mut self.pool);
+        self.sweep.add(id, &mut self.channels);
+        (number, subscribers)
     }
 
     // The sweep.
@@ -223,6 +286,18 @@ impl Hub {
         self.sweep.add(id, &mut self.channels);
     }
 
+    /// The owner has not been let in yet: it is blocked, and what it cannot wait for it has not missed, for nothing
+    /// was promised to it so far. Ends with [`admit`](Self::admit).
+    pub fn park(&mut self, subscription: SubscriptionId) {
+        self.block(subscription);
+        self.subscriptions.set_parked(subscription, true);
+    }
+
+    /// The owner is let in: from here on it misses nothing. It is still blocked.
+    pub fn admit(&mut self, subscription: SubscriptionId) {
+        self.subscriptions.set_parked(subscription, false);
+    }
+
     /// The channel and the index among its subscribers. `None`: it has fallen off, which will be reported.
     fn place_of(&self, subscription: SubscriptionId) -> Option<(ChannelId, usize)> {
         let place = self.sweep.place_of(subscription, &self.channels);
@@ -289,11 +364,6 @@ impl Hub {
         self.unsent(subscription).is_empty()
     }
 
-    /// A channel as it is now; `None`: there is none of that name.
-    pub fn inspect(&self, name: ChannelName<'_>) -> Option<ChannelInfo> {
-        self.channels.find(name).map(|id| self.channels[id].info())
-    }
-
     /// Forgets the channels that nobody has used for `forget_after`, and gives back memory not needed for
     /// long. Bounded work; `true` means that there is more to do at once.
     pub fn forget_idle(&mut self, now: Instant) -> bool {
@@ -302,7 +372,14 @@ impl Hub {
             self.pool.trim();
         }
         // One that has fallen off may still publish to its channel until its event is fetched.
-        self.fallen.is_empty() && self.channels.forget_idle(now, self.limits.forget_after)
+        if !self.fallen.is_empty() {
+            return false;
+        }
+        let more = self.channels.forget_idle(now, self.limits.forget_after, self.limits.linger);
+        while let Some(id) = self.channels.next_left() {
+            self.tell_home(id);
+        }
+        more
     }
 
     /// Copies owed, delivered and dropped so far.
@@ -326,9 +403,15 @@ impl Hub {
         self.pool.allocated_bytes() + self.private.bytes()
     }
 
-    /// Channels there are.
+    /// Whether there may be no memory for the next message.
+    pub fn is_memory_full(&self) -> bool {
+        let largest = self.limits.message_bytes_max.saturating_add(HEADER_BYTES_MAX);
+        !self.pool.has_room_for(largest.max(segment::LARGE_SEGMENT_BYTES), 0)
+    }
+
+    /// Channels that live here.
     pub fn channels(&self) -> usize {
-        self.channels.len()
+        self.channels.at_home()
     }
 
     /// Subscriptions there are.

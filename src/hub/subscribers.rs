@@ -113,6 +113,13 @@ impl Subscribers {
         self.unblock(index, places);
     }
 
+    /// All of them are at the beginning of a log that has just got its numbers.
+    pub(super) fn begin_at(&mut self, cursor: Cursor) {
+        for index in 0..self.entries.len() {
+            self.set_cursor(index, cursor);
+        }
+    }
+
     /// Removes a subscriber. Its id stays; what becomes of that is the caller's business.
     pub(super) fn remove(&mut self, index: usize, places: &mut Subscriptions) {
         let index = if self.is_blocked(index) { index } else { self.block(index, places) };

@@ -38,6 +38,8 @@ struct Place {
     /// Among the channel's subscribers; or `FALLEN`.
     index: u32,
     generation: u8,
+    /// Its owner has not been let in.
+    is_parked: bool,
 }
 
 /// The cursor has fallen off and left; its owner has not been told yet.
@@ -63,7 +65,10 @@ impl Subscriptions {
     pub(super) fn insert(&mut self, channel: ChannelId) -> SubscriptionId {
         self.generation = self.generation.wrapping_add(1);
         let generation = self.generation;
-        SubscriptionId::new(self.places.insert(Place { channel, index: FALLEN, generation }), generation)
+        SubscriptionId::new(
+            self.places.insert(Place { channel, index: FALLEN, generation, is_parked: false }),
+            generation,
+        )
     }
 
     pub(super) fn remove(&mut self, subscription: SubscriptionId) {
@@ -79,6 +84,15 @@ impl Subscriptions {
     /// The id stays taken, but nothing can be done with it any more.
     pub(super) fn fell(&mut self, subscription: SubscriptionId) {
         self.moved(subscription, FALLEN as usize);
+    }
+
+    pub(super) fn set_parked(&mut self, subscription: SubscriptionId, is_parked: bool) {
+        self.check(subscription);
+        self.places[subscription.key()].is_parked = is_parked;
+    }
+
+    pub(super) fn is_parked(&self, subscription: SubscriptionId) -> bool {
+        self.places[subscription.key()].is_parked
     }
 
     pub(super) fn channel_of(&self, subscription: SubscriptionId) -> ChannelId {

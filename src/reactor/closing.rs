@@ -1,7 +1,7 @@
 //! Ends. Every connection ends here, once, for one reason; its subscriptions leave their logs, its
 //! application is told, and its last bytes go out without a reset destroying them.
 
-use crate::hub::{DropReason, Fallen, PrivateBudgetSpent};
+use crate::hub::{DropReason, Fallen, PrivateBudgetSpent, Refused};
 use crate::net::{Net, Token};
 use crate::protocol::CloseCode;
 use crate::transport::Sent;
@@ -16,7 +16,8 @@ use super::limits::{LINGER, PATIENCE, PATIENT_MAX};
 /// What a subscriber reads that fell off the log of its channel, or took nothing for too long.
 const FELL_BEHIND: &str = "too slow: fell behind by more than the channel keeps";
 /// What a publisher reads whose message has no room, whole or in pieces.
-pub(super) const OUT_OF_MEMORY: &str = "out of memory for messages: try again later";
+const OUT_OF_MEMORY: &str = "out of memory for messages: try again later";
+const TOO_MANY_CHANNELS: &str = "too many channels: try again later";
 const NO_PROGRESS: &str = "too slow: took nothing for too long";
 
 impl<N: Net, H: Handler> Reactor<N, H> {
@@ -157,6 +158,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         let Some(connection) = self.connections.get_mut(token) else { return };
         let Some(mut open) = leave_open(connection, clean) else { return };
         connection.link.forget_inbound(&mut self.pool);
+        // What waited for its subscriptions to be live need wait no more.
+        connection.link.release(&mut self.pool);
         let detached = detach(connection, &mut open, dropped, &mut self.commons, &mut self.rest);
         if detached {
             owe_rest(connection, &self.rest, &mut self.pool);
@@ -244,9 +247,10 @@ impl<N: Net, H: Handler> Reactor<N, H> {
     fn take_out(&mut self, token: Token) -> Option<N::Stream> {
         let connection = self.connections.remove(token)?;
         self.commons.connections = self.connections.len();
-        self.admission.leave(connection.address());
-        if connection.refusal.is_some() {
-            self.admission.refusals -= 1;
+        self.commons.shared.gate.leave(connection.address());
+        match connection.refusal {
+            Some(_) => self.commons.shared.gate.end_refusal(),
+            None => self.commons.shared.gate.give_place_back(),
         }
         if let Phase::Closing { patient: true, .. } = connection.phase {
             self.patient -= 1;
@@ -316,5 +320,13 @@ fn owe_rest<T, S>(connection: &mut Connection<T, S>, rest: &[u8], pool: &mut cra
         debug_assert!(connection.rest_bytes == 0, "a stream is in the middle of one frame at a time");
         connection.link.owe_first(rest, pool);
         connection.rest_bytes = rest.len() as u32;
+    }
+}
+
+/// What a peer reads whose message or subscription was refused.
+pub(super) fn overload_reason(refused: Refused) -> &'static str {
+    match refused {
+        Refused::TooManyChannels => TOO_MANY_CHANNELS,
+        Refused::Busy | Refused::WayFull | Refused::MemoryFull => OUT_OF_MEMORY,
     }
 }

@@ -2,6 +2,7 @@
 
 use slab::Slab;
 
+use crate::hub::ReactorNumber;
 use crate::net::Token;
 
 /// A connection's place in the slab (low half) and the generation of its tenant (high half): an event for
@@ -21,9 +22,9 @@ fn generation(token: Token) -> u32 {
 /// Generations from here on name what is not a connection: the listeners and the wake-up.
 const GENERATION_END: u32 = u32::MAX;
 
-/// A running number for people: the first connection of a reactor is 1.
-pub(super) fn running_number(of: Token) -> u64 {
-    u64::from(generation(of)) + 1
+/// A running number for people: of so many reactors, the first connection of the first is 1, that of the next 2.
+pub(super) fn running_number(of: Token, own: ReactorNumber, reactors: usize) -> u64 {
+    u64::from(generation(of)) * reactors as u64 + u64::from(own.0) + 1
 }
 
 /// The token of a listener.
@@ -106,7 +107,8 @@ mod tests {
         assert_eq!(connections.remove(first), None);
         assert_eq!(connections.get_mut(second), Some(&mut "second"));
         assert_eq!(connections.token_at(index(second)), Some(second));
-        assert_eq!((running_number(first), running_number(second)), (1, 2));
+        let number = |of, own| running_number(of, ReactorNumber(own), 2);
+        assert_eq!((number(first, 0), number(first, 1), number(second, 0)), (1, 2, 3));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::hub::{ChannelInfo, ChannelName, DropReason, Ledger, Owner, Refused, SubscriptionId};
+use crate::hub::{ChannelName, DropReason, Owner, Refused, SubscriptionId};
 use crate::instant::Instant;
 use crate::net::Token;
 use crate::protocol::{CloseCode, Message, encode_close, encode_frame};
@@ -11,8 +11,8 @@ use crate::protocol::{CloseCode, Message, encode_close, encode_frame};
 use super::commons::Commons;
 use super::connection::Subscriptions;
 use super::connections::running_number;
-use super::counters::Counters;
-use super::requests::{NotPublished, Origin};
+use super::figures::Status;
+use super::mail::Origin;
 
 /// A peer that is not a WebSocket connection, or not yet.
 pub struct Visitor<'a> {
@@ -22,7 +22,7 @@ pub struct Visitor<'a> {
     pub(super) is_admin: bool,
 }
 
-/// Stands for a publish whose outcome a request is waiting for.
+/// Stands for a publish, or a question, whose outcome a request is waiting for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ticket {
     /// The connection of the request.
@@ -34,6 +34,26 @@ pub struct Ticket {
 /// One subscription of the peer; only valid for the peer that made it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Subscription(pub(super) SubscriptionId);
+
+/// Why a callback's message or question was not taken. It has reached nobody.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NotPublished {
+    /// The way to the channel's home is full for the moment.
+    Busy,
+    /// The peer is not, or no longer, subscribed to that channel.
+    NotSubscribed,
+}
+
+impl std::fmt::Display for NotPublished {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            NotPublished::Busy => "the way to the channel is full for the moment",
+            NotPublished::NotSubscribed => "the peer is not subscribed to the channel",
+        })
+    }
+}
+
+impl std::error::Error for NotPublished {}
 
 impl Visitor<'_> {
     /// Publishes. To answer the request with the outcome, return [`Answer::Later`](super::Answer::Later)
@@ -47,10 +67,28 @@ impl Visitor<'_> {
         channel: ChannelName<'_>,
         message: Message<'_>,
     ) -> Result<Ticket, NotPublished> {
-        let ticket = Ticket { token: self.token, number: self.commons.tickets };
+        let ticket = self.next_ticket();
         self.commons.submit(Origin::Request(ticket), channel, message)?;
         self.commons.tickets += 1;
         Ok(ticket)
+    }
+
+    /// Asks what is known of a channel; its home, which may be another reactor, answers. To answer the request with
+    /// it, return [`Answer::Later`](super::Answer::Later) with the ticket;
+    /// [`Handler::on_inspected`](super::Handler::on_inspected) then makes the response.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish).
+    pub fn inspect(&mut self, channel: ChannelName<'_>) -> Result<Ticket, NotPublished> {
+        let ticket = self.next_ticket();
+        self.commons.inspect(ticket, channel)?;
+        self.commons.tickets += 1;
+        Ok(ticket)
+    }
+
+    fn next_ticket(&self) -> Ticket {
+        Ticket { token: self.token, number: self.commons.tickets }
     }
 
     /// The far end of the connection.
@@ -91,6 +129,8 @@ pub(super) struct Outgoing {
     pub(super) rest: Vec<u8>,
     /// There was such a rest and no room for it: the stream cannot go on.
     pub(super) cut_short: bool,
+    /// A channel was subscribed to whose home has to be told first: what is said waits for that.
+    pub(super) has_subscribed: bool,
 }
 
 impl Outgoing {
@@ -101,6 +141,7 @@ impl Outgoing {
         self.reason.clear();
         self.rest.clear();
         self.cut_short = false;
+        self.has_subscribed = false;
     }
 
     pub(super) fn close(&mut self, code: CloseCode, reason: &str) {
@@ -128,10 +169,10 @@ impl<S> Context<'_, S> {
         self.address
     }
 
-    /// A running number for logs: the reactor's first connection is 1, and after four thousand million of them it
-    /// begins again.
+    /// A running number for logs: no two connections of a server have the same, until after four thousand million
+    /// of them it begins again.
     pub fn connection(&self) -> u64 {
-        running_number(self.token)
+        running_number(self.token, self.commons.own, self.commons.shared.reactors())
     }
 
     /// Sends a message to this peer only, after everything sent to it before. Does nothing after
@@ -149,13 +190,18 @@ impl<S> Context<'_, S> {
         self.outgoing.close(code, reason);
     }
 
-    /// Subscribes to a channel: every message that its home accepts from now on is received once, in order.
+    /// Subscribes to a channel: every message that its home accepts from now on is received once, in order. Where
+    /// the home is another reactor that has to be told first, whatever is said to this peer in this callback (the
+    /// 101 included) leaves only then, and nothing more of the peer is looked at before: so a peer that has read
+    /// the answer to its subscribing misses nothing after it.
     ///
     /// # Errors
     ///
-    /// [`Refused`] when the channel would be one too many.
+    /// [`Refused`] when the channel would be one too many. Another reactor can find that out only later; the peer is
+    /// then closed with 1013.
     pub fn subscribe(&mut self, channel: ChannelName<'_>) -> Result<Subscription, Refused> {
-        let subscription = self.commons.hub.subscribe(channel, Owner(self.token.0))?;
+        let subscription = self.commons.subscribe(channel, Owner(self.token.0))?;
+        self.outgoing.has_subscribed |= self.commons.hub.is_joining(subscription);
         self.subscriptions.add(subscription);
         Ok(Subscription(subscription))
     }
@@ -213,13 +259,13 @@ macro_rules! shared_reads {
             self.commons.unix_time
         }
 
-        /// What is known of a channel; `None` if nobody uses it.
-        pub fn channel(&self, channel: ChannelName<'_>) -> Option<ChannelInfo> {
-            self.commons.hub.inspect(channel)
+        /// Whether the server is about to end: readiness checks should fail.
+        pub fn is_draining(&self) -> bool {
+            self.commons.draining
         }
 
-        /// Figures of the reactor for metrics and status pages.
-        pub fn status(&self) -> Status<'_> {
+        /// Figures of the server for metrics and status pages: they are added up for each call.
+        pub fn status(&self) -> Status {
             Status::of(self.commons)
         }
     };
@@ -231,56 +277,4 @@ impl Visitor<'_> {
 
 impl<S> Context<'_, S> {
     shared_reads!();
-}
-
-/// How a reactor is doing.
-#[derive(Clone, Copy)]
-pub struct Status<'a> {
-    commons: &'a Commons,
-}
-
-impl<'a> Status<'a> {
-    pub(super) fn of(commons: &'a Commons) -> Status<'a> {
-        Status { commons }
-    }
-
-    /// What has been done since the start.
-    pub fn counters(&self) -> &'a Counters {
-        &self.commons.counters
-    }
-
-    /// Where every copy of every message is (DESIGN: the ledger).
-    pub fn ledger(&self) -> Ledger {
-        self.commons.hub.ledger()
-    }
-
-    /// Copies of messages that are owed to subscribers and not delivered yet.
-    pub fn pending(&self) -> u64 {
-        self.commons.hub.ledger().outstanding()
-    }
-
-    /// Connections, in whatever phase.
-    pub fn connections(&self) -> usize {
-        self.commons.connections
-    }
-
-    /// Channels that exist.
-    pub fn channels(&self) -> usize {
-        self.commons.hub.channels()
-    }
-
-    /// Subscriptions of all connections.
-    pub fn subscriptions(&self) -> usize {
-        self.commons.hub.subscriptions()
-    }
-
-    /// Memory in the logs of all channels.
-    pub fn log_bytes(&self) -> usize {
-        self.commons.hub.log_bytes()
-    }
-
-    /// Whether the server is about to end: readiness checks should fail.
-    pub fn is_draining(&self) -> bool {
-        self.commons.draining
-    }
 }

@@ -130,6 +130,57 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// Adds what another reactor has counted.
+    pub(super) fn add(&mut self, other: &Counters) {
+        let mut sums = self.each_mut();
+        let mut others = other.clone();
+        sums.iter_mut().zip(others.each_mut()).for_each(|(sum, count)| **sum += *count);
+    }
+
+    /// Every single count.
+    fn each_mut(&mut self) -> Vec<&mut u64> {
+        // Taken apart by name, so that none can be forgotten.
+        let Counters {
+            accepted,
+            opened,
+            closed,
+            handshakes,
+            responses,
+            rejects,
+            silent,
+            published,
+            refused,
+            received_bytes,
+            sent_bytes,
+            sends,
+            receives,
+            turns,
+            pings_received,
+            pongs_received,
+            pings_sent,
+            accept_shortages,
+            impatient_resets,
+        } = self;
+        let single = [
+            accepted,
+            opened,
+            silent,
+            refused,
+            received_bytes,
+            sent_bytes,
+            sends,
+            receives,
+            turns,
+            pings_received,
+            pongs_received,
+            pings_sent,
+            accept_shortages,
+            impatient_resets,
+        ];
+        let tables: [&mut [u64]; 5] = [closed.as_flattened_mut(), handshakes, responses, rejects, published];
+        single.into_iter().chain(tables.into_iter().flatten()).collect()
+    }
+
     /// A WebSocket connection has ended.
     pub(super) fn close(&mut self, code: CloseCode, initiator: Initiator) {
         let place = CLOSE_CODES.iter().position(|known| *known == code.as_u16()).unwrap_or(0);
@@ -168,6 +219,17 @@ mod tests {
         counters.handshake(403);
         assert_eq!(counters.handshakes[0], 1);
         assert_eq!(counters.handshakes.iter().sum::<u64>(), 2);
+    }
+
+    #[test]
+    fn every_count_is_added() {
+        let mut one = Counters::default();
+        one.each_mut().into_iter().enumerate().for_each(|(number, count)| *count = number as u64);
+        let mut sum = one.clone();
+        sum.add(&one);
+        let mut doubled = one.clone();
+        doubled.each_mut().into_iter().for_each(|count| *count *= 2);
+        assert_eq!(format!("{sum:?}"), format!("{doubled:?}"));
     }
 
     #[test]

@@ -79,7 +79,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         let stuck = connection.blocked && now >= connection.progress_at + self.limits.slow_timeout;
         let due = now >= connection.deadline;
         // Who waits for us to read cannot be said to be late.
-        let unheard = connection.readable || connection.unfinished || connection.link.owes();
+        let held = connection.link.is_held();
+        let unheard = connection.readable || connection.unfinished || connection.link.owes() || held;
         let late = due && !unheard;
         let dripping = match (connection.message_since, self.limits.message_timeout) {
             (Some(since), Some(timeout)) => {

@@ -11,6 +11,7 @@ use super::Reactor;
 use super::connection::{End, Initiator, Phase};
 use super::handler::Handler;
 use super::limits::{ACCEPTS_PER_TURN_MAX, DEADLINES_PER_TURN_MAX, DRAIN_CLOSES_PER_SECOND};
+use super::mail::Bell;
 
 /// The longest wait of a turn during a drain.
 pub(super) const STEP: Duration = Duration::from_millis(10);
@@ -25,20 +26,24 @@ pub(super) struct Drain {
     closed: u64,
     /// The place in the slab that comes next.
     place: usize,
+    /// Nobody is left on this reactor.
+    has_nobody: bool,
 }
 
 impl<N: Net, H: Handler> Reactor<N, H> {
     /// Goes on with the drain, if it has begun; true when it is complete.
     pub(super) fn advance_drain(&mut self) -> bool {
         let now = self.commons.now;
-        if self.drain.is_none() {
-            return false;
+        let Some(drain) = &self.drain else { return false };
+        if drain.has_nobody {
+            return self.commons.shared.all_are_drained();
         }
+        let is_over = now >= drain.deadline;
         self.close_listeners_that_are_empty();
         let Some(drain) = &self.drain else { return false };
-        if now >= drain.deadline {
+        if is_over {
             self.cut_everybody();
-            return true;
+            return self.note_drained();
         }
         let seconds = now.saturating_since(drain.started).as_secs_f64();
         let allowed = 1 + (seconds * drain.closes_per_second as f64) as u64;
@@ -57,7 +62,22 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         if let Some(drain) = &mut self.drain {
             (drain.closed, drain.place) = (closed, place);
         }
-        self.connections.len() == 0 && self.listeners.iter().all(|listener| listener.socket.is_none())
+        let is_empty = self.connections.len() == 0;
+        let listens = self.listeners.iter().any(|listener| listener.socket.is_some());
+        is_empty && !listens && self.note_drained()
+    }
+
+    /// Nobody is left here. The others may still need the channels that live here: the reactor serves them until
+    /// nobody is left anywhere, and the last one tells all.
+    fn note_drained(&mut self) -> bool {
+        if let Some(drain) = &mut self.drain {
+            drain.has_nobody = true;
+        }
+        let is_last = self.commons.shared.note_drained();
+        if is_last {
+            self.bells.iter().for_each(Bell::ring);
+        }
+        is_last
     }
 
     /// From here on whoever comes is told 503.
@@ -69,9 +89,10 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         self.drain = Some(Drain {
             started: now,
             deadline: now + timeout,
-            closes_per_second: DRAIN_CLOSES_PER_SECOND.max(needed.ceil() as u64),
+            closes_per_second: (DRAIN_CLOSES_PER_SECOND / self.bells.len() as u64).max(needed.ceil() as u64),
             closed: 0,
             place: 0,
+            has_nobody: false,
         });
         // Whoever waits in the queue of a listener is taken and told 503: closing the queue would reset it.
         self.listeners.iter_mut().for_each(|listener| listener.ready = listener.socket.is_some());
@@ -83,8 +104,9 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         match &connection.phase {
             Phase::Open(open) => {
                 let pending = open.subscriptions.iter().any(|one| !self.commons.hub.is_caught_up(one));
-                let publishes = self.mail_left || !self.commons.requests.is_empty();
-                if pending || connection.blocked || publishes {
+                // What was accepted elsewhere is appended first, and who waits for a home has it heard.
+                let waits = self.mail_left || connection.link.is_held();
+                if pending || connection.blocked || waits {
                     return false;
                 }
                 self.close(token, CloseCode::SERVICE_RESTART, "the server is restarting: reconnect");

@@ -2,12 +2,13 @@
 
 use std::io::IoSlice;
 
+use crate::hub::Arrival;
 use crate::net::{Net, Token};
 use crate::protocol::CloseCode;
 use crate::transport::{Sent, sent};
 
 use super::Reactor;
-use super::closing::OUT_OF_MEMORY;
+use super::closing::overload_reason;
 use super::commons::{Commons, Outcome};
 use super::connection::{Connection, Phase};
 use super::handler::Handler;
@@ -66,8 +67,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
                             // The ping, or what it stands behind, has only now left.
                             connection.deadline = self.commons.now + self.limits.pong_timeout;
                         }
-                        open.subscriptions.iter().for_each(|one| self.commons.hub.unblock(one));
-                        self.go_on_next_turn(token);
+                        self.unblock(token);
                     }
                     Phase::Http(_) => self.go_on_next_turn(token),
                     Phase::Closing { .. } => self.on_last_byte_out(token),
@@ -119,6 +119,11 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         if replies.is_empty() {
             return true;
         }
+        if connection.link.is_held() {
+            connection.link.hold(replies, &mut self.pool);
+            self.outgoing.replies.clear();
+            return true;
+        }
         // Between the edge and the sweep a connection that is not blocked may be in the middle of a frame.
         let is_between_frames = connection.under_way.is_none() && !connection.link.owes();
         let may_write = !connection.blocked && is_between_frames;
@@ -143,15 +148,105 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         sent.is_ok()
     }
 
-    /// Tells everybody whom the last callback concerned beside its own peer: who has fallen off a log, and
-    /// who is waiting to hear of a publish.
+    /// A callback has subscribed to channels whose homes have to be told first: until all of them are live nothing
+    /// that it has said leaves.
+    pub(super) fn hold_until_joined(&mut self, token: Token) {
+        if std::mem::take(&mut self.outgoing.has_subscribed)
+            && self.is_joining(token)
+            && let Some(connection) = self.connections.get_mut(token)
+        {
+            connection.link.hold(b"", &mut self.pool);
+        }
+    }
+
+    /// The 101 is held: no message may come before it. What the peer has published to itself meanwhile follows it.
+    pub(super) fn park(&mut self, token: Token) {
+        let Some(connection) = self.connections.get_mut(token) else { return };
+        let Phase::Open(open) = &connection.phase else { return };
+        for subscription in open.subscriptions.iter() {
+            let hub = &mut self.commons.hub;
+            while !hub.is_caught_up(subscription) {
+                let unsent = hub.unsent(subscription);
+                self.outgoing.replies.extend_from_slice(unsent.first);
+                let bytes = unsent.first.len();
+                hub.advance(subscription, bytes);
+            }
+            hub.park(subscription);
+        }
+    }
+
+    /// Whether any channel of a connection is not live yet.
+    fn is_joining(&mut self, token: Token) -> bool {
+        match self.connections.get_mut(token).map(|connection| &connection.phase) {
+            Some(Phase::Open(open)) => open.subscriptions.iter().any(|one| self.commons.hub.is_joining(one)),
+            _ => false,
+        }
+    }
+
+    /// The home of a channel has answered one who has subscribed to it.
+    fn on_arrival(&mut self, Arrival { subscription, owner, outcome }: Arrival) {
+        let token = Token(owner.0);
+        let Some(connection) = self.connections.get_mut(token) else { return };
+        let Phase::Open(open) = &connection.phase else { return };
+        if !open.subscriptions.contains(subscription) {
+            return;
+        }
+        match outcome {
+            Ok(()) => self.let_go_on(token),
+            Err(refused) => self.close(token, CloseCode::TRY_AGAIN_LATER, overload_reason(refused)),
+        }
+    }
+
+    /// If all channels of a held connection are live, what was said to it leaves, and it is read again.
+    fn let_go_on(&mut self, token: Token) {
+        if self.is_joining(token) {
+            return;
+        }
+        let Some(connection) = self.connections.get_mut(token) else { return };
+        if !connection.link.is_held() {
+            return;
+        }
+        connection.link.release(&mut self.pool);
+        if let Phase::Open(open) = &connection.phase {
+            if open.awaiting_pong {
+                connection.deadline = self.commons.now + self.limits.pong_timeout;
+            }
+            open.subscriptions.iter().for_each(|one| self.commons.hub.admit(one));
+        }
+        if connection.blocked {
+            return;
+        }
+        match self.write_owed(token) {
+            Err(_) => self.lose(token),
+            Ok(Sent::Blocked | Sent::Starved) => {}
+            Ok(Sent::All) => self.unblock(token),
+        }
+    }
+
+    /// The messages of an open connection's channels go on, and so does reading it.
+    fn unblock(&mut self, token: Token) {
+        let Some(connection) = self.connections.get_mut(token) else { return };
+        let Phase::Open(open) = &connection.phase else { return };
+        open.subscriptions.iter().for_each(|one| self.commons.hub.unblock(one));
+        self.go_on_next_turn(token);
+    }
+
+    /// Tells everybody whom the last callback concerned beside its own peer: who has fallen off a log, whose
+    /// channel is live, and who is waiting to hear from a channel's home.
     pub(super) fn settle(&mut self) {
         loop {
             while self.cut_off_next_fallen() {}
+            if let Some(arrival) = self.commons.hub.next_arrival() {
+                self.on_arrival(arrival);
+                continue;
+            }
             let Some(outcome) = self.commons.outcomes.pop_front() else { return };
             match outcome {
-                Outcome::Answer(ticket, outcome) => self.answer(ticket, outcome),
-                Outcome::Overloaded(token) => self.close(token, CloseCode::TRY_AGAIN_LATER, OUT_OF_MEMORY),
+                Outcome::Published(ticket, outcome) => self.answer_published(ticket, outcome),
+                Outcome::Inspected(ticket, channel, info) => self.answer_inspected(ticket, &channel, info),
+                Outcome::Overloaded(token, refused) => {
+                    self.close(token, CloseCode::TRY_AGAIN_LATER, overload_reason(refused));
+                }
             }
         }
     }

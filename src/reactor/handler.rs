@@ -1,6 +1,6 @@
 //! What an application is to a reactor: one [`Handler`], called with events, never called from within itself.
 
-use crate::hub::{Accepted, Refused};
+use crate::hub::{Accepted, ChannelInfo, ChannelName, Refused};
 use crate::protocol::{CloseCode, Message, Request, Response};
 
 use super::context::{Context, Ticket, Visitor};
@@ -56,14 +56,28 @@ pub trait Handler {
             Err(_) => Response::text(503, "overloaded\n").header("Retry-After", "1"),
         }
     }
+
+    /// The answer to a question for which a request was left waiting with [`Answer::Later`]. `None`: nobody uses
+    /// the channel.
+    fn on_inspected(
+        &mut self,
+        ticket: Ticket,
+        channel: ChannelName<'_>,
+        info: Option<ChannelInfo>,
+    ) -> Response {
+        let _ = (ticket, channel);
+        match info {
+            Some(info) => Response::text(200, format!("{} subscribers\n", info.subscribers)),
+            None => Response::text(404, "no such channel\n"),
+        }
+    }
 }
 
 /// What becomes of a plain HTTP request.
 pub enum Answer {
     /// Answer now.
     Respond(Response),
-    /// [`Handler::on_published`] will answer, when the channel's home has taken or refused the message.
-    /// Until then nothing else that this peer sends is looked at.
+    /// [`Handler::on_published`] or [`Handler::on_inspected`] will answer, when the channel's home has. Until then nothing else that this peer sends is looked at.
     Later(Ticket),
 }
 

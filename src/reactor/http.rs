@@ -1,6 +1,6 @@
 //! Requests over HTTP/1.1 on one connection, up to the opening handshake that turns it into a WebSocket.
 
-use crate::hub::{Accepted, Refused};
+use crate::hub::{Accepted, ChannelInfo, ChannelName, Refused};
 use crate::net::{Net, Token};
 use crate::protocol::{
     HeadScanner, HeaderStorage, HttpError, Request, Response, UpgradeRequest, check_upgrade,
@@ -67,7 +67,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             }
             let Some(connection) = self.connections.get_mut(token) else { return (consumed, Stop::Left) };
             let Phase::Http(http) = &mut connection.phase else { return (consumed, Stop::Left) };
-            if http.answer.is_some() || connection.link.owes() {
+            if http.answer.is_some() || connection.link.owes() || !self.commons.has_room() {
                 return (consumed, Stop::Paused);
             }
             if consumed == filled {
@@ -256,13 +256,29 @@ impl<N: Net, H: Handler> Reactor<N, H> {
     }
 
     /// The outcome of a publish, for the request that is waiting for it.
-    pub(super) fn answer(&mut self, ticket: Ticket, outcome: Result<Accepted, Refused>) {
-        let token = ticket.token;
-        let Some(http) = self.http(token) else { return };
-        // A handler may publish more than once, or answer without waiting: then nobody wants to hear of this one.
-        let Some(owed) = http.answer.take_if(|owed| owed.ticket == Some(ticket)) else { return };
-        let response = self.handler.on_published(ticket, outcome);
-        self.respond(token, &response, How::plain(owed));
+    pub(super) fn answer_published(&mut self, ticket: Ticket, outcome: Result<Accepted, Refused>) {
+        if let Some(owed) = self.take_owed(ticket) {
+            let response = self.handler.on_published(ticket, outcome);
+            self.answer(ticket.token, &response, owed);
+        }
+    }
+
+    /// What is known of a channel, for the request that has asked.
+    pub(super) fn answer_inspected(&mut self, ticket: Ticket, channel: &str, info: Option<ChannelInfo>) {
+        let Ok(channel) = ChannelName::parse(channel) else { return };
+        if let Some(owed) = self.take_owed(ticket) {
+            let response = self.handler.on_inspected(ticket, channel, info);
+            self.answer(ticket.token, &response, owed);
+        }
+    }
+
+    /// A handler may ask more than once, or answer without waiting: then nobody wants to hear of this one.
+    fn take_owed(&mut self, ticket: Ticket) -> Option<Owed> {
+        self.http(ticket.token)?.answer.take_if(|owed| owed.ticket == Some(ticket))
+    }
+
+    fn answer(&mut self, token: Token, response: &Response, owed: Owed) {
+        self.respond(token, response, How::plain(owed));
         self.go_on_next_turn(token);
     }
 

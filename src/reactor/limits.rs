@@ -69,6 +69,10 @@ pub(super) const ACCEPTS_PER_TURN_MAX: usize = 64;
 pub(super) const SENDS_PER_TURN_MAX: usize = 256;
 /// Publishes taken from other threads per turn.
 pub(super) const MAIL_PER_TURN_MAX: usize = 256;
+/// Requests, and deliveries, taken from all reactors together per turn: less time than the sends of the sweep take.
+/// Each reactor has an equal part, and no less than the minimum.
+pub(super) const RECORDS_PER_TURN_MAX: usize = 1024;
+pub(super) const RECORDS_OF_ONE_MIN: usize = 32;
 /// Connections whose deadlines are looked at per turn.
 pub(super) const DEADLINES_PER_TURN_MAX: usize = 4096;
 
@@ -95,8 +99,8 @@ pub(super) const PATIENT_MAX: usize = 4096;
 /// How long and how many bytes of what a peer still sends are discarded after our last byte.
 pub(super) const LINGER: Duration = Duration::from_secs(2);
 pub(super) const LINGER_BYTES_MAX: usize = 64 * 1024;
-/// Connections over a limit that are let in so as to be told 503 or 429; beyond, they are closed at once.
-/// Stays below the 128 descriptors that the default of `connections_max` leaves free.
+/// Connections over a limit that are let in so as to be told 503 or 429; beyond, they are closed at once. For all
+/// reactors together. Stays below the 128 descriptors that the default of `connections_max` leaves free.
 pub(super) const REFUSALS_MAX: usize = 64;
 /// A request's body may come as slowly as this, after the time that the head may take; and a message, after the
 /// time that any message may take.
@@ -109,6 +113,8 @@ pub(super) const BODY_BYTES_PER_SECOND_MIN: u32 = 16 * 1024;
 pub(super) const HELD_MEMORY_SHARE: usize = 4;
 /// When that is spent, a connection that holds more than this is ended. Below, there is nothing to be had from it.
 pub(super) const HELD_BYTES_HARMLESS: usize = 4 * 1024;
-/// In a drain, this many connections per second are closed, or as many more as it takes to be done in three
-/// quarters of the drain timeout: their clients all come back, and somewhere else has to bear it.
+/// Where memory is short, so many channels are looked at in one go for what is kept for slow subscribers alone.
+pub(super) const CHANNELS_RELIEVED_MAX: usize = 64;
+/// In a drain, this many connections per second are closed by all reactors together, or as many more as it takes to
+/// be done in three quarters of the drain timeout: their clients all come back, and somewhere else has to bear it.
 pub(super) const DRAIN_CLOSES_PER_SECOND: u64 = 1000;

@@ -4,11 +4,13 @@
 //! |---|---|
 //! | here | the reactor and its turn |
 //! | `handler`, `context` | what an application is to a reactor, and what its callbacks hold in their hands |
-//! | `commons`, `requests`, `remote` | the hub and the ways to it: from callbacks, and from other threads |
+//! | `commons` | the hub and the ways to it, from callbacks and from other reactors |
+//! | `seat`, `shared`, `mail` | several reactors: what they share, and what they send each other |
+//! | `remote` | a reactor's door for other threads |
 //! | `connection`, `connections` | one connection, and the slab of them |
-//! | `accept`, `pump`, `http`, `open`, `flush`, `closing` | a connection's life, in this order |
+//! | `gate`, `accept`, `pump`, `http`, `open`, `flush`, `closing` | a connection's life, in this order |
 //! | `deadlines`, `drain` | what happens because time passes, and because the server ends |
-//! | `limits`, `counters` | what is granted, and what has been done |
+//! | `limits`, `counters`, `figures` | what is granted, and what has been done |
 
 mod accept;
 mod closing;
@@ -19,41 +21,53 @@ mod context;
 mod counters;
 mod deadlines;
 mod drain;
+mod figures;
 mod flush;
+mod gate;
 mod handler;
 mod http;
 mod limits;
+mod mail;
 mod open;
 mod pump;
 mod remote;
-mod requests;
+mod seat;
+mod shared;
 
 pub use connection::Initiator;
-pub use context::{Context, Status, Subscription, Ticket, Visitor};
+pub use context::{Context, NotPublished, Subscription, Ticket, Visitor};
 pub use counters::{CLOSE_CODES, Counters, RejectReason, STATUSES, Source};
+pub use figures::Status;
 pub use handler::{Answer, Handler, Upgrade};
 pub use limits::ReactorLimits;
+pub use mail::RingSizes;
+#[doc(hidden)]
+pub use mail::exposed;
 pub use remote::{PublishError, Remote};
-pub use requests::NotPublished;
+pub use seat::{Seat, reactor_memory_min, seats};
 
 use std::collections::VecDeque;
-use std::hash::RandomState;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::hub::{Hub, HubLimits};
+use crate::hub::{Hub, ReactorNumber};
 use crate::instant::Instant;
 use crate::net::{Net, Readiness, Token};
 use crate::transport::BufferPool;
 
 use accept::Admission;
-use commons::Commons;
+use commons::{Commons, Taken};
 use connection::Connection;
 use connections::{Connections, listener_number, listener_token};
 use context::Outgoing;
 use deadlines::DeadlineSweep;
 use drain::Drain;
-use limits::{HELD_MEMORY_SHARE, MAIL_PER_TURN_MAX, READINESS_MAX, RECEIVE_BYTES, WAIT_MAX};
+use figures::Figures;
+use limits::{
+    MAIL_PER_TURN_MAX, READINESS_MAX, RECEIVE_BYTES, RECORDS_OF_ONE_MIN, RECORDS_PER_TURN_MAX, WAIT_MAX,
+};
+use mail::Bell;
 use remote::{Door, Ending};
 
 /// A reactor: its sockets, its hub and its application. All of it is driven by [`turn`](Self::turn).
@@ -67,14 +81,20 @@ pub struct Reactor<N: Net, H: Handler> {
     admission: Admission,
     door: Door,
     remote: Remote<N::Waker>,
+    /// Of all reactors, by their numbers.
+    bells: Vec<Bell<N::Waker>>,
     /// What `wait` has brought in this turn.
     readiness: Vec<Readiness>,
     /// Stopped at a budget, to go on in the next turn: readiness will not be told again.
     unfinished: VecDeque<Token>,
     /// Stopped until the way to the channels' homes has room.
-    waiting_for_room: Vec<Token>,
+    waiting_for_room: VecDeque<Token>,
     /// There may be more mail than was taken.
     mail_left: bool,
+    /// Some of that can be taken in the next turn: there was no time, or it has to wait for the sweep.
+    mail_goes_on: bool,
+    /// Whose mail is looked at first: another one's in each turn.
+    first_sender: usize,
     /// Every connection is read into this, one after the other.
     receive: Box<[u8]>,
     outgoing: Outgoing,
@@ -100,7 +120,7 @@ struct Listener<L> {
 }
 
 impl<N: Net, H: Handler> Reactor<N, H> {
-    /// A reactor that serves `listeners` by `handler`; who comes by one of `admin_listeners` is
+    /// A reactor on its seat, which serves `listeners` by `handler`; who comes by one of `admin_listeners` is
     /// [told apart](Visitor::is_admin).
     ///
     /// # Errors
@@ -111,8 +131,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         listeners: Vec<N::Listener>,
         admin_listeners: Vec<N::Listener>,
         handler: H,
-        limits: ReactorLimits,
-        mut hub_limits: HubLimits,
+        seat: Seat<N::Waker>,
     ) -> io::Result<Reactor<N, H>> {
         let has_admin_listener = !admin_listeners.is_empty();
         let admin_listeners = admin_listeners.into_iter().map(|socket| (socket, true));
@@ -127,15 +146,16 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         let mut seeds = [[0; 8]; 2];
         seeds.iter_mut().for_each(|seed| net.fill_random(seed));
         let [epoch_seed, jitter] = seeds.map(u64::from_ne_bytes);
-        // What connections hold has its own part of the memory: peers that leave their messages unfinished cannot
-        // take the room of the channels' logs.
-        let held_bytes_max = hub_limits.memory_bytes / HELD_MEMORY_SHARE;
-        hub_limits.memory_bytes -= held_bytes_max;
         let now = net.now();
-        let message_bytes_max = limits.decoder.message_bytes_max;
+        let Seat { own, shared, inbox, outbox, door, remote, bells, limits, hub_limits, held_bytes_max } =
+            seat;
         let commons = Commons {
-            hub: Hub::new(hub_limits, RandomState::new(), epoch_seed),
-            requests: requests::Requests::new(message_bytes_max),
+            own,
+            hub: Hub::new(hub_limits, Arc::clone(&shared.homes), own, epoch_seed),
+            shared,
+            inbox,
+            outbox,
+            waits_for_sweep: false,
             outcomes: VecDeque::new(),
             tickets: 0,
             counters: Counters::default(),
@@ -145,9 +165,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             has_admin_listener,
             draining: false,
         };
-        let (door, remote) = remote::door(net.waker(), message_bytes_max);
         Ok(Reactor {
-            admission: Admission::new(&limits, now),
+            admission: Admission::default(),
             handler,
             limits,
             connections: Connections::new(),
@@ -155,10 +174,13 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             listeners,
             door,
             remote,
+            bells,
             readiness: Vec::with_capacity(READINESS_MAX),
             unfinished: VecDeque::new(),
-            waiting_for_room: Vec::new(),
+            waiting_for_room: VecDeque::new(),
             mail_left: false,
+            mail_goes_on: false,
+            first_sender: 0,
             receive: vec![0; RECEIVE_BYTES].into(),
             outgoing: Outgoing::default(),
             rest: Vec::new(),
@@ -176,8 +198,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         self.remote.clone()
     }
 
-    /// How the reactor is doing.
-    pub fn status(&self) -> Status<'_> {
+    /// How the server is doing.
+    pub fn status(&self) -> Status {
         Status::of(&self.commons)
     }
 
@@ -203,34 +225,45 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         self.commons.unix_time = self.net.unix_time();
         self.commons.counters.turns += 1;
 
+        // Before the mail: what was accepted before the server was told to end is in there.
+        self.bells[self.commons.own.index()].hear();
+        let ending = self.door.ending();
         self.take_mail();
-        // After the door has been opened: who asks for the end later than this look wakes the reactor again.
-        if self.drain.is_none() && self.door.ending() == Ending::Drain {
+        if self.drain.is_none() && ending == Ending::Drain {
             self.begin_drain();
         }
-        self.take_readiness();
+        // Who has waited comes before who has just become ready, or a few could take all the room there is.
+        self.go_on_with_waiting();
         self.go_on_with_unfinished();
+        self.take_readiness();
         self.accept_connections();
         self.check_deadlines();
+        self.send_word();
         self.sweep();
-        self.retry_requests();
 
-        match self.door.ending() {
-            Ending::Not => Ok(true),
-            Ending::Drain => Ok(!self.advance_drain()),
+        let goes_on = match ending {
+            Ending::Not => true,
+            Ending::Drain => !self.advance_drain(),
             Ending::Stop => {
                 self.cut_everybody();
-                Ok(false)
+                false
             }
-        }
+        };
+        // Once more, for what the sweep has caused.
+        self.send_word();
+        self.publish_figures();
+        Ok(goes_on)
     }
 
     /// Zero while anything is left to do, else until the next deadline can be due.
     fn wait_timeout(&mut self) -> Duration {
-        let mail = self.mail_left && self.commons.requests.has_room();
-        let requests = !self.commons.requests.is_empty();
         let due = self.commons.hub.has_due() || self.deadline_sweep.is_behind;
-        if !self.unfinished.is_empty() || due || self.can_accept_now() || mail || requests {
+        if !self.unfinished.is_empty()
+            || due
+            || self.can_accept_now()
+            || self.mail_goes_on
+            || self.commons.waits_for_sweep
+        {
             return Duration::ZERO;
         }
         let now = self.commons.now;
@@ -251,23 +284,40 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             // An error may be all there is to read.
             connection.readable |= readable || hung_up;
             connection.hung_up |= hung_up;
+            // It has its turn already, perhaps behind others that wait for room as well.
+            let is_waiting = connection.unfinished;
             if writable && connection.blocked {
                 self.on_writable(token);
                 self.settle();
             }
-            if readable || hung_up {
+            if (readable || hung_up) && !is_waiting {
                 self.pump(token);
             }
         }
     }
 
+    /// Lets go on who waits for room, each in its turn, as long as there is some.
+    fn go_on_with_waiting(&mut self) {
+        for _ in 0..self.waiting_for_room.len() {
+            if !self.commons.has_room() {
+                return;
+            }
+            let Some(token) = self.waiting_for_room.pop_front() else { return };
+            self.go_on_with(token);
+        }
+    }
+
     fn go_on_with_unfinished(&mut self) {
         for _ in 0..self.unfinished.len() {
-            let Some(token) = self.unfinished.pop_front() else { break };
-            if let Some(connection) = self.connections.get_mut(token) {
-                connection.unfinished = false;
-                self.pump(token);
-            }
+            let Some(token) = self.unfinished.pop_front() else { return };
+            self.go_on_with(token);
+        }
+    }
+
+    fn go_on_with(&mut self, token: Token) {
+        if let Some(connection) = self.connections.get_mut(token) {
+            connection.unfinished = false;
+            self.pump(token);
         }
     }
 
@@ -287,34 +337,82 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             && !connection.unfinished
         {
             connection.unfinished = true;
-            self.waiting_for_room.push(token);
+            self.waiting_for_room.push_back(token);
         }
     }
 
+    /// Takes what other reactors and other threads have sent, and what waits here for its channel's log.
     fn take_mail(&mut self) {
-        self.door.open();
+        (self.mail_left, self.mail_goes_on) = (false, false);
+        self.commons.waits_for_sweep = false;
+        self.commons.take_note_of_requests();
+        let reactors = self.commons.shared.reactors();
+        self.first_sender = (self.first_sender + 1) % reactors;
+        for offset in 0..reactors {
+            let from = ReactorNumber(((self.first_sender + offset) % reactors) as u16);
+            self.take_records(from, Commons::take_delivery);
+            self.take_records(from, Commons::serve_request);
+        }
+        // The way to this reactor itself may have room again.
+        self.commons.tell_all_interest();
+        self.take_remote_mail();
+    }
+
+    /// Takes records of one reactor and one kind, within a budget.
+    fn take_records(&mut self, from: ReactorNumber, take: fn(&mut Commons, ReactorNumber) -> Taken) {
+        let budget = (RECORDS_PER_TURN_MAX / self.bells.len()).max(RECORDS_OF_ONE_MIN);
+        for _ in 0..budget {
+            match take(&mut self.commons, from) {
+                Taken::One => self.settle(),
+                Taken::None => return,
+                stopped @ (Taken::AfterSweep | Taken::AfterRoom) => {
+                    self.mail_left = true;
+                    self.mail_goes_on |= stopped == Taken::AfterSweep;
+                    return;
+                }
+            }
+        }
+        (self.mail_left, self.mail_goes_on) = (true, true);
+    }
+
+    /// Takes what other threads have sent, as long as there is a place for it.
+    fn take_remote_mail(&mut self) {
         for _ in 0..MAIL_PER_TURN_MAX {
-            self.mail_left = true;
-            if !self.commons.requests.has_room() {
+            if !self.commons.outbox.has_room_to(self.commons.own) {
+                // Whatever makes room there makes this reactor take its mail again.
+                self.mail_left = true;
                 return;
             }
-            let Some(mail) = self.door.take() else {
-                self.mail_left = false;
-                return;
-            };
+            let Some(mail) = self.door.take() else { return };
             mail.deliver(&mut self.commons);
             self.settle();
         }
+        (self.mail_left, self.mail_goes_on) = (true, true);
     }
 
-    /// Tries the publishes that wait for their home, and lets go on whom they kept waiting.
-    fn retry_requests(&mut self) {
-        if !self.commons.requests.is_empty() {
-            self.commons.retry_requests();
-            self.settle();
+    /// Tells the other reactors what they have to know, and wakes those for whom there is something.
+    fn send_word(&mut self) {
+        if self.bells.len() == 1 {
+            return;
         }
-        if self.commons.requests.has_room() {
-            self.unfinished.extend(self.waiting_for_room.drain(..));
+        self.commons.tell_all_interest();
+        let Commons { own, inbox, outbox, .. } = &mut self.commons;
+        for (number, bell) in self.bells.iter().enumerate() {
+            let number = ReactorNumber(number as u16);
+            let has_room_again = inbox.relieve(number);
+            if number != *own && (outbox.take_news(number) || has_room_again) {
+                bell.ring();
+            }
+        }
+    }
+
+    /// Leaves what the others have to know of this reactor where they find it.
+    fn publish_figures(&mut self) {
+        if self.bells.len() > 1 {
+            self.commons.relieve_memory();
+            self.settle();
+            let commons = &self.commons;
+            commons.shared.store_figures(commons.own, Figures::of(commons));
         }
     }
 }

@@ -19,6 +19,8 @@ enum Halt {
     NoRoom,
     /// Somebody has fallen off a log, and has to hear of it before anything else is published.
     Fallen,
+    /// A channel was subscribed to that is not live yet.
+    Subscribed,
     /// The replies have grown enough to be written.
     Replies,
     /// The application has closed.
@@ -56,6 +58,10 @@ impl<N: Net, H: Handler> Reactor<N, H> {
                 self.begin_closing(token, end, DropReason::Closed, false);
             }
             None => {
+                self.hold_until_joined(token);
+                if self.connections.get_mut(token).is_some_and(|connection| connection.link.is_held()) {
+                    self.park(token);
+                }
                 self.send_replies(token);
             }
         }
@@ -98,8 +104,9 @@ impl<N: Net, H: Handler> Reactor<N, H> {
                     self.begin_closing(token, end, DropReason::Closed, false);
                     return (consumed, Stop::Left);
                 }
-                Halt::NeedMore | Halt::NoRoom | Halt::Fallen | Halt::Replies => {}
+                Halt::NeedMore | Halt::NoRoom | Halt::Fallen | Halt::Subscribed | Halt::Replies => {}
             }
+            self.hold_until_joined(token);
             if !self.send_replies(token) {
                 return (consumed, Stop::Left);
             }
@@ -111,9 +118,11 @@ impl<N: Net, H: Handler> Reactor<N, H> {
                 open.subscriptions.iter().for_each(|one| self.commons.hub.block(one));
             }
             match halt {
+                _ if connection.link.is_held() => return (consumed, Stop::Paused),
                 Halt::NeedMore => return (consumed, Stop::NeedMore),
                 Halt::NoRoom => return (consumed, Stop::Paused),
                 Halt::Fallen => return (consumed, Stop::Yield),
+                Halt::Subscribed => {}
                 Halt::Replies if connection.link.owes() => return (consumed, Stop::Paused),
                 Halt::Replies | Halt::Closed(_) | Halt::PeerClosed(_) | Halt::Failed(_) => {}
             }
@@ -138,7 +147,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         // A peer that does not take its replies owes us patience: one of them waits here, the rest with it.
         let replies_bytes_max = if connection.blocked { 1 } else { REPLIES_BYTES_MAX };
         let halt = loop {
-            if !peer.commons.requests.has_room() {
+            if !peer.commons.has_room() {
                 break Halt::NoRoom;
             }
             if peer.outgoing.replies.len() >= replies_bytes_max {
@@ -161,6 +170,9 @@ impl<N: Net, H: Handler> Reactor<N, H> {
                     }
                     if peer.commons.hub.has_fallen() {
                         break Halt::Fallen;
+                    }
+                    if peer.outgoing.has_subscribed {
+                        break Halt::Subscribed;
                     }
                 }
                 Some(Event::Ping(payload)) => {

@@ -16,8 +16,8 @@ const KEPT_BYTES_MAX: usize = RECEIVE_BYTES / 2;
 pub(super) enum Stop {
     /// All that can be used has been used.
     NeedMore,
-    /// Nothing may be decoded for now: an answer or a reply has to leave first, or the way to the channels'
-    /// homes is full. Whatever ends that lets the connection go on.
+    /// Nothing may be decoded for now: an answer or a reply has to leave first, a channel has to become live, or
+    /// the way to the channels' homes is full. Whatever ends that lets the connection go on.
     Paused,
     /// There is more to decode, but something else comes first: go on in the next turn.
     Yield,
@@ -36,10 +36,10 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             Phase::Closing { .. } => return,
             Phase::Lingering { .. } => return self.discard(token),
         }
-        if connection.link.owes() {
+        if connection.link.owes() || connection.link.is_held() {
             return;
         }
-        if !self.commons.requests.has_room() {
+        if !self.commons.has_room() {
             return self.go_on_with_room(token);
         }
         let kept = connection.link.restore(&mut self.receive, &mut self.pool);
@@ -89,10 +89,11 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         }
     }
 
-    /// Paused with nothing owed to the peer: either its answer is on the way, or it waits for room.
+    /// Paused with nothing owed to the peer: either its answer is on the way, or it is held, or it waits for room.
     fn wait_unless_answer_is_owed(&mut self, token: Token) {
         let Some(connection) = self.connections.get_mut(token) else { return };
-        if !matches!(&connection.phase, Phase::Http(http) if http.answer.is_some()) {
+        let is_answer_owed = matches!(&connection.phase, Phase::Http(http) if http.answer.is_some());
+        if !is_answer_owed && !connection.link.is_held() {
             self.go_on_with_room(token);
         }
     }

@@ -21,6 +21,11 @@ pub(crate) fn refused(refused: Refused) -> Response {
     Response::text(503, format!("not published: {refused}\n")).header("Retry-After", "1")
 }
 
+/// The way to the channel is full for the moment.
+pub(crate) fn busy() -> Response {
+    Response::text(503, "the channel is busy: try again\n").header("Retry-After", "1")
+}
+
 /// What is known of a channel. One that nobody has used yet is an empty channel, not an error: it exists as
 /// soon as someone subscribes or publishes.
 pub(crate) fn channel(name: ChannelName<'_>, info: Option<ChannelInfo>) -> Response {

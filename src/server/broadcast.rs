@@ -1,6 +1,6 @@
 //! The standalone server: one URL is one channel. All that it is, it is as one [`Handler`].
 
-use crate::hub::{Accepted, ChannelName, Refused};
+use crate::hub::{Accepted, ChannelInfo, ChannelName, Refused};
 use crate::instant::Instant;
 use crate::protocol::{CloseCode, Message, MessageKind, Request, Response};
 use crate::reactor::{Answer, Context, Handler, NotPublished, Subscription, Ticket, Upgrade, Visitor};
@@ -90,7 +90,7 @@ impl Handler for Broadcast {
         match route {
             Route::Console => console::page().into(),
             Route::Healthz => Response::text(200, "ok\n").into(),
-            Route::Readyz if visitor.status().is_draining() => {
+            Route::Readyz if visitor.is_draining() => {
                 Response::text(503, "draining\n").header("Retry-After", "1").into()
             }
             Route::Readyz => Response::text(200, "ok\n").into(),
@@ -99,7 +99,10 @@ impl Handler for Broadcast {
                 publish(visitor, request, name, body, self.options.log_events)
             }
             Route::Channel(_) if accepts(request, "text/html") => console::page().into(),
-            Route::Channel(name) => answers::channel(name, visitor.channel(name)).into(),
+            Route::Channel(name) => match visitor.inspect(name) {
+                Ok(ticket) => Answer::Later(ticket),
+                Err(_) => answers::busy().into(),
+            },
             Route::Echo => Refusal::NeedsWebSocket.response().into(),
             Route::Reserved => Refusal::NotFound.response().into(),
         }
@@ -110,6 +113,10 @@ impl Handler for Broadcast {
             Ok(accepted) => answers::published(&accepted),
             Err(refused) => answers::refused(refused),
         }
+    }
+
+    fn on_inspected(&mut self, _: Ticket, channel: ChannelName<'_>, info: Option<ChannelInfo>) -> Response {
+        answers::channel(channel, info)
     }
 
     fn on_upgrade(&mut self, visitor: &mut Visitor<'_>, request: &Request<'_>) -> Upgrade<BroadcastSession> {
@@ -220,7 +227,7 @@ fn publish(
             }
             Answer::Later(ticket)
         }
-        Err(_) => answers::refused(Refused::Busy).into(),
+        Err(_) => answers::busy().into(),
     }
 }
 
@@ -233,7 +240,7 @@ fn is_binary(request: &Request<'_>) -> bool {
 /// The reason of a close with 1013.
 fn overload_reason(refused: Refused) -> &'static str {
     match refused {
-        Refused::Busy => "the channel is busy, try later",
+        Refused::Busy | Refused::WayFull => "the channel is busy, try later",
         Refused::MemoryFull => "the memory limit is reached, try later",
         Refused::TooManyChannels => "too many channels, try later",
     }

@@ -6,19 +6,20 @@ use std::net::SocketAddr;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use crate::hub::{HubLimits, SlowPolicy};
-use crate::net::{MioListener, MioNet};
-use crate::reactor::{Handler, Reactor, ReactorLimits};
+use crate::hub::{Homes, HubLimits, SlowPolicy};
+use crate::net::{MioListener, MioNet, Net};
+use crate::reactor::{Handler, ReactorLimits, RingSizes, reactor_memory_min, seats};
 
 use super::closures::{ClosureHandler, Closures};
-use super::instance::Server;
+use super::instance::{Server, Thread};
 use super::listeners::listen;
 
 /// The most that can be set as the largest message: lengths of bodies are kept in 32 bits, and a message is
 /// held in one piece.
 const MESSAGE_BYTES_MAX: usize = 1 << 30;
 
-/// More threads than this no machine has use for: each has two rings to every other one, and a part of the memory.
+/// More threads than this no machine has use for: each has three rings to every other one, and a part of
+/// the memory.
 const REACTORS_MAX: usize = 256;
 
 /// Rests of frames whose subscription has ended have at most this part of the memory: an eighth.
@@ -35,6 +36,7 @@ pub struct Builder<A> {
     admin_addresses: Vec<String>,
     /// As set; `None`: by the machine.
     reactors: Option<usize>,
+    rings: Option<RingSizes>,
     reactor: ReactorLimits,
     hub: HubLimits,
     pub(super) application: A,
@@ -49,6 +51,7 @@ impl Builder<Closures> {
             addresses: Vec::new(),
             admin_addresses: Vec::new(),
             reactors: None,
+            rings: None,
             reactor: ReactorLimits::default(),
             hub: HubLimits::default(),
             application: Closures::default(),
@@ -92,8 +95,8 @@ impl Builder<Closures> {
         H: Handler,
         F: Fn(usize) -> H + Send + Sync + 'static,
     {
-        let Builder { addresses, admin_addresses, reactors, reactor, hub, application: _ } = self;
-        Builder { addresses, admin_addresses, reactors, reactor, hub, application: Factory(make) }
+        let Builder { addresses, admin_addresses, reactors, rings, reactor, hub, application: _ } = self;
+        Builder { addresses, admin_addresses, reactors, rings, reactor, hub, application: Factory(make) }
     }
 
     /// Listens, and makes a server that answers by the closures.
@@ -102,8 +105,8 @@ impl Builder<Closures> {
     ///
     /// [`BindError`].
     pub fn bind(self) -> Result<Server<ClosureHandler>, BindError> {
-        let Builder { addresses, admin_addresses, reactors, reactor, hub, application } = self;
-        Builder { addresses, admin_addresses, reactors, reactor, hub, application: () }
+        let Builder { addresses, admin_addresses, reactors, rings, reactor, hub, application } = self;
+        Builder { addresses, admin_addresses, reactors, rings, reactor, hub, application: () }
             .bind_with(application.into_factory())
     }
 }
@@ -119,26 +122,42 @@ impl<F> Builder<Factory<F>> {
         H: Handler,
         F: Fn(usize) -> H + Send + Sync + 'static,
     {
-        let Builder { addresses, admin_addresses, reactors, reactor, hub, application: Factory(make) } = self;
-        Builder { addresses, admin_addresses, reactors, reactor, hub, application: () }.bind_with(make)
+        let Builder { addresses, admin_addresses, reactors, rings, reactor, hub, application: Factory(make) } =
+            self;
+        Builder { addresses, admin_addresses, reactors, rings, reactor, hub, application: () }.bind_with(make)
     }
 }
 
 impl Builder<()> {
-    fn bind_with<H: Handler>(self, make: impl Fn(usize) -> H) -> Result<Server<H>, BindError> {
+    fn bind_with<H, F>(self, make: F) -> Result<Server<H>, BindError>
+    where
+        H: Handler,
+        F: Fn(usize) -> H + Send + Sync + 'static,
+    {
         self.check().map_err(BindError::Limits)?;
         if self.addresses.is_empty() {
             return Err(BindError::NoAddress);
         }
-        // `reactors_or_default` as soon as several can be run.
-        let reactors = 1;
-        let (mut listeners, addresses) = listen_on_all(&self.addresses, reactors)?;
-        let (mut admin_listeners, admin_addresses) = listen_on_all(&self.admin_addresses, reactors)?;
-        let (listeners, admin_listeners) = (listeners.remove(0), admin_listeners.remove(0));
-        let net = MioNet::new().map_err(BindError::System)?;
-        let reactor = Reactor::new(net, listeners, admin_listeners, make(0), self.reactor, self.hub)
-            .map_err(BindError::System)?;
-        Ok(Server { reactor, addresses, admin_addresses })
+        let reactors = self.reactor_count();
+        let (listeners, addresses) = listen_on_all(&self.addresses, reactors)?;
+        let (admin_listeners, admin_addresses) = listen_on_all(&self.admin_addresses, reactors)?;
+        let nets: io::Result<Vec<_>> = (0..reactors).map(|_| MioNet::new()).collect();
+        let mut nets = nets.map_err(BindError::System)?;
+        let mut key = [0; 16];
+        nets[0].fill_random(&mut key);
+        let homes = Homes::new(key, reactors as u16);
+        let wakers = nets.iter().map(MioNet::waker).collect();
+        let seats = seats(wakers, homes, nets[0].now(), &self.reactor, self.hub, self.rings);
+        let parts = nets.into_iter().zip(listeners).zip(admin_listeners).zip(seats);
+        let threads = parts
+            .map(|(((net, listeners), admin_listeners), seat)| Thread {
+                net,
+                listeners,
+                admin_listeners,
+                seat,
+            })
+            .collect();
+        Ok(Server { threads, make: Box::new(make), addresses, admin_addresses })
     }
 }
 
@@ -183,6 +202,14 @@ impl<A> Builder<A> {
     /// the number of cores; fewer where the [memory](Builder::memory_bytes) would not go round.
     pub fn reactors(mut self, reactors: usize) -> Self {
         self.reactors = Some(reactors);
+        self
+    }
+
+    /// The size of each ring between two reactors, at least 2 KiB. For tests, in which rings have to be full; by
+    /// itself a server chooses sizes that go with its memory.
+    #[doc(hidden)]
+    pub fn ring_bytes(mut self, bytes: usize) -> Self {
+        self.rings = Some(RingSizes { bytes: bytes.max(RingSizes::MIN.bytes), ..RingSizes::MIN });
         self
     }
 
@@ -295,7 +322,7 @@ impl<A> Builder<A> {
     /// The first rule that is broken.
     pub fn check(&self) -> Result<(), LimitsError> {
         let message_bytes_max = self.hub.message_bytes_max;
-        let reactors = self.reactors_or_default();
+        let reactors = self.reactor_count();
         let rules = [
             (reactors > 0, LimitsError::NoReactor),
             (reactors <= REACTORS_MAX, LimitsError::TooManyReactors),
@@ -304,10 +331,7 @@ impl<A> Builder<A> {
             (self.reactor.connections_max > 0, LimitsError::NoConnection),
             (self.hub.channels_max > 0, LimitsError::NoChannel),
             (self.hub.channel_buffer_bytes / 2 >= message_bytes_max, LimitsError::BufferTooSmall),
-            (
-                self.hub.memory_bytes / reactors.max(1) >= self.hub.channel_buffer_bytes,
-                LimitsError::MemoryTooSmall,
-            ),
+            (self.hub.memory_bytes >= self.memory_bytes_min(), LimitsError::MemoryTooSmall),
             (
                 ![self.reactor.handshake_timeout, self.reactor.ping_interval, self.reactor.pong_timeout]
                     .contains(&Duration::ZERO),
@@ -317,14 +341,24 @@ impl<A> Builder<A> {
         rules.into_iter().find(|(is_kept, _)| !is_kept).map_or(Ok(()), |(_, error)| Err(error))
     }
 
-    /// How many reactors there shall be. What is not set follows the machine, and must not depend on it for being
-    /// valid: no more than the memory has parts for.
-    fn reactors_or_default(&self) -> usize {
+    /// How many reactors there will be: as many as were asked for, or else one for each core, as far as the memory
+    /// has parts for them. What is not set must not make limits invalid that are valid on another machine.
+    pub fn reactor_count(&self) -> usize {
         self.reactors.unwrap_or_else(|| {
-            let cores = available_parallelism().map_or(1, usize::from);
-            let parts = self.hub.memory_bytes / self.hub.channel_buffer_bytes.max(1);
-            cores.min(parts).clamp(1, REACTORS_MAX)
+            let cores = available_parallelism().map_or(1, usize::from).min(REACTORS_MAX);
+            let suffices = |reactors: &usize| self.hub.memory_bytes >= self.memory_bytes_for(*reactors);
+            (1..=cores).rev().find(suffices).unwrap_or(1)
         })
+    }
+
+    /// The least [`memory_bytes`](Self::memory_bytes) with which so many reactors can serve.
+    pub fn memory_bytes_min(&self) -> usize {
+        self.memory_bytes_for(self.reactor_count())
+    }
+
+    fn memory_bytes_for(&self, reactors: usize) -> usize {
+        let HubLimits { message_bytes_max, channel_buffer_bytes, .. } = self.hub;
+        reactor_memory_min(reactors, message_bytes_max, channel_buffer_bytes).saturating_mul(reactors)
     }
 }
 
@@ -443,7 +477,7 @@ mod tests {
             (builder().channels_max(0), LimitsError::NoChannel),
             (builder().message_bytes_max(1000).channel_buffer_bytes(1999), LimitsError::BufferTooSmall),
             (builder().memory_bytes(1000), LimitsError::MemoryTooSmall),
-            (builder().memory_bytes((4 << 20) - 1).reactors(4), LimitsError::MemoryTooSmall),
+            (builder().memory_bytes(4 << 20).reactors(4), LimitsError::MemoryTooSmall),
             (builder().reactors(0), LimitsError::NoReactor),
             (builder().reactors(257), LimitsError::TooManyReactors),
             (builder().pong_timeout(Duration::ZERO), LimitsError::NoTime),
@@ -453,19 +487,25 @@ mod tests {
     }
 
     #[test]
-    fn each_reactor_has_a_part_of_the_memory() {
-        assert_eq!(Server::builder().memory_bytes(4 << 20).reactors(4).check(), Ok(()));
-        assert_eq!(Server::builder().reactors(REACTORS_MAX).check(), Ok(()));
+    fn the_least_memory_suffices_and_less_does_not() {
+        for reactors in [1, 2, 4, 64, REACTORS_MAX] {
+            let builder = |bytes: usize| Server::builder().reactors(reactors).memory_bytes(bytes);
+            let least = builder(1).memory_bytes_min();
+            assert_eq!(builder(least).check(), Ok(()), "{reactors} reactors");
+            assert_eq!(builder(least - 1).check(), Err(LimitsError::MemoryTooSmall), "{reactors} reactors");
+        }
     }
 
     #[test]
-    fn by_itself_a_server_has_no_more_reactors_than_its_memory_has_parts() {
+    fn by_default_there_are_as_many_reactors_as_the_memory_is_enough_for() {
         let cores = available_parallelism().map_or(1, usize::from).min(REACTORS_MAX);
-        assert_eq!(Server::builder().reactors_or_default(), cores);
-        for (memory_bytes, reactors) in [(2 << 20, cores.min(2)), ((2 << 20) - 1, 1), (1 << 20, 1)] {
+        for memory_bytes in [1 << 20, 4 << 20, 16 << 20, 64 << 20, 1 << 30] {
             let builder = Server::builder().memory_bytes(memory_bytes);
-            assert_eq!((builder.reactors_or_default(), builder.check()), (reactors, Ok(())));
+            assert_eq!(builder.check(), Ok(()), "{memory_bytes} bytes");
+            let one_more = builder.memory_bytes_for(builder.reactor_count() + 1);
+            assert!(builder.reactor_count() == cores || one_more > memory_bytes, "{memory_bytes} bytes");
         }
+        assert_eq!(Server::builder().memory_bytes(1 << 20).reactor_count(), 1);
     }
 
     #[test]

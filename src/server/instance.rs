@@ -2,10 +2,13 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread;
 
-use crate::net::{MioNet, MioWaker};
+use crate::hub::{ChannelName, Homes};
+use crate::net::{MioListener, MioNet, MioWaker};
 use crate::protocol::Message;
-use crate::reactor::{Handler, PublishError, Reactor, Remote};
+use crate::reactor::{Handler, PublishError, Reactor, Remote, Seat};
 
 use super::builder::Builder;
 use super::closures::{ClosureHandler, Closures};
@@ -36,9 +39,37 @@ use super::closures::{ClosureHandler, Closures};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Server<H: Handler> {
-    pub(super) reactor: Reactor<MioNet, H>,
+    /// One for each reactor; at least one.
+    pub(super) threads: Vec<Thread>,
+    /// Makes the handler of a reactor, on its thread.
+    pub(super) make: Box<dyn Fn(usize) -> H + Send + Sync>,
     pub(super) addresses: Vec<SocketAddr>,
     pub(super) admin_addresses: Vec<SocketAddr>,
+}
+
+/// What the thread of one reactor begins with.
+pub(super) struct Thread {
+    pub(super) net: MioNet,
+    pub(super) listeners: Vec<MioListener>,
+    pub(super) admin_listeners: Vec<MioListener>,
+    pub(super) seat: Seat<MioWaker>,
+}
+
+impl Thread {
+    /// Serves on this thread. Whatever ends it, a panic of the handler included, ends the others too: what is
+    /// mailed to a reactor that is no more would wait for ever.
+    fn run<H: Handler>(self, make: impl FnOnce() -> H, stopper: Stopper) -> io::Result<()> {
+        let _stop_others = StopOthers(stopper);
+        Reactor::new(self.net, self.listeners, self.admin_listeners, make(), self.seat)?.run()
+    }
+}
+
+struct StopOthers(Stopper);
+
+impl Drop for StopOthers {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
 }
 
 impl Server<ClosureHandler> {
@@ -59,27 +90,55 @@ impl<H: Handler> Server<H> {
         &self.admin_addresses
     }
 
+    /// How many threads serve.
+    pub fn reactors(&self) -> usize {
+        self.threads.len()
+    }
+
     /// A handle to publish from any thread.
     pub fn publisher(&self) -> Publisher {
-        Publisher { reactor: self.reactor.remote() }
+        Publisher { homes: self.threads[0].seat.homes(), reactors: self.remotes() }
     }
 
     /// A handle to end the server from any thread.
     pub fn stopper(&self) -> Stopper {
-        Stopper { reactor: self.reactor.remote() }
+        Stopper { reactors: self.remotes() }
     }
 
-    /// Serves on this thread until the server has been drained or stopped.
+    fn remotes(&self) -> Arc<[Remote<MioWaker>]> {
+        self.threads.iter().map(|thread| thread.seat.remote()).collect()
+    }
+
+    /// Serves until the server has been drained or stopped: the first reactor on this thread, the others on their
+    /// own.
     ///
     /// # Errors
     ///
-    /// When waiting for events fails: the process is in trouble.
-    pub fn run(mut self) -> io::Result<()> {
-        self.reactor.run()
+    /// When a thread cannot be started, or waiting for events fails: the process is in trouble.
+    pub fn run(self) -> io::Result<()> {
+        let (stopper, make) = (self.stopper(), &self.make);
+        let mut threads = self.threads.into_iter().enumerate();
+        let first = threads.next();
+        thread::scope(|scope| {
+            // Should a thread not start, those that have must not wait for it.
+            let _stop_others = StopOthers(stopper.clone());
+            let mut others = Vec::new();
+            for (number, thread) in threads {
+                let stopper = stopper.clone();
+                let builder = thread::Builder::new().name(format!("reactor-{number}"));
+                others.push(builder.spawn_scoped(scope, move || thread.run(|| make(number), stopper))?);
+            }
+            let mut outcome = first.map_or(Ok(()), |(number, thread)| thread.run(|| make(number), stopper));
+            for other in others {
+                let ended = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                outcome = outcome.and(ended);
+            }
+            outcome
+        })
     }
 }
 
-/// Publishes from any thread of the process. Messages of one clone keep their order.
+/// Publishes from any thread of the process. Messages of one clone to one channel keep their order.
 ///
 /// ```
 /// # let server = fanfare::Server::builder().listen("127.0.0.1:0").bind()?;
@@ -93,7 +152,8 @@ impl<H: Handler> Server<H> {
 /// ```
 #[derive(Clone)]
 pub struct Publisher {
-    reactor: Remote<MioWaker>,
+    homes: Arc<Homes>,
+    reactors: Arc<[Remote<MioWaker>]>,
 }
 
 impl Publisher {
@@ -103,7 +163,9 @@ impl Publisher {
     ///
     /// [`PublishError`]; the message then reaches nobody. After [`PublishError::Busy`] it may be tried again.
     pub fn try_publish(&self, channel: &str, message: Message<'_>) -> Result<(), PublishError> {
-        self.reactor.try_publish(channel, message.kind(), message.payload())
+        let name = ChannelName::parse(channel).map_err(PublishError::Name)?;
+        let home = &self.reactors[self.homes.home_of(name).index()];
+        home.try_publish(name, message)
     }
 }
 
@@ -119,18 +181,45 @@ impl Publisher {
 /// ```
 #[derive(Clone)]
 pub struct Stopper {
-    reactor: Remote<MioWaker>,
+    reactors: Arc<[Remote<MioWaker>]>,
 }
 
 impl Stopper {
     /// Takes no new connections, sends what is pending, closes every connection with 1012, and ends
     /// [`Server::run`]; at the latest after the drain timeout.
     pub fn drain(&self) {
-        self.reactor.drain();
+        self.reactors.iter().for_each(Remote::drain);
     }
 
     /// Ends [`Server::run`] now; connections are cut.
     pub fn stop(&self) {
-        self.reactor.stop();
+        self.reactors.iter().for_each(Remote::stop);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Request, Upgrade, Visitor};
+
+    struct Nothing;
+
+    impl Handler for Nothing {
+        type Session = ();
+
+        fn on_upgrade(&mut self, _: &mut Visitor<'_>, _: &Request<'_>) -> Upgrade<()> {
+            Upgrade::Accept(())
+        }
+    }
+
+    #[test]
+    fn a_handler_that_cannot_be_made_ends_the_server() {
+        let make = |number| {
+            assert!(number != 1, "no handler for this one");
+            Nothing
+        };
+        let server = Server::builder().listen("127.0.0.1:0").reactors(2).handler(make).bind().unwrap();
+        // It ends: what was mailed to the reactor that is not there would wait for ever.
+        assert!(thread::spawn(move || server.run()).join().is_err());
     }
 }

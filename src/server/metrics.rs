@@ -40,12 +40,13 @@ struct Snapshot {
     channels: usize,
     subscriptions: usize,
     log_bytes: usize,
+    mail: [u64; 2],
     is_draining: bool,
     process: Process,
 }
 
 impl Snapshot {
-    fn of(status: &Status<'_>) -> Snapshot {
+    fn of(status: &Status) -> Snapshot {
         Snapshot {
             counters: status.counters().clone(),
             ledger: status.ledger(),
@@ -54,6 +55,7 @@ impl Snapshot {
             channels: status.channels(),
             subscriptions: status.subscriptions(),
             log_bytes: status.log_bytes(),
+            mail: status.mail(),
             is_draining: status.is_draining(),
             process: Process::measure(),
         }
@@ -138,6 +140,12 @@ impl Collector for Snapshot {
         )?;
         page.gauge("fanfare_messages_pending", "Copies of messages on their way", self.pending)?;
 
+        page.counter(
+            "fanfare_mail_put",
+            "Requests and deliveries sent from reactor to reactor",
+            self.mail[0],
+        )?;
+        page.counter("fanfare_mail_taken", "Those of them that were dealt with", self.mail[1])?;
         page.counter("fanfare_received_bytes", "Bytes read from peers", counters.received_bytes)?;
         page.counter("fanfare_sent_bytes", "Bytes written to peers", counters.sent_bytes)?;
         page.counter("fanfare_sends", "System calls that wrote", counters.sends)?;

@@ -15,6 +15,8 @@ pub(crate) struct Link<S> {
     pub(crate) assembly: Option<Buffer>,
     /// Owed to this peer alone and not yet taken by the kernel.
     outbound: Option<Buffer>,
+    /// Said to this peer, but not to leave yet.
+    held: Option<Buffer>,
 }
 
 /// What one `recv` brought.
@@ -41,7 +43,7 @@ pub(crate) enum Sent {
 
 impl<S> Link<S> {
     pub(crate) fn new(stream: S) -> Link<S> {
-        Link { stream, spill: None, assembly: None, outbound: None }
+        Link { stream, spill: None, assembly: None, outbound: None, held: None }
     }
 
     /// Moves what was kept to the front of the reactor's receive buffer; how many bytes that is.
@@ -102,6 +104,32 @@ impl<S> Link<S> {
         Ok((taken, sent))
     }
 
+    /// From here on what is said waits, until it is [released](Self::release).
+    pub(crate) fn hold(&mut self, bytes: &[u8], pool: &mut BufferPool) {
+        let held = self.held.get_or_insert_with(|| pool.take());
+        held.append(bytes);
+        pool.count(held);
+    }
+
+    /// Whether what is said waits.
+    pub(crate) fn is_held(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// Owes what has waited, after everything that is owed already.
+    pub(crate) fn release(&mut self, pool: &mut BufferPool) {
+        let Some(held) = self.held.take() else { return };
+        if !held.unread().is_empty() && self.outbound.is_none() {
+            self.outbound = Some(held);
+            return;
+        }
+        if let Some(outbound) = &mut self.outbound {
+            outbound.append(held.unread());
+            pool.count(outbound);
+        }
+        pool.put(held);
+    }
+
     /// Puts the rest of a frame under way before everything else that is owed.
     pub(crate) fn owe_first(&mut self, rest: &[u8], pool: &mut BufferPool) {
         let outbound = self.outbound.get_or_insert_with(|| pool.take());
@@ -138,13 +166,14 @@ impl<S> Link<S> {
 
     /// The memory that this connection holds.
     pub(crate) fn held_bytes(&self) -> usize {
-        let buffers = [&self.spill, &self.assembly, &self.outbound];
+        let buffers = [&self.spill, &self.assembly, &self.outbound, &self.held];
         buffers.into_iter().flatten().map(Buffer::counted_bytes).sum()
     }
 
     /// Gives back what buffers from the pool are larger than it takes to hold what they do.
     pub(crate) fn shrink(&mut self, pool: &mut BufferPool) {
-        for buffer in [&mut self.spill, &mut self.assembly, &mut self.outbound].into_iter().flatten() {
+        let buffers = [&mut self.spill, &mut self.assembly, &mut self.outbound, &mut self.held];
+        for buffer in buffers.into_iter().flatten() {
             pool.shrink(buffer);
         }
     }
@@ -158,7 +187,7 @@ impl<S> Link<S> {
 
     /// Gives all buffers back and the stream out.
     pub(crate) fn dismantle(self, pool: &mut BufferPool) -> S {
-        for buffer in [self.spill, self.assembly, self.outbound].into_iter().flatten() {
+        for buffer in [self.spill, self.assembly, self.outbound, self.held].into_iter().flatten() {
             pool.put(buffer);
         }
         self.stream

@@ -292,7 +292,7 @@ fn what_is_wrong_in_a_configuration_is_named() {
         assert!(error.contains("--reactors") && error.contains(rule), "{error}");
     }
     let (_, error) = output(&mut fanfare(&["check", "--reactors", "4", "--memory-limit", "3MiB"]), 1);
-    assert!(error.contains("4 reactors") && error.contains("--memory-limit 4MiB"), "{error}");
+    assert!(error.contains("4 reactors") && error.contains("set --memory-limit"), "{error}");
     output(&mut fanfare(&["check"]), 0);
 }
 

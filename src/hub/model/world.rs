@@ -178,8 +178,8 @@ impl World {
         let had_memory = self.hub.pool.has_room_for(frame.len().max(segment::LARGE_SEGMENT_BYTES), 0);
         let message = Message::binary(&payload);
         let outcome = match to {
-            Some(subscription) => self.hub.publish_to(subscription, message),
-            None => self.hub.publish(name(CHANNELS[channel]), message),
+            Some(subscription) => self.hub.publish_to(subscription, message, &mut ()),
+            None => self.hub.publish(name(CHANNELS[channel]), message, &mut ()),
         };
         match outcome {
             Ok(accepted) => {
@@ -194,6 +194,7 @@ impl World {
                 let someone = self.twins.iter().any(|twin| twin.channel == channel && twin.is_due());
                 assert!(someone, "busy, but nobody has to be waited for");
             }
+            Err(Refused::WayFull) => panic!("there is no way"),
             Err(Refused::MemoryFull) => assert!(!had_memory, "there was memory"),
             Err(refused @ Refused::TooManyChannels) => self.check_too_many_channels(channel, refused),
         }
@@ -358,7 +359,7 @@ impl World {
         // Whoever is healthy is never in the way for longer than a round.
         if self.hub.limits.memory_bytes == usize::MAX {
             for channel in CHANNELS {
-                let refused = self.hub.publish(name(channel), Message::binary(&[0; 1_000])).err();
+                let refused = self.hub.publish(name(channel), Message::binary(&[0; 1_000]), &mut ()).err();
                 assert!(refused.is_none_or(|refused| refused == Refused::TooManyChannels));
             }
         }

@@ -147,8 +147,8 @@ fn one_who_has_fallen_off_can_be_ended_before_its_event_is_fetched() {
     hub.advance(subscriptions[0], 1);
     hub.block(subscriptions[0]);
     // The publisher may be the very connection: it falls, publishes on, and leaves, all in one callback.
-    hub.publish_to(subscriptions[0], Message::binary(&[2; 4_000])).unwrap();
-    assert_eq!(hub.publish_to(subscriptions[0], Message::binary(&[3; 9])).unwrap().subscribers, 0);
+    hub.publish_to(subscriptions[0], Message::binary(&[2; 4_000]), &mut ()).unwrap();
+    assert_eq!(hub.publish_to(subscriptions[0], Message::binary(&[3; 9]), &mut ()).unwrap().subscribers, 0);
     let mut rest = Vec::new();
     assert_eq!(hub.unsubscribe(subscriptions[0], DropReason::Closed, &mut rest), Ok(true));
     hub.remove(subscriptions[0], DropReason::Closed);
@@ -167,7 +167,7 @@ fn memory_that_is_full_of_other_channels_refuses_and_that_of_slow_subscribers_is
     let slow = hub.subscribe(name(NEWS), Owner(2)).unwrap();
     hub.block(other);
     hub.block(slow);
-    hub.publish(name("other"), Message::binary(&[0; 30_000])).unwrap();
+    hub.publish(name("other"), Message::binary(&[0; 30_000]), &mut ()).unwrap();
     assert_eq!(publish(&mut hub, &[0; 10]), Err(Refused::MemoryFull));
     assert_eq!(hub.inspect(name(NEWS)).unwrap().messages, 0, "refused before it was numbered");
     hub.remove(other, DropReason::Closed);

@@ -148,6 +148,11 @@ impl SimWorld {
         !self.0.borrow().is_awake(reactor)
     }
 
+    /// Whether a wake-up is on its way to this reactor: its next wait will not sleep.
+    pub fn is_woken(&self, reactor: usize) -> bool {
+        self.0.borrow().reactors[reactor].waker.is_set()
+    }
+
     /// How often reactors have made this call.
     pub fn calls(&self, call: SimCall) -> u64 {
         self.0.borrow().trace.count(call)

@@ -11,6 +11,7 @@
 //! | `/two` | subscribes to `two-a` and `two-b`, and publishes what it receives to `two-a` |
 //! | `/bye/CHANNEL` | publishes to the channel when it is closed |
 //! | `/leave/CHANNEL` | subscribes, publishes what it receives, and closes in the same callback |
+//! | `GET /about/CHANNEL` | what its home knows of it |
 //! | `POST /twice` | publishes to `news` twice, and waits for the second |
 //! | any other | subscribes to the channel of that name, and publishes there what it receives |
 
@@ -19,7 +20,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use crate::hub::{Accepted, ChannelName, Refused};
+use crate::hub::{Accepted, ChannelInfo, ChannelName, Refused};
 use crate::protocol::{CloseCode, Message, Request, Response};
 
 use super::super::{Answer, Context, Handler, Subscription, Ticket, Upgrade, Visitor};
@@ -31,10 +32,6 @@ pub(super) struct Log {
     pub(super) closed: Vec<(String, u16, String)>,
     /// Connections that were opened and are not closed.
     pub(super) open: usize,
-    /// Publishes that were taken, by channel, in their order.
-    pub(super) published: HashMap<String, Vec<Vec<u8>>>,
-    /// The number of a channel's last message when a connection subscribed to it.
-    pub(super) joined: HashMap<(SocketAddr, String), u64>,
     /// The last subscription of each connection.
     subscriptions: HashMap<SocketAddr, Subscription>,
 }
@@ -51,24 +48,17 @@ fn name(channel: &str) -> ChannelName<'_> {
     ChannelName::parse(channel).unwrap()
 }
 
+/// Once per message: for that there is always room.
+fn publish(peer: &mut Context<'_, String>, channel: &str, message: Message<'_>) {
+    peer.publish(name(channel), message).expect("room for one publish");
+}
+
 impl App {
-    fn took(&self, channel: &str, message: Message<'_>) {
-        let mut log = self.log.borrow_mut();
-        log.published.entry(channel.to_owned()).or_default().push(message.payload().to_vec());
-    }
-
-    fn publish(&self, peer: &mut Context<'_, String>, channel: &str, message: Message<'_>) {
-        if peer.publish(name(channel), message).is_ok() {
-            self.took(channel, message);
-        }
-    }
-
     fn subscribe(&self, peer: &mut Context<'_, String>, channel: &str) {
-        let subscription = peer.subscribe(name(channel)).unwrap();
-        let joined = peer.channel(name(channel)).unwrap().messages;
-        let mut log = self.log.borrow_mut();
-        log.joined.insert((peer.address(), channel.to_owned()), joined);
-        log.subscriptions.insert(peer.address(), subscription);
+        let Ok(subscription) = peer.subscribe(name(channel)) else {
+            return peer.close(CloseCode::TRY_AGAIN_LATER, "too many channels");
+        };
+        self.log.borrow_mut().subscriptions.insert(peer.address(), subscription);
     }
 }
 
@@ -80,6 +70,12 @@ impl Handler for App {
     }
 
     fn on_request(&mut self, visitor: &mut Visitor<'_>, request: &Request<'_>, body: &[u8]) -> Answer {
+        if let ("GET", Some(channel)) = (request.method(), request.path().strip_prefix("/about/")) {
+            return match visitor.inspect(name(channel)) {
+                Ok(ticket) => Answer::Later(ticket),
+                Err(_) => Response::text(503, "busy\n").into(),
+            };
+        }
         if request.method() != "POST" {
             return Response::text(200, format!("{} {}", request.method(), request.path())).into();
         }
@@ -88,14 +84,12 @@ impl Handler for App {
             channel => (channel, false),
         };
         let message = Message::binary(body);
-        if twice && visitor.publish(name(channel), message).is_ok() {
-            self.took(channel, message);
+        if twice {
+            let _ = visitor.publish(name(channel), message);
         }
         match visitor.publish(name(channel), message) {
-            Ok(ticket) => {
-                self.took(channel, message);
-                Answer::Later(ticket)
-            }
+            Ok(ticket) => Answer::Later(ticket),
+            Err(_) if !twice => panic!("room for one publish"),
             Err(_) => Response::text(503, "busy\n").into(),
         }
     }
@@ -140,14 +134,14 @@ impl Handler for App {
                 }
             }
             "/join" => self.subscribe(peer, message.as_text().unwrap()),
-            "/two" => self.publish(peer, "two-a", message),
+            "/two" => publish(peer, "two-a", message),
             path if path.starts_with("/bye/") => {}
             path => match path.strip_prefix("/leave/") {
                 Some(channel) => {
-                    self.publish(peer, channel, message);
+                    publish(peer, channel, message);
                     peer.close(CloseCode::NORMAL, "that was all");
                 }
-                None => self.publish(peer, &path[1..], message),
+                None => publish(peer, &path[1..], message),
             },
         }
     }
@@ -155,11 +149,17 @@ impl Handler for App {
     fn on_close(&mut self, peer: &mut Context<'_, String>, code: CloseCode, reason: &str) {
         let path = peer.session().clone();
         if let Some(channel) = path.strip_prefix("/bye/") {
-            self.publish(peer, channel, Message::binary(FAREWELL));
+            // At the end of a connection there need not be room.
+            let _ = peer.publish(name(channel), Message::binary(FAREWELL));
         }
         let mut log = self.log.borrow_mut();
         log.open -= 1;
         log.closed.push((path, code.as_u16(), reason.to_owned()));
+    }
+
+    fn on_inspected(&mut self, _: Ticket, channel: ChannelName<'_>, info: Option<ChannelInfo>) -> Response {
+        let info = info.map(|info| (info.subscribers, info.messages));
+        Response::text(200, format!("{channel} {info:?}"))
     }
 
     fn on_published(&mut self, _: Ticket, outcome: Result<Accepted, Refused>) -> Response {

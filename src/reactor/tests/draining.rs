@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::app::FAREWELL;
 use super::client::Heard;
 use super::world::World;
 use crate::net::sim::SimCall;
@@ -20,7 +21,7 @@ fn what_is_pending_goes_out_before_1012_and_then_the_run_ends() {
         assert!(matches!(&heard[..], [Heard::Message(_), Heard::Close(1012, _)]), "{heard:?}");
         assert!(!client.peer.is_reset());
     }
-    assert!(world.is_over);
+    assert!(world.is_over());
     world.check_empty();
 }
 
@@ -28,16 +29,33 @@ fn what_is_pending_goes_out_before_1012_and_then_the_run_ends() {
 fn mail_that_was_taken_goes_out_before_1012() {
     let mut world = World::new();
     let mut clients = world.open_many(3, "/news");
-    let remote = world.remote();
     for _ in 0..1000 {
-        remote.try_publish("news", MessageKind::Text, b"one of many").unwrap();
+        world.publish("news", MessageKind::Text, b"one of many").unwrap();
     }
-    remote.drain();
+    world.drain();
     world.pass_secs(4);
     for client in &mut clients {
         assert_eq!(client.heard().len(), 1001);
     }
-    assert!(world.is_over);
+    assert!(world.is_over());
+}
+
+#[test]
+fn what_an_end_in_the_drain_publishes_goes_out_before_the_next_end() {
+    let mut world = World::new();
+    let mut clients = ["/echo", "/bye/news", "/news"].map(|path| world.open(path));
+    world.drain();
+    world.turn();
+    assert_eq!(clients[0].close_code(), Some(1012));
+    // Time for several ends in one turn.
+    world.sim.advance(Duration::from_millis(10));
+    world.turn();
+    world.pass_secs(4);
+    let heard = clients[2].heard();
+    assert!(
+        matches!(&heard[..], [Heard::Message(payload), Heard::Close(1012, _)] if payload == FAREWELL),
+        "{heard:?}"
+    );
 }
 
 #[test]
@@ -56,7 +74,7 @@ fn the_backlog_is_answered_503_before_the_listener_is_closed() {
     assert!(world.connect().peer.is_reset(), "nobody listens any more");
     drop(clients);
     world.pass_secs(1);
-    assert!(world.is_over);
+    assert!(world.is_over());
     world.check_empty();
 }
 
@@ -89,7 +107,7 @@ fn requests_under_way_are_answered_and_idle_connections_end() {
     let answered = half.answered().unwrap();
     assert_eq!((answered.status, answered.keep_alive), (200, false));
     world.pass_secs(3);
-    assert!(world.is_over);
+    assert!(world.is_over());
 }
 
 #[test]
@@ -102,7 +120,7 @@ fn closes_are_spread_over_time() {
     assert!((900..1200).contains(&closed), "{closed} closed in the first second");
     drop(clients);
     world.pass_secs(3);
-    assert!(world.is_over);
+    assert!(world.is_over());
 }
 
 #[test]
@@ -115,9 +133,9 @@ fn whoever_does_not_take_what_is_pending_is_cut_when_the_time_is_over() {
     world.rest();
     world.drain();
     world.pass_secs(19);
-    assert!(!world.is_over && !client.is_gone());
+    assert!(!world.is_over() && !client.is_gone());
     world.pass_secs(2);
-    assert!(world.is_over);
+    assert!(world.is_over());
     assert_eq!(world.last_end(), ("/news".into(), 1012));
     world.check_empty();
 }
@@ -127,9 +145,9 @@ fn a_stop_ends_at_once_and_the_application_is_told_of_everybody() {
     let mut world = World::new();
     let _clients = world.open_many(10, "/bye/news");
     let _readers = world.open_many(10, "/news");
-    world.remote().stop();
+    world.remotes()[0].stop();
     world.rest();
-    assert!(world.is_over);
+    assert!(world.is_over());
     assert_eq!(world.log.borrow().closed.len(), 20);
     world.check_empty();
 }

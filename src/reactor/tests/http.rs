@@ -49,7 +49,7 @@ fn a_client_that_waits_to_be_told_is_told_to_send_its_body() {
     client.peer.send(b"hello");
     world.rest();
     assert_eq!(client.answered().unwrap().status, 202);
-    assert_eq!(world.log.borrow().published["news"], [b"hello"]);
+    assert_eq!(world.accepted["news"], [b"hello"]);
 }
 
 #[test]

@@ -3,10 +3,12 @@
 //! |---|---|
 //! | `app` | a small application, by whose paths a test says what it needs |
 //! | `client` | the far end of a connection: the protocol's client half over a simulated peer |
-//! | `world` | a reactor and its simulated network; time, and what must hold at every turn |
+//! | `world` | reactors and their simulated network; time, and what must hold at every turn |
+//! | `ledger` | what must hold between reactors |
 //! | `opening`, `http`, `talking`, `pinging` | connections that do well |
 //! | `slow`, `torn`, `closing` | those that do not |
 //! | `publishing`, `accepting`, `draining` | what concerns many of them |
+//! | `many` | several reactors |
 //! | `swarm` | everything at once, drawn from a seed |
 
 mod accepting;
@@ -15,6 +17,8 @@ mod client;
 mod closing;
 mod draining;
 mod http;
+mod ledger;
+mod many;
 mod opening;
 mod pinging;
 mod publishing;

@@ -45,11 +45,14 @@ fn whoever_answers_its_pings_stays() {
 fn whoever_does_not_answer_a_ping_is_closed_4408() {
     let mut world = World::new();
     let mut client = world.open("/echo");
-    world.pass_secs(31);
-    assert_eq!(client.heard(), [Heard::Ping]);
-    world.pass_secs(3);
-    assert_eq!(client.heard(), []);
+    let pinged = (0..31).any(|_| {
+        world.pass_secs(1);
+        client.heard() == [Heard::Ping]
+    });
+    assert!(pinged);
     world.pass_secs(8);
+    assert_eq!(client.heard(), []);
+    world.pass_secs(3);
     assert_eq!(client.close_code(), Some(4408));
     assert_eq!(world.last_end(), ("/echo".into(), 4408));
 }
@@ -112,12 +115,12 @@ fn pings_of_a_peer_that_does_not_read_cost_little_memory() {
         reader.say(Opcode::Ping, &[9; 125]);
     }
     world.rest();
-    let held = world.reactor.pool.held_bytes();
+    let held = world.reactor().pool.held_bytes();
     assert!(held <= 66 << 10, "{held} bytes: one receive buffer, and one pong");
     reader.wake();
     world.rest();
     assert!(matches!(reader.heard().pop(), Some(Heard::Pong(_))));
-    assert_eq!(world.reactor.pool.held_bytes(), 0);
+    assert_eq!(world.reactor().pool.held_bytes(), 0);
 }
 
 #[test]

@@ -57,17 +57,16 @@ fn publishes_that_were_held_back_follow_without_waiting_for_the_clock() {
     world.rest();
     let answers = std::iter::from_fn(|| publisher.answered()).filter(|answered| answered.status == 201);
     assert_eq!(answers.count(), 40);
-    assert!(world.reactor.commons.requests.is_empty());
+    assert!(!world.reactor().mail_left);
 }
 
 #[test]
 fn other_threads_publish_through_the_remote_in_their_order() {
     let mut world = World::with(|_, hub| hub.channel_buffer_bytes = 64 << 10);
     let mut readers = world.open_many(3, "/news");
-    let remote = world.remote();
     let mut taken = Vec::new();
     for number in 0..2000 {
-        if remote.try_publish("news", MessageKind::Binary, &numbered(0, number, 500)).is_ok() {
+        if world.publish("news", MessageKind::Binary, &numbered(0, number, 500)).is_ok() {
             taken.push(number);
         }
         if number % 700 == 0 {
@@ -145,7 +144,7 @@ fn unfinished_messages_are_ended_at_their_share_of_the_memory_and_publishing_goe
     }
     let ended: Vec<u16> = hoarders.iter_mut().filter_map(Client::close_code).collect();
     assert!(!ended.is_empty() && ended.len() < 40 && ended.iter().all(|code| *code == 1013), "{ended:?}");
-    assert!(world.reactor.pool.held_bytes() <= 1 << 20);
+    assert!(world.reactor().pool.held_bytes() <= 1 << 20);
     let publisher = world.connect();
     publisher.request("POST", "/news", &[], b"still here");
     world.rest();

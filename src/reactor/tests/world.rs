@@ -1,23 +1,57 @@
-//! A reactor in a simulated world, and what must hold at every turn.
+//! A server's reactors in a simulated world, and what must hold at every turn.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::hub::{HubLimits, Ledger};
+use crate::hub::{ChannelName, Homes, Hub, HubLimits, Ledger};
+use crate::net::Net;
 use crate::net::sim::{SimCall, SimFaults, SimLimits, SimNet, SimWaker, SimWorld};
+use crate::protocol::{HEADER_BYTES_MAX, Message, MessageKind};
 
 use super::super::connection::Phase;
-use super::super::{Counters, Reactor, ReactorLimits, Remote};
+use super::super::counters::Counters;
+use super::super::{PublishError, Reactor, ReactorLimits, Remote, RingSizes, seats};
 use super::app::{App, Log};
 use super::client::Client;
+use super::ledger::Words;
+
+pub(super) type SimReactor = Reactor<SimNet, App>;
 
 pub(super) struct World {
-    pub(super) reactor: Reactor<SimNet, App>,
+    pub(super) reactors: Vec<SimReactor>,
+    /// Whose last turn has been.
+    over: Vec<bool>,
     pub(super) sim: SimWorld,
     pub(super) log: Rc<RefCell<Log>>,
-    /// The last turn has been.
-    pub(super) is_over: bool,
+    /// What the homes have numbered, by channel, in this order.
+    pub(super) accepted: HashMap<String, Vec<Vec<u8>>>,
+}
+
+/// What a world is made of.
+pub(super) struct Setting {
+    pub(super) seed: u64,
+    pub(super) faults: SimFaults,
+    pub(super) sim: SimLimits,
+    pub(super) limits: ReactorLimits,
+    pub(super) hub: HubLimits,
+    pub(super) reactors: usize,
+    pub(super) rings: Option<RingSizes>,
+}
+
+impl Default for Setting {
+    fn default() -> Setting {
+        Setting {
+            seed: 1,
+            faults: SimFaults::NONE,
+            sim: SimLimits::default(),
+            limits: ReactorLimits::default(),
+            hub: HubLimits::default(),
+            reactors: 1,
+            rings: None,
+        }
+    }
 }
 
 pub(super) const PORT: u16 = 80;
@@ -25,56 +59,108 @@ pub(super) const PORT: u16 = 80;
 /// Turns after which something that should come to rest never will.
 const TURNS_TO_REST_MAX: usize = 100_000;
 
+/// Everything in a hub is counted anew after so many turns: in each that would take most of the time.
+const TURNS_PER_RECOUNT: u64 = 4;
+
 /// The step in which time passes: deadlines are looked at in each, and none of them looks like a pause.
 const STEP: Duration = Duration::from_millis(500);
 
 impl World {
-    /// A world without faults, whose clock moves by [`pass`](Self::pass) only.
+    /// A world of one reactor without faults, whose clock moves by [`pass`](Self::pass) only.
     pub(super) fn new() -> World {
         World::with(|_, _| {})
     }
 
     /// The same with other limits.
     pub(super) fn with(limit: impl FnOnce(&mut ReactorLimits, &mut HubLimits)) -> World {
-        let (mut limits, mut hub_limits) = (ReactorLimits::default(), HubLimits::default());
-        limit(&mut limits, &mut hub_limits);
-        let world = World::from_seed(1, SimFaults::NONE, SimLimits::default(), limits, hub_limits);
+        World::of(1, limit)
+    }
+
+    /// The same with so many reactors.
+    pub(super) fn of(reactors: usize, limit: impl FnOnce(&mut ReactorLimits, &mut HubLimits)) -> World {
+        let mut setting = Setting { reactors, ..Setting::default() };
+        limit(&mut setting.limits, &mut setting.hub);
+        World::still(setting)
+    }
+
+    /// A world whose clock moves by [`pass`](Self::pass) only.
+    pub(super) fn still(setting: Setting) -> World {
+        let world = World::from(setting);
         world.sim.hold_clock(true);
         world
     }
 
-    pub(super) fn from_seed(
-        seed: u64,
-        faults: SimFaults,
-        sim_limits: SimLimits,
-        limits: ReactorLimits,
-        hub_limits: HubLimits,
-    ) -> World {
-        let (net, sim) = SimNet::new(seed, faults);
+    pub(super) fn from(setting: Setting) -> World {
+        let Setting { seed, faults, sim: sim_limits, limits, hub, reactors, rings } = setting;
+        let sim = SimWorld::new(seed, faults);
         sim.set_limits(sim_limits);
+        let mut nets: Vec<_> = (0..reactors).map(|_| sim.reactor()).collect();
+        let mut key = [0; 16];
+        nets[0].fill_random(&mut key);
+        let wakers = nets.iter().map(SimNet::waker).collect();
+        let homes = Homes::new(key, reactors as u16);
+        let seats = seats(wakers, homes, sim.now(), &limits, hub, rings);
         let log = Rc::new(RefCell::new(Log::default()));
-        let app = App { log: Rc::clone(&log) };
-        let reactor =
-            Reactor::new(net, vec![sim.listener(PORT)], Vec::new(), app, limits, hub_limits).unwrap();
-        World { reactor, sim, log, is_over: false }
+        let seated = nets.into_iter().zip(seats).map(|(net, seat)| {
+            let app = App { log: Rc::clone(&log) };
+            Reactor::new(net, vec![sim.listener(PORT)], Vec::new(), app, seat).unwrap()
+        });
+        let reactors: Vec<_> = seated.collect();
+        World { over: vec![false; reactors.len()], reactors, sim, log, accepted: HashMap::new() }
     }
 
+    /// The only reactor.
+    pub(super) fn reactor(&self) -> &SimReactor {
+        assert_eq!(self.reactors.len(), 1, "which one?");
+        &self.reactors[0]
+    }
+
+    /// A turn of everybody.
     pub(super) fn turn(&mut self) {
-        if !self.is_over {
-            self.is_over = !self.reactor.turn().unwrap();
-            self.check();
+        for number in 0..self.reactors.len() {
+            self.turn_of(number);
         }
+    }
+
+    /// A turn of one reactor.
+    pub(super) fn turn_of(&mut self, number: usize) {
+        if !self.over[number] {
+            let before = Words::of(&self.reactors, number);
+            self.over[number] = !self.reactors[number].turn().unwrap();
+            self.note_numbered(number);
+            self.check(number);
+            self.check_awake(number);
+            self.check_end(number);
+            Words::of(&self.reactors, number).check_since(&before, |reactor| self.sim.is_woken(reactor));
+        }
+    }
+
+    fn note_numbered(&mut self, number: usize) {
+        for (channel, number, payload) in self.reactors[number].commons.hub.numbered.drain(..) {
+            let accepted = self.accepted.entry(channel).or_default();
+            assert_eq!(number, accepted.len() as u64 + 1, "the numbers of a home are contiguous");
+            accepted.push(payload);
+        }
+    }
+
+    /// Whether everybody's last turn has been.
+    pub(super) fn is_over(&self) -> bool {
+        self.over.iter().all(|over| *over)
     }
 
     /// Turns until nothing is left to do without time passing or a peer doing something.
     pub(super) fn rest(&mut self) {
         for _ in 0..TURNS_TO_REST_MAX {
             self.turn();
-            if self.is_over || (self.sim.everyone_sleeps() && !self.reactor.wait_timeout().is_zero()) {
+            let sleepy = self.reactors.iter_mut().zip(&self.over);
+            let all_would_wait =
+                sleepy.filter(|(_, over)| !**over).all(|(one, _)| !one.wait_timeout().is_zero());
+            if self.is_over() || (self.sim.everyone_sleeps() && all_would_wait) {
                 return;
             }
         }
-        panic!("the reactor does not come to rest");
+        self.dump();
+        panic!("the reactors do not come to rest");
     }
 
     /// Lets time pass, with turns in it.
@@ -117,20 +203,76 @@ impl World {
         clients
     }
 
-    pub(super) fn remote(&self) -> Remote<SimWaker> {
-        self.reactor.remote()
+    /// The home of a channel.
+    pub(super) fn home_of(&self, channel: &str) -> usize {
+        self.reactors[0].commons.hub.home_of(ChannelName::parse(channel).unwrap()).index()
+    }
+
+    /// A channel whose home is this reactor.
+    pub(super) fn channel_at(&self, home: usize) -> String {
+        let names = (0..).map(|number| format!("channel-{number}"));
+        names.into_iter().find(|name| self.home_of(name) == home).expect("there are many")
+    }
+
+    /// Which reactor holds a client.
+    pub(super) fn holder_of(&self, client: &Client) -> usize {
+        let address = client.peer.addr();
+        let holds = |reactor: &SimReactor| {
+            let connections = &reactor.connections;
+            let tokens = (0..connections.places()).filter_map(|place| connections.token_at(place));
+            tokens.filter_map(|token| connections.get(token)).any(|one| one.address() == address)
+        };
+        self.reactors.iter().position(holds).expect("somebody holds it")
+    }
+
+    /// A client on this reactor that has been let in: others that land elsewhere leave again.
+    pub(super) fn open_at(&mut self, reactor: usize, path: &str) -> Client {
+        loop {
+            let client = self.connect();
+            self.rest();
+            if self.holder_of(&client) == reactor {
+                client.upgrade(path);
+                self.rest();
+                let mut client = client;
+                assert_eq!(client.answered().map(|answered| answered.status), Some(101));
+                return client;
+            }
+            drop(client);
+            self.rest();
+        }
+    }
+
+    /// Publishes as another thread does.
+    pub(super) fn publish(
+        &self,
+        channel: &str,
+        kind: MessageKind,
+        payload: &[u8],
+    ) -> Result<(), PublishError> {
+        let name = ChannelName::parse(channel).unwrap();
+        let message = Message::new(kind, payload).unwrap();
+        self.reactors[self.home_of(channel)].remote().try_publish(name, message)
+    }
+
+    pub(super) fn remotes(&self) -> Vec<Remote<SimWaker>> {
+        self.reactors.iter().map(Reactor::remote).collect()
     }
 
     pub(super) fn drain(&mut self) {
-        self.remote().drain();
+        self.remotes().iter().for_each(Remote::drain);
     }
 
-    pub(super) fn counters(&self) -> &Counters {
-        self.reactor.status().counters()
+    /// Of all reactors together.
+    pub(super) fn counters(&self) -> Counters {
+        let mut sum = Counters::default();
+        self.reactors.iter().for_each(|reactor| sum.add(&reactor.commons.counters));
+        sum
     }
 
     pub(super) fn ledger(&self) -> Ledger {
-        self.reactor.status().ledger()
+        let mut sum = Ledger::default();
+        self.reactors.iter().for_each(|reactor| sum.add(&reactor.commons.hub.ledger()));
+        sum
     }
 
     pub(super) fn calls(&self, call: SimCall) -> u64 {
@@ -144,97 +286,166 @@ impl World {
         (path.clone(), *code)
     }
 
-    /// What holds between any two turns.
-    pub(super) fn check(&self) {
-        let Reactor { connections, commons, .. } = &self.reactor;
-        assert_eq!(connections.len(), self.sim.open_streams(), "connections and sockets");
-        assert_eq!(commons.connections, connections.len());
-        assert_eq!(commons.hub.ledger().outstanding(), commons.hub.pending(), "the ledger balances");
-        assert!(!commons.hub.has_fallen() && commons.outcomes.is_empty(), "all have been told");
-        assert!(self.reactor.outgoing.replies.is_empty() && self.reactor.outgoing.close.is_none());
-
-        let (mut open, mut subscriptions, mut patient, mut refusals) = (0, 0, 0, 0);
-        for place in 0..connections.places() {
-            let Some(connection) = connections.token_at(place).and_then(|token| connections.get(token))
-            else {
-                continue;
-            };
-            let link = &connection.link;
-            assert!(!link.owes() || connection.blocked, "what is owed waits for an edge");
-            assert!(connection.rest_bytes == 0 || link.owes(), "a rest is owed");
-            assert!(!connection.starved || connection.blocked);
-            refusals += usize::from(connection.refusal.is_some());
-            let has_unread = connection.readable;
-            match &connection.phase {
-                Phase::Http(http) => {
-                    let waits = connection.unfinished || link.owes() || http.answer.is_some();
-                    assert!(!has_unread || waits, "a request is forgotten");
-                }
-                Phase::Open(state) => {
-                    open += 1;
-                    subscriptions += state.subscriptions.len();
-                    assert!(!has_unread || connection.unfinished || link.owes(), "messages are forgotten");
-                    if let Some(one) = connection.under_way {
-                        assert!(state.subscriptions.contains(one));
-                        assert!(commons.hub.unsent(one).under_way_bytes > 0, "a frame is under way");
-                    }
-                }
-                Phase::Closing { patient: is_patient, .. } => {
-                    patient += usize::from(*is_patient);
-                    assert!(link.owes(), "nothing is left to wait for");
-                }
-                Phase::Lingering { .. } => {
-                    assert!(!connection.readable || connection.unfinished, "the rest is forgotten");
-                }
-            }
+    /// What holds between any two turns; the last one was of this reactor.
+    fn check(&mut self, acted: usize) {
+        let commons = &self.reactors[acted].commons;
+        if commons.counters.turns.is_multiple_of(TURNS_PER_RECOUNT) {
+            commons.hub.check_invariants();
         }
-        assert_eq!(commons.hub.subscriptions(), subscriptions, "subscriptions have connections");
-        assert_eq!(self.reactor.patient, patient);
-        assert_eq!(self.reactor.admission.refusals, refusals);
+        let open: usize = self.reactors.iter().map(check_reactor).sum();
+        let connections: usize = self.reactors.iter().map(|reactor| reactor.connections.len()).sum();
+        assert_eq!(connections, self.sim.open_streams(), "connections and sockets");
         assert_eq!(self.log.borrow().open, open, "on_close for every on_open");
-        let counters = &commons.counters;
-        let closed: u64 = counters.closed.iter().flatten().sum();
-        assert_eq!(counters.opened, closed + open as u64, "every end is counted once");
+        super::ledger::check_mail(&mut self.reactors, acted);
+    }
+
+    /// No reactor that drains ends before all have nobody left: they need the channels that live on it.
+    fn check_end(&self, number: usize) {
+        let ends = self.over[number] && self.reactors[number].drain.is_some();
+        let is_empty = self.reactors.iter().all(|reactor| reactor.connections.len() == 0);
+        assert!(!ends || is_empty, "reactor {number} has ended, and somebody is left");
+    }
+
+    /// No reactor goes to sleep with anything in its rings that it could take.
+    fn check_awake(&mut self, number: usize) {
+        let has_deliveries = super::ledger::has_deliveries(&mut self.reactors[number]);
+        let sleeps = !self.over[number] && !self.reactors[number].wait_timeout().is_zero();
+        assert!(!has_deliveries || !sleeps || self.sim.is_woken(number), "it sleeps on its mail");
     }
 
     /// Whether a connection waits for its peer, or for the kernel, to take something.
     pub(super) fn is_anybody_blocked(&self) -> bool {
-        let connections = &self.reactor.connections;
-        let tokens = (0..connections.places()).filter_map(|place| connections.token_at(place));
-        tokens.filter_map(|token| connections.get(token)).any(|connection| connection.blocked)
+        self.reactors.iter().any(|reactor| {
+            let connections = &reactor.connections;
+            let tokens = (0..connections.places()).filter_map(|place| connections.token_at(place));
+            tokens.filter_map(|token| connections.get(token)).any(|connection| connection.blocked)
+        })
+    }
+
+    /// Whether anything is on its way from reactor to reactor, or waits for its home.
+    pub(super) fn is_mail_under_way(&mut self) -> bool {
+        super::ledger::is_mail_under_way(&mut self.reactors)
+    }
+
+    /// The homes know how many subscribers they have elsewhere.
+    pub(super) fn check_counts(&self) {
+        super::ledger::check_counts(&self.reactors);
     }
 
     /// For a run that has failed: where everything stands.
     pub(super) fn dump(&self) {
-        let Reactor { connections, commons, unfinished, waiting_for_room, .. } = &self.reactor;
-        eprintln!("now {:?}, unfinished {unfinished:?}, waiting {waiting_for_room:?}", self.sim.now());
-        eprintln!("requests {}, due {}", !commons.requests.is_empty(), commons.hub.has_due());
-        eprintln!("{:?} {:?}", commons.hub.ledger(), commons.counters);
-        for place in 0..connections.places() {
-            let Some(token) = connections.token_at(place) else { continue };
-            let Some(one) = connections.get(token) else { continue };
-            let phase = match &one.phase {
-                Phase::Http(http) => format!("http, answer owed {}", http.answer.is_some()),
-                Phase::Open(open) => format!("open, awaiting pong {}", open.awaiting_pong),
-                Phase::Closing { .. } => "closing".to_owned(),
-                Phase::Lingering { .. } => "lingering".to_owned(),
-            };
-            let (owes, under_way, rest) = (one.link.owes(), one.under_way.is_some(), one.rest_bytes);
-            eprintln!(
-                "{token:?} {phase}: owes {owes}, under way {under_way}, rest {rest}, readable {}, blocked {}, \
-                 starved {}, unfinished {}, progress {:?}, deadline {:?}",
-                one.readable, one.blocked, one.starved, one.unfinished, one.progress_at, one.deadline
-            );
+        for (number, reactor) in self.reactors.iter().enumerate() {
+            dump_reactor(number, reactor);
+        }
+        for call in self.sim.latest_calls().iter().rev().take(20).rev() {
+            eprintln!("{call:?}");
         }
     }
 
     /// What holds when everybody has gone.
-    pub(super) fn check_empty(&self) {
-        self.check();
-        let Reactor { connections, commons, .. } = &self.reactor;
-        assert_eq!(connections.len(), 0, "somebody is left");
-        assert_eq!(commons.hub.pending(), 0);
-        assert_eq!(commons.hub.log_bytes(), 0);
-        assert_eq!(self.reactor.pool.held_bytes(), 0, "a buffer is counted that nobody has");
+    pub(super) fn check_empty(&mut self) {
+        (0..self.reactors.len()).for_each(|number| self.check(number));
+        for Reactor { connections, commons, pool, .. } in &self.reactors {
+            assert_eq!(connections.len(), 0, "somebody is left");
+            assert_eq!(commons.hub.pending(), 0);
+            assert_eq!(commons.hub.log_bytes(), 0);
+            assert_eq!(pool.held_bytes(), 0, "a buffer is counted that nobody has");
+        }
+    }
+}
+
+/// What holds on each reactor; how many of its connections are open.
+fn check_reactor(reactor: &SimReactor) -> usize {
+    let Reactor { connections, commons, .. } = reactor;
+    assert_eq!(commons.connections, connections.len());
+    assert_eq!(commons.hub.ledger().outstanding(), commons.hub.pending(), "the ledger balances");
+    assert!(!commons.hub.has_fallen() && !commons.hub.has_arrivals(), "all have been told");
+    assert!(commons.outcomes.is_empty(), "all have been answered");
+    assert!(reactor.outgoing.replies.is_empty() && reactor.outgoing.close.is_none());
+
+    check_memory(&commons.hub);
+
+    let (mut open, mut subscriptions, mut patient) = (0, 0, 0);
+    for place in 0..connections.places() {
+        let Some(connection) = connections.token_at(place).and_then(|token| connections.get(token)) else {
+            continue;
+        };
+        let link = &connection.link;
+        assert!(!link.owes() || connection.blocked || link.is_held(), "what is owed waits for an edge");
+        assert!(connection.rest_bytes == 0 || link.owes(), "a rest is owed");
+        assert!(!connection.starved || connection.blocked);
+        let has_unread = connection.readable;
+        match &connection.phase {
+            Phase::Http(http) => {
+                let waits = connection.unfinished || link.owes() || http.answer.is_some();
+                assert!(!has_unread || waits, "a request is forgotten");
+            }
+            Phase::Open(state) => {
+                open += 1;
+                subscriptions += state.subscriptions.len();
+                let is_joining = state.subscriptions.iter().any(|one| commons.hub.is_joining(one));
+                assert_eq!(link.is_held(), is_joining, "held as long as a channel is not live");
+                let waits = connection.unfinished || link.owes() || link.is_held();
+                assert!(!has_unread || waits, "messages are forgotten");
+                if let Some(one) = connection.under_way {
+                    assert!(state.subscriptions.contains(one));
+                    assert!(commons.hub.unsent(one).under_way_bytes > 0, "a frame is under way");
+                }
+            }
+            Phase::Closing { patient: is_patient, .. } => {
+                patient += usize::from(*is_patient);
+                assert!(link.owes(), "nothing is left to wait for");
+            }
+            Phase::Lingering { .. } => {
+                assert!(!connection.readable || connection.unfinished, "the rest is forgotten");
+            }
+        }
+    }
+    assert_eq!(commons.hub.subscriptions(), subscriptions, "subscriptions have connections");
+    assert_eq!(reactor.patient, patient);
+    let counters = &commons.counters;
+    let closed: u64 = counters.closed.iter().flatten().sum();
+    assert_eq!(counters.opened, closed + open as u64, "every end is counted once");
+    open
+}
+
+/// No log is longer than it may be, but for the last message, which always fits.
+fn check_memory(hub: &Hub) {
+    let limits = hub.limits();
+    let log_bytes_max = limits.channel_buffer_bytes.max(limits.message_bytes_max + HEADER_BYTES_MAX);
+    for view in hub.views() {
+        assert!(view.log_bytes <= log_bytes_max, "a log over its bound: {view:?}");
+    }
+}
+
+fn dump_reactor(number: usize, reactor: &SimReactor) {
+    let Reactor { connections, commons, unfinished, waiting_for_room, mail_left, .. } = reactor;
+    eprintln!("reactor {number}: unfinished {unfinished:?}, waiting {waiting_for_room:?}");
+    eprintln!("mail left {mail_left}, due {}, room {}", commons.hub.has_due(), commons.has_room());
+    eprintln!("{:?} {:?}", commons.hub.ledger(), commons.counters);
+    for view in commons.hub.views() {
+        eprintln!("{view:?}");
+    }
+    for place in 0..connections.places() {
+        let Some(token) = connections.token_at(place) else { continue };
+        let Some(one) = connections.get(token) else { continue };
+        let phase = match &one.phase {
+            Phase::Http(http) => format!("http, answer owed {}", http.answer.is_some()),
+            Phase::Open(open) => format!("open, awaiting pong {}", open.awaiting_pong),
+            Phase::Closing { .. } => "closing".to_owned(),
+            Phase::Lingering { .. } => "lingering".to_owned(),
+        };
+        let (owes, under_way, rest) = (one.link.owes(), one.under_way.is_some(), one.rest_bytes);
+        eprintln!(
+            "{token:?} {phase}: held {}, owes {owes}, under way {under_way}, rest {rest}, readable {}, \
+             blocked {}, starved {}, unfinished {}, progress {:?}, deadline {:?}",
+            one.link.is_held(),
+            one.readable,
+            one.blocked,
+            one.starved,
+            one.unfinished,
+            one.progress_at,
+            one.deadline
+        );
     }
 }

@@ -19,6 +19,7 @@ fn one_connection_too_many_is_503_and_may_come_back() {
     let server = limited(|builder| builder.connections_max(2));
     let mut scraper = Scraper::connect(server.address);
     let member = Peer::subscribe(server.address, "/news");
+    scraper.until("the member", |metrics| metrics.value("fanfare_connections{transport=\"websocket\"}") == 1);
     for (name, bytes, counted) in [
         ("a handshake", upgrade("/news"), Counted::Handshake("connections")),
         ("a request", request("DELETE", "/news", "", ""), Counted::Reject("connections")),
@@ -30,7 +31,7 @@ fn one_connection_too_many_is_503_and_may_come_back() {
         peer.end();
         drop(peer);
         let hits = "fanfare_limit_hits_total{limit=\"max_connections\"}";
-        let after = scraper.scrape();
+        let after = scraper.until(name, |after| after.value(hits) > before.value(hits));
         assert_counted(name, &before, &after, counted, 503);
         assert_eq!(after.value(hits) - before.value(hits), 1, "{name}");
     }
@@ -59,7 +60,9 @@ fn who_is_one_too_many_is_counted_once_whatever_he_sends() {
         peer.send(bytes);
         assert_eq!(peer.response().status, status, "{name}");
         peer.end();
-        assert_counted(name, &before, &scraper.scrape(), Counted::Reject("connections"), status);
+        let rejects = "fanfare_rejects_total";
+        let after = scraper.until(name, |after| after.sum(rejects) > before.sum(rejects));
+        assert_counted(name, &before, &after, Counted::Reject("connections"), status);
     }
 }
 
@@ -69,14 +72,16 @@ fn one_connection_too_many_from_an_address_is_429_and_others_are_served() {
     let [here, there]: [IpAddr; 2] = ["127.0.0.2", "127.0.0.3"].map(|address| address.parse().unwrap());
     let mut scraper = Scraper::connect_from(there, server.address);
     let member = Peer::connect_from(here, server.address).open("/news");
-    let before = scraper.scrape();
+    let open = "fanfare_connections{transport=\"websocket\"}";
+    let before = scraper.until("the member", |metrics| metrics.value(open) == 1);
     let mut peer = Peer::connect_from(here, server.address);
     let answer = peer.ask(upgrade("/news"));
     assert_eq!((answer.status, answer.header("Retry-After")), (429, Some("1")), "{answer:?}");
     peer.end();
-    let after = scraper.scrape();
+    let hits = "fanfare_limit_hits_total{limit=\"max_connections_per_ip\"}";
+    let after = scraper.until("429", |after| after.value(hits) > 0);
     assert_counted("429", &before, &after, Counted::Handshake("connections_per_ip"), 429);
-    assert_eq!(after.value("fanfare_limit_hits_total{limit=\"max_connections_per_ip\"}"), 1);
+    assert_eq!(after.value(hits), 1);
     drop(peer);
     member.close();
     scraper.until("room", |metrics| metrics.sum("fanfare_connections") == 1);

@@ -23,21 +23,34 @@ pub(crate) enum Counted {
 pub(crate) struct Watched {
     pub(crate) server: Running,
     scraper: Scraper,
+    /// By the honest clients so far.
+    published: u64,
 }
 
 impl Watched {
     fn new(server: Running) -> Watched {
         let scraper = Scraper::connect(server.address);
-        Watched { server, scraper }
+        Watched { server, scraper, published: 0 }
+    }
+
+    /// What has been counted when all that was done before is: each reactor says so at the end of its turn.
+    fn before(&mut self) -> Metrics {
+        let published = self.published;
+        self.scraper.until("the last row is counted", |metrics| {
+            metrics.value("fanfare_connections{transport=\"websocket\"}") == 0
+                && metrics.sum("fanfare_messages_published_total") == published
+        })
     }
 
     /// Runs one row and holds its answer and what has been counted against what was expected.
     fn check(&mut self, name: &str, counted: Counted, row: impl FnOnce(&mut Peer) -> u16) {
-        let before = self.scraper.scrape();
+        let before = self.before();
         let mut peer = Peer::connect(self.server.address);
         let status = row(&mut peer);
         drop(peer);
-        let after = self.scraper.scrape();
+        let rejects = u64::from(!matches!(counted, Counted::Answer));
+        let sum = |metrics: &Metrics| metrics.sum("fanfare_rejects_total");
+        let after = self.scraper.until(name, |after| sum(after) >= sum(&before) + rejects);
         assert_counted(name, &before, &after, counted, status);
         self.serves_an_honest_client(name);
     }
@@ -50,11 +63,12 @@ impl Watched {
         subscriber.send(text("said by the client"));
         assert_eq!(subscriber.text(), "said by the client", "after {after}");
         subscriber.close();
+        self.published += 2;
     }
 
     /// Runs one row of frames; the server closes with this code and says why.
     fn check_close(&mut self, name: &str, path: &str, code: u16, row: impl FnOnce(&mut Peer)) {
-        let before = self.scraper.scrape();
+        let before = self.before();
         let mut peer = Peer::subscribe(self.server.address, path);
         row(&mut peer);
         let frame = peer.frame();
@@ -62,7 +76,8 @@ impl Watched {
         assert_eq!(found, code, "{name}: {reason}");
         assert!(!reason.is_empty(), "{name}: a close says why");
         peer.end();
-        let after = self.scraper.scrape();
+        let closed = |metrics: &Metrics| metrics.sum("fanfare_connections_closed_total");
+        let after = self.scraper.until(name, |after| closed(after) > closed(&before));
         let grown = |metric: &str| after.sum(metric) - before.sum(metric);
         let series = format!("fanfare_connections_closed_total{{code=\"{code}\",initiator=\"server\"}}");
         assert_eq!(after.value(&series) - before.value(&series), 1, "{name}: {series}");
@@ -105,16 +120,15 @@ fn an_honest_close_is_counted_under_its_own_code_and_the_client() {
         (close_frame(4999, "our own"), Some((4999, "our own")), "other"),
         (crate::support::frame(0x88, ""), Some((1000, "")), "1005"),
     ] {
-        let before = watched.scraper.scrape();
+        let before = watched.before();
         let mut peer = Peer::subscribe(watched.server.address, "/news");
         peer.send(frame);
         assert_eq!(peer.frame().close(), answer);
         peer.end();
-        let after = watched.scraper.scrape();
         let series = format!("fanfare_connections_closed_total{{code=\"{code}\",initiator=\"client\"}}");
-        assert_eq!(after.value(&series) - before.value(&series), 1, "{series}");
+        watched.scraper.until(&series, |after| after.value(&series) == before.value(&series) + 1);
     }
-    let before = watched.scraper.scrape();
+    let before = watched.before();
     drop(Peer::subscribe(watched.server.address, "/news"));
     let lost = "fanfare_connections_closed_total{code=\"1006\",initiator=\"none\"}";
     watched.scraper.until("the loss", |metrics| metrics.value(lost) == before.value(lost) + 1);

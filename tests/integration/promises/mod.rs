@@ -1,6 +1,7 @@
 //! The promises of the broadcast server, kept before clients that nobody here wrote.
 
 mod channels;
+mod cores;
 mod order;
 mod slow;
 

@@ -7,7 +7,7 @@ use std::thread;
 use tungstenite::Message;
 
 use super::{channel, post, published};
-use crate::support::{Client, Peer, Running, Scraper, connect, request, wait_for};
+use crate::support::{Client, Metrics, Peer, Running, Scraper, connect, request, wait_for};
 
 /// Messages of each publisher.
 const EACH: usize = 400;
@@ -56,8 +56,10 @@ fn every_subscriber_receives_everything_once_in_one_order_from_every_kind_of_pub
     assert!(received.iter().all(|one| one == order), "there is one order");
     let about = channel(&mut Peer::connect(address), "/news");
     assert_eq!(about["messages"], total);
-    let metrics = Scraper::connect(address).scrape();
-    assert_eq!(metrics.value("fanfare_messages_delivered_total"), 10 * total as u64);
+    let delivered = "fanfare_messages_delivered_total";
+    let all = |metrics: &Metrics| metrics.value(delivered) >= 10 * total as u64;
+    let metrics = Scraper::connect(address).until("all copies", all);
+    assert_eq!(metrics.value(delivered), 10 * total as u64);
     assert_eq!(metrics.sum("fanfare_messages_dropped_total"), 0);
     assert!(metrics.is_settled());
 }

@@ -44,6 +44,8 @@ pub(super) struct Actor {
     pub(super) has_paused: bool,
     /// Everything that a member has received.
     pub(super) received: Vec<Vec<u8>>,
+    /// How many messages of its channels had been accepted when it was heard to be let in: it receives all others.
+    pub(super) joined: Vec<usize>,
     /// Echoes that are still to come.
     pub(super) echoes: VecDeque<Vec<u8>>,
     /// It has been let in, and so gets an answer to everything.
@@ -68,6 +70,7 @@ impl Actor {
             unsaid: Vec::new(),
             has_paused: false,
             received: Vec::new(),
+            joined: Vec::new(),
             echoes: VecDeque::new(),
             was_answered: false,
             answers: 0,
@@ -88,7 +91,7 @@ impl Actor {
     }
 
     pub(super) fn can_send(&self) -> bool {
-        !self.is_done && self.closed.is_none() && !self.client.is_gone()
+        !self.is_done && self.closed.is_none() && !self.client.is_gone() && !self.client.peer.has_crashed()
     }
 
     /// Ends its side, once.
@@ -102,6 +105,9 @@ impl Actor {
     /// Hears what has come, and answers pings. Statuses of answers that refuse are returned.
     pub(super) fn hear(&mut self) -> Vec<u16> {
         let mut refused = Vec::new();
+        if self.client.peer.received_bytes() == 0 {
+            return refused;
+        }
         while !self.client.is_open
             && let Some(answered) = self.client.answered()
         {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::hub::{HubLimits, SlowPolicy};
 use crate::net::sim::{SimFaults, SimLimits};
 use crate::protocol::DecoderLimits;
-use crate::reactor::ReactorLimits;
+use crate::reactor::{ReactorLimits, RingSizes};
 
 /// The run's own choices, beside those of the simulated network.
 pub(super) struct Dice(u64);
@@ -40,9 +40,19 @@ pub(super) struct Plan {
     pub(super) sim: SimLimits,
     pub(super) limits: ReactorLimits,
     pub(super) hub: HubLimits,
+    pub(super) reactors: usize,
+    pub(super) rings: RingSizes,
+    /// The reactor that comes less often than the others.
+    pub(super) lazy: Option<usize>,
     pub(super) steps: usize,
     /// Payloads are drawn from these sizes, and smaller ones.
     pub(super) sizes: &'static [usize],
+    /// So many clients at a time: with a few, channels lose their last subscribers and get new ones.
+    pub(super) crowd: usize,
+    /// Of fourteen actions, so many are somebody's leave.
+    pub(super) leaves: usize,
+    /// Every how many actions a reactor stands still for a while.
+    pub(super) pauses: usize,
     /// Every how many actions something of ill will is done.
     pub(super) malice: usize,
 }
@@ -63,6 +73,16 @@ impl Plan {
             false => [&[0, 1, 20, 100], &[20, 200], &[20, 200, 2_000]],
         };
         let bytes_min = if is_large { 4_096 } else { bytes_min };
+        let reactors = dice.pick(&[1, 2, 2, 3, 4]);
+        let rings = dice.pick(&[
+            RingSizes::MIN,
+            RingSizes { bytes: 4 << 10, beside: 2 },
+            RingSizes { bytes: 64 << 10, beside: 4 },
+        ]);
+        let lazy = dice.one_in(3).then(|| dice.below(reactors));
+        // What the rings may take comes on top.
+        let ring_bytes = 4 * (reactors - 1) * (rings.bytes + rings.beside * message_bytes_max);
+        let short = |bytes: usize| reactors * (bytes + ring_bytes * 4 / 3);
         Plan {
             faults,
             sim: SimLimits {
@@ -90,15 +110,22 @@ impl Plan {
             },
             hub: HubLimits {
                 channel_buffer_bytes: dice.pick(&[0, 500, 10_000, 50_000, 1 << 20]),
-                memory_bytes: if memory_is_short { dice.pick(&[30_000, 200_000]) } else { 1 << 30 },
+                memory_bytes: if memory_is_short { short(dice.pick(&[30_000, 200_000])) } else { 1 << 30 },
                 private_bytes_max: dice.pick(&[0, 1_000, 8 << 20]),
+                channels_max: dice.pick(&[3, 1_000_000, 1_000_000, 1_000_000]),
+                linger: seconds(&[0, 2, 60], dice),
                 slow_policy: dice.pick(&[SlowPolicy::Disconnect, SlowPolicy::Skip, SlowPolicy::Latest]),
                 message_bytes_max,
                 forget_after: Duration::from_secs(1_000_000),
-                ..HubLimits::default()
             },
+            reactors,
+            rings,
+            lazy,
             steps: dice.pick(&[30, 100, 200]),
             sizes: dice.pick(&sizes),
+            crowd: dice.pick(&[3, 8, 40]),
+            leaves: dice.pick(&[1, 1, 5]),
+            pauses: if reactors > 1 { dice.pick(&[20, 100, usize::MAX]) } else { usize::MAX },
             malice: dice.pick(&[3, 10, usize::MAX]),
         }
     }
@@ -114,6 +141,11 @@ impl Plan {
     /// times running, each time for half a second; or first for any reason, and then again after a pause.
     pub(super) fn often_starves(&self) -> bool {
         self.faults.write_shortage > 0.1 || self.faults.pauses > 0.0
+    }
+
+    /// Whether a publish may be refused, or a subscription.
+    pub(super) fn may_refuse(&self) -> bool {
+        self.hub.memory_bytes < 1 << 30 || self.hub.channels_max < 1_000
     }
 
     /// Whether nobody has to wait for somebody else to leave.

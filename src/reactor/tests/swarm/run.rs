@@ -1,14 +1,14 @@
 //! One run of one seed.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::super::client::Client;
-use super::super::world::{PORT, World};
+use super::super::world::{PORT, Setting, World};
 use super::actor::{Actor, Role};
 use super::plan::{Dice, Plan};
-use crate::hub::{ChannelName, DropReason};
-use crate::net::sim::SimFaults;
+use crate::hub::DropReason;
+use crate::net::sim::{SimCrash, SimFaults};
 use crate::protocol::{FrameHeader, MessageKind, Opcode, apply_mask};
 
 const CHANNELS: [&str; 3] = ["news", "sport", "two-b"];
@@ -16,8 +16,14 @@ const CHANNELS: [&str; 3] = ["news", "sport", "two-b"];
 /// The channel that only the remote publishes to.
 const MAIL: &str = "mail";
 
+/// Those who have gone are looked at to the end.
+const ACTORS_MAX: usize = 80;
+
 /// Turns after which what is pending will never come.
-const TURNS_TO_REST_MAX: usize = 20_000;
+const TURNS_TO_REST_MAX: usize = 40_000;
+
+/// Turns after which a drain does not end because some reactor never sleeps, so that no time passes.
+const DRAIN_TURNS_MAX: usize = 1_000_000;
 
 pub(super) struct Run {
     world: World,
@@ -47,7 +53,15 @@ impl Run {
     pub(super) fn new(seed: u64) -> Run {
         let mut dice = Dice::new(seed);
         let plan = Plan::draw(seed, &mut dice);
-        let world = World::from_seed(seed, plan.faults, plan.sim, plan.limits.clone(), plan.hub);
+        let world = World::from(Setting {
+            seed,
+            faults: plan.faults,
+            sim: plan.sim,
+            limits: plan.limits.clone(),
+            hub: plan.hub,
+            reactors: plan.reactors,
+            rings: Some(plan.rings),
+        });
         Run { world, plan, dice, actors: Vec::new(), publishers: 0, mailed: 0 }
     }
 
@@ -60,18 +74,37 @@ impl Run {
             self.turn();
         }
         // Some are drained in the middle of it all.
-        if !self.dice.one_in(4) {
+        let rests = !self.dice.one_in(4);
+        if rests {
             self.come_to_rest();
             self.check_nothing_is_missing();
         }
-        self.end();
+        self.end(rests);
         self.check_order();
         self.world.sim.trace_hash()
     }
 
+    /// A turn of one reactor or the other.
     fn turn(&mut self) {
-        self.world.turn();
+        let mut number = self.dice.below(self.plan.reactors);
+        if Some(number) == self.plan.lazy && !self.dice.one_in(20) {
+            number = (number + 1) % self.plan.reactors;
+        }
+        while (0..self.plan.reactors).all(|reactor| self.world.sim.is_paused(reactor)) {
+            assert!(self.world.sim.go_on(), "a pause has an end");
+        }
+        while self.world.sim.is_paused(number) {
+            number = (number + 1) % self.plan.reactors;
+        }
+        self.world.turn_of(number);
         self.hear_all();
+    }
+
+    /// One reactor stands still for a while, as when the system gives its core to somebody else.
+    fn pause_somebody(&mut self) {
+        let reactor = self.dice.below(self.plan.reactors);
+        let millis = self.dice.pick(&[1, 100, 1_000, 3_000, 15_000]);
+        self.world.sim.pause(reactor, Duration::from_millis(millis));
     }
 
     fn hear_all(&mut self) {
@@ -82,7 +115,14 @@ impl Run {
 
     fn hear(&mut self, place: usize) {
         let actor = &mut self.actors[place];
-        for status in actor.hear() {
+        let was_open = actor.client.is_open;
+        let refused = actor.hear();
+        if !was_open && actor.client.is_open {
+            let accepted = &self.world.accepted;
+            let so_far = |channel: &&str| accepted.get(*channel).map_or(0, Vec::len);
+            actor.joined = actor.role.channels().iter().map(so_far).collect();
+        }
+        for status in refused {
             let expected = [400, 408, 413, 429, 431, 501, 503].contains(&status);
             assert!(expected, "status {status}");
             assert!(!actor.is_healthy || [408, 429, 503].contains(&status), "a healthy client got {status}");
@@ -96,7 +136,11 @@ impl Run {
                 1000 | 1012 => {}
                 1008 => assert!(actor.has_paused, "its message was not late"),
                 // Its message was refused, or what it had sent of one was too much to hold.
-                1013 => assert!(is_publisher && self.plan.hub.memory_bytes < 1 << 30),
+                1013 => {
+                    let is_subscriber = !actor.role.channels().is_empty();
+                    let is_refused = is_publisher && self.plan.may_refuse();
+                    assert!(is_refused || is_subscriber && self.plan.hub.channels_max < 1_000);
+                }
                 4008 => {
                     assert!(!never_slow, "a healthy subscriber was taken for slow");
                     let took_nothing = actor.reason.contains("took nothing");
@@ -110,22 +154,28 @@ impl Run {
     // Acting.
 
     fn act(&mut self) {
+        if self.dice.one_in(self.plan.pauses) {
+            self.pause_somebody();
+        }
         let willing: Vec<usize> =
             (0..self.actors.len()).filter(|place| self.actors[*place].can_send()).collect();
-        if willing.is_empty() || (self.actors.len() < 40 && self.dice.one_in(5)) {
+        let has_place = willing.len() < self.plan.crowd && self.actors.len() < ACTORS_MAX;
+        if willing.is_empty() || (has_place && self.dice.one_in(5)) {
             return self.come();
         }
         let place = self.dice.pick(&willing);
         if self.dice.one_in(self.plan.malice) {
             return self.misbehave(place);
         }
-        match self.dice.below(14) {
-            0 => self.leave(place),
-            1 => {
+        if self.dice.below(14) < self.plan.leaves {
+            return self.leave(place);
+        }
+        match self.dice.below(13) {
+            0 => {
                 let frame = self.actors[place].client.frame(Opcode::Ping, b"ping");
                 self.say(place, &frame);
             }
-            2 => self.mail(),
+            1 => self.mail(),
             _ => self.talk(place),
         }
     }
@@ -236,12 +286,7 @@ impl Run {
         let count = self.dice.pick(&[1, 5, 20, 300]);
         for _ in 0..count {
             let payload = payload(u32::MAX, self.mailed, 8 + self.dice.below(100));
-            let sent = self.world.remote().try_publish(MAIL, MessageKind::Binary, &payload);
-            if sent.is_ok() {
-                self.mailed += 1;
-                let mut log = self.world.log.borrow_mut();
-                log.published.entry(MAIL.to_owned()).or_default().push(payload);
-            }
+            self.mailed += u32::from(self.world.publish(MAIL, MessageKind::Binary, &payload).is_ok());
         }
     }
 
@@ -262,7 +307,15 @@ impl Run {
     fn misbehave(&mut self, place: usize) {
         let actor = &mut self.actors[place];
         actor.is_healthy = false;
-        match self.dice.below(8) {
+        match self.dice.below(9) {
+            8 => {
+                let how = self.dice.pick(&[SimCrash::Close, SimCrash::Reset, SimCrash::Silence]);
+                let bytes = self.dice.below(3_000) as u64;
+                match self.dice.one_in(2) {
+                    true => actor.client.peer.crash_after_sent(bytes, how),
+                    false => actor.client.peer.crash_after_received(bytes, how),
+                }
+            }
             0 | 1 => {
                 actor.is_stalled = true;
                 actor.client.peer.set_reading(false);
@@ -305,6 +358,7 @@ impl Run {
     /// No more faults; everybody reads, and finishes what it was saying.
     fn come_to_rest(&mut self) {
         self.world.sim.set_faults(SimFaults::NONE);
+        self.plan.lazy = None;
         for place in 0..self.actors.len() {
             let actor = &mut self.actors[place];
             actor.is_stalled = false;
@@ -322,11 +376,12 @@ impl Run {
                 panic!("something is pending for ever");
             }
         }
+        self.world.check_counts();
         self.hear_all();
     }
 
     /// Whether anything is still to be said, to be read or to be heard.
-    fn is_pending(&self) -> bool {
+    fn is_pending(&mut self) -> bool {
         let is_waiting = |actor: &Actor| {
             let peer = &actor.client.peer;
             let is_outside = actor.role != Role::Visitor && !actor.client.is_open;
@@ -340,8 +395,7 @@ impl Run {
             // Who has not been let in may wait for that in vain.
             actor.can_send() && (peer.bytes_under_way() > 0 || Run::is_in(actor) && unheard)
         };
-        let requests = !self.world.reactor.commons.requests.is_empty();
-        requests
+        self.world.is_mail_under_way()
             || self.world.is_anybody_blocked()
             || self.world.ledger().outstanding() > 0
             || self.actors.iter().any(is_waiting)
@@ -349,55 +403,71 @@ impl Run {
 
     /// Whether this one was in until now, so that all it was owed must have come.
     fn is_in(actor: &Actor) -> bool {
-        actor.client.is_open && actor.closed.is_none() && !actor.is_done && !actor.client.is_gone()
+        actor.client.is_open && actor.can_send()
     }
 
     /// What an actor has received of one channel: of several, each message tells by itself where it is from.
-    fn received_of<'a>(actor: &'a Actor, published: &[Vec<u8>]) -> Vec<&'a Vec<u8>> {
+    fn received_of<'a>(actor: &'a Actor, accepted: &[Vec<u8>]) -> Vec<&'a Vec<u8>> {
         let is_only_one = actor.role.channels().len() == 1;
-        let published: HashSet<&Vec<u8>> = published.iter().collect();
-        actor.received.iter().filter(|payload| is_only_one || published.contains(payload)).collect()
+        let accepted: HashSet<&Vec<u8>> = accepted.iter().collect();
+        actor.received.iter().filter(|payload| is_only_one || accepted.contains(payload)).collect()
     }
 
-    /// Whatever anybody has received was published, in this order. What is refused is missing for everybody.
+    fn accepted(&self, channel: &str) -> &[Vec<u8>] {
+        self.world.accepted.get(channel).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whatever anybody has received was accepted, in this order, each message once; and where nothing may be
+    /// skipped, it is everything from one message to another.
     fn check_order(&self) {
-        let log = self.world.log.borrow();
         for actor in &self.actors {
-            let mut received = 0;
+            let mut received_of_all = 0;
             for channel in actor.role.channels() {
-                let nothing = Vec::new();
-                let published = log.published.get(*channel).unwrap_or(&nothing);
-                let mut candidates = published.iter();
-                for payload in Run::received_of(actor, published) {
-                    received += 1;
-                    let known = candidates.any(|candidate| candidate == payload);
-                    assert!(known, "{} bytes that nobody published, or out of order", payload.len());
+                let accepted = self.accepted(channel);
+                let received = Run::received_of(actor, accepted);
+                received_of_all += received.len();
+                let mut candidates = accepted.iter();
+                for payload in &received {
+                    let known = candidates.any(|candidate| candidate == *payload);
+                    assert!(
+                        known,
+                        "{} bytes of {channel} that nobody published, or out of order",
+                        payload.len()
+                    );
                 }
+                let mut runs = accepted.windows(received.len().max(1));
+                let is_run = received.is_empty() || runs.any(|run| run.iter().eq(received.iter().copied()));
+                assert!(is_run || self.plan.skips(), "something of {channel} was left out");
             }
-            assert_eq!(received, actor.received.len(), "something from nowhere");
+            assert_eq!(received_of_all, actor.received.len(), "something from nowhere");
         }
     }
 
-    /// Everybody who is in has received everything since it joined.
+    /// Everybody who is in has received everything that was accepted since it was known to be let in; and all that it
+    /// has published was accepted, for whoever is refused is closed.
     fn check_nothing_is_missing(&self) {
         let mut gaps = 0;
-        let log = self.world.log.borrow();
         for actor in self.actors.iter().filter(|actor| Run::is_in(actor)) {
+            if let Some(channel) = actor.role.channels().first().filter(|_| actor.is_healthy) {
+                let publisher = (actor.published >> 16).to_le_bytes();
+                let is_own = |payload: &&Vec<u8>| payload.get(4..8) == Some(&publisher);
+                let accepted = self.accepted(channel).iter().filter(is_own).count();
+                assert_eq!(
+                    accepted,
+                    (actor.published & 0xffff) as usize,
+                    "published to {channel}, and accepted"
+                );
+            }
             assert!(actor.echoes.is_empty(), "echoes are missing");
-            for channel in actor.role.channels() {
-                let nothing = Vec::new();
-                let published = log.published.get(*channel).unwrap_or(&nothing);
-                let received = Run::received_of(actor, published);
-                let joined = log.joined[&(actor.client.peer.addr(), (*channel).to_owned())];
-                let hub = &self.world.reactor.commons.hub;
-                let numbered = hub.inspect(ChannelName::parse(channel).unwrap()).unwrap().messages;
-                let missing = numbered - joined - received.len() as u64;
-                assert!(missing == 0 || self.plan.skips(), "{missing} of {channel} are missing");
-                gaps += missing;
-                if missing == 0 && self.world.counters().refused == 0 {
-                    let expected = published[joined as usize..numbered as usize].iter();
-                    assert!(received.into_iter().eq(expected), "everything from its join on");
-                }
+            for (channel, joined) in actor.role.channels().iter().zip(&actor.joined) {
+                let accepted = self.accepted(channel);
+                let received = Run::received_of(actor, accepted);
+                // From the last one back: it may have been in before it was known to be.
+                let last = &accepted[accepted.len() - received.len().min(accepted.len())..];
+                let has_all = last.iter().eq(received.iter().copied());
+                let missing = (accepted.len() - joined).saturating_sub(received.len());
+                assert!(has_all && missing == 0 || self.plan.skips(), "{missing} of {channel} are missing");
+                gaps += missing as u64;
             }
         }
         let skipped = self.world.ledger().dropped_for(DropReason::Skipped);
@@ -405,12 +475,24 @@ impl Run {
     }
 
     /// The drain ends everybody well, and leaves nothing.
-    fn end(&mut self) {
+    fn end(&mut self, has_rested: bool) {
+        let accepted_before = self.world.accepted.clone();
         self.world.drain();
-        // A pause of the process may come before the first turn of the drain, and another before the last.
-        let deadline = self.world.sim.now() + self.plan.limits.drain_timeout + Duration::from_secs(42);
-        while !self.world.is_over {
-            assert!(self.world.sim.now() <= deadline, "the drain does not end");
+        if self.plan.reactors > 1 {
+            // Every turn of any reactor can bring a pause of all: one that seldom comes might never have its turn.
+            let faults = if has_rested { SimFaults::NONE } else { self.plan.faults };
+            self.world.sim.set_faults(SimFaults { pauses: 0.0, ..faults });
+        }
+        // A pause of the process may come before the first turn of the drain, and another before the last; and one
+        // of a reactor alone.
+        let deadline = self.world.sim.now() + self.plan.limits.drain_timeout + Duration::from_secs(57);
+        let mut turns = 0;
+        while !self.world.is_over() {
+            turns += 1;
+            if self.world.sim.now() > deadline || turns > DRAIN_TURNS_MAX {
+                self.world.dump();
+                panic!("the drain does not end");
+            }
             self.turn();
             // Whoever has been told goes, and visitors have nothing more to ask.
             for actor in &mut self.actors {
@@ -425,5 +507,19 @@ impl Run {
         self.hear_all();
         let is_untold = |actor: &Actor| Run::is_in(actor) && actor.is_healthy;
         assert!(!self.actors.iter().any(is_untold), "somebody was not told");
+        self.check_nothing_was_cut_off(&accepted_before);
+    }
+
+    /// Whoever was told of the end has received everything that was accepted before.
+    fn check_nothing_was_cut_off(&self, accepted_before: &HashMap<String, Vec<Vec<u8>>>) {
+        let are_told = self.actors.iter().filter(|actor| actor.closed == Some(1012) && !self.plan.skips());
+        for actor in are_told {
+            for (channel, joined) in actor.role.channels().iter().zip(&actor.joined) {
+                let before = accepted_before.get(*channel).map_or(&[][..], Vec::as_slice);
+                if let Some(last) = before.get(*joined..).and_then(<[_]>::last) {
+                    assert!(actor.received.contains(last), "closed with something of {channel} under way");
+                }
+            }
+        }
     }
 }

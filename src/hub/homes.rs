@@ -1,0 +1,114 @@
+//! Where channels live: each has one home among the reactors, which alone numbers its messages.
+
+use super::name::ChannelName;
+use siphasher::sip::SipHasher13;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A reactor of the server, by its number from 0.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct ReactorNumber(pub u16);
+
+impl ReactorNumber {
+    /// As an index of a table of all reactors.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// What all reactors of a server agree on: which of them is the home of a channel, and how many channels there
+/// are. No message touches the count: only a channel's first use and its being forgotten do.
+#[derive(Debug)]
+pub struct Homes {
+    hasher: SipHasher13,
+    reactors: u16,
+    channels: AtomicUsize,
+}
+
+/// The hash of a name: one half finds the home, the other the place in a hub's table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct NameHash(u64);
+
+impl NameHash {
+    pub(super) fn in_table(self) -> u32 {
+        self.0 as u32
+    }
+}
+
+impl Homes {
+    /// Homes for so many reactors, at least one. The key is secret and of one process: else who names channels
+    /// could have them all live on one reactor, or collide in its table.
+    pub fn new(key: [u8; 16], reactors: u16) -> Homes {
+        Homes {
+            hasher: SipHasher13::new_with_key(&key),
+            reactors: reactors.max(1),
+            channels: AtomicUsize::new(0),
+        }
+    }
+
+    /// How many reactors there are.
+    pub fn reactors(&self) -> usize {
+        usize::from(self.reactors)
+    }
+
+    /// The reactor that numbers the messages of this channel.
+    pub fn home_of(&self, channel: ChannelName<'_>) -> ReactorNumber {
+        if self.reactors == 1 {
+            return ReactorNumber(0);
+        }
+        self.home_of_hash(self.hash(channel.as_str()))
+    }
+
+    pub(super) fn hash(&self, name: &str) -> NameHash {
+        NameHash(self.hasher.hash(name.as_bytes()))
+    }
+
+    pub(super) fn home_of_hash(&self, hash: NameHash) -> ReactorNumber {
+        ReactorNumber((((hash.0 >> 32) * u64::from(self.reactors)) >> 32) as u16)
+    }
+
+    /// Counts one channel more, if it is within the limit.
+    pub(super) fn add_channel(&self, channels_max: usize) -> bool {
+        let within = |channels| (channels < channels_max).then_some(channels + 1);
+        self.channels.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within).is_ok()
+    }
+
+    pub(super) fn remove_channel(&self) {
+        self.channels.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn channels_are_spread_over_all_reactors_and_every_hub_agrees_where() {
+        let homes = Homes::new([7; 16], 3);
+        let mut channels = [0; 3];
+        for number in 0..3_000 {
+            let text = format!("channel/{number}");
+            let name = ChannelName::parse(&text).unwrap();
+            let home = homes.home_of(name);
+            assert_eq!(home, Homes::new([7; 16], 3).home_of(name));
+            channels[home.index()] += 1;
+        }
+        assert!(channels.iter().all(|count| (900..1_100).contains(count)), "{channels:?}");
+    }
+
+    #[test]
+    fn with_another_key_channels_live_elsewhere() {
+        let (one, other) = (Homes::new([1; 16], 2), Homes::new([2; 16], 2));
+        let names: Vec<_> = (0..100).map(|number| format!("channel/{number}")).collect();
+        let names = names.iter().map(|name| ChannelName::parse(name).unwrap());
+        let moved = names.filter(|name| one.home_of(*name) != other.home_of(*name)).count();
+        assert!((20..80).contains(&moved), "{moved}");
+    }
+
+    #[test]
+    fn the_limit_of_channels_holds_for_all_hubs_together() {
+        let homes = Homes::new([0; 16], 2);
+        assert!(homes.add_channel(2) && homes.add_channel(2) && !homes.add_channel(2));
+        homes.remove_channel();
+        assert!(homes.add_channel(2));
+    }
+}

@@ -1,0 +1,52 @@
+//! What tests look at to hold homes and members together.
+
+use super::Hub;
+use super::channel::Standing;
+use super::homes::ReactorNumber;
+use super::members::Slot;
+
+/// A channel as one reactor has it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct ChannelView {
+    pub(crate) name: String,
+    pub(crate) slot: Slot,
+    pub(crate) standing: Standing,
+    pub(crate) epoch: u64,
+    /// The number of the next message.
+    pub(crate) next: u64,
+    pub(crate) subscribers: usize,
+    /// What its log keeps.
+    pub(crate) log_bytes: usize,
+    /// Where this is the home: reactor, slot there, and subscribers as last told.
+    pub(crate) members: Vec<(ReactorNumber, Slot, u32)>,
+}
+
+impl Hub {
+    pub(crate) fn views(&self) -> Vec<ChannelView> {
+        let view = |(id, channel): (super::channels::ChannelId, &super::channel::Channel)| ChannelView {
+            name: channel.name.to_string(),
+            slot: Slot(id.0),
+            standing: channel.standing,
+            epoch: channel.epoch,
+            next: channel.log.end().number,
+            subscribers: channel.subscribers.len(),
+            log_bytes: (channel.log.end().offset - channel.log.start()) as usize,
+            members: self
+                .members
+                .of(channel.members)
+                .iter()
+                .map(|member| (member.reactor, member.slot, member.subscribers))
+                .collect(),
+        };
+        self.channels.iter().map(view).collect()
+    }
+
+    pub(crate) fn limits(&self) -> &super::HubLimits {
+        &self.limits
+    }
+
+    /// Whether somebody has to hear that a channel is live, or refused.
+    pub(crate) fn has_arrivals(&self) -> bool {
+        self.interests.has_arrivals()
+    }
+}

@@ -1,0 +1,191 @@
+//! The limits on new connections that hold for a server as a whole, whichever of its reactors takes them.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::instant::Instant;
+
+use super::ReactorLimits;
+use super::connection::Refusal;
+use super::limits::REFUSALS_MAX;
+
+pub(super) struct Gate {
+    /// Connections that are in, those that are in only to be refused left out.
+    connections: AtomicUsize,
+    connections_max: usize,
+    /// Connections that are in only to be refused.
+    refusals: AtomicUsize,
+    rate: Option<Mutex<AcceptRate>>,
+    /// Connections by network, where that is limited.
+    networks: Option<(u32, Mutex<HashMap<IpAddr, u32>>)>,
+}
+
+/// A bucket of connections that may be taken now; it fills with time, up to one second's worth.
+struct AcceptRate {
+    per_second: f64,
+    available: f64,
+    filled_at: Instant,
+}
+
+impl AcceptRate {
+    fn fill(&mut self, now: Instant) {
+        let gained = now.saturating_since(self.filled_at).as_secs_f64() * self.per_second;
+        self.available = (self.available + gained).min(self.per_second.max(1.0));
+        self.filled_at = self.filled_at.max(now);
+    }
+
+    /// When the next connection may be taken.
+    fn next_at(&self) -> Instant {
+        let missing = (1.0 - self.available).max(0.0);
+        self.filled_at + Duration::from_secs_f64(missing / self.per_second)
+    }
+}
+
+/// Whom a limit per address counts together: an IPv4 address, or an IPv6 /64, which is what one customer gets.
+fn network(address: SocketAddr) -> IpAddr {
+    match address.ip().to_canonical() {
+        IpAddr::V4(v4) => IpAddr::V4(v4),
+        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
+    }
+}
+
+/// Counts one more if that is within the limit. In one step: nobody else is refused for one that does not count.
+fn count_one_more(count: &AtomicUsize, max: usize) -> bool {
+    let within = |count| (count < max).then_some(count + 1);
+    count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within).is_ok()
+}
+
+/// Counts stay as good as they were, whatever has become of the thread that held them.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Gate {
+    pub(super) fn new(limits: &ReactorLimits, now: Instant) -> Gate {
+        let bucket = |per_second: u32| AcceptRate {
+            per_second: f64::from(per_second.max(1)),
+            available: f64::from(per_second.max(1)),
+            filled_at: now,
+        };
+        Gate {
+            connections: AtomicUsize::new(0),
+            connections_max: limits.connections_max,
+            refusals: AtomicUsize::new(0),
+            rate: limits.accepts_per_second_max.map(|per_second| Mutex::new(bucket(per_second))),
+            networks: limits.connections_per_address_max.map(|max| (max, Mutex::default())),
+        }
+    }
+
+    /// When the rate allows the next connection; `None` where it is not limited.
+    pub(super) fn next_at(&self, now: Instant) -> Option<Instant> {
+        self.rate.as_ref().map(|rate| {
+            let mut rate = lock(rate);
+            rate.fill(now);
+            rate.next_at()
+        })
+    }
+
+    /// A connection has been taken. It counts from now on, refused or not, until it [leaves](Self::leave).
+    pub(super) fn enter(&self, address: SocketAddr) -> Option<Refusal> {
+        if let Some(rate) = &self.rate {
+            lock(rate).available -= 1.0;
+        }
+        let too_many_from_address = self.networks.as_ref().is_some_and(|(max, networks)| {
+            let mut networks = lock(networks);
+            let count = networks.entry(network(address)).or_default();
+            *count += 1;
+            *count > *max
+        });
+        if too_many_from_address {
+            return Some(Refusal::TooManyFromAddress);
+        }
+        let is_in = count_one_more(&self.connections, self.connections_max);
+        (!is_in).then_some(Refusal::TooManyConnections)
+    }
+
+    /// Whether one more may be let in to be told that it is refused. It counts until the
+    /// [end of its refusal](Self::end_refusal).
+    pub(super) fn begin_refusal(&self) -> bool {
+        count_one_more(&self.refusals, REFUSALS_MAX)
+    }
+
+    pub(super) fn end_refusal(&self) {
+        self.refusals.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// A connection that was let in takes nobody's place any more: it has gone, or is refused for another reason.
+    pub(super) fn give_place_back(&self) {
+        self.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Connections that are let in, and those that are in only to be refused.
+    #[cfg(test)]
+    pub(super) fn counts(&self) -> (usize, usize) {
+        (self.connections.load(Ordering::Relaxed), self.refusals.load(Ordering::Relaxed))
+    }
+
+    /// A connection has gone, whatever it was.
+    pub(super) fn leave(&self, address: SocketAddr) {
+        let Some((_, networks)) = &self.networks else { return };
+        let mut networks = lock(networks);
+        if let Some(count) = networks.get_mut(&network(address)) {
+            *count -= 1;
+            if *count == 0 {
+                networks.remove(&network(address));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gate(limit: impl FnOnce(&mut ReactorLimits)) -> Gate {
+        let mut limits = ReactorLimits::default();
+        limit(&mut limits);
+        Gate::new(&limits, Instant::ZERO)
+    }
+
+    fn from(address: &str) -> SocketAddr {
+        address.parse().unwrap()
+    }
+
+    #[test]
+    fn who_is_refused_takes_nobodys_place() {
+        let gate = gate(|limits| limits.connections_max = 1);
+        let here = from("127.0.0.1:1");
+        assert_eq!(gate.enter(here), None);
+        assert_eq!(gate.enter(here), Some(Refusal::TooManyConnections));
+        gate.leave(here);
+        assert_eq!(gate.enter(here), Some(Refusal::TooManyConnections));
+        gate.give_place_back();
+        assert_eq!(gate.enter(here), None);
+    }
+
+    #[test]
+    fn an_ipv6_customer_is_one_address() {
+        let gate = gate(|limits| limits.connections_per_address_max = Some(1));
+        assert_eq!(gate.enter(from("[2001:db8::1]:1")), None);
+        assert_eq!(gate.enter(from("[2001:db8::2]:2")), Some(Refusal::TooManyFromAddress));
+        assert_eq!(gate.enter(from("[2001:db8:0:1::2]:2")), None);
+        assert_eq!(gate.enter(from("10.0.0.1:1")), None);
+        gate.leave(from("[2001:db8::2]:2"));
+        gate.leave(from("[2001:db8::1]:1"));
+        assert_eq!(gate.enter(from("[2001:db8::3]:3")), None);
+    }
+
+    #[test]
+    fn the_rate_is_that_of_all_together() {
+        let gate = gate(|limits| limits.accepts_per_second_max = Some(2));
+        let now = Instant::ZERO + Duration::from_secs(5);
+        for _ in 0..2 {
+            assert!(gate.next_at(now).is_some_and(|moment| moment <= now));
+            assert_eq!(gate.enter(from("127.0.0.1:1")), None);
+        }
+        assert_eq!(gate.next_at(now), Some(now + Duration::from_millis(500)));
+    }
+}

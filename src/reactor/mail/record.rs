@@ -1,0 +1,422 @@
+//! What reactors say to each other, as the records of their rings. Both ends are this program, so a record that
+//! cannot be read is a bug, and not an error of anybody.
+
+use crate::hub::{Accepted, ChannelInfo, ChannelName, Interest, Joined, MessageId, Numbered, Refused, Slot};
+use crate::net::Token;
+use crate::protocol::{Message, MessageKind};
+
+use super::super::context::Ticket;
+
+/// Who published.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in super::super) enum Origin {
+    /// A WebSocket connection: closed with 1013 if the home refuses.
+    Peer(Token),
+    /// A request: answered with the outcome.
+    Request(Ticket),
+    /// Another thread of this process.
+    Publisher,
+}
+
+/// To the home of a channel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in super::super) enum Request<'a> {
+    Publish { origin: Origin, channel: ChannelName<'a>, message: Message<'a> },
+    Inspect { ticket: Ticket, channel: ChannelName<'a> },
+}
+
+/// From the home of a channel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in super::super) enum Delivery<'a> {
+    Message(Numbered<'a>),
+    Joined(Joined),
+    NotJoined { slot: Slot, refused: Refused },
+    Published { origin: Origin, outcome: Result<Accepted, Refused> },
+    Inspected { ticket: Ticket, channel: ChannelName<'a>, info: Option<ChannelInfo> },
+}
+
+// The first byte of each head.
+const PUBLISH_TEXT: u8 = 0;
+const PUBLISH_BINARY: u8 = 1;
+const INSPECT: u8 = 2;
+
+const JOIN: u8 = 0;
+const COUNT: u8 = 1;
+const LEAVE: u8 = 2;
+
+const MESSAGE_TEXT: u8 = 0;
+const MESSAGE_BINARY: u8 = 1;
+const JOINED: u8 = 2;
+const NOT_JOINED: u8 = 3;
+const PUBLISHED: u8 = 4;
+const REFUSED: u8 = 5;
+const INSPECTED: u8 = 6;
+
+impl<'a> Request<'a> {
+    pub(super) fn payload(&self) -> &'a [u8] {
+        match self {
+            Request::Publish { message, .. } => message.payload(),
+            Request::Inspect { .. } => &[],
+        }
+    }
+
+    pub(super) fn encode(&self, head: &mut Vec<u8>) {
+        match *self {
+            Request::Publish { origin, channel, message } => {
+                head.push(match message.kind() {
+                    MessageKind::Text => PUBLISH_TEXT,
+                    MessageKind::Binary => PUBLISH_BINARY,
+                });
+                put_origin(head, origin);
+                put_name(head, channel);
+            }
+            Request::Inspect { ticket, channel } => {
+                head.push(INSPECT);
+                put_ticket(head, ticket);
+                put_name(head, channel);
+            }
+        }
+    }
+
+    pub(super) fn decode(head: &'a [u8], payload: &'a [u8]) -> Option<Request<'a>> {
+        let mut fields = Fields(head);
+        let tag = fields.u8()?;
+        Some(match tag {
+            PUBLISH_TEXT | PUBLISH_BINARY => Request::Publish {
+                origin: fields.origin()?,
+                channel: fields.name()?,
+                message: Message::from_checked(kind(tag == PUBLISH_BINARY), payload),
+            },
+            INSPECT => Request::Inspect { ticket: fields.ticket()?, channel: fields.name()? },
+            _ => return None,
+        })
+    }
+}
+
+/// What a member tells the home.
+pub(super) fn encode_interest(interest: Interest<'_>, head: &mut Vec<u8>) {
+    match interest {
+        Interest::Join { slot, channel, subscribers } => {
+            head.push(JOIN);
+            put_u32(head, slot.0);
+            put_u32(head, subscribers);
+            put_name(head, channel);
+        }
+        Interest::Count { channel, subscribers } => {
+            head.push(COUNT);
+            put_u32(head, subscribers);
+            put_name(head, channel);
+        }
+        Interest::Leave { channel } => {
+            head.push(LEAVE);
+            put_name(head, channel);
+        }
+    }
+}
+
+pub(super) fn decode_interest(head: &[u8]) -> Option<Interest<'_>> {
+    let mut fields = Fields(head);
+    Some(match fields.u8()? {
+        JOIN => {
+            let (slot, subscribers) = (Slot(fields.u32()?), fields.u32()?);
+            Interest::Join { slot, channel: fields.name()?, subscribers }
+        }
+        COUNT => {
+            let subscribers = fields.u32()?;
+            Interest::Count { channel: fields.name()?, subscribers }
+        }
+        LEAVE => Interest::Leave { channel: fields.name()? },
+        _ => return None,
+    })
+}
+
+impl<'a> Delivery<'a> {
+    pub(super) fn payload(&self) -> &'a [u8] {
+        match self {
+            Delivery::Message(numbered) => numbered.message.payload(),
+            Delivery::Joined(_)
+            | Delivery::NotJoined { .. }
+            | Delivery::Published { .. }
+            | Delivery::Inspected { .. } => &[],
+        }
+    }
+
+    pub(super) fn encode(&self, head: &mut Vec<u8>) {
+        match *self {
+            Delivery::Message(Numbered { slot, epoch, number, message }) => {
+                head.push(match message.kind() {
+                    MessageKind::Text => MESSAGE_TEXT,
+                    MessageKind::Binary => MESSAGE_BINARY,
+                });
+                put_u32(head, slot.0);
+                put_u64(head, epoch);
+                put_u64(head, number);
+            }
+            Delivery::Joined(Joined { slot, epoch, next }) => {
+                head.push(JOINED);
+                put_u32(head, slot.0);
+                put_u64(head, epoch);
+                put_u64(head, next);
+            }
+            Delivery::NotJoined { slot, refused } => {
+                head.push(NOT_JOINED);
+                put_u32(head, slot.0);
+                head.push(refused_number(refused));
+            }
+            Delivery::Published { origin, outcome: Ok(accepted) } => {
+                head.push(PUBLISHED);
+                put_origin(head, origin);
+                put_u64(head, accepted.id.epoch);
+                put_u64(head, accepted.id.number);
+                put_u64(head, accepted.subscribers);
+            }
+            Delivery::Published { origin, outcome: Err(refused) } => {
+                head.push(REFUSED);
+                put_origin(head, origin);
+                head.push(refused_number(refused));
+            }
+            Delivery::Inspected { ticket, channel, info } => {
+                head.push(INSPECTED);
+                put_ticket(head, ticket);
+                put_name(head, channel);
+                head.push(u8::from(info.is_some()));
+                if let Some(info) = info {
+                    let ChannelInfo { subscribers, epoch, messages, first_number, last_number } = info;
+                    // Numbers begin at 1.
+                    let numbers = [first_number, last_number].map(Option::unwrap_or_default);
+                    for number in [subscribers, epoch, messages].into_iter().chain(numbers) {
+                        put_u64(head, number);
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn decode(head: &'a [u8], payload: &'a [u8]) -> Option<Delivery<'a>> {
+        let mut fields = Fields(head);
+        let tag = fields.u8()?;
+        Some(match tag {
+            MESSAGE_TEXT | MESSAGE_BINARY => Delivery::Message(Numbered {
+                slot: Slot(fields.u32()?),
+                epoch: fields.u64()?,
+                number: fields.u64()?,
+                message: Message::from_checked(kind(tag == MESSAGE_BINARY), payload),
+            }),
+            JOINED => Delivery::Joined(Joined {
+                slot: Slot(fields.u32()?),
+                epoch: fields.u64()?,
+                next: fields.u64()?,
+            }),
+            NOT_JOINED => Delivery::NotJoined { slot: Slot(fields.u32()?), refused: fields.refused()? },
+            PUBLISHED => {
+                let origin = fields.origin()?;
+                let id = MessageId { epoch: fields.u64()?, number: fields.u64()? };
+                Delivery::Published { origin, outcome: Ok(Accepted { id, subscribers: fields.u64()? }) }
+            }
+            REFUSED => Delivery::Published { origin: fields.origin()?, outcome: Err(fields.refused()?) },
+            INSPECTED => Delivery::Inspected {
+                ticket: fields.ticket()?,
+                channel: fields.name()?,
+                info: if fields.u8()? == 1 { Some(fields.info()?) } else { None },
+            },
+            _ => return None,
+        })
+    }
+}
+
+fn kind(is_binary: bool) -> MessageKind {
+    if is_binary { MessageKind::Binary } else { MessageKind::Text }
+}
+
+const REFUSALS: [Refused; 4] =
+    [Refused::Busy, Refused::WayFull, Refused::MemoryFull, Refused::TooManyChannels];
+
+fn refused_number(refused: Refused) -> u8 {
+    match refused {
+        Refused::Busy => 0,
+        Refused::WayFull => 1,
+        Refused::MemoryFull => 2,
+        Refused::TooManyChannels => 3,
+    }
+}
+
+fn put_u32(head: &mut Vec<u8>, number: u32) {
+    head.extend_from_slice(&number.to_le_bytes());
+}
+
+fn put_u64(head: &mut Vec<u8>, number: u64) {
+    head.extend_from_slice(&number.to_le_bytes());
+}
+
+fn put_ticket(head: &mut Vec<u8>, ticket: Ticket) {
+    put_u64(head, ticket.token.0);
+    put_u64(head, ticket.number);
+}
+
+fn put_origin(head: &mut Vec<u8>, origin: Origin) {
+    match origin {
+        Origin::Publisher => head.push(0),
+        Origin::Peer(token) => {
+            head.push(1);
+            put_u64(head, token.0);
+        }
+        Origin::Request(ticket) => {
+            head.push(2);
+            put_ticket(head, ticket);
+        }
+    }
+}
+
+/// A name has at most 255 bytes.
+fn put_name(head: &mut Vec<u8>, name: ChannelName<'_>) {
+    head.push(name.as_str().len() as u8);
+    head.extend_from_slice(name.as_str().as_bytes());
+}
+
+/// A head that is being read.
+struct Fields<'a>(&'a [u8]);
+
+impl<'a> Fields<'a> {
+    fn bytes<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (bytes, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*bytes)
+    }
+
+    fn u8(&mut self) -> Option<u8> {
+        self.bytes().map(|[byte]| byte)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.bytes().map(u32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.bytes().map(u64::from_le_bytes)
+    }
+
+    fn ticket(&mut self) -> Option<Ticket> {
+        Some(Ticket { token: Token(self.u64()?), number: self.u64()? })
+    }
+
+    fn origin(&mut self) -> Option<Origin> {
+        Some(match self.u8()? {
+            0 => Origin::Publisher,
+            1 => Origin::Peer(Token(self.u64()?)),
+            2 => Origin::Request(self.ticket()?),
+            _ => return None,
+        })
+    }
+
+    fn name(&mut self) -> Option<ChannelName<'a>> {
+        let bytes = usize::from(self.u8()?);
+        let (name, rest) = self.0.split_at_checked(bytes)?;
+        self.0 = rest;
+        ChannelName::parse(std::str::from_utf8(name).ok()?).ok()
+    }
+
+    fn refused(&mut self) -> Option<Refused> {
+        REFUSALS.get(usize::from(self.u8()?)).copied()
+    }
+
+    fn info(&mut self) -> Option<ChannelInfo> {
+        let number_or_none = |number: u64| (number > 0).then_some(number);
+        Some(ChannelInfo {
+            subscribers: self.u64()?,
+            epoch: self.u64()?,
+            messages: self.u64()?,
+            first_number: number_or_none(self.u64()?),
+            last_number: number_or_none(self.u64()?),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ring::HEAD_BYTES_MAX;
+    use super::*;
+
+    const TICKET: Ticket = Ticket { token: Token(u64::MAX - 1), number: 9 };
+
+    fn name(text: &str) -> ChannelName<'_> {
+        ChannelName::parse(text).unwrap()
+    }
+
+    #[test]
+    fn every_request_is_read_as_it_was_written() {
+        let longest = "x".repeat(255);
+        let channel = name(&longest);
+        for request in [
+            Request::Publish { origin: Origin::Publisher, channel, message: Message::text("") },
+            Request::Publish { origin: Origin::Peer(Token(7)), channel, message: Message::binary(b"\xff") },
+            Request::Publish { origin: Origin::Request(TICKET), channel, message: Message::text("hello") },
+            Request::Inspect { ticket: TICKET, channel },
+        ] {
+            let mut head = Vec::new();
+            request.encode(&mut head);
+            assert!(head.len() <= HEAD_BYTES_MAX);
+            assert_eq!(Request::decode(&head, request.payload()), Some(request));
+            for cut in 0..head.len() {
+                assert_eq!(Request::decode(&head[..cut], request.payload()), None, "cut at {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_interest_is_read_as_it_was_written() {
+        let longest = "x".repeat(255);
+        let channel = name(&longest);
+        for interest in [
+            Interest::Join { slot: Slot(u32::MAX - 1), channel, subscribers: 3 },
+            Interest::Count { channel, subscribers: 0 },
+            Interest::Leave { channel },
+        ] {
+            let mut head = Vec::new();
+            encode_interest(interest, &mut head);
+            assert!(head.len() <= HEAD_BYTES_MAX);
+            assert_eq!(decode_interest(&head), Some(interest));
+            for cut in 0..head.len() {
+                assert_eq!(decode_interest(&head[..cut]), None, "cut at {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_delivery_is_read_as_it_was_written() {
+        let longest = "x".repeat(255);
+        let channel = name(&longest);
+        let slot = Slot(5);
+        let id = MessageId { epoch: u64::MAX, number: 2 };
+        let info =
+            ChannelInfo { subscribers: 1, epoch: 2, messages: 3, first_number: None, last_number: Some(3) };
+        let numbered = |message| Numbered { slot, epoch: 7, number: 8, message };
+        for delivery in [
+            Delivery::Message(numbered(Message::text("hello"))),
+            Delivery::Message(numbered(Message::binary(b""))),
+            Delivery::Joined(Joined { slot, epoch: 7, next: 1 }),
+            Delivery::NotJoined { slot, refused: Refused::TooManyChannels },
+            Delivery::Published {
+                origin: Origin::Request(TICKET),
+                outcome: Ok(Accepted { id, subscribers: 4 }),
+            },
+            Delivery::Published { origin: Origin::Peer(Token(1)), outcome: Err(Refused::MemoryFull) },
+            Delivery::Inspected { ticket: TICKET, channel, info: Some(info) },
+            Delivery::Inspected { ticket: TICKET, channel, info: None },
+        ] {
+            let mut head = Vec::new();
+            delivery.encode(&mut head);
+            assert!(head.len() <= HEAD_BYTES_MAX);
+            assert_eq!(Delivery::decode(&head, delivery.payload()), Some(delivery));
+            for cut in 0..head.len() {
+                assert_eq!(Delivery::decode(&head[..cut], delivery.payload()), None, "cut at {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_refusal_has_a_number_of_its_own() {
+        for refused in REFUSALS {
+            assert_eq!(REFUSALS[usize::from(refused_number(refused))], refused);
+        }
+    }
+}

@@ -1,0 +1,389 @@
+//! Records on their way from one reactor to another: a bounded ring of bytes, one thread at each end. A payload
+//! above a bound travels beside it, in a buffer of its own that comes back; so nothing is allocated per record, and
+//! the ring can be small.
+//!
+//! ```text
+//!  record:  head bytes │ payload bytes (top bit: beside) │ head … │ payload …
+//! ```
+
+use std::sync::Arc;
+
+use rtrb::{Consumer, Producer, RingBuffer};
+
+use super::flags::Starved;
+
+/// The lengths before each record.
+const LENGTHS_BYTES: usize = 8;
+/// Set in the payload's length: it is the next one beside.
+const BESIDE: u32 = 1 << 31;
+/// The longest head: a channel's name and a few numbers.
+pub(super) const HEAD_BYTES_MAX: usize = 320;
+/// A record without a payload takes no more.
+const RECORD_BYTES_MAX: usize = LENGTHS_BYTES + HEAD_BYTES_MAX;
+/// A payload of more bytes goes beside: a quarter of a ring, and never more than this.
+const INLINE_BYTES_MAX: usize = 16 * 1024;
+/// A buffer that has grown beyond this does not come back: the largest message by default, doubled.
+const KEPT_BYTES_MAX: usize = 128 * 1024;
+
+/// How large the rings between reactors are.
+#[derive(Clone, Copy, Debug)]
+pub struct RingSizes {
+    /// Bytes of one ring; at least 2 KiB.
+    pub bytes: usize,
+    /// Large payloads that travel beside it; at least one.
+    pub beside: usize,
+}
+
+impl RingSizes {
+    /// The smallest with which all works.
+    pub const MIN: RingSizes = RingSizes { bytes: 2 * 1024, beside: 1 };
+
+    /// The size of a ring for heads alone.
+    pub(in super::super) fn interest_bytes(self) -> usize {
+        (self.bytes / 8).max(RECORD_BYTES_MAX)
+    }
+
+    fn inline_bytes_max(self) -> usize {
+        (self.bytes / 4).min(INLINE_BYTES_MAX)
+    }
+}
+
+/// The end that puts records in.
+pub(super) struct RingWriter {
+    bytes: Producer<u8>,
+    beside: Producer<Vec<u8>>,
+    empties: Consumer<Vec<u8>>,
+    starved: Arc<Starved>,
+    inline_bytes_max: usize,
+    /// Where a record is put together.
+    record: Vec<u8>,
+    put: u64,
+}
+
+/// The end that takes records out, in their order.
+pub(super) struct RingReader {
+    bytes: Consumer<u8>,
+    beside: Consumer<Vec<u8>>,
+    empties: Producer<Vec<u8>>,
+    starved: Arc<Starved>,
+    /// The record that is being looked at, head and payload, as long as `current` says so.
+    record: Vec<u8>,
+    /// Its payload, if that came beside.
+    large: Option<Vec<u8>>,
+    current: Option<Lengths>,
+    /// Bytes taken out of the ring so far.
+    fetched: u64,
+    /// Some of them since the last time that the writer was thought of.
+    has_fetched: bool,
+    taken: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Lengths {
+    head: usize,
+    /// Of the payload, as far as it stands behind the head.
+    inline: usize,
+}
+
+/// A ring's two ends.
+pub(super) fn ring(sizes: RingSizes) -> (RingWriter, RingReader) {
+    debug_assert!(sizes.bytes >= RECORD_BYTES_MAX && sizes.beside >= RingSizes::MIN.beside);
+    let (bytes, bytes_out) = RingBuffer::new(sizes.bytes);
+    let (beside, beside_out) = RingBuffer::new(sizes.beside);
+    let (empties_in, empties) = RingBuffer::new(sizes.beside);
+    let starved = Arc::new(Starved::new());
+    let writer = RingWriter {
+        bytes,
+        beside,
+        empties,
+        starved: Arc::clone(&starved),
+        inline_bytes_max: sizes.inline_bytes_max(),
+        record: Vec::new(),
+        put: 0,
+    };
+    let reader = RingReader {
+        bytes: bytes_out,
+        beside: beside_out,
+        empties: empties_in,
+        starved,
+        record: Vec::new(),
+        large: None,
+        current: None,
+        fetched: 0,
+        has_fetched: false,
+        taken: 0,
+    };
+    (writer, reader)
+}
+
+impl RingWriter {
+    /// Whether a record with a payload of this size, or a smaller one, fits, and this many without a payload behind
+    /// it. If not, the reader will say when it has taken something.
+    pub(super) fn has_room(&mut self, payload_bytes: usize, small_ones: usize) -> bool {
+        if self.fits(payload_bytes, small_ones) {
+            return true;
+        }
+        self.starved.declare();
+        self.fits(payload_bytes, small_ones)
+    }
+
+    fn fits(&self, payload_bytes: usize, small_ones: usize) -> bool {
+        let is_large = payload_bytes > self.inline_bytes_max;
+        // Where a large one would fit beside the ring, the largest that goes into it has to fit as well.
+        let inline = payload_bytes.min(self.inline_bytes_max);
+        let needed = (1 + small_ones) * (LENGTHS_BYTES + HEAD_BYTES_MAX) + inline;
+        let is_enough = self.bytes.cached_slots() >= needed || self.bytes.slots() >= needed;
+        is_enough && (!is_large || !self.beside.is_full())
+    }
+
+    /// Puts a record in; `head` writes its head. False if there is no room: then nothing has changed.
+    pub(super) fn put(&mut self, head: impl FnOnce(&mut Vec<u8>), payload: &[u8]) -> bool {
+        self.record.clear();
+        self.record.extend_from_slice(&[0; LENGTHS_BYTES]);
+        head(&mut self.record);
+        let head_bytes = self.record.len() - LENGTHS_BYTES;
+        debug_assert!(head_bytes <= HEAD_BYTES_MAX, "a head of {head_bytes} bytes");
+        let is_large = payload.len() > self.inline_bytes_max;
+        let beside = if is_large { BESIDE } else { 0 };
+        self.record[..4].copy_from_slice(&(head_bytes as u32).to_le_bytes());
+        self.record[4..LENGTHS_BYTES].copy_from_slice(&(payload.len() as u32 | beside).to_le_bytes());
+        if is_large {
+            if self.beside.is_full() || self.bytes.slots() < self.record.len() {
+                return false;
+            }
+            let mut buffer = self.empties.pop().unwrap_or_default();
+            buffer.clear();
+            buffer.extend_from_slice(payload);
+            // Before its record, so that whoever reads the record finds it.
+            let pushed = self.beside.push(buffer);
+            debug_assert!(pushed.is_ok(), "there was room");
+        } else {
+            self.record.extend_from_slice(payload);
+        }
+        let is_in = self.bytes.push_entire_slice(&self.record).is_ok();
+        self.put += u64::from(is_in);
+        is_in
+    }
+
+    /// Records put in so far.
+    pub(super) fn put_so_far(&self) -> u64 {
+        self.put
+    }
+}
+
+impl RingReader {
+    /// The oldest record, head and payload. It stays until it is [used up](Self::use_up).
+    pub(super) fn head(&mut self) -> Option<(&[u8], &[u8])> {
+        if self.current.is_none() {
+            self.current = self.fetch();
+        }
+        let Lengths { head, inline } = self.current?;
+        let (head, rest) = self.record.split_at(head);
+        Some((head, self.large.as_deref().unwrap_or(&rest[..inline])))
+    }
+
+    /// How far the ring is filled now. What goes in later is behind this.
+    pub(super) fn filled_to(&self) -> u64 {
+        self.fetched + self.bytes.slots() as u64
+    }
+
+    /// Whether the next record stands before a place, or is being looked at.
+    pub(super) fn is_before(&self, place: u64) -> bool {
+        self.current.is_some() || self.fetched < place
+    }
+
+    /// Takes the oldest record out of the ring, into `record`.
+    fn fetch(&mut self) -> Option<Lengths> {
+        let mut lengths = [0; LENGTHS_BYTES];
+        self.bytes.pop_entire_slice(&mut lengths).ok()?;
+        let [head, payload] = [&lengths[..4], &lengths[4..]]
+            .map(|bytes| u32::from_le_bytes(bytes.try_into().unwrap_or_default()));
+        let is_large = payload & BESIDE != 0;
+        let (head, inline) = (head as usize, if is_large { 0 } else { payload as usize });
+        if self.record.len() < head + inline {
+            self.record.resize(head + inline, 0);
+        }
+        // A record goes in as a whole.
+        let whole = self.bytes.pop_entire_slice(&mut self.record[..head + inline]);
+        debug_assert!(whole.is_ok(), "half a record");
+        self.fetched += (LENGTHS_BYTES + head + inline) as u64;
+        self.has_fetched = true;
+        self.large = is_large.then(|| self.beside.pop().unwrap_or_default());
+        Some(Lengths { head, inline })
+    }
+
+    /// The oldest record has been dealt with.
+    pub(super) fn use_up(&mut self) {
+        debug_assert!(self.current.is_some(), "nothing was looked at");
+        self.current = None;
+        self.taken += 1;
+        if let Some(buffer) = self.large.take()
+            && buffer.capacity() <= KEPT_BYTES_MAX
+        {
+            // Where so many have come back already, this one goes.
+            let _ = self.empties.push(buffer);
+        }
+    }
+
+    /// Whether nothing is left to deal with.
+    pub(super) fn is_empty(&self) -> bool {
+        self.current.is_none() && self.bytes.is_empty()
+    }
+
+    /// Whether records were taken since the last call, and the writer waits for room: then it has to be woken.
+    pub(super) fn relieve(&mut self) -> bool {
+        std::mem::take(&mut self.has_fetched) && self.starved.relieve()
+    }
+
+    /// Heads and lengths of payloads of all that is in here, for tests to count.
+    #[cfg(test)]
+    pub(super) fn heads(&mut self) -> Vec<(Vec<u8>, usize)> {
+        let mut heads = Vec::new();
+        if let Some(Lengths { head, inline }) = self.current {
+            heads.push((self.record[..head].to_vec(), inline));
+        }
+        if self.bytes.is_empty() {
+            return heads;
+        }
+        let chunk = self.bytes.read_chunk(self.bytes.slots()).expect("so many are there");
+        let (first, second) = chunk.as_slices();
+        let bytes = [first, second].concat();
+        let mut rest = &bytes[..];
+        while let Some((lengths, behind)) = rest.split_at_checked(LENGTHS_BYTES) {
+            let [head, payload] =
+                [0, 4].map(|at| u32::from_le_bytes(lengths[at..at + 4].try_into().unwrap()));
+            let (head, inline) = (head as usize, if payload & BESIDE == 0 { payload as usize } else { 0 });
+            heads.push((behind[..head].to_vec(), inline));
+            rest = &behind[head + inline..];
+        }
+        heads
+    }
+
+    /// Bytes taken out so far, and whether the writer waits for more of that.
+    #[cfg(test)]
+    pub(super) fn fetched(&self) -> (u64, bool) {
+        let is_awaited = self.starved.relieve();
+        if is_awaited {
+            self.starved.declare();
+        }
+        (self.fetched, is_awaited)
+    }
+
+    /// Records dealt with so far.
+    pub(super) fn taken_so_far(&self) -> u64 {
+        self.taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SIZES: RingSizes = RingSizes { bytes: 2048, beside: 2 };
+
+    fn put(writer: &mut RingWriter, head: &[u8], payload: &[u8]) -> bool {
+        writer.put(|record| record.extend_from_slice(head), payload)
+    }
+
+    #[test]
+    fn records_come_out_whole_and_in_order_wherever_their_payloads_travel() {
+        let (mut writer, mut reader) = ring(SIZES);
+        let large = vec![7; 600];
+        assert!(put(&mut writer, b"one", b"small"));
+        assert!(put(&mut writer, b"two", &large));
+        assert!(put(&mut writer, b"", b""));
+        assert_eq!(reader.head(), Some((&b"one"[..], &b"small"[..])));
+        assert_eq!(reader.head(), Some((&b"one"[..], &b"small"[..])), "it stays");
+        reader.use_up();
+        assert_eq!(reader.head(), Some((&b"two"[..], &large[..])));
+        reader.use_up();
+        assert_eq!(reader.head(), Some((&b""[..], &b""[..])));
+        assert!(!reader.is_empty());
+        reader.use_up();
+        assert!(reader.is_empty() && reader.head().is_none());
+        assert_eq!((writer.put_so_far(), reader.taken_so_far()), (3, 3));
+    }
+
+    #[test]
+    fn with_room_there_is_room_and_without_the_reader_says_when() {
+        let (mut writer, mut reader) = ring(SIZES);
+        let mut inside = 0;
+        while writer.has_room(512, 0) {
+            assert!(put(&mut writer, &[1; HEAD_BYTES_MAX], &[2; 512]));
+            inside += 1;
+        }
+        assert_eq!(inside, 2);
+        assert!(!reader.relieve(), "nothing was taken");
+        assert!(reader.head().is_some());
+        assert!(reader.relieve(), "the writer waits");
+        reader.use_up();
+        assert!(reader.head().is_some());
+        assert!(!reader.relieve(), "it has been told");
+        assert!(writer.has_room(512, 0));
+    }
+
+    #[test]
+    fn with_room_for_a_large_one_there_is_room_for_every_smaller_one() {
+        for bytes in [1, 511, 512, 513, 2_000] {
+            let (mut writer, _reader) = ring(SIZES);
+            while writer.has_room(2_000, 0) {
+                assert!(put(&mut writer, &[1; HEAD_BYTES_MAX], &vec![2; bytes]), "{bytes} bytes");
+            }
+        }
+    }
+
+    #[test]
+    fn a_buffer_that_went_beside_comes_back_and_a_huge_one_does_not() {
+        let (mut writer, mut reader) = ring(SIZES);
+        let mut addresses = Vec::new();
+        for bytes in [600, 500 * 1024, 600, 600] {
+            assert!(put(&mut writer, b"", &vec![3; bytes]));
+            addresses.push(reader.head().map(|(_, payload)| payload.as_ptr()));
+            reader.use_up();
+        }
+        assert_eq!(addresses[2], addresses[3], "the same buffer");
+        assert_eq!(reader.empties.slots(), SIZES.beside - 1);
+    }
+
+    #[test]
+    fn no_more_large_ones_than_there_are_places() {
+        let (mut writer, mut reader) = ring(SIZES);
+        let large = [1; 600];
+        assert!(put(&mut writer, b"", &large) && put(&mut writer, b"", &large));
+        assert!(!put(&mut writer, b"", &large) && !writer.has_room(600, 0));
+        assert!(writer.has_room(10, 0));
+        assert!(reader.head().is_some());
+        assert!(writer.has_room(600, 0), "the place is free as soon as it is looked at");
+    }
+
+    proptest! {
+        #[test]
+        fn a_ring_is_a_queue(operations in prop::collection::vec((any::<bool>(), 0..40usize, 0..1500usize), 1..400)) {
+            let (mut writer, mut reader) = ring(SIZES);
+            let mut twin: VecDeque<(Vec<u8>, Vec<u8>)> = VecDeque::new();
+            for (number, (is_put, head_bytes, payload_bytes)) in operations.into_iter().enumerate() {
+                if is_put {
+                    let (head, payload) = (vec![number as u8; head_bytes], vec![!number as u8; payload_bytes]);
+                    let had_room = writer.has_room(payload_bytes, 0);
+                    let is_in = put(&mut writer, &head, &payload);
+                    prop_assert!(is_in || !had_room);
+                    if is_in {
+                        twin.push_back((head, payload));
+                    }
+                } else {
+                    let expected = twin.pop_front();
+                    let record = reader.head().map(|(head, payload)| (head.to_vec(), payload.to_vec()));
+                    prop_assert_eq!(&record, &expected);
+                    if record.is_some() {
+                        reader.use_up();
+                    }
+                }
+                prop_assert_eq!(writer.put_so_far(), reader.taken_so_far() + twin.len() as u64);
+            }
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! The ledger between reactors, checked at every turn: nothing is lost in a ring, and every member has appended, or
+//! has in its ring, all that its home has numbered since it joined.
+
+use std::collections::HashMap;
+
+use super::super::mail::Delivery;
+use super::world::SimReactor;
+use crate::hub::views::ChannelView;
+use crate::hub::{ReactorNumber, Slot, Standing};
+
+/// What is under way from one reactor to another of one channel, by slot and epoch.
+#[derive(Default)]
+struct UnderWay {
+    /// The numbers of its messages, in their order.
+    messages: Vec<u64>,
+    /// The number from which on a member will receive.
+    joined: Option<u64>,
+}
+
+type Deliveries = HashMap<(Slot, u64), UnderWay>;
+
+/// After a turn of one reactor: what it can have changed is between it and the others.
+pub(super) fn check_mail(reactors: &mut [SimReactor], acted: usize) {
+    check_gate(reactors);
+    if reactors.len() == 1 {
+        return;
+    }
+    let views: Vec<Vec<ChannelView>> = reactors.iter().map(|reactor| reactor.commons.hub.views()).collect();
+    for member in 0..reactors.len() {
+        for home in (0..reactors.len()).filter(|home| *home != member && (acted == *home || acted == member))
+        {
+            let deliveries = check_ring(reactors, home, member);
+            check_members(&views, home, member, &deliveries);
+            check_standing(reactors, &views, home, member);
+        }
+    }
+}
+
+/// Put = taken + inside, both ways; and what is inside from home to member.
+fn check_ring(reactors: &mut [SimReactor], home: usize, member: usize) -> Deliveries {
+    let (from, to) = (ReactorNumber(home as u16), ReactorNumber(member as u16));
+    let put = reactors[home].commons.outbox.put_so_far(to);
+    let taken = reactors[member].commons.inbox.taken_so_far(from);
+    let mut under_way = Deliveries::new();
+    let (mut interests, mut requests, mut deliveries) = (0, 0, 0);
+    reactors[member].commons.inbox.look_through(
+        from,
+        |_| interests += 1,
+        |_| requests += 1,
+        |delivery| {
+            deliveries += 1;
+            match delivery {
+                Delivery::Message(numbered) => {
+                    let key = (numbered.slot, numbered.epoch);
+                    under_way.entry(key).or_default().messages.push(numbered.number);
+                }
+                Delivery::Joined(joined) => {
+                    under_way.entry((joined.slot, joined.epoch)).or_default().joined = Some(joined.next);
+                }
+                Delivery::NotJoined { .. } | Delivery::Published { .. } | Delivery::Inspected { .. } => {}
+            }
+        },
+    );
+    let inside = [interests, requests, deliveries];
+    assert!(
+        put.iter().zip(taken).zip(inside).all(|((put, taken), inside)| *put == taken + inside),
+        "a ring loses nothing"
+    );
+    under_way
+}
+
+/// Every member of a home has, or will take out of its ring, every number up to the last.
+fn check_members(views: &[Vec<ChannelView>], home: usize, member: usize, deliveries: &Deliveries) {
+    for channel in views[home].iter().filter(|view| view.standing == Standing::Home) {
+        let number = ReactorNumber(member as u16);
+        let Some((_, slot, _)) = channel.members.iter().find(|(reactor, ..)| *reactor == number) else {
+            continue;
+        };
+        let nothing = UnderWay::default();
+        let under_way = deliveries.get(&(*slot, channel.epoch)).unwrap_or(&nothing);
+        let view = views[member].iter().find(|view| view.slot == *slot && view.name == channel.name);
+        // Gone: its leave is on the way.
+        let Some(view) = view else { continue };
+        let next = match (view.standing, under_way.joined) {
+            (Standing::Joining, Some(next)) => next,
+            (Standing::Live | Standing::Leaving, None) => view.next,
+            // It has left and wants to come back: the home is still to hear of both.
+            (Standing::Unannounced | Standing::Joining, None) => continue,
+            odd => panic!("{odd:?}: {channel:?} {view:?}"),
+        };
+        let since: Vec<u64> = (next..channel.next).collect();
+        let ahead = under_way.messages.iter().copied().filter(|number| *number >= next);
+        assert!(ahead.eq(since), "{home} -> {member}: {channel:?} {view:?}");
+    }
+}
+
+/// Whoever believes to be a member is one.
+fn check_standing(reactors: &mut [SimReactor], views: &[Vec<ChannelView>], home: usize, member: usize) {
+    let number = ReactorNumber(member as u16);
+    let elsewhere = views[member].iter().filter(|view| {
+        matches!(view.standing, Standing::Live | Standing::Leaving)
+            && reactors[member].commons.hub.home_of(parse(&view.name)).index() == home
+    });
+    for view in elsewhere {
+        let channel = views[home].iter().find(|channel| channel.name == view.name);
+        let channel = channel.unwrap_or_else(|| panic!("the home has forgotten {view:?}"));
+        assert_eq!(channel.epoch, view.epoch, "{channel:?} {view:?}");
+        let known =
+            channel.members.iter().find(|(reactor, slot, _)| *reactor == number && *slot == view.slot);
+        assert!(known.is_some(), "the home does not know of {view:?}");
+    }
+}
+
+fn parse(name: &str) -> crate::hub::ChannelName<'_> {
+    crate::hub::ChannelName::parse(name).unwrap()
+}
+
+fn check_gate(reactors: &[SimReactor]) {
+    let (mut let_in, mut refused) = (0, 0);
+    for reactor in reactors {
+        let connections = &reactor.connections;
+        let tokens = (0..connections.places()).filter_map(|place| connections.token_at(place));
+        for connection in tokens.filter_map(|token| connections.get(token)) {
+            *if connection.refusal.is_some() { &mut refused } else { &mut let_in } += 1;
+        }
+    }
+    assert_eq!(reactors[0].commons.shared.gate.counts(), (let_in, refused), "places that are taken");
+}
+
+/// What one reactor and the others have put down for each other, and what has been taken of it.
+pub(super) struct Words {
+    own: usize,
+    /// By reactor: records put on the way to it.
+    put: Vec<[u64; 3]>,
+    /// By reactor: bytes taken of what it has sent, and whether it waits for more of that.
+    fetched: Vec<[(u64, bool); 3]>,
+}
+
+impl Words {
+    pub(super) fn of(reactors: &[SimReactor], own: usize) -> Words {
+        let commons = &reactors[own].commons;
+        let numbers = || (0..reactors.len() as u16).map(ReactorNumber);
+        Words {
+            own,
+            put: numbers().map(|to| commons.outbox.put_so_far(to)).collect(),
+            fetched: numbers().map(|from| commons.inbox.fetched(from)).collect(),
+        }
+    }
+
+    /// After a turn: who was sent something, or has waited for room that there is now, is woken.
+    pub(super) fn check_since(&self, before: &Words, is_woken: impl Fn(usize) -> bool) {
+        for other in (0..self.put.len()).filter(|other| *other != self.own) {
+            let was_sent = self.put[other] != before.put[other];
+            assert!(!was_sent || is_woken(other), "nobody tells reactor {other} of its mail");
+            for (now, before) in self.fetched[other].iter().zip(before.fetched[other]) {
+                let has_room_again = before.1 && now.0 > before.0;
+                assert!(
+                    !has_room_again || is_woken(other),
+                    "nobody tells reactor {other} that there is room"
+                );
+                assert!(!has_room_again || !now.1, "it was told, and waits");
+            }
+        }
+    }
+}
+
+/// Whether a reactor has left deliveries in a ring.
+pub(super) fn has_deliveries(reactor: &mut SimReactor) -> bool {
+    let mut has_deliveries = false;
+    for from in 0..reactor.bells.len() as u16 {
+        let inbox = &mut reactor.commons.inbox;
+        inbox.look_through(ReactorNumber(from), |_| {}, |_| {}, |_| has_deliveries = true);
+    }
+    has_deliveries
+}
+
+/// With nothing under way: the homes know how many subscribers each member has.
+pub(super) fn check_counts(reactors: &[SimReactor]) {
+    let views: Vec<Vec<ChannelView>> = reactors.iter().map(|reactor| reactor.commons.hub.views()).collect();
+    for channel in views.iter().flatten() {
+        for (member, slot, subscribers) in &channel.members {
+            let view = views[member.index()].iter().find(|view| view.slot == *slot);
+            let there = view.map(|view| (&view.name, view.subscribers));
+            assert_eq!(
+                there,
+                Some((&channel.name, *subscribers as usize)),
+                "reactor {member:?} of {channel:?}"
+            );
+        }
+    }
+}
+
+/// Whether anything is on its way, or waits for its home.
+pub(super) fn is_mail_under_way(reactors: &mut [SimReactor]) -> bool {
+    (0..reactors.len() as u16).any(|from| {
+        reactors.iter_mut().any(|to| {
+            let (mut interests, mut requests, mut deliveries) = (false, false, false);
+            to.commons.inbox.look_through(
+                ReactorNumber(from),
+                |_| interests = true,
+                |_| requests = true,
+                |_| deliveries = true,
+            );
+            interests || requests || deliveries
+        })
+    }) || reactors.iter().any(|reactor| {
+        let joining = |view: &ChannelView| {
+            matches!(view.standing, Standing::Unannounced | Standing::Joining) && view.subscribers > 0
+        };
+        reactor.commons.hub.has_interest() || reactor.commons.hub.views().iter().any(joining)
+    })
+}

@@ -1,0 +1,454 @@
+//! Several reactors as one server: one order, the 101 that waits for its channel, publishers that are held back.
+
+use std::time::Duration;
+
+use super::super::commons::Taken;
+use super::super::mail::Origin;
+use super::client::{Client, Heard};
+use super::world::{Setting, World};
+use crate::hub::{HubLimits, ReactorNumber, Standing};
+use crate::protocol::{MessageKind, Opcode};
+use crate::reactor::{ReactorLimits, RingSizes};
+
+/// How a reactor stands to a channel; `None`: it does not know of it.
+fn standing(world: &World, reactor: usize, channel: &str) -> Option<Standing> {
+    let views = world.reactors[reactor].commons.hub.views();
+    views.iter().find(|view| view.name == channel).map(|view| view.standing)
+}
+
+/// A connected client whose handshake has been sent and read, but for which only its own reactor has had turns.
+fn knock(world: &mut World, reactor: usize, path: &str) -> Client {
+    loop {
+        let client = world.connect();
+        world.rest();
+        if world.holder_of(&client) == reactor {
+            client.upgrade(path);
+            for _ in 0..5 {
+                world.turn_of(reactor);
+            }
+            return client;
+        }
+        drop(client);
+        world.rest();
+    }
+}
+
+#[test]
+fn everybody_sees_one_order_whoever_publishes_where() {
+    let mut world = World::of(3, |_, _| {});
+    let mut readers: Vec<_> = (0..3).flat_map(|_| 0..3).map(|at| world.open_at(at, "/news")).collect();
+    let mut publishers: Vec<_> = (0..3).map(|at| world.open_at(at, "/news")).collect();
+    for number in 0..200u32 {
+        for (place, publisher) in publishers.iter_mut().enumerate() {
+            publisher.binary(&[&number.to_be_bytes()[..], &[place as u8]].concat());
+        }
+        world.turn_of(number as usize % 3);
+    }
+    world.rest();
+    let first = readers[0].messages();
+    assert_eq!(first, world.accepted["news"]);
+    assert_eq!(first.len(), 600);
+    for reader in readers.iter_mut().skip(1).chain(&mut publishers) {
+        assert_eq!(reader.messages(), first, "one order for everybody");
+    }
+}
+
+#[test]
+fn the_101_waits_until_the_home_knows_and_nothing_accepted_after_it_is_missed() {
+    let mut world = World::of(2, |_, _| {});
+    let channel = world.channel_at(0);
+    let mut client = knock(&mut world, 1, &format!("/{channel}"));
+    assert_eq!(client.answered(), None, "the home has not had a turn");
+    assert_eq!(standing(&world, 1, &channel), Some(Standing::Joining));
+    world.turn_of(0);
+    assert_eq!(client.answered(), None, "its answer has not been taken");
+    // From here on messages are for it as well.
+    let publisher = world.open_at(0, "/echo");
+    drop(publisher);
+    world.publish(&channel, MessageKind::Text, b"after the home knew").unwrap();
+    world.turn_of(0);
+    world.turn_of(1);
+    assert_eq!(client.answered().map(|answered| answered.status), Some(101));
+    world.rest();
+    assert_eq!(client.messages(), [b"after the home knew"]);
+}
+
+#[test]
+fn who_comes_second_need_not_ask_the_home() {
+    let mut world = World::of(2, |_, _| {});
+    let channel = world.channel_at(0);
+    let _first = world.open_at(1, &format!("/{channel}"));
+    let mut second = knock(&mut world, 1, &format!("/{channel}"));
+    assert_eq!(second.answered().map(|answered| answered.status), Some(101), "without a turn of the home");
+}
+
+#[test]
+fn what_is_said_behind_the_101_waits_with_it_and_a_ping_is_answered_afterwards() {
+    let mut world = World::of(2, |_, _| {});
+    let (here, there) = (world.channel_at(1), world.channel_at(0));
+    // `/join` subscribes upon a message.
+    let mut client = world.open_at(1, "/join");
+    client.text(&here);
+    world.rest();
+    client.text(&there);
+    client.say(Opcode::Ping, b"still there?");
+    for _ in 0..5 {
+        world.turn_of(1);
+    }
+    world.publish(&here, MessageKind::Text, b"of the other channel").unwrap();
+    for _ in 0..5 {
+        world.turn_of(1);
+    }
+    assert_eq!(client.heard(), [Heard::Message(b"of the other channel".to_vec())], "that one goes on");
+    world.rest();
+    assert_eq!(client.heard(), [Heard::Pong(b"still there?".to_vec())]);
+}
+
+#[test]
+fn a_channel_that_is_one_too_many_at_its_home_closes_with_1013() {
+    let mut world = World::of(2, |_, hub| hub.channels_max = 1);
+    let (here, there) = (world.channel_at(0), world.channel_at(1));
+    let _first = world.open_at(0, &format!("/{here}"));
+    let mut client = knock(&mut world, 0, &format!("/{there}"));
+    assert_eq!(client.answered(), None);
+    world.rest();
+    assert_eq!(client.answered().map(|answered| answered.status), Some(101));
+    assert_eq!(client.close_code(), Some(1013));
+    drop(client);
+    world.pass_secs(5);
+    assert_eq!(standing(&world, 0, &there), None, "nothing is left of it");
+}
+
+#[test]
+fn who_leaves_before_the_home_has_answered_leaves_nothing_behind() {
+    let mut world = World::of(2, |_, _| {});
+    let channel = world.channel_at(0);
+    let client = knock(&mut world, 1, &format!("/{channel}"));
+    drop(client);
+    world.turn_of(1);
+    world.rest();
+    assert_eq!(standing(&world, 1, &channel), Some(Standing::Live), "it lingers");
+    world.pass_secs(5);
+    assert_eq!(standing(&world, 1, &channel), None);
+    let home = world.reactors[0].commons.hub.views();
+    assert!(home.iter().all(|view| view.members.is_empty()), "{home:?}");
+}
+
+#[test]
+fn who_comes_back_while_the_leave_is_on_its_way_misses_nothing() {
+    let mut world = World::of(2, |_, _| {});
+    let channel = world.channel_at(0);
+    drop(world.open_at(1, &format!("/{channel}")));
+    world.rest();
+    // The member's reactor alone finds that it has lingered long enough.
+    while standing(&world, 1, &channel).is_some() {
+        world.sim.advance(Duration::from_millis(500));
+        world.turn_of(1);
+    }
+    let mut client = knock(&mut world, 1, &format!("/{channel}"));
+    // A message from before the home hears of the leave and of the join, and one from after.
+    world.publish(&channel, MessageKind::Text, b"before").unwrap();
+    world.turn_of(0);
+    world.publish(&channel, MessageKind::Text, b"after").unwrap();
+    world.rest();
+    assert_eq!(client.answered().map(|answered| answered.status), Some(101));
+    assert!(client.messages().ends_with(&[b"after".to_vec()]));
+}
+
+#[test]
+fn a_post_counts_everybody_whose_101_was_read_before_on_whichever_reactor() {
+    let mut world = World::of(3, |_, _| {});
+    let mut subscribers = Vec::new();
+    for at in [0, 1, 2, 2, 1, 0, 1] {
+        subscribers.push(world.open_at(at, "/news"));
+        let mut publisher = world.connect();
+        publisher.request("POST", "/news", &[], b"how many?");
+        world.rest();
+        let status = publisher.answered().map(|answered| answered.status);
+        assert_eq!(status, Some(201));
+        publisher.request("GET", "/about/news", &[], b"");
+        world.rest();
+        let about = publisher.answered().unwrap().body;
+        let count = subscribers.len();
+        assert_eq!(about, format!("news Some(({count}, {count}))"));
+        assert_eq!(world.ledger().owed, (1..=count as u64).sum::<u64>(), "one copy for each");
+    }
+}
+
+#[test]
+fn a_publish_is_all_or_none_and_waits_for_the_reactor_that_has_no_room() {
+    let mut world = World::still(Setting {
+        reactors: 3,
+        rings: Some(RingSizes { bytes: 4 << 10, beside: 1 }),
+        ..Setting::default()
+    });
+    let channel = world.channel_at(0);
+    let path = format!("/{channel}");
+    let mut readers: Vec<_> = (0..3).map(|at| world.open_at(at, &path)).collect();
+    let mut publisher = world.open_at(0, &path);
+    // Reactor 2 does not come: its ring fills up, and nothing is accepted that it could not have.
+    for number in 0..100u8 {
+        publisher.binary(&[number; 400]);
+        world.turn_of(0);
+        world.turn_of(1);
+    }
+    let accepted = world.accepted[&channel].len();
+    assert!((5..50).contains(&accepted), "{accepted} fit into the ring");
+    for _ in 0..20 {
+        world.turn_of(1);
+        world.turn_of(0);
+    }
+    assert_eq!(readers[1].messages().len(), accepted, "neither more nor fewer elsewhere");
+    assert_eq!(readers[0].messages().len(), accepted);
+    world.rest();
+    assert_eq!(readers[2].messages().len(), 100, "nothing was dropped");
+    assert_eq!(readers[0].messages().len() + accepted, 100);
+    assert_eq!(world.log.borrow().closed, [], "and nobody was closed for it");
+}
+
+#[test]
+fn a_publisher_whose_home_does_not_come_is_not_read_and_loses_nothing() {
+    let mut world = World::still(Setting { reactors: 2, rings: Some(RingSizes::MIN), ..Setting::default() });
+    let channel = world.channel_at(0);
+    let path = format!("/{channel}");
+    let mut reader = world.open_at(1, &path);
+    let mut publisher = world.open_at(1, &path);
+    for number in 0..200u8 {
+        publisher.binary(&[number; 100]);
+    }
+    for _ in 0..50 {
+        world.turn_of(1);
+    }
+    assert!(publisher.peer.unread_bytes() > 0 || !world.reactors[1].waiting_for_room.is_empty());
+    world.rest();
+    let expected: Vec<_> = (0..200u8).map(|number| vec![number; 100]).collect();
+    assert_eq!(reader.messages(), expected);
+    assert_eq!(publisher.messages(), expected);
+}
+
+#[test]
+fn large_messages_travel_beside_the_rings() {
+    let mut world = World::of(2, |_, _| {});
+    let mut readers = [world.open_at(0, "/news"), world.open_at(1, "/news")];
+    let mut publishers = [world.open_at(0, "/news"), world.open_at(1, "/news")];
+    let sizes = [1, 20_000, 60_000, 3, 16_384, 16_385, 65_000];
+    for (number, bytes) in sizes.into_iter().enumerate() {
+        publishers[number % 2].binary(&vec![number as u8; bytes]);
+        world.rest();
+    }
+    let expected: Vec<_> =
+        sizes.iter().enumerate().map(|(number, bytes)| vec![number as u8; *bytes]).collect();
+    for reader in &mut readers {
+        assert_eq!(reader.messages(), expected);
+    }
+}
+
+/// Two reactors with little memory, and so many channels of the second, each with a stalled subscriber there.
+fn short_of_memory(world: &mut World, channels: usize) -> Vec<(String, Client)> {
+    let names = (0..).map(|number| format!("full-{number}"));
+    let names: Vec<String> = names.filter(|name| world.home_of(name) == 1).take(channels).collect();
+    let mut stalled = Vec::new();
+    for name in names {
+        let client = world.open_at(1, &format!("/{name}"));
+        client.stall();
+        let _ = world.publish(&name, MessageKind::Binary, &[0; 60_000]);
+        world.rest();
+        stalled.push((name, client));
+    }
+    stalled
+}
+
+fn little_memory(_: &mut ReactorLimits, hub: &mut HubLimits) {
+    hub.memory_bytes = 8 << 20;
+    hub.private_bytes_max = 64 << 10;
+}
+
+#[test]
+fn where_a_reactor_is_short_of_memory_slow_subscribers_pay_and_no_publisher() {
+    let mut world = World::of(2, little_memory);
+    let channel = world.channel_at(0);
+    let mut readers = [0, 1].map(|at| world.open_at(at, &format!("/{channel}")));
+    let stalled = short_of_memory(&mut world, 100);
+    let mut publisher = world.connect();
+    for _ in 0..20 {
+        publisher.request("POST", &format!("/{channel}"), &[], &[1; 60_000]);
+        world.rest();
+        assert_eq!(publisher.answered().map(|answered| answered.status), Some(201));
+    }
+    for reader in &mut readers {
+        assert_eq!(reader.messages().len(), 20);
+    }
+    let closed: Vec<u16> = world.log.borrow().closed.iter().map(|(_, code, _)| *code).collect();
+    assert!(closed.len() > 10 && closed.iter().all(|code| *code == 4008), "{closed:?}");
+    drop(stalled);
+    assert!(world.reactors[1].commons.hub.memory_bytes() <= 4 << 20);
+}
+
+#[test]
+fn a_reactor_whose_memory_nobody_slow_holds_makes_the_home_refuse() {
+    let mut world = World::of(2, little_memory);
+    let channel = world.channel_at(0);
+    let mut healthy = world.open_at(0, &format!("/{channel}"));
+    let _member = world.open_at(1, &format!("/{channel}"));
+    let mut publisher = loop {
+        let publisher = world.connect();
+        world.rest();
+        if world.holder_of(&publisher) == 0 {
+            break publisher;
+        }
+    };
+    world.reactors[1].commons.shared.set_memory_full(ReactorNumber(1), true);
+    publisher.request("POST", &format!("/{channel}"), &[], b"refused");
+    // Reactor 1 would find at the end of its turn that it has memory after all.
+    for _ in 0..5 {
+        world.turn_of(0);
+    }
+    assert_eq!(publisher.answered().map(|answered| answered.status), Some(503));
+    world.rest();
+    publisher.request("POST", &format!("/{channel}"), &[], b"accepted");
+    world.rest();
+    assert_eq!(publisher.answered().map(|answered| answered.status), Some(201));
+    assert_eq!(healthy.messages(), [b"accepted"], "what was answered 503 has reached nobody");
+}
+
+#[test]
+fn limits_on_connections_hold_for_all_reactors_together() {
+    let mut world = World::of(3, |limits: &mut ReactorLimits, _| limits.connections_max = 4);
+    let mut clients: Vec<_> = (0..10).map(|_| world.connect()).collect();
+    clients.iter().for_each(|client| client.upgrade("/echo"));
+    world.rest();
+    let statuses: Vec<_> =
+        clients.iter_mut().filter_map(Client::answered).map(|answered| answered.status).collect();
+    assert_eq!(statuses.iter().filter(|status| **status == 101).count(), 4, "{statuses:?}");
+}
+
+#[test]
+fn a_drain_ends_all_reactors_together_and_what_was_accepted_goes_out_first() {
+    let mut world = World::of(3, |_, _| {});
+    let channel = world.channel_at(0);
+    let mut clients: Vec<_> = (0..3).map(|at| world.open_at(at, &format!("/{channel}"))).collect();
+    for _ in 0..50 {
+        world.publish(&channel, MessageKind::Text, b"one of fifty").unwrap();
+    }
+    // The home has accepted them, and nobody else has had a turn when the end is told.
+    world.turn_of(0);
+    world.drain();
+    world.pass_secs(4);
+    for client in &mut clients {
+        let heard = client.heard();
+        assert_eq!(heard.len(), 51, "{heard:?}");
+        assert!(matches!(heard.last(), Some(Heard::Close(1012, _))));
+    }
+    assert!(world.is_over());
+    world.check_empty();
+}
+
+/// One turn at a time: whoever would sleep now has nothing left to do.
+fn turn_until_it_would_sleep(world: &mut World) {
+    loop {
+        world.turn_of(0);
+        if !world.reactors[0].wait_timeout().is_zero() {
+            break;
+        }
+    }
+}
+
+#[test]
+fn a_publish_that_waits_for_the_sweep_does_not_wait_for_the_clock() {
+    let mut world = World::of(1, |limits, hub| {
+        limits.decoder.message_bytes_max = 1024;
+        hub.channel_buffer_bytes = 4 << 10;
+    });
+    let mut reader = world.open("/news");
+    let mut publisher = world.open("/news");
+    for number in 0..40u8 {
+        publisher.binary(&[number; 1000]);
+    }
+    turn_until_it_would_sleep(&mut world);
+    assert_eq!(reader.messages().len(), 40);
+}
+
+#[test]
+fn one_of_another_thread_does_not_either() {
+    let mut world = World::of(1, |limits, hub| {
+        limits.decoder.message_bytes_max = 1024;
+        hub.channel_buffer_bytes = 4 << 10;
+    });
+    let mut reader = world.open("/news");
+    for number in 0..40u8 {
+        world.publish("news", MessageKind::Binary, &[number; 1000]).unwrap();
+    }
+    turn_until_it_would_sleep(&mut world);
+    assert_eq!(reader.messages().len(), 40);
+}
+
+#[test]
+fn a_request_is_answered_though_others_publish_all_the_time() {
+    let mut world = World::still(Setting { reactors: 2, rings: Some(RingSizes::MIN), ..Setting::default() });
+    let channel = world.channel_at(0);
+    let path = format!("/{channel}");
+    let mut publishers: Vec<_> = (0..30).map(|_| world.open_at(1, &path)).collect();
+    let mut probe = loop {
+        let probe = world.connect();
+        world.rest();
+        if world.holder_of(&probe) == 1 {
+            break probe;
+        }
+    };
+    let mut answered_after = None;
+    for round in 0..1000 {
+        publishers.iter_mut().for_each(|publisher| publisher.binary(&[7; 200]));
+        if round == 3 {
+            probe.request("GET", "/healthz", &[], b"");
+        }
+        world.turn_of(1);
+        world.turn_of(0);
+        publishers.iter_mut().for_each(|publisher| drop(publisher.messages()));
+        if probe.answered().is_some() {
+            answered_after = Some(round);
+            break;
+        }
+    }
+    assert_eq!(answered_after.map(|rounds| rounds < 100), Some(true), "{answered_after:?}");
+}
+
+#[test]
+fn no_request_overtakes_an_interest_that_has_to_wait() {
+    let mut world = World::still(Setting { reactors: 2, rings: Some(RingSizes::MIN), ..Setting::default() });
+    let (full, wanted) = (world.channel_at(0), {
+        let names = (0..).map(|number| format!("wanted-{number}"));
+        names.into_iter().find(|name| world.home_of(name) == 0).unwrap()
+    });
+    let _filler = world.open_at(1, &format!("/{full}"));
+    // The way from 0 to 1 fills up.
+    let mut posts = world.open_at(0, &format!("/{full}"));
+    for number in 0..20u8 {
+        posts.binary(&[number; 400]);
+        world.turn_of(0);
+    }
+    // Too full for an answer.
+    while world.reactors[0].commons.outbox.has_room_to_answer(ReactorNumber(1)) {
+        let slot = crate::hub::Slot(u32::MAX);
+        let message = crate::protocol::Message::binary(b"");
+        let numbered = crate::hub::Numbered { slot, epoch: 0, number: 0, message };
+        crate::hub::Outlet::deliver(&mut world.reactors[0].commons.outbox, ReactorNumber(1), numbered);
+    }
+    // Subscribes and publishes to the same channel, in this order, on reactor 1.
+    {
+        let commons = &mut world.reactors[1].commons;
+        let name = crate::hub::ChannelName::parse(&wanted).unwrap();
+        let owner = crate::hub::Owner(u64::MAX - 5);
+        let _subscription = commons.subscribe(name, owner).unwrap();
+        let origin = Origin::Publisher;
+        commons.submit(origin, name, crate::protocol::Message::binary(b"mine")).unwrap();
+    }
+    // Reactor 0 looks at its interests; then 1 takes its deliveries, on its own core; then 0 serves requests.
+    world.reactors[0].commons.take_note_of_requests();
+    while world.reactors[1].commons.take_delivery(ReactorNumber(0)) == Taken::One {}
+    let served = world.reactors[0].commons.serve_request(ReactorNumber(1));
+    let members = world.reactors[0].commons.hub.views().into_iter().find(|view| view.name == wanted);
+    assert!(
+        members.as_ref().is_some_and(|view| !view.members.is_empty()) || served != Taken::One,
+        "numbered {served:?} although its join, put before it, has not been taken: {members:?}"
+    );
+}
