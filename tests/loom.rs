@@ -1,0 +1,129 @@
+//! The two flags between threads, under every order in which two threads can meet at them (`cargo test --test loom`).
+//! loom stands in for the atomics; the file is the one that the server is made of.
+
+use loom::sync::Arc;
+use loom::sync::atomic;
+use loom::sync::atomic::{AtomicUsize, Ordering};
+use loom::thread;
+
+#[path = "../src/reactor/mail/flags.rs"]
+mod flags;
+
+use flags::{Pending, Starved};
+
+/// A ring as the flags see it: how much was put in and how much was taken out, each with the orderings of a ring.
+#[derive(Default)]
+struct Ring {
+    put: AtomicUsize,
+    taken: AtomicUsize,
+}
+
+impl Ring {
+    fn put(&self) {
+        self.put.store(self.put.load(Ordering::Relaxed) + 1, Ordering::Release);
+    }
+
+    fn take_all(&self) -> usize {
+        let put = self.put.load(Ordering::Acquire);
+        self.taken.store(put, Ordering::Release);
+        put
+    }
+
+    fn inside(&self) -> usize {
+        self.put.load(Ordering::Relaxed) - self.taken.load(Ordering::Acquire)
+    }
+}
+
+/// What epoll's descriptor is: a wake-up that has come is there until the receiver's next wait.
+#[derive(Default)]
+struct Waker(AtomicUsize);
+
+impl Waker {
+    fn wake(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn take(&self) -> bool {
+        self.0.swap(0, Ordering::SeqCst) > 0
+    }
+}
+
+#[test]
+fn what_was_put_down_is_seen_or_a_wake_up_is_still_to_come() {
+    loom::model(|| {
+        let shared = Arc::new((Pending::new(), Ring::default(), Waker::default()));
+        let sender = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || {
+                let (pending, ring, waker) = &*shared;
+                for _ in 0..2 {
+                    ring.put();
+                    if pending.announce() {
+                        waker.wake();
+                    }
+                }
+            })
+        };
+        let (pending, ring, waker) = &*shared;
+        let mut seen = 0;
+        for _ in 0..2 {
+            waker.take();
+            pending.clear();
+            seen = ring.take_all();
+        }
+        sender.join().unwrap();
+        assert!(seen == 2 || waker.take(), "asleep, with {} in the ring", 2 - seen);
+    });
+}
+
+#[test]
+fn two_senders_and_one_wake_up_lose_nothing() {
+    loom::model(|| {
+        let shared = Arc::new((Pending::new(), [Ring::default(), Ring::default()], Waker::default()));
+        let senders: Vec<_> = (0..2)
+            .map(|number| {
+                let shared = Arc::clone(&shared);
+                thread::spawn(move || {
+                    let (pending, rings, waker) = &*shared;
+                    rings[number].put();
+                    if pending.announce() {
+                        waker.wake();
+                    }
+                })
+            })
+            .collect();
+        let (pending, rings, waker) = &*shared;
+        waker.take();
+        pending.clear();
+        let seen: usize = rings.iter().map(Ring::take_all).sum();
+        senders.into_iter().for_each(|sender| sender.join().unwrap());
+        assert!(seen == 2 || waker.take(), "asleep, with {} in the rings", 2 - seen);
+    });
+}
+
+#[test]
+fn a_writer_that_found_no_room_sees_it_later_or_is_told() {
+    loom::model(|| {
+        let shared = Arc::new((Starved::new(), Ring::default(), Waker::default()));
+        // Full from the start.
+        shared.1.put();
+        let reader = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || {
+                let (starved, ring, waker) = &*shared;
+                ring.take_all();
+                if starved.relieve() {
+                    waker.wake();
+                }
+            })
+        };
+        let (starved, ring, waker) = &*shared;
+        let mut has_room = ring.inside() == 0;
+        if !has_room {
+            starved.declare();
+            has_room = ring.inside() == 0;
+        }
+        reader.join().unwrap();
+        assert!(has_room || waker.take(), "it waits for room that is there");
+    });
+}
