@@ -10,6 +10,7 @@ pub(crate) struct Case {
     pub(crate) unit: &'static str,
     /// One round with the peers that `open` has made; how many of the unit it did.
     pub(crate) round: fn(&str, &mut [Peer]) -> u64,
+    pub(crate) reactors: usize,
     /// Peers, and the path each of them opens.
     pub(crate) peers: usize,
     pub(crate) path: &'static str,
@@ -23,6 +24,7 @@ pub(crate) const CASES: &[Case] = &[
         name: "echo",
         unit: "messages",
         round: echo,
+        reactors: 1,
         peers: 10,
         path: "/-/echo",
         warm_up: 20,
@@ -32,6 +34,7 @@ pub(crate) const CASES: &[Case] = &[
         name: "fan-out to 1,000",
         unit: "deliveries",
         round: fan_out,
+        reactors: 1,
         peers: 1000,
         path: "/news",
         warm_up: 20,
@@ -41,6 +44,7 @@ pub(crate) const CASES: &[Case] = &[
         name: "fragments",
         unit: "messages",
         round: fragments,
+        reactors: 1,
         peers: 2,
         path: "/-/echo",
         warm_up: 20,
@@ -50,6 +54,7 @@ pub(crate) const CASES: &[Case] = &[
         name: "ping and pong",
         unit: "pings",
         round: ping,
+        reactors: 1,
         peers: 4,
         path: "/-/echo",
         warm_up: 20,
@@ -59,6 +64,7 @@ pub(crate) const CASES: &[Case] = &[
         name: "a stalled subscriber",
         unit: "deliveries",
         round: stalled,
+        reactors: 1,
         peers: 2,
         path: "/slow",
         warm_up: 3,
@@ -68,6 +74,7 @@ pub(crate) const CASES: &[Case] = &[
         name: "connect and close",
         unit: "connections",
         round: churn,
+        reactors: 1,
         peers: 2,
         path: "/busy",
         warm_up: 50,
@@ -77,9 +84,40 @@ pub(crate) const CASES: &[Case] = &[
         name: "connect and reset",
         unit: "connections",
         round: reset,
+        reactors: 1,
         peers: 2,
         path: "/busy",
         warm_up: 50,
+        rounds: 500,
+    },
+    Case {
+        name: "fan-out to 200 over two reactors",
+        unit: "deliveries",
+        round: fan_out,
+        reactors: 2,
+        peers: 200,
+        path: "/news",
+        warm_up: 100,
+        rounds: 200,
+    },
+    Case {
+        name: "large messages over two reactors",
+        unit: "deliveries",
+        round: large,
+        reactors: 2,
+        peers: 8,
+        path: "/large",
+        warm_up: 50,
+        rounds: 200,
+    },
+    Case {
+        name: "connect and close over two reactors",
+        unit: "connections",
+        round: churn,
+        reactors: 2,
+        peers: 4,
+        path: "/busy",
+        warm_up: 200,
         rounds: 500,
     },
 ];
@@ -112,6 +150,18 @@ fn fan_out(_address: &str, peers: &mut [Peer]) -> u64 {
         }
     }
     5 * peers.len() as u64
+}
+
+/// Larger than what goes through a ring of bytes, from two publishers.
+fn large(_address: &str, peers: &mut [Peer]) -> u64 {
+    let payload = [b'l'; 40 * 1024];
+    for publisher in 0..2 {
+        peers[publisher].send(Opcode::Binary, &payload);
+        for peer in &mut *peers {
+            assert_eq!(peer.message(), payload);
+        }
+    }
+    2 * peers.len() as u64
 }
 
 /// In one write, and in one write each; with a ping between two fragments (RFC 6455 section 5.4).

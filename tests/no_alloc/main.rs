@@ -30,7 +30,7 @@ fn main() {
     }
     let mut failed = 0;
     for case in cases::CASES {
-        let (allocations, messages) = count(case.name);
+        let (allocations, messages) = count(case.name, case.reactors);
         let verdict = if allocations == 0 { "ok" } else { "FAILED" };
         println!("test {} ... {verdict}: {allocations} allocations in {messages} {}", case.name, case.unit);
         failed += usize::from(allocations != 0);
@@ -40,11 +40,12 @@ fn main() {
 }
 
 /// Allocations of a server while the client goes through a case, and how often the client did what the case is about.
-fn count(case: &str) -> (usize, u64) {
+fn count(case: &str, reactors: usize) -> (usize, u64) {
     let options =
         BroadcastOptions { publish: Some(PublishPolicy::All), echo: true, ..BroadcastOptions::default() };
     let server = Server::builder()
         .listen("127.0.0.1:0")
+        .reactors(reactors)
         .handler(move |_reactor| Broadcast::new(options.clone()))
         .bind()
         .expect("a port of loopback is free");
