@@ -1,0 +1,177 @@
+//! The ring between two reactors against a queue, and its records against whatever bytes.
+//!
+//! Input: one byte for the size of the ring, then operations of a byte and what belongs to it.
+#![no_main]
+
+use std::collections::VecDeque;
+
+use fanfare::reactor::RingSizes;
+use fanfare::reactor::exposed::{HEAD_BYTES_MAX, Ring, rewrite_delivery, rewrite_interest, rewrite_request};
+use fanfare_fuzz::input::Input;
+use libfuzzer_sys::fuzz_target;
+
+const SIZES: [RingSizes; 4] = [
+    RingSizes::MIN,
+    RingSizes { bytes: 2048, beside: 3 },
+    RingSizes { bytes: 2500, beside: 1 },
+    RingSizes { bytes: 9000, beside: 2 },
+];
+
+/// The tag of a delivery in which a byte says whether something follows: one value means that it does.
+const INSPECTED: u8 = 6;
+
+fuzz_target!(|data: &[u8]| {
+    let mut input = Input::new(data);
+    let sizes = SIZES[usize::from(input.byte()) % SIZES.len()];
+    let mut pair = Pair::new(sizes);
+    while !input.is_empty() {
+        match input.byte() % 10 {
+            // Any head with any payload.
+            0 | 1 => pair.put(&head(&mut input), &payload(&mut input)),
+            // What a member and a home may say to each other, among heads that nobody writes.
+            2 => pair.put_record(&mut input, rewrite_interest, false),
+            3 => pair.put_record(&mut input, rewrite_request, false),
+            4 => pair.put_record(&mut input, rewrite_delivery, true),
+            5 => {
+                let (most, small_ones) = (payload(&mut input).len(), usize::from(input.byte() % 4));
+                if pair.look_for_room(most, small_ones) {
+                    let size = most * usize::from(input.byte() % 5) / 4;
+                    pair.put_into_room(size, small_ones);
+                }
+            }
+            6 => pair.look(),
+            7 => pair.take(),
+            8 => pair.place = pair.ring.filled_to(),
+            _ => pair.relieve(),
+        }
+    }
+    while !pair.twin.is_empty() {
+        pair.take();
+    }
+    assert_eq!(pair.ring.head(), None);
+    // All places are free again.
+    assert!(pair.look_for_room(1500, 1), "an empty ring has room");
+    pair.put_into_room(1500, 1);
+});
+
+fn head(input: &mut Input<'_>) -> Vec<u8> {
+    let bytes = usize::from(input.byte());
+    input.bytes(bytes).to_vec()
+}
+
+/// A few bytes from the input, or many that follow from one.
+fn payload(input: &mut Input<'_>) -> Vec<u8> {
+    let size = usize::from(input.byte());
+    if size < 32 { input.bytes(size).to_vec() } else { vec![size as u8; (size - 32) * 12] }
+}
+
+/// Reads a record, and writes what was read.
+type Rewrite = fn(&[u8], &[u8]) -> Option<(Vec<u8>, Vec<u8>)>;
+
+/// A ring and the queue that it should be.
+struct Pair {
+    ring: Ring,
+    twin: VecDeque<(Vec<u8>, Vec<u8>)>,
+    sizes: RingSizes,
+    put: u64,
+    /// The oldest record is out of the ring, and was not used up.
+    is_looked_at: bool,
+    /// Some record was looked at since the writer was thought of.
+    has_fetched: bool,
+    /// The writer has been told that there is no room, and waits.
+    is_starved: bool,
+    /// How far the ring was filled at some time.
+    place: u64,
+    fetched_bytes: u64,
+}
+
+impl Pair {
+    fn new(sizes: RingSizes) -> Pair {
+        Pair {
+            ring: Ring::new(sizes),
+            twin: VecDeque::new(),
+            sizes,
+            put: 0,
+            is_looked_at: false,
+            has_fetched: false,
+            is_starved: false,
+            place: 0,
+            fetched_bytes: 0,
+        }
+    }
+
+    /// Puts in what is read from these bytes. `has_flag`: see [`INSPECTED`].
+    fn put_record(&mut self, input: &mut Input<'_>, rewrite: Rewrite, has_flag: bool) {
+        let (head, payload) = (head(input), payload(input));
+        let Some((again, same)) = rewrite(&head, &payload) else { return };
+        let alike = head.iter().zip(&again).filter(|(one, other)| one == other).count();
+        let may_differ = usize::from(has_flag && head[0] == INSPECTED);
+        assert!(alike + may_differ >= again.len(), "something else was read than stood there");
+        assert!(same == payload || same.is_empty());
+        let is_read = |cut: usize| rewrite(&again[..cut], &payload).is_some();
+        assert!(!(0..again.len()).any(is_read), "a part was taken for the whole");
+        self.put(&again, &same);
+    }
+
+    fn put(&mut self, head: &[u8], payload: &[u8]) {
+        let had_room = self.look_for_room(payload.len(), 0);
+        let is_in = self.ring.put(head, payload);
+        assert!(is_in || !had_room, "there was room");
+        if is_in {
+            self.put += 1;
+            self.twin.push_back((head.to_vec(), payload.to_vec()));
+        }
+        self.check();
+    }
+
+    /// Where there is room for one there is room for a smaller one; and for so many small ones behind it.
+    fn put_into_room(&mut self, payload_bytes: usize, small_ones: usize) {
+        let payload = vec![payload_bytes as u8; payload_bytes];
+        for payload in [&payload[..]].into_iter().chain((0..small_ones).map(|_| &b""[..])) {
+            let before = self.put;
+            self.put(&[7; HEAD_BYTES_MAX], payload);
+            assert_eq!(self.put, before + 1, "there was room");
+        }
+    }
+
+    fn look_for_room(&mut self, payload_bytes: usize, small_ones: usize) -> bool {
+        let has_room = self.ring.has_room(payload_bytes, small_ones);
+        self.is_starved |= !has_room;
+        // In an empty ring a large record and the answer to whoever published it fit.
+        assert!(has_room || !self.twin.is_empty() || small_ones > 1);
+        has_room
+    }
+
+    fn look(&mut self) {
+        let expected = self.twin.front();
+        if let Some((head, payload)) = expected.filter(|_| !self.is_looked_at) {
+            self.has_fetched = true;
+            self.is_looked_at = true;
+            let inline = if payload.len() > self.sizes.bytes / 4 { 0 } else { payload.len() };
+            self.fetched_bytes += (8 + head.len() + inline) as u64;
+        }
+        let expected = expected.map(|(head, payload)| (&head[..], &payload[..]));
+        assert_eq!(self.ring.head(), expected);
+    }
+
+    fn take(&mut self) {
+        self.look();
+        if self.twin.pop_front().is_some() {
+            self.ring.use_up();
+            self.is_looked_at = false;
+        }
+        self.check();
+    }
+
+    fn relieve(&mut self) {
+        let expected = std::mem::take(&mut self.has_fetched) && std::mem::take(&mut self.is_starved);
+        assert_eq!(self.ring.relieve(), expected, "who waits is woken once");
+    }
+
+    fn check(&mut self) {
+        assert_eq!(self.ring.is_empty(), self.twin.is_empty());
+        assert_eq!(self.ring.so_far(), [self.put, self.put - self.twin.len() as u64]);
+        assert_eq!(self.ring.is_before(self.place), self.is_looked_at || self.fetched_bytes < self.place);
+        assert!(self.ring.filled_to() - self.fetched_bytes <= self.sizes.bytes as u64, "more than it holds");
+    }
+}

@@ -1,0 +1,11 @@
+//! What the fuzz targets are made of.
+//!
+//! | module | is |
+//! |---|---|
+//! | `input` | a fuzz input, read from its front |
+//! | `rfc6455` | what an echoing server has to answer to a stream of frames: the oracle of `session` |
+//! | `server` | a server in a simulated world, clients, and what must hold of them: the target `reactor` |
+
+pub mod input;
+pub mod rfc6455;
+pub mod server;
