@@ -337,9 +337,7 @@ fn the_metrics_say_what_has_been_done() {
     assert_eq!(server.status("POST /news", &[]), 201);
     peer.read().unwrap();
     assert_eq!(server.connect("/", &[]).err(), Some(404));
-    let answer = server.request("GET /-/metrics", &[], b"");
-    assert!(answer.head.contains("Content-Type: application/openmetrics-text"));
-    for line in [
+    let lines = [
         concat!("fanfare_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
         "fanfare_connections{transport=\"websocket\"} 1",
         "fanfare_connections_opened_total 1",
@@ -354,7 +352,11 @@ fn the_metrics_say_what_has_been_done() {
         "fanfare_messages_pending 0",
         "fanfare_draining 0",
         "# EOF",
-    ] {
-        assert!(answer.body.lines().any(|found| found == line), "{line} in {}", answer.body);
-    }
+    ];
+    // Each reactor says what it has done at the end of its turn.
+    crate::support::wait_for(&format!("{lines:#?}"), || {
+        let answer = server.request("GET /-/metrics", &[], b"");
+        assert!(answer.head.contains("Content-Type: application/openmetrics-text"));
+        lines.iter().all(|line| answer.body.lines().any(|found| found == *line)).then_some(())
+    });
 }

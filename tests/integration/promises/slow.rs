@@ -89,12 +89,15 @@ fn run(policy: SlowPolicy, reason: &str) -> Run {
         Some(_) => slow.end(),
         None => assert_eq!(slow.text(), "and on", "the subscription lives on"),
     }
-    let metrics = Scraper::connect(server.address).until("the last copy", Metrics::is_settled);
+    let lives_on = usize::from(close.is_none());
+    let delivered = (healthy.len() * (MESSAGES + 1) + received.len() + lives_on) as u64;
+    let delivered_so_far = "fanfare_messages_delivered_total";
+    let metrics = Scraper::connect(server.address).until("the last copy", |metrics: &Metrics| {
+        metrics.is_settled() && metrics.value(delivered_so_far) >= delivered
+    });
     let dropped = metrics.value(&format!("fanfare_messages_dropped_total{{reason=\"{reason}\"}}"));
     assert_eq!(metrics.sum("fanfare_messages_dropped_total"), dropped, "there is one reason");
-    let lives_on = usize::from(close.is_none());
-    let delivered = healthy.len() * (MESSAGES + 1) + received.len() + lives_on;
-    assert_eq!(metrics.value("fanfare_messages_delivered_total"), delivered as u64, "the ledger balances");
+    assert_eq!(metrics.value(delivered_so_far), delivered, "the ledger balances");
     Run { received, close, dropped }
 }
 
