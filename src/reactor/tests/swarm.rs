@@ -62,7 +62,7 @@ fn simulation() {
             scope.spawn(|| {
                 let _last = Last(&next);
                 while let Ok(seed) = next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| {
-                    (next < seeds.end).then_some(next + 1)
+                    (next < seeds.end).then(|| next + 1)
                 }) {
                     run(seed);
                 }

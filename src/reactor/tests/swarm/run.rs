@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use super::super::app::FAREWELL;
 use super::super::client::Client;
 use super::super::world::{PORT, Setting, World};
 use super::actor::{Actor, Role};
@@ -21,6 +22,9 @@ const ACTORS_MAX: usize = 80;
 
 /// Turns after which what is pending will never come.
 const TURNS_TO_REST_MAX: usize = 40_000;
+
+/// Turns after which a drain goes on without faults: where somebody is always woken for nothing, hardly any time passes.
+const FAULTY_TURNS_MAX: usize = 100_000;
 
 /// Turns after which a drain does not end because some reactor never sleeps, so that no time passes.
 const DRAIN_TURNS_MAX: usize = 1_000_000;
@@ -80,6 +84,7 @@ impl Run {
             self.check_nothing_is_missing();
         }
         self.end(rests);
+        self.check_publishers();
         self.check_order();
         self.world.sim.trace_hash()
     }
@@ -417,6 +422,20 @@ impl Run {
         self.world.accepted.get(channel).map_or(&[], Vec::as_slice)
     }
 
+    /// What one publisher has said was accepted in this order, each message once.
+    fn check_publishers(&self) {
+        for (channel, accepted) in &self.world.accepted {
+            let mut latest = HashMap::new();
+            for payload in accepted.iter().filter(|payload| *payload != FAREWELL) {
+                let [number, publisher] = [0, 4].map(|at| {
+                    u32::from_le_bytes(payload[at..at + 4].try_into().expect("they are long enough"))
+                });
+                let before = latest.insert(publisher, number);
+                assert!(before.is_none_or(|before| before < number), "{channel}: {number} after {before:?}");
+            }
+        }
+    }
+
     /// Whatever anybody has received was accepted, in this order, each message once; and where nothing may be
     /// skipped, it is everything from one message to another.
     fn check_order(&self) {
@@ -489,6 +508,9 @@ impl Run {
         let mut turns = 0;
         while !self.world.is_over() {
             turns += 1;
+            if turns == FAULTY_TURNS_MAX {
+                self.world.sim.set_faults(SimFaults::NONE);
+            }
             if self.world.sim.now() > deadline || turns > DRAIN_TURNS_MAX {
                 self.world.dump();
                 panic!("the drain does not end");
