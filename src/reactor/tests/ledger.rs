@@ -164,14 +164,17 @@ impl Words {
     }
 }
 
-/// Whether a reactor has left deliveries in a ring.
-pub(super) fn has_deliveries(reactor: &mut SimReactor) -> bool {
-    let mut has_deliveries = false;
-    for from in 0..reactor.bells.len() as u16 {
-        let inbox = &mut reactor.commons.inbox;
-        inbox.look_through(ReactorNumber(from), |_| {}, |_| {}, |_| has_deliveries = true);
+/// After a turn of a reactor: whether it has left anything in its rings that it need not wait for others to take.
+pub(super) fn has_left_mail(reactors: &mut [SimReactor], own: usize) -> bool {
+    let (mut has_requests, mut has_deliveries) = (false, false);
+    for from in 0..reactors.len() as u16 {
+        let inbox = &mut reactors[own].commons.inbox;
+        inbox.look_through(ReactorNumber(from), |_| {}, |_| has_requests = true, |_| has_deliveries = true);
     }
-    has_deliveries
+    // A request may have to wait until there is room for all that it causes.
+    let number = ReactorNumber(own as u16);
+    let waits_for_room = reactors.iter().any(|other| other.commons.inbox.fetched(number)[2].1);
+    has_deliveries || has_requests && !waits_for_room
 }
 
 /// With nothing under way: the homes know how many subscribers each member has.

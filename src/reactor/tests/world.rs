@@ -308,9 +308,9 @@ impl World {
 
     /// No reactor goes to sleep with anything in its rings that it could take.
     fn check_awake(&mut self, number: usize) {
-        let has_deliveries = super::ledger::has_deliveries(&mut self.reactors[number]);
+        let has_left_mail = super::ledger::has_left_mail(&mut self.reactors, number);
         let sleeps = !self.over[number] && !self.reactors[number].wait_timeout().is_zero();
-        assert!(!has_deliveries || !sleeps || self.sim.is_woken(number), "it sleeps on its mail");
+        assert!(!has_left_mail || !sleeps || self.sim.is_woken(number), "it sleeps on its mail");
     }
 
     /// Whether a connection waits for its peer, or for the kernel, to take something.
