@@ -62,7 +62,7 @@ simulate() {
         status=0
         FANFARE_SEEDS=$from..$to timeout "$seconds_max" "$1" --nocapture --exact reactor::tests::swarm::simulation \
             >"$output" 2>&1 || status=$?
-        seed=$(sed -n 's/^repeat: FANFARE_SEEDS=\([0-9]*\).*/\1/p' "$output" | sort -n | head -1)
+        seed=$(sed -n 's/.*repeat: FANFARE_SEEDS=\([0-9]*\).*/\1/p' "$output" | sort -n | head -1)
         if [ -n "$seed" ]; then
             echo "seed $seed, after $((seed - start + 1)): $(complaint)"
             return
