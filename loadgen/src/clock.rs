@@ -1,7 +1,7 @@
 //! One clock for the whole run: nanoseconds on the monotonic clock since the process began, and a timer that
 //! ends a wait to the nanosecond.
 use std::io;
-use std::ops::Add;
+use std::ops::{Add, Sub};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
 
-/// A moment of the run, in nanoseconds since [`Clock::start`]. It fits in a message, as 16 hexadecimal digits.
+/// A moment of the run, in nanoseconds since [`Clock::start`]. It fits in a message, as 11 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub(crate) struct Moment(u64);
 
@@ -22,6 +22,11 @@ impl Moment {
 
     pub(crate) const fn as_nanos(self) -> u64 {
         self.0
+    }
+
+    /// Which second of the run it lies in.
+    pub(crate) const fn second(self) -> u32 {
+        (self.0 / 1_000_000_000) as u32
     }
 
     /// The nanoseconds from `earlier` to this moment; zero when it is not earlier.
@@ -38,7 +43,15 @@ impl Add<Duration> for Moment {
     }
 }
 
-#[derive(Clone, Copy)]
+impl Sub<Duration> for Moment {
+    type Output = Moment;
+
+    fn sub(self, duration: Duration) -> Moment {
+        Moment(self.0.saturating_sub(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     started: std::time::Instant,
 }
@@ -92,19 +105,26 @@ impl Timer {
 pub(crate) struct Schedule {
     start: Moment,
     per_second: u64,
-    taken: u64,
+    /// The number of the next event.
+    number: u64,
+    step: u64,
 }
 
 impl Schedule {
     /// `per_second` is at least 1.
     pub(crate) fn new(start: Moment, per_second: u64) -> Schedule {
+        Schedule::every(start, per_second, 0, 1)
+    }
+
+    /// Of the events of the whole run only number `first`, `first + step`, and so on: a thread's share of them.
+    pub(crate) fn every(start: Moment, per_second: u64, first: u64, step: u64) -> Schedule {
         debug_assert!(per_second > 0, "a rate of zero is never due");
-        Schedule { start, per_second, taken: 0 }
+        Schedule { start, per_second, number: first, step }
     }
 
     /// When the next event is due.
     pub(crate) fn next(&self) -> Moment {
-        let after = u128::from(self.taken) * 1_000_000_000 / u128::from(self.per_second);
+        let after = u128::from(self.number) * 1_000_000_000 / u128::from(self.per_second);
         Moment(self.start.0.saturating_add(u64::try_from(after).unwrap_or(u64::MAX)))
     }
 
@@ -114,7 +134,7 @@ impl Schedule {
         if due > now {
             return None;
         }
-        self.taken += 1;
+        self.number += self.step;
         Some(due)
     }
 }
@@ -133,6 +153,17 @@ mod tests {
         let due: Vec<u64> =
             std::iter::from_fn(|| schedule.take_due(late)).map(|at| at.as_nanos() - 1_000).collect();
         assert_eq!(due, [250_000_000, 500_000_000, 750_000_000, 1_000_000_000]);
+    }
+
+    #[test]
+    fn shares_of_a_schedule_make_up_the_whole() {
+        let mut shares = [0, 1].map(|first| Schedule::every(Moment(0), 4, first, 2));
+        let due = shares.each_mut().map(|share| {
+            std::iter::from_fn(|| share.take_due(Moment(1_000_000_000)))
+                .map(|at| at.as_nanos() / 1_000_000)
+                .collect::<Vec<_>>()
+        });
+        assert_eq!(due, [vec![0, 500, 1_000], vec![250, 750]]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! One connection of this side: its socket, the opening handshake, what was read and not yet decoded, and what
 //! waits to be written.
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -14,17 +14,19 @@ use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::clock::Moment;
 use crate::ends::End;
+use crate::http::Responses;
 use crate::random::Random;
+use crate::stream::{Stream, is_tls_record};
 
 /// What a scenario uses a connection for; each scenario names its own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Part(pub(crate) u8);
 
 /// Parts that one scenario may have.
-pub(crate) const PARTS_MAX: usize = 4;
+pub(crate) const PARTS_MAX: usize = 5;
 
 pub(crate) struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     pub(crate) part: Part,
     /// Which one of its part.
     pub(crate) index: u32,
@@ -47,7 +49,15 @@ pub(crate) enum Phase {
         handshake: ClientHandshake<'static>,
         scanner: HeadScanner,
         began: Moment,
+        /// When the TCP connection stood.
+        connected: Option<Moment>,
     },
+    /// A connection for publishing by POST, whose TCP connection does not stand yet.
+    Connecting {
+        began: Moment,
+    },
+    /// A connection for publishing by POST.
+    Http(Responses),
     Open,
     /// We have begun the closing handshake.
     Closing,
@@ -58,13 +68,7 @@ pub(crate) enum Phase {
 
 impl Connection {
     /// Begins to connect; the opening handshake waits in `outbound`.
-    pub(crate) fn new(
-        stream: TcpStream,
-        part: Part,
-        index: u32,
-        phase: Phase,
-        request: Vec<u8>,
-    ) -> Connection {
+    pub(crate) fn new(stream: Stream, part: Part, index: u32, phase: Phase, request: Vec<u8>) -> Connection {
         Connection {
             stream,
             part,
@@ -82,13 +86,29 @@ impl Connection {
 
     /// One `recv`.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.read(buffer)
+        let was_handshaking = self.stream.is_handshaking();
+        let taken = self.stream.read(buffer);
+        if was_handshaking && !self.stream.is_handshaking() {
+            // The request waited for TLS, and no edge tells of it.
+            self.writable = true;
+            self.flush()?;
+        }
+        taken
+    }
+
+    /// Whether a short read leaves nothing to be read.
+    pub(crate) fn drained_by_short_read(&self) -> bool {
+        self.stream.drained_by_short_read()
     }
 
     /// The length of the response at the front of `bytes`, which is the 101 that was asked for; `None` while it is
     /// not complete.
     pub(crate) fn take_response(&mut self, bytes: &[u8]) -> Result<Option<usize>, (End, String)> {
         let Phase::Opening { handshake, scanner, .. } = &mut self.phase else { return Ok(Some(0)) };
+        if is_tls_record(bytes) {
+            let text = "the server speaks TLS on this port: use wss://";
+            return Err((End::HandshakeInvalid, text.to_owned()));
+        }
         let invalid = |error: &dyn std::fmt::Display| (End::HandshakeInvalid, error.to_string());
         let found = scanner.find_end(bytes, &HttpLimits::default());
         let Some(head_bytes) = found.map_err(|error| invalid(&error))? else { return Ok(None) };
@@ -103,8 +123,8 @@ impl Connection {
     }
 
     /// Appends a message. It leaves with the next [`Connection::flush`].
-    pub(crate) fn send_text(&mut self, payload: &[u8], random: &mut Random) {
-        encode_masked_frame(&mut self.outbound, Opcode::Text, payload, random.mask());
+    pub(crate) fn send(&mut self, opcode: Opcode, payload: &[u8], random: &mut Random) {
+        encode_masked_frame(&mut self.outbound, opcode, payload, random.mask());
     }
 
     pub(crate) fn outbound(&mut self) -> &mut Vec<u8> {
@@ -126,8 +146,14 @@ impl Connection {
 
     /// Writes what waits, as far as the kernel takes it.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
-        while self.writable && self.has_outbound() {
-            match self.stream.write(&self.outbound[self.sent..]) {
+        while self.writable && (self.has_outbound() || self.stream.wants_write()) {
+            let written = if self.has_outbound() {
+                self.stream.write(&self.outbound[self.sent..])
+            } else {
+                self.stream.flush().map(|()| 0)
+            };
+            match written {
+                Ok(0) if !self.has_outbound() => {}
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(taken) => self.sent += taken,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable = false,
@@ -145,7 +171,7 @@ impl Connection {
     /// Ends the connection by a reset: what is unread and unsent on either side is lost.
     pub(crate) fn reset(self) {
         // Refused only for a socket that is gone already, and then there is nothing to reset.
-        let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+        let _ = SockRef::from(self.stream.tcp()).set_linger(Some(Duration::ZERO));
     }
 }
 

@@ -53,6 +53,12 @@ impl Ends {
         }
     }
 
+    pub(crate) fn absorb(&mut self, other: &Ends) {
+        for (end, (count, text)) in &other.0 {
+            self.0.entry(*end).or_insert_with(|| (0, text.clone())).0 += count;
+        }
+    }
+
     /// Class, count and first text.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (End, u64, &str)> {
         self.0.iter().map(|(end, (count, text))| (*end, *count, text.as_str()))

@@ -1,5 +1,8 @@
 //! A histogram of durations, and what a report says of it.
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::Histogram;
+use hdrhistogram::serialization::{Deserializer, Serializer as _, V2Serializer};
 
 /// Longer durations are recorded as this one: no run lasts longer.
 const LATENCY_NANOS_MAX: u64 = 3_600_000_000_000;
@@ -21,6 +24,16 @@ pub(crate) struct LatencySummary {
     pub(crate) max_nanos: u64,
 }
 
+impl LatencySummary {
+    pub(crate) fn p50_nanos(&self) -> u64 {
+        self.quantile_nanos[0]
+    }
+
+    pub(crate) fn p99_nanos(&self) -> u64 {
+        self.quantile_nanos[3]
+    }
+}
+
 impl Latencies {
     pub(crate) fn new() -> Latencies {
         let histogram = Histogram::new_with_bounds(1, LATENCY_NANOS_MAX, DIGITS);
@@ -31,6 +44,11 @@ impl Latencies {
         self.0.saturating_record(nanos);
     }
 
+    /// Adds all that another thread or another second has recorded.
+    pub(crate) fn merge(&mut self, other: &Latencies) {
+        self.0.add(&other.0).expect("all histograms have the same bounds");
+    }
+
     /// `None` when nothing was recorded.
     pub(crate) fn summary(&self) -> Option<LatencySummary> {
         (!self.0.is_empty()).then(|| LatencySummary {
@@ -39,5 +57,68 @@ impl Latencies {
             quantile_nanos: QUANTILES.map(|(_, quantile)| self.0.value_at_quantile(quantile)),
             max_nanos: self.0.max(),
         })
+    }
+
+    /// For what reads a histogram value by value.
+    pub(crate) fn histogram(&self) -> &Histogram<u64> {
+        &self.0
+    }
+
+    /// HdrHistogram's V2 encoding, not compressed, in base64.
+    pub(crate) fn encode(&self) -> String {
+        let mut bytes = Vec::new();
+        V2Serializer::new()
+            .serialize(&self.0, &mut bytes)
+            .expect("counts below 2^63, and a Vec takes any length");
+        STANDARD.encode(bytes)
+    }
+
+    /// What [`encode`](Self::encode) has written, or another tool, if it keeps to the bounds.
+    pub(crate) fn decode(text: &str) -> Result<Latencies, &'static str> {
+        let bytes = STANDARD.decode(text).map_err(|_| "a histogram must be base64")?;
+        let stored: Histogram<u64> = Deserializer::new()
+            .deserialize(&mut bytes.as_slice())
+            .map_err(|_| "not an HdrHistogram of version 2")?;
+        let mut latencies = Latencies::new();
+        latencies.0.add(&stored).map_err(|_| "a histogram must end within an hour")?;
+        Ok(latencies)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(nanos: impl IntoIterator<Item = u64>) -> Latencies {
+        let mut latencies = Latencies::new();
+        nanos.into_iter().for_each(|nanos| latencies.record(nanos));
+        latencies
+    }
+
+    #[test]
+    fn an_encoded_histogram_is_decoded_to_the_same() {
+        let latencies = of((1..=1_000).map(|millis| millis * 1_000_000));
+        let decoded = Latencies::decode(&latencies.encode()).unwrap();
+        assert_eq!(decoded.histogram(), latencies.histogram());
+        assert_eq!(Latencies::decode(&Latencies::new().encode()).unwrap().summary(), None);
+    }
+
+    #[test]
+    fn the_encoding_of_a_wide_range_stays_small() {
+        assert!(of([1, LATENCY_NANOS_MAX]).encode().len() < 100);
+    }
+
+    #[test]
+    fn refuses_what_is_not_a_histogram() {
+        assert!(Latencies::decode("###").is_err());
+        assert!(Latencies::decode("").is_err());
+        assert!(Latencies::decode(&STANDARD.encode([0; 64])).is_err());
+    }
+
+    #[test]
+    fn merging_gives_what_one_histogram_would_have_held() {
+        let mut merged = of(1..500);
+        merged.merge(&of(500..=1_000));
+        assert_eq!(merged.histogram(), of(1..=1_000).histogram());
     }
 }

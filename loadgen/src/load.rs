@@ -1,22 +1,24 @@
-//! The connections of a run and what a scenario may do with them. One thread, one poll, one slab, one receive
-//! buffer. How they are driven stands in `run.rs`.
+//! The connections of one thread and what a scenario may do with them: one poll, one slab, one receive buffer. How
+//! they are driven stands in `run.rs`.
 use std::collections::VecDeque;
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use fanfare::protocol::{ClientHandshake, CloseCode, HeadScanner, encode_masked_close};
+use fanfare::protocol::{ClientHandshake, CloseCode, HeadScanner, Opcode, encode_masked_close};
 use mio::{Interest, Poll, Token};
 use slab::Slab;
 
 use crate::clock::{Clock, Moment, Timer};
 use crate::connection::{Connection, PARTS_MAX, Part, Phase, connect};
 use crate::ends::{End, Ends};
+use crate::http::{Posts, Responses};
 use crate::latency::Latencies;
 use crate::random::Random;
 use crate::report::{Report, Value};
+use crate::stream::Stream;
 use crate::target::{Sources, Target};
+use crate::team::Team;
 
 /// Read per socket and turn, and so per `recv`: a burst of 4,000 small frames in one system call.
 pub(crate) const READ_BYTES_MAX: usize = 256 * 1024;
@@ -65,14 +67,23 @@ pub(crate) struct PartCounts {
     pub(crate) open: u64,
 }
 
-impl PartCounts {
-    /// Neither open yet nor failed.
-    pub(crate) fn under_way(self) -> u64 {
-        self.wanted - self.opened - self.failed
-    }
+/// What all connections of a run have in common.
+#[derive(Clone)]
+pub(crate) struct LoadSettings {
+    pub(crate) target: Target,
+    /// Where publishers POST to, if they do.
+    pub(crate) publish: Option<Target>,
+    pub(crate) sources: Option<Sources>,
+    pub(crate) headers: Vec<(String, String)>,
+    /// Offered in each opening handshake.
+    pub(crate) subprotocols: &'static [&'static str],
+    /// Text or Binary.
+    pub(crate) opcode: Opcode,
+    pub(crate) seed: u64,
 }
 
 pub(crate) struct Load {
+    pub(crate) team: Team,
     pub(crate) poll: Poll,
     pub(crate) timer: Timer,
     pub(crate) clock: Clock,
@@ -84,8 +95,14 @@ pub(crate) struct Load {
     /// Told to the scenario at one place, in the order they happened.
     pub(crate) ended: VecDeque<Ended>,
     pub(crate) ends: Ends,
-    /// From the beginning of the connect to the 101.
-    pub(crate) opening: Latencies,
+    /// From the beginning of the connect until the TCP connection stood, and from there to the 101.
+    tcp: Latencies,
+    upgrade: Latencies,
+    /// From the first opening begun to the last one done.
+    opening_span: Option<(Moment, Moment)>,
+    /// How long this thread was away from its sockets, turn by turn; while measuring.
+    pub(crate) stalls: Latencies,
+    pub(crate) is_measuring: bool,
     counts: [PartCounts; PARTS_MAX],
     /// Where a part's sockets do not have the kernel's receive buffer.
     receive_buffers: [Option<usize>; PARTS_MAX],
@@ -95,51 +112,55 @@ pub(crate) struct Load {
     /// Connections opened so far: chooses source address and channel.
     ordinal: u32,
     generation: u32,
-    target: Target,
-    sources: Option<Sources>,
-    headers: Vec<(String, String)>,
-    stop: Arc<AtomicBool>,
+    /// Of publishers that POST.
+    posts: Option<Posts>,
+    settings: LoadSettings,
 }
 
 impl Load {
-    /// `stop` ends the run early.
-    pub(crate) fn new(
-        target: Target,
-        sources: Option<Sources>,
-        headers: Vec<(String, String)>,
-        seed: u64,
-        stop: Arc<AtomicBool>,
-    ) -> io::Result<Load> {
+    pub(crate) fn new(settings: LoadSettings, team: Team) -> io::Result<Load> {
         let poll = Poll::new()?;
         let timer = Timer::new(poll.registry(), TIMER)?;
         Ok(Load {
             poll,
             timer,
-            clock: Clock::start(),
-            random: Random::new(seed),
+            clock: team.clock(),
+            // Each thread draws its own; a golden ratio apart, so that no two streams begin alike.
+            random: Random::new(settings.seed ^ u64::from(team.thread()).wrapping_mul(0x9e37_79b9_7f4a_7c15)),
             connections: Slab::new(),
             buffer: vec![0; REST_BYTES_MAX + READ_BYTES_MAX],
             unfinished: Vec::new(),
             ended: VecDeque::new(),
             ends: Ends::default(),
-            opening: Latencies::new(),
+            tcp: Latencies::new(),
+            upgrade: Latencies::new(),
+            opening_span: None,
+            stalls: Latencies::new(),
+            is_measuring: false,
             counts: [PartCounts::default(); PARTS_MAX],
             receive_buffers: [None; PARTS_MAX],
             unflushed: Vec::new(),
             deadlines: VecDeque::new(),
             openings_under_way: 0,
-            ordinal: 0,
+            ordinal: team.thread(),
             generation: 0,
-            target,
-            sources,
-            headers,
-            stop,
+            posts: settings.publish.as_ref().map(|target| {
+                let is_text = settings.opcode == Opcode::Text;
+                Posts::new(&target.host, &target.path, &settings.headers, is_text)
+            }),
+            settings,
+            team,
         })
     }
 
-    /// Ctrl-C was pressed.
+    /// Ctrl-C was pressed, or the run cannot go on.
     pub(crate) fn is_stopping(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        self.team.is_stopping()
+    }
+
+    /// Text or Binary: what this run sends.
+    pub(crate) fn opcode(&self) -> Opcode {
+        self.settings.opcode
     }
 
     pub(crate) fn counts(&self, part: Part) -> PartCounts {
@@ -157,32 +178,78 @@ impl Load {
 
     /// Begins to open a connection. `on_open` or `on_ended` will tell what became of it.
     pub(crate) fn open(&mut self, part: Part, index: u32) {
+        self.begin(part, index, false);
+    }
+
+    /// Begins to open a connection for publishing by POST. It is open when TCP is.
+    pub(crate) fn open_http(&mut self, part: Part, index: u32) {
+        self.begin(part, index, true);
+    }
+
+    fn begin(&mut self, part: Part, index: u32, is_http: bool) {
         self.counts[usize::from(part.0)].wanted += 1;
         self.openings_under_way += 1;
         let ordinal = self.ordinal;
-        self.ordinal = self.ordinal.wrapping_add(1);
-        if let Err(error) = self.begin_opening(part, index, ordinal) {
+        self.ordinal = self.ordinal.wrapping_add(self.team.threads());
+        if let Err(error) = self.begin_opening(part, index, ordinal, is_http) {
             self.note_end(part, index, false, End::NotConnected, || error.to_string());
         }
     }
 
-    fn begin_opening(&mut self, part: Part, index: u32, ordinal: u32) -> io::Result<()> {
+    fn begin_opening(&mut self, part: Part, index: u32, ordinal: u32, is_http: bool) -> io::Result<()> {
         let began = self.clock.now();
-        let source = self.sources.map(|sources| sources.address_of(ordinal));
-        let mut stream = connect(self.target.address, source, self.receive_buffers[usize::from(part.0)])?;
-        let handshake = ClientHandshake::new(self.random.nonce());
+        self.opening_span.get_or_insert((began, began));
+        let settings = &self.settings;
+        let source = settings.sources.map(|sources| sources.address_of(ordinal));
+        let target = settings.publish.as_ref().filter(|_| is_http).unwrap_or(&settings.target);
+        let tcp = connect(target.address, source, self.receive_buffers[usize::from(part.0)])?;
+        let mut stream = match &target.tls {
+            Some(tls) => Stream::tls(tcp, &tls.config, tls.server_name.clone())?,
+            None => Stream::plain(tcp),
+        };
         let mut request = Vec::new();
-        let headers: Vec<_> =
-            self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        handshake.write_request(&mut request, &self.target.host, &self.target.path_of(ordinal), &headers);
+        let phase = if is_http {
+            Phase::Connecting { began }
+        } else {
+            let handshake = ClientHandshake::new(self.random.nonce()).offering(settings.subprotocols);
+            let headers: Vec<_> =
+                settings.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            handshake.write_request(&mut request, &target.host, &target.path_of(ordinal), &headers);
+            Phase::Opening { handshake, scanner: HeadScanner::default(), began, connected: None }
+        };
         let entry = self.connections.vacant_entry();
         let id = Id { key: u32::try_from(entry.key()).unwrap_or(u32::MAX), generation: self.generation };
         self.generation = self.generation.wrapping_add(1);
-        self.poll.registry().register(&mut stream, id.token(), Interest::READABLE | Interest::WRITABLE)?;
-        let phase = Phase::Opening { handshake, scanner: HeadScanner::default(), began };
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.poll.registry().register(stream.tcp_mut(), id.token(), interest)?;
         entry.insert((id.generation, Connection::new(stream, part, index, phase, request)));
         self.deadlines.push_back((began + HANDSHAKE_TIMEOUT, id));
         Ok(())
+    }
+
+    /// The socket has become writable, which the first time means that TCP stands. True when that opens the connection.
+    pub(crate) fn on_writable(&mut self, id: Id) -> bool {
+        let now = self.clock.now();
+        let Some(connection) = get_mut(&mut self.connections, id) else { return false };
+        connection.on_writable();
+        match &mut connection.phase {
+            Phase::Opening { began, connected: connected @ None, .. } => {
+                *connected = Some(now);
+                self.tcp.record(now.nanos_since(*began));
+                false
+            }
+            Phase::Connecting { began } => {
+                self.tcp.record(now.nanos_since(*began));
+                connection.phase = Phase::Http(Responses::default());
+                self.count_opened(id, now);
+                true
+            }
+            Phase::Opening { .. } | Phase::Http(_) | Phase::Open | Phase::Closing | Phase::Closed => false,
+        }
+    }
+
+    pub(crate) fn is_open(&mut self, id: Id) -> bool {
+        self.get_mut(id).is_some_and(|connection| matches!(connection.phase, Phase::Open))
     }
 
     pub(crate) fn get_mut(&mut self, id: Id) -> Option<&mut Connection> {
@@ -192,22 +259,49 @@ impl Load {
     /// The 101 has been read.
     pub(crate) fn note_opened(&mut self, id: Id, at: Moment) {
         let Some(connection) = get_mut(&mut self.connections, id) else { return };
-        let Phase::Opening { began, .. } = connection.phase else { return };
+        let Phase::Opening { began, connected, .. } = connection.phase else { return };
         connection.phase = Phase::Open;
-        self.opening.record(at.nanos_since(began));
+        self.upgrade.record(at.nanos_since(connected.unwrap_or(began)));
+        self.count_opened(id, at);
+    }
+
+    fn count_opened(&mut self, id: Id, at: Moment) {
+        let Some(connection) = get_mut(&mut self.connections, id) else { return };
         self.openings_under_way -= 1;
         let counts = &mut self.counts[usize::from(connection.part.0)];
         counts.opened += 1;
         counts.open += 1;
+        if let Some((_, last)) = &mut self.opening_span {
+            *last = at;
+        }
     }
 
     /// Sends a message at the end of the turn, in one write with whatever else is sent in it.
-    pub(crate) fn send_text(&mut self, id: Id, payload: &[u8]) {
+    pub(crate) fn send(&mut self, id: Id, payload: &[u8]) {
+        let opcode = self.settings.opcode;
+        self.queue(id, |connection, random| connection.send(opcode, payload, random));
+    }
+
+    pub(crate) fn ping(&mut self, id: Id, payload: &[u8]) {
+        self.queue(id, |connection, random| connection.send(Opcode::Ping, payload, random));
+    }
+
+    /// Publishes by POST.
+    pub(crate) fn post(&mut self, id: Id, payload: &[u8]) {
+        let Load { connections, unflushed, posts, .. } = self;
+        let (Some(connection), Some(posts)) = (get_mut(connections, id), posts) else { return };
+        if !connection.has_outbound() {
+            unflushed.push(id);
+        }
+        posts.write(connection.outbound(), payload);
+    }
+
+    fn queue(&mut self, id: Id, write: impl FnOnce(&mut Connection, &mut Random)) {
         let Some(connection) = get_mut(&mut self.connections, id) else { return };
         if !connection.has_outbound() {
             self.unflushed.push(id);
         }
-        connection.send_text(payload, &mut self.random);
+        write(connection, &mut self.random);
     }
 
     /// Begins the closing handshake.
@@ -258,8 +352,8 @@ impl Load {
         let Some(connection) = self.remove(id) else { return };
         let (part, index) = (connection.part, connection.index);
         match connection.phase {
-            Phase::Opening { .. } => self.note_end(part, index, false, end, text),
-            Phase::Open | Phase::Closing => self.note_end(part, index, true, end, text),
+            Phase::Opening { .. } | Phase::Connecting { .. } => self.note_end(part, index, false, end, text),
+            Phase::Http(_) | Phase::Open | Phase::Closing => self.note_end(part, index, true, end, text),
             Phase::Closed if end == End::CloseTimeout => self.ends.note(end, text),
             // However the socket ends after the Close frames.
             Phase::Closed => {}
@@ -278,7 +372,7 @@ impl Load {
     pub(crate) fn flush_one(&mut self, id: Id) {
         let Some(connection) = self.get_mut(id) else { return };
         if let Err(error) = connection.flush() {
-            let is_opening = matches!(connection.phase, Phase::Opening { .. });
+            let is_opening = matches!(connection.phase, Phase::Opening { .. } | Phase::Connecting { .. });
             let end = if is_opening { End::NotConnected } else { End::Reset };
             self.end(id, end, || error.to_string());
         }
@@ -289,9 +383,9 @@ impl Load {
         while let Some((_, id)) = self.deadlines.pop_front_if(|(deadline, _)| *deadline <= now) {
             let Some(connection) = self.get_mut(id) else { continue };
             let end = match connection.phase {
-                Phase::Opening { .. } if connection.has_outbound() => End::NotConnected,
+                Phase::Connecting { .. } | Phase::Opening { connected: None, .. } => End::NotConnected,
                 Phase::Opening { .. } => End::HandshakeTimeout,
-                Phase::Open => continue,
+                Phase::Http(_) | Phase::Open => continue,
                 Phase::Closing | Phase::Closed => End::CloseTimeout,
             };
             self.end(id, end, || format!("not within {} s", HANDSHAKE_TIMEOUT.as_secs()));
@@ -302,35 +396,69 @@ impl Load {
         self.deadlines.front().map(|(deadline, _)| *deadline)
     }
 
+    /// Takes in what another thread has seen.
+    pub(crate) fn absorb(&mut self, other: &Load) {
+        for (counts, others) in self.counts.iter_mut().zip(other.counts) {
+            counts.wanted += others.wanted;
+            counts.opened += others.opened;
+            counts.failed += others.failed;
+            counts.open += others.open;
+        }
+        self.ends.absorb(&other.ends);
+        self.tcp.merge(&other.tcp);
+        self.upgrade.merge(&other.upgrade);
+        self.stalls.merge(&other.stalls);
+        self.opening_span = match (self.opening_span, other.opening_span) {
+            (Some((first, last)), Some((also_first, also_last))) => {
+                Some((first.min(also_first), last.max(also_last)))
+            }
+            (one, another) => one.or(another),
+        };
+    }
+
     /// The sections on opening and on errors. `parts` are those of the scenario, with their names.
     pub(crate) fn report(&self, report: &mut Report, parts: &[(&str, Part)]) {
+        let sum =
+            |of: fn(PartCounts) -> u64| parts.iter().map(|(_, part)| of(self.counts(*part))).sum::<u64>();
+        let opened = sum(|counts| counts.opened);
+        let span = self.opening_span.map_or(0, |(first, last)| last.nanos_since(first));
+        let per_second = (span > 0).then(|| Value::PerSecond(opened as f64 * 1e9 / span as f64));
+        let section = report.section("connect");
+        section
+            .row("wanted", Value::Count(sum(|counts| counts.wanted)))
+            .row("opened", Value::Count(opened))
+            .row("failed", Value::Count(sum(|counts| counts.failed)))
+            .optional("opened_per_second", per_second)
+            .row("tcp_ns", Value::from(&self.tcp))
+            .row("upgrade_ns", Value::from(&self.upgrade));
+        if parts.len() > 1 {
+            for (name, part) in parts {
+                section.row(format!("{name}_opened"), Value::Count(self.counts(*part).opened));
+            }
+        }
         for (name, part) in parts {
             let counts = self.counts(*part);
-            report
-                .section("connect")
-                .row(format!("{name}_wanted"), Value::Count(counts.wanted))
-                .row(format!("{name}_opened"), Value::Count(counts.opened))
-                .row(format!("{name}_failed"), Value::Count(counts.failed));
             report.fail_if_any(counts.wanted - counts.opened, &format!("{name} did not open"));
         }
-        report.section("connect").row("opening_ns", Value::from(&self.opening));
         for (end, count, text) in self.ends.iter() {
-            report
-                .section("errors")
-                .row(end.to_string(), Value::Count(count))
-                .row(format!("{end}_first"), Value::Text(text.to_owned()));
+            report.error(end.to_string(), count, text.to_owned());
         }
     }
 
-    /// Connections that ever were open.
-    pub(crate) fn opened(&self) -> u64 {
-        self.counts.iter().map(|counts| counts.opened).sum()
+    /// Tells whoever watches where this thread stands.
+    pub(crate) fn publish_figures(&self) {
+        let figures = self.team.figures();
+        let sum = |of: fn(&PartCounts) -> u64| self.counts.iter().map(of).sum::<u64>();
+        figures.wanted.store(sum(|counts| counts.wanted), Ordering::Relaxed);
+        figures.opened.store(sum(|counts| counts.opened), Ordering::Relaxed);
+        figures.failed.store(sum(|counts| counts.failed), Ordering::Relaxed);
+        figures.open.store(sum(|counts| counts.open), Ordering::Relaxed);
     }
 
     fn remove(&mut self, id: Id) -> Option<Connection> {
         self.get_mut(id)?;
         let (_, connection) = self.connections.remove(id.key as usize);
-        if matches!(connection.phase, Phase::Open | Phase::Closing) {
+        if matches!(connection.phase, Phase::Http(_) | Phase::Open | Phase::Closing) {
             self.counts[usize::from(connection.part.0)].open -= 1;
         }
         Some(connection)

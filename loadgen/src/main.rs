@@ -1,136 +1,188 @@
 //! The load generator: `loadgen SCENARIO URL [flags]`.
 //!
 //! ```text
-//! main       preflight, one scenario, its report, the exit code        cli
+//! main       preflight, one scenario, its report, the exit code        cli  preflight
+//! crew       the threads of a run, and whoever watches them            team  watch  usage  process
 //! scenario/  what to open, what to send, how to judge it: one file each
-//! traffic    what the scenarios that broadcast share                    fanout  sequence  payload  timeline
-//! run        the turn, and the hooks of a scenario                      load  connection  opening
-//! report     sections of named values, as text and JSON                 latency  ends  process
+//! traffic    what the scenarios that broadcast share                   fanout/  sequence  payload  timeline
+//! run        one thread: its turn, and the hooks of a scenario         load  connection  opening  http  clock
+//! report/    the result as JSON, and its views                         latency  series  measurement  ends
+//! serve/     a reference server to try all of it on
 //! ```
 //!
 //! Below stands `fanfare::protocol` in the role of a client, and nothing else of fanfare.
 mod cli;
 mod clock;
 mod connection;
+mod crew;
 mod ends;
 mod fanout;
+mod http;
 mod latency;
 mod load;
+mod measurement;
 mod opening;
+mod outcome;
 mod payload;
 mod preflight;
 mod process;
 mod random;
 mod report;
+mod round_trip;
 mod run;
 mod scenario;
 mod sequence;
+mod series;
+mod serve;
+#[allow(dead_code, unused_imports, reason = "the next commit connects through it")]
+mod stream;
 mod target;
+mod team;
 mod timeline;
 mod traffic;
+mod usage;
+mod watch;
 
+use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use clap::Parser as _;
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
+use fanfare::protocol::Opcode;
 
-use crate::cli::{Cli, Format, Scenario, Verify};
-use crate::load::Load;
-use crate::process::ServerProcess;
-use crate::report::{Report, Value};
-use crate::scenario::{Broadcast, Churn, Echo, Idle, Stall};
+use crate::cli::{Cli, ReportArgs, Scenario, Verb};
+use crate::crew::Finished;
+use crate::load::LoadSettings;
+use crate::outcome::Ran;
+use crate::process::Process;
+use crate::report::view;
+use crate::scenario::{Broadcast, Check, Churn, Connect, Hold, RoundTrips};
 use crate::target::Target;
+use crate::team::Team;
+use crate::watch::Watch;
 
 const EXIT_CANNOT_RUN: u8 = 1;
-const EXIT_CHECK_FAILED: u8 = 3;
 const EXIT_INTERRUPTED: i32 = 130;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match run(&cli.scenario) {
-        Ok((report, opened)) => {
-            match cli.scenario.common().format {
-                Format::Text => print!("{}", report.to_text()),
-                Format::Json => println!("{}", report.to_json()),
-            }
-            match (opened, report.passed()) {
-                (0, _) => {
-                    eprintln!("loadgen: nothing connected");
-                    ExitCode::from(EXIT_CANNOT_RUN)
-                }
-                (_, true) => ExitCode::SUCCESS,
-                (_, false) => ExitCode::from(EXIT_CHECK_FAILED),
-            }
-        }
-        Err(reason) => {
-            eprintln!("loadgen: {reason}");
-            ExitCode::from(EXIT_CANNOT_RUN)
-        }
-    }
+    let matches = Cli::command().get_matches_from(arguments());
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let done = match cli.verb {
+        Verb::Run(scenario) => run(&scenario, matches.subcommand().map(|(_, flags)| flags)),
+        Verb::Serve(args) => serve::serve(args).map(|()| ExitCode::SUCCESS),
+        Verb::Report(args) => show(&args),
+    };
+    done.unwrap_or_else(|reason| {
+        eprintln!("loadgen: {reason}");
+        ExitCode::from(EXIT_CANNOT_RUN)
+    })
 }
 
-/// The report, and how many connections ever were open. The error says why it cannot run.
-fn run(scenario: &Scenario) -> Result<(Report, u64), String> {
-    let common = scenario.common();
-    let mut target = Target::parse(&common.url).map_err(|error| error.to_string())?;
-    if let Scenario::Idle(args) = scenario {
-        target.channels = args.channels.map(|channels| channels as u32);
+/// `loadgen URL` is `loadgen check URL`.
+fn arguments() -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    let is_url = |word: &OsString| {
+        word.to_str().is_some_and(|word| word.starts_with("ws://") || word.starts_with("wss://"))
+    };
+    if arguments.get(1).is_some_and(is_url) {
+        arguments.insert(1, "check".into());
     }
+    arguments
+}
+
+/// Runs a scenario and reports. The error says why it cannot run.
+fn run(scenario: &Scenario, flags: Option<&ArgMatches>) -> Result<ExitCode, String> {
+    let common = scenario.common();
+    let settings = settings(scenario)?;
     let server = common
         .server_pid
-        .map(|pid| ServerProcess::find(pid).map_err(|error| format!("--server-pid {pid}: {error}")))
+        .map(|pid| Process::find(pid).map_err(|error| format!("--server-pid {pid}: {error}")))
         .transpose()?;
-    for warning in preflight::prepare(scenario.connections(), common.source_ip) {
+    for warning in preflight::prepare(scenario.connections(), common.source_ip, common.threads) {
         eprintln!("loadgen: {warning}");
     }
-    let failed = |error: io::Error| error.to_string();
-    let stop = stop_on_interrupt().map_err(failed)?;
-    let mut load =
-        Load::new(target, common.source_ip, common.headers.clone(), common.seed, stop).map_err(failed)?;
-    let mut report = Report::default();
-    if common.verify == Verify::Off {
-        report.judge_nothing();
-    }
-    report
-        .section("run")
-        .row("loadgen", Value::Text(env!("CARGO_PKG_VERSION").to_owned()))
-        .row("scenario", Value::Text(scenario.name().to_owned()))
-        .row("url", Value::Text(common.url.clone()))
-        .row("command", Value::Text(command_line()));
-    match scenario {
-        Scenario::Echo(args) => drive(&mut load, Echo::new(args, server), &mut report),
-        Scenario::Broadcast(args) => drive(&mut load, Broadcast::new(args, server), &mut report),
-        Scenario::Idle(args) => drive(&mut load, Idle::new(args, server), &mut report),
-        Scenario::Stall(args) => drive(&mut load, Stall::new(args, server), &mut report),
-        Scenario::Churn(args) => drive(&mut load, Churn::new(args, server), &mut report),
-    }
-    .map_err(failed)?;
-    if load.is_stopping() {
-        report.note("ended early by Ctrl-C".to_owned());
-    }
-    Ok((report, load.opened()))
-}
-
-fn drive<S: run::Scenario>(load: &mut Load, mut scenario: S, report: &mut Report) -> io::Result<()> {
-    run::run(load, &mut scenario)?;
-    scenario.report(load, report);
-    Ok(())
-}
-
-/// What was asked for, so that a stored report can be run again. A header may hold a secret and is left out.
-fn command_line() -> String {
-    let mut words = Vec::new();
-    let mut arguments = std::env::args().skip(1);
-    while let Some(word) = arguments.next() {
-        if word == "-H" || word == "--header" {
-            arguments.next();
-        } else if !word.starts_with("--header=") && !word.starts_with("-H") {
-            words.push(word);
+    let stop = stop_on_interrupt().map_err(|error| error.to_string())?;
+    let watch =
+        Watch { name: scenario.name(), server, phases: scenario.phases(), shows: !common.no_progress };
+    let started = std::time::SystemTime::now();
+    let threads = if matches!(scenario, Scenario::Check(_)) { 1 } else { common.threads as u32 };
+    let go = Go { settings: &settings, threads, stop: &stop, watch: &watch };
+    let ran = match scenario {
+        Scenario::Check(args) => go.run(|_| Check::new(&args.common.url, watch.shows)),
+        Scenario::Ping(args) => go.run(|team| RoundTrips::ping(args, server, team)),
+        Scenario::Echo(args) => go.run(|team| RoundTrips::echo(args, server, team)),
+        Scenario::Broadcast(args) => {
+            let plan = Broadcast::plan(args, server);
+            go.run(|team| Broadcast::new(&plan, team))
+        }
+        Scenario::Connect(args) => go.run(|team| Connect::new(args, server, team)),
+        Scenario::Hold(args) => go.run(|team| Hold::new(args, server, team)),
+        Scenario::Churn(args) => {
+            let plan = Churn::plan(args, server);
+            go.run(|team| Churn::new(args, &plan, team))
         }
     }
-    words.join(" ")
+    .map_err(|error| error.to_string())?;
+    let report = outcome::report(scenario, ran, started, flags);
+    outcome::write(&report, &common.output)?;
+    Ok(outcome::exit_code(&report, common.strict))
+}
+
+/// What every run is given.
+struct Go<'a> {
+    settings: &'a LoadSettings,
+    threads: u32,
+    stop: &'a Arc<AtomicBool>,
+    watch: &'a Watch,
+}
+
+impl Go<'_> {
+    fn run<S: run::Scenario + Send>(&self, make: impl Fn(&Team) -> S + Sync) -> io::Result<Ran> {
+        let Finished { load, scenario, seconds } =
+            crew::run(self.settings, self.threads, Arc::clone(self.stop), self.watch, make)?;
+        Ok(Ran::new(&load, scenario, seconds))
+    }
+}
+
+fn settings(scenario: &Scenario) -> Result<LoadSettings, String> {
+    let common = scenario.common();
+    let mut target = Target::parse(&common.url, common.insecure)?;
+    let mut publish = None;
+    match scenario {
+        Scenario::Hold(args) => target.channels = args.channels.map(|channels| channels as u32),
+        Scenario::Broadcast(args) => {
+            let parsed = args.publish_url.as_deref().map(|url| Target::parse_http(url, common.insecure));
+            publish = parsed.transpose().map_err(|error| format!("--publish-url: {error}"))?;
+        }
+        Scenario::Check(_)
+        | Scenario::Ping(_)
+        | Scenario::Echo(_)
+        | Scenario::Connect(_)
+        | Scenario::Churn(_) => {}
+    }
+    // They live as long as the process: every handshake points to them.
+    let subprotocols: Vec<&'static str> =
+        common.subprotocols.iter().map(|name| &*String::leak(name.clone())).collect();
+    Ok(LoadSettings {
+        target,
+        publish,
+        sources: common.source_ip,
+        headers: common.all_headers(),
+        subprotocols: Vec::leak(subprotocols),
+        opcode: if common.binary { Opcode::Binary } else { Opcode::Text },
+        seed: common.seed,
+    })
+}
+
+/// Shows a stored report.
+fn show(args: &ReportArgs) -> Result<ExitCode, String> {
+    let named = |error: &dyn std::fmt::Display| format!("{}: {error}", args.file.display());
+    let text = std::fs::read_to_string(&args.file).map_err(|error| named(&error))?;
+    let report = view::load(&text).map_err(|error| named(&error))?;
+    outcome::write(&report, &args.output)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Set by the first Ctrl-C; the second ends the process.

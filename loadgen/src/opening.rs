@@ -1,7 +1,7 @@
 //! Opening many connections: so many a second, so many under way at once, a few a turn.
 use std::time::Duration;
 
-use crate::cli::CommonArgs;
+use crate::cli::{CONNECT_RATE, CommonArgs};
 use crate::clock::{Moment, Schedule};
 use crate::connection::Part;
 use crate::load::Load;
@@ -21,7 +21,23 @@ pub(crate) struct Pace {
 
 impl Pace {
     pub(crate) fn of(common: &CommonArgs) -> Pace {
-        Pace { per_second: common.connect_rate, concurrency_max: common.connect_concurrency }
+        let per_second = common.connect_rate.unwrap_or(CONNECT_RATE);
+        Pace {
+            per_second: (per_second > 0).then_some(per_second),
+            concurrency_max: common.connect_concurrency,
+        }
+    }
+
+    /// This thread's share of it.
+    fn schedule(&self, load: &Load, now: Moment) -> Option<Schedule> {
+        let (thread, threads) = (u64::from(load.team.thread()), u64::from(load.team.threads()));
+        self.per_second.map(|rate| Schedule::every(now, rate, thread, threads))
+    }
+
+    /// This thread has as many openings under way as it may.
+    pub(crate) fn is_full(&self, load: &Load) -> bool {
+        let share = self.concurrency_max.div_ceil(u64::from(load.team.threads()));
+        load.openings_under_way() >= share
     }
 }
 
@@ -31,6 +47,14 @@ pub(crate) struct Batch {
     pub(crate) part: Part,
     pub(crate) first: u32,
     pub(crate) count: u64,
+    /// They publish by POST.
+    pub(crate) is_http: bool,
+}
+
+impl Batch {
+    pub(crate) fn new(part: Part, count: u64) -> Batch {
+        Batch { part, first: 0, count, is_http: false }
+    }
 }
 
 /// Batches being opened, in order.
@@ -54,7 +78,7 @@ impl Opening {
             self.batches.clear();
         }
         if self.schedule.is_none() {
-            self.schedule = self.pace.per_second.map(|rate| Schedule::new(now, rate));
+            self.schedule = self.pace.schedule(load, now);
         }
         for _ in 0..OPENINGS_PER_TURN_MAX {
             let Some(batch) = self.batches.last_mut() else { break };
@@ -62,7 +86,7 @@ impl Opening {
                 self.batches.pop();
                 continue;
             }
-            if load.openings_under_way() >= self.pace.concurrency_max {
+            if self.pace.is_full(load) {
                 return Some(now + LOOK_AGAIN);
             }
             if let Some(schedule) = &mut self.schedule
@@ -70,10 +94,10 @@ impl Opening {
             {
                 return Some(schedule.next());
             }
-            let (part, index) = (batch.part, batch.first);
+            let (part, index, is_http) = (batch.part, batch.first, batch.is_http);
             batch.first += 1;
             batch.count -= 1;
-            load.open(part, index);
+            if is_http { load.open_http(part, index) } else { load.open(part, index) }
         }
         if !self.batches.is_empty() {
             return Some(now);

@@ -2,8 +2,10 @@
 //! server that wraps it in text, and so that each receiver can judge it alone.
 //!
 //! ```text
-//! mPPPP.SSSSSSSS.TTTTTTTTTTTTTTTT.CCCCCCCC padding…      (hexadecimal digits, lower case)
+//! mPPPP.SSSSSSSS.TTTTTTTTTTTDDDDD.CCCCCCCC padding…      (hexadecimal digits, lower case; D: how late it was sent)
 //! ```
+use std::time::Duration;
+
 use crate::clock::Moment;
 
 /// Length of everything before the padding, and so the least size of a message.
@@ -19,20 +21,55 @@ pub(crate) struct Stamp {
     pub(crate) sequence: u32,
     /// When the message was meant to be sent; in a closed loop, when it was sent.
     pub(crate) intended: Moment,
+    /// How long after that it was sent, at most [`DELAY_MICROS_MAX`].
+    pub(crate) delay_micros: u32,
 }
 
-/// Writes and checks messages of one size.
+/// What five hexadecimal digits hold: a second. A longer delay is written as this one.
+const DELAY_MICROS_MAX: u32 = 0xf_ffff;
+const DELAY_BITS: u32 = 20;
+
+impl Stamp {
+    /// Time and delay in one word: 44 bits of nanoseconds are four hours.
+    fn times(&self) -> u64 {
+        self.intended.as_nanos() << DELAY_BITS | u64::from(self.delay_micros.min(DELAY_MICROS_MAX))
+    }
+
+    /// When the message was sent.
+    pub(crate) fn sent(&self) -> Moment {
+        self.intended + Duration::from_micros(u64::from(self.delay_micros))
+    }
+}
+
+/// How large messages are: any size between the two, both included, decided by the sequence.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Sizes {
+    pub(crate) least: usize,
+    pub(crate) most: usize,
+}
+
+impl Sizes {
+    /// The size of message number `sequence`; every receiver can tell.
+    pub(crate) fn of(self, sequence: u32) -> usize {
+        if self.least == self.most {
+            return self.least;
+        }
+        self.least + mix(u64::from(sequence)) as usize % (self.most - self.least + 1)
+    }
+}
+
+/// Writes and checks messages.
 pub(crate) struct Payloads {
-    size: usize,
-    /// `size - HEAD_BYTES + PADDING_PHASES` bytes of pattern.
+    sizes: Sizes,
+    /// As much padding as the largest message needs, at any phase.
     pattern: Vec<u8>,
 }
 
 impl Payloads {
-    /// `size` is at least [`HEAD_BYTES`].
-    pub(crate) fn new(size: usize) -> Payloads {
-        debug_assert!(size >= HEAD_BYTES, "the command line refuses smaller messages");
-        Payloads { size, pattern: pattern(size - HEAD_BYTES + PADDING_PHASES) }
+    /// `sizes` are at least [`HEAD_BYTES`].
+    pub(crate) fn new(sizes: Sizes) -> Payloads {
+        debug_assert!(sizes.least >= HEAD_BYTES, "the command line refuses smaller messages");
+        Payloads { sizes, pattern: pattern(sizes.most - HEAD_BYTES + PADDING_PHASES) }
     }
 
     /// Replaces the contents of `out` by the message.
@@ -43,7 +80,7 @@ impl Payloads {
         out.push(b'.');
         out.extend_from_slice(&hex::<8>(u64::from(stamp.sequence)));
         out.push(b'.');
-        out.extend_from_slice(&hex::<16>(stamp.intended.as_nanos()));
+        out.extend_from_slice(&hex::<16>(stamp.times()));
         out.push(b'.');
         out.extend_from_slice(&hex::<8>(u64::from(checksum(stamp))));
         out.extend_from_slice(self.padding(stamp.sequence));
@@ -52,8 +89,7 @@ impl Payloads {
     /// Reads the head and compares the whole message, byte for byte, with the one that was written.
     pub(crate) fn read(&self, payload: &[u8]) -> Option<Stamp> {
         let stamp = Self::read_head(payload)?;
-        (payload.len() == self.size && payload[HEAD_BYTES..] == *self.padding(stamp.sequence))
-            .then_some(stamp)
+        (payload[HEAD_BYTES..] == *self.padding(stamp.sequence)).then_some(stamp)
     }
 
     /// Reads the head and holds it against its checksum.
@@ -62,17 +98,19 @@ impl Payloads {
         if [head[0], head[5], head[14], head[31]] != *b"m..." {
             return None;
         }
+        let times = read_hex(&head[15..31])?;
         let stamp = Stamp {
             publisher: u16::try_from(read_hex(&head[1..5])?).ok()?,
             sequence: u32::try_from(read_hex(&head[6..14])?).ok()?,
-            intended: Moment::from_nanos(read_hex(&head[15..31])?),
+            intended: Moment::from_nanos(times >> DELAY_BITS),
+            delay_micros: times as u32 & DELAY_MICROS_MAX,
         };
         (read_hex(&head[32..40])? == u64::from(checksum(stamp))).then_some(stamp)
     }
 
     fn padding(&self, sequence: u32) -> &[u8] {
         let phase = sequence as usize % PADDING_PHASES;
-        &self.pattern[phase..phase + self.size - HEAD_BYTES]
+        &self.pattern[phase..phase + self.sizes.of(sequence) - HEAD_BYTES]
     }
 }
 
@@ -81,13 +119,17 @@ pub(crate) fn pattern(bytes: usize) -> Vec<u8> {
     (0..bytes).map(|at| b'a' + (at * at / 7 + at) as u8 % 26).collect()
 }
 
-/// Mixes the three fields (the finalizer of MurmurHash3): no field can change without it.
+/// No field can change without it.
 fn checksum(stamp: Stamp) -> u32 {
-    let mut word =
-        stamp.intended.as_nanos() ^ u64::from(stamp.sequence) << 16 ^ u64::from(stamp.publisher) << 48;
+    let word = stamp.times() ^ u64::from(stamp.sequence) << 16 ^ u64::from(stamp.publisher) << 48;
+    (mix(word) >> 32) as u32
+}
+
+/// Each bit of the result depends on each bit of `word` (the finalizer of MurmurHash3).
+pub(crate) fn mix(mut word: u64) -> u64 {
     word = (word ^ (word >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
     word = (word ^ (word >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-    (word >> 32) as u32
+    word ^ (word >> 33)
 }
 
 /// The last `N` hexadecimal digits of `value`.
@@ -114,7 +156,7 @@ const DIGITS: [u8; 256] = {
 };
 
 /// At most 16 digits.
-fn read_hex(digits: &[u8]) -> Option<u64> {
+pub(crate) fn read_hex(digits: &[u8]) -> Option<u64> {
     let (mut value, mut seen) = (0, 0);
     for digit in digits {
         let digit = DIGITS[usize::from(*digit)];
@@ -128,12 +170,20 @@ fn read_hex(digits: &[u8]) -> Option<u64> {
 mod tests {
     use super::*;
 
-    const STAMP: Stamp =
-        Stamp { publisher: 3, sequence: 0xa1f, intended: Moment::from_nanos(0x1893_ab3c_1d2f) };
+    const STAMP: Stamp = Stamp {
+        publisher: 3,
+        sequence: 0xa1f,
+        intended: Moment::from_nanos(0x893_ab3c_1d2f),
+        delay_micros: 0x1b,
+    };
+
+    fn payloads(size: usize) -> Payloads {
+        Payloads::new(Sizes { least: size, most: size })
+    }
 
     fn message(size: usize) -> Vec<u8> {
         let mut out = b"what was there before".to_vec();
-        Payloads::new(size).write(&mut out, STAMP);
+        payloads(size).write(&mut out, STAMP);
         out
     }
 
@@ -141,14 +191,29 @@ mod tests {
     fn reads_what_it_has_written() {
         for size in [HEAD_BYTES, 64, 1024] {
             assert_eq!(message(size).len(), size);
-            assert_eq!(Payloads::new(size).read(&message(size)), Some(STAMP));
+            assert_eq!(payloads(size).read(&message(size)), Some(STAMP));
         }
-        assert!(message(64).starts_with(b"m0003.00000a1f.00001893ab3c1d2f."));
+        assert!(message(64).starts_with(b"m0003.00000a1f.893ab3c1d2f0001b."));
+    }
+
+    #[test]
+    fn sizes_of_a_range_reach_both_ends_and_are_held_to() {
+        let sizes = Sizes { least: 40, most: 47 };
+        let seen: std::collections::BTreeSet<_> = (0..1_000).map(|sequence| sizes.of(sequence)).collect();
+        assert!(seen.into_iter().eq(40..=47));
+        let (payloads, mut out) = (Payloads::new(sizes), Vec::new());
+        for sequence in 0..50 {
+            payloads.write(&mut out, Stamp { sequence, ..STAMP });
+            assert_eq!(out.len(), sizes.of(sequence));
+            assert!(payloads.read(&out).is_some());
+            out.push(b'a');
+            assert_eq!(payloads.read(&out), None);
+        }
     }
 
     #[test]
     fn notices_any_one_byte_changed() {
-        let (payloads, good) = (Payloads::new(64), message(64));
+        let (payloads, good) = (payloads(64), message(64));
         for at in 0..good.len() {
             for flip in [1, 0x20, 0x80] {
                 let mut bad = good.clone();
@@ -160,7 +225,7 @@ mod tests {
 
     #[test]
     fn notices_a_missing_and_an_added_byte() {
-        let (payloads, mut message) = (Payloads::new(64), message(64));
+        let (payloads, mut message) = (payloads(64), message(64));
         assert_eq!(payloads.read(&message[..63]), None);
         assert_eq!(payloads.read(&message[..10]), None);
         message.push(b'a');
@@ -169,7 +234,7 @@ mod tests {
 
     #[test]
     fn notices_the_padding_of_another_message() {
-        let payloads = Payloads::new(256);
+        let payloads = payloads(256);
         let (mut one, mut next) = (Vec::new(), Vec::new());
         payloads.write(&mut one, STAMP);
         payloads.write(&mut next, Stamp { sequence: STAMP.sequence + 1, ..STAMP });

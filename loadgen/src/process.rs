@@ -1,17 +1,23 @@
-//! What the kernel says of the server's process and of all sockets together, read from `/proc`; and the processor
-//! time of this process.
+//! What the kernel says of a process and of all sockets together, read from `/proc`.
 use std::io;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::Duration;
-
-use rustix::time::{ClockId, clock_gettime};
 
 const KIB: u64 = 1024;
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ServerProcess {
+pub(crate) struct Process {
     pid: u32,
+}
+
+/// What one thread has had of the processors since it began.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct ThreadTimes {
+    pub(crate) id: u32,
+    /// User and system time.
+    pub(crate) running_nanos: u64,
+    /// It could have run, and had no core.
+    pub(crate) waiting_nanos: u64,
 }
 
 /// User memory of a process, in bytes.
@@ -25,25 +31,34 @@ pub(crate) struct Memory {
     pub(crate) anonymous_bytes: u64,
 }
 
-impl ServerProcess {
+impl Process {
+    /// This process.
+    pub(crate) fn own() -> Process {
+        Process { pid: std::process::id() }
+    }
+
     /// Fails when the process is not there or may not be looked at.
-    pub(crate) fn find(pid: u32) -> io::Result<ServerProcess> {
-        let server = ServerProcess { pid };
-        server.cpu()?;
+    pub(crate) fn find(pid: u32) -> io::Result<Process> {
+        let server = Process { pid };
+        server.threads()?;
         server.memory()?;
         Ok(server)
     }
 
-    /// Processor time, user and system, of all threads that are alive. A thread that ends takes its time with it.
-    pub(crate) fn cpu(self) -> io::Result<Duration> {
-        let mut nanos = 0;
+    /// What each thread that is alive has had of the processors. A thread that ends takes its time with it.
+    pub(crate) fn threads(self) -> io::Result<Vec<ThreadTimes>> {
+        let mut threads = Vec::new();
         for task in std::fs::read_dir(self.file("task"))? {
+            let path = task?.path();
             // Nanoseconds, where `stat` has hundredths of a second. A thread that has just ended is passed over.
-            if let Ok(text) = std::fs::read_to_string(task?.path().join("schedstat")) {
-                nanos += first_number::<u64>(&text).unwrap_or(0);
+            let Ok(text) = std::fs::read_to_string(path.join("schedstat")) else { continue };
+            let mut numbers = text.split_ascii_whitespace().map_while(|word| word.parse().ok());
+            let id = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+            if let (Some(id), Some(running), Some(waiting)) = (id, numbers.next(), numbers.next()) {
+                threads.push(ThreadTimes { id, running_nanos: running, waiting_nanos: waiting });
             }
         }
-        Ok(Duration::from_nanos(nanos))
+        Ok(threads)
     }
 
     pub(crate) fn memory(self) -> io::Result<Memory> {
@@ -74,13 +89,6 @@ pub(crate) fn tcp_memory_bytes() -> io::Result<u64> {
     Ok(pages * rustix::param::page_size() as u64)
 }
 
-/// Processor time of this process, user and system.
-pub(crate) fn own_cpu() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    let nanos = time.tv_sec.saturating_mul(1_000_000_000).saturating_add(time.tv_nsec);
-    Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))
-}
-
 fn first_number<N: FromStr>(text: &str) -> Option<N> {
     text.split_ascii_whitespace().next()?.parse().ok()
 }
@@ -102,18 +110,18 @@ mod tests {
 
     #[test]
     fn reads_this_process() {
-        let server = ServerProcess::find(std::process::id()).unwrap();
+        let server = Process::find(std::process::id()).unwrap();
         let memory = server.memory().unwrap();
         assert!(memory.resident_bytes >= memory.proportional_bytes);
         assert!(memory.anonymous_bytes > 0);
         assert!(server.open_files().unwrap() >= 3);
         assert!(tcp_memory_bytes().is_ok());
-        assert!(own_cpu() > Duration::ZERO);
+        assert!(server.threads().unwrap().iter().any(|thread| thread.running_nanos > 0));
     }
 
     #[test]
     fn a_process_that_is_not_there_is_an_error() {
-        assert!(ServerProcess::find(u32::MAX).is_err());
+        assert!(Process::find(u32::MAX).is_err());
     }
 
     #[test]

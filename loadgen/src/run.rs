@@ -1,5 +1,6 @@
 //! The turn: wait, read, decode, tell the scenario, write. And the hooks that a scenario has.
 use std::io;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use fanfare::protocol::{CloseCode, ProtocolError};
@@ -12,6 +13,8 @@ use crate::ends::End;
 use crate::load::{Ended, Id, Load, READ_BYTES_MAX, REST_BYTES_MAX, TIMER, get_mut};
 use crate::random::Random;
 use crate::report::Report;
+use crate::series::Recorder;
+use crate::usage::Usage;
 
 /// Readiness taken in one turn. What is due meanwhile is sent after it, so this bounds the delay of sending: some
 /// 128 reads, a fraction of a millisecond.
@@ -37,14 +40,52 @@ pub(crate) trait Scenario {
     /// A message has come, and was read at `at`.
     fn on_message(&mut self, peer: &mut Peer<'_>, message: Message<'_>, at: Moment);
 
+    /// A Pong has come.
+    fn on_pong(&mut self, _peer: &mut Peer<'_>, _payload: &[u8], _at: Moment) {}
+
+    /// A publish by POST was answered.
+    fn on_answer(&mut self, _index: u32, _status: u16) {}
+
     /// A connection has ended, or was not made.
     fn on_ended(&mut self, load: &mut Load, ended: &Ended);
 
     /// Called once a turn, when everything that was ready has been read.
     fn on_turn(&mut self, load: &mut Load, now: Moment) -> Turn;
 
+    /// How far it is, for whoever watches.
+    fn progress(&self) -> Progress;
+
+    /// Takes in what another thread's half of the scenario has seen, after the last turn.
+    fn absorb(&mut self, other: Self);
+
+    /// What was recorded of how long things took.
+    fn recorder(&self) -> Option<&Recorder>;
+
     /// Says what was measured, after the last turn.
-    fn report(&self, load: &Load, report: &mut Report);
+    fn report(&mut self, load: &Load, report: &mut Report);
+
+    /// What the verdict rests on. Asked after the report.
+    fn work(&self) -> Work;
+}
+
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Progress {
+    pub(crate) sent: u64,
+    pub(crate) delivered: u64,
+    /// Of the last full second.
+    pub(crate) p99_nanos: u64,
+}
+
+/// What was done in the measured span, for the verdict.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Work {
+    pub(crate) usage: Option<Usage>,
+    /// Messages that were to be sent in it, and were.
+    pub(crate) sent: u64,
+    /// Deliveries of them that were to be expected.
+    pub(crate) expected: u64,
+    /// Deliveries that came within the span.
+    pub(crate) delivered: u64,
 }
 
 /// The connection a message came on.
@@ -53,18 +94,30 @@ pub(crate) struct Peer<'a> {
     pub(crate) index: u32,
     outbound: &'a mut Vec<u8>,
     random: &'a mut Random,
+    opcode: Opcode,
 }
 
 impl Peer<'_> {
     /// Replies. All replies to what one read has brought leave in one write.
-    pub(crate) fn send_text(&mut self, payload: &[u8]) {
-        encode_masked_frame(self.outbound, Opcode::Text, payload, self.random.mask());
+    pub(crate) fn send(&mut self, payload: &[u8]) {
+        encode_masked_frame(self.outbound, self.opcode, payload, self.random.mask());
+    }
+
+    /// What this run sends.
+    pub(crate) fn opcode(&self) -> Opcode {
+        self.opcode
+    }
+
+    pub(crate) fn ping(&mut self, payload: &[u8]) {
+        encode_masked_frame(self.outbound, Opcode::Ping, payload, self.random.mask());
     }
 }
 
-/// Runs a scenario to its end.
+/// Runs a scenario, or a thread's share of it, to its end.
 pub(crate) fn run<S: Scenario>(load: &mut Load, scenario: &mut S) -> io::Result<()> {
     let mut events = Events::with_capacity(EVENTS_PER_TURN_MAX);
+    let mut unfinished = Vec::new();
+    let mut woke = load.clock.now();
     loop {
         let now = load.clock.now();
         load.expire(now);
@@ -76,8 +129,10 @@ pub(crate) fn run<S: Scenario>(load: &mut Load, scenario: &mut S) -> io::Result<
             Turn::Done => return Ok(()),
         };
         load.flush();
-        wait(load, &mut events, until)?;
-        for (id, hung_up) in std::mem::take(&mut load.unfinished) {
+        publish_figures(load, scenario.progress());
+        woke = wait(load, &mut events, until, woke)?;
+        std::mem::swap(&mut load.unfinished, &mut unfinished);
+        for (id, hung_up) in unfinished.drain(..) {
             read(load, scenario, id, hung_up);
         }
         for event in &events {
@@ -86,8 +141,11 @@ pub(crate) fn run<S: Scenario>(load: &mut Load, scenario: &mut S) -> io::Result<
             }
             let id = Id::of(event.token());
             if event.is_writable() || event.is_error() {
-                if let Some(connection) = load.get_mut(id) {
-                    connection.on_writable();
+                if load.on_writable(id)
+                    && let Some(connection) = load.get_mut(id)
+                {
+                    let (part, index) = (connection.part, connection.index);
+                    scenario.on_open(load, id, part, index);
                 }
                 load.flush_one(id);
             }
@@ -99,7 +157,16 @@ pub(crate) fn run<S: Scenario>(load: &mut Load, scenario: &mut S) -> io::Result<
     }
 }
 
-fn wait(load: &mut Load, events: &mut Events, until: Moment) -> io::Result<()> {
+fn publish_figures(load: &Load, progress: Progress) {
+    load.publish_figures();
+    let figures = load.team.figures();
+    figures.sent.store(progress.sent, Ordering::Relaxed);
+    figures.delivered.store(progress.delivered, Ordering::Relaxed);
+    figures.p99_nanos.store(progress.p99_nanos, Ordering::Relaxed);
+}
+
+/// Waits for readiness, at most until `until`; `woke` is when the last wait ended. Says when this one did.
+fn wait(load: &mut Load, events: &mut Events, until: Moment, woke: Moment) -> io::Result<Moment> {
     let now = load.clock.now();
     let until = load.next_deadline().map_or(until, |deadline| deadline.min(until));
     let busy = until <= now || !load.unfinished.is_empty() || !load.ended.is_empty();
@@ -107,15 +174,19 @@ fn wait(load: &mut Load, events: &mut Events, until: Moment) -> io::Result<()> {
         load.timer.arm(until, now)?;
     }
     match load.poll.poll(events, Some(if busy { Duration::ZERO } else { WAIT_MAX })) {
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-            events.clear();
-            Ok(())
-        }
-        other => other,
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
+        other => other?,
     }
+    let awake = load.clock.now();
+    if load.is_measuring {
+        // Away from the sockets: at work between two waits, or kept from a core when the timer rang.
+        let late = if busy { 0 } else { awake.nanos_since(until) };
+        load.stalls.record(now.nanos_since(woke).max(late));
+    }
+    Ok(awake)
 }
 
-/// One `recv`, and everything that it completes. A short one has emptied the socket, unless the peer has closed
+/// One `recv`, and everything that it completes. A short one has emptied a plain socket, unless the peer has closed
 /// behind it: that is told once, with the bytes.
 fn read<S: Scenario>(load: &mut Load, scenario: &mut S, id: Id, hung_up: bool) {
     let Load { connections, buffer, .. } = load;
@@ -130,7 +201,12 @@ fn read<S: Scenario>(load: &mut Load, scenario: &mut S, id: Id, hung_up: bool) {
         Ok(taken) => taken,
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
         Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
-        Err(error) => return load.end(id, End::Reset, || error.to_string()),
+        Err(error) => {
+            let is_opening = matches!(connection.phase, Phase::Opening { .. });
+            let is_tls = error.kind() == io::ErrorKind::InvalidData;
+            let end = if is_opening && is_tls { End::NotConnected } else { End::Reset };
+            return load.end(id, end, || error.to_string());
+        }
     };
     let at = load.clock.now();
     buffer[..held].copy_from_slice(&connection.rest);
@@ -140,7 +216,8 @@ fn read<S: Scenario>(load: &mut Load, scenario: &mut S, id: Id, hung_up: bool) {
         Ok(()) => load.flush_one(id),
         Err((end, text)) => return load.end(id, end, || text),
     }
-    if hung_up || taken == READ_BYTES_MAX || taken == 0 {
+    let Some(connection) = load.get_mut(id) else { return };
+    if hung_up || taken == READ_BYTES_MAX || taken == 0 || !connection.drained_by_short_read() {
         load.unfinished.push((id, hung_up));
     }
 }
@@ -160,6 +237,19 @@ fn take<S: Scenario>(
         // Nothing is decoded after a Close frame.
         return Ok(());
     }
+    if let Phase::Http(responses) = &mut connection.phase {
+        while start < filled {
+            let (taken, status) = responses.take(&buffer[start..filled])?;
+            start += taken;
+            if let Some(status) = status {
+                scenario.on_answer(connection.index, status);
+            } else if taken == 0 {
+                break;
+            }
+        }
+        connection.rest.extend_from_slice(&buffer[start..filled]);
+        return Ok(());
+    }
     if matches!(connection.phase, Phase::Opening { .. }) {
         let Some(head_bytes) = connection.take_response(&buffer[..filled])? else {
             connection.rest.extend_from_slice(&buffer[..filled]);
@@ -170,6 +260,7 @@ fn take<S: Scenario>(
         load.note_opened(id, at);
         scenario.on_open(load, id, part, index);
     }
+    let opcode = load.opcode();
     let Load { connections, buffer, random, .. } = load;
     // A scenario may have reset it on opening.
     let Some(connection) = get_mut(connections, id) else { return Ok(()) };
@@ -185,12 +276,14 @@ fn take<S: Scenario>(
         match decoded.event {
             None => break,
             Some(Event::Message(message)) => {
-                scenario.on_message(&mut Peer { part, index, outbound, random }, message, at);
+                scenario.on_message(&mut Peer { part, index, outbound, random, opcode }, message, at);
             }
             Some(Event::Ping(payload)) => {
                 encode_masked_frame(outbound, Opcode::Pong, payload, random.mask());
             }
-            Some(Event::Pong(_)) => {}
+            Some(Event::Pong(payload)) => {
+                scenario.on_pong(&mut Peer { part, index, outbound, random, opcode }, payload, at);
+            }
             Some(Event::Close(frame)) => {
                 let code = frame.as_ref().map_or(CloseCode::NO_STATUS, |frame| frame.code);
                 let reason = frame.map_or(String::new(), |frame| frame.reason.to_owned());

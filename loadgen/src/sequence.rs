@@ -84,6 +84,13 @@ impl Sequences {
         self.counts
     }
 
+    /// Adds the counts of another thread's pairs.
+    pub(crate) fn absorb_counts(&mut self, other: &Sequences) {
+        self.counts.overtaken += other.counts.overtaken;
+        self.counts.duplicated += other.counts.duplicated;
+        self.counts.reordered += other.counts.reordered;
+    }
+
     /// Whether `sequence` was missing; it no longer is.
     fn close_gap(&mut self, pair: usize, sequence: u32) -> bool {
         let Some(gaps) = self.gaps.get_mut(&pair) else { return false };

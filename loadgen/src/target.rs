@@ -1,8 +1,17 @@
 //! Where to connect, and from which addresses: the URL and `--source-ip`.
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
 
-/// A `ws://` URL, looked up once.
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+
+use crate::stream::Tls;
+
+const PORT: u16 = 80;
+const TLS_PORT: u16 = 443;
+
+/// A `ws://` or `wss://` URL, looked up once.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     pub(crate) address: SocketAddr,
@@ -12,11 +21,19 @@ pub(crate) struct Target {
     pub(crate) path: String,
     /// With channels, connection n goes to `PATH-(n mod channels)`.
     pub(crate) channels: Option<u32>,
+    /// Of a `wss://` URL.
+    pub(crate) tls: Option<TlsTarget>,
+}
+
+/// Whom to expect behind TLS.
+#[derive(Clone, Debug)]
+pub(crate) struct TlsTarget {
+    pub(crate) config: Arc<ClientConfig>,
+    pub(crate) server_name: ServerName<'static>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum TargetError {
-    Tls,
     Scheme,
     Host,
     /// The name has no address.
@@ -26,8 +43,7 @@ pub(crate) enum TargetError {
 impl fmt::Display for TargetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            TargetError::Tls => "wss:// is not supported yet: put the load on the plain listener",
-            TargetError::Scheme => "the URL must begin with ws://",
+            TargetError::Scheme => "the URL must begin with ws:// or wss://",
             TargetError::Host => "the URL has no host, or characters that do not belong in one",
             TargetError::Unknown => "the host of the URL has no address",
         })
@@ -35,23 +51,24 @@ impl fmt::Display for TargetError {
 }
 
 impl Target {
-    /// `ws://HOST[:PORT][/PATH][?QUERY]`; the port is 80 unless given.
-    pub(crate) fn parse(url: &str) -> Result<Target, TargetError> {
-        if url.starts_with("wss://") {
-            return Err(TargetError::Tls);
-        }
-        let rest = url.strip_prefix("ws://").ok_or(TargetError::Scheme)?;
-        let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-        let visible = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
-        if host.is_empty() || host.contains('@') || !visible(rest) {
-            return Err(TargetError::Host);
-        }
-        let has_port = host.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
-        let looked_up =
-            if has_port { host.to_socket_addrs() } else { format!("{host}:80").to_socket_addrs() };
-        let address = looked_up.ok().and_then(|mut found| found.next()).ok_or(TargetError::Unknown)?;
-        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-        Ok(Target { address, host: host.to_owned(), path, channels: None })
+    /// `ws://HOST[:PORT][/PATH][?QUERY]`, or `wss://`; the port is 80 or 443 unless given. The error is for people.
+    pub(crate) fn parse(url: &str, insecure: bool) -> Result<Target, String> {
+        let address = Address::parse(url).map_err(|error| error.to_string())?;
+        let tls = if address.is_tls {
+            let server_name = Tls::server_name(address.name())?;
+            Some(TlsTarget { config: Tls::config(insecure)?, server_name })
+        } else {
+            None
+        };
+        let socket_address = address.look_up().map_err(|error| error.to_string())?;
+        let (host, path) = (address.host.to_owned(), address.path);
+        Ok(Target { address: socket_address, host, path, channels: None, tls })
+    }
+
+    /// `http://HOST[:PORT][/PATH][?QUERY]`, or `https://`.
+    pub(crate) fn parse_http(url: &str, insecure: bool) -> Result<Target, String> {
+        let rest = url.strip_prefix("http").ok_or("the URL must begin with http:// or https://")?;
+        Target::parse(&format!("ws{rest}"), insecure)
     }
 
     /// The request target of connection number `ordinal`.
@@ -60,6 +77,54 @@ impl Target {
             Some(channels) => format!("{}-{}", self.path, ordinal % channels),
             None => self.path.clone(),
         }
+    }
+}
+
+/// What a URL says.
+struct Address<'a> {
+    is_tls: bool,
+    /// With the port if there is one.
+    host: &'a str,
+    path: String,
+}
+
+impl Address<'_> {
+    fn parse(url: &str) -> Result<Address<'_>, TargetError> {
+        let (is_tls, rest) = match url.split_once("://") {
+            Some(("ws", rest)) => (false, rest),
+            Some(("wss", rest)) => (true, rest),
+            Some(_) | None => return Err(TargetError::Scheme),
+        };
+        let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        let visible = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+        if host.is_empty() || host.contains('@') || !visible(rest) {
+            return Err(TargetError::Host);
+        }
+        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+        Ok(Address { is_tls, host, path })
+    }
+
+    /// The host without port; of an IPv6 address, with its brackets.
+    fn host_and_port(&self) -> (&str, Option<&str>) {
+        match self.host.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+            Some(_) | None => (self.host, None),
+        }
+    }
+
+    /// What a certificate has to be for.
+    fn name(&self) -> &str {
+        let (host, _) = self.host_and_port();
+        host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+    }
+
+    fn look_up(&self) -> Result<SocketAddr, TargetError> {
+        let port = if self.is_tls { TLS_PORT } else { PORT };
+        let looked_up = match self.host_and_port() {
+            (_, Some(_)) => self.host.to_socket_addrs(),
+            (host, None) => format!("{host}:{port}").to_socket_addrs(),
+        };
+        looked_up.ok().and_then(|mut found| found.next()).ok_or(TargetError::Unknown)
     }
 }
 
@@ -105,30 +170,48 @@ impl Sources {
 mod tests {
     use super::*;
 
+    fn parse(url: &str) -> Target {
+        Target::parse(url, true).unwrap()
+    }
+
     #[test]
     fn takes_a_url_apart() {
-        let target = Target::parse("ws://127.0.0.1:8080/news?last=1").unwrap();
+        let target = parse("ws://127.0.0.1:8080/news?last=1");
         assert_eq!((target.host.as_str(), target.path.as_str()), ("127.0.0.1:8080", "/news?last=1"));
         assert_eq!(target.address, "127.0.0.1:8080".parse().unwrap());
-        assert_eq!(Target::parse("ws://127.0.0.1").unwrap().address.port(), 80);
-        assert_eq!(Target::parse("ws://[::1]").unwrap().address, "[::1]:80".parse().unwrap());
-        assert_eq!(Target::parse("ws://127.0.0.1?a").unwrap().path, "/?a");
+        assert_eq!(parse("ws://127.0.0.1").address.port(), 80);
+        assert_eq!(parse("ws://[::1]").address, "[::1]:80".parse().unwrap());
+        assert_eq!(parse("ws://127.0.0.1?a").path, "/?a");
+        assert!(target.tls.is_none());
+    }
+
+    #[test]
+    fn a_secure_url_has_a_port_and_a_name_of_its_own() {
+        let target = parse("wss://localhost/news");
+        assert_eq!((target.address.port(), target.host.as_str()), (443, "localhost"));
+        let name = |url| parse(url).tls.unwrap().server_name.to_str().into_owned();
+        assert_eq!(name("wss://localhost:8443/"), "localhost");
+        assert_eq!(name("wss://[::1]:8443/"), "::1");
+        assert_eq!(name("wss://127.0.0.1/"), "127.0.0.1");
     }
 
     #[test]
     fn refuses_what_it_cannot_reach() {
-        let error = |url| Target::parse(url).unwrap_err();
-        assert_eq!(error("wss://localhost/"), TargetError::Tls);
-        assert_eq!(error("http://localhost/"), TargetError::Scheme);
-        assert_eq!(error("ws:///news"), TargetError::Host);
-        assert_eq!(error("ws://me@127.0.0.1/"), TargetError::Host);
-        assert_eq!(error("ws://127.0.0.1/a b"), TargetError::Host);
-        assert_eq!(error("ws://127.0.0.1:port/"), TargetError::Unknown);
+        let error = |url| Target::parse(url, false).unwrap_err();
+        for (url, reason) in [
+            ("http://localhost/", TargetError::Scheme),
+            ("ws:///news", TargetError::Host),
+            ("ws://me@127.0.0.1/", TargetError::Host),
+            ("ws://127.0.0.1/a b", TargetError::Host),
+            ("ws://127.0.0.1:port/", TargetError::Unknown),
+        ] {
+            assert_eq!(error(url), reason.to_string(), "{url}");
+        }
     }
 
     #[test]
     fn channels_are_taken_in_turn() {
-        let target = Target { channels: Some(3), ..Target::parse("ws://127.0.0.1/c").unwrap() };
+        let target = Target { channels: Some(3), ..parse("ws://127.0.0.1/c") };
         assert_eq!([0, 1, 2, 3].map(|ordinal| target.path_of(ordinal)), ["/c-0", "/c-1", "/c-2", "/c-0"]);
     }
 

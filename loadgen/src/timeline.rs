@@ -1,24 +1,18 @@
-//! The phases of a run, and what is read off the processors at the two ends of measuring.
+//! The phases of a run. They begin at a moment that all threads agree on, so each message belongs to the phase of its
+//! intended time on every one of them.
 //!
 //! ```text
 //! opening ── begin ──▶ warm-up ──▶ measuring ──▶ draining ──▶ over
 //!                         └──── Ctrl-C ────┴────────▲
 //! ```
+use std::ops::Range;
 use std::time::Duration;
 
 use crate::cli::PhaseArgs;
 use crate::clock::Moment;
-use crate::load::Load;
-use crate::process::{ServerProcess, own_cpu};
-use crate::report::{Report, Value};
 
 /// When to look again whether all has arrived.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
-/// A generator that is busier than this share of the time may itself have been the limit.
-const BUSY_SHARE_MAX: f64 = 0.85;
-/// Unless the server's processor was at least this busy.
-const SERVER_SATURATED_SHARE: f64 = 0.95;
-
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Phase {
     Opening,
@@ -33,17 +27,26 @@ pub(crate) struct Timeline {
     until: Moment,
     phases: PhaseArgs,
     drain: Duration,
+    /// What lies in it is measured.
+    measured: Range<Moment>,
 }
 
 impl Timeline {
     pub(crate) fn new(phases: PhaseArgs, drain: Duration) -> Timeline {
-        Timeline { phase: Phase::Opening, until: Moment::default(), phases, drain }
+        let never = Moment::default()..Moment::default();
+        Timeline { phase: Phase::Opening, until: Moment::default(), phases, drain, measured: never }
     }
 
-    /// Opening is over.
-    pub(crate) fn begin(&mut self, now: Moment) {
+    /// Opening is over, and traffic begins at `at`.
+    pub(crate) fn begin(&mut self, at: Moment) {
         self.phase = Phase::WarmUp;
-        self.until = now + self.phases.warmup;
+        self.until = at + self.phases.warmup;
+        self.measured = self.until..self.until + self.phases.duration;
+    }
+
+    /// Whether a message with this intended time is measured.
+    pub(crate) fn measures(&self, intended: Moment) -> bool {
+        self.measured.contains(&intended)
     }
 
     pub(crate) fn phase(&self) -> Phase {
@@ -80,85 +83,6 @@ impl Timeline {
     }
 }
 
-#[derive(Clone, Copy)]
-struct Sample {
-    at: Moment,
-    own_cpu: Duration,
-    server_cpu: Option<Duration>,
-}
-
-/// The span that rates and processor times are told for.
-pub(crate) struct Measurement {
-    server: Option<ServerProcess>,
-    began: Option<Sample>,
-    ended: Option<Sample>,
-}
-
-impl Measurement {
-    pub(crate) fn new(server: Option<ServerProcess>) -> Measurement {
-        Measurement { server, began: None, ended: None }
-    }
-
-    /// To be called on entering each phase: takes the samples at the beginning and the end of measuring.
-    pub(crate) fn on_phase(&mut self, entered: Phase, load: &Load) {
-        match entered {
-            Phase::Measuring => self.began = Some(self.sample(load)),
-            Phase::Draining if self.began.is_some() => self.ended = Some(self.sample(load)),
-            Phase::Opening | Phase::WarmUp | Phase::Draining | Phase::Over => {}
-        }
-    }
-
-    fn sample(&self, load: &Load) -> Sample {
-        let server_cpu = self.server.and_then(|server| server.cpu().ok());
-        Sample { at: load.clock.now(), own_cpu: own_cpu(), server_cpu }
-    }
-
-    fn span(&self) -> Option<(Sample, Sample)> {
-        Some((self.began?, self.ended?))
-    }
-
-    /// How long was measured.
-    pub(crate) fn elapsed(&self) -> Option<Duration> {
-        self.span().map(|(began, ended)| Duration::from_nanos(ended.at.nanos_since(began.at)))
-    }
-
-    /// `count` events of the measured span, per second.
-    pub(crate) fn rate(&self, count: u64) -> Value {
-        self.elapsed()
-            .filter(|elapsed| !elapsed.is_zero())
-            .map_or(Value::Absent, |elapsed| Value::PerSecond(count as f64 / elapsed.as_secs_f64()))
-    }
-
-    /// The section on processors. `count` things called `thing` were done in the measured span.
-    pub(crate) fn report(&self, report: &mut Report, thing: &str, count: u64) {
-        let Some((began, ended)) = self.span() else {
-            return report.note("the run ended before measuring did".to_owned());
-        };
-        let elapsed = Duration::from_nanos(ended.at.nanos_since(began.at)).as_secs_f64();
-        let busy = |before: Duration, after: Duration| after.saturating_sub(before).as_secs_f64() / elapsed;
-        let own_busy = busy(began.own_cpu, ended.own_cpu);
-        let server_cpu = began.server_cpu.zip(ended.server_cpu);
-        let server_busy = server_cpu.map(|(before, after)| busy(before, after));
-        let per_thing = server_cpu.filter(|_| count > 0).map(|(before, after)| {
-            let nanos = u64::try_from(after.saturating_sub(before).as_nanos()).unwrap_or(u64::MAX);
-            Value::Nanos(nanos / count)
-        });
-        report
-            .section("cpu")
-            .row("measured_ns", Value::Nanos((elapsed * 1e9) as u64))
-            .row("loadgen_busy_share", Value::Share(own_busy))
-            .optional("server_busy_share", server_busy.map(Value::Share))
-            .optional(&format!("server_per_{thing}_ns"), per_thing);
-        if own_busy > BUSY_SHARE_MAX && server_busy.is_none_or(|busy| busy < SERVER_SATURATED_SHARE) {
-            report.note(format!(
-                "generator-bound: loadgen was busy {:.0} % of the time and the server was not saturated; give \
-                 loadgen a core of its own, or ask for less",
-                own_busy * 100.0
-            ));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,7 +90,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn timeline() -> Timeline {
-        let phases = PhaseArgs { duration: 5 * SECOND, warmup: SECOND };
+        let phases = PhaseArgs { duration: 5 * SECOND, warmup: SECOND, messages: None };
         let mut timeline = Timeline::new(phases, 2 * SECOND);
         timeline.begin(Moment::default());
         timeline

@@ -1,72 +1,135 @@
 //! A broadcast run from opening to the last delivery: what the scenarios with publishers and subscribers have in
-//! common.
+//! common. One thread's half of it; the threads meet between the stages.
+use std::time::Duration;
+
 use fanfare::protocol::Message;
 
 use crate::cli::{CommonArgs, PhaseArgs};
 use crate::clock::Moment;
 use crate::connection::Part;
-use crate::fanout::{Fanout, FanoutSettings, ProbeState};
+use crate::fanout::{Board, Fanout, FanoutSettings};
 use crate::load::{Ended, Id, Load};
+use crate::measurement::Measurement;
 use crate::opening::{Batch, Opening, Pace};
-use crate::process::ServerProcess;
-use crate::report::{Report, Value};
-use crate::run::{Peer, Turn};
-use crate::timeline::{Measurement, Phase, Timeline};
+use crate::process::Process;
+use crate::report::Report;
+use crate::run::{Peer, Progress, Turn, Work};
+use crate::team::{LOOK_AGAIN, Team};
+use crate::timeline::{Phase, Timeline};
 
 pub(crate) const PUBLISHER: Part = Part(0);
 pub(crate) const SUBSCRIBER: Part = Part(1);
 
+/// The probe must reach every receiver in this time.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A publisher's own copy of the probe comes within this time after everybody else's, or the server sends none.
+const OWN_COPY_WAIT: Duration = Duration::from_millis(250);
+
+/// The moments at which the threads of a run with traffic meet.
+const ALL_OPEN: usize = 0;
+const PROBE_ARRIVED: usize = 1;
+const PROBE_ANSWERED: usize = 2;
+const ALL_ARRIVED: usize = 3;
+
+/// What the halves of all threads are made of.
+#[derive(Clone)]
+pub(crate) struct TrafficPlan {
+    pub(crate) settings: FanoutSettings,
+    pub(crate) phases: PhaseArgs,
+    pub(crate) pace: Pace,
+    pub(crate) drain: Duration,
+    pub(crate) server: Option<Process>,
+    board: Board,
+}
+
+impl TrafficPlan {
+    pub(crate) fn new(
+        settings: FanoutSettings,
+        phases: PhaseArgs,
+        common: &CommonArgs,
+        server: Option<Process>,
+    ) -> TrafficPlan {
+        let board = Board::new(settings.publishers);
+        TrafficPlan { settings, phases, pace: Pace::of(common), drain: common.drain, server, board }
+    }
+}
+
 pub(crate) struct Traffic {
     pub(crate) fanout: Fanout,
     pub(crate) measurement: Measurement,
-    timeline: Timeline,
+    pub(crate) timeline: Timeline,
     stage: Stage,
 }
 
 enum Stage {
     Opening(Opening),
-    Probing,
+    /// All are open, on this thread.
+    Open,
+    /// Everybody waits for the first message.
+    Probing {
+        until: Moment,
+    },
+    /// Everybody has it, but perhaps for its publisher.
+    AwaitingOwnCopy {
+        until: Moment,
+    },
+    Answered,
     Running,
-    /// The probe did not reach every receiver: this is not a server that broadcasts, or it lost the first message.
-    ProbeFailed,
+    /// Nothing is under way on this thread any more.
+    Arrived,
 }
 
 impl Traffic {
     /// `others` are opened after publishers and subscribers, and before the first message.
-    pub(crate) fn new(
-        settings: FanoutSettings,
-        phases: PhaseArgs,
-        common: &CommonArgs,
-        server: Option<ServerProcess>,
-        others: &[Batch],
-    ) -> Traffic {
-        let publishers = Batch { part: PUBLISHER, first: 0, count: u64::from(settings.publishers) };
-        let subscribers =
-            Batch { part: SUBSCRIBER, first: settings.publishers, count: u64::from(settings.subscribers) };
+    pub(crate) fn new(plan: &TrafficPlan, team: &Team, others: &[Batch]) -> Traffic {
+        let (publishers, subscribers) = plan.settings.shares(team);
+        let publishers = Batch {
+            part: PUBLISHER,
+            first: 0,
+            count: publishers.len() as u64,
+            is_http: plan.settings.by_post,
+        };
+        let subscribers = Batch::new(SUBSCRIBER, subscribers.len() as u64);
         let batches = [publishers, subscribers].into_iter().chain(others.iter().copied());
         Traffic {
-            stage: Stage::Opening(Opening::new(Pace::of(common), batches)),
-            timeline: Timeline::new(phases, common.drain),
-            measurement: Measurement::new(server),
-            fanout: Fanout::new(settings),
+            stage: Stage::Opening(Opening::new(plan.pace, batches)),
+            timeline: Timeline::new(plan.phases, plan.drain),
+            measurement: Measurement::new(plan.server),
+            fanout: Fanout::new(plan.settings, plan.board.clone(), team),
         }
     }
 
     pub(crate) fn on_open(&mut self, id: Id, part: Part, index: u32) {
-        if part == PUBLISHER || part == SUBSCRIBER {
-            self.fanout.on_open(index, id);
+        if part == PUBLISHER {
+            self.fanout.on_publisher_open(index, id);
+        } else if part == SUBSCRIBER {
+            self.fanout.on_receiver_open(self.fanout.subscriber_receiver(index));
         }
     }
 
     pub(crate) fn on_message(&mut self, peer: &Peer<'_>, message: &Message<'_>, at: Moment) {
-        if peer.part == PUBLISHER || peer.part == SUBSCRIBER {
-            self.fanout.on_delivery(peer.index, message, at);
+        let receiver = match peer.part {
+            PUBLISHER => self.fanout.publisher_receiver(peer.index),
+            SUBSCRIBER => Some(self.fanout.subscriber_receiver(peer.index)),
+            Part(_) => None,
+        };
+        if let Some(receiver) = receiver {
+            self.fanout.on_delivery(receiver, message, peer.opcode(), at, &self.timeline);
         }
     }
 
+    pub(crate) fn on_answer(&mut self, status: u16) {
+        self.fanout.on_answer(status);
+    }
+
     pub(crate) fn on_ended(&mut self, ended: &Ended) {
-        if ended.was_open && (ended.part == PUBLISHER || ended.part == SUBSCRIBER) {
-            self.fanout.on_ended(ended.index);
+        if !ended.was_open {
+            return;
+        }
+        if ended.part == PUBLISHER {
+            self.fanout.on_publisher_ended(ended.index);
+        } else if ended.part == SUBSCRIBER {
+            self.fanout.on_receiver_ended(self.fanout.subscriber_receiver(ended.index));
         }
     }
 
@@ -79,64 +142,134 @@ impl Traffic {
         &mut self,
         load: &mut Load,
         now: Moment,
-        mut on_phase: impl FnMut(Phase, &mut Load, &Fanout),
+        mut on_phase: impl FnMut(Phase, &mut Load, Moment),
     ) -> Turn {
-        if let Stage::Opening(opening) = &mut self.stage {
-            if let Some(again) = opening.turn(load, now) {
-                return Turn::Until(again);
-            }
-            self.stage = Stage::Probing;
+        if let Some(turn) = self.turn_before(load, now) {
+            return turn;
         }
-        if matches!(self.stage, Stage::Probing) {
-            match self.fanout.probe(load, now) {
-                ProbeState::UnderWay(_) if load.is_stopping() => return Turn::Done,
-                ProbeState::UnderWay(again) => return Turn::Until(again),
-                ProbeState::Answered => {
-                    self.stage = Stage::Running;
-                    self.timeline.begin(now);
-                    self.fanout.begin(now);
-                }
-                ProbeState::Failed => self.stage = Stage::ProbeFailed,
-            }
-        }
-        if matches!(self.stage, Stage::ProbeFailed) {
-            return Turn::Done;
+        if matches!(self.stage, Stage::Arrived) {
+            return self.turn_after(load, now);
         }
         loop {
             if self.timeline.is_sending() {
                 // What is intended within a phase is sent before the phase ends, however late.
-                self.fanout.send_due(load, now.min(self.timeline.until()));
+                self.fanout.send_due(load, now.min(self.timeline.until()), &self.timeline);
+                let is_behind =
+                    self.fanout.next_due().is_some_and(|due| due < now.min(self.timeline.until()));
+                if is_behind && !self.fanout.is_dead() && !load.is_stopping() {
+                    return Turn::Until(now);
+                }
             }
-            let stop = load.is_stopping() || self.fanout.is_dead();
-            let Some(entered) = self.timeline.turn(now, self.fanout.has_all_arrived(), stop) else { break };
+            let stop = load.is_stopping() || self.fanout.is_dead() || self.fanout.is_budget_spent();
+            let all_arrived = self.timeline.phase() == Phase::Draining && self.fanout.has_all_arrived();
+            let Some(entered) = self.timeline.turn(now, all_arrived, stop) else { break };
             match entered {
-                Phase::Measuring => self.fanout.begin_measuring(),
-                Phase::Draining => self.fanout.end_measuring(),
+                Phase::Measuring => self.fanout.set_measuring(true),
+                Phase::Draining => {
+                    self.fanout.set_measuring(false);
+                    self.fanout.end();
+                }
                 Phase::Opening | Phase::WarmUp | Phase::Over => {}
             }
             self.measurement.on_phase(entered, load);
-            on_phase(entered, load, &self.fanout);
+            on_phase(entered, load, now);
         }
         if self.timeline.phase() == Phase::Over {
-            return Turn::Done;
+            self.stage = Stage::Arrived;
+            return self.turn_after(load, now);
         }
         let next_due = self.fanout.next_due().filter(|_| self.timeline.is_sending());
         Turn::Until(self.timeline.next_turn(now, next_due))
     }
 
-    pub(crate) fn report(&self, report: &mut Report) {
-        if matches!(self.stage, Stage::ProbeFailed) {
+    /// What comes before the traffic: opening and the probe. `None` when that is over.
+    fn turn_before(&mut self, load: &mut Load, now: Moment) -> Option<Turn> {
+        loop {
+            self.stage = match &mut self.stage {
+                Stage::Opening(opening) => match opening.turn(load, now) {
+                    Some(again) => return Some(Turn::Until(again)),
+                    None => Stage::Open,
+                },
+                Stage::Open | Stage::Probing { .. } | Stage::AwaitingOwnCopy { .. } if load.is_stopping() => {
+                    return Some(Turn::Done);
+                }
+                Stage::Open => match load.team.meet(ALL_OPEN, now) {
+                    None => return Some(Turn::Until(now + LOOK_AGAIN)),
+                    Some(at) => {
+                        if self.fanout.is_prober() && !self.fanout.send_probe(load, now, &self.timeline) {
+                            load.team.fail();
+                        }
+                        Stage::Probing { until: at + PROBE_TIMEOUT }
+                    }
+                },
+                Stage::Probing { until } => {
+                    if *until <= now || self.fanout.is_dead() {
+                        load.team.fail();
+                        return Some(Turn::Done);
+                    }
+                    let has_arrived = self.fanout.has_probe_arrived();
+                    match has_arrived.then(|| load.team.meet(PROBE_ARRIVED, now)).flatten() {
+                        None => return Some(Turn::Until(now + LOOK_AGAIN)),
+                        Some(at) => Stage::AwaitingOwnCopy { until: at + OWN_COPY_WAIT },
+                    }
+                }
+                Stage::AwaitingOwnCopy { until } => {
+                    if self.fanout.is_prober() {
+                        let has_come = self.fanout.has_own_copy_arrived();
+                        if !has_come && now < *until && !self.fanout.by_post() {
+                            return Some(Turn::Until(now + LOOK_AGAIN));
+                        }
+                        self.fanout.set_own_copies(has_come);
+                    }
+                    Stage::Answered
+                }
+                Stage::Answered => match load.team.meet(PROBE_ANSWERED, now) {
+                    None if load.is_stopping() => return Some(Turn::Done),
+                    None => return Some(Turn::Until(now + LOOK_AGAIN)),
+                    Some(at) => {
+                        self.timeline.begin(at);
+                        self.fanout.begin(at);
+                        load.team.begin(at);
+                        Stage::Running
+                    }
+                },
+                Stage::Running | Stage::Arrived => return None,
+            };
+        }
+    }
+
+    /// Nobody hangs up before all threads have had their messages.
+    fn turn_after(&mut self, load: &mut Load, now: Moment) -> Turn {
+        match load.team.meet(ALL_ARRIVED, now) {
+            Some(_) => Turn::Done,
+            None if load.is_stopping() => Turn::Done,
+            None => Turn::Until(now + LOOK_AGAIN),
+        }
+    }
+
+    pub(crate) fn progress(&self) -> Progress {
+        Progress {
+            sent: self.fanout.published(),
+            delivered: self.fanout.delivered(),
+            p99_nanos: self.fanout.recorder().last_p99_nanos(),
+        }
+    }
+
+    pub(crate) fn absorb(&mut self, other: Traffic) {
+        self.fanout.absorb(other.fanout);
+    }
+
+    pub(crate) fn report(&mut self, load: &Load, report: &mut Report) {
+        if load.team.has_failed() {
             report
                 .fail("the first message did not reach every receiver: does this path broadcast?".to_owned());
         }
-        let (fanout, measurement) = (&self.fanout, &self.measurement);
-        report
-            .section("throughput")
-            .row("published_per_second", measurement.rate(fanout.span_published()))
-            .row("deliveries_per_second", measurement.rate(fanout.span_delivered()))
-            .row("delivered_in_span", Value::Count(fanout.span_delivered()))
-            .row("payload_in_span_bytes", Value::Bytes(fanout.span_bytes()));
-        fanout.report(report);
-        measurement.report(report, "delivery", fanout.span_delivered());
+        self.fanout.report(&self.measurement, report);
+        self.measurement.report(load, report, self.fanout.span_delivered());
+    }
+
+    pub(crate) fn work(&self) -> Work {
+        let (expected, delivered) = self.fanout.expected_and_in_span();
+        Work { usage: self.measurement.usage(), sent: self.fanout.published_in_time(), expected, delivered }
     }
 }

@@ -1,42 +1,122 @@
-//! What a fan-out says of itself: latency, and the checks that it passed or did not.
-use super::{Fanout, Pacing, Probe};
+//! What a fan-out says of itself: counts over all threads, latency, and the checks that it passed or did not.
+use super::{Fanout, OwnCopies, Pacing};
+use crate::measurement::Measurement;
 use crate::report::{Report, Value};
 
 impl Fanout {
-    /// The sections on latency and on checks.
-    pub(crate) fn report(&self, report: &mut Report) {
-        let counts = &self.counts;
-        let (delivery, last_receiver) = match self.settings.pacing {
-            Pacing::Closed { .. } => ("delivery_service_time_ns", "last_receiver_service_time_ns"),
-            Pacing::Open { .. } => ("delivery_ns", "last_receiver_ns"),
-        };
-        let latency = report.section("latency");
-        latency.row(delivery, Value::from(&self.latency));
-        latency.row(last_receiver, Value::from(&self.last_receiver));
-        if matches!(self.settings.pacing, Pacing::Open { .. }) {
-            latency.row("send_delay_ns", Value::from(&self.send_delay));
+    /// Counts what this thread's receivers should have had. All threads have stopped sending.
+    fn close(&mut self) {
+        if std::mem::replace(&mut self.is_closed, true) {
+            return;
         }
-        let sequence = self.sequences.counts();
-        let lost = counts.expected.saturating_sub(counts.delivered);
-        let own_copies = match self.probe {
-            Probe::Answered { own_copies: true } => "yes",
-            Probe::Answered { own_copies: false } => "no",
-            Probe::NotSent | Probe::UnderWay { .. } => "unknown",
+        for publisher in 0..self.publishers.len() {
+            let total = self.board.total(publisher).unwrap_or(0);
+            let measured = self.board.measured(publisher);
+            for receiver in 0..self.receivers.len() {
+                if !self.expects(receiver, publisher) {
+                    continue;
+                }
+                let next = self.sequences.next(receiver, publisher);
+                self.counts.unexpected += u64::from(next.saturating_sub(total));
+                let end = if self.receivers[receiver] { total } else { next.min(total) };
+                self.counts.expected += u64::from(end);
+                self.counts.measured_expected +=
+                    u64::from(measured.end.min(end).saturating_sub(measured.start));
+            }
+        }
+    }
+
+    /// Takes in what another thread has seen.
+    pub(crate) fn absorb(&mut self, mut other: Fanout) {
+        self.close();
+        other.close();
+        let had_receivers = self.counts.expected > 0;
+        let (counts, others) = (&mut self.counts, other.counts);
+        counts.published += others.published;
+        counts.expected += others.expected;
+        counts.measured_expected += others.measured_expected;
+        counts.delivered += others.delivered;
+        counts.measured_published += others.measured_published;
+        counts.published_in_time += others.published_in_time;
+        counts.measured_delivered += others.measured_delivered;
+        counts.span_delivered += others.span_delivered;
+        counts.span_bytes += others.span_bytes;
+        counts.corrupt += others.corrupt;
+        counts.unexpected += others.unexpected;
+        counts.receivers_ended += others.receivers_ended;
+        counts.refused_posts += others.refused_posts;
+        counts.answered_posts += others.answered_posts;
+        self.sequences.absorb_counts(&other.sequences);
+        self.response.absorb(other.response);
+        self.service.merge(&other.service);
+        self.send_delay.merge(&other.send_delay);
+        // A thread without receivers has nothing to say on who was last.
+        match (had_receivers, others.expected > 0) {
+            (true, true) => self.last_receiver.absorb(other.last_receiver),
+            (false, true) => self.last_receiver = other.last_receiver,
+            (true | false, false) => {}
+        }
+    }
+
+    /// The sections on throughput, latency and checks.
+    pub(crate) fn report(&mut self, measurement: &Measurement, report: &mut Report) {
+        self.close();
+        let counts = &self.counts;
+        let target = match self.settings.pacing {
+            Pacing::Open { per_second } => Some(Value::Count(per_second)),
+            Pacing::Closed { .. } => None,
         };
         report
-            .section("check")
-            .row("own_copies", Value::Text(own_copies.to_owned()))
-            .row("published", Value::Count(counts.published))
-            .row("delivered", Value::Count(counts.delivered))
-            .row("expected", Value::Count(counts.expected))
-            .row("measured_delivered", Value::Count(counts.measured_delivered))
-            .row("measured_expected", Value::Count(counts.measured_expected))
+            .section("throughput")
+            .optional("target_per_second", target)
+            .row("sent_per_second", measurement.rate(counts.measured_published))
+            .row("sent", Value::Count(counts.measured_published))
+            .row("expected", Value::Count(counts.measured_expected))
+            .row("delivered", Value::Count(counts.measured_delivered))
+            .row("delivered_in_span", Value::Count(counts.span_delivered))
+            .row("delivered_per_second", measurement.rate(counts.span_delivered))
+            .row("payload_bytes", Value::Bytes(counts.span_bytes))
+            .row("payload_bytes_per_second", measurement.rate(counts.span_bytes));
+        let latency = report.section("latency");
+        match self.settings.pacing {
+            Pacing::Open { .. } => latency
+                .row("response_ns", Value::from(self.response.total()))
+                .row("service_ns", Value::from(&self.service))
+                .row("send_delay_ns", Value::from(&self.send_delay)),
+            Pacing::Closed { .. } => latency
+                .row("response_ns", Value::Absent)
+                .row("service_ns", Value::from(self.response.total()))
+                .row("send_delay_ns", Value::Absent),
+        };
+        latency.row("last_receiver_ns", Value::from(&self.last_receiver.latencies()));
+        let sequence = self.sequences.counts();
+        // What arrived and could not be read did arrive.
+        let lost = counts.expected.saturating_sub(counts.delivered + counts.corrupt);
+        let own_copies = match self.board.own_copies() {
+            OwnCopies::Yes => "yes",
+            OwnCopies::No => "no",
+            OwnCopies::Unknown => "unknown",
+        };
+        let section = report.section("check");
+        section
             .row("lost", Value::Count(lost))
             .row("duplicated", Value::Count(sequence.duplicated))
             .row("reordered", Value::Count(sequence.reordered))
             .row("corrupt", Value::Count(counts.corrupt))
             .row("unexpected", Value::Count(counts.unexpected))
-            .row("receivers_ended", Value::Count(counts.receivers_ended));
+            .row("receivers_ended", Value::Count(counts.receivers_ended))
+            .row("published", Value::Count(counts.published))
+            .row("delivered", Value::Count(counts.delivered))
+            .row("expected", Value::Count(counts.expected))
+            .row("own_copies", Value::Text(own_copies.to_owned()));
+        if self.settings.by_post {
+            let unanswered = counts.published.saturating_sub(counts.answered_posts);
+            section
+                .row("posts_refused", Value::Count(counts.refused_posts))
+                .row("posts_unanswered", Value::Count(unanswered));
+            report.fail_if_any(counts.refused_posts, "publishes by POST were refused");
+            report.fail_if_any(unanswered, "publishes by POST were not answered");
+        }
         report.fail_if_any(lost, "deliveries were lost");
         report.fail_if_any(sequence.duplicated, "deliveries were duplicated");
         report.fail_if_any(sequence.reordered, "deliveries were reordered");
@@ -46,5 +126,14 @@ impl Fanout {
         if counts.measured_delivered == 0 {
             report.fail("nothing was delivered while measuring".to_owned());
         }
+    }
+
+    /// For the verdict: deliveries that were expected of what was measured, and those that came within the span.
+    pub(crate) fn expected_and_in_span(&self) -> (u64, u64) {
+        (self.counts.measured_expected, self.counts.span_delivered)
+    }
+
+    pub(crate) fn published_in_time(&self) -> u64 {
+        self.counts.published_in_time
     }
 }

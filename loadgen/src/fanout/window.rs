@@ -1,57 +1,67 @@
-//! The messages of one publisher that not every receiver has had yet.
+//! The messages of one publisher that not every receiver of this thread has had yet.
 use std::collections::VecDeque;
 use std::ops::Range;
 
 use crate::clock::Moment;
-use crate::load::Id;
 
 /// A message on its way.
-struct Sent {
-    intended: Moment,
+struct UnderWay {
+    since: Moment,
     /// How many receivers do not have it yet.
     missing: u32,
 }
 
 #[derive(Default)]
-pub(super) struct Publisher {
-    pub(super) id: Option<Id>,
-    /// Messages `settled..settled + window.len()` are on their way.
-    window: VecDeque<Sent>,
+pub(super) struct Window {
+    /// Messages `settled..settled + under_way.len()`.
+    under_way: VecDeque<UnderWay>,
     settled: u32,
-    /// Messages whose intended time lies in the measured span.
-    pub(super) measured: Range<u32>,
 }
 
-impl Publisher {
-    /// How many it has sent: the sequence of the next one.
-    pub(super) fn sent(&self) -> u32 {
-        self.settled + self.window.len() as u32
+impl Window {
+    /// The sequence after the last message that it knows of.
+    pub(super) fn end(&self) -> u32 {
+        self.settled + self.under_way.len() as u32
     }
 
     pub(super) fn under_way(&self) -> u32 {
-        self.window.len() as u32
+        self.under_way.len() as u32
     }
 
-    /// One more message is on its way, to `missing` receivers.
-    pub(super) fn push(&mut self, intended: Moment, missing: u32) {
-        self.window.push_back(Sent { intended, missing });
+    /// One more message is on its way since `since`, to `missing` receivers.
+    pub(super) fn push(&mut self, since: Moment, missing: u32) {
+        self.under_way.push_back(UnderWay { since, missing });
         // With no receiver it has arrived everywhere already.
-        self.settle(0..0, |_| {});
+        self.pop_settled();
     }
 
-    /// One more receiver has had its turn with `sequences`. Calls `on_settled` with the intended time of each
-    /// measured message that all of them have had.
-    pub(super) fn settle(&mut self, sequences: Range<u32>, mut on_settled: impl FnMut(Moment)) {
+    /// One more receiver has had its turn with `sequences`. True when that makes the last of them complete.
+    pub(super) fn settle(&mut self, sequences: Range<u32>) -> bool {
+        let mut is_complete = false;
         for sequence in sequences {
             let at = sequence.wrapping_sub(self.settled) as usize;
-            if let Some(sent) = self.window.get_mut(at) {
-                sent.missing = sent.missing.saturating_sub(1);
+            if let Some(message) = self.under_way.get_mut(at) {
+                message.missing = message.missing.saturating_sub(1);
+                is_complete = message.missing == 0;
             }
         }
-        while let Some(sent) = self.window.pop_front_if(|sent| sent.missing == 0) {
-            if self.measured.contains(&self.settled) {
-                on_settled(sent.intended);
+        self.pop_settled();
+        is_complete
+    }
+
+    /// Waits no longer for messages that are on their way since before `since`.
+    pub(super) fn give_up(&mut self, since: Moment) {
+        while let Some(message) = self.under_way.front_mut() {
+            if message.since >= since {
+                break;
             }
+            message.missing = 0;
+            self.pop_settled();
+        }
+    }
+
+    fn pop_settled(&mut self) {
+        while self.under_way.pop_front_if(|message| message.missing == 0).is_some() {
             self.settled += 1;
         }
     }
@@ -61,33 +71,47 @@ impl Publisher {
 mod tests {
     use super::*;
 
-    fn settled(publisher: &mut Publisher, sequences: Range<u32>) -> Vec<u64> {
-        let mut intended = Vec::new();
-        publisher.settle(sequences, |moment| intended.push(moment.as_nanos()));
-        intended
+    fn at(nanos: u64) -> Moment {
+        Moment::from_nanos(nanos)
     }
 
-    #[test]
-    fn a_message_is_settled_when_the_last_receiver_has_it_and_all_before_are() {
-        let mut publisher = Publisher { measured: 1..3, ..Publisher::default() };
-        for sequence in 0..4 {
-            publisher.push(Moment::from_nanos(sequence), 2);
+    fn window(missing: &[u32]) -> Window {
+        let mut window = Window::default();
+        for (number, missing) in missing.iter().enumerate() {
+            window.push(at(number as u64), *missing);
         }
-        assert!(settled(&mut publisher, 0..3).is_empty());
-        assert!(settled(&mut publisher, 1..2).is_empty());
-        assert_eq!((publisher.under_way(), publisher.sent()), (4, 4));
-        // Message 0 is not measured; 1 goes with it; 2 and 3 are still on their way.
-        assert_eq!(settled(&mut publisher, 0..1), [1]);
-        assert_eq!((publisher.under_way(), publisher.sent()), (2, 4));
-        assert_eq!(settled(&mut publisher, 2..4), [2]);
-        assert!(settled(&mut publisher, 3..4).is_empty());
-        assert_eq!((publisher.under_way(), publisher.sent()), (0, 4));
+        window
     }
 
     #[test]
-    fn a_message_for_nobody_is_settled_at_once() {
-        let mut publisher = Publisher::default();
-        publisher.push(Moment::default(), 0);
-        assert_eq!((publisher.under_way(), publisher.sent()), (0, 1));
+    fn a_message_is_complete_when_the_last_receiver_has_it() {
+        let mut window = window(&[2, 2]);
+        assert!(!window.settle(0..1));
+        assert!(!window.settle(1..2));
+        assert!(window.settle(1..2), "the second is complete although the first is not");
+        assert_eq!((window.under_way(), window.end()), (2, 2));
+        assert!(window.settle(0..1));
+        assert_eq!((window.under_way(), window.end()), (0, 2));
+    }
+
+    #[test]
+    fn a_receiver_that_missed_some_has_had_its_turn_with_them() {
+        let mut window = window(&[1, 1, 1]);
+        assert!(window.settle(0..3));
+        assert_eq!(window.under_way(), 0);
+        assert!(!window.settle(1..2), "what is over is over");
+    }
+
+    #[test]
+    fn without_receivers_nothing_is_under_way() {
+        let window = window(&[0, 0, 0]);
+        assert_eq!((window.under_way(), window.end()), (0, 3));
+    }
+
+    #[test]
+    fn gives_up_on_the_oldest_alone() {
+        let mut window = window(&[1, 1, 1]);
+        window.give_up(at(2));
+        assert_eq!((window.under_way(), window.end()), (1, 3));
     }
 }

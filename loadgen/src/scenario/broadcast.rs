@@ -1,5 +1,5 @@
-//! Publishers and subscribers on one channel. Closed loop: as fast as all deliveries return. Open loop: at a rate,
-//! with latency from the intended moment of sending.
+//! Publishers and subscribers on one channel. Open loop: at a rate, with latency from the intended moment of sending.
+//! Closed loop: as fast as all deliveries return.
 use fanfare::protocol::Message;
 
 use crate::cli::BroadcastArgs;
@@ -7,29 +7,38 @@ use crate::clock::Moment;
 use crate::connection::Part;
 use crate::fanout::{FanoutSettings, Pacing};
 use crate::load::{Ended, Id, Load};
-use crate::process::ServerProcess;
+use crate::process::Process;
 use crate::report::Report;
-use crate::run::{Peer, Scenario, Turn};
-use crate::traffic::{PUBLISHER, SUBSCRIBER, Traffic};
+use crate::run::{Peer, Progress, Scenario, Turn, Work};
+use crate::series::Recorder;
+use crate::team::Team;
+use crate::traffic::{PUBLISHER, SUBSCRIBER, Traffic, TrafficPlan};
 
 pub(crate) struct Broadcast {
     traffic: Traffic,
 }
 
 impl Broadcast {
-    pub(crate) fn new(args: &BroadcastArgs, server: Option<ServerProcess>) -> Broadcast {
-        let pacing = match args.rate {
+    pub(crate) fn plan(args: &BroadcastArgs, server: Option<Process>) -> TrafficPlan {
+        let pacing = match args.pacing.open_rate() {
             Some(per_second) => Pacing::Open { per_second },
-            None => Pacing::Closed { inflight: args.inflight as u32, burst: args.burst },
+            None => Pacing::Closed { inflight: args.pacing.inflight as u32, pipeline: args.pacing.pipeline },
         };
         let settings = FanoutSettings {
             publishers: args.publishers as u32,
             subscribers: args.subscribers as u32,
-            size: args.size,
+            by_post: args.publish_url.is_some(),
+            sizes: args.size,
             pacing,
             verify: args.common.verify,
+            messages: args.phases.messages,
+            patience: args.common.drain,
         };
-        Broadcast { traffic: Traffic::new(settings, args.phases, &args.common, server, &[]) }
+        TrafficPlan::new(settings, args.phases, &args.common, server)
+    }
+
+    pub(crate) fn new(plan: &TrafficPlan, team: &Team) -> Broadcast {
+        Broadcast { traffic: Traffic::new(plan, team, &[]) }
     }
 }
 
@@ -42,6 +51,10 @@ impl Scenario for Broadcast {
         self.traffic.on_message(peer, &message, at);
     }
 
+    fn on_answer(&mut self, _index: u32, status: u16) {
+        self.traffic.on_answer(status);
+    }
+
     fn on_ended(&mut self, _load: &mut Load, ended: &Ended) {
         self.traffic.on_ended(ended);
     }
@@ -50,8 +63,24 @@ impl Scenario for Broadcast {
         self.traffic.turn(load, now, |_, _, _| {})
     }
 
-    fn report(&self, load: &Load, report: &mut Report) {
+    fn progress(&self) -> Progress {
+        self.traffic.progress()
+    }
+
+    fn absorb(&mut self, other: Broadcast) {
+        self.traffic.absorb(other.traffic);
+    }
+
+    fn recorder(&self) -> Option<&Recorder> {
+        Some(self.traffic.fanout.recorder())
+    }
+
+    fn report(&mut self, load: &Load, report: &mut Report) {
         load.report(report, &[("publishers", PUBLISHER), ("subscribers", SUBSCRIBER)]);
-        self.traffic.report(report);
+        self.traffic.report(load, report);
+    }
+
+    fn work(&self) -> Work {
+        self.traffic.work()
     }
 }

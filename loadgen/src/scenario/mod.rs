@@ -1,13 +1,15 @@
 //! The scenarios, one file each. A scenario is a [`crate::run::Scenario`]: it says what to open, what to send and
-//! when it is done, and it judges what comes back. It does no I/O of its own.
+//! when it is done, and it judges what comes back. It does no I/O of its own. Each thread of a run drives one.
 mod broadcast;
+mod check;
 mod churn;
-mod echo;
-mod idle;
-mod stall;
+mod connect;
+mod hold;
+mod round_trips;
 
 pub(crate) use broadcast::Broadcast;
+pub(crate) use check::Check;
 pub(crate) use churn::Churn;
-pub(crate) use echo::Echo;
-pub(crate) use idle::Idle;
-pub(crate) use stall::Stall;
+pub(crate) use connect::Connect;
+pub(crate) use hold::Hold;
+pub(crate) use round_trips::RoundTrips;

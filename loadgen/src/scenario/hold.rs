@@ -4,16 +4,18 @@ use std::time::Duration;
 
 use fanfare::protocol::Message;
 
-use crate::cli::IdleArgs;
+use crate::cli::HoldArgs;
 use crate::clock::Moment;
 use crate::connection::Part;
 use crate::load::{Ended, Id, Load};
 use crate::opening::{Batch, Opening, Pace};
-use crate::process::{Memory, ServerProcess, tcp_memory_bytes};
+use crate::process::{Memory, Process, tcp_memory_bytes};
 use crate::report::{Report, Value};
-use crate::run::{Peer, Scenario, Turn};
+use crate::run::{Peer, Progress, Scenario, Turn, Work};
+use crate::series::Recorder;
+use crate::team::{LOOK_AGAIN, Team, share};
 
-const IDLE: Part = Part(0);
+const HELD: Part = Part(0);
 
 /// The numbers of connections at which memory is read; for fewer connections, quarters of them.
 const STEPS: [u64; 3] = [5_000, 10_000, 15_000];
@@ -28,16 +30,26 @@ struct Step {
 
 enum Stage {
     Opening(Opening),
-    Settling { until: Moment },
-    Holding { until: Moment },
+    /// This thread has opened its share of the step.
+    Opened,
+    Settling {
+        until: Moment,
+    },
+    /// Memory was read, by the first thread.
+    Read,
+    Holding {
+        until: Moment,
+    },
 }
 
-pub(crate) struct Idle {
+pub(crate) struct Hold {
     pace: Pace,
     hold: Duration,
-    server: Option<ServerProcess>,
-    /// How many connections each step reaches; ascending.
+    server: Option<Process>,
+    /// How many connections of the whole run each step reaches; ascending.
     targets: Vec<u64>,
+    /// Which step this is.
+    at: usize,
     before: Step,
     steps: Vec<Step>,
     after_hold: Option<Step>,
@@ -45,31 +57,37 @@ pub(crate) struct Idle {
     stage: Stage,
 }
 
-impl Idle {
-    pub(crate) fn new(args: &IdleArgs, server: Option<ServerProcess>) -> Idle {
-        let pace = Pace::of(&args.common);
-        let targets = targets(args.connections);
-        let opening = Opening::new(pace, [batch(0, targets[0])]);
-        Idle {
-            pace,
+impl Hold {
+    pub(crate) fn new(args: &HoldArgs, server: Option<Process>, team: &Team) -> Hold {
+        let mut hold = Hold {
+            pace: Pace::of(&args.common),
             hold: args.hold,
-            server,
-            targets,
+            server: server.filter(|_| team.is_first()),
+            targets: targets(args.connections),
+            at: 0,
             before: step(server, 0),
             steps: Vec::new(),
             after_hold: None,
             ended: 0,
-            stage: Stage::Opening(opening),
-        }
+            stage: Stage::Opened,
+        };
+        hold.stage = Stage::Opening(hold.opening(team));
+        hold
+    }
+
+    /// This thread's share of what is missing from the last step to this one.
+    fn opening(&self, team: &Team) -> Opening {
+        let count = |total: u64| {
+            let part = share(total, team.thread(), team.threads());
+            part.end - part.start
+        };
+        let before = self.at.checked_sub(1).map_or(0, |at| self.targets[at]);
+        let missing = count(self.targets[self.at]) - count(before);
+        Opening::new(self.pace, [Batch::new(HELD, missing)])
     }
 }
 
-/// Opens what is missing from one step to the next.
-fn batch(from: u64, to: u64) -> Batch {
-    Batch { part: IDLE, first: from as u32, count: to - from }
-}
-
-fn step(server: Option<ServerProcess>, open: u64) -> Step {
+fn step(server: Option<Process>, open: u64) -> Step {
     let memory = server.and_then(|server| server.memory().ok());
     Step { open, memory, tcp_bytes: tcp_memory_bytes().ok() }
 }
@@ -81,7 +99,7 @@ fn targets(connections: u64) -> Vec<u64> {
     targets
 }
 
-impl Scenario for Idle {
+impl Scenario for Hold {
     fn on_open(&mut self, _load: &mut Load, _id: Id, _part: Part, _index: u32) {}
 
     fn on_message(&mut self, _peer: &mut Peer<'_>, _message: Message<'_>, _at: Moment) {}
@@ -92,35 +110,64 @@ impl Scenario for Idle {
 
     fn on_turn(&mut self, load: &mut Load, now: Moment) -> Turn {
         loop {
-            match &mut self.stage {
+            self.stage = match &mut self.stage {
                 Stage::Opening(opening) => match opening.turn(load, now) {
                     Some(again) => return Turn::Until(again),
-                    None => self.stage = Stage::Settling { until: now + SETTLE },
+                    None => Stage::Opened,
+                },
+                Stage::Opened => match load.team.meet(2 * self.at, now) {
+                    Some(at) => Stage::Settling { until: at + SETTLE },
+                    None => return Turn::Until(now + LOOK_AGAIN),
                 },
                 Stage::Settling { until } if now < *until => return Turn::Until(*until),
                 Stage::Settling { .. } => {
-                    self.steps.push(step(self.server, load.counts(IDLE).open));
-                    let reached = self.targets[self.steps.len() - 1];
-                    self.stage = match self.targets.get(self.steps.len()) {
-                        Some(next) if !load.is_stopping() => {
-                            Stage::Opening(Opening::new(self.pace, [batch(reached, *next)]))
-                        }
-                        _ => Stage::Holding { until: now + self.hold },
-                    };
+                    if load.team.is_first() {
+                        self.steps.push(step(self.server, load.team.open_on_all()));
+                    }
+                    Stage::Read
                 }
+                Stage::Read => match load.team.meet(2 * self.at + 1, now) {
+                    None => return Turn::Until(now + LOOK_AGAIN),
+                    Some(_) if self.at + 1 < self.targets.len() && !load.is_stopping() => {
+                        self.at += 1;
+                        Stage::Opening(self.opening(&load.team))
+                    }
+                    Some(at) => {
+                        load.team.begin(at);
+                        Stage::Holding { until: at + self.hold }
+                    }
+                },
                 Stage::Holding { until } if now < *until && !load.is_stopping() => {
                     return Turn::Until(*until);
                 }
                 Stage::Holding { .. } => {
-                    self.after_hold = Some(step(self.server, load.counts(IDLE).open));
+                    if load.team.is_first() {
+                        self.after_hold = Some(step(self.server, load.team.open_on_all()));
+                    }
                     return Turn::Done;
                 }
-            }
+            };
         }
     }
 
-    fn report(&self, load: &Load, report: &mut Report) {
-        load.report(report, &[("connections", IDLE)]);
+    fn progress(&self) -> Progress {
+        Progress::default()
+    }
+
+    fn absorb(&mut self, other: Hold) {
+        self.ended += other.ended;
+    }
+
+    fn recorder(&self) -> Option<&Recorder> {
+        None
+    }
+
+    fn work(&self) -> Work {
+        Work::default()
+    }
+
+    fn report(&mut self, load: &Load, report: &mut Report) {
+        load.report(report, &[("connections", HELD)]);
         let section = report.section("memory");
         let named = std::iter::once(("before".to_owned(), &self.before))
             .chain(self.steps.iter().map(|step| (format!("at_{}", step.open), step)))

@@ -1,0 +1,72 @@
+//! The threads of a run: each drives its share of the connections, and at the end they are put together.
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::load::{Load, LoadSettings};
+use crate::run::{self, Scenario};
+use crate::team::{Shared, Team};
+use crate::watch::{Watch, Watched};
+
+/// What a run has come to.
+pub(crate) struct Finished<S> {
+    pub(crate) load: Load,
+    pub(crate) scenario: S,
+    pub(crate) seconds: Vec<Watched>,
+}
+
+/// Runs a scenario on so many threads. `make` makes each thread's half of it; `stop` ends it early.
+pub(crate) fn run<S: Scenario + Send>(
+    settings: &LoadSettings,
+    threads: u32,
+    stop: Arc<AtomicBool>,
+    watch: &Watch,
+    make: impl Fn(&Team) -> S + Sync,
+) -> io::Result<Finished<S>> {
+    let shared = Shared::new(threads, stop);
+    std::thread::scope(|scope| {
+        let mut workers = Vec::new();
+        for thread in 0..threads {
+            let (shared, make) = (&shared, &make);
+            let work = move || {
+                let team = Team::new(Arc::clone(shared), thread);
+                let mut end = End { shared, thread: thread as usize, is_good: false };
+                let mut scenario = make(&team);
+                let mut load = Load::new(settings.clone(), team)?;
+                run::run(&mut load, &mut scenario)?;
+                end.is_good = true;
+                io::Result::Ok((load, scenario))
+            };
+            workers
+                .push(std::thread::Builder::new().name(format!("load-{thread}")).spawn_scoped(scope, work)?);
+        }
+        let seconds = watch.run(&shared);
+        let mut halves = Vec::new();
+        for worker in workers {
+            halves.push(worker.join().map_err(|_| io::Error::other("a thread of loadgen has panicked"))??);
+        }
+        let mut halves = halves.into_iter();
+        let (mut load, mut scenario) = halves.next().ok_or(io::ErrorKind::NotFound)?;
+        for (other_load, other) in halves {
+            load.absorb(&other_load);
+            scenario.absorb(other);
+        }
+        Ok(Finished { load, scenario, seconds })
+    })
+}
+
+/// Says that a thread is over, however it ends. The others do not wait for one that has failed.
+struct End<'a> {
+    shared: &'a Shared,
+    thread: usize,
+    is_good: bool,
+}
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        if !self.is_good {
+            self.shared.fail();
+        }
+        self.shared.figures[self.thread].is_over.store(true, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,63 @@
+//! What the threads of a fan-out must know of each other: two things, each told once.
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+
+const UNKNOWN: u32 = u32::MAX;
+
+/// Whether the server sends publishers their own messages too.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum OwnCopies {
+    Unknown,
+    No,
+    Yes,
+}
+
+#[derive(Clone)]
+pub(crate) struct Board(Arc<Shared>);
+
+struct Shared {
+    /// How many messages each publisher has sent in all, once it has stopped.
+    totals: Vec<AtomicU32>,
+    /// Beginning and end of the measured ones.
+    measured: Vec<(AtomicU32, AtomicU32)>,
+    own_copies: AtomicU8,
+}
+
+impl Board {
+    pub(crate) fn new(publishers: u32) -> Board {
+        let totals = (0..publishers).map(|_| AtomicU32::new(UNKNOWN)).collect();
+        let measured = (0..publishers).map(|_| Default::default()).collect();
+        Board(Arc::new(Shared { totals, measured, own_copies: AtomicU8::new(0) }))
+    }
+
+    /// Also says which of its messages are measured.
+    pub(super) fn set_total(&self, publisher: usize, total: u32, measured: &Range<u32>) {
+        self.0.measured[publisher].0.store(measured.start, Ordering::Relaxed);
+        self.0.measured[publisher].1.store(measured.end, Ordering::Relaxed);
+        self.0.totals[publisher].store(total, Ordering::Release);
+    }
+
+    /// To be asked when the total is known.
+    pub(super) fn measured(&self, publisher: usize) -> Range<u32> {
+        let (start, end) = &self.0.measured[publisher];
+        start.load(Ordering::Relaxed)..end.load(Ordering::Relaxed)
+    }
+
+    /// `None` while it still sends.
+    pub(super) fn total(&self, publisher: usize) -> Option<u32> {
+        Some(self.0.totals[publisher].load(Ordering::Acquire)).filter(|total| *total != UNKNOWN)
+    }
+
+    pub(super) fn set_own_copies(&self, sends: bool) {
+        self.0.own_copies.store(1 + u8::from(sends), Ordering::Release);
+    }
+
+    pub(super) fn own_copies(&self) -> OwnCopies {
+        match self.0.own_copies.load(Ordering::Acquire) {
+            0 => OwnCopies::Unknown,
+            1 => OwnCopies::No,
+            _ => OwnCopies::Yes,
+        }
+    }
+}

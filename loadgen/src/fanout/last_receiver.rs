@@ -1,0 +1,90 @@
+//! How long each message took until the last of its receivers had it.
+use crate::latency::Latencies;
+
+/// Messages of one publisher that are remembered until the threads can be asked who was last. Later ones are left out.
+const MESSAGES_MAX: usize = 4 << 20;
+
+pub(super) enum LastReceiver {
+    /// All receivers are this thread's, so it knows who is last.
+    Alone(Latencies),
+    /// For each publisher and message the nanoseconds until the last receiver of this thread had it; zero until then.
+    /// Which thread was last comes out when they are put together.
+    OfThread(Vec<Vec<u64>>),
+}
+
+impl LastReceiver {
+    pub(super) fn new(threads: u32, publishers: usize) -> LastReceiver {
+        match threads {
+            1 => LastReceiver::Alone(Latencies::new()),
+            _ => LastReceiver::OfThread(vec![Vec::new(); publishers]),
+        }
+    }
+
+    /// The last receiver of this thread has a message that is measured.
+    pub(super) fn complete(&mut self, publisher: usize, sequence: u32, nanos: u64) {
+        match self {
+            LastReceiver::Alone(latencies) => latencies.record(nanos),
+            LastReceiver::OfThread(publishers) => {
+                let (times, at) = (&mut publishers[publisher], sequence as usize);
+                if at >= MESSAGES_MAX {
+                    return;
+                }
+                if times.len() <= at {
+                    times.resize(at + 1, 0);
+                }
+                times[at] = nanos.max(1);
+            }
+        }
+    }
+
+    /// Both threads have receivers.
+    pub(super) fn absorb(&mut self, other: LastReceiver) {
+        match (self, other) {
+            (LastReceiver::Alone(latencies), LastReceiver::Alone(others)) => latencies.merge(&others),
+            (LastReceiver::OfThread(publishers), LastReceiver::OfThread(others)) => {
+                for (times, others) in publishers.iter_mut().zip(others) {
+                    // What only one of them has is not complete.
+                    times.truncate(others.len());
+                    for (time, other) in times.iter_mut().zip(others) {
+                        *time = if *time == 0 || other == 0 { 0 } else { other.max(*time) };
+                    }
+                }
+            }
+            (LastReceiver::Alone(_), LastReceiver::OfThread(_))
+            | (LastReceiver::OfThread(_), LastReceiver::Alone(_)) => {
+                unreachable!("all threads are made alike")
+            }
+        }
+    }
+
+    pub(super) fn latencies(&self) -> Latencies {
+        let mut all = Latencies::new();
+        match self {
+            LastReceiver::Alone(latencies) => all.merge(latencies),
+            LastReceiver::OfThread(publishers) => {
+                publishers.iter().flatten().filter(|nanos| **nanos > 0).for_each(|nanos| all.record(*nanos));
+            }
+        }
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_slower_thread_is_the_last_and_what_one_has_not_is_left_out() {
+        let mut one = LastReceiver::new(2, 1);
+        let mut other = LastReceiver::new(2, 1);
+        for (sequence, [mine, theirs]) in [[10, 40], [30, 20], [5, 0], [7, 7]].into_iter().enumerate() {
+            one.complete(0, sequence as u32, mine);
+            if theirs > 0 {
+                other.complete(0, sequence as u32, theirs);
+            }
+        }
+        one.absorb(other);
+        let summary = one.latencies().summary().unwrap();
+        assert_eq!((summary.count, summary.min_nanos, summary.max_nanos), (3, 7, 40));
+    }
+}

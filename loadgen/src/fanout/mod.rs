@@ -1,0 +1,505 @@
+//! Publishers and receivers of one channel: what is sent when, and whether each receiver gets all of it once, in
+//! order and intact. Used by every scenario that broadcasts; this is one thread's half of it.
+//!
+//! A publisher over a WebSocket receives too: the other publishers' messages, and its own where the server sends
+//! those. Whether it does is found out by the first message, the probe.
+//!
+//! ```text
+//! window         who has not had which message yet: closed loop, last receiver
+//! board          what threads tell each other
+//! last_receiver  when a message was complete, over all threads
+//! report         what comes out
+//! ```
+mod board;
+mod last_receiver;
+mod report;
+mod window;
+
+use std::ops::Range;
+use std::time::Duration;
+
+use fanfare::protocol::{Message, MessageKind, Opcode};
+
+use crate::cli::Verify;
+use crate::clock::{Moment, Schedule};
+use crate::latency::Latencies;
+use crate::load::{Id, Load};
+use crate::payload::{Payloads, Sizes, Stamp};
+use crate::sequence::{Arrival, Sequences};
+use crate::series::Recorder;
+use crate::team::{Team, share};
+use crate::timeline::Timeline;
+pub(crate) use board::Board;
+use board::OwnCopies;
+use last_receiver::LastReceiver;
+use window::Window;
+
+/// Messages sent in one turn of the open loop: however late it is, what arrives is read in between.
+const SENDS_PER_TURN_MAX: u32 = 1_024;
+
+/// When publishers send.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Pacing {
+    /// Closed loop: each has `inflight` messages under way until all receivers of its thread have them. In a
+    /// pipeline all of them leave in one write when all receivers have all of the last ones.
+    Closed { inflight: u32, pipeline: bool },
+    /// Open loop: so many messages per second of all publishers together, whatever arrives.
+    Open { per_second: u64 },
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct FanoutSettings {
+    /// Of the whole run, as all that follows.
+    pub(crate) publishers: u32,
+    /// Receivers that do not publish.
+    pub(crate) subscribers: u32,
+    /// Publishers POST, and receive nothing.
+    pub(crate) by_post: bool,
+    pub(crate) sizes: Sizes,
+    pub(crate) pacing: Pacing,
+    pub(crate) verify: Verify,
+    /// Measured messages to send, if that is bounded.
+    pub(crate) messages: Option<u64>,
+    /// How long a closed loop waits for a message before it goes on without.
+    pub(crate) patience: Duration,
+}
+
+impl FanoutSettings {
+    /// Which publishers and which subscribers are this thread's. In an open loop publishers have a thread of their
+    /// own when there are two; a closed loop needs both on each.
+    pub(crate) fn shares(&self, team: &Team) -> (Range<u32>, Range<u32>) {
+        let (thread, threads) = (team.thread(), team.threads());
+        let part = |total: u32, at: u32, of: u32| {
+            let part = share(u64::from(total), at, of);
+            part.start as u32..part.end as u32
+        };
+        match self.pacing {
+            Pacing::Open { .. } if threads > 1 && thread == 0 => (0..self.publishers, 0..0),
+            Pacing::Open { .. } if threads > 1 => (0..0, part(self.subscribers, thread - 1, threads - 1)),
+            Pacing::Open { .. } | Pacing::Closed { .. } => {
+                (part(self.publishers, thread, threads), part(self.subscribers, thread, threads))
+            }
+        }
+    }
+}
+
+/// What this thread knows of a publisher.
+#[derive(Default)]
+struct Publisher {
+    /// Its connection, if it is this thread's and open.
+    id: Option<Id>,
+    /// Only those of its own thread are counted here.
+    sent: u32,
+    /// Those of them whose intended time is measured.
+    measured: Range<u32>,
+    window: Window,
+}
+
+#[derive(Default)]
+struct Counts {
+    published: u64,
+    /// Of everything published, by receivers that were there and stayed; known when all threads have stopped.
+    expected: u64,
+    measured_expected: u64,
+    delivered: u64,
+    measured_published: u64,
+    /// Those of them that were also sent within the span.
+    published_in_time: u64,
+    measured_delivered: u64,
+    /// Arrived within the measured span, whenever sent.
+    span_delivered: u64,
+    span_bytes: u64,
+    corrupt: u64,
+    unexpected: u64,
+    /// Receivers that were open and have ended before the end of the run.
+    receivers_ended: u64,
+    refused_posts: u64,
+    answered_posts: u64,
+}
+
+pub(crate) struct Fanout {
+    settings: FanoutSettings,
+    board: Board,
+    /// Which publishers are this thread's.
+    own: Range<usize>,
+    publishers: Vec<Publisher>,
+    /// Whether each receiver of this thread is open: first its publishers, then its subscribers.
+    receivers: Vec<bool>,
+    /// How many of them are.
+    open_count: u32,
+    payloads: Payloads,
+    scratch: Vec<u8>,
+    sequences: Sequences,
+    schedule: Option<Schedule>,
+    /// Whose turn it is in the open loop.
+    next_publisher: usize,
+    /// Measured messages that may still be sent.
+    budget: Option<u64>,
+    is_measuring: bool,
+    /// What is expected has been counted.
+    is_closed: bool,
+    counts: Counts,
+    response: Recorder,
+    service: Latencies,
+    last_receiver: LastReceiver,
+    send_delay: Latencies,
+}
+
+impl Fanout {
+    pub(crate) fn new(settings: FanoutSettings, board: Board, team: &Team) -> Fanout {
+        let (own, subscribers) = settings.shares(team);
+        let receivers = subscribers.len() + if settings.by_post { 0 } else { own.len() };
+        let budget = settings.messages.map(|messages| {
+            let part = share(messages, team.thread(), team.threads());
+            match settings.pacing {
+                Pacing::Open { .. } => messages,
+                Pacing::Closed { .. } => part.end - part.start,
+            }
+        });
+        Fanout {
+            board,
+            own: own.start as usize..own.end as usize,
+            publishers: (0..settings.publishers).map(|_| Publisher::default()).collect(),
+            receivers: vec![false; receivers],
+            open_count: 0,
+            payloads: Payloads::new(settings.sizes),
+            scratch: Vec::new(),
+            sequences: Sequences::new(receivers, settings.publishers as usize),
+            schedule: None,
+            next_publisher: own.start as usize,
+            budget,
+            is_measuring: false,
+            is_closed: false,
+            counts: Counts::default(),
+            response: Recorder::new(),
+            service: Latencies::new(),
+            last_receiver: LastReceiver::new(team.threads(), settings.publishers as usize),
+            send_delay: Latencies::new(),
+            settings,
+        }
+    }
+
+    pub(crate) fn by_post(&self) -> bool {
+        self.settings.by_post
+    }
+
+    /// Which receiver publisher number `index` of this thread is.
+    pub(crate) fn publisher_receiver(&self, index: u32) -> Option<usize> {
+        (!self.settings.by_post).then_some(index as usize)
+    }
+
+    /// Which receiver subscriber number `index` of this thread is.
+    pub(crate) fn subscriber_receiver(&self, index: u32) -> usize {
+        index as usize + if self.settings.by_post { 0 } else { self.own.len() }
+    }
+
+    /// Publisher number `index` of this thread is open.
+    pub(crate) fn on_publisher_open(&mut self, index: u32, id: Id) {
+        let at = self.own.start + index as usize;
+        self.publishers[at].id = Some(id);
+        if let Some(receiver) = self.publisher_receiver(index) {
+            self.on_receiver_open(receiver);
+        }
+    }
+
+    /// All receivers open before the first message.
+    pub(crate) fn on_receiver_open(&mut self, receiver: usize) {
+        self.receivers[receiver] = true;
+        self.open_count += 1;
+    }
+
+    pub(crate) fn on_publisher_ended(&mut self, index: u32) {
+        let at = self.own.start + index as usize;
+        self.publishers[at].id = None;
+        if let Some(receiver) = self.publisher_receiver(index) {
+            self.on_receiver_ended(receiver);
+        }
+    }
+
+    /// A receiver that was open has ended: what it has not had is no longer expected.
+    pub(crate) fn on_receiver_ended(&mut self, receiver: usize) {
+        self.receivers[receiver] = false;
+        self.open_count -= 1;
+        self.counts.receivers_ended += 1;
+        for at in 0..self.publishers.len() {
+            if self.expects(receiver, at) {
+                let next = self.sequences.next(receiver, at);
+                let window = &mut self.publishers[at].window;
+                window.settle(next..window.end());
+            }
+        }
+    }
+
+    /// Whether a receiver gets what this publisher sends.
+    fn expects(&self, receiver: usize, publisher: usize) -> bool {
+        !self.is_own(receiver, publisher) || self.board.own_copies() == OwnCopies::Yes
+    }
+
+    fn is_own(&self, receiver: usize, publisher: usize) -> bool {
+        !self.settings.by_post && receiver < self.own.len() && self.own.start + receiver == publisher
+    }
+
+    /// Whether there is nobody left to send, or to receive, on this thread.
+    pub(crate) fn is_dead(&self) -> bool {
+        let has_publisher = self.publishers[self.own.clone()].iter().any(|publisher| publisher.id.is_some());
+        (!self.own.is_empty() && !has_publisher) || (!self.receivers.is_empty() && self.open_count == 0)
+    }
+
+    /// This thread has the publisher that sends the probe.
+    pub(crate) fn is_prober(&self) -> bool {
+        self.own.start == 0 && !self.own.is_empty()
+    }
+
+    /// Sends the probe. False when its publisher is not open.
+    pub(crate) fn send_probe(&mut self, load: &mut Load, now: Moment, timeline: &Timeline) -> bool {
+        let is_open = self.publishers[0].id.is_some();
+        if is_open {
+            self.send(load, 0, now, timeline);
+        }
+        is_open
+    }
+
+    /// Every receiver of this thread has the probe, but for its publisher.
+    pub(crate) fn has_probe_arrived(&self) -> bool {
+        (0..self.receivers.len()).all(|receiver| {
+            !self.receivers[receiver] || self.is_own(receiver, 0) || self.sequences.next(receiver, 0) > 0
+        })
+    }
+
+    /// The publisher of the probe has it, too.
+    pub(crate) fn has_own_copy_arrived(&self) -> bool {
+        !self.settings.by_post && self.sequences.next(0, 0) > 0
+    }
+
+    pub(crate) fn set_own_copies(&self, sends: bool) {
+        self.board.set_own_copies(sends);
+    }
+
+    /// The open loop's first message is due at `at`.
+    pub(crate) fn begin(&mut self, at: Moment) {
+        if let Pacing::Open { per_second } = self.settings.pacing
+            && !self.own.is_empty()
+        {
+            self.schedule = Some(Schedule::new(at, per_second));
+        }
+    }
+
+    pub(crate) fn set_measuring(&mut self, is_measuring: bool) {
+        self.is_measuring = is_measuring;
+    }
+
+    /// Publishing is over: the other threads are told how much there was.
+    pub(crate) fn end(&mut self) {
+        for at in self.own.clone() {
+            let publisher = &self.publishers[at];
+            self.board.set_total(at, publisher.sent, &publisher.measured);
+        }
+    }
+
+    /// Measured messages that were asked for are sent.
+    pub(crate) fn is_budget_spent(&self) -> bool {
+        self.budget == Some(0) && !self.own.is_empty()
+    }
+
+    /// Sends everything that is due. It leaves at the end of the turn.
+    pub(crate) fn send_due(&mut self, load: &mut Load, now: Moment, timeline: &Timeline) {
+        if self.own.is_empty() || self.is_dead() {
+            return;
+        }
+        match self.settings.pacing {
+            Pacing::Closed { inflight, pipeline } => {
+                for at in self.own.clone() {
+                    self.publishers[at].window.give_up(now - self.settings.patience);
+                    let under_way = self.publishers[at].window.under_way();
+                    if pipeline && under_way > 0 {
+                        continue;
+                    }
+                    for _ in under_way..inflight {
+                        self.send(load, at, now, timeline);
+                    }
+                }
+            }
+            Pacing::Open { .. } => {
+                for _ in 0..SENDS_PER_TURN_MAX {
+                    let due = self.schedule.as_mut().and_then(|schedule| schedule.take_due(now));
+                    let Some(intended) = due else { break };
+                    // A publisher that is gone leaves its turn to the next one.
+                    while self.publishers[self.next_publisher].id.is_none() {
+                        self.pass_turn();
+                    }
+                    self.send(load, self.next_publisher, intended, timeline);
+                    self.pass_turn();
+                }
+            }
+        }
+    }
+
+    fn pass_turn(&mut self) {
+        self.next_publisher += 1;
+        if self.next_publisher == self.own.end {
+            self.next_publisher = self.own.start;
+        }
+    }
+
+    /// When the next message is due, in the open loop.
+    pub(crate) fn next_due(&self) -> Option<Moment> {
+        self.schedule.as_ref().map(Schedule::next)
+    }
+
+    fn send(&mut self, load: &mut Load, at: usize, intended: Moment, timeline: &Timeline) {
+        let is_measured = timeline.measures(intended);
+        let Some(id) = self.publishers[at].id else { return };
+        if is_measured && let Some(budget) = &mut self.budget {
+            if *budget == 0 {
+                return;
+            }
+            *budget -= 1;
+        }
+        let sequence = self.publishers[at].sent;
+        let missing = self.missing(at);
+        let publisher = &mut self.publishers[at];
+        publisher.sent += 1;
+        publisher.window.push(intended, missing);
+        let delay = load.clock.now().nanos_since(intended);
+        let stamp = Stamp { publisher: at as u16, sequence, intended, delay_micros: (delay / 1_000) as u32 };
+        self.payloads.write(&mut self.scratch, stamp);
+        if self.settings.by_post {
+            load.post(id, &self.scratch);
+        } else {
+            load.send(id, &self.scratch);
+        }
+        self.counts.published += 1;
+        if is_measured {
+            if publisher.measured.is_empty() {
+                publisher.measured = sequence..sequence;
+            }
+            publisher.measured.end = sequence + 1;
+            self.counts.measured_published += 1;
+            self.counts.published_in_time += u64::from(timeline.measures(stamp.sent()));
+            self.send_delay.record(delay);
+        }
+    }
+
+    /// How many receivers of this thread a message of this publisher goes to. The probe's own publisher does not
+    /// count: whether it gets it is the question.
+    fn missing(&self, publisher: usize) -> u32 {
+        let sends_own = self.board.own_copies() == OwnCopies::Yes;
+        let own_receiver = !self.settings.by_post
+            && self.own.contains(&publisher)
+            && self.receivers[publisher - self.own.start];
+        self.open_count - u32::from(own_receiver && !sends_own)
+    }
+
+    /// A receiver has read a message at `at`.
+    pub(crate) fn on_delivery(
+        &mut self,
+        receiver: usize,
+        message: &Message<'_>,
+        opcode: Opcode,
+        at: Moment,
+        timeline: &Timeline,
+    ) {
+        let payload = message.payload();
+        if self.is_measuring {
+            self.counts.span_delivered += 1;
+            self.counts.span_bytes += payload.len() as u64;
+        }
+        let is_kind_kept = (message.kind() == MessageKind::Text) == (opcode == Opcode::Text);
+        let stamp = match self.settings.verify {
+            Verify::Full if is_kind_kept => self.payloads.read(payload),
+            Verify::Full => None,
+            Verify::Count | Verify::Off => Payloads::read_head(payload),
+        };
+        let Some(stamp) = stamp else {
+            self.counts.corrupt += 1;
+            return;
+        };
+        let (from, sequence) = (usize::from(stamp.publisher), stamp.sequence);
+        if !self.was_sent(from, sequence) || !self.is_expected(receiver, from) {
+            self.counts.unexpected += 1;
+            return;
+        }
+        let arrival = self.sequences.note(receiver, from, sequence);
+        let settled = match arrival {
+            Arrival::InOrder => sequence..sequence + 1,
+            Arrival::AfterGap { missed } => sequence - missed..sequence + 1,
+            Arrival::Late => 0..0,
+            Arrival::Duplicate => return,
+        };
+        self.counts.delivered += 1;
+        let is_measured = timeline.measures(stamp.intended);
+        let nanos = at.nanos_since(stamp.intended);
+        self.counts.measured_delivered += u64::from(is_measured);
+        self.response.record(at, nanos, is_measured);
+        if is_measured && matches!(self.settings.pacing, Pacing::Open { .. }) {
+            self.service.record(at.nanos_since(stamp.sent()));
+        }
+        if self.is_own(receiver, from) && self.board.own_copies() == OwnCopies::Unknown {
+            return;
+        }
+        self.expect_up_to(from, sequence, at);
+        if self.publishers[from].window.settle(settled) && is_measured {
+            self.last_receiver.complete(from, sequence, nanos);
+        }
+    }
+
+    /// Messages of another thread's publisher are known of when the first receiver has them.
+    fn expect_up_to(&mut self, publisher: usize, sequence: u32, at: Moment) {
+        while self.publishers[publisher].window.end() <= sequence {
+            let missing = self.missing(publisher);
+            self.publishers[publisher].window.push(at, missing);
+        }
+    }
+
+    fn was_sent(&self, publisher: usize, sequence: u32) -> bool {
+        if self.own.contains(&publisher) {
+            return sequence < self.publishers[publisher].sent;
+        }
+        // Another thread's: its total is held against this at the end. Whatever it sends is not far ahead.
+        const AHEAD_MAX: u32 = 1 << 22;
+        self.publishers.get(publisher).is_some_and(|publisher| sequence < publisher.window.end() + AHEAD_MAX)
+    }
+
+    /// The own copy of the probe is what answers it.
+    fn is_expected(&self, receiver: usize, publisher: usize) -> bool {
+        !self.is_own(receiver, publisher) || self.board.own_copies() != OwnCopies::No
+    }
+
+    pub(crate) fn on_answer(&mut self, status: u16) {
+        self.counts.answered_posts += 1;
+        self.counts.refused_posts += u64::from(!(200..300).contains(&status));
+    }
+
+    /// Every receiver of this thread has had its turn with every message of all publishers.
+    pub(crate) fn has_all_arrived(&self) -> bool {
+        let has_all = |publisher: usize| {
+            let Some(total) = self.board.total(publisher) else { return false };
+            let window = &self.publishers[publisher].window;
+            window.under_way() == 0 && (self.missing(publisher) == 0 || window.end() == total)
+        };
+        let has_answers = !self.settings.by_post || self.counts.answered_posts == self.counts.published;
+        has_answers && (0..self.publishers.len()).all(has_all)
+    }
+
+    /// How many messages the first publisher has sent, once it has stopped.
+    pub(crate) fn total_of_the_first(&self) -> Option<u32> {
+        self.board.total(0)
+    }
+
+    pub(crate) fn published(&self) -> u64 {
+        self.counts.published
+    }
+
+    pub(crate) fn delivered(&self) -> u64 {
+        self.counts.delivered
+    }
+
+    pub(crate) fn recorder(&self) -> &Recorder {
+        &self.response
+    }
+
+    /// Deliveries within the measured span.
+    pub(crate) fn span_delivered(&self) -> u64 {
+        self.counts.span_delivered
+    }
+}

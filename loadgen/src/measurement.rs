@@ -1,0 +1,66 @@
+//! The measured span: how long it was, and how busy both sides were in it.
+use std::time::Duration;
+
+use crate::load::Load;
+use crate::process::Process;
+use crate::report::{Report, Value};
+use crate::timeline::Phase;
+use crate::usage::{Sample, Usage};
+
+pub(crate) struct Measurement {
+    server: Option<Process>,
+    began: Option<Sample>,
+    ended: Option<Sample>,
+}
+
+impl Measurement {
+    pub(crate) fn new(server: Option<Process>) -> Measurement {
+        Measurement { server, began: None, ended: None }
+    }
+
+    /// To be called on entering each phase: takes the samples at the beginning and the end of measuring. One thread
+    /// takes them for all.
+    pub(crate) fn on_phase(&mut self, entered: Phase, load: &mut Load) {
+        let sample = || load.team.is_first().then(|| Sample::now(load.clock.now(), self.server));
+        match entered {
+            Phase::Measuring => self.began = sample(),
+            Phase::Draining if self.began.is_some() => self.ended = sample(),
+            Phase::Opening | Phase::WarmUp | Phase::Draining | Phase::Over => {}
+        }
+        load.is_measuring = entered == Phase::Measuring;
+    }
+
+    pub(crate) fn usage(&self) -> Option<Usage> {
+        Some(Usage::between(self.began.as_ref()?, self.ended.as_ref()?))
+    }
+
+    /// How long was measured.
+    pub(crate) fn elapsed(&self) -> Option<Duration> {
+        self.usage().map(|usage| Duration::from_nanos(usage.elapsed_nanos))
+    }
+
+    /// `count` events of the measured span, per second.
+    pub(crate) fn rate(&self, count: u64) -> Value {
+        self.elapsed()
+            .filter(|elapsed| !elapsed.is_zero())
+            .map_or(Value::Absent, |elapsed| Value::PerSecond(count as f64 / elapsed.as_secs_f64()))
+    }
+
+    /// The section on processors. So many messages were received in the measured span.
+    pub(crate) fn report(&self, load: &Load, report: &mut Report, messages: u64) {
+        let Some(usage) = self.usage() else {
+            return report.note("the run ended before measuring did".to_owned());
+        };
+        let each = |nanos: u64| (messages > 0).then(|| Value::Nanos(nanos / messages));
+        let stalls = load.stalls.summary().map(|stalls| Value::Nanos(stalls.p99_nanos()));
+        report
+            .section("cpu")
+            .row("measured_ns", Value::Nanos(usage.elapsed_nanos))
+            .row("busiest_thread_share", Value::Share(usage.busiest_share))
+            .row("waiting_for_core_share", Value::Share(usage.waiting_share))
+            .optional("loop_stall_p99_ns", stalls)
+            .optional("server_share", usage.server.map(|server| Value::Share(server.share)))
+            .optional("server_ns_per_message", usage.server.and_then(|server| each(server.nanos)))
+            .optional("loadgen_ns_per_message", each(usage.own_nanos));
+    }
+}

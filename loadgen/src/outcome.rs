@@ -1,0 +1,204 @@
+//! What comes of a run: its report, put together from all threads and from whoever watched; where that goes; and the exit
+//! code.
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use clap::{ArgMatches, CommandFactory as _};
+use serde_json::Value as Json;
+
+use crate::cli::{Cli, Format, OutputArgs, Scenario, Verify};
+use crate::load::Load;
+use crate::report::verdict::{Evidence, Judgement, Tally, Verdict, judge};
+use crate::report::{Report, Second, SecondPhase, Value, csv, hdr, html, text, view};
+use crate::run;
+use crate::watch::Watched;
+
+const EXIT_NOTHING_CONNECTED: u8 = 1;
+const EXIT_CHECK_FAILED: u8 = 3;
+const EXIT_GENERATOR_BOUND: u8 = 4;
+const EXIT_THRESHOLD_MISSED: u8 = 99;
+
+/// Flags that may hold a secret: a report is stored, and shown to others.
+const SECRET_FLAGS: [&str; 2] = ["headers", "bearer"];
+
+/// A run that is over.
+pub(crate) struct Ran {
+    report: Report,
+    evidence: Evidence,
+    was_interrupted: bool,
+    seconds: Vec<Second>,
+}
+
+impl Ran {
+    pub(crate) fn new<S: run::Scenario>(load: &Load, mut scenario: S, watched: Vec<Watched>) -> Ran {
+        let mut report = Report::default();
+        scenario.report(load, &mut report);
+        let work = scenario.work();
+        let usage = work.usage.unwrap_or_default();
+        let measured = watched.iter().filter(|second| second.phase == SecondPhase::Measure);
+        let mut busy_shares: Vec<f64> = measured.map(|second| second.usage.wanting_share).collect();
+        if busy_shares.is_empty() {
+            busy_shares.push(usage.wanting_share);
+        }
+        let (p50, stalls) =
+            (scenario.recorder().and_then(|recorder| recorder.total().summary()), load.stalls.summary());
+        let evidence = Evidence {
+            measured: Duration::from_nanos(usage.elapsed_nanos),
+            messages: Some(work.delivered),
+            busy_shares,
+            loop_stall_p99: stalls.map(|stalls| Duration::from_nanos(stalls.p99_nanos())),
+            sends: Some(Tally { wanted: 0, achieved: work.sent }),
+            deliveries: Some(Tally { wanted: work.expected, achieved: work.delivered }),
+            response_p50: Duration::from_nanos(p50.map_or(0, |summary| summary.p50_nanos())),
+            openings: None,
+            server_share: usage.server.map(|server| server.busiest_share),
+        };
+        let latency_of = |second: u32| scenario.recorder().and_then(|recorder| recorder.of_second(second));
+        let seconds =
+            watched.into_iter().map(|watched| second(watched, latency_of(watched.second))).collect();
+        Ran { report, evidence, was_interrupted: load.is_stopping(), seconds }
+    }
+}
+
+fn second(watched: Watched, latency: Option<[u64; 3]>) -> Second {
+    let [p50, p99, max] = latency.map_or([None; 3], |nanos| nanos.map(Some));
+    Second {
+        second: u64::from(watched.second),
+        phase: watched.phase,
+        open: watched.open,
+        sent: watched.sent,
+        delivered: watched.delivered,
+        p50_ns: p50,
+        p99_ns: p99,
+        max_ns: max,
+        loadgen_share: watched.usage.busiest_share,
+        server_share: watched.usage.server.map(|server| server.busiest_share),
+    }
+}
+
+/// The finished report.
+pub(crate) fn report(scenario: &Scenario, ran: Ran, started: SystemTime, flags: Option<&ArgMatches>) -> Json {
+    let Ran { mut report, mut evidence, was_interrupted, seconds } = ran;
+    let common = scenario.common();
+    if common.verify == Verify::Off {
+        report.judge_nothing();
+    }
+    let since_epoch = started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    report
+        .section("run")
+        .row("scenario", Value::Text(scenario.name().to_owned()))
+        .row("url", Value::Text(common.url.clone()))
+        .row("command", Value::Text(command_line()))
+        .optional("label", common.label.clone().map(Value::Text))
+        .row("seed", Value::Count(common.seed))
+        .row(
+            "cores",
+            Value::Count(std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64)),
+        )
+        .row("threads", Value::Count(common.threads))
+        .row("started_unix_ms", Value::Count(since_epoch.as_millis() as u64))
+        .optional("loop", scenario.loop_name().map(|name| Value::Text(name.to_owned())));
+    report.settings(flags.map(|flags| given(scenario.name(), flags)).unwrap_or_default());
+    report.seconds(seconds);
+    if scenario.loop_name().is_some() {
+        match scenario.rate() {
+            Some(rate) => {
+                let due = (rate as f64 * evidence.measured.as_secs_f64()).round() as u64;
+                let bound = scenario.phases().and_then(|phases| phases.messages).unwrap_or(u64::MAX);
+                evidence.sends = evidence.sends.map(|sends| Tally { wanted: due.min(bound), ..sends });
+            }
+            None => (evidence.sends, evidence.deliveries) = (None, None),
+        }
+        report.verdict(judge(&evidence));
+    } else {
+        report.verdict(Verdict {
+            judgement: Judgement::Trustworthy,
+            reason: "nothing was timed that depends on how fast loadgen is".to_owned(),
+            cure: None,
+        });
+    }
+    for threshold in &common.thresholds {
+        report.threshold(threshold.clone());
+    }
+    if was_interrupted {
+        report.note("ended early by Ctrl-C".to_owned());
+    }
+    report.finish()
+}
+
+/// All flags of this scenario with their values, given or by default.
+fn given(scenario: &str, values: &ArgMatches) -> Vec<(String, String)> {
+    let cli = Cli::command();
+    let flags = cli.find_subcommand(scenario).into_iter().flat_map(clap::Command::get_arguments);
+    flags
+        .map(|flag| flag.get_id().as_str())
+        .filter(|id| !SECRET_FLAGS.contains(id) && *id != "url")
+        .filter_map(|id| {
+            let words = values.try_get_raw(id).ok()??;
+            let words: Vec<_> = words.map(|word| word.to_string_lossy().into_owned()).collect();
+            Some((id.replace('_', "-"), words.join(" ")))
+        })
+        .collect()
+}
+
+/// What was asked for, so that a stored report can be run again. What may hold a secret is left out.
+fn command_line() -> String {
+    let mut words = Vec::new();
+    let mut arguments = std::env::args().skip(1);
+    while let Some(word) = arguments.next() {
+        if ["-H", "--header", "--bearer"].contains(&word.as_str()) {
+            arguments.next();
+        } else if !["--header=", "-H", "--bearer="].iter().any(|secret| word.starts_with(secret)) {
+            words.push(word);
+        }
+    }
+    words.join(" ")
+}
+
+/// Writes the report in the formats and to the places that were asked for.
+pub(crate) fn write(report: &Json, output: &OutputArgs) -> Result<(), String> {
+    let rendered = match output.format {
+        Format::Text => text::render(report),
+        Format::Json => format!("{report:#}\n"),
+        Format::Csv => csv::render(report),
+    };
+    match &output.output {
+        Some(path) => write_file(path, &rendered)?,
+        None => print(&rendered)?,
+    }
+    if let Some(path) = &output.html {
+        write_file(path, &html::render(report))?;
+    }
+    if let Some(path) = &output.hdr {
+        let distribution = hdr::render(report).ok_or("--hdr: this run has measured no latency")?;
+        write_file(path, &distribution)?;
+    }
+    Ok(())
+}
+
+/// To standard output. A reader that has left is no error.
+fn print(text: &str) -> Result<(), String> {
+    use std::io::Write as _;
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.to_string()),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+fn write_file(path: &Path, text: &str) -> Result<(), String> {
+    std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+pub(crate) fn exit_code(report: &Json, is_strict: bool) -> ExitCode {
+    if report["connect"]["opened"] == 0 {
+        eprintln!("loadgen: nothing connected");
+        return ExitCode::from(EXIT_NOTHING_CONNECTED);
+    }
+    match view::outcome(report) {
+        view::Outcome::CheckFailed => ExitCode::from(EXIT_CHECK_FAILED),
+        _ if is_strict && view::is_generator_bound(report) => ExitCode::from(EXIT_GENERATOR_BOUND),
+        view::Outcome::ThresholdMissed => ExitCode::from(EXIT_THRESHOLD_MISSED),
+        view::Outcome::Passed => ExitCode::SUCCESS,
+    }
+}

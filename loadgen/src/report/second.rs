@@ -1,0 +1,60 @@
+//! One second of a run.
+use serde_json::{Value as Json, json};
+
+use super::Value;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum SecondPhase {
+    Connect,
+    Warmup,
+    Measure,
+    Drain,
+}
+
+impl SecondPhase {
+    fn name(self) -> &'static str {
+        match self {
+            SecondPhase::Connect => "connect",
+            SecondPhase::Warmup => "warmup",
+            SecondPhase::Measure => "measure",
+            SecondPhase::Drain => "drain",
+        }
+    }
+}
+
+/// What happened in one second of a run, whatever it was sent for.
+#[derive(Clone, Debug)]
+pub(crate) struct Second {
+    /// Since the run began.
+    pub(crate) second: u64,
+    pub(crate) phase: SecondPhase,
+    /// Connections at its end.
+    pub(crate) open: u64,
+    pub(crate) sent: u64,
+    pub(crate) delivered: u64,
+    /// Of the response, or in a closed loop of the service. `None` when nothing came.
+    pub(crate) p50_ns: Option<u64>,
+    pub(crate) p99_ns: Option<u64>,
+    pub(crate) max_ns: Option<u64>,
+    /// Of its busiest thread.
+    pub(crate) loadgen_share: f64,
+    /// Of its busiest thread; `None` without `--server-pid`.
+    pub(crate) server_share: Option<f64>,
+}
+
+impl Second {
+    pub(super) fn to_json(&self) -> Json {
+        json!({
+            "second": self.second,
+            "phase": self.phase.name(),
+            "open": self.open,
+            "sent": self.sent,
+            "delivered": self.delivered,
+            "p50_ns": self.p50_ns,
+            "p99_ns": self.p99_ns,
+            "max_ns": self.max_ns,
+            "loadgen_share": Value::Share(self.loadgen_share).to_json(),
+            "server_share": self.server_share.map(|share| Value::Share(share).to_json()),
+        })
+    }
+}

@@ -1,0 +1,92 @@
+//! A value of a report, and how JSON has it: integers of bytes or nanoseconds, and null for what was not measured. The
+//! row's name says which unit it is.
+use serde_json::{Map, Value as Json, json};
+
+use crate::latency::{Latencies, LatencySummary, QUANTILES};
+
+#[derive(Clone, Debug)]
+pub(crate) enum Value {
+    Count(u64),
+    Bytes(u64),
+    /// A growth in bytes, which may be negative.
+    Growth(i64),
+    Nanos(u64),
+    PerSecond(f64),
+    /// Of 1; shown in percent.
+    Share(f64),
+    Text(String),
+    Flag(bool),
+    /// With the histogram as [`Latencies::encode`] writes it.
+    Latency(LatencySummary, String),
+    /// Not measured.
+    Absent,
+}
+
+impl From<&Latencies> for Value {
+    fn from(latencies: &Latencies) -> Value {
+        let summary = latencies.summary();
+        summary.map_or(Value::Absent, |summary| Value::Latency(summary, latencies.encode()))
+    }
+}
+
+impl Value {
+    pub(super) fn to_json(&self) -> Json {
+        match self {
+            Value::Count(count) => json!(count),
+            Value::Bytes(bytes) => json!(bytes),
+            Value::Growth(bytes) => json!(bytes),
+            Value::Nanos(nanos) => json!(nanos),
+            Value::PerSecond(rate) => rounded(*rate, 10.0),
+            Value::Share(share) => rounded(*share, 10_000.0),
+            Value::Text(text) => json!(text),
+            Value::Flag(flag) => json!(flag),
+            Value::Latency(summary, histogram) => latency_json(summary, histogram),
+            Value::Absent => Json::Null,
+        }
+    }
+}
+
+/// To this part of one. Whole numbers are integers, and what is no number was not measured.
+fn rounded(value: f64, parts: f64) -> Json {
+    let value = (value * parts).round() / parts;
+    if value.fract() == 0.0 { json!(value as i64) } else { json!(value) }
+}
+
+fn latency_json(summary: &LatencySummary, histogram: &str) -> Json {
+    let mut object = Map::new();
+    object.insert("count".to_owned(), json!(summary.count));
+    object.insert("min".to_owned(), json!(summary.min_nanos));
+    for ((name, _), nanos) in QUANTILES.iter().zip(summary.quantile_nanos) {
+        object.insert((*name).to_owned(), json!(nanos));
+    }
+    object.insert("max".to_owned(), json!(summary.max_nanos));
+    object.insert("histogram".to_owned(), json!(histogram));
+    Json::Object(object)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_and_shares_are_rounded_and_whole_ones_are_integers() {
+        assert_eq!(Value::PerSecond(99.96).to_json().to_string(), "100");
+        assert_eq!(Value::PerSecond(99.94).to_json().to_string(), "99.9");
+        assert_eq!(Value::Share(0.123_456).to_json().to_string(), "0.1235");
+        assert_eq!(Value::Share(f64::NAN).to_json(), Json::Null);
+    }
+
+    #[test]
+    fn a_latency_has_its_summary_and_its_histogram() {
+        let mut latencies = Latencies::new();
+        latencies.record(1_000);
+        let json = Value::from(&latencies).to_json();
+        assert_eq!(
+            (&json["count"], &json["p99.99"], &json["max"]),
+            (&json!(1), &json!(1_000), &json!(1_000))
+        );
+        let stored = Latencies::decode(json["histogram"].as_str().unwrap()).unwrap();
+        assert_eq!(stored.histogram(), latencies.histogram());
+        assert_eq!(Value::from(&Latencies::new()).to_json(), Json::Null);
+    }
+}

@@ -1,0 +1,323 @@
+//! Whether the figures can be trusted: was the generator the limit, did the server keep up, was there enough to
+//! measure. The reason gives figures, the cure says what to do.
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+
+use super::units::{Unit, count_text, number_text};
+
+const MEASURED_LEAST: Duration = Duration::from_secs(1);
+const MESSAGES_LEAST: u64 = 100;
+/// A thread that runs or waits for a core for more of a second than this has no room left for a burst.
+const BUSY_SHARE_MAX: f64 = 0.85;
+/// More of the measured seconds than this must not be busy.
+const BUSY_SECONDS_SHARE_MAX: f64 = 0.05;
+const LOOP_STALL_MAX: Duration = Duration::from_millis(1);
+/// Of the messages to send, of the deliveries to expect and of the connections to open in time.
+const ACHIEVED_SHARE_LEAST: f64 = 0.99;
+/// A server this busy was the limit, whatever the generator felt of it.
+const SERVER_SATURATED_SHARE: f64 = 0.95;
+
+/// What a verdict rests on. All of it is of the measured span.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Evidence {
+    pub(crate) measured: Duration,
+    /// Round trips or deliveries. `None` when the scenario is not about messages.
+    pub(crate) messages: Option<u64>,
+    /// For each second, of the busiest thread: running, or ready and waiting for a core; of 1.
+    pub(crate) busy_shares: Vec<f64>,
+    /// The 99th percentile of how long one turn of the loop kept the next waiting.
+    pub(crate) loop_stall_p99: Option<Duration>,
+    /// Of an open loop: messages whose intended time lies in the span, and how many of them were sent in it.
+    pub(crate) sends: Option<Tally>,
+    /// Of an open loop: deliveries expected of what was to be sent in the span, and those that arrived in it.
+    pub(crate) deliveries: Option<Tally>,
+    /// The median response: what is under way at the end is no miss.
+    pub(crate) response_p50: Duration,
+    /// With `--connect-rate`: connections to open in the time that opening took, and those opened.
+    pub(crate) openings: Option<Tally>,
+    /// The server's busiest thread; `None` without `--server-pid`.
+    pub(crate) server_share: Option<f64>,
+}
+
+/// So many of so many.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Tally {
+    pub(crate) wanted: u64,
+    pub(crate) achieved: u64,
+}
+
+impl Tally {
+    fn is_missed(self) -> bool {
+        (self.achieved as f64) < self.wanted as f64 * ACHIEVED_SHARE_LEAST
+    }
+
+    fn text(self) -> String {
+        let share = self.achieved as f64 / self.wanted.max(1) as f64;
+        format!("{} of {} ({})", count_text(self.achieved), count_text(self.wanted), percent(share))
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Judgement {
+    Trustworthy,
+    GeneratorBound,
+    TargetMissed,
+    TooShort,
+}
+
+impl Judgement {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Judgement::Trustworthy => "trustworthy",
+            Judgement::GeneratorBound => "generator-bound",
+            Judgement::TargetMissed => "target missed",
+            Judgement::TooShort => "too short",
+        }
+    }
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Verdict {
+    pub(crate) judgement: Judgement,
+    pub(crate) reason: String,
+    pub(crate) cure: Option<String>,
+}
+
+impl Verdict {
+    fn new(judgement: Judgement, reason: String, cure: &str) -> Verdict {
+        Verdict { judgement, reason, cure: Some(cure.to_owned()) }
+    }
+
+    /// Of a run that ended before it measured.
+    pub(super) fn nothing_measured() -> Verdict {
+        Verdict { judgement: Judgement::TooShort, reason: "nothing was measured".to_owned(), cure: None }
+    }
+
+    pub(super) fn to_json(&self) -> Json {
+        json!({ "verdict": self.judgement.name(), "reason": self.reason, "cure": self.cure })
+    }
+}
+
+/// The first that holds: too short, generator-bound, target missed, trustworthy.
+pub(crate) fn judge(evidence: &Evidence) -> Verdict {
+    too_short(evidence)
+        .or_else(|| generator_bound(evidence))
+        .or_else(|| target_missed(evidence))
+        .unwrap_or_else(|| trustworthy(evidence))
+}
+
+fn too_short(evidence: &Evidence) -> Option<Verdict> {
+    let verdict = |reason, cure| Some(Verdict::new(Judgement::TooShort, reason, cure));
+    if evidence.measured < MEASURED_LEAST {
+        return verdict(
+            format!("only {} were measured, less than 1 s", time(evidence.measured)),
+            "measure longer, with --duration",
+        );
+    }
+    let messages = evidence.messages.filter(|messages| *messages < MESSAGES_LEAST)?;
+    verdict(
+        format!("only {messages} messages were measured, fewer than {MESSAGES_LEAST}"),
+        "measure longer with --duration, or ask for more",
+    )
+}
+
+fn generator_bound(evidence: &Evidence) -> Option<Verdict> {
+    if is_server_saturated(evidence) {
+        return None;
+    }
+    let mut reasons = Vec::new();
+    let busy = evidence.busy_shares.iter().filter(|share| **share > BUSY_SHARE_MAX).count();
+    let seconds = evidence.busy_shares.len();
+    if busy as f64 > seconds as f64 * BUSY_SECONDS_SHARE_MAX {
+        reasons.push(format!(
+            "in {busy} of {seconds} seconds a thread ran or waited for a core more than {} of the time",
+            percent(BUSY_SHARE_MAX)
+        ));
+    }
+    if let Some(stall) = evidence.loop_stall_p99.filter(|stall| *stall > LOOP_STALL_MAX) {
+        reasons.push(format!(
+            "the loop stalled for {} at p99, more than {}",
+            time(stall),
+            time(LOOP_STALL_MAX)
+        ));
+    }
+    if let Some(sends) = evidence.sends.filter(|sends| sends.is_missed()) {
+        reasons.push(format!("it sent {} in time", sends.text()));
+    }
+    (!reasons.is_empty()).then(|| {
+        let reason = format!("loadgen itself was the limit: {}", reasons.join("; "));
+        let cure = "give loadgen more --threads or cores of its own, or ask for less; --server-pid tells whether it \
+                    was the server after all";
+        Verdict::new(Judgement::GeneratorBound, reason, cure)
+    })
+}
+
+fn target_missed(evidence: &Evidence) -> Option<Verdict> {
+    let mut reasons = Vec::new();
+    if let Some(sends) = evidence.sends.filter(|sends| sends.is_missed()) {
+        reasons.push(format!("the server took {} in time", sends.text()));
+    }
+    if let Some(deliveries) = evidence.deliveries.filter(|deliveries| {
+        let achieved = deliveries.achieved + under_way(deliveries.wanted, evidence);
+        Tally { achieved, ..*deliveries }.is_missed()
+    }) {
+        reasons.push(format!("{} expected deliveries arrived while measuring", deliveries.text()));
+    }
+    if let Some(openings) = evidence.openings.filter(|openings| openings.is_missed()) {
+        reasons.push(format!("{} connections opened in time", openings.text()));
+    }
+    (!reasons.is_empty()).then(|| {
+        let mut reason = format!("the server did not keep up: {}", reasons.join("; "));
+        if let Some(share) = evidence.server_share {
+            reason.push_str(&format!("; its busiest thread was {} busy", percent(share)));
+        }
+        Verdict::new(Judgement::TargetMissed, reason, "ask for less, or give the server more")
+    })
+}
+
+/// Deliveries that a server which keeps up still owes at the end: those of one median response. If it falls behind
+/// steadily, half of what is missing is older than that.
+fn under_way(expected: u64, evidence: &Evidence) -> u64 {
+    let share = evidence.response_p50.as_secs_f64() / evidence.measured.as_secs_f64();
+    (expected as f64 * share.min(1.0)) as u64
+}
+
+fn trustworthy(evidence: &Evidence) -> Verdict {
+    let mut facts = Vec::new();
+    if let Some(busiest) = evidence.busy_shares.iter().copied().reduce(f64::max) {
+        facts.push(format!("loadgen's busiest thread was {} busy at most", percent(busiest)));
+    }
+    if let Some(stall) = evidence.loop_stall_p99 {
+        facts.push(format!("its loop stalled for {} at p99", time(stall)));
+    }
+    if let Some(sends) = evidence.sends {
+        facts.push(format!("it sent {} in time", sends.text()));
+    }
+    if let Some(share) = evidence.server_share.filter(|_| is_server_saturated(evidence)) {
+        facts.push(format!("the server was the limit, its busiest thread {} busy", percent(share)));
+    }
+    if facts.is_empty() {
+        facts.push(format!("{} were measured", time(evidence.measured)));
+    }
+    Verdict { judgement: Judgement::Trustworthy, reason: facts.join(", "), cure: None }
+}
+
+fn is_server_saturated(evidence: &Evidence) -> bool {
+    evidence.server_share.is_some_and(|share| share >= SERVER_SATURATED_SHARE)
+}
+
+fn percent(share: f64) -> String {
+    number_text(Unit::Share, share)
+}
+
+fn time(duration: Duration) -> String {
+    number_text(Unit::Nanos, duration.as_nanos() as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn healthy() -> Evidence {
+        Evidence {
+            measured: Duration::from_secs(20),
+            messages: Some(20_000),
+            busy_shares: vec![0.4; 20],
+            loop_stall_p99: Some(Duration::from_micros(120)),
+            sends: Some(Tally { wanted: 1_000, achieved: 1_000 }),
+            deliveries: Some(Tally { wanted: 20_000, achieved: 20_000 }),
+            response_p50: Duration::from_millis(1),
+            openings: None,
+            server_share: Some(0.5),
+        }
+    }
+
+    fn judgement(change: impl FnOnce(&mut Evidence)) -> Judgement {
+        let mut evidence = healthy();
+        change(&mut evidence);
+        judge(&evidence).judgement
+    }
+
+    #[test]
+    fn a_healthy_run_is_trustworthy_and_says_how_much_room_was_left() {
+        let verdict = judge(&healthy());
+        assert_eq!((verdict.judgement, verdict.cure), (Judgement::Trustworthy, None));
+        assert_eq!(
+            verdict.reason,
+            "loadgen's busiest thread was 40.0 % busy at most, its loop stalled for 120 µs at p99, it sent 1,000 of \
+             1,000 (100.0 %) in time"
+        );
+    }
+
+    #[test]
+    fn less_than_a_second_or_a_hundred_messages_is_too_short() {
+        assert_eq!(judgement(|e| e.measured = Duration::from_millis(999)), Judgement::TooShort);
+        assert_eq!(judgement(|e| e.messages = Some(99)), Judgement::TooShort);
+        assert_eq!(judgement(|e| e.messages = Some(100)), Judgement::Trustworthy);
+        assert_eq!(judgement(|e| e.messages = None), Judgement::Trustworthy);
+    }
+
+    #[test]
+    fn the_generator_is_the_limit_when_busy_in_more_than_a_twentieth_of_the_seconds() {
+        assert_eq!(judgement(|e| e.busy_shares[3] = 0.99), Judgement::Trustworthy);
+        assert_eq!(judgement(|e| e.busy_shares[3..5].fill(0.86)), Judgement::GeneratorBound);
+        assert_eq!(judgement(|e| e.busy_shares.fill(0.85)), Judgement::Trustworthy);
+    }
+
+    #[test]
+    fn the_generator_is_the_limit_when_its_loop_stalls_or_it_sends_too_little() {
+        assert_eq!(judgement(|e| e.loop_stall_p99 = Some(LOOP_STALL_MAX)), Judgement::Trustworthy);
+        assert_eq!(judgement(|e| e.loop_stall_p99 = Some(2 * LOOP_STALL_MAX)), Judgement::GeneratorBound);
+        let sends = |achieved| Some(Tally { wanted: 1_000, achieved });
+        assert_eq!(judgement(|e| e.sends = sends(990)), Judgement::Trustworthy);
+        assert_eq!(judgement(|e| e.sends = sends(989)), Judgement::GeneratorBound);
+    }
+
+    #[test]
+    fn a_saturated_server_was_the_limit_instead() {
+        let busy = |server| {
+            judgement(|e| {
+                e.busy_shares.fill(1.0);
+                e.server_share = server;
+            })
+        };
+        assert_eq!(busy(Some(0.95)), Judgement::Trustworthy);
+        assert_eq!(busy(Some(0.94)), Judgement::GeneratorBound);
+        assert_eq!(busy(None), Judgement::GeneratorBound);
+        let verdict = judge(&Evidence {
+            sends: Some(Tally { wanted: 1_000, achieved: 500 }),
+            server_share: Some(0.99),
+            ..healthy()
+        });
+        assert_eq!(verdict.judgement, Judgement::TargetMissed);
+        assert_eq!(
+            verdict.reason,
+            "the server did not keep up: the server took 500 of 1,000 (50.0 %) in time; its busiest thread was \
+             99.0 % busy"
+        );
+    }
+
+    #[test]
+    fn deliveries_that_did_not_arrive_in_time_miss_the_target_unless_they_were_under_way() {
+        let deliveries = |achieved, p50| {
+            judgement(|e| {
+                e.deliveries = Some(Tally { wanted: 20_000, achieved });
+                e.response_p50 = p50;
+            })
+        };
+        let millis = Duration::from_millis;
+        assert_eq!(deliveries(19_800, millis(1)), Judgement::Trustworthy);
+        assert_eq!(deliveries(19_700, millis(1)), Judgement::TargetMissed);
+        assert_eq!(deliveries(19_700, millis(300)), Judgement::Trustworthy);
+        // It falls behind: 4 % are missing at the end, and the median has waited for half as long.
+        assert_eq!(deliveries(19_200, millis(400)), Judgement::TargetMissed);
+    }
+
+    #[test]
+    fn connections_that_open_too_slowly_miss_the_target() {
+        let openings = |achieved| judgement(|e| e.openings = Some(Tally { wanted: 1_000, achieved }));
+        assert_eq!(openings(1_000), Judgement::Trustworthy);
+        assert_eq!(openings(900), Judgement::TargetMissed);
+    }
+}

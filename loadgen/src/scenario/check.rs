@@ -1,0 +1,239 @@
+//! A look at a server: does it open, answer a ping, echo, broadcast, send publishers their own messages, keep a
+//! payload as it is. Two connections, a few messages; each finding is told as it comes, and at the end what to run next.
+use std::time::Duration;
+
+use fanfare::protocol::Message;
+
+use crate::clock::Moment;
+use crate::connection::Part;
+use crate::load::{Ended, Id, Load};
+use crate::report::{Report, Value};
+use crate::run::{Peer, Progress, Scenario, Turn, Work};
+use crate::series::Recorder;
+
+const SPEAKER: Part = Part(0);
+const LISTENER: Part = Part(1);
+
+/// How long anything may take before it counts as not coming.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// After the last message that came, nothing more is expected.
+const QUIET: Duration = Duration::from_millis(300);
+
+/// What is said; whoever wraps it leaves this in it.
+const MESSAGE: &[u8] = b"loadgen check: what becomes of this message?";
+const PING: &[u8] = b"loadgen check";
+
+enum Stage {
+    Begin,
+    /// For both connections.
+    Opening {
+        until: Moment,
+    },
+    Pinging {
+        since: Moment,
+    },
+    Speaking {
+        until: Moment,
+    },
+    Over,
+}
+
+/// What a connection has heard of the message.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+struct Heard {
+    /// The message as it was said.
+    exactly: u32,
+    /// The message, with something around it.
+    wrapped: u32,
+    other: u32,
+}
+
+impl Heard {
+    fn note(&mut self, payload: &[u8]) {
+        let count = if payload == MESSAGE {
+            &mut self.exactly
+        } else if payload.windows(MESSAGE.len()).any(|window| window == MESSAGE) {
+            &mut self.wrapped
+        } else {
+            &mut self.other
+        };
+        *count += 1;
+    }
+
+    fn has_message(self) -> bool {
+        self.exactly + self.wrapped > 0
+    }
+}
+
+pub(crate) struct Check {
+    /// For the line to run next.
+    url: String,
+    tells: bool,
+    stage: Stage,
+    ids: [Option<Id>; 2],
+    ended: u32,
+    ping_nanos: Option<u64>,
+    heard: [Heard; 2],
+    last_heard: Option<Moment>,
+}
+
+impl Check {
+    /// `tells`: each finding as it comes, on standard error.
+    pub(crate) fn new(url: &str, tells: bool) -> Check {
+        Check {
+            url: url.to_owned(),
+            tells,
+            stage: Stage::Begin,
+            ids: [None; 2],
+            ended: 0,
+            ping_nanos: None,
+            heard: [Heard::default(); 2],
+            last_heard: None,
+        }
+    }
+
+    fn tell(&self, what: &str) {
+        if self.tells {
+            eprintln!("{what}");
+        }
+    }
+
+    fn speaker(&self) -> Option<Id> {
+        self.ids[0]
+    }
+
+    /// "It echoes" or "it broadcasts", and so on.
+    fn finding(&self) -> &'static str {
+        let [speaker, listener] = self.heard.map(Heard::has_message);
+        match (self.ids, speaker, listener) {
+            ([None, _], _, _) => "does not open",
+            (_, true, false) => "echoes",
+            (_, true, true) => "broadcasts, to the sender too",
+            (_, false, true) => "broadcasts, but not to the sender",
+            (_, false, false) => "neither echoes nor broadcasts",
+        }
+    }
+
+    /// The line to run next.
+    fn next_line(&self) -> String {
+        let [speaker, listener] = self.heard.map(Heard::has_message);
+        let url = &self.url;
+        match (speaker, listener) {
+            (true, false) => format!("loadgen echo {url} -c 100 --rate 1k"),
+            (_, true) => format!("loadgen broadcast {url} --subscribers 100 --rate 100"),
+            (false, false) => format!("loadgen ping {url} -c 100 --rate 1k"),
+        }
+    }
+}
+
+impl Scenario for Check {
+    fn on_open(&mut self, _load: &mut Load, id: Id, _part: Part, index: u32) {
+        self.ids[index as usize] = Some(id);
+    }
+
+    fn on_message(&mut self, peer: &mut Peer<'_>, message: Message<'_>, at: Moment) {
+        self.heard[peer.index as usize].note(message.payload());
+        self.last_heard = Some(at);
+    }
+
+    fn on_pong(&mut self, _peer: &mut Peer<'_>, payload: &[u8], at: Moment) {
+        if let Stage::Pinging { since } = self.stage
+            && payload == PING
+        {
+            self.ping_nanos = Some(at.nanos_since(since));
+        }
+    }
+
+    fn on_ended(&mut self, _load: &mut Load, ended: &Ended) {
+        self.ended += 1;
+        let text = if ended.was_open { "ended" } else { "not opened" };
+        self.tell(&format!("connection {}: {text}: {}", ended.index + 1, ended.end));
+    }
+
+    fn on_turn(&mut self, load: &mut Load, now: Moment) -> Turn {
+        loop {
+            self.stage = match self.stage {
+                Stage::Begin => {
+                    load.open(SPEAKER, 0);
+                    load.open(LISTENER, 1);
+                    // An opening has a time limit of its own.
+                    Stage::Opening { until: now + 10 * PATIENCE }
+                }
+                Stage::Opening { until } => {
+                    if load.openings_under_way() > 0 && now < until && !load.is_stopping() {
+                        return Turn::Until(until);
+                    }
+                    match self.speaker() {
+                        None => Stage::Over,
+                        Some(id) => {
+                            self.tell("handshake: 101");
+                            load.ping(id, PING);
+                            Stage::Pinging { since: now }
+                        }
+                    }
+                }
+                Stage::Pinging { since } => {
+                    if self.ping_nanos.is_none() && now < since + PATIENCE && self.ended == 0 {
+                        return Turn::Until(since + PATIENCE);
+                    }
+                    match self.ping_nanos {
+                        Some(nanos) => self.tell(&format!("ping: answered in {} µs", nanos / 1_000)),
+                        None => self.tell("ping: not answered"),
+                    }
+                    if let Some(id) = self.speaker() {
+                        load.send(id, MESSAGE);
+                    }
+                    Stage::Speaking { until: now + PATIENCE }
+                }
+                Stage::Speaking { until } => {
+                    let until = self.last_heard.map_or(until, |heard| until.min(heard + QUIET));
+                    if now < until && !load.is_stopping() {
+                        return Turn::Until(until);
+                    }
+                    self.tell(&format!("message: the server {}", self.finding()));
+                    self.tell(&format!("\nrun next:\n  {}\n", self.next_line()));
+                    Stage::Over
+                }
+                Stage::Over => return Turn::Done,
+            };
+        }
+    }
+
+    fn progress(&self) -> Progress {
+        Progress::default()
+    }
+
+    fn absorb(&mut self, _other: Check) {}
+
+    fn recorder(&self) -> Option<&Recorder> {
+        None
+    }
+
+    fn report(&mut self, load: &Load, report: &mut Report) {
+        load.report(report, &[("connections", SPEAKER), ("listeners", LISTENER)]);
+        let [speaker, listener] = self.heard;
+        let is_kept = speaker.wrapped + listener.wrapped == 0;
+        let has_message = speaker.has_message() || listener.has_message();
+        report
+            .section("server")
+            .row("finding", Value::Text(format!("the server {}", self.finding())))
+            .row("answers_ping", Value::Flag(self.ping_nanos.is_some()))
+            .optional("ping_ns", self.ping_nanos.map(Value::Nanos))
+            .row("echoes", Value::Flag(speaker.has_message() && !listener.has_message()))
+            .row("broadcasts", Value::Flag(listener.has_message()))
+            .row("own_copies", Value::Flag(speaker.has_message()))
+            .optional("keeps_payload", has_message.then_some(Value::Flag(is_kept)))
+            .row("other_messages", Value::Count(u64::from(speaker.other + listener.other)))
+            .row("run_next", Value::Text(self.next_line()));
+        if has_message && !is_kept {
+            report.note(
+                "the server puts something around a payload: run with --verify off, or another path"
+                    .to_owned(),
+            );
+        }
+    }
+
+    fn work(&self) -> Work {
+        Work::default()
+    }
+}

@@ -1,0 +1,98 @@
+//! A storm: many connections are reset at once in the middle of the run, and come back at once.
+use super::STORMER;
+use crate::clock::Moment;
+use crate::load::{Id, Load};
+use crate::opening::{Batch, Opening, Pace};
+
+/// Connections reset in one turn: meanwhile nobody reads.
+const RESETS_PER_TURN_MAX: usize = 128;
+
+enum Stage {
+    /// All are open, or there are none.
+    Calm,
+    Resetting {
+        began: Moment,
+    },
+    Returning {
+        began: Moment,
+        opening: Opening,
+    },
+    /// How long it took from the first reset until all were back.
+    Over {
+        nanos: u64,
+    },
+}
+
+pub(super) struct Storm {
+    count: u64,
+    begins_at: Option<Moment>,
+    stage: Stage,
+    members: Vec<Id>,
+    /// Not reset by us.
+    pub(super) ended: u64,
+}
+
+impl Storm {
+    pub(super) fn new(count: u64) -> Storm {
+        Storm { count, begins_at: None, stage: Stage::Calm, members: Vec::new(), ended: 0 }
+    }
+
+    pub(super) fn batch(&self) -> Batch {
+        Batch::new(STORMER, self.count)
+    }
+
+    pub(super) fn begin_at(&mut self, at: Moment) {
+        self.begins_at = (self.count > 0).then_some(at);
+    }
+
+    pub(super) fn on_open(&mut self, id: Id) {
+        self.members.push(id);
+    }
+
+    /// When to come again; `None` when there is nothing to do any more.
+    pub(super) fn turn(&mut self, load: &mut Load, now: Moment) -> Option<Moment> {
+        match &mut self.stage {
+            Stage::Calm => {
+                let at = self.begins_at?;
+                if now < at {
+                    return Some(at);
+                }
+                self.stage = Stage::Resetting { began: now };
+                Some(now)
+            }
+            Stage::Resetting { began } => {
+                for id in self.members.drain(..self.members.len().min(RESETS_PER_TURN_MAX)) {
+                    load.reset(id);
+                }
+                if self.members.is_empty() {
+                    let pace = Pace { per_second: None, concurrency_max: u64::MAX };
+                    let opening = Opening::new(pace, [Batch::new(STORMER, self.count)]);
+                    self.stage = Stage::Returning { began: *began, opening };
+                }
+                Some(now)
+            }
+            Stage::Returning { began, opening } => {
+                let again = opening.turn(load, now);
+                if again.is_none() {
+                    self.stage = Stage::Over { nanos: now.nanos_since(*began) };
+                }
+                again
+            }
+            Stage::Over { .. } => None,
+        }
+    }
+
+    pub(super) fn nanos_until_all_back(&self) -> Option<u64> {
+        match self.stage {
+            Stage::Over { nanos } => Some(nanos),
+            Stage::Calm | Stage::Resetting { .. } | Stage::Returning { .. } => None,
+        }
+    }
+
+    pub(super) fn absorb(&mut self, other: &Storm) {
+        self.ended += other.ended;
+        if let Some(nanos) = other.nanos_until_all_back().max(self.nanos_until_all_back()) {
+            self.stage = Stage::Over { nanos };
+        }
+    }
+}

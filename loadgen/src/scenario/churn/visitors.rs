@@ -1,0 +1,116 @@
+//! Visitors: they open, read the 101, stay for their lifetime, and leave, some by a reset and the others by the closing
+//! handshake.
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::VISITOR;
+use crate::cli::ChurnArgs;
+use crate::clock::{Moment, Schedule};
+use crate::ends::End;
+use crate::load::{Id, Load};
+use crate::opening::Pace;
+
+/// Visitors opened in one turn, and of those that leave: meanwhile nobody reads.
+const VISITORS_PER_TURN_MAX: u32 = 32;
+/// When to look again at what readiness will tell sooner.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+pub(super) struct Visitors {
+    pub(super) per_second: u64,
+    pace: Pace,
+    lifetime: Duration,
+    reset_fraction: f64,
+    schedule: Option<Schedule>,
+    /// Who leaves when, in order.
+    staying: VecDeque<(Moment, Id)>,
+    pub(super) left_by_reset: u64,
+    pub(super) left_by_closing: u64,
+    /// Ended by the server, or by an error, before their time.
+    pub(super) cut_short: u64,
+}
+
+impl Visitors {
+    pub(super) fn new(args: &ChurnArgs) -> Visitors {
+        Visitors {
+            per_second: args.visits,
+            pace: Pace { per_second: None, concurrency_max: args.common.connect_concurrency },
+            lifetime: args.lifetime,
+            reset_fraction: args.reset_fraction,
+            schedule: None,
+            staying: VecDeque::new(),
+            left_by_reset: 0,
+            left_by_closing: 0,
+            cut_short: 0,
+        }
+    }
+
+    pub(super) fn begin(&mut self, load: &Load, now: Moment) {
+        let (thread, threads) = (u64::from(load.team.thread()), u64::from(load.team.threads()));
+        self.schedule = (self.per_second > 0).then(|| Schedule::every(now, self.per_second, thread, threads));
+    }
+
+    /// Nobody comes any more, and whoever is there leaves.
+    pub(super) fn end(&mut self, now: Moment) {
+        self.schedule = None;
+        for (leaves_at, _) in &mut self.staying {
+            *leaves_at = now;
+        }
+    }
+
+    pub(super) fn on_open(&mut self, load: &Load, id: Id) {
+        self.staying.push_back((load.clock.now() + self.lifetime, id));
+    }
+
+    pub(super) fn on_ended(&mut self, was_open: bool, end: End) {
+        match end {
+            End::ClosedByUs => self.left_by_closing += 1,
+            _ if was_open => self.cut_short += 1,
+            _ => {}
+        }
+    }
+
+    /// Lets out who has stayed and lets in who is due; says when to come again.
+    pub(super) fn turn(&mut self, load: &mut Load, now: Moment) -> Option<Moment> {
+        for _ in 0..VISITORS_PER_TURN_MAX {
+            let Some((_, id)) = self.staying.pop_front_if(|(leaves_at, _)| *leaves_at <= now) else { break };
+            // The server may have ended it before: that was told.
+            if !load.is_open(id) {
+                continue;
+            }
+            if load.random.chance(self.reset_fraction) {
+                self.left_by_reset += 1;
+                load.reset(id);
+            } else {
+                load.close(id);
+            }
+        }
+        let leaving = self.staying.front().map(|(leaves_at, _)| *leaves_at);
+        let coming = self.let_in(load, now);
+        [leaving, coming].into_iter().flatten().min()
+    }
+
+    fn let_in(&mut self, load: &mut Load, now: Moment) -> Option<Moment> {
+        let schedule = self.schedule.as_mut()?;
+        for _ in 0..VISITORS_PER_TURN_MAX {
+            // What finds no room now is opened late, not skipped.
+            if self.pace.is_full(load) {
+                return Some(now + LOOK_AGAIN);
+            }
+            if schedule.take_due(now).is_none() {
+                return Some(schedule.next());
+            }
+            load.open(VISITOR, 0);
+        }
+        Some(now)
+    }
+
+    pub(super) fn are_gone(&self, load: &Load) -> bool {
+        self.staying.is_empty() && load.counts(VISITOR).open == 0 && load.openings_under_way() == 0
+    }
+
+    pub(super) fn absorb(&mut self, other: &Visitors) {
+        self.left_by_reset += other.left_by_reset;
+        self.left_by_closing += other.left_by_closing;
+        self.cut_short += other.cut_short;
+    }
+}

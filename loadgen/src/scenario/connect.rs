@@ -1,0 +1,209 @@
+//! A storm of openings: each connection is opened, read its 101 from, and closed. With `--connect-rate` an open loop,
+//! timed from the moment an opening was meant to begin; without, as many at once as `--connect-concurrency`.
+use std::time::Duration;
+
+use fanfare::protocol::Message;
+use slab::Slab;
+
+use crate::cli::ConnectArgs;
+use crate::clock::{Moment, Schedule};
+use crate::connection::Part;
+use crate::ends::End;
+use crate::load::{Ended, Id, Load};
+use crate::measurement::Measurement;
+use crate::opening::Pace;
+use crate::process::Process;
+use crate::report::{Report, Value};
+use crate::run::{Peer, Progress, Scenario, Turn, Work};
+use crate::series::Recorder;
+use crate::team::{LOOK_AGAIN, Team};
+use crate::timeline::Phase;
+
+const CLIENT: Part = Part(0);
+
+const READY: usize = 0;
+const ALL_GONE: usize = 1;
+
+/// Openings begun in one turn. Each costs some 30 µs, and meanwhile nobody reads.
+const OPENINGS_PER_TURN_MAX: u32 = 32;
+
+enum Stage {
+    Ready,
+    Opening { until: Moment },
+    Draining { until: Moment },
+    Over,
+}
+
+pub(crate) struct Connect {
+    stage: Stage,
+    rate: Option<u64>,
+    pace: Pace,
+    duration: Duration,
+    drain: Duration,
+    schedule: Option<Schedule>,
+    /// Openings that may still begin.
+    budget: Option<u64>,
+    /// When each opening that is under way was meant to begin.
+    under_way: Slab<Moment>,
+    measurement: Measurement,
+    begun: u64,
+    opened: u64,
+    opened_in_span: u64,
+    closed: u64,
+    response: Recorder,
+}
+
+impl Connect {
+    pub(crate) fn new(args: &ConnectArgs, server: Option<Process>, team: &Team) -> Connect {
+        let rate = args.common.connect_rate.filter(|rate| *rate > 0);
+        let budget =
+            args.connections.map(|connections| team.share(connections)).map(|part| part.end - part.start);
+        Connect {
+            stage: Stage::Ready,
+            rate,
+            pace: Pace { per_second: rate, concurrency_max: args.common.connect_concurrency },
+            duration: args.duration,
+            drain: args.common.drain,
+            schedule: None,
+            budget,
+            under_way: Slab::new(),
+            measurement: Measurement::new(server),
+            begun: 0,
+            opened: 0,
+            opened_in_span: 0,
+            closed: 0,
+            response: Recorder::new(),
+        }
+    }
+
+    /// Begins what is due, and says when to come again. `None` when no more is to begin.
+    fn open_due(&mut self, load: &mut Load, now: Moment, until: Moment) -> Option<Moment> {
+        for _ in 0..OPENINGS_PER_TURN_MAX {
+            if self.budget == Some(0) || load.is_stopping() {
+                return None;
+            }
+            let due = self.schedule.as_ref().map_or(now, Schedule::next);
+            if due >= until {
+                return None;
+            }
+            if due > now {
+                return Some(due);
+            }
+            // What finds no room now begins late, and is not skipped.
+            if self.pace.is_full(load) {
+                return (self.schedule.is_some() || now < until).then_some(now + LOOK_AGAIN);
+            }
+            let intended = self.schedule.as_mut().map_or(Some(now), |schedule| schedule.take_due(now));
+            self.budget = self.budget.map(|budget| budget - 1);
+            self.begun += 1;
+            let index = self.under_way.insert(intended.unwrap_or(now));
+            load.open(CLIENT, index as u32);
+        }
+        Some(now)
+    }
+}
+
+impl Scenario for Connect {
+    fn on_open(&mut self, load: &mut Load, id: Id, _part: Part, index: u32) {
+        let (now, intended) = (load.clock.now(), self.under_way.remove(index as usize));
+        self.opened += 1;
+        self.opened_in_span += u64::from(load.is_measuring);
+        self.response.record(now, now.nanos_since(intended), true);
+        load.close(id);
+    }
+
+    fn on_message(&mut self, _peer: &mut Peer<'_>, _message: Message<'_>, _at: Moment) {}
+
+    fn on_ended(&mut self, _load: &mut Load, ended: &Ended) {
+        if ended.was_open {
+            self.closed += u64::from(ended.end == End::ClosedByUs);
+        } else {
+            self.under_way.remove(ended.index as usize);
+        }
+    }
+
+    fn on_turn(&mut self, load: &mut Load, now: Moment) -> Turn {
+        loop {
+            self.stage = match self.stage {
+                Stage::Ready => {
+                    let Some(at) = load.team.meet(READY, now) else { return Turn::Until(now + LOOK_AGAIN) };
+                    let (thread, threads) = (u64::from(load.team.thread()), u64::from(load.team.threads()));
+                    self.schedule = self.rate.map(|rate| Schedule::every(at, rate, thread, threads));
+                    load.team.begin(at);
+                    self.measurement.on_phase(Phase::Measuring, load);
+                    Stage::Opening { until: at + self.duration }
+                }
+                Stage::Opening { until } => {
+                    if let Some(again) = self.open_due(load, now, until) {
+                        return Turn::Until(again.min(until));
+                    }
+                    self.measurement.on_phase(Phase::Draining, load);
+                    Stage::Draining { until: now + self.drain }
+                }
+                Stage::Draining { until } => {
+                    let is_under_way = load.openings_under_way() > 0 || load.counts(CLIENT).open > 0;
+                    if is_under_way && now < until {
+                        return Turn::Until(now + LOOK_AGAIN);
+                    }
+                    Stage::Over
+                }
+                Stage::Over => {
+                    return match load.team.meet(ALL_GONE, now) {
+                        Some(_) => Turn::Done,
+                        None => Turn::Until(now + LOOK_AGAIN),
+                    };
+                }
+            };
+        }
+    }
+
+    fn progress(&self) -> Progress {
+        Progress { sent: self.begun, delivered: self.opened, p99_nanos: self.response.last_p99_nanos() }
+    }
+
+    fn absorb(&mut self, other: Connect) {
+        self.begun += other.begun;
+        self.opened += other.opened;
+        self.opened_in_span += other.opened_in_span;
+        self.closed += other.closed;
+        self.response.absorb(other.response);
+    }
+
+    fn recorder(&self) -> Option<&Recorder> {
+        Some(&self.response)
+    }
+
+    fn report(&mut self, load: &Load, report: &mut Report) {
+        load.report(report, &[("connections", CLIENT)]);
+        report
+            .section("throughput")
+            .optional("target_per_second", self.rate.map(Value::Count))
+            .row("sent_per_second", self.measurement.rate(self.begun))
+            .row("sent", Value::Count(self.begun))
+            .row("expected", Value::Count(self.begun))
+            .row("delivered", Value::Count(self.opened))
+            .row("delivered_per_second", self.measurement.rate(self.opened_in_span));
+        let (response, service) = match self.rate {
+            Some(_) => (Value::from(self.response.total()), Value::Absent),
+            None => (Value::Absent, Value::from(self.response.total())),
+        };
+        report
+            .section("latency")
+            .row("response_ns", response)
+            .row("service_ns", service)
+            .row("send_delay_ns", Value::Absent)
+            .row("last_receiver_ns", Value::Absent);
+        let unclosed = self.opened - self.closed;
+        report
+            .section("check")
+            .row("closed", Value::Count(self.closed))
+            .row("not_closed", Value::Count(unclosed));
+        self.measurement.report(load, report, self.opened_in_span);
+        report.fail_if_any(unclosed, "connections did not get their closing handshake");
+    }
+
+    fn work(&self) -> Work {
+        let usage = self.measurement.usage();
+        Work { usage, sent: self.begun, expected: self.begun, delivered: self.opened_in_span }
+    }
+}

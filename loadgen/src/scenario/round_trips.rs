@@ -1,0 +1,454 @@
+//! Round trips: messages that a server echoes, or pings that it answers. In the open loop they leave at a rate and are
+//! timed from the moment they were meant to; in the closed one each connection has so many under way, a reply brings
+//! the next one out, and times are service times, never latency at a rate.
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use fanfare::protocol::{Message, MessageKind, Opcode};
+
+use crate::cli::{CommonArgs, EchoArgs, PingArgs, RoundTripArgs, Verify};
+use crate::clock::{Moment, Schedule};
+use crate::connection::Part;
+use crate::latency::Latencies;
+use crate::load::{Ended, Id, Load};
+use crate::measurement::Measurement;
+use crate::opening::{Batch, Opening, Pace};
+use crate::payload::Sizes;
+use crate::process::Process;
+use crate::report::{Report, Value};
+use crate::round_trip::{HEAD_BYTES, Reply, RoundTripMessages};
+use crate::run::{Peer, Progress, Scenario, Turn, Work};
+use crate::sequence::{Arrival, Sequences};
+use crate::series::Recorder;
+use crate::team::{LOOK_AGAIN, Team};
+use crate::timeline::{Phase, Timeline};
+
+const CLIENT: Part = Part(0);
+
+const ALL_OPEN: usize = 0;
+const ALL_ARRIVED: usize = 1;
+
+/// Messages sent in one turn of the open loop: however late it is, what arrives is read in between.
+const SENDS_PER_TURN_MAX: u32 = 1_024;
+/// How often a closed loop looks for replies that do not come.
+const GIVE_UP_EVERY: Duration = Duration::from_millis(100);
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    Echo,
+    Ping,
+}
+
+/// A message on its way.
+#[derive(Clone, Copy)]
+struct UnderWay {
+    intended: Moment,
+    sent: Moment,
+}
+
+#[derive(Default)]
+struct Client {
+    id: Option<Id>,
+    /// The sequence of the next message.
+    sent: u32,
+    /// The last `under_way.len()` of those that were sent.
+    under_way: VecDeque<UnderWay>,
+}
+
+impl Client {
+    /// Takes message `sequence` out of those under way, and with it those before, which are overtaken.
+    fn take(&mut self, sequence: u32) -> Option<UnderWay> {
+        let first = self.sent - self.under_way.len() as u32;
+        let overtaken = sequence.checked_sub(first)? as usize;
+        self.under_way.drain(..overtaken.min(self.under_way.len()));
+        self.under_way.pop_front()
+    }
+}
+
+#[derive(Default)]
+struct Counts {
+    sent: u64,
+    replied: u64,
+    measured_sent: u64,
+    /// Those of them that were also sent within the span.
+    sent_in_time: u64,
+    measured_replied: u64,
+    span_replied: u64,
+    span_bytes: u64,
+    corrupt: u64,
+    unexpected: u64,
+    ended: u64,
+    /// Under way on connections that ended: not counted as lost, the end is told instead.
+    cut_off: u64,
+    measured_cut_off: u64,
+}
+
+pub(crate) struct RoundTrips {
+    kind: Kind,
+    opening: Option<Opening>,
+    timeline: Timeline,
+    measurement: Measurement,
+    clients: Vec<Client>,
+    /// The number that the first of this thread's clients has in the whole run.
+    first_client: u32,
+    messages: RoundTripMessages,
+    sequences: Sequences,
+    rate: Option<u64>,
+    schedule: Option<Schedule>,
+    next_client: usize,
+    inflight: usize,
+    budget: Option<u64>,
+    verify: Verify,
+    patience: Duration,
+    look_again: Moment,
+    counts: Counts,
+    response: Recorder,
+    service: Latencies,
+    send_delay: Latencies,
+}
+
+impl RoundTrips {
+    pub(crate) fn echo(args: &EchoArgs, server: Option<Process>, team: &Team) -> RoundTrips {
+        RoundTrips::new(Kind::Echo, &args.round_trips, &args.common, args.size, server, team)
+    }
+
+    pub(crate) fn ping(args: &PingArgs, server: Option<Process>, team: &Team) -> RoundTrips {
+        let sizes = Sizes { least: HEAD_BYTES, most: HEAD_BYTES };
+        RoundTrips::new(Kind::Ping, &args.round_trips, &args.common, sizes, server, team)
+    }
+
+    fn new(
+        kind: Kind,
+        args: &RoundTripArgs,
+        common: &CommonArgs,
+        sizes: Sizes,
+        server: Option<Process>,
+        team: &Team,
+    ) -> RoundTrips {
+        let share = team.share(args.connections);
+        let count = share.end - share.start;
+        let budget =
+            args.phases.messages.map(|messages| team.share(messages)).map(|part| part.end - part.start);
+        RoundTrips {
+            kind,
+            opening: Some(Opening::new(Pace::of(common), [Batch::new(CLIENT, count)])),
+            timeline: Timeline::new(args.phases, common.drain),
+            measurement: Measurement::new(server),
+            clients: (0..count).map(|_| Client::default()).collect(),
+            first_client: share.start as u32,
+            messages: RoundTripMessages::new(sizes),
+            sequences: Sequences::new(count as usize, 1),
+            rate: args.rate,
+            schedule: None,
+            next_client: 0,
+            inflight: args.inflight as usize,
+            budget,
+            verify: common.verify,
+            patience: common.drain,
+            look_again: Moment::default(),
+            counts: Counts::default(),
+            response: Recorder::new(),
+            service: Latencies::new(),
+            send_delay: Latencies::new(),
+        }
+    }
+
+    fn has_all_arrived(&self) -> bool {
+        self.clients.iter().all(|client| client.under_way.is_empty())
+    }
+
+    /// Notes one more message of a client, and returns it. `None` when none may be sent any more.
+    fn next_message(&mut self, client: usize, intended: Moment, sent: Moment) -> Option<&[u8]> {
+        let is_measured = self.timeline.measures(intended);
+        if is_measured && let Some(budget) = &mut self.budget {
+            *budget = budget.checked_sub(1)?;
+        }
+        self.counts.sent += 1;
+        if is_measured {
+            self.counts.measured_sent += 1;
+            self.counts.sent_in_time += u64::from(self.timeline.measures(sent));
+            self.send_delay.record(sent.nanos_since(intended));
+        }
+        let state = &mut self.clients[client];
+        let sequence = state.sent;
+        state.sent += 1;
+        state.under_way.push_back(UnderWay { intended, sent });
+        Some(self.messages.write(self.first_client + client as u32, sequence))
+    }
+
+    fn send(&mut self, load: &mut Load, client: usize, intended: Moment) {
+        let Some(id) = self.clients[client].id else { return };
+        let (kind, sent) = (self.kind, load.clock.now());
+        let Some(message) = self.next_message(client, intended, sent) else { return };
+        match kind {
+            Kind::Echo => load.send(id, message),
+            Kind::Ping => load.ping(id, message),
+        }
+    }
+
+    /// Closed loop: fills up what each connection has under way.
+    fn fill_up(&mut self, load: &mut Load, now: Moment) {
+        self.look_again = now + GIVE_UP_EVERY;
+        for client in 0..self.clients.len() {
+            while let Some(oldest) = self.clients[client].under_way.front()
+                && oldest.sent + self.patience <= now
+            {
+                self.clients[client].under_way.pop_front();
+            }
+            for _ in self.clients[client].under_way.len()..self.inflight {
+                self.send(load, client, now);
+            }
+        }
+    }
+
+    /// Open loop: sends everything that is due. False when there is more than one turn takes.
+    fn send_due(&mut self, load: &mut Load, now: Moment) -> bool {
+        for _ in 0..SENDS_PER_TURN_MAX {
+            let due = self.schedule.as_mut().and_then(|schedule| schedule.take_due(now));
+            let Some(intended) = due else { return true };
+            // A connection that is gone leaves its turn to the next one.
+            for _ in 0..self.clients.len() {
+                let client = self.next_client;
+                self.next_client = (self.next_client + 1) % self.clients.len();
+                if self.clients[client].id.is_some() {
+                    self.send(load, client, intended);
+                    break;
+                }
+            }
+        }
+        false
+    }
+
+    fn on_reply(&mut self, peer: &mut Peer<'_>, payload: &[u8], is_kind_kept: bool, at: Moment) {
+        let client = peer.index as usize;
+        if self.timeline.phase() == Phase::Measuring {
+            self.counts.span_replied += 1;
+            self.counts.span_bytes += payload.len() as u64;
+        }
+        let due = self.sequences.next(client, 0);
+        let reply = match self.verify {
+            Verify::Full | Verify::Count if !is_kind_kept => Reply::Corrupt,
+            Verify::Full | Verify::Count => {
+                let (number, in_full) = (self.first_client + peer.index, self.verify == Verify::Full);
+                self.messages.judge(number, due, payload, in_full)
+            }
+            Verify::Off => Reply::ToTheNext,
+        };
+        match reply {
+            Reply::Corrupt => {
+                self.counts.corrupt += 1;
+                // It took the place of one that is not waited for any longer.
+                self.clients[client].under_way.pop_front();
+            }
+            Reply::To(sequence) => self.note(client, sequence, at),
+            Reply::ToTheNext => self.note(client, due, at),
+        }
+        if self.rate.is_none() && self.timeline.is_sending() && self.clients[client].id.is_some() {
+            for _ in self.clients[client].under_way.len()..self.inflight {
+                let kind = self.kind;
+                let Some(message) = self.next_message(client, at, at) else { break };
+                match kind {
+                    Kind::Echo => peer.send(message),
+                    Kind::Ping => peer.ping(message),
+                }
+            }
+        }
+    }
+
+    fn note(&mut self, client: usize, sequence: u32, at: Moment) {
+        if sequence >= self.clients[client].sent {
+            self.counts.unexpected += 1;
+            return;
+        }
+        match self.sequences.note(client, 0, sequence) {
+            Arrival::InOrder | Arrival::AfterGap { .. } | Arrival::Late => self.counts.replied += 1,
+            Arrival::Duplicate => return,
+        }
+        let Some(message) = self.clients[client].take(sequence) else { return };
+        let is_measured = self.timeline.measures(message.intended);
+        self.counts.measured_replied += u64::from(is_measured);
+        self.response.record(at, at.nanos_since(message.intended), is_measured);
+        if is_measured && self.rate.is_some() {
+            self.service.record(at.nanos_since(message.sent));
+        }
+    }
+}
+
+impl Scenario for RoundTrips {
+    fn on_open(&mut self, _load: &mut Load, id: Id, _part: Part, index: u32) {
+        self.clients[index as usize].id = Some(id);
+    }
+
+    fn on_message(&mut self, peer: &mut Peer<'_>, message: Message<'_>, at: Moment) {
+        if self.kind == Kind::Ping {
+            // A server may say what it likes.
+            return;
+        }
+        let is_kind_kept = (message.kind() == MessageKind::Text) == (peer.opcode() == Opcode::Text);
+        self.on_reply(peer, message.payload(), is_kind_kept, at);
+    }
+
+    fn on_pong(&mut self, peer: &mut Peer<'_>, payload: &[u8], at: Moment) {
+        if self.kind == Kind::Ping {
+            self.on_reply(peer, payload, true, at);
+        }
+    }
+
+    fn on_ended(&mut self, _load: &mut Load, ended: &Ended) {
+        if ended.was_open {
+            let client = &mut self.clients[ended.index as usize];
+            client.id = None;
+            self.counts.ended += 1;
+            self.counts.cut_off += client.under_way.len() as u64;
+            let is_measured = |message: &&UnderWay| self.timeline.measures(message.intended);
+            self.counts.measured_cut_off += client.under_way.iter().filter(is_measured).count() as u64;
+            client.under_way.clear();
+        }
+    }
+
+    fn on_turn(&mut self, load: &mut Load, now: Moment) -> Turn {
+        if let Some(opening) = &mut self.opening {
+            if let Some(again) = opening.turn(load, now) {
+                return Turn::Until(again);
+            }
+            let Some(at) = load.team.meet(ALL_OPEN, now) else {
+                return if load.is_stopping() { Turn::Done } else { Turn::Until(now + LOOK_AGAIN) };
+            };
+            self.opening = None;
+            self.timeline.begin(at);
+            load.team.begin(at);
+            let (thread, threads) = (u64::from(load.team.thread()), u64::from(load.team.threads()));
+            self.schedule = self.rate.map(|rate| Schedule::every(at, rate, thread, threads));
+        }
+        if self.timeline.phase() == Phase::Over {
+            return turn_after(load, now);
+        }
+        let has_open = load.counts(CLIENT).open > 0;
+        loop {
+            if self.timeline.is_sending() && has_open {
+                // What is intended within a phase is sent before the phase ends, however late.
+                if !self.send_due(load, now.min(self.timeline.until())) && !load.is_stopping() {
+                    return Turn::Until(now);
+                }
+                if self.rate.is_none() && self.look_again <= now {
+                    self.fill_up(load, now);
+                }
+            }
+            let stop = load.is_stopping() || !has_open || self.budget == Some(0);
+            let all_arrived = self.timeline.phase() == Phase::Draining && self.has_all_arrived();
+            let Some(entered) = self.timeline.turn(now, all_arrived, stop) else { break };
+            self.measurement.on_phase(entered, load);
+        }
+        if self.timeline.phase() == Phase::Over {
+            return turn_after(load, now);
+        }
+        let next_due =
+            self.schedule.as_ref().map(Schedule::next).or(self.rate.is_none().then_some(self.look_again));
+        Turn::Until(self.timeline.next_turn(now, next_due.filter(|_| self.timeline.is_sending() && has_open)))
+    }
+
+    fn progress(&self) -> Progress {
+        let (sent, delivered) = (self.counts.sent, self.counts.replied);
+        Progress { sent, delivered, p99_nanos: self.response.last_p99_nanos() }
+    }
+
+    fn absorb(&mut self, other: RoundTrips) {
+        let (counts, others) = (&mut self.counts, other.counts);
+        counts.sent += others.sent;
+        counts.replied += others.replied;
+        counts.measured_sent += others.measured_sent;
+        counts.sent_in_time += others.sent_in_time;
+        counts.measured_replied += others.measured_replied;
+        counts.span_replied += others.span_replied;
+        counts.span_bytes += others.span_bytes;
+        counts.corrupt += others.corrupt;
+        counts.unexpected += others.unexpected;
+        counts.ended += others.ended;
+        counts.cut_off += others.cut_off;
+        counts.measured_cut_off += others.measured_cut_off;
+        self.sequences.absorb_counts(&other.sequences);
+        self.response.absorb(other.response);
+        self.service.merge(&other.service);
+        self.send_delay.merge(&other.send_delay);
+    }
+
+    fn recorder(&self) -> Option<&Recorder> {
+        Some(&self.response)
+    }
+
+    fn report(&mut self, load: &Load, report: &mut Report) {
+        let counts = &self.counts;
+        load.report(report, &[("connections", CLIENT)]);
+        report
+            .section("throughput")
+            .optional("target_per_second", self.rate.map(Value::Count))
+            .row("sent_per_second", self.measurement.rate(counts.measured_sent))
+            .row("sent", Value::Count(counts.measured_sent))
+            .row("expected", Value::Count(counts.measured_sent - counts.measured_cut_off))
+            .row("delivered", Value::Count(counts.measured_replied))
+            .row("delivered_in_span", Value::Count(counts.span_replied))
+            .row("delivered_per_second", self.measurement.rate(counts.span_replied))
+            .row("payload_bytes", Value::Bytes(counts.span_bytes))
+            .row("payload_bytes_per_second", self.measurement.rate(counts.span_bytes));
+        let latency = report.section("latency");
+        if self.rate.is_some() {
+            latency
+                .row("response_ns", Value::from(self.response.total()))
+                .row("service_ns", Value::from(&self.service))
+                .row("send_delay_ns", Value::from(&self.send_delay));
+        } else {
+            latency
+                .row("response_ns", Value::Absent)
+                .row("service_ns", Value::from(self.response.total()))
+                .row("send_delay_ns", Value::Absent);
+        }
+        latency.row("last_receiver_ns", Value::Absent);
+        let sequence = self.sequences.counts();
+        let lost = counts.sent.saturating_sub(counts.replied + counts.corrupt + counts.cut_off);
+        report
+            .section("check")
+            .row("lost", Value::Count(lost))
+            .row("duplicated", Value::Count(sequence.duplicated))
+            .row("reordered", Value::Count(sequence.reordered))
+            .row("corrupt", Value::Count(counts.corrupt))
+            .row("unexpected", Value::Count(counts.unexpected))
+            .row("connections_ended", Value::Count(counts.ended))
+            .row("sent", Value::Count(counts.sent))
+            .row("replied", Value::Count(counts.replied));
+        self.measurement.report(load, report, counts.span_replied);
+        report.fail_if_any(lost, "messages were not answered");
+        report.fail_if_any(sequence.duplicated, "replies came twice");
+        report.fail_if_any(sequence.reordered, "replies came out of order");
+        report.fail_if_any(counts.corrupt, "replies were not what was sent");
+        if counts.corrupt > counts.replied {
+            report.note(
+                "most of what came was somebody else's: does this path broadcast? `loadgen URL` tells"
+                    .to_owned(),
+            );
+        }
+        report.fail_if_any(counts.unexpected, "messages came that were no replies");
+        report.fail_if_any(counts.ended, "connections ended before the run did");
+        if counts.measured_replied == 0 {
+            report.fail("nothing was answered while measuring: does this path echo?".to_owned());
+        }
+    }
+
+    fn work(&self) -> Work {
+        let counts = &self.counts;
+        Work {
+            usage: self.measurement.usage(),
+            sent: counts.sent_in_time,
+            expected: counts.measured_sent - counts.measured_cut_off,
+            delivered: counts.span_replied,
+        }
+    }
+}
+
+/// Nobody hangs up before all threads have had their replies.
+fn turn_after(load: &mut Load, now: Moment) -> Turn {
+    match load.team.meet(ALL_ARRIVED, now) {
+        Some(_) => Turn::Done,
+        None if load.is_stopping() => Turn::Done,
+        None => Turn::Until(now + LOOK_AGAIN),
+    }
+}

@@ -1,0 +1,50 @@
+//! Accepting: so many connections a turn, and what happens when the process has no file left.
+use std::io;
+use std::time::Duration;
+
+use mio::Interest;
+
+use super::connection::Connection;
+use super::receiver::Receiver;
+use super::{Id, Server};
+
+/// Connections accepted in one turn: some milliseconds, in which nothing is read.
+const ACCEPTS_PER_TURN_MAX: usize = 256;
+/// When to accept again after the process had no file left.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+impl Server {
+    pub(super) fn accept(&mut self) {
+        self.accept_at = None;
+        for _ in 0..ACCEPTS_PER_TURN_MAX {
+            let mut stream = match self.listener.accept() {
+                Ok((stream, _)) => stream,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // It was reset before it was accepted.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
+                Err(error) => {
+                    if !std::mem::replace(&mut self.out_of_files, true) {
+                        eprintln!(
+                            "loadgen: cannot accept: {error}; raise the limit on open files (ulimit -Hn)"
+                        );
+                    }
+                    self.accept_at = Some(self.clock.now() + ACCEPT_AGAIN);
+                    return;
+                }
+            };
+            let entry = self.connections.vacant_entry();
+            let id = Id { key: u32::try_from(entry.key()).unwrap_or(u32::MAX), generation: self.generation };
+            // The upper half is left to the tokens above.
+            self.generation = self.generation.wrapping_add(1) & (u32::MAX >> 1);
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            if let Err(error) = self.poll.registry().register(&mut stream, id.token(), interest) {
+                eprintln!("loadgen: a connection cannot be watched and is closed: {error}");
+                continue;
+            }
+            let receiver = Receiver::new(self.args.seed, self.accepted);
+            self.accepted += 1;
+            entry.insert((id.generation, Connection::new(stream, receiver)));
+        }
+        self.accept_at = Some(self.clock.now());
+    }
+}

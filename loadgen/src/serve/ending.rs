@@ -1,0 +1,97 @@
+//! How connections end, and the server: what the kernel has not taken in full by then was not sent, and is not in the
+//! ledger.
+use std::io;
+use std::time::Duration;
+
+use fanfare::protocol::CloseCode;
+use mio::Events;
+
+use super::connection::Phase;
+use super::faults::Ledger;
+use super::{Id, Server, get_mut};
+
+/// A connection that ends has so long to take its last bytes and to go.
+const ENDING_TIME: Duration = Duration::from_secs(10);
+/// At the end what waits has so long to be written.
+const DRAIN_TIME: Duration = Duration::from_secs(1);
+
+impl Server {
+    /// After a delivery: it has failed, was the last one, or leaves the receiver too far behind.
+    pub(super) fn end_receiver(&mut self, id: Id) {
+        let Some(connection) = get_mut(&mut self.connections, id) else { return };
+        let is_last = self.plan.close.filter(|close| connection.receiver.messages() >= close.messages);
+        if let (Some(close), Phase::Open) = (is_last, connection.phase) {
+            connection.close(close.code, "after so many messages, as asked for", &mut self.ledger);
+            self.note_ending(id);
+        }
+        self.flush(id);
+    }
+
+    /// Writes what waits for one connection, and ends it where that has to be.
+    pub(super) fn flush(&mut self, id: Id) {
+        let Some(connection) = get_mut(&mut self.connections, id) else { return };
+        if connection.is_too_far_behind() {
+            if self.ledger.closed_behind == 0 {
+                eprintln!(
+                    "loadgen: a receiver is more than 64 MiB behind, and is closed with 1013 (the next ones are only counted)"
+                );
+            }
+            connection.close_behind(&mut self.ledger);
+            self.ending.push_back((self.clock.now() + ENDING_TIME, id));
+        }
+        if connection.flush(&mut self.ledger).is_err() {
+            self.remove(id);
+        }
+    }
+
+    pub(super) fn note_ending(&mut self, id: Id) {
+        self.ending.push_back((self.clock.now() + ENDING_TIME, id));
+    }
+
+    /// Whatever the kernel has not taken in full was not sent.
+    pub(super) fn remove(&mut self, id: Id) {
+        if get_mut(&mut self.connections, id).is_some() {
+            let (_, mut connection) = self.connections.remove(id.key as usize);
+            connection.outbound.take_back(&mut self.ledger);
+        }
+    }
+
+    /// The ledger without what still waits.
+    pub(super) fn settled_ledger(&mut self) -> Ledger {
+        let mut ledger = self.ledger;
+        for (_, (_, connection)) in &mut self.connections {
+            connection.outbound.take_back(&mut ledger);
+        }
+        ledger
+    }
+
+    /// Nothing more is read. What waits, and a Close frame, is written as far as it is taken in time.
+    pub(super) fn drain(&mut self, events: &mut Events) -> io::Result<()> {
+        for (_, (_, connection)) in &mut self.connections {
+            if connection.phase == Phase::Open {
+                connection.close(CloseCode::GOING_AWAY, "", &mut self.ledger);
+            }
+            // Whether it is gone shows in what is left.
+            let _ = connection.flush(&mut self.ledger);
+        }
+        let until = self.clock.now() + DRAIN_TIME;
+        while self.connections.iter().any(|(_, (_, connection))| !connection.outbound.is_empty()) {
+            let now = self.clock.now();
+            if now >= until {
+                break;
+            }
+            match self.poll.poll(events, Some(Duration::from_nanos(until.nanos_since(now)))) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                other => other?,
+            }
+            for event in events.iter().filter(|event| event.is_writable()) {
+                let Some(connection) = get_mut(&mut self.connections, Id::of(event.token())) else {
+                    continue;
+                };
+                connection.on_writable();
+                let _ = connection.flush(&mut self.ledger);
+            }
+        }
+        Ok(())
+    }
+}

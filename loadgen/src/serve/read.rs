@@ -1,0 +1,156 @@
+//! Reading: one `recv`, and everything that it completes.
+use std::io;
+
+use fanfare::protocol::{CloseCode, DecoderLimits, Event, Opcode, encode_frame};
+
+use super::args::Mode;
+use super::connection::{Connection, Phase};
+use super::faults::FaultPlan;
+use super::receiver::{Delivery, Next};
+use super::{Id, MESSAGE_BYTES_MAX, READ_BYTES_MAX, Server, get_mut};
+use crate::clock::Moment;
+
+const LIMITS: DecoderLimits = DecoderLimits { message_bytes_max: MESSAGE_BYTES_MAX, fragments_max: 1 << 16 };
+
+/// Why a connection is closed after what was read.
+struct Closing {
+    code: CloseCode,
+    reason: &'static str,
+}
+
+impl Server {
+    /// A short read has emptied the socket, unless the peer has closed behind it: that is told once, with the bytes.
+    pub(super) fn read(&mut self, id: Id, hung_up: bool) {
+        let Some(connection) = get_mut(&mut self.connections, id) else { return };
+        let held = connection.rest.len();
+        let taken = match connection.read(&mut self.buffer[held..held + READ_BYTES_MAX]) {
+            Ok(0) => return self.remove(id),
+            Ok(taken) => taken,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
+            Err(_) => return self.remove(id),
+        };
+        self.ledger.bytes_in += taken as u64;
+        self.buffer[..held].copy_from_slice(&connection.rest);
+        connection.rest.clear();
+        self.take(id, held + taken);
+        self.flush(id);
+        if hung_up || taken == READ_BYTES_MAX || taken == 0 {
+            self.unfinished.push((id, hung_up));
+        }
+        if self.round.is_full() {
+            self.end_round();
+        }
+    }
+
+    /// Takes the first `filled` bytes of the receive buffer: requests, then frames.
+    fn take(&mut self, id: Id, filled: usize) {
+        let Some(connection) = get_mut(&mut self.connections, id) else { return };
+        if connection.phase == Phase::Ending {
+            return;
+        }
+        let messages_before = self.ledger.messages_in;
+        let mut start = 0;
+        if let Phase::Http { .. } = connection.phase {
+            let (round, ledger, args) = (&mut self.round, &mut self.ledger, &self.args);
+            start = connection.take_requests(&self.buffer[..filled], args, |message| {
+                round.push(message, id, ledger.messages_in >= args.fault_after);
+                ledger.messages_in += 1;
+            });
+            match connection.phase {
+                Phase::Http { .. } => {}
+                Phase::Open => {
+                    self.ledger.connections += 1;
+                    connection.round_taken = self.round.len();
+                }
+                Phase::Ending => self.note_ending(id),
+            }
+        }
+        self.take_frames(id, start, filled);
+        if messages_before == 0 && self.ledger.messages_in > 0 {
+            self.stall_at = self.plan.stall.map(|stall| self.clock.now() + stall.after);
+        }
+    }
+
+    fn take_frames(&mut self, id: Id, mut start: usize, filled: usize) {
+        let Server { connections, buffer, round, scratch, ledger, args, plan, clock, .. } = self;
+        let Some(connection) = get_mut(connections, id) else { return };
+        let mode = args.mode();
+        let mut closing = None;
+        let mut release = None;
+        // One reading of the clock for all that a read has brought, and only where a copy may have to wait.
+        let now = if plan.touches_copies() { clock.now() } else { Moment::default() };
+        while connection.phase == Phase::Open && closing.is_none() && start < filled {
+            let Connection { decoder, assembly, outbound, receiver, .. } = connection;
+            let decoded = match decoder.decode(&LIMITS, &mut buffer[start..filled], assembly) {
+                Ok(decoded) => decoded,
+                Err(error) => {
+                    closing = Some(Closing { code: error.close_code(), reason: error.reason() });
+                    break;
+                }
+            };
+            start += decoded.consumed;
+            match decoded.event {
+                None => break,
+                Some(Event::Message(message)) => {
+                    let may_fail = ledger.messages_in >= args.fault_after;
+                    ledger.messages_in += 1;
+                    match mode {
+                        Mode::Sink => {}
+                        Mode::Broadcast => round.push(message, id, may_fail),
+                        Mode::Echo if plan.touches_copies() => {
+                            scratch.clear();
+                            encode_frame(scratch, message.kind().opcode(), message.payload());
+                            let delivery = Delivery {
+                                frame: scratch,
+                                payload_bytes: message.payload().len(),
+                                may_fail: receiver.messages() >= args.fault_after,
+                            };
+                            match receiver.deliver(plan, delivery, now, outbound, ledger) {
+                                Next::GoOn => {}
+                                Next::Release(at) => release = Some(at),
+                                Next::Close => closing = close_after(plan),
+                            }
+                        }
+                        Mode::Echo => {
+                            encode_frame(outbound.frames(), message.kind().opcode(), message.payload());
+                            ledger.copies += 1;
+                        }
+                    }
+                }
+                Some(Event::Ping(payload)) => encode_frame(outbound.frames(), Opcode::Pong, payload),
+                Some(Event::Pong(_)) => {}
+                Some(Event::Close(frame)) => {
+                    let code = frame.map_or(CloseCode::NORMAL, |frame| frame.code);
+                    closing = Some(Closing { code, reason: "" });
+                }
+            }
+        }
+        if let Some(at) = release {
+            self.held.push_back((at, id));
+        }
+        match closing {
+            Some(closing) => self.close(id, &closing),
+            None if connection.phase != Phase::Ending => {
+                connection.rest.extend_from_slice(&buffer[start..filled]);
+            }
+            None => {}
+        }
+    }
+
+    /// Closes it behind what has been published before.
+    fn close(&mut self, id: Id, closing: &Closing) {
+        let now = self.clock.now();
+        let Server { connections, round, ledger, args, plan, .. } = self;
+        let Some(connection) = get_mut(connections, id) else { return };
+        if round.deliver(id, connection, args, plan, now, ledger).is_err() {
+            return self.remove(id);
+        }
+        connection.close(closing.code, closing.reason, ledger);
+        self.note_ending(id);
+    }
+}
+
+fn close_after(plan: &FaultPlan) -> Option<Closing> {
+    plan.close.map(|close| Closing { code: close.code, reason: "after so many messages, as asked for" })
+}

@@ -1,0 +1,50 @@
+//! SIGINT and SIGTERM end the server, SIGUSR1 asks for the ledger. They wake the poll through a socket pair, so that
+//! none that comes just before a wait is noticed only after it.
+use std::io::{self, Read as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use mio::net::UnixStream;
+use mio::{Interest, Registry, Token};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+
+/// Ends the process at the second signal: draining takes a second at most, but who knows.
+const EXIT_INTERRUPTED: i32 = 130;
+
+pub(super) struct Signals {
+    end: Arc<AtomicBool>,
+    report: Arc<AtomicBool>,
+    wake: UnixStream,
+}
+
+impl Signals {
+    pub(super) fn register(registry: &Registry, token: Token) -> io::Result<Signals> {
+        let (end, report) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let (mut wake, waker) = UnixStream::pair()?;
+        registry.register(&mut wake, token, Interest::READABLE)?;
+        let waker = std::os::unix::net::UnixStream::from(std::os::fd::OwnedFd::from(waker));
+        for signal in [SIGINT, SIGTERM] {
+            signal_hook::flag::register_conditional_shutdown(signal, EXIT_INTERRUPTED, Arc::clone(&end))?;
+            signal_hook::flag::register(signal, Arc::clone(&end))?;
+        }
+        signal_hook::flag::register(SIGUSR1, Arc::clone(&report))?;
+        // Handlers run in the order of registration: the flag is set when the poll wakes.
+        for signal in [SIGINT, SIGTERM, SIGUSR1] {
+            signal_hook::low_level::pipe::register(signal, waker.try_clone()?)?;
+        }
+        Ok(Signals { end, report, wake })
+    }
+
+    pub(super) fn is_ending(&self) -> bool {
+        self.end.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn take_report(&self) -> bool {
+        self.report.swap(false, Ordering::Relaxed)
+    }
+
+    /// Each signal makes a new edge, so what cannot be read now need not be.
+    pub(super) fn drain(&mut self) {
+        while matches!(self.wake.read(&mut [0; 64]), Ok(64)) {}
+    }
+}

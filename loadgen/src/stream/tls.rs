@@ -1,0 +1,295 @@
+//! TLS over a socket with edge-triggered readiness. Whatever a `recv` has brought is decrypted at once, and whatever
+//! waits is offered to the kernel whenever there is an occasion: no edge is needed for what has been taken already.
+use std::cell::RefCell;
+use std::fmt;
+use std::io::{self, Read as _, Write as _};
+use std::sync::Arc;
+
+use mio::net::TcpStream;
+use rustls::client::Resumption;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+
+/// Ciphertext of one `recv`. The TLS library alone would read 4 KiB at a time.
+const RECEIVE_BYTES: usize = 64 * 1024;
+
+thread_local! {
+    /// Used within one call of `read`, and so by all connections of a thread: with a buffer each, 10,000 idle ones
+    /// would need 640 MB.
+    static CIPHERTEXT: RefCell<Vec<u8>> = RefCell::new(vec![0; RECEIVE_BYTES]);
+}
+
+/// What a TLS client is configured by.
+pub(crate) struct Tls;
+
+impl Tls {
+    /// Trusts what the system trusts, or with `insecure` everybody. The error is for people.
+    pub(crate) fn config(insecure: bool) -> Result<Arc<ClientConfig>, String> {
+        if insecure {
+            let verifier = Arc::new(AcceptsAny(Arc::new(ring::default_provider())));
+            return configure(|builder| {
+                builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()
+            });
+        }
+        let found = rustls_native_certs::load_native_certs();
+        let mut roots = RootCertStore::empty();
+        // Those that cannot be read are left out, as browsers do: what depends on them will say so.
+        roots.add_parsable_certificates(found.certs);
+        if roots.is_empty() {
+            let reason = found.errors.first().map_or(String::new(), |error| format!(" ({error})"));
+            return Err(format!(
+                "this system has no root certificates{reason}: install them, or use --insecure"
+            ));
+        }
+        Tls::with_roots(roots)
+    }
+
+    pub(super) fn with_roots(roots: RootCertStore) -> Result<Arc<ClientConfig>, String> {
+        configure(|builder| builder.with_root_certificates(roots).with_no_client_auth())
+    }
+
+    /// The name that the certificate has to be for: the host of the URL, without port and brackets.
+    pub(crate) fn server_name(host: &str) -> Result<ServerName<'static>, String> {
+        ServerName::try_from(host.to_owned())
+            .map_err(|_| format!("{host} cannot be the name in a certificate"))
+    }
+}
+
+type Builder = rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>;
+
+fn configure(finish: impl FnOnce(Builder) -> ClientConfig) -> Result<Arc<ClientConfig>, String> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    let mut config = finish(builder);
+    // Each connection is to be a client of its own, which pays for a whole handshake. And threads share nothing.
+    config.resumption = Resumption::disabled();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+pub(crate) struct TlsStream {
+    tcp: TcpStream,
+    session: ClientConnection,
+    /// Received when the caller's buffer was full: the session holds no more than a record. Mostly empty.
+    kept: Vec<u8>,
+    /// To be told when everything that came before it has been read.
+    failed: Option<TlsError>,
+    /// The peer has ended the stream, by the alert for that.
+    ended: bool,
+}
+
+impl TlsStream {
+    pub(super) fn new(
+        tcp: TcpStream,
+        config: &Arc<ClientConfig>,
+        server_name: ServerName<'static>,
+    ) -> io::Result<TlsStream> {
+        let session = ClientConnection::new(Arc::clone(config), server_name).map_err(io::Error::other)?;
+        Ok(TlsStream { tcp, session, kept: Vec::new(), failed: None, ended: false })
+    }
+
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut filled = 0;
+        let mut kept = std::mem::take(&mut self.kept);
+        let used = self.decrypt(&kept, buffer, &mut filled);
+        if used < kept.len() {
+            kept.drain(..used);
+            self.kept = kept;
+        }
+        CIPHERTEXT.with_borrow_mut(|ciphertext| {
+            // Until something has come of it: a record may need several, and those of the handshake bring nothing.
+            while filled == 0 && self.failed.is_none() && !self.ended && !buffer.is_empty() {
+                match self.tcp.read(ciphertext) {
+                    Ok(0) => break,
+                    Ok(taken) => {
+                        let used = self.decrypt(&ciphertext[..taken], buffer, &mut filled);
+                        self.kept.extend_from_slice(&ciphertext[used..taken]);
+                        // What cannot be sent waits for the next occasion, and a dead socket tells the next read.
+                        let _ = self.flush();
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error)
+                        if self.session.is_handshaking() && error.kind() != io::ErrorKind::WouldBlock =>
+                    {
+                        return Err(TlsError::Cut(Some(error.kind())).into());
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            match &self.failed {
+                Some(error) if filled == 0 => Err(error.clone().into()),
+                None if filled == 0 && self.session.is_handshaking() => Err(TlsError::Cut(None).into()),
+                Some(_) | None => Ok(filled),
+            }
+        })
+    }
+
+    /// Decrypts until nothing is left or the buffer is full. Returns how much of the ciphertext is done with.
+    fn decrypt(&mut self, ciphertext: &[u8], buffer: &mut [u8], filled: &mut usize) -> usize {
+        let mut rest = ciphertext;
+        loop {
+            match self.session.reader().read(&mut buffer[*filled..]) {
+                Ok(0) if *filled < buffer.len() => self.ended = true,
+                Ok(taken) => *filled += taken,
+                // Nothing is decrypted.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => self.fail(TlsError::Other(error.to_string())),
+            }
+            if rest.is_empty() || *filled == buffer.len() || self.failed.is_some() {
+                return ciphertext.len() - rest.len();
+            }
+            match self.session.read_tls(&mut rest) {
+                // Behind the end of the stream.
+                Ok(0) => return ciphertext.len(),
+                Ok(_) => {
+                    if let Err(error) = self.session.process_new_packets() {
+                        let during_handshake = self.session.is_handshaking();
+                        self.fail(TlsError::of(error, during_handshake));
+                    }
+                }
+                Err(error) => self.fail(TlsError::Other(error.to_string())),
+            }
+        }
+    }
+
+    fn fail(&mut self, error: TlsError) {
+        self.failed.get_or_insert(error);
+    }
+
+    /// One call's bytes at most wait in the session: more is taken only when the kernel has all of them.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.flush()?;
+        if self.session.is_handshaking() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        // Bounded by the session's limit of 64 KiB.
+        let taken = self.session.writer().write(bytes)?;
+        match self.flush() {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+            Ok(()) | Err(_) => Ok(taken),
+        }
+    }
+
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        while self.session.wants_write() {
+            match self.session.write_tls(&mut self.tcp) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn wants_write(&self) -> bool {
+        self.session.wants_write()
+    }
+
+    pub(super) fn is_handshaking(&self) -> bool {
+        self.session.is_handshaking()
+    }
+
+    pub(super) fn tcp(&self) -> &TcpStream {
+        &self.tcp
+    }
+
+    pub(super) fn tcp_mut(&mut self) -> &mut TcpStream {
+        &mut self.tcp
+    }
+}
+
+/// Why TLS has failed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum TlsError {
+    /// What came in the handshake is no record of TLS.
+    NotTls,
+    /// The stream ended in the handshake.
+    Cut(Option<io::ErrorKind>),
+    Alert(String),
+    Certificate(String),
+    Other(String),
+}
+
+impl TlsError {
+    fn of(error: Error, during_handshake: bool) -> TlsError {
+        match error {
+            Error::InvalidMessage(_) if during_handshake => TlsError::NotTls,
+            Error::AlertReceived(alert) => TlsError::Alert(format!("{alert:?}")),
+            Error::InvalidCertificate(reason) => TlsError::Certificate(reason.to_string()),
+            other => TlsError::Other(other.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for TlsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TlsError::NotTls => {
+                f.write_str("the server does not speak TLS: it answered with something else (try ws://)")
+            }
+            TlsError::Cut(None) => f.write_str(
+                "the server does not speak TLS, or not with us: it closed the connection in the handshake",
+            ),
+            TlsError::Cut(Some(kind)) => {
+                write!(f, "the server does not speak TLS, or not with us: {kind} in the handshake")
+            }
+            TlsError::Alert(alert) => write!(f, "the server refuses to speak TLS with us: alert {alert}"),
+            TlsError::Certificate(reason) => {
+                write!(f, "the server's certificate is not trusted: {reason} (--insecure trusts any)")
+            }
+            TlsError::Other(reason) => write!(f, "TLS failed: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for TlsError {}
+
+impl From<TlsError> for io::Error {
+    fn from(error: TlsError) -> io::Error {
+        io::Error::new(io::ErrorKind::InvalidData, error)
+    }
+}
+
+/// `--insecure`: whoever answers is the server. Its signatures are not looked at either, for a certificate that is
+/// not well-formed has no key to check them with.
+#[derive(Debug)]
+struct AcceptsAny(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AcceptsAny {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

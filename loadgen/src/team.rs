@@ -1,0 +1,196 @@
+//! What the threads of a run share: one clock, the moments at which they meet, and figures that each stores once a
+//! turn. Nothing here is touched per message.
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::clock::{Clock, Moment};
+
+/// Meetings that one run may have.
+const MEETINGS_MAX: usize = 16;
+/// Between the arrival of the last thread and the moment that is agreed on: by then the others have looked again.
+const AHEAD: Duration = Duration::from_millis(20);
+/// When a thread that waits for the others looks again.
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// What one thread tells whoever watches the run.
+#[derive(Default)]
+pub(crate) struct Figures {
+    pub(crate) wanted: AtomicU64,
+    pub(crate) opened: AtomicU64,
+    pub(crate) failed: AtomicU64,
+    pub(crate) open: AtomicU64,
+    pub(crate) sent: AtomicU64,
+    pub(crate) delivered: AtomicU64,
+    /// Of the last full second.
+    pub(crate) p99_nanos: AtomicU64,
+    pub(crate) is_over: AtomicBool,
+}
+
+#[derive(Default)]
+struct Meeting {
+    arrived: AtomicU32,
+    /// In nanoseconds; zero until the last thread has arrived.
+    moment: AtomicU64,
+}
+
+pub(crate) struct Shared {
+    pub(crate) clock: Clock,
+    pub(crate) figures: Vec<Figures>,
+    meetings: [Meeting; MEETINGS_MAX],
+    /// When traffic began; zero before.
+    began: AtomicU64,
+    failed: AtomicBool,
+    stop: Arc<AtomicBool>,
+}
+
+impl Shared {
+    /// `stop` ends the run early.
+    pub(crate) fn new(threads: u32, stop: Arc<AtomicBool>) -> Arc<Shared> {
+        Arc::new(Shared {
+            clock: Clock::start(),
+            figures: (0..threads).map(|_| Figures::default()).collect(),
+            meetings: Default::default(),
+            began: AtomicU64::new(0),
+            failed: AtomicBool::new(false),
+            stop,
+        })
+    }
+
+    /// When traffic began.
+    pub(crate) fn began(&self) -> Option<Moment> {
+        let nanos = self.began.load(Ordering::Relaxed);
+        (nanos > 0).then(|| Moment::from_nanos(nanos))
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// The run makes no sense, or one of its threads is gone: ends it on every thread.
+    pub(crate) fn fail(&self) {
+        self.failed.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.figures.iter().all(|figures| figures.is_over.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn sum(&self, of: fn(&Figures) -> &AtomicU64) -> u64 {
+        self.figures.iter().map(|figures| of(figures).load(Ordering::Relaxed)).sum()
+    }
+}
+
+/// One thread's place among those of the run.
+pub(crate) struct Team {
+    shared: Arc<Shared>,
+    thread: u32,
+    /// One bit for each meeting that this thread has come to.
+    arrived: u32,
+}
+
+impl Team {
+    pub(crate) fn new(shared: Arc<Shared>, thread: u32) -> Team {
+        Team { shared, thread, arrived: 0 }
+    }
+
+    pub(crate) fn clock(&self) -> Clock {
+        self.shared.clock
+    }
+
+    pub(crate) fn threads(&self) -> u32 {
+        self.shared.figures.len() as u32
+    }
+
+    pub(crate) fn thread(&self) -> u32 {
+        self.thread
+    }
+
+    /// The first thread also does what is to be done once.
+    pub(crate) fn is_first(&self) -> bool {
+        self.thread == 0
+    }
+
+    pub(crate) fn figures(&self) -> &Figures {
+        &self.shared.figures[self.thread as usize]
+    }
+
+    /// Connections that are open on all threads, as of their last turns.
+    pub(crate) fn open_on_all(&self) -> u64 {
+        self.shared.sum(|figures| &figures.open)
+    }
+
+    /// Which of `total` things are this thread's.
+    pub(crate) fn share(&self, total: u64) -> Range<u64> {
+        share(total, self.thread, self.threads())
+    }
+
+    /// Waits at meeting number `meeting`, without blocking. `None` until all threads have come; then the moment that
+    /// is the same for all of them. A run that has failed waits for nobody.
+    pub(crate) fn meet(&mut self, meeting: usize, now: Moment) -> Option<Moment> {
+        if self.has_failed() {
+            return Some(now);
+        }
+        let at = &self.shared.meetings[meeting];
+        if self.arrived & 1 << meeting == 0 {
+            self.arrived |= 1 << meeting;
+            if at.arrived.fetch_add(1, Ordering::AcqRel) + 1 == self.threads() {
+                let agreed = if self.threads() == 1 { now } else { now + AHEAD };
+                at.moment.store(agreed.as_nanos().max(1), Ordering::Release);
+            }
+        }
+        let nanos = at.moment.load(Ordering::Acquire);
+        (nanos > 0).then(|| Moment::from_nanos(nanos))
+    }
+
+    /// Traffic begins at `at`.
+    pub(crate) fn begin(&self, at: Moment) {
+        self.shared.began.store(at.as_nanos(), Ordering::Relaxed);
+    }
+
+    /// Ctrl-C was pressed, or the run cannot go on.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.shared.is_stopping() || self.has_failed()
+    }
+
+    pub(crate) fn fail(&self) {
+        self.shared.fail();
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        self.shared.failed.load(Ordering::Relaxed)
+    }
+}
+
+/// The part of `0..total` that falls to number `at` of `of`: consecutive, and equal up to one.
+pub(crate) fn share(total: u64, at: u32, of: u32) -> Range<u64> {
+    let bound = |at: u64| total * at / u64::from(of);
+    bound(u64::from(at))..bound(u64::from(at) + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_cover_everything_once() {
+        for (total, of) in [(10, 3), (2, 4), (0, 2), (19_000, 7)] {
+            let shares: Vec<_> = (0..of).map(|at| share(total, at, of)).collect();
+            assert_eq!((shares[0].start, shares[of as usize - 1].end), (0, total));
+            assert!(shares.windows(2).all(|pair| pair[0].end == pair[1].start));
+        }
+    }
+
+    #[test]
+    fn nobody_leaves_a_meeting_before_all_have_come() {
+        let shared = Shared::new(2, Arc::default());
+        let mut teams = [0, 1].map(|thread| Team::new(Arc::clone(&shared), thread));
+        let now = Moment::from_nanos(7);
+        assert_eq!(teams[0].meet(3, now), None);
+        assert_eq!(teams[0].meet(3, now), None);
+        assert_eq!(teams[1].meet(3, now), Some(now + AHEAD));
+        assert_eq!(teams[0].meet(3, now), Some(now + AHEAD));
+        assert_eq!(teams[0].meet(4, now), None);
+    }
+}

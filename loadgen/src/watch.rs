@@ -1,0 +1,162 @@
+//! Whoever watches a run from beside its threads: what happened in each second, and the live view.
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::cli::PhaseArgs;
+use crate::clock::Moment;
+use crate::process::Process;
+use crate::report::SecondPhase;
+use crate::team::Shared;
+use crate::usage::{Sample, Usage};
+
+/// How often the live view changes.
+const REDRAW_EVERY: Duration = Duration::from_millis(200);
+/// Without a terminal, how often a line is printed.
+const LINE_EVERY: u32 = 5;
+
+/// One second of the run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Watched {
+    pub(crate) second: u32,
+    pub(crate) phase: SecondPhase,
+    pub(crate) open: u64,
+    pub(crate) sent: u64,
+    pub(crate) delivered: u64,
+    pub(crate) usage: Usage,
+}
+
+/// What the watcher shows.
+pub(crate) struct Watch {
+    pub(crate) name: &'static str,
+    pub(crate) server: Option<Process>,
+    pub(crate) phases: Option<PhaseArgs>,
+    /// Whether there is a live view.
+    pub(crate) shows: bool,
+}
+
+impl Watch {
+    /// Watches until the run is over.
+    pub(crate) fn run(&self, shared: &Shared) -> Vec<Watched> {
+        let mut seconds = Vec::new();
+        let view = View::new(self);
+        let mut before = Sample::now(shared.clock.now(), self.server);
+        let (mut sent, mut delivered) = (0, 0);
+        while !shared.is_over() {
+            let now = shared.clock.now();
+            if now.second() == before.at().second() {
+                view.draw(self, shared, now, seconds.last());
+                let left = Duration::from_nanos(1_000_000_000 - now.as_nanos() % 1_000_000_000);
+                std::thread::sleep(left.min(REDRAW_EVERY));
+                continue;
+            }
+            let after = Sample::now(now, self.server);
+            let (all_sent, all_delivered) =
+                (shared.sum(|figures| &figures.sent), shared.sum(|figures| &figures.delivered));
+            seconds.push(Watched {
+                second: before.at().second(),
+                phase: self.phase(shared, before.at(), now),
+                open: shared.sum(|figures| &figures.open),
+                sent: all_sent.saturating_sub(sent),
+                delivered: all_delivered.saturating_sub(delivered),
+                usage: Usage::between(&before, &after),
+            });
+            (before, sent, delivered) = (after, all_sent, all_delivered);
+            view.on_second(self, shared, now, &seconds[seconds.len() - 1]);
+        }
+        view.end();
+        seconds
+    }
+
+    /// Which phase a second belongs to; one that two phases share belongs to the one that is not measured.
+    fn phase(&self, shared: &Shared, from: Moment, to: Moment) -> SecondPhase {
+        let Some(began) = shared.began() else { return SecondPhase::Connect };
+        let Some(phases) = self.phases else { return SecondPhase::Measure };
+        let measured_from = began + phases.warmup;
+        let measured_to = measured_from + phases.duration;
+        if to <= began {
+            SecondPhase::Connect
+        } else if from < measured_from {
+            SecondPhase::Warmup
+        } else if to <= measured_to {
+            SecondPhase::Measure
+        } else {
+            SecondPhase::Drain
+        }
+    }
+
+    /// A line of what is going on.
+    fn line(&self, shared: &Shared, now: Moment, last: Option<&Watched>) -> String {
+        let (open, wanted) = (shared.sum(|figures| &figures.open), shared.sum(|figures| &figures.wanted));
+        let failed = shared.sum(|figures| &figures.failed);
+        let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
+        let Some(began) = shared.began() else { return format!("opening: {open} of {wanted} open{failed}") };
+        let Some(phases) = self.phases else {
+            let opened = shared.sum(|figures| &figures.opened);
+            let rate = last.map_or(0, |last| last.delivered);
+            return format!("{open} open, {opened} opened, {rate}/s{failed}");
+        };
+        let phase = if now < began + phases.warmup {
+            "warm-up"
+        } else if now < began + phases.warmup + phases.duration {
+            "measuring"
+        } else {
+            "draining"
+        };
+        let (sent, delivered) = last.map_or((0, 0), |last| (last.sent, last.delivered));
+        let p99 = shared
+            .figures
+            .iter()
+            .map(|figures| figures.p99_nanos.load(std::sync::atomic::Ordering::Relaxed))
+            .max();
+        let p99 = p99
+            .filter(|nanos| *nanos > 0)
+            .map_or(String::new(), |nanos| format!(", p99 {:.2} ms", nanos as f64 / 1e6));
+        format!("{phase}: {open} open, sent {sent}/s, received {delivered}/s{p99}{failed}")
+    }
+}
+
+/// A bar on a terminal, a line now and then without one, or nothing.
+enum View {
+    Bar(ProgressBar),
+    Lines,
+    Nothing,
+}
+
+impl View {
+    fn new(watch: &Watch) -> View {
+        if !watch.shows {
+            return View::Nothing;
+        }
+        if !std::io::stderr().is_terminal() {
+            return View::Lines;
+        }
+        let style = ProgressStyle::with_template("{prefix} {bar:24} {msg}").expect("a constant template");
+        let bar = ProgressBar::with_draw_target(Some(1_000), ProgressDrawTarget::stderr()).with_style(style);
+        bar.set_prefix(watch.name);
+        View::Bar(bar)
+    }
+
+    fn draw(&self, watch: &Watch, shared: &Shared, now: Moment, last: Option<&Watched>) {
+        let View::Bar(bar) = self else { return };
+        let total = watch.phases.map(|phases| phases.warmup + phases.duration);
+        if let (Some(began), Some(total)) = (shared.began(), total) {
+            let done = now.nanos_since(began) as f64 / total.as_nanos().max(1) as f64;
+            bar.set_position((done * 1_000.0) as u64);
+        }
+        bar.set_message(watch.line(shared, now, last));
+    }
+
+    fn on_second(&self, watch: &Watch, shared: &Shared, now: Moment, last: &Watched) {
+        if matches!(self, View::Lines) && (last.second + 1).is_multiple_of(LINE_EVERY) {
+            eprintln!("{} {} s: {}", watch.name, last.second + 1, watch.line(shared, now, Some(last)));
+        }
+    }
+
+    fn end(&self) {
+        if let View::Bar(bar) = self {
+            bar.finish_and_clear();
+        }
+    }
+}
