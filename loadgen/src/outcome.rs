@@ -52,7 +52,7 @@ impl Ran {
             deliveries: Some(Tally { wanted: work.expected, achieved: work.delivered }),
             response_p50: Duration::from_nanos(p50.map_or(0, |summary| summary.p50_nanos())),
             openings: None,
-            server_share: usage.server.map(|server| server.busiest_share),
+            server_share: usage.server.map(|server| server.saturation),
         };
         let latency_of = |second: u32| scenario.recorder().and_then(|recorder| recorder.of_second(second));
         let seconds =
@@ -73,7 +73,7 @@ fn second(watched: Watched, latency: Option<[u64; 3]>) -> Second {
         p99_ns: p99,
         max_ns: max,
         loadgen_share: watched.usage.busiest_share,
-        server_share: watched.usage.server.map(|server| server.busiest_share),
+        server_share: watched.usage.server.map(|server| server.saturation),
     }
 }
 

@@ -61,6 +61,15 @@ impl Process {
         Ok(threads)
     }
 
+    /// How many cores it may run on: those of its mask that the machine has.
+    pub(crate) fn cores(self) -> io::Result<u32> {
+        let status = std::fs::read_to_string(self.file("status"))?;
+        let machine = online_cores(&std::fs::read_to_string("/proc/stat")?);
+        allowed_cores(&status)
+            .map(|cores| cores.clamp(1, machine))
+            .ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
     pub(crate) fn memory(self) -> io::Result<Memory> {
         let status = std::fs::read_to_string(self.file("status"))?;
         let rollup = std::fs::read_to_string(self.file("smaps_rollup"))?;
@@ -89,6 +98,20 @@ pub(crate) fn tcp_memory_bytes() -> io::Result<u64> {
     Ok(pages * rustix::param::page_size() as u64)
 }
 
+/// The bits that are set in a mask such as `ffffffff,00000003`.
+fn allowed_cores(status: &str) -> Option<u32> {
+    let mask = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed:"))?.trim();
+    mask.split(',').map(|word| u32::from_str_radix(word, 16).ok().map(u32::count_ones)).sum()
+}
+
+/// One line for each, after that of all together.
+fn online_cores(stat: &str) -> u32 {
+    let is_core = |line: &&str| {
+        line.strip_prefix("cpu").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    (stat.lines().filter(is_core).count() as u32).max(1)
+}
+
 fn first_number<N: FromStr>(text: &str) -> Option<N> {
     text.split_ascii_whitespace().next()?.parse().ok()
 }
@@ -115,6 +138,7 @@ mod tests {
         assert!(memory.resident_bytes >= memory.proportional_bytes);
         assert!(memory.anonymous_bytes > 0);
         assert!(server.open_files().unwrap() >= 3);
+        assert!(server.cores().unwrap() >= 1);
         assert!(tcp_memory_bytes().is_ok());
         assert!(server.threads().unwrap().iter().any(|thread| thread.running_nanos > 0));
     }
@@ -128,6 +152,8 @@ mod tests {
     fn reads_fields_as_the_kernel_writes_them() {
         assert_eq!(field::<u64>("Name:\tx\nVmRSS:\t   2120 kB\n", "VmRSS:"), Some(2120));
         assert_eq!(field::<u64>("Pss_Anon:  1 kB\nPss:   653 kB\n", "Pss:"), Some(653));
+        assert_eq!(online_cores("cpu  1 2\ncpu0 1 2\ncpu1 1 2\nintr 5\n"), 2);
+        assert_eq!(allowed_cores("Name:\tx\nCpus_allowed:\tffffffff,00000003\n"), Some(34));
         assert_eq!(tcp_pages("sockets: used 18\nTCP: inuse 1 orphan 0 tw 0 alloc 1 mem 7\n"), Some(7));
         assert_eq!(tcp_pages("UDP: inuse 0 mem 3\n"), None);
     }

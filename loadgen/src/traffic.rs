@@ -160,7 +160,9 @@ impl Traffic {
                     return Turn::Until(now);
                 }
             }
-            let stop = load.is_stopping() || self.fanout.is_dead() || self.fanout.is_budget_spent();
+            let is_over =
+                self.fanout.is_dead() || self.fanout.is_budget_spent() || self.fanout.is_over_elsewhere();
+            let stop = load.is_stopping() || is_over;
             let all_arrived = self.timeline.phase() == Phase::Draining && self.fanout.has_all_arrived();
             let Some(entered) = self.timeline.turn(now, all_arrived, stop) else { break };
             match entered {

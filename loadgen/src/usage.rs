@@ -7,13 +7,23 @@ use crate::process::{Process, ThreadTimes};
 pub(crate) struct Sample {
     at: Moment,
     own: Vec<ThreadTimes>,
-    server: Option<Vec<ThreadTimes>>,
+    server: Option<ServerSample>,
+}
+
+#[derive(Clone, Debug)]
+struct ServerSample {
+    threads: Vec<ThreadTimes>,
+    /// That it may run on.
+    cores: u32,
 }
 
 impl Sample {
     pub(crate) fn now(at: Moment, server: Option<Process>) -> Sample {
         let own = Process::own().threads().unwrap_or_default();
-        Sample { at, own, server: server.and_then(|server| server.threads().ok()) }
+        let server = server.and_then(|server| {
+            Some(ServerSample { threads: server.threads().ok()?, cores: server.cores().ok()? })
+        });
+        Sample { at, own, server }
     }
 
     pub(crate) fn at(&self) -> Moment {
@@ -32,7 +42,6 @@ pub(crate) struct Usage {
     /// Of the same thread: how long it could have run and had no core.
     pub(crate) waiting_share: f64,
     pub(crate) own_nanos: u64,
-    /// All threads of the server together, and the busiest of them.
     pub(crate) server: Option<ServerUsage>,
 }
 
@@ -40,7 +49,8 @@ pub(crate) struct Usage {
 pub(crate) struct ServerUsage {
     pub(crate) nanos: u64,
     pub(crate) share: f64,
-    pub(crate) busiest_share: f64,
+    /// Of its busiest thread, or of all the cores that it may run on: 1 when it can do no more.
+    pub(crate) saturation: f64,
 }
 
 impl Usage {
@@ -56,10 +66,11 @@ impl Usage {
             waiting_share: wanting.map_or(0.0, |thread| share(thread.waiting_nanos)),
             own_nanos: own.iter().map(|thread| thread.running_nanos).sum(),
             server: before.server.as_ref().zip(after.server.as_ref()).map(|(before, after)| {
-                let threads = spent(before, after);
+                let threads = spent(&before.threads, &after.threads);
                 let nanos = threads.iter().map(|thread| thread.running_nanos).sum();
                 let busiest = threads.iter().map(|thread| thread.running_nanos).max().unwrap_or(0);
-                ServerUsage { nanos, share: share(nanos), busiest_share: share(busiest) }
+                let saturation = share(busiest).max(share(nanos) / f64::from(after.cores));
+                ServerUsage { nanos, share: share(nanos), saturation }
             }),
         }
     }
@@ -89,7 +100,8 @@ mod tests {
             let of = |(id, running_nanos, waiting_nanos)| ThreadTimes { id, running_nanos, waiting_nanos };
             threads.iter().copied().map(of).collect::<Vec<_>>()
         };
-        Sample { at: Moment::from_nanos(nanos), own: times(own), server: Some(times(server)) }
+        let server = ServerSample { threads: times(server), cores: 2 };
+        Sample { at: Moment::from_nanos(nanos), own: times(own), server: Some(server) }
     }
 
     #[test]
@@ -100,6 +112,6 @@ mod tests {
         assert_eq!((usage.elapsed_nanos, usage.own_nanos), (1_000, 500));
         assert_eq!((usage.busiest_share, usage.wanting_share, usage.waiting_share), (0.3, 0.9, 0.6));
         let server = usage.server.unwrap();
-        assert_eq!((server.nanos, server.share, server.busiest_share), (750, 0.75, 0.5));
+        assert_eq!((server.nanos, server.share, server.saturation), (750, 0.75, 0.5));
     }
 }

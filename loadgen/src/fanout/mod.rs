@@ -301,6 +301,12 @@ impl Fanout {
         self.budget == Some(0) && !self.own.is_empty()
     }
 
+    /// This thread has no publisher, and those of the others have stopped.
+    pub(crate) fn is_over_elsewhere(&self) -> bool {
+        self.own.is_empty()
+            && (0..self.publishers.len()).all(|publisher| self.board.total(publisher).is_some())
+    }
+
     /// Sends everything that is due. It leaves at the end of the turn.
     pub(crate) fn send_due(&mut self, load: &mut Load, now: Moment, timeline: &Timeline) {
         if self.own.is_empty() || self.is_dead() {

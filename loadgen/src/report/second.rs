@@ -38,7 +38,7 @@ pub(crate) struct Second {
     pub(crate) max_ns: Option<u64>,
     /// Of its busiest thread.
     pub(crate) loadgen_share: f64,
-    /// Of its busiest thread; `None` without `--server-pid`.
+    /// Of its busiest thread, or of the cores that it may run on; `None` without `--server-pid`.
     pub(crate) server_share: Option<f64>,
 }
 

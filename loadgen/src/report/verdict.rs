@@ -36,7 +36,8 @@ pub(crate) struct Evidence {
     pub(crate) response_p50: Duration,
     /// With `--connect-rate`: connections to open in the time that opening took, and those opened.
     pub(crate) openings: Option<Tally>,
-    /// The server's busiest thread; `None` without `--server-pid`.
+    /// How much of what it can do the server did: 1 when its busiest thread, or all the cores that it may run on, had no
+    /// time left. `None` without `--server-pid`.
     pub(crate) server_share: Option<f64>,
 }
 
@@ -170,7 +171,7 @@ fn target_missed(evidence: &Evidence) -> Option<Verdict> {
     (!reasons.is_empty()).then(|| {
         let mut reason = format!("the server did not keep up: {}", reasons.join("; "));
         if let Some(share) = evidence.server_share {
-            reason.push_str(&format!("; its busiest thread was {} busy", percent(share)));
+            reason.push_str(&format!("; it was {} busy", percent(share)));
         }
         Verdict::new(Judgement::TargetMissed, reason, "ask for less, or give the server more")
     })
@@ -195,7 +196,7 @@ fn trustworthy(evidence: &Evidence) -> Verdict {
         facts.push(format!("it sent {} in time", sends.text()));
     }
     if let Some(share) = evidence.server_share.filter(|_| is_server_saturated(evidence)) {
-        facts.push(format!("the server was the limit, its busiest thread {} busy", percent(share)));
+        facts.push(format!("the server was the limit, {} busy", percent(share)));
     }
     if facts.is_empty() {
         facts.push(format!("{} were measured", time(evidence.measured)));
@@ -293,8 +294,7 @@ mod tests {
         assert_eq!(verdict.judgement, Judgement::TargetMissed);
         assert_eq!(
             verdict.reason,
-            "the server did not keep up: the server took 500 of 1,000 (50.0 %) in time; its busiest thread was \
-             99.0 % busy"
+            "the server did not keep up: the server took 500 of 1,000 (50.0 %) in time; it was 99.0 % busy"
         );
     }
 
