@@ -56,6 +56,7 @@ use crate::cli::{Cli, ReportArgs, Scenario, Verb};
 use crate::crew::Finished;
 use crate::load::LoadSettings;
 use crate::outcome::Ran;
+use crate::preflight::Machine;
 use crate::process::Process;
 use crate::report::view;
 use crate::scenario::{Broadcast, Check, Churn, Connect, Hold, RoundTrips};
@@ -100,8 +101,9 @@ fn run(scenario: &Scenario, flags: Option<&ArgMatches>) -> Result<ExitCode, Stri
         .server_pid
         .map(|pid| Process::find(pid).map_err(|error| format!("--server-pid {pid}: {error}")))
         .transpose()?;
-    for warning in preflight::prepare(scenario.connections(), common.source_ip, common.threads) {
-        eprintln!("loadgen: {warning}");
+    let machine = Machine::prepare();
+    for shortcoming in machine.shortcomings(scenario.connections(), common.source_ip, common.threads) {
+        eprintln!("loadgen: {shortcoming}");
     }
     let stop = stop_on_interrupt().map_err(|error| error.to_string())?;
     let watch =
@@ -110,7 +112,7 @@ fn run(scenario: &Scenario, flags: Option<&ArgMatches>) -> Result<ExitCode, Stri
     let threads = if matches!(scenario, Scenario::Check(_)) { 1 } else { common.threads as u32 };
     let go = Go { settings: &settings, threads, stop: &stop, watch: &watch };
     let ran = match scenario {
-        Scenario::Check(args) => go.run(|_| Check::new(&args.common.url, watch.shows)),
+        Scenario::Check(args) => go.run(|_| Check::new(&args.common.url, machine, watch.shows)),
         Scenario::Ping(args) => go.run(|team| RoundTrips::ping(args, server, team)),
         Scenario::Echo(args) => go.run(|team| RoundTrips::echo(args, server, team)),
         Scenario::Broadcast(args) => {

@@ -7,6 +7,7 @@ use fanfare::protocol::Message;
 use crate::clock::Moment;
 use crate::connection::Part;
 use crate::load::{Ended, Id, Load};
+use crate::preflight::Machine;
 use crate::report::{Report, Value};
 use crate::run::{Peer, Progress, Scenario, Turn, Work};
 use crate::series::Recorder;
@@ -68,6 +69,7 @@ impl Heard {
 pub(crate) struct Check {
     /// For the line to run next.
     url: String,
+    machine: Machine,
     tells: bool,
     stage: Stage,
     ids: [Option<Id>; 2],
@@ -79,9 +81,10 @@ pub(crate) struct Check {
 
 impl Check {
     /// `tells`: each finding as it comes, on standard error.
-    pub(crate) fn new(url: &str, tells: bool) -> Check {
+    pub(crate) fn new(url: &str, machine: Machine, tells: bool) -> Check {
         Check {
             url: url.to_owned(),
+            machine,
             tells,
             stage: Stage::Begin,
             ids: [None; 2],
@@ -154,6 +157,11 @@ impl Scenario for Check {
         loop {
             self.stage = match self.stage {
                 Stage::Begin => {
+                    let Machine { open_files, ports, cores } = self.machine;
+                    let ports = ports.map_or("an unknown number of".to_owned(), |ports| ports.to_string());
+                    self.tell(&format!(
+                        "this machine: {open_files} open files, {ports} ports on each source address, {cores} cores"
+                    ));
                     load.open(SPEAKER, 0);
                     load.open(LISTENER, 1);
                     // An opening has a time limit of its own.
@@ -214,6 +222,11 @@ impl Scenario for Check {
         let [speaker, listener] = self.heard;
         let is_kept = speaker.wrapped + listener.wrapped == 0;
         let has_message = speaker.has_message() || listener.has_message();
+        report
+            .section("machine")
+            .row("open_files", Value::Count(self.machine.open_files))
+            .optional("ports_per_address", self.machine.ports.map(Value::Count))
+            .row("cores", Value::Count(self.machine.cores));
         report
             .section("server")
             .row("finding", Value::Text(format!("the server {}", self.finding())))

@@ -29,7 +29,6 @@ use std::time::Duration;
 use mio::event::Event;
 use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use slab::Slab;
 
 pub(crate) use self::args::ServeArgs;
@@ -39,6 +38,7 @@ use self::receiver::Next;
 use self::round::Round;
 use self::signals::Signals;
 use crate::clock::{Clock, Moment, Timer};
+use crate::preflight;
 
 /// Read per socket and turn, and so per `recv`.
 const READ_BYTES_MAX: usize = 256 * 1024;
@@ -72,9 +72,8 @@ impl Id {
 
 /// Serves until a signal ends it. The error says why it cannot.
 pub(crate) fn serve(args: ServeArgs) -> Result<(), String> {
-    let limit = getrlimit(Resource::Nofile);
     // If it cannot be raised, accepting says so when it matters.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    preflight::raise_open_files();
     let listen = args.listen;
     let listener = TcpListener::bind(listen).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => {
