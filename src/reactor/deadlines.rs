@@ -12,6 +12,7 @@ use super::connection::Phase;
 use super::handler::Handler;
 use super::limits::{
     BODY_BYTES_PER_SECOND_MIN, DEADLINE_SWEEP_PERIOD, DEADLINES_PER_TURN_MAX, PAUSE_GRACE, PAUSE_MIN,
+    WAIT_MAX,
 };
 
 pub(super) struct DeadlineSweep {
@@ -20,7 +21,7 @@ pub(super) struct DeadlineSweep {
     /// Up to when the sweep has kept pace.
     swept_until: Instant,
     last_turn: Instant,
-    /// After a pause of the process nothing is judged before this.
+    /// After a pause of the process nothing is judged before this, and time without progress counts from here.
     judge_from: Instant,
     /// More was due, connections or idle channels, than one turn looks at: the next one follows at once.
     pub(super) is_behind: bool,
@@ -34,10 +35,13 @@ impl DeadlineSweep {
     /// How many places of so many are to be looked at now.
     fn places_due(&mut self, now: Instant, places: usize) -> usize {
         let pause = now.saturating_since(self.last_turn);
-        self.last_turn = now;
         if pause >= PAUSE_MIN {
             self.judge_from = now + PAUSE_GRACE;
+        } else if self.last_turn < self.judge_from {
+            // Of the time to read, what a shorter pause takes does not count.
+            self.judge_from = self.judge_from + pause.saturating_sub(WAIT_MAX);
         }
+        self.last_turn = now;
         self.is_behind = false;
         if now < self.judge_from || places == 0 {
             self.swept_until = now;
@@ -76,7 +80,9 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             self.on_writable(token);
         }
         let Some(connection) = self.connections.get_mut(token) else { return };
-        let stuck = connection.blocked && now >= connection.progress_at + self.limits.slow_timeout;
+        // In a pause of ours nothing was offered to be taken.
+        let progress_at = connection.progress_at.max(self.deadline_sweep.judge_from);
+        let stuck = connection.blocked && now >= progress_at + self.limits.slow_timeout;
         let due = now >= connection.deadline;
         // Who waits for us to read cannot be said to be late.
         let held = connection.link.is_held();
@@ -173,5 +179,16 @@ mod tests {
         assert_eq!(sweep.places_due(woken, 1000), 0);
         assert_eq!(sweep.places_due(woken + PAUSE_GRACE / 2, 1000), 0);
         assert!(sweep.places_due(woken + PAUSE_GRACE + DEADLINE_SWEEP_PERIOD, 1000) > 0);
+    }
+
+    #[test]
+    fn a_shorter_pause_behind_it_takes_nothing_of_the_time_to_read() {
+        let mut sweep = DeadlineSweep::new(Instant::ZERO);
+        let mut now = Instant::ZERO + Duration::from_secs(60);
+        sweep.places_due(now, 1000);
+        now = now + (PAUSE_MIN - Duration::from_millis(1));
+        assert_eq!(sweep.places_due(now, 1000), 0, "there was only one turn to read in");
+        now = now + WAIT_MAX;
+        assert!(sweep.places_due(now, 1000) > 0, "twice as long as a turn waits is enough");
     }
 }

@@ -85,7 +85,7 @@ pub(super) const WAIT_MAX: Duration = DEADLINE_SWEEP_PERIOD;
 /// A turn that comes later than this after the last one follows a pause of the whole process, in which no
 /// peer could be heard: deadlines are not judged until there was time to read.
 pub(super) const PAUSE_MIN: Duration = Duration::from_secs(2);
-/// How long deadlines are not judged after such a pause.
+/// How long deadlines are not judged after such a pause: so much time of ours, in turns that come when they should.
 pub(super) const PAUSE_GRACE: Duration = Duration::from_secs(1);
 /// When the process is out of descriptors, accepting is tried again after this time.
 pub(super) const ACCEPT_RETRY: Duration = Duration::from_millis(100);

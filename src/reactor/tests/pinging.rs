@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::client::{Client, Heard};
-use super::world::World;
+use super::world::{Setting, World};
+use crate::net::sim::SimLimits;
 use crate::protocol::Opcode;
 
 /// A subscriber that does not read, with so much published that its output is blocked.
@@ -139,5 +140,26 @@ fn a_pause_of_the_whole_process_cuts_nobody() {
         }
         world.rest();
     }
+    assert_eq!(world.log.borrow().closed, []);
+}
+
+#[test]
+fn a_short_pause_behind_a_long_one_does_not_either() {
+    // Each wait tells of one client: to have heard all of them takes as many turns.
+    let sim = SimLimits { events_per_wait_max: 1, ..SimLimits::default() };
+    let mut world = World::still(Setting { sim, ..Setting::default() });
+    let mut clients = world.open_many(20, "/news");
+    while world.counters().pings_sent < 20 {
+        world.pass_secs(1);
+    }
+    for client in &mut clients {
+        assert_eq!(client.heard(), [Heard::Ping]);
+        client.say(Opcode::Pong, b"");
+    }
+    for pause in [17_000, 1_500] {
+        world.sim.advance(Duration::from_millis(pause));
+        world.turn();
+    }
+    world.rest();
     assert_eq!(world.log.borrow().closed, []);
 }

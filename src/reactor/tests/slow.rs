@@ -148,6 +148,24 @@ fn an_edge_that_brings_no_room_is_no_progress() {
 }
 
 #[test]
+fn a_pause_of_ours_is_no_time_in_which_a_peer_has_taken_nothing() {
+    let mut world = world(SlowPolicy::Disconnect);
+    let mut slow = world.open("/news");
+    let mut publisher = world.open("/leave/news");
+    slow.stall();
+    publisher.binary(&[1; 60_000]);
+    world.pass_secs(5);
+    world.sim.advance(Duration::from_secs(30));
+    world.pass_secs(8);
+    assert_eq!(world.log.borrow().open, 1, "it was offered something for a few seconds only");
+    world.pass_secs(5);
+    assert_eq!(world.last_end(), ("/news".into(), 4008), "and now for ten in a row");
+    slow.wake();
+    world.rest();
+    assert_eq!(slow.close_code(), Some(4008));
+}
+
+#[test]
 fn a_message_that_drips_is_closed_1008() {
     let mut world = World::new();
     let mut client = world.open("/echo");

@@ -138,9 +138,9 @@ impl Plan {
     }
 
     /// Whether nothing may be taken for seconds from a peer that reads: writes are refused for want of memory ten
-    /// times running, each time for half a second; or first for any reason, and then again after a pause.
+    /// times running, each time for half a second.
     pub(super) fn often_starves(&self) -> bool {
-        self.faults.write_shortage > 0.1 || self.faults.pauses > 0.0
+        self.faults.write_shortage > 0.1
     }
 
     /// Whether a publish may be refused, or a subscription.
