@@ -322,6 +322,12 @@ impl World {
         })
     }
 
+    /// Whether a connection is to go on: it has been read further than it has been decoded, or is to be read.
+    pub(super) fn is_anybody_unfinished(&self) -> bool {
+        let goes_on = |one: &SimReactor| !one.unfinished.is_empty() || !one.waiting_for_room.is_empty();
+        self.reactors.iter().any(goes_on)
+    }
+
     /// Whether anything is on its way from reactor to reactor, or waits for its home.
     pub(super) fn is_mail_under_way(&mut self) -> bool {
         super::ledger::is_mail_under_way(&mut self.reactors)

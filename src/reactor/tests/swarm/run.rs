@@ -402,6 +402,7 @@ impl Run {
         };
         self.world.is_mail_under_way()
             || self.world.is_anybody_blocked()
+            || self.world.is_anybody_unfinished()
             || self.world.ledger().outstanding() > 0
             || self.actors.iter().any(is_waiting)
     }
