@@ -37,6 +37,8 @@ pub(super) struct Run {
     /// Names the publishers in their messages.
     publishers: u32,
     mailed: u32,
+    /// Somebody has sent bytes that may happen to be a frame, or the end of one: a message that nobody meant.
+    has_garbage: bool,
 }
 
 /// A payload that says who published it and its number, in its first eight bytes; all others follow from them.
@@ -53,6 +55,16 @@ fn payload(publisher: u32, number: u32, bytes: usize) -> Vec<u8> {
     payload
 }
 
+/// Who published a payload, and its number; `None` if nobody did.
+fn author(published: &[u8]) -> Option<(u32, u32)> {
+    let [number, publisher] = [0..4, 4..8].map(|place| {
+        let bytes = published.get(place)?;
+        Some(u32::from_le_bytes(bytes.try_into().ok()?))
+    });
+    let author = (publisher?, number?);
+    (payload(author.0, author.1, published.len()) == published).then_some(author)
+}
+
 impl Run {
     pub(super) fn new(seed: u64) -> Run {
         let mut dice = Dice::new(seed);
@@ -66,7 +78,7 @@ impl Run {
             reactors: plan.reactors,
             rings: Some(plan.rings),
         });
-        Run { world, plan, dice, actors: Vec::new(), publishers: 0, mailed: 0 }
+        Run { world, plan, dice, actors: Vec::new(), publishers: 0, mailed: 0, has_garbage: false }
     }
 
     /// Runs to the end; the hash over all that was asked of the world.
@@ -345,6 +357,7 @@ impl Run {
                     actor.finish_frame();
                     actor.client.peer.send(&[0xff]);
                 }
+                self.has_garbage = true;
                 let garbage: Vec<u8> =
                     (0..self.dice.below(200)).map(|_| self.dice.below(256) as u8).collect();
                 actor.client.peer.send(&garbage);
@@ -428,9 +441,11 @@ impl Run {
         for (channel, accepted) in &self.world.accepted {
             let mut latest = HashMap::new();
             for payload in accepted.iter().filter(|payload| *payload != FAREWELL) {
-                let [number, publisher] = [0, 4].map(|at| {
-                    u32::from_le_bytes(payload[at..at + 4].try_into().expect("they are long enough"))
-                });
+                let Some((publisher, number)) = author(payload) else {
+                    let bytes = payload.len();
+                    assert!(self.has_garbage, "{channel}: {bytes} bytes that nobody has published");
+                    continue;
+                };
                 let before = latest.insert(publisher, number);
                 assert!(before.is_none_or(|before| before < number), "{channel}: {number} after {before:?}");
             }
