@@ -131,7 +131,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         let Some(connection) = self.connections.get_mut(token) else { return };
         let is_owed = connection.link.owes();
         match connection.phase {
-            Phase::Http(_) if is_owed => self.lose(token),
+            // The outcome of a publish that it has asked for is not ours to tell.
+            Phase::Http(ref http) if is_owed || http.answer.is_some() => self.lose(token),
             Phase::Http(_) => self.refuse_for_want_of_memory(token),
             // Its Close would wait behind what it does not take.
             Phase::Open(_) if is_owed => {

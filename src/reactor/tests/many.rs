@@ -16,21 +16,27 @@ fn standing(world: &World, reactor: usize, channel: &str) -> Option<Standing> {
     views.iter().find(|view| view.name == channel).map(|view| view.standing)
 }
 
-/// A connected client whose handshake has been sent and read, but for which only its own reactor has had turns.
-fn knock(world: &mut World, reactor: usize, path: &str) -> Client {
+/// A client that is connected to this reactor, and has said nothing.
+fn connect_at(world: &mut World, reactor: usize) -> Client {
     loop {
         let client = world.connect();
         world.rest();
         if world.holder_of(&client) == reactor {
-            client.upgrade(path);
-            for _ in 0..5 {
-                world.turn_of(reactor);
-            }
             return client;
         }
         drop(client);
         world.rest();
     }
+}
+
+/// A connected client whose handshake has been sent and read, but for which only its own reactor has had turns.
+fn knock(world: &mut World, reactor: usize, path: &str) -> Client {
+    let client = connect_at(world, reactor);
+    client.upgrade(path);
+    for _ in 0..5 {
+        world.turn_of(reactor);
+    }
+    client
 }
 
 #[test]
@@ -290,13 +296,7 @@ fn a_reactor_whose_memory_nobody_slow_holds_makes_the_home_refuse() {
     let channel = world.channel_at(0);
     let mut healthy = world.open_at(0, &format!("/{channel}"));
     let _member = world.open_at(1, &format!("/{channel}"));
-    let mut publisher = loop {
-        let publisher = world.connect();
-        world.rest();
-        if world.holder_of(&publisher) == 0 {
-            break publisher;
-        }
-    };
+    let mut publisher = connect_at(&mut world, 0);
     world.reactors[1].commons.shared.set_memory_full(ReactorNumber(1), true);
     publisher.request("POST", &format!("/{channel}"), &[], b"refused");
     // Reactor 1 would find at the end of its turn that it has memory after all.
@@ -309,6 +309,33 @@ fn a_reactor_whose_memory_nobody_slow_holds_makes_the_home_refuse() {
     world.rest();
     assert_eq!(publisher.answered().map(|answered| answered.status), Some(201));
     assert_eq!(healthy.messages(), [b"accepted"], "what was answered 503 has reached nobody");
+}
+
+#[test]
+fn where_memory_ends_behind_a_post_nothing_is_said_of_its_outcome() {
+    let mut world = World::of(2, |_, hub| {
+        hub.memory_bytes = 8 << 20;
+        hub.private_bytes_max = 256 << 10;
+    });
+    let channel = world.channel_at(0);
+    let mut reader = world.open_at(0, &format!("/{channel}"));
+    let mut poster = connect_at(&mut world, 1);
+    // Connections of reactor 1 hold all that they may.
+    let mut hoarders = world.open_many(100, "/echo");
+    hoarders.retain(|client| world.holder_of(client) == 1);
+    for hoarder in &mut hoarders {
+        let whole = hoarder.frame(Opcode::Binary, &[7; 60_000]);
+        hoarder.peer.send(&whole[..59_000]);
+    }
+    world.rest();
+    assert!(hoarders.iter_mut().any(|hoarder| hoarder.close_code() == Some(1013)));
+    poster.request("POST", &format!("/{channel}"), &[], b"on its way");
+    // The next one has to wait for the answer.
+    poster.request("POST", &format!("/{channel}"), &[], &[7; 50_000]);
+    world.rest();
+    assert_eq!(reader.messages(), [b"on its way"]);
+    assert_eq!(poster.answered(), None, "a 503 would say that it has reached nobody");
+    assert!(poster.is_gone());
 }
 
 #[test]
@@ -388,13 +415,7 @@ fn a_request_is_answered_though_others_publish_all_the_time() {
     let channel = world.channel_at(0);
     let path = format!("/{channel}");
     let mut publishers: Vec<_> = (0..30).map(|_| world.open_at(1, &path)).collect();
-    let mut probe = loop {
-        let probe = world.connect();
-        world.rest();
-        if world.holder_of(&probe) == 1 {
-            break probe;
-        }
-    };
+    let mut probe = connect_at(&mut world, 1);
     let mut answered_after = None;
     for round in 0..1000 {
         publishers.iter_mut().for_each(|publisher| publisher.binary(&[7; 200]));
