@@ -16,7 +16,7 @@ use super::limits::{LINGER, PATIENCE, PATIENT_MAX};
 /// What a subscriber reads that fell off the log of its channel, or took nothing for too long.
 const FELL_BEHIND: &str = "too slow: fell behind by more than the channel keeps";
 /// What a publisher reads whose message has no room, whole or in pieces.
-const OUT_OF_MEMORY: &str = "out of memory for messages: try again later";
+pub(super) const OUT_OF_MEMORY: &str = "out of memory for messages: try again later";
 const TOO_MANY_CHANNELS: &str = "too many channels: try again later";
 const NO_PROGRESS: &str = "too slow: took nothing for too long";
 

@@ -17,6 +17,7 @@ use super::context::{NotPublished, Ticket};
 use super::counters::{Counters, Source};
 use super::limits::CHANNELS_RELIEVED_MAX;
 use super::mail::{Delivery, Inbox, Origin, Outbox, Request};
+use super::refused::RefusedPeers;
 use super::shared::Shared;
 
 pub(super) struct Commons {
@@ -29,6 +30,8 @@ pub(super) struct Commons {
     pub(super) waits_for_sweep: bool,
     /// Outcomes that a peer has to hear of: each is told when the callback that caused it has returned.
     pub(super) outcomes: VecDeque<Outcome>,
+    /// Peers of whom this home refuses everything.
+    pub(super) refused: RefusedPeers,
     /// Tickets given out so far.
     pub(super) tickets: u64,
     pub(super) counters: Counters,
@@ -73,6 +76,9 @@ impl Commons {
         message: Message<'_>,
     ) -> Result<(), NotPublished> {
         let home = self.hub.home_of(channel);
+        if home == self.own && self.is_behind_refused(home, origin) {
+            return Ok(());
+        }
         if home == self.own && self.may_publish_here(origin) {
             let outcome = self.hub.publish(channel, message, &mut self.outbox);
             if self.is_concluded(origin, outcome) {
@@ -90,6 +96,9 @@ impl Commons {
         message: Message<'_>,
     ) -> Result<(), NotPublished> {
         let home = self.hub.home_of_subscription(subscription);
+        if home == self.own && self.is_behind_refused(home, origin) {
+            return Ok(());
+        }
         if home == self.own && self.may_publish_here(origin) {
             let outcome = self.hub.publish_to(subscription, message, &mut self.outbox);
             if self.is_concluded(origin, outcome) {
@@ -98,6 +107,18 @@ impl Commons {
         }
         let channel = self.hub.channel_name(subscription);
         send(home, &Request::Publish { origin, channel, message }, &mut self.outbox)
+    }
+
+    /// Whether something of the same peer was refused before this publish: then so is this, and the peer knows.
+    fn is_behind_refused(&mut self, from: ReactorNumber, origin: Origin) -> bool {
+        let is_behind = self.refused.contains(from, origin);
+        self.counters.refused += u64::from(is_behind);
+        is_behind
+    }
+
+    /// Forgets refused peers of whom nothing can come any more.
+    pub(super) fn forget_refused(&mut self) {
+        self.refused.forget_closed(&self.inbox, &self.outbox);
     }
 
     /// Whether nothing has to go before a publish of this reactor to its own hub.
@@ -226,6 +247,9 @@ impl Commons {
         }
         let Some(request) = self.inbox.request(from) else { return Taken::None };
         match request {
+            Request::Publish { origin, .. } if self.refused.contains(from, origin) => {
+                self.counters.refused += 1;
+            }
             Request::Publish { origin, channel, message } => {
                 let outcome = match self.hub.publish(channel, message, &mut self.outbox) {
                     Err(Refused::Busy) => return Taken::AfterSweep,
@@ -262,6 +286,9 @@ impl Commons {
             self.note_published(origin, outcome);
         } else if is_to_hear {
             self.outbox.answer(from, &Delivery::Published { origin, outcome });
+        }
+        if let (Origin::Peer(token), Err(_)) = (origin, outcome) {
+            self.refused.add(from, token, &self.outbox);
         }
     }
 

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | here | the reactor and its turn |
 //! | `handler`, `context` | what an application is to a reactor, and what its callbacks hold in their hands |
-//! | `commons` | the hub and the ways to it, from callbacks and from other reactors |
+//! | `commons`, `refused` | the hub and the ways to it, from callbacks and from other reactors |
 //! | `seat`, `shared`, `mail` | several reactors: what they share, and what they send each other |
 //! | `remote` | a reactor's door for other threads |
 //! | `connection`, `connections` | one connection, and the slab of them |
@@ -30,6 +30,7 @@ mod limits;
 mod mail;
 mod open;
 mod pump;
+mod refused;
 mod remote;
 mod seat;
 mod shared;
@@ -68,6 +69,7 @@ use limits::{
     MAIL_PER_TURN_MAX, READINESS_MAX, RECEIVE_BYTES, RECORDS_OF_ONE_MIN, RECORDS_PER_TURN_MAX, WAIT_MAX,
 };
 use mail::Bell;
+use refused::RefusedPeers;
 use remote::{Door, Ending};
 
 /// A reactor: its sockets, its hub and its application. All of it is driven by [`turn`](Self::turn).
@@ -157,6 +159,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             outbox,
             waits_for_sweep: false,
             outcomes: VecDeque::new(),
+            refused: RefusedPeers::default(),
             tickets: 0,
             counters: Counters::default(),
             now,
@@ -346,6 +349,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         (self.mail_left, self.mail_goes_on) = (false, false);
         self.commons.waits_for_sweep = false;
         self.commons.take_note_of_requests();
+        self.commons.forget_refused();
         let reactors = self.commons.shared.reactors();
         self.first_sender = (self.first_sender + 1) % reactors;
         for offset in 0..reactors {

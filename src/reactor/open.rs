@@ -17,8 +17,8 @@ enum Halt {
     NeedMore,
     /// The way to the channels' homes is full.
     NoRoom,
-    /// Somebody has fallen off a log, and has to hear of it before anything else is published.
-    Fallen,
+    /// Somebody has fallen off a log, or this peer was refused, and has to hear of it before anything else is published.
+    News,
     /// A channel was subscribed to that is not live yet.
     Subscribed,
     /// The replies have grown enough to be written.
@@ -104,7 +104,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
                     self.begin_closing(token, end, DropReason::Closed, false);
                     return (consumed, Stop::Left);
                 }
-                Halt::NeedMore | Halt::NoRoom | Halt::Fallen | Halt::Subscribed | Halt::Replies => {}
+                Halt::NeedMore | Halt::NoRoom | Halt::News | Halt::Subscribed | Halt::Replies => {}
             }
             self.hold_until_joined(token);
             if !self.send_replies(token) {
@@ -121,7 +121,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
                 _ if connection.link.is_held() => return (consumed, Stop::Paused),
                 Halt::NeedMore => return (consumed, Stop::NeedMore),
                 Halt::NoRoom => return (consumed, Stop::Paused),
-                Halt::Fallen => return (consumed, Stop::Yield),
+                Halt::News => return (consumed, Stop::Yield),
                 Halt::Subscribed => {}
                 Halt::Replies if connection.link.owes() => return (consumed, Stop::Paused),
                 Halt::Replies | Halt::Closed(_) | Halt::PeerClosed(_) | Halt::Failed(_) => {}
@@ -168,8 +168,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
                     if let Some(code) = peer.outgoing.close {
                         break Halt::Closed(code);
                     }
-                    if peer.commons.hub.has_fallen() {
-                        break Halt::Fallen;
+                    if peer.commons.hub.has_fallen() || !peer.commons.outcomes.is_empty() {
+                        break Halt::News;
                     }
                     if peer.outgoing.has_subscribed {
                         break Halt::Subscribed;

@@ -121,6 +121,16 @@ impl Inbox {
         self.ways[from.index()].requests.is_empty()
     }
 
+    /// How far the requests of a reactor are filled now.
+    pub(in super::super) fn requests_filled_to(&self, from: ReactorNumber) -> u64 {
+        self.ways[from.index()].requests.filled_to()
+    }
+
+    /// Whether a request of a reactor waits here that stands before a place.
+    pub(in super::super) fn has_request_before(&self, from: ReactorNumber, place: u64) -> bool {
+        self.ways[from.index()].requests.is_before(place)
+    }
+
     /// Records of a reactor that have been dealt with: interests, requests, deliveries.
     pub(in super::super) fn taken_so_far(&self, from: ReactorNumber) -> [u64; 3] {
         let way = &self.ways[from.index()];

@@ -91,6 +91,16 @@ impl Outbox {
         std::mem::take(&mut self.ways[reactor.index()].is_news)
     }
 
+    /// How far the deliveries to a reactor are filled now.
+    pub(in super::super) fn deliveries_filled_to(&self, reactor: ReactorNumber) -> u64 {
+        self.ways[reactor.index()].deliveries.filled_to()
+    }
+
+    /// Whether a reactor has taken all deliveries before a place.
+    pub(in super::super) fn has_taken_deliveries(&self, reactor: ReactorNumber, place: u64) -> bool {
+        self.ways[reactor.index()].deliveries.is_taken_to(place)
+    }
+
     /// Records that were put on the way to a reactor: interests, requests, deliveries.
     pub(in super::super) fn put_so_far(&self, reactor: ReactorNumber) -> [u64; 3] {
         let way = &self.ways[reactor.index()];

@@ -58,6 +58,8 @@ pub(super) struct RingWriter {
     /// Where a record is put together.
     record: Vec<u8>,
     put: u64,
+    /// Bytes put into the ring so far.
+    filled: u64,
 }
 
 /// The end that takes records out, in their order.
@@ -100,6 +102,7 @@ pub(super) fn ring(sizes: RingSizes) -> (RingWriter, RingReader) {
         inline_bytes_max: sizes.inline_bytes_max(),
         record: Vec::new(),
         put: 0,
+        filled: 0,
     };
     let reader = RingReader {
         bytes: bytes_out,
@@ -161,8 +164,22 @@ impl RingWriter {
             self.record.extend_from_slice(payload);
         }
         let is_in = self.bytes.push_entire_slice(&self.record).is_ok();
-        self.put += u64::from(is_in);
+        if is_in {
+            self.put += 1;
+            self.filled += self.record.len() as u64;
+        }
         is_in
+    }
+
+    /// How far the ring is filled now. What goes in later is behind this.
+    pub(super) fn filled_to(&self) -> u64 {
+        self.filled
+    }
+
+    /// Whether everything before a place has been taken out.
+    pub(super) fn is_taken_to(&self, place: u64) -> bool {
+        let inside = self.bytes.buffer().capacity() - self.bytes.slots();
+        self.filled - inside as u64 >= place
     }
 
     /// Records put in so far.

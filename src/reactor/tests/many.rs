@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::super::closing::OUT_OF_MEMORY;
 use super::super::commons::Taken;
 use super::super::mail::Origin;
 use super::client::{Client, Heard};
@@ -309,6 +310,55 @@ fn a_reactor_whose_memory_nobody_slow_holds_makes_the_home_refuse() {
     world.rest();
     assert_eq!(publisher.answered().map(|answered| answered.status), Some(201));
     assert_eq!(healthy.messages(), [b"accepted"], "what was answered 503 has reached nobody");
+}
+
+#[test]
+fn what_was_sent_behind_a_refused_message_is_refused_as_well() {
+    let mut world = World::of(2, |_, _| {});
+    let channel = world.channel_at(0);
+    let path = format!("/{channel}");
+    let mut reader = world.open_at(0, &path);
+    let [mut refused, mut other] = [(); 2].map(|()| world.open_at(1, &path));
+    refused.binary(b"refused");
+    refused.binary(b"behind it");
+    other.binary(b"from somebody else");
+    world.turn_of(1);
+    // Between one request and the next another thread finds that reactor 1 has memory after all.
+    let home = &mut world.reactors[0].commons;
+    home.take_note_of_requests();
+    home.shared.set_memory_full(ReactorNumber(1), true);
+    assert_eq!(home.serve_request(ReactorNumber(1)), Taken::One);
+    home.shared.set_memory_full(ReactorNumber(1), false);
+    world.turn_of(0);
+    // It was not told yet.
+    refused.binary(b"even later");
+    world.rest();
+    assert_eq!(reader.messages(), [b"from somebody else"]);
+    assert_eq!(refused.heard().pop(), Some(Heard::Close(1013, OUT_OF_MEMORY.to_owned())));
+    assert_eq!((world.counters().refused, world.ledger().owed), (2, 2));
+    world.turn();
+    assert!(world.reactors[0].commons.refused.is_empty(), "it has gone, and nothing is left of it");
+}
+
+#[test]
+fn at_the_home_itself_it_is_too() {
+    let mut world = World::with(|_, hub| {
+        hub.memory_bytes = 80 << 10;
+        hub.private_bytes_max = 4 << 10;
+        hub.channel_buffer_bytes = 1 << 20;
+    });
+    let mut reader = world.open("/news");
+    let mut publisher = world.open("/news");
+    let frames =
+        [publisher.frame(Opcode::Binary, &[1; 60_000]), publisher.frame(Opcode::Binary, b"behind it")];
+    publisher.peer.send(&frames.concat());
+    world.rest();
+    assert_eq!(publisher.close_code(), Some(1013));
+    assert_eq!(reader.heard(), []);
+    let mut other = world.open("/news");
+    other.binary(b"from somebody else");
+    world.rest();
+    assert_eq!(reader.messages(), [b"from somebody else"]);
 }
 
 #[test]
