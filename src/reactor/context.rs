@@ -218,7 +218,8 @@ impl<S> Context<'_, S> {
     }
 
     /// Publishes to all subscribers of a channel, this peer included if it is one. Where the home refuses
-    /// the message for want of memory, the peer is closed with 1013.
+    /// the message for want of memory, the peer is closed with 1013, and until then the home refuses all that this peer
+    /// publishes behind it.
     ///
     /// # Errors
     ///
