@@ -1,4 +1,5 @@
 //! Whole runs of the program, against servers of another codec, with and without faults, and against the floor.
+mod faults;
 mod serve;
 mod servers;
 mod tls;

@@ -70,7 +70,7 @@ impl Drop for Server {
     }
 }
 
-fn counts<const N: usize>(ledger: &Value, names: [&str; N]) -> [u64; N] {
+pub(crate) fn counts<const N: usize>(ledger: &Value, names: [&str; N]) -> [u64; N] {
     names.map(|name| ledger[name].as_u64().unwrap())
 }
 
