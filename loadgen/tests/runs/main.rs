@@ -2,6 +2,7 @@
 mod faults;
 mod serve;
 mod servers;
+mod stall;
 mod tls;
 
 use std::net::SocketAddr;

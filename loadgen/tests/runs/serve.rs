@@ -48,8 +48,12 @@ impl Server {
         }
     }
 
-    fn ledger_after(&mut self, signal: Signal) -> Value {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    pub(crate) fn ledger_after(&mut self, signal: Signal) -> Value {
+        self.signal(signal);
         let mut line = String::new();
         self.lines.read_line(&mut line).unwrap();
         serde_json::from_str(&line).unwrap()

@@ -1,0 +1,49 @@
+//! A server that stands still for a tenth of the run: the open loop says what that did to messages that were to be sent
+//! meanwhile, the closed loop hardly notices, which is why its figures are labelled.
+//!
+//! Of messages at an even rate a tenth find the server still, and wait for anything between nothing and all of the
+//! stall. So half of the stall is what 95 % wait for at most, and nine tenths of it are what 99 % do.
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::loadgen;
+use crate::serve::{Server, counts};
+
+const STALL: Duration = Duration::from_secs(1);
+const OPEN: &str = "-c 10 --rate 500 -W 100ms -d 10s";
+/// Within 25 % of the theory at p95, 10 % at p99. The messages left in time, so the wait was the server's.
+const THEORY: &str = "--threshold response.p95>375ms --threshold response.p95<625ms \
+    --threshold response.p99>810ms --threshold response.p99<990ms \
+    --threshold service.p95>375ms --threshold service.p99>810ms \
+    --threshold response.p75<100ms --threshold send_delay.p99<100ms";
+
+#[test]
+fn an_open_loop_shows_what_a_stopped_server_made_of_it() {
+    let mut server = Server::start("--echo");
+    let address = server.address;
+    let run = std::thread::spawn(move || loadgen("echo", address, &format!("{OPEN} {THEORY}")));
+    // In the middle of the run.
+    while counts(&server.ledger_after(Signal::USR1), ["messages_in"])[0] < 1_000 {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    server.signal(Signal::STOP);
+    std::thread::sleep(STALL);
+    server.signal(Signal::CONT);
+    let (code, report) = run.join().unwrap();
+    assert_eq!(code, 0, "{}", report["thresholds"]);
+    assert_eq!(report["run"]["loop"], "open");
+    // None was skipped: every 2 ms one, and the stall is no exception.
+    assert_eq!(report["throughput"]["sent"], 5_000);
+    assert_eq!(report["throughput"]["delivered"], 5_000);
+}
+
+#[test]
+fn a_closed_loop_hides_the_same_stall_and_is_labelled() {
+    let server = Server::start("--echo --fault stall=1s@5s");
+    let hidden = "--threshold service.p99<90ms --threshold service.max>900ms";
+    let (code, report) = loadgen("echo", server.address, &format!("-c 10 -W 100ms -d 10s {hidden}"));
+    assert_eq!(code, 0, "{}", report["thresholds"]);
+    assert_eq!(report["run"]["loop"], "closed");
+    assert!(report["latency"]["response_ns"].is_null(), "a service time is no response");
+}
