@@ -428,7 +428,7 @@ impl Scenario for RoundTrips {
         }
         report.fail_if_any(counts.unexpected, "messages came that were no replies");
         report.fail_if_any(counts.ended, "connections ended before the run did");
-        if counts.measured_replied == 0 {
+        if counts.measured_replied == 0 && (counts.measured_sent > 0 || counts.replied == 0) {
             report.fail("nothing was answered while measuring: does this path echo?".to_owned());
         }
     }
