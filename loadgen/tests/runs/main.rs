@@ -1,5 +1,6 @@
 //! Whole runs of the program, against servers of another codec, with and without faults, and against the floor.
 mod faults;
+mod pipeline;
 mod serve;
 mod servers;
 mod stall;

@@ -59,6 +59,18 @@ impl Server {
         serde_json::from_str(&line).unwrap()
     }
 
+    /// Waits until so many messages have come to it.
+    pub(crate) fn await_messages(&mut self, messages: u64) {
+        while self.messages() < messages {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// How many messages have come so far.
+    pub(crate) fn messages(&mut self) -> u64 {
+        counts(&self.ledger_after(Signal::USR1), ["messages_in"])[0]
+    }
+
     /// Ends it by SIGTERM.
     pub(crate) fn end(mut self) -> Value {
         let ledger = self.ledger_after(Signal::TERM);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::loadgen;
-use crate::serve::{Server, counts};
+use crate::serve::Server;
 
 const STALL: Duration = Duration::from_secs(1);
 const OPEN: &str = "-c 10 --rate 500 -W 100ms -d 10s";
@@ -24,9 +24,7 @@ fn an_open_loop_shows_what_a_stopped_server_made_of_it() {
     let address = server.address;
     let run = std::thread::spawn(move || loadgen("echo", address, &format!("{OPEN} {THEORY}")));
     // In the middle of the run.
-    while counts(&server.ledger_after(Signal::USR1), ["messages_in"])[0] < 1_000 {
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    server.await_messages(1_000);
     server.signal(Signal::STOP);
     std::thread::sleep(STALL);
     server.signal(Signal::CONT);
