@@ -4,6 +4,7 @@ mod pipeline;
 mod serve;
 mod servers;
 mod stall;
+mod terminal;
 mod tls;
 
 use std::net::SocketAddr;
