@@ -1,17 +1,20 @@
 #!/usr/bin/env bash
 # Clients that nobody here wrote, against the release binary: the Python packages websockets and aiohttp, the Node
-# package ws, Node's own WebSocket, curl, and Chromium with the console page. Prints a line for each check, then
-# "N passed, N failed"; exits 1 if one failed. Installs what it needs: packages under target/, Chromium by apt-get.
+# package ws, Node's own WebSocket, curl, and Chromium with the console page; and loadgen against servers that nobody
+# here wrote, on websockets and on ws. Prints a line for each check, then "N passed, N failed"; exits 1 if one failed.
+# Installs what it needs: packages under target/, Chromium by apt-get.
 #
 #   run.sh              all
-#   run.sh programs     all but Chromium
+#   run.sh programs     the clients but Chromium
 #   run.sh browser      Chromium alone
+#   run.sh loadgen      loadgen against other servers and fanfare
 #
-# FANFARE: the binary (default: the release build). The logs of the servers stay in target/clients.
+# FANFARE, LOADGEN: the binaries (default: the release builds). The logs of the servers stay in target/clients.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 target=$(cd "$here/../.." && pwd)/target
 export FANFARE=${FANFARE:-${CARGO_TARGET_DIR:-$target}/release/fanfare}
+export LOADGEN=${LOADGEN:-${CARGO_TARGET_DIR:-$target}/release/loadgen}
 export CLIENTS_NPM=$target/clients/npm CLIENTS_OUT=$target/clients
 export PYTHONDONTWRITEBYTECODE=1 NODE_NO_WARNINGS=1
 python=$target/clients/venv/bin/python
@@ -58,10 +61,13 @@ apt_install() {
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
-# A server on a free port; sets $port.
-start_server() {
+# fanfare on a free port; sets $port.
+start_server() { start "$FANFARE" --listen 127.0.0.1:0 "$@"; }
+
+# A server that says where it listens; sets $port.
+start() {
   local log=$CLIENTS_OUT/server-${#started[@]}.log
-  "$FANFARE" --listen 127.0.0.1:0 "$@" >"$log" 2>&1 &
+  "$@" >"$log" 2>&1 &
   started+=($!)
   for _ in $(seq 100); do
     port=$(grep -oE '127\.0\.0\.1:[0-9]+' "$log" | head -n 1 | cut -d: -f2) && [ -n "$port" ] && return
@@ -160,6 +166,16 @@ programs() {
   program aiohttp "$python" "$here/aiohttp_client.py" limits "$strict" "http://127.0.0.1:$port"
 }
 
+# Short runs: what they measure is of no interest here, what they count is.
+load() {
+  start "${node[@]}" "$here/loadgen_servers.mjs"
+  local node_address=127.0.0.1:$port
+  start "$python" "$here/loadgen_servers.py"
+  local python_address=127.0.0.1:$port
+  start_server --echo
+  program loadgen "$python" "$here/loadgen.py" "$node_address" "$python_address" "127.0.0.1:$port"
+}
+
 browser() {
   program browser "${node[@]}" "$here/browser.mjs"
 }
@@ -171,6 +187,7 @@ install_python
 install_npm
 if [ "$part" = all ] || [ "$part" = browser ]; then install_chromium; fi
 if [ "$part" = all ] || [ "$part" = programs ]; then programs; fi
+if [ "$part" = all ] || [ "$part" = loadgen ]; then load; fi
 if [ "$part" = all ] || [ "$part" = browser ]; then browser; fi
 passed=$(grep -c '^ok ' "$CLIENTS_OUT/checks" || true)
 failed=$(grep -c '^FAIL ' "$CLIENTS_OUT/checks" || true)
