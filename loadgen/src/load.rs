@@ -227,11 +227,15 @@ impl Load {
         Ok(())
     }
 
-    /// The socket has become writable, which the first time means that TCP stands. True when that opens the connection.
-    pub(crate) fn on_writable(&mut self, id: Id) -> bool {
+    /// The socket has become writable, which the first time means that TCP stands, unless it has an error: the next write
+    /// will tell which. True when that opens the connection.
+    pub(crate) fn on_writable(&mut self, id: Id, has_error: bool) -> bool {
         let now = self.clock.now();
         let Some(connection) = get_mut(&mut self.connections, id) else { return false };
         connection.on_writable();
+        if has_error {
+            return false;
+        }
         match &mut connection.phase {
             Phase::Opening { began, connected: connected @ None, .. } => {
                 *connected = Some(now);
@@ -449,7 +453,6 @@ impl Load {
     pub(crate) fn publish_figures(&self) {
         let figures = self.team.figures();
         let sum = |of: fn(&PartCounts) -> u64| self.counts.iter().map(of).sum::<u64>();
-        figures.wanted.store(sum(|counts| counts.wanted), Ordering::Relaxed);
         figures.opened.store(sum(|counts| counts.opened), Ordering::Relaxed);
         figures.failed.store(sum(|counts| counts.failed), Ordering::Relaxed);
         figures.open.store(sum(|counts| counts.open), Ordering::Relaxed);

@@ -106,8 +106,13 @@ fn run(scenario: &Scenario, flags: Option<&ArgMatches>) -> Result<ExitCode, Stri
         eprintln!("loadgen: {shortcoming}");
     }
     let stop = stop_on_interrupt().map_err(|error| error.to_string())?;
-    let watch =
-        Watch { name: scenario.name(), server, phases: scenario.phases(), shows: !common.no_progress };
+    let watch = Watch {
+        name: scenario.name(),
+        connections: scenario.connections(),
+        server,
+        phases: scenario.phases(),
+        shows: !common.no_progress,
+    };
     let started = std::time::SystemTime::now();
     let threads = if matches!(scenario, Scenario::Check(_)) { 1 } else { common.threads as u32 };
     let go = Go { settings: &settings, threads, stop: &stop, watch: &watch };

@@ -141,7 +141,7 @@ pub(crate) fn run<S: Scenario>(load: &mut Load, scenario: &mut S) -> io::Result<
             }
             let id = Id::of(event.token());
             if event.is_writable() || event.is_error() {
-                if load.on_writable(id)
+                if load.on_writable(id, event.is_error())
                     && let Some(connection) = load.get_mut(id)
                 {
                     let (part, index) = (connection.part, connection.index);

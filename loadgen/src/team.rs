@@ -17,7 +17,6 @@ pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// What one thread tells whoever watches the run.
 #[derive(Default)]
 pub(crate) struct Figures {
-    pub(crate) wanted: AtomicU64,
     pub(crate) opened: AtomicU64,
     pub(crate) failed: AtomicU64,
     pub(crate) open: AtomicU64,

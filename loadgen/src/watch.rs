@@ -30,6 +30,8 @@ pub(crate) struct Watched {
 /// What the watcher shows.
 pub(crate) struct Watch {
     pub(crate) name: &'static str,
+    /// How many connections there are to be.
+    pub(crate) connections: u64,
     pub(crate) server: Option<Process>,
     pub(crate) phases: Option<PhaseArgs>,
     /// Whether there is a live view.
@@ -88,10 +90,12 @@ impl Watch {
 
     /// A line of what is going on.
     fn line(&self, shared: &Shared, now: Moment, last: Option<&Watched>) -> String {
-        let (open, wanted) = (shared.sum(|figures| &figures.open), shared.sum(|figures| &figures.wanted));
+        let open = shared.sum(|figures| &figures.open);
         let failed = shared.sum(|figures| &figures.failed);
         let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
-        let Some(began) = shared.began() else { return format!("opening: {open} of {wanted} open{failed}") };
+        let Some(began) = shared.began() else {
+            return format!("opening: {open} of {} open{failed}", self.connections);
+        };
         let Some(phases) = self.phases else {
             let opened = shared.sum(|figures| &figures.opened);
             let rate = last.map_or(0, |last| last.delivered);

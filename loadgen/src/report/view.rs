@@ -131,7 +131,7 @@ pub(super) fn rows(section: &str, rows: &Map<String, Json>) -> Vec<(String, Stri
             Some((Measure::of(name).label(), text))
         })
         .collect();
-    if section == "cpu" && !is_known("server_share") && !is_known("server_ns_per_message") {
+    if section == "cpu" && is_known("measured_ns") && !is_known("server_share") {
         out.push(("server".to_owned(), "not measured: --server-pid does".to_owned()));
     }
     out
