@@ -58,7 +58,8 @@ impl Sequences {
         if sequence > *next {
             let missed = sequence - *next;
             let gaps = self.gaps.entry(pair).or_default();
-            if gaps.len() == GAPS_PER_PAIR_MAX {
+            // A late message may have split one: see `close_gap`.
+            if gaps.len() >= GAPS_PER_PAIR_MAX {
                 gaps.remove(0);
             }
             gaps.push(*next..sequence);
@@ -98,6 +99,9 @@ impl Sequences {
         let gap = gaps.remove(at);
         let rests = [gap.start..sequence, sequence + 1..gap.end];
         gaps.splice(at..at, rests.into_iter().filter(|rest| !rest.is_empty()));
+        if gaps.len() > GAPS_PER_PAIR_MAX {
+            gaps.remove(0);
+        }
         true
     }
 }
