@@ -117,6 +117,8 @@ impl Scenario for Hold {
                 },
                 Stage::Opened => match load.team.meet(2 * self.at, now) {
                     Some(at) => Stage::Settling { until: at + SETTLE },
+                    // Another thread may have seen Ctrl-C one meeting earlier, and is gone.
+                    None if load.is_stopping() => return Turn::Done,
                     None => return Turn::Until(now + LOOK_AGAIN),
                 },
                 Stage::Settling { until } if now < *until => return Turn::Until(*until),
@@ -127,6 +129,7 @@ impl Scenario for Hold {
                     Stage::Read
                 }
                 Stage::Read => match load.team.meet(2 * self.at + 1, now) {
+                    None if load.is_stopping() => return Turn::Done,
                     None => return Turn::Until(now + LOOK_AGAIN),
                     Some(_) if self.at + 1 < self.targets.len() && !load.is_stopping() => {
                         self.at += 1;
