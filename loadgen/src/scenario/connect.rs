@@ -135,7 +135,8 @@ impl Scenario for Connect {
                 }
                 Stage::Opening { until } => {
                     if let Some(again) = self.open_due(load, now, until) {
-                        return Turn::Until(again.min(until));
+                        // Behind the end what is late still begins, when there is room: readiness tells.
+                        return Turn::Until(if now < until { again.min(until) } else { again });
                     }
                     self.measurement.on_phase(Phase::Draining, load);
                     Stage::Draining { until: now + self.drain }
