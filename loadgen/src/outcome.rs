@@ -145,7 +145,7 @@ fn given(scenario: &str, values: &ArgMatches) -> Vec<(String, String)> {
 /// What was asked for, so that a stored report can be run again. What may hold a secret is left out.
 fn command_line() -> String {
     let mut words = Vec::new();
-    let mut arguments = std::env::args().skip(1);
+    let mut arguments = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
     while let Some(word) = arguments.next() {
         if ["-H", "--header", "--bearer"].contains(&word.as_str()) {
             arguments.next();
