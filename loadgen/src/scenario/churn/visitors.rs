@@ -58,7 +58,9 @@ impl Visitors {
     }
 
     pub(super) fn on_open(&mut self, load: &Load, id: Id) {
-        self.staying.push_back((load.clock.now() + self.lifetime, id));
+        // Whoever was still opening at the end leaves at once.
+        let stays = if self.schedule.is_some() { self.lifetime } else { Duration::ZERO };
+        self.staying.push_back((load.clock.now() + stays, id));
     }
 
     pub(super) fn on_ended(&mut self, was_open: bool, end: End) {
