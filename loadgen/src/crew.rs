@@ -37,8 +37,15 @@ pub(crate) fn run<S: Scenario + Send>(
                 end.is_good = true;
                 io::Result::Ok((load, scenario))
             };
-            workers
-                .push(std::thread::Builder::new().name(format!("load-{thread}")).spawn_scoped(scope, work)?);
+            let builder = std::thread::Builder::new().name(format!("load-{thread}"));
+            match builder.spawn_scoped(scope, work) {
+                Ok(worker) => workers.push(worker),
+                // The scope joins those that run, and they would wait for one that never comes.
+                Err(error) => {
+                    shared.fail();
+                    return Err(error);
+                }
+            }
         }
         let seconds = watch.run(&shared);
         let mut halves = Vec::new();
