@@ -73,7 +73,7 @@ pub(crate) struct Check {
     tells: bool,
     stage: Stage,
     ids: [Option<Id>; 2],
-    ended: u32,
+    has_speaker_ended: bool,
     ping_nanos: Option<u64>,
     heard: [Heard; 2],
     last_heard: Option<Moment>,
@@ -88,7 +88,7 @@ impl Check {
             tells,
             stage: Stage::Begin,
             ids: [None; 2],
-            ended: 0,
+            has_speaker_ended: false,
             ping_nanos: None,
             heard: [Heard::default(); 2],
             last_heard: None,
@@ -135,8 +135,12 @@ impl Scenario for Check {
     }
 
     fn on_message(&mut self, peer: &mut Peer<'_>, message: Message<'_>, at: Moment) {
-        self.heard[peer.index as usize].note(message.payload());
-        self.last_heard = Some(at);
+        let heard = &mut self.heard[peer.index as usize];
+        heard.note(message.payload());
+        // A greeting says nothing of what becomes of a message.
+        if heard.has_message() {
+            self.last_heard = Some(at);
+        }
     }
 
     fn on_pong(&mut self, _peer: &mut Peer<'_>, payload: &[u8], at: Moment) {
@@ -148,7 +152,7 @@ impl Scenario for Check {
     }
 
     fn on_ended(&mut self, _load: &mut Load, ended: &Ended) {
-        self.ended += 1;
+        self.has_speaker_ended |= ended.index == 0;
         let text = if ended.was_open { "ended" } else { "not opened" };
         self.tell(&format!("connection {}: {text}: {}", ended.index + 1, ended.end));
     }
@@ -181,7 +185,7 @@ impl Scenario for Check {
                     }
                 }
                 Stage::Pinging { since } => {
-                    if self.ping_nanos.is_none() && now < since + PATIENCE && self.ended == 0 {
+                    if self.ping_nanos.is_none() && now < since + PATIENCE && !self.has_speaker_ended {
                         return Turn::Until(since + PATIENCE);
                     }
                     match self.ping_nanos {
