@@ -21,6 +21,8 @@ mod http;
 mod latency;
 mod load;
 mod measurement;
+#[cfg(test)]
+mod no_alloc;
 mod opening;
 mod outcome;
 mod payload;
