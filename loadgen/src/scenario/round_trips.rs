@@ -33,6 +33,10 @@ const SENDS_PER_TURN_MAX: u32 = 1_024;
 /// How often a closed loop looks for replies that do not come.
 const GIVE_UP_EVERY: Duration = Duration::from_millis(100);
 
+/// Messages of one connection that are remembered for when they come late. One that is forgotten is counted when it
+/// comes, and not timed.
+const LATE_MAX: usize = 1_024;
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
     Echo,
@@ -53,15 +57,36 @@ struct Client {
     sent: u32,
     /// The last `under_way.len()` of those that were sent.
     under_way: VecDeque<UnderWay>,
+    /// Waited for no longer, with their sequences: overtaken, or too long under way. They may still come.
+    late: VecDeque<(u32, UnderWay)>,
 }
 
 impl Client {
-    /// Takes message `sequence` out of those under way, and with it those before, which are overtaken.
+    /// The sequence of the first one under way.
+    fn first(&self) -> u32 {
+        self.sent - self.under_way.len() as u32
+    }
+
+    /// Takes out message `sequence`, which was sent. Those under way before it are overtaken.
     fn take(&mut self, sequence: u32) -> Option<UnderWay> {
-        let first = self.sent - self.under_way.len() as u32;
-        let overtaken = sequence.checked_sub(first)? as usize;
-        self.under_way.drain(..overtaken.min(self.under_way.len()));
+        if sequence < self.first() {
+            let at = self.late.iter().position(|(late, _)| *late == sequence)?;
+            return self.late.remove(at).map(|(_, message)| message);
+        }
+        while self.first() < sequence {
+            self.give_up_first();
+        }
         self.under_way.pop_front()
+    }
+
+    /// Waits no longer for the first one under way.
+    fn give_up_first(&mut self) {
+        let sequence = self.first();
+        let Some(message) = self.under_way.pop_front() else { return };
+        if self.late.len() == LATE_MAX {
+            self.late.pop_front();
+        }
+        self.late.push_back((sequence, message));
     }
 }
 
@@ -193,7 +218,7 @@ impl RoundTrips {
             while let Some(oldest) = self.clients[client].under_way.front()
                 && oldest.sent + self.patience <= now
             {
-                self.clients[client].under_way.pop_front();
+                self.clients[client].give_up_first();
             }
             for _ in self.clients[client].under_way.len()..self.inflight {
                 self.send(load, client, now);
@@ -238,7 +263,7 @@ impl RoundTrips {
             Reply::Corrupt => {
                 self.counts.corrupt += 1;
                 // It took the place of one that is not waited for any longer.
-                self.clients[client].under_way.pop_front();
+                self.clients[client].give_up_first();
             }
             Reply::To(sequence) => self.note(client, sequence, at),
             Reply::ToTheNext => self.note(client, due, at),

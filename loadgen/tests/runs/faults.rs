@@ -28,12 +28,8 @@ fn run_counted(scenario: &str, serve: &str, flags: &str) -> Value {
     assert_eq!(check("unexpected"), Some(0), "{said}");
     let [_, duplicated, _, corrupted] = made(&ledger);
     let whole = Some(copies - duplicated - corrupted);
-    match scenario {
-        "broadcast" => {
-            assert_eq!((check("published"), check("delivered")), (Some(messages), whole), "{said}")
-        }
-        _ => assert_eq!((check("sent"), check("replied")), (Some(messages), whole), "{said}"),
-    }
+    let (sent, came) = if scenario == "echo" { ("sent", "replied") } else { ("published", "delivered") };
+    assert_eq!((check(sent), check(came)), (Some(messages), whole), "{said}");
     report
 }
 
@@ -118,5 +114,20 @@ fn copies_that_are_under_way_at_the_end_are_counted() {
         ] {
             run_counted(scenario, &format!("{serve} --fault {fault}"), flags);
         }
+    }
+}
+
+#[test]
+fn what_comes_late_is_timed_all_the_same() {
+    for (scenario, serve, flags) in [
+        ("broadcast", "--broadcast", "--subscribers 20 --rate 400"),
+        ("echo", "--echo", "-c 4 --rate 4k"),
+        ("echo", "--echo", "-c 4 --inflight 4"),
+    ] {
+        let report = run_counted(scenario, &format!("{serve} --fault reorder=0.2"), flags);
+        let throughput = &report["throughput"];
+        assert_eq!(throughput["delivered"], throughput["expected"], "{throughput}");
+        let times = if flags.contains("--rate") { "response_ns" } else { "service_ns" };
+        assert_eq!(report["latency"][times]["count"], throughput["delivered"]);
     }
 }

@@ -45,3 +45,13 @@ fn a_closed_loop_hides_the_same_stall_and_is_labelled() {
     assert_eq!(report["run"]["loop"], "closed");
     assert!(report["latency"]["response_ns"].is_null(), "a service time is no response");
 }
+
+#[test]
+fn a_closed_loop_times_even_the_replies_it_no_longer_waited_for() {
+    let server = Server::start("--echo --fault stall=1s@300ms");
+    // It goes on without a reply after the time of a drain.
+    let flags = "-c 4 -W 0s -d 2s --drain 300ms --threshold service.max>900ms";
+    let (code, report) = loadgen("echo", server.address, flags);
+    assert_eq!(code, 0, "{} {}", report["thresholds"], report["check"]);
+    assert_eq!(report["latency"]["service_ns"]["count"], report["throughput"]["sent"]);
+}
