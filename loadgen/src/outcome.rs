@@ -57,7 +57,7 @@ impl Ran {
         let latency_of = |second: u32| scenario.recorder().and_then(|recorder| recorder.of_second(second));
         let seconds =
             watched.into_iter().map(|watched| second(watched, latency_of(watched.second))).collect();
-        Ran { report, evidence, was_interrupted: load.is_stopping(), seconds }
+        Ran { report, evidence, was_interrupted: load.is_stopping() && !load.team.has_failed(), seconds }
     }
 }
 

@@ -129,6 +129,7 @@ fn a_server_that_does_not_broadcast_is_noticed_before_measuring() {
     let (code, report) = run("broadcast", echo(|_, text| text), "--subscribers 2");
     assert_eq!(code, 3);
     assert!(report["failures"].to_string().contains("does this path broadcast"), "{report}");
+    assert!(!report["notes"].to_string().contains("Ctrl-C"), "{report}");
 }
 
 #[test]
