@@ -191,6 +191,14 @@ fn the_floor_answers_with_fixed_bytes_and_broadcasts_true_ones() {
 }
 
 #[test]
+fn with_verify_off_nothing_is_judged() {
+    let flags = "-c 3 --rate 300 --verify off";
+    let (code, report) = run("echo", broadcast(Fault::None), flags);
+    assert_eq!((code, &report["passed"]), (0, &Value::Bool(true)), "{report}");
+    assert!(report["notes"].to_string().contains("no replies"), "what is not judged is told: {report}");
+}
+
+#[test]
 fn what_cannot_run_says_why() {
     // Bound, so that nobody else gets the port, and not listening.
     let bound = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
