@@ -116,8 +116,7 @@ fn run(scenario: &Scenario, flags: Option<&ArgMatches>) -> Result<ExitCode, Stri
         shows: !common.no_progress,
     };
     let started = std::time::SystemTime::now();
-    let threads = if matches!(scenario, Scenario::Check(_)) { 1 } else { common.threads as u32 };
-    let go = Go { settings: &settings, threads, stop: &stop, watch: &watch };
+    let go = Go { settings: &settings, threads: scenario.threads() as u32, stop: &stop, watch: &watch };
     let ran = match scenario {
         Scenario::Check(args) => go.run(|_| Check::new(&args.common.url, machine, watch.shows)),
         Scenario::Ping(args) => go.run(|team| RoundTrips::ping(args, server, team)),

@@ -96,7 +96,7 @@ pub(crate) fn report(scenario: &Scenario, ran: Ran, started: SystemTime, flags: 
             "cores",
             Value::Count(std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64)),
         )
-        .row("threads", Value::Count(common.threads))
+        .row("threads", Value::Count(scenario.threads()))
         .row("started_unix_ms", Value::Count(since_epoch.as_millis() as u64))
         .optional("loop", scenario.loop_name().map(|name| Value::Text(name.to_owned())));
     report.settings(flags.map(|flags| given(scenario.name(), flags)).unwrap_or_default());

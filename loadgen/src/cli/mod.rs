@@ -132,6 +132,19 @@ impl Scenario {
         }
     }
 
+    /// As many as are asked for, but none without a connection: what is to be sent is shared among them.
+    pub(crate) fn threads(&self) -> u64 {
+        match self {
+            Scenario::Check(_) => 1,
+            Scenario::Ping(_)
+            | Scenario::Echo(_)
+            | Scenario::Broadcast(_)
+            | Scenario::Connect(_)
+            | Scenario::Hold(_)
+            | Scenario::Churn(_) => self.common().threads.min(self.connections()),
+        }
+    }
+
     /// Messages or openings a second that are asked for, of the whole run; `None` for a closed loop.
     pub(crate) fn rate(&self) -> Option<u64> {
         match self {

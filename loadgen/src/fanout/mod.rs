@@ -149,12 +149,10 @@ impl Fanout {
     pub(crate) fn new(settings: FanoutSettings, board: Board, team: &Team) -> Fanout {
         let (own, subscribers) = settings.shares(team);
         let receivers = subscribers.len() + if settings.by_post { 0 } else { own.len() };
+        // As many for each publisher, up to one.
         let budget = settings.messages.map(|messages| {
-            let part = share(messages, team.thread(), team.threads());
-            match settings.pacing {
-                Pacing::Open { .. } => messages,
-                Pacing::Closed { .. } => part.end - part.start,
-            }
+            let bound = |publishers: u32| messages * u64::from(publishers) / u64::from(settings.publishers);
+            bound(own.end) - bound(own.start)
         });
         Fanout {
             board,

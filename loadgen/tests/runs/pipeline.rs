@@ -112,6 +112,29 @@ fn a_generator_that_was_the_limit_exits_with_4_where_that_is_asked_for() {
 }
 
 #[test]
+fn as_many_messages_are_sent_as_are_asked_for_on_any_number_of_threads() {
+    let (echo, broadcast) = (Server::start("--echo"), Server::start("--broadcast"));
+    for (scenario, address, flags) in [
+        ("echo", echo.address, "-c 1 --rate 400"),
+        ("echo", echo.address, "-c 1 --inflight 3"),
+        ("ping", echo.address, "-c 5 --rate 400"),
+        ("broadcast", broadcast.address, "--subscribers 4 --rate 400"),
+        ("broadcast", broadcast.address, "--subscribers 4 --saturate"),
+        ("broadcast", broadcast.address, "--subscribers 4 --publishers 3 --saturate --inflight 2"),
+    ] {
+        for threads in [1, 2, 3] {
+            let flags = format!("{flags} --threads {threads} -n 100 -W 50ms -d 20s");
+            let (code, report) = loadgen(scenario, address, &flags);
+            assert_eq!(
+                (code, &report["throughput"]["sent"]),
+                (0, &100.into()),
+                "{scenario} {flags}: {report}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_stored_report_is_shown_as_it_was_when_it_was_fresh() {
     let server = Server::start("--echo");
     let fresh = ["json", "html", "hgrm"].map(|kind| path(&format!("fresh.{kind}")));
