@@ -44,6 +44,11 @@ impl Latencies {
         self.0.saturating_record(nanos);
     }
 
+    /// Something that lasted `nanos` at `nanos / 1000` moments of it: quantiles are then shares of time, not of events.
+    pub(crate) fn record_by_time(&mut self, value: u64, nanos: u64) {
+        self.0.saturating_record_n(value, nanos / 1_000);
+    }
+
     /// Adds all that another thread or another second has recorded.
     pub(crate) fn merge(&mut self, other: &Latencies) {
         self.0.add(&other.0).expect("all histograms have the same bounds");

@@ -36,7 +36,6 @@ mod scenario;
 mod sequence;
 mod series;
 mod serve;
-#[allow(dead_code, unused_imports, reason = "the next commit connects through it")]
 mod stream;
 mod target;
 mod team;

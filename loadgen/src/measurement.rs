@@ -1,6 +1,8 @@
 //! The measured span: how long it was, and how busy both sides were in it.
+use std::ops::Range;
 use std::time::Duration;
 
+use crate::clock::Moment;
 use crate::load::Load;
 use crate::process::Process;
 use crate::report::{Report, Value};
@@ -9,23 +11,35 @@ use crate::usage::{Sample, Usage};
 
 pub(crate) struct Measurement {
     server: Option<Process>,
+    /// On this thread, and then on all.
+    span: Option<Range<Moment>>,
+    /// Taken by the first thread for all.
     began: Option<Sample>,
     ended: Option<Sample>,
 }
 
 impl Measurement {
     pub(crate) fn new(server: Option<Process>) -> Measurement {
-        Measurement { server, began: None, ended: None }
+        Measurement { server, span: None, began: None, ended: None }
     }
 
-    /// To be called on entering each phase: takes the samples at the beginning and the end of measuring. One thread
-    /// takes them for all.
+    /// To be called on entering each phase: takes the samples at the beginning and the end of measuring.
     pub(crate) fn on_phase(&mut self, entered: Phase, load: &mut Load) {
-        let sample = || load.team.is_first().then(|| Sample::now(load.clock.now(), self.server));
+        let now = load.clock.now();
+        let sample = || load.team.is_first().then(|| Sample::now(now, self.server));
         match entered {
-            Phase::Measuring => self.began = sample(),
-            Phase::Draining if self.began.is_some() => self.ended = sample(),
-            Phase::Opening | Phase::WarmUp | Phase::Draining | Phase::Over => {}
+            Phase::Measuring => {
+                self.span = Some(now..now);
+                self.began = sample();
+            }
+            Phase::Draining => {
+                if let Some(span) = &mut self.span {
+                    span.end = now;
+                    self.ended = sample();
+                    load.team.end_measuring(now);
+                }
+            }
+            Phase::Opening | Phase::WarmUp | Phase::Over => {}
         }
         load.is_measuring = entered == Phase::Measuring;
     }
@@ -34,9 +48,17 @@ impl Measurement {
         Some(Usage::between(self.began.as_ref()?, self.ended.as_ref()?))
     }
 
+    /// Takes in when another thread measured.
+    pub(crate) fn absorb(&mut self, other: &Measurement) {
+        self.span = match (self.span.take(), other.span.clone()) {
+            (Some(one), Some(other)) => Some(one.start.min(other.start)..one.end.max(other.end)),
+            (one, other) => one.or(other),
+        };
+    }
+
     /// How long was measured.
-    pub(crate) fn elapsed(&self) -> Option<Duration> {
-        self.usage().map(|usage| Duration::from_nanos(usage.elapsed_nanos))
+    fn elapsed(&self) -> Option<Duration> {
+        self.span.as_ref().map(|span| Duration::from_nanos(span.end.nanos_since(span.start)))
     }
 
     /// `count` events of the measured span, per second.
@@ -46,12 +68,13 @@ impl Measurement {
             .map_or(Value::Absent, |elapsed| Value::PerSecond(count as f64 / elapsed.as_secs_f64()))
     }
 
-    /// The section on processors. So many messages were received in the measured span.
-    pub(crate) fn report(&self, load: &Load, report: &mut Report, messages: u64) {
+    /// The section on processors. So many messages were received in the measured span, if they are all that both sides
+    /// were busy with.
+    pub(crate) fn report(&self, load: &Load, report: &mut Report, messages: Option<u64>) {
         let Some(usage) = self.usage() else {
             return report.note("the run ended before measuring did".to_owned());
         };
-        let each = |nanos: u64| (messages > 0).then(|| Value::Nanos(nanos / messages));
+        let each = |nanos: u64| messages.filter(|count| *count > 0).map(|count| Value::Nanos(nanos / count));
         let stalls = load.stalls.summary().map(|stalls| Value::Nanos(stalls.p99_nanos()));
         report
             .section("cpu")

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
-use clap::{ArgMatches, CommandFactory as _};
+use clap::parser::ValueSource;
+use clap::{ArgAction, ArgMatches, CommandFactory as _};
 use serde_json::Value as Json;
 
 use crate::cli::{Cli, Format, OutputArgs, Scenario, Verify};
@@ -89,7 +90,10 @@ pub(crate) fn report(scenario: &Scenario, ran: Ran, started: SystemTime, flags: 
         .section("run")
         .row("scenario", Value::Text(scenario.name().to_owned()))
         .row("url", Value::Text(common.url.clone()))
-        .row("command", Value::Text(command_line()))
+        .optional(
+            "command",
+            flags.map(|flags| Value::Text(command_line(scenario.name(), &common.url, flags))),
+        )
         .optional("label", common.label.clone().map(Value::Text))
         .row("seed", Value::Count(common.seed))
         .row(
@@ -103,6 +107,15 @@ pub(crate) fn report(scenario: &Scenario, ran: Ran, started: SystemTime, flags: 
     report.seconds(seconds);
     if scenario.loop_name().is_some() {
         match scenario.rate() {
+            // What is late begins late, when there is room: it is the server that makes room.
+            Some(rate) if matches!(scenario, Scenario::Connect(_)) => {
+                let due =
+                    scenario.duration().map_or(0, |duration| (rate as f64 * duration.as_secs_f64()) as u64);
+                let bound = evidence.deliveries.map_or(0, |deliveries| deliveries.wanted);
+                let achieved = evidence.messages.unwrap_or(0);
+                evidence.openings = Some(Tally { wanted: due.min(bound), achieved });
+                (evidence.sends, evidence.deliveries) = (None, None);
+            }
             Some(rate) => {
                 let due = (rate as f64 * evidence.measured.as_secs_f64()).round() as u64;
                 let bound = scenario.phases().and_then(|phases| phases.messages).unwrap_or(u64::MAX);
@@ -143,17 +156,34 @@ fn given(scenario: &str, values: &ArgMatches) -> Vec<(String, String)> {
 }
 
 /// What was asked for, so that a stored report can be run again. What may hold a secret is left out.
-fn command_line() -> String {
-    let mut words = Vec::new();
-    let mut arguments = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
-    while let Some(word) = arguments.next() {
-        if ["-H", "--header", "--bearer"].contains(&word.as_str()) {
-            arguments.next();
-        } else if !["--header=", "-H", "--bearer="].iter().any(|secret| word.starts_with(secret)) {
-            words.push(word);
+fn command_line(scenario: &str, url: &str, values: &ArgMatches) -> String {
+    let cli = Cli::command();
+    let flags = cli.find_subcommand(scenario).into_iter().flat_map(clap::Command::get_arguments);
+    let mut words = vec![scenario.to_owned(), url.to_owned()];
+    for flag in flags {
+        let id = flag.get_id().as_str();
+        let is_given = values.value_source(id) == Some(ValueSource::CommandLine);
+        let Some(name) = flag.get_long().filter(|_| is_given && !SECRET_FLAGS.contains(&id)) else {
+            continue;
+        };
+        let given = values.get_raw_occurrences(id).into_iter().flatten().flatten();
+        if matches!(flag.get_action(), ArgAction::SetTrue) {
+            words.push(format!("--{name}"));
+        } else {
+            words.extend(given.map(|value| format!("--{name} {}", quoted(&value.to_string_lossy()))));
         }
     }
     words.join(" ")
+}
+
+/// As a shell takes it for one word.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,%=+".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
 }
 
 /// Writes the report in the formats and to the places that were asked for.
@@ -200,5 +230,28 @@ pub(crate) fn exit_code(report: &Json, is_strict: bool) -> ExitCode {
         _ if is_strict && view::is_generator_bound(report) => ExitCode::from(EXIT_GENERATOR_BOUND),
         view::Outcome::ThresholdMissed => ExitCode::from(EXIT_THRESHOLD_MISSED),
         view::Outcome::Passed => ExitCode::SUCCESS,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_has_what_was_given_and_no_secret() {
+        let line = "loadgen broadcast ws://h/x --rate 5 -kH Authorization:secret --bearer secret --threshold lost<3 --binary";
+        let matches = Cli::command().get_matches_from(line.split(' '));
+        let (name, flags) = matches.subcommand().unwrap();
+        let command = command_line(name, "ws://h/x", flags);
+        assert_eq!(command, "broadcast ws://h/x --rate 5 --insecure --binary --threshold 'lost<3'");
+        assert!(given(name, flags).iter().all(|(_, value)| !value.contains("secret")));
+    }
+
+    #[test]
+    fn words_are_quoted_where_a_shell_would_see_more_in_them() {
+        assert_eq!(
+            [quoted("16..1k"), quoted("a b"), quoted("it's"), quoted("")],
+            ["16..1k", "'a b'", "'it'\\''s'", "''"]
+        );
     }
 }

@@ -35,9 +35,15 @@ impl Stamp {
         self.intended.as_nanos() << DELAY_BITS | u64::from(self.delay_micros.min(DELAY_MICROS_MAX))
     }
 
-    /// When the message was sent.
-    pub(crate) fn sent(&self) -> Moment {
-        self.intended + Duration::from_micros(u64::from(self.delay_micros))
+    /// When the message was sent; `None` when that was so late that it does not say.
+    pub(crate) fn sent(&self) -> Option<Moment> {
+        let delay = Duration::from_micros(u64::from(self.delay_micros));
+        (self.delay_micros < DELAY_MICROS_MAX).then(|| self.intended + delay)
+    }
+
+    /// What is written of a delay.
+    pub(crate) fn delay_micros(nanos: u64) -> u32 {
+        u32::try_from(nanos / 1_000).unwrap_or(u32::MAX).min(DELAY_MICROS_MAX)
     }
 }
 
@@ -90,6 +96,12 @@ impl Payloads {
     pub(crate) fn read(&self, payload: &[u8]) -> Option<Stamp> {
         let stamp = Self::read_head(payload)?;
         (payload[HEAD_BYTES..] == *self.padding(stamp.sequence)).then_some(stamp)
+    }
+
+    /// Reads the first head that stands anywhere in a payload, for a server that puts something around it.
+    pub(crate) fn find_head(payload: &[u8]) -> Option<Stamp> {
+        let begins = payload.iter().enumerate().filter(|(_, byte)| **byte == b'm');
+        begins.map(|(at, _)| &payload[at..]).find_map(Self::read_head)
     }
 
     /// Reads the head and holds it against its checksum.
@@ -241,5 +253,8 @@ mod tests {
         one[HEAD_BYTES..].copy_from_slice(&next[HEAD_BYTES..]);
         assert_eq!(payloads.read(&one), None);
         assert_eq!(Payloads::read_head(&one), Some(STAMP));
+        one.splice(0..0, b"{\"message\":\"".iter().copied());
+        assert_eq!(Payloads::read_head(&one), None);
+        assert_eq!(Payloads::find_head(&one), Some(STAMP));
     }
 }

@@ -21,8 +21,10 @@ use crate::usage::Usage;
 const EVENTS_PER_TURN_MAX: usize = 128;
 /// A signal that comes just before a wait is noticed after it.
 const WAIT_MAX: Duration = Duration::from_millis(100);
-/// What a server may send: more than any message that a scenario sends.
-const LIMITS: DecoderLimits = DecoderLimits { message_bytes_max: 64 << 20, fragments_max: 1 << 16 };
+/// What a server may send: more than any message that a scenario sends, and what a server puts around it.
+const LIMITS: DecoderLimits = DecoderLimits { message_bytes_max: 17 << 20, fragments_max: 1 << 16 };
+/// Waiting to be written when a Ping comes: behind more than this no Pong is put.
+const PONGS_BYTES_MAX: usize = 1 << 20;
 
 /// What a scenario has to say about the next turn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -180,8 +182,11 @@ fn wait(load: &mut Load, events: &mut Events, until: Moment, woke: Moment) -> io
     let awake = load.clock.now();
     if load.is_measuring {
         // Away from the sockets: at work between two waits, or kept from a core when the timer rang.
-        let late = if busy { 0 } else { awake.nanos_since(until) };
-        load.stalls.record(now.nanos_since(woke).max(late));
+        // Weighed by time: one long stall is not made small by many short turns.
+        let (at_work, late) = (now.nanos_since(woke), if busy { 0 } else { awake.nanos_since(until) });
+        load.stalls.record_by_time(at_work, at_work);
+        load.stalls.record_by_time(late, late);
+        load.stalls.record_by_time(0, awake.nanos_since(now).saturating_sub(late));
     }
     Ok(awake)
 }
@@ -202,9 +207,14 @@ fn read<S: Scenario>(load: &mut Load, scenario: &mut S, id: Id, hung_up: bool) {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
         Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
         Err(error) => {
-            let is_opening = matches!(connection.phase, Phase::Opening { .. });
             let is_tls = error.kind() == io::ErrorKind::InvalidData;
-            let end = if is_opening && is_tls { End::NotConnected } else { End::Reset };
+            let end = match connection.phase {
+                Phase::Connecting { .. } | Phase::Opening { connected: None, .. } => End::NotConnected,
+                Phase::Opening { .. } if is_tls => End::NotConnected,
+                Phase::Opening { .. } | Phase::Http(_) | Phase::Open | Phase::Closing | Phase::Closed => {
+                    End::Reset
+                }
+            };
             return load.end(id, end, || error.to_string());
         }
     };
@@ -279,7 +289,10 @@ fn take<S: Scenario>(
                 scenario.on_message(&mut Peer { part, index, outbound, random, opcode }, message, at);
             }
             Some(Event::Ping(payload)) => {
-                encode_masked_frame(outbound, Opcode::Pong, payload, random.mask());
+                // A server that does not read them gets no more (RFC 6455 section 5.5.3 asks for the last one's alone).
+                if outbound.len() < PONGS_BYTES_MAX {
+                    encode_masked_frame(outbound, Opcode::Pong, payload, random.mask());
+                }
             }
             Some(Event::Pong(payload)) => {
                 scenario.on_pong(&mut Peer { part, index, outbound, random, opcode }, payload, at);

@@ -15,7 +15,10 @@ const AHEAD: Duration = Duration::from_millis(20);
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// What one thread tells whoever watches the run.
+///
+/// On cache lines of its own: each thread stores it once a turn.
 #[derive(Default)]
+#[repr(align(128))]
 pub(crate) struct Figures {
     pub(crate) opened: AtomicU64,
     pub(crate) failed: AtomicU64,
@@ -38,8 +41,9 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) figures: Vec<Figures>,
     meetings: [Meeting; MEETINGS_MAX],
-    /// When traffic began; zero before.
+    /// When traffic began, and when measuring ended; zero before.
     began: AtomicU64,
+    measured_until: AtomicU64,
     failed: AtomicBool,
     stop: Arc<AtomicBool>,
 }
@@ -52,6 +56,7 @@ impl Shared {
             figures: (0..threads).map(|_| Figures::default()).collect(),
             meetings: Default::default(),
             began: AtomicU64::new(0),
+            measured_until: AtomicU64::new(0),
             failed: AtomicBool::new(false),
             stop,
         })
@@ -60,6 +65,12 @@ impl Shared {
     /// When traffic began.
     pub(crate) fn began(&self) -> Option<Moment> {
         let nanos = self.began.load(Ordering::Relaxed);
+        (nanos > 0).then(|| Moment::from_nanos(nanos))
+    }
+
+    /// When measuring ended, which may have been before its time.
+    pub(crate) fn measured_until(&self) -> Option<Moment> {
+        let nanos = self.measured_until.load(Ordering::Relaxed);
         (nanos > 0).then(|| Moment::from_nanos(nanos))
     }
 
@@ -146,6 +157,11 @@ impl Team {
     /// Traffic begins at `at`.
     pub(crate) fn begin(&self, at: Moment) {
         self.shared.began.store(at.as_nanos(), Ordering::Relaxed);
+    }
+
+    /// Measuring ended at `at`, on this thread.
+    pub(crate) fn end_measuring(&self, at: Moment) {
+        self.shared.measured_until.fetch_max(at.as_nanos(), Ordering::Relaxed);
     }
 
     /// Ctrl-C was pressed, or the run cannot go on.

@@ -259,15 +259,17 @@ impl Traffic {
 
     pub(crate) fn absorb(&mut self, other: Traffic) {
         self.fanout.absorb(other.fanout);
+        self.measurement.absorb(&other.measurement);
     }
 
-    pub(crate) fn report(&mut self, load: &Load, report: &mut Report) {
+    /// `is_all`: both sides were busy with nothing else.
+    pub(crate) fn report(&mut self, load: &Load, report: &mut Report, is_all: bool) {
         if load.team.has_failed() {
             report
                 .fail("the first message did not reach every receiver: does this path broadcast?".to_owned());
         }
-        self.fanout.report(&self.measurement, report);
-        self.measurement.report(load, report, self.fanout.span_delivered());
+        self.fanout.report(&self.measurement, report, load.is_stopping());
+        self.measurement.report(load, report, is_all.then(|| self.fanout.span_delivered()));
     }
 
     pub(crate) fn work(&self) -> Work {

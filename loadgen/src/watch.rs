@@ -56,13 +56,14 @@ impl Watch {
             let after = Sample::now(now, self.server);
             let (all_sent, all_delivered) =
                 (shared.sum(|figures| &figures.sent), shared.sum(|figures| &figures.delivered));
+            let usage = Usage::between(&before, &after);
             seconds.push(Watched {
                 second: before.at().second(),
                 phase: self.phase(shared, before.at(), now),
                 open: shared.sum(|figures| &figures.open),
-                sent: all_sent.saturating_sub(sent),
-                delivered: all_delivered.saturating_sub(delivered),
-                usage: Usage::between(&before, &after),
+                sent: per_second(all_sent.saturating_sub(sent), usage.elapsed_nanos),
+                delivered: per_second(all_delivered.saturating_sub(delivered), usage.elapsed_nanos),
+                usage,
             });
             (before, sent, delivered) = (after, all_sent, all_delivered);
             view.on_second(self, shared, now, &seconds[seconds.len() - 1]);
@@ -74,9 +75,12 @@ impl Watch {
     /// Which phase a second belongs to; one that two phases share belongs to the one that is not measured.
     fn phase(&self, shared: &Shared, from: Moment, to: Moment) -> SecondPhase {
         let Some(began) = shared.began() else { return SecondPhase::Connect };
-        let Some(phases) = self.phases else { return SecondPhase::Measure };
+        let Some(phases) = self.phases else {
+            let is_over = shared.measured_until().is_some_and(|until| until < to);
+            return if is_over { SecondPhase::Drain } else { SecondPhase::Measure };
+        };
         let measured_from = began + phases.warmup;
-        let measured_to = measured_from + phases.duration;
+        let measured_to = shared.measured_until().unwrap_or(measured_from + phases.duration);
         if to <= began {
             SecondPhase::Connect
         } else if from < measured_from {
@@ -119,6 +123,11 @@ impl Watch {
             .map_or(String::new(), |nanos| format!(", p99 {:.2} ms", nanos as f64 / 1e6));
         format!("{phase}: {open} open, sent {sent}/s, received {delivered}/s{p99}{failed}")
     }
+}
+
+/// A watcher that was kept waiting looks back on more than a second.
+fn per_second(count: u64, nanos: u64) -> u64 {
+    (u128::from(count) * 1_000_000_000 / u128::from(nanos.max(1))) as u64
 }
 
 /// A bar on a terminal, a line now and then without one, or nothing.

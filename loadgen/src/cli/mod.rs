@@ -157,6 +157,17 @@ impl Scenario {
         }
     }
 
+    /// How long it goes on opening or sending.
+    pub(crate) fn duration(&self) -> Option<Duration> {
+        match self {
+            Scenario::Connect(args) => Some(args.duration),
+            Scenario::Check(_) | Scenario::Hold(_) => None,
+            Scenario::Ping(_) | Scenario::Echo(_) | Scenario::Broadcast(_) | Scenario::Churn(_) => {
+                self.phases().map(|phases| phases.duration)
+            }
+        }
+    }
+
     /// Whether it is about how long something takes, and how that is asked for.
     pub(crate) fn loop_name(&self) -> Option<&'static str> {
         match self {

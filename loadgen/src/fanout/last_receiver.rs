@@ -1,7 +1,7 @@
 //! How long each message took until the last of its receivers had it.
 use crate::latency::Latencies;
 
-/// Messages of one publisher that are remembered until the threads can be asked who was last. Later ones are left out.
+/// Messages of all publishers that are remembered until the threads can be asked who was last. Later ones are left out.
 const MESSAGES_MAX: usize = 4 << 20;
 
 pub(super) enum LastReceiver {
@@ -16,7 +16,10 @@ impl LastReceiver {
     pub(super) fn new(threads: u32, publishers: usize) -> LastReceiver {
         match threads {
             1 => LastReceiver::Alone(Latencies::new()),
-            _ => LastReceiver::OfThread(vec![Vec::new(); publishers]),
+            // Set aside at once, and touched as messages come: nothing is allocated per message.
+            _ => LastReceiver::OfThread(
+                (0..publishers).map(|_| Vec::with_capacity(MESSAGES_MAX / publishers.max(1))).collect(),
+            ),
         }
     }
 
@@ -26,7 +29,7 @@ impl LastReceiver {
             LastReceiver::Alone(latencies) => latencies.record(nanos),
             LastReceiver::OfThread(publishers) => {
                 let (times, at) = (&mut publishers[publisher], sequence as usize);
-                if at >= MESSAGES_MAX {
+                if at >= times.capacity() {
                     return;
                 }
                 if times.len() <= at {

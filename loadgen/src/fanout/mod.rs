@@ -360,12 +360,18 @@ impl Fanout {
             *budget -= 1;
         }
         let sequence = self.publishers[at].sent;
+        if sequence == u32::MAX - 1 {
+            // There are no further numbers.
+            self.budget = Some(0);
+            return;
+        }
         let missing = self.missing(at);
         let publisher = &mut self.publishers[at];
         publisher.sent += 1;
         publisher.window.push(intended, missing);
         let delay = load.clock.now().nanos_since(intended);
-        let stamp = Stamp { publisher: at as u16, sequence, intended, delay_micros: (delay / 1_000) as u32 };
+        let stamp =
+            Stamp { publisher: at as u16, sequence, intended, delay_micros: Stamp::delay_micros(delay) };
         self.payloads.write(&mut self.scratch, stamp);
         if self.settings.by_post {
             load.post(id, &self.scratch);
@@ -379,7 +385,8 @@ impl Fanout {
             }
             publisher.measured.end = sequence + 1;
             self.counts.measured_published += 1;
-            self.counts.published_in_time += u64::from(timeline.measures(stamp.sent()));
+            self.counts.published_in_time +=
+                u64::from(stamp.sent().is_some_and(|sent| timeline.measures(sent)));
             self.send_delay.record(delay);
         }
     }
@@ -404,15 +411,11 @@ impl Fanout {
         timeline: &Timeline,
     ) {
         let payload = message.payload();
-        if self.is_measuring {
-            self.counts.span_delivered += 1;
-            self.counts.span_bytes += payload.len() as u64;
-        }
         let is_kind_kept = (message.kind() == MessageKind::Text) == (opcode == Opcode::Text);
         let stamp = match self.settings.verify {
             Verify::Full if is_kind_kept => self.payloads.read(payload),
             Verify::Full => None,
-            Verify::Count | Verify::Off => Payloads::read_head(payload),
+            Verify::Count | Verify::Off => Payloads::find_head(payload),
         };
         let Some(stamp) = stamp else {
             self.counts.corrupt += 1;
@@ -431,12 +434,16 @@ impl Fanout {
             Arrival::Duplicate => return,
         };
         self.counts.delivered += 1;
+        if self.is_measuring {
+            self.counts.span_delivered += 1;
+            self.counts.span_bytes += payload.len() as u64;
+        }
         let is_measured = timeline.measures(stamp.intended);
         let nanos = at.nanos_since(stamp.intended);
         self.counts.measured_delivered += u64::from(is_measured);
         self.response.record(at, nanos, is_measured);
-        if is_measured && matches!(self.settings.pacing, Pacing::Open { .. }) {
-            self.service.record(at.nanos_since(stamp.sent()));
+        if let (true, Pacing::Open { .. }, Some(sent)) = (is_measured, self.settings.pacing, stamp.sent()) {
+            self.service.record(at.nanos_since(sent));
         }
         if self.is_own(receiver, from) && self.board.own_copies() == OwnCopies::Unknown {
             return;
@@ -460,8 +467,10 @@ impl Fanout {
             return sequence < self.publishers[publisher].sent;
         }
         // Another thread's: its total is held against this at the end. Whatever it sends is not far ahead.
-        const AHEAD_MAX: u32 = 1 << 22;
-        self.publishers.get(publisher).is_some_and(|publisher| sequence < publisher.window.end() + AHEAD_MAX)
+        const AHEAD_MAX: u32 = 1 << 16;
+        self.publishers
+            .get(publisher)
+            .is_some_and(|publisher| sequence < publisher.window.end().saturating_add(AHEAD_MAX))
     }
 
     /// The own copy of the probe is what answers it.

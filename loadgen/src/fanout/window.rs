@@ -4,6 +4,9 @@ use std::ops::Range;
 
 use crate::clock::Moment;
 
+/// Messages of one publisher that are waited for at once.
+const UNDER_WAY_MAX: usize = 1 << 20;
+
 /// A message on its way.
 struct UnderWay {
     since: Moment,
@@ -30,6 +33,11 @@ impl Window {
 
     /// One more message is on its way since `since`, to `missing` receivers.
     pub(super) fn push(&mut self, since: Moment, missing: u32) {
+        if self.under_way.len() == UNDER_WAY_MAX {
+            // Somebody gets nothing at all, or very late: the oldest is not waited for any longer.
+            self.under_way.pop_front();
+            self.settled += 1;
+        }
         self.under_way.push_back(UnderWay { since, missing });
         // With no receiver it has arrived everywhere already.
         self.pop_settled();

@@ -77,7 +77,7 @@ impl Scenario for Broadcast {
 
     fn report(&mut self, load: &Load, report: &mut Report) {
         load.report(report, &[("publishers", PUBLISHER), ("subscribers", SUBSCRIBER)]);
-        self.traffic.report(load, report);
+        self.traffic.report(load, report, true);
     }
 
     fn work(&self) -> Work {

@@ -244,7 +244,7 @@ impl Scenario for Check {
             .row("run_next", Value::Text(self.next_line()));
         if has_message && !is_kept {
             report.note(
-                "the server puts something around a payload: run with --verify off, or another path"
+                "the server puts something around a payload: `broadcast` with --verify count finds it in there"
                     .to_owned(),
             );
         }

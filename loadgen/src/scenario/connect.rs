@@ -49,6 +49,8 @@ pub(crate) struct Connect {
     begun: u64,
     opened: u64,
     opened_in_span: u64,
+    /// By when no more was to begin; what was late then has begun later.
+    opened_by_end: u64,
     closed: u64,
     response: Recorder,
 }
@@ -71,6 +73,7 @@ impl Connect {
             begun: 0,
             opened: 0,
             opened_in_span: 0,
+            opened_by_end: 0,
             closed: 0,
             response: Recorder::new(),
         }
@@ -108,6 +111,7 @@ impl Scenario for Connect {
         let (now, intended) = (load.clock.now(), self.under_way.remove(index as usize));
         self.opened += 1;
         self.opened_in_span += u64::from(load.is_measuring);
+        self.opened_by_end += u64::from(matches!(self.stage, Stage::Opening { until } if now < until));
         self.response.record(now, now.nanos_since(intended), true);
         load.close(id);
     }
@@ -166,7 +170,9 @@ impl Scenario for Connect {
         self.begun += other.begun;
         self.opened += other.opened;
         self.opened_in_span += other.opened_in_span;
+        self.opened_by_end += other.opened_by_end;
         self.closed += other.closed;
+        self.measurement.absorb(&other.measurement);
         self.response.absorb(other.response);
     }
 
@@ -199,12 +205,12 @@ impl Scenario for Connect {
             .section("check")
             .row("closed", Value::Count(self.closed))
             .row("not_closed", Value::Count(unclosed));
-        self.measurement.report(load, report, self.opened_in_span);
+        self.measurement.report(load, report, Some(self.opened_in_span));
         report.fail_if_any(unclosed, "connections did not get their closing handshake");
     }
 
     fn work(&self) -> Work {
         let usage = self.measurement.usage();
-        Work { usage, sent: self.begun, expected: self.begun, delivered: self.opened_in_span }
+        Work { usage, sent: self.begun, expected: self.begun, delivered: self.opened_by_end }
     }
 }

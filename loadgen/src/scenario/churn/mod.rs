@@ -48,8 +48,14 @@ impl Held {
         Held {
             memory: server.and_then(|server| server.memory().ok()).unwrap_or_default(),
             tcp_bytes: tcp_memory_bytes().unwrap_or(0),
-            open_files: server.and_then(|server| server.open_files().ok()).unwrap_or(0),
+            open_files: 0,
         }
+    }
+
+    /// Also counts open files, which for many takes long.
+    fn with_files(server: Option<Process>) -> Held {
+        let open_files = server.and_then(|server| server.open_files().ok()).unwrap_or(0);
+        Held { open_files, ..Held::now(server) }
     }
 
     fn raise_to(&mut self, other: Held) {
@@ -146,7 +152,7 @@ impl Churn {
             }
             Some(at) if now < at && !load.is_stopping() => Turn::Until(at),
             Some(_) => {
-                self.after = self.server.map(|server| Held::now(Some(server)));
+                self.after = self.server.map(|server| Held::with_files(Some(server)));
                 Turn::Done
             }
         }
@@ -212,12 +218,15 @@ impl Scenario for Churn {
                 visitors.begin(load, now);
                 storm.begin_at(now + *half);
                 if load.team.is_first() {
-                    let held = Held::now(*server);
+                    let held = Held::with_files(*server);
                     (*before, *peak) = (Some(held), held);
                     *sampling = Some(Schedule::new(now, SAMPLES_PER_SECOND));
                 }
             }
-            Phase::Draining => visitors.end(now),
+            Phase::Draining => {
+                visitors.end(now);
+                storm.call_off();
+            }
             Phase::Opening | Phase::WarmUp | Phase::Over => {}
         });
         let next = [self.visitors.turn(load, now), self.storm.turn(load, now), self.sample(now)];
@@ -258,7 +267,7 @@ impl Scenario for Churn {
             ("stormers", STORMER),
         ];
         load.report(report, &parts);
-        self.traffic.report(load, report);
+        self.traffic.report(load, report, false);
         let (visitors, opened) = (&self.visitors, load.counts(VISITOR).opened);
         let section = report.section("churn");
         section

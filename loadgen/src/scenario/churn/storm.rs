@@ -45,6 +45,11 @@ impl Storm {
         self.begins_at = (self.count > 0).then_some(at);
     }
 
+    /// It does not begin any more.
+    pub(super) fn call_off(&mut self) {
+        self.begins_at = None;
+    }
+
     pub(super) fn on_open(&mut self, id: Id) {
         self.members.push(id);
     }
@@ -73,10 +78,14 @@ impl Storm {
             }
             Stage::Returning { began, opening } => {
                 let again = opening.turn(load, now);
-                if again.is_none() {
+                // Others may be opening, too.
+                let counts = load.counts(STORMER);
+                let all_tried =
+                    counts.wanted == 2 * self.count && counts.opened + counts.failed == counts.wanted;
+                if again.is_none() || all_tried {
                     self.stage = Stage::Over { nanos: now.nanos_since(*began) };
                 }
-                again
+                again.filter(|_| !all_tried)
             }
             Stage::Over { .. } => None,
         }
