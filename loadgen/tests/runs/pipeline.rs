@@ -183,8 +183,9 @@ fn signal(child: &Child, signal: Signal) {
 }
 
 /// Ctrl-C once or twice after so many messages of 400 a second.
-fn interrupted(mut server: Server, messages: u64, times: usize, flags: &str) -> (i32, Value) {
-    let words = format!("echo ws://{}/ -c 2 --rate 400 -d 60s --format json {flags}", server.address);
+fn interrupted(mut server: Server, messages: u64, times: usize, words: &str) -> (i32, Value) {
+    let words = words.replacen(' ', &format!(" ws://{}/ ", server.address), 1);
+    let words = format!("{words} --rate 400 -d 60s --format json");
     let run = command(&words).stdout(Stdio::piped()).spawn().unwrap();
     server.await_messages(messages);
     signal(&run, Signal::INT);
@@ -203,21 +204,35 @@ fn interrupted(mut server: Server, messages: u64, times: usize, flags: &str) -> 
 
 #[test]
 fn the_first_ctrl_c_ends_the_run_early_and_reports() {
-    let (code, report) = interrupted(Server::start("--echo"), 200, 1, "-W 100ms");
+    let (code, report) = interrupted(Server::start("--echo"), 200, 1, "echo -c 2 -W 100ms");
     assert_eq!(code, 0, "{report}");
     assert_eq!(report["check"]["sent"], report["check"]["replied"]);
     assert!(report["notes"].to_string().contains("ended early by Ctrl-C"));
     assert_keeps_to_the_schema(&report);
     // Before it has measured anything.
-    let (code, report) = interrupted(Server::start("--echo"), 20, 1, "-W 50s");
+    let (code, report) = interrupted(Server::start("--echo"), 20, 1, "echo -c 2 -W 50s");
     assert_eq!((code, &report["throughput"]["sent"]), (0, &0.into()), "{report}");
     assert_keeps_to_the_schema(&report);
 }
 
 #[test]
+fn after_ctrl_c_every_receiver_still_gets_what_was_sent() {
+    for words in [
+        "broadcast --subscribers 50 -W 50ms",
+        "broadcast --subscribers 50 --publishers 3 --threads 2 -W 50ms",
+        "churn --subscribers 50 --slow 2 --wake --threads 2 -W 50ms",
+    ] {
+        let (code, report) = interrupted(Server::start("--broadcast"), 200, 1, words);
+        assert_eq!(code, 0, "{words}: {report}");
+        assert_eq!(report["check"]["delivered"], report["check"]["expected"]);
+        assert!(report["woken"].is_null() || report["woken"]["caught_up"] == 2);
+    }
+}
+
+#[test]
 fn what_is_missing_after_ctrl_c_still_fails_the_run() {
     let server = Server::start("--echo --fault drop=1 --fault-after 20");
-    let (code, report) = interrupted(server, 200, 1, "-W 0s --drain 200ms");
+    let (code, report) = interrupted(server, 200, 1, "echo -c 2 -W 0s --drain 200ms");
     assert_eq!(code, 3, "{report}");
     let check = |name: &str| report["check"][name].as_u64().unwrap();
     assert_eq!((check("replied"), check("lost")), (40, check("sent") - 40));
@@ -225,6 +240,6 @@ fn what_is_missing_after_ctrl_c_still_fails_the_run() {
 
 #[test]
 fn the_second_ctrl_c_ends_it_at_once_with_130_and_no_report() {
-    let (code, report) = interrupted(Server::start("--sink"), 100, 2, "-W 0s --drain 1m");
+    let (code, report) = interrupted(Server::start("--sink"), 100, 2, "echo -c 2 -W 0s --drain 1m");
     assert_eq!((code, report), (130, Value::Null));
 }

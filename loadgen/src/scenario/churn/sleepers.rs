@@ -93,7 +93,7 @@ impl Sleepers {
     }
 
     /// When the traffic is over, with so many messages: lets the stalled ones read on, until each has had its end or all
-    /// messages.
+    /// messages. Ctrl-C does not shorten that: it is part of the drain.
     pub(super) fn turn_awake(&mut self, load: &mut Load, now: Moment, total: Option<u32>) -> Turn {
         if !self.wake {
             return Turn::Done;
@@ -108,7 +108,7 @@ impl Sleepers {
             now + self.drain
         });
         let all_known = self.opened().all(|sleeper| self.outcome(sleeper) != Outcome::Silent);
-        if all_known || until <= now || load.is_stopping() { Turn::Done } else { Turn::Until(until) }
+        if all_known || until <= now { Turn::Done } else { Turn::Until(until) }
     }
 
     fn opened(&self) -> impl Iterator<Item = &Sleeper> {
