@@ -75,7 +75,8 @@ impl Opening {
     /// Opens what is due. `None` when all are open or have failed, and else when to call again.
     pub(crate) fn turn(&mut self, load: &mut Load, now: Moment) -> Option<Moment> {
         if load.is_stopping() {
-            self.batches.clear();
+            // A server that does not answer is not waited for.
+            return None;
         }
         if self.schedule.is_none() {
             self.schedule = self.pace.schedule(load, now);
