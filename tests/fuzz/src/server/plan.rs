@@ -118,9 +118,14 @@ impl Plan {
         }
     }
 
+    /// Whether memory may be spent.
+    pub fn is_short_of_memory(&self) -> bool {
+        self.hub.memory_bytes < 1 << 30
+    }
+
     /// Whether a message may be refused, or a subscription.
     pub fn may_refuse(&self) -> bool {
-        self.hub.memory_bytes < 1 << 30 || self.hub.channels_max < 100
+        self.is_short_of_memory() || self.hub.channels_max < 100
     }
 
     /// Whether nobody has to wait for somebody else to leave, or is sent away for there are too many.
