@@ -444,6 +444,10 @@ impl Load {
             let counts = self.counts(*part);
             report.fail_if_any(counts.wanted - counts.opened, &format!("{name} did not open"));
         }
+        let under_way = sum(|counts| counts.wanted - counts.opened - counts.failed);
+        if under_way > 0 {
+            report.error("not_finished", under_way, "was still opening when the run ended");
+        }
         for (end, count, text) in self.ends.iter() {
             report.error(end.to_string(), count, text.to_owned());
         }

@@ -85,9 +85,8 @@ fn main() -> ExitCode {
 /// `loadgen URL` is `loadgen check URL`.
 fn arguments() -> Vec<OsString> {
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
-    let is_url = |word: &OsString| {
-        word.to_str().is_some_and(|word| word.starts_with("ws://") || word.starts_with("wss://"))
-    };
+    // Of another scheme, too: `check` says what is wrong with it.
+    let is_url = |word: &OsString| word.to_str().is_some_and(|word| word.contains("://"));
     if arguments.get(1).is_some_and(is_url) {
         arguments.insert(1, "check".into());
     }
@@ -102,6 +101,7 @@ fn run(scenario: &Scenario, flags: Option<&ArgMatches>) -> Result<ExitCode, Stri
         .server_pid
         .map(|pid| Process::find(pid).map_err(|error| format!("--server-pid {pid}: {error}")))
         .transpose()?;
+    outcome::prepare(&common.output)?;
     let machine = Machine::prepare();
     for shortcoming in machine.shortcomings(scenario.connections(), common.source_ip, common.threads) {
         eprintln!("loadgen: {shortcoming}");

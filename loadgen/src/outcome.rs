@@ -117,7 +117,9 @@ pub(crate) fn report(scenario: &Scenario, ran: Ran, started: SystemTime, flags: 
                 (evidence.sends, evidence.deliveries) = (None, None);
             }
             Some(rate) => {
-                let due = (rate as f64 * evidence.measured.as_secs_f64()).round() as u64;
+                // What is late is sent all the same, and stretches the span.
+                let asked = scenario.duration().unwrap_or_default().min(evidence.measured);
+                let due = (rate as f64 * asked.as_secs_f64()).round() as u64;
                 let bound = scenario.phases().and_then(|phases| phases.messages).unwrap_or(u64::MAX);
                 evidence.sends = evidence.sends.map(|sends| Tally { wanted: due.min(bound), ..sends });
             }
@@ -184,6 +186,18 @@ fn quoted(word: &str) -> String {
     } else {
         format!("'{}'", word.replace('\'', "'\\''"))
     }
+}
+
+/// Finds out whether a report can be written where it is to go, before there is one to lose.
+pub(crate) fn prepare(output: &OutputArgs) -> Result<(), String> {
+    for path in [&output.output, &output.html, &output.hdr].into_iter().flatten() {
+        std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(path)
+            .map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    Ok(())
 }
 
 /// Writes the report in the formats and to the places that were asked for.

@@ -16,6 +16,16 @@ const REDRAW_EVERY: Duration = Duration::from_millis(200);
 /// Without a terminal, how often a line is printed.
 const LINE_EVERY: u32 = 5;
 
+/// The rest of a second at the end of a run is shown if it is at least a tenth.
+const REST_NANOS_MIN: u64 = 100_000_000;
+
+/// What is to be seen at one moment.
+struct Look {
+    sample: Sample,
+    sent: u64,
+    delivered: u64,
+}
+
 /// One second of the run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Watched {
@@ -43,33 +53,48 @@ impl Watch {
     pub(crate) fn run(&self, shared: &Shared) -> Vec<Watched> {
         let mut seconds = Vec::new();
         let view = View::new(self);
-        let mut before = Sample::now(shared.clock.now(), self.server);
-        let (mut sent, mut delivered) = (0, 0);
+        let mut before = self.look(shared);
         while !shared.is_over() {
             let now = shared.clock.now();
-            if now.second() == before.at().second() {
+            if now.second() == before.sample.at().second() {
                 view.draw(self, shared, now, seconds.last());
                 let left = Duration::from_nanos(1_000_000_000 - now.as_nanos() % 1_000_000_000);
                 std::thread::sleep(left.min(REDRAW_EVERY));
                 continue;
             }
-            let after = Sample::now(now, self.server);
-            let (all_sent, all_delivered) =
-                (shared.sum(|figures| &figures.sent), shared.sum(|figures| &figures.delivered));
-            let usage = Usage::between(&before, &after);
-            seconds.push(Watched {
-                second: before.at().second(),
-                phase: self.phase(shared, before.at(), now),
-                open: shared.sum(|figures| &figures.open),
-                sent: per_second(all_sent.saturating_sub(sent), usage.elapsed_nanos),
-                delivered: per_second(all_delivered.saturating_sub(delivered), usage.elapsed_nanos),
-                usage,
-            });
-            (before, sent, delivered) = (after, all_sent, all_delivered);
-            view.on_second(self, shared, now, &seconds[seconds.len() - 1]);
+            let after = self.look(shared);
+            let second = self.between(shared, &before, &after);
+            view.on_second(self, shared, now, &second);
+            seconds.push(second);
+            before = after;
+        }
+        // What is left of a second is not less interesting: a run often ends in it.
+        let last = self.look(shared);
+        if last.sample.at().nanos_since(before.sample.at()) >= REST_NANOS_MIN {
+            seconds.push(self.between(shared, &before, &last));
         }
         view.end();
         seconds
+    }
+
+    fn look(&self, shared: &Shared) -> Look {
+        Look {
+            sample: Sample::now(shared.clock.now(), self.server),
+            sent: shared.sum(|figures| &figures.sent),
+            delivered: shared.sum(|figures| &figures.delivered),
+        }
+    }
+
+    fn between(&self, shared: &Shared, before: &Look, after: &Look) -> Watched {
+        let usage = Usage::between(&before.sample, &after.sample);
+        Watched {
+            second: before.sample.at().second(),
+            phase: self.phase(shared, before.sample.at(), after.sample.at()),
+            open: shared.sum(|figures| &figures.open),
+            sent: per_second(after.sent.saturating_sub(before.sent), usage.elapsed_nanos),
+            delivered: per_second(after.delivered.saturating_sub(before.delivered), usage.elapsed_nanos),
+            usage,
+        }
     }
 
     /// Which phase a second belongs to; one that two phases share belongs to the one that is not measured.

@@ -73,7 +73,7 @@ const PING_EXAMPLE: &str = "Example, 100 connections, 1,000 pings a second betwe
     loadgen ping ws://127.0.0.1:8080/news -c 100 --rate 1k -d 10s";
 const ECHO_EXAMPLE: &str = "Examples, latency at a rate and then the most that goes through:\n  \
     loadgen echo ws://127.0.0.1:9001/ -c 100 --rate 5k --threshold 'response.p99<5ms'\n  \
-    loadgen echo ws://127.0.0.1:9001/ -c 100 --inflight 16 --server-pid $(pgrep -n server)";
+    loadgen echo ws://127.0.0.1:9001/ -c 100 --inflight 16 --html report.html";
 const BROADCAST_EXAMPLE: &str = "Examples, deliveries at a rate and then the most that goes through:\n  \
     loadgen broadcast ws://127.0.0.1:8080/news --subscribers 1k --rate 100 --html report.html\n  \
     loadgen broadcast ws://127.0.0.1:8080/news --subscribers 1k --publishers 16 --saturate";

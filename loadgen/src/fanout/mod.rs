@@ -8,10 +8,12 @@
 //! window         who has not had which message yet: closed loop, last receiver
 //! board          what threads tell each other
 //! last_receiver  when a message was complete, over all threads
+//! order          whether all receivers had the publishers in one order
 //! report         what comes out
 //! ```
 mod board;
 mod last_receiver;
+mod order;
 mod report;
 mod window;
 
@@ -32,6 +34,7 @@ use crate::timeline::Timeline;
 pub(crate) use board::Board;
 use board::OwnCopies;
 use last_receiver::LastReceiver;
+use order::Orders;
 use window::Window;
 
 /// Messages sent in one turn of the open loop: however late it is, what arrives is read in between.
@@ -113,6 +116,8 @@ struct Counts {
     unexpected: u64,
     /// Receivers that were open and have ended before the end of the run.
     receivers_ended: u64,
+    /// A closed loop waited for them no longer.
+    given_up: u64,
     refused_posts: u64,
     answered_posts: u64,
 }
@@ -130,6 +135,7 @@ pub(crate) struct Fanout {
     payloads: Payloads,
     scratch: Vec<u8>,
     sequences: Sequences,
+    orders: Orders,
     schedule: Option<Schedule>,
     /// Whose turn it is in the open loop.
     next_publisher: usize,
@@ -163,6 +169,7 @@ impl Fanout {
             payloads: Payloads::new(settings.sizes),
             scratch: Vec::new(),
             sequences: Sequences::new(receivers, settings.publishers as usize),
+            orders: Orders::new(receivers),
             schedule: None,
             next_publisher: own.start as usize,
             budget,
@@ -313,7 +320,7 @@ impl Fanout {
         match self.settings.pacing {
             Pacing::Closed { inflight, pipeline } => {
                 for at in self.own.clone() {
-                    self.publishers[at].window.give_up(now - self.settings.patience);
+                    self.counts.given_up += self.publishers[at].window.give_up(now - self.settings.patience);
                     let under_way = self.publishers[at].window.under_way();
                     if pipeline && under_way > 0 {
                         continue;
@@ -434,6 +441,10 @@ impl Fanout {
             Arrival::Duplicate => return,
         };
         self.counts.delivered += 1;
+        if sequence > 0 || from > 0 {
+            // The probe comes to all but its publisher, perhaps.
+            self.orders.note(receiver, from, sequence);
+        }
         if self.is_measuring {
             self.counts.span_delivered += 1;
             self.counts.span_bytes += payload.len() as u64;

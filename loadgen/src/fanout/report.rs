@@ -9,6 +9,12 @@ impl Fanout {
         if std::mem::replace(&mut self.is_closed, true) {
             return;
         }
+        for receiver in 0..self.receivers.len() {
+            let expects_all = (0..self.publishers.len()).all(|publisher| self.expects(receiver, publisher));
+            if self.receivers[receiver] && expects_all {
+                self.orders.close(receiver);
+            }
+        }
         for publisher in 0..self.publishers.len() {
             let total = self.board.total(publisher).unwrap_or(0);
             let measured = self.board.measured(publisher);
@@ -44,9 +50,11 @@ impl Fanout {
         counts.corrupt += others.corrupt;
         counts.unexpected += others.unexpected;
         counts.receivers_ended += others.receivers_ended;
+        counts.given_up += others.given_up;
         counts.refused_posts += others.refused_posts;
         counts.answered_posts += others.answered_posts;
         self.sequences.absorb_counts(&other.sequences);
+        self.orders.absorb(other.orders);
         self.response.absorb(other.response);
         self.service.merge(&other.service);
         self.send_delay.merge(&other.send_delay);
@@ -97,6 +105,8 @@ impl Fanout {
             OwnCopies::No => "no",
             OwnCopies::Unknown => "unknown",
         };
+        // Receivers that had different messages had them in different orders.
+        let is_comparable = self.publishers.len() > 1 && lost + counts.corrupt + sequence.duplicated == 0;
         let section = report.section("check");
         section
             .row("lost", Value::Count(lost))
@@ -104,6 +114,7 @@ impl Fanout {
             .row("reordered", Value::Count(sequence.reordered))
             .row("corrupt", Value::Count(counts.corrupt))
             .row("unexpected", Value::Count(counts.unexpected))
+            .optional("other_order", is_comparable.then(|| Value::Count(self.orders.others())))
             .row("receivers_ended", Value::Count(counts.receivers_ended))
             .row("published", Value::Count(counts.published))
             .row("delivered", Value::Count(counts.delivered))
@@ -116,6 +127,13 @@ impl Fanout {
                 .row("posts_unanswered", Value::Count(unanswered));
             report.fail_if_any(counts.refused_posts, "publishes by POST were refused");
             report.fail_if_any(unanswered, "publishes by POST were not answered");
+        }
+        if counts.given_up > 0 {
+            report.note(format!(
+                "{} messages did not reach all receivers within --drain, and the closed loop went on without: what it \
+                 sent is mostly waiting",
+                counts.given_up
+            ));
         }
         report.fail_if_any(lost, "deliveries were lost");
         report.fail_if_any(sequence.duplicated, "deliveries were duplicated");

@@ -57,15 +57,18 @@ impl Window {
         is_complete
     }
 
-    /// Waits no longer for messages that are on their way since before `since`.
-    pub(super) fn give_up(&mut self, since: Moment) {
+    /// Waits no longer for messages that are on their way since before `since`, and says how many.
+    pub(super) fn give_up(&mut self, since: Moment) -> u64 {
+        let mut given_up = 0;
         while let Some(message) = self.under_way.front_mut() {
             if message.since >= since {
                 break;
             }
             message.missing = 0;
+            given_up += 1;
             self.pop_settled();
         }
+        given_up
     }
 
     fn pop_settled(&mut self) {
@@ -119,7 +122,7 @@ mod tests {
     #[test]
     fn gives_up_on_the_oldest_alone() {
         let mut window = window(&[1, 1, 1]);
-        window.give_up(at(2));
+        assert_eq!(window.give_up(at(2)), 2);
         assert_eq!((window.under_way(), window.end()), (1, 3));
     }
 }

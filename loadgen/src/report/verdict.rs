@@ -6,7 +6,8 @@ use serde_json::{Value as Json, json};
 
 use super::units::{Unit, count_text, number_text};
 
-const MEASURED_LEAST: Duration = Duration::from_secs(1);
+/// A second, but for a beginning that was seen late.
+const MEASURED_LEAST: Duration = Duration::from_millis(900);
 const MESSAGES_LEAST: u64 = 100;
 /// A thread that runs or waits for a core for more of a second than this has no room left for a burst.
 const BUSY_SHARE_MAX: f64 = 0.85;
