@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn less_than_a_second_or_a_hundred_messages_is_too_short() {
-        assert_eq!(judgement(|e| e.measured = Duration::from_millis(999)), Judgement::TooShort);
+        assert_eq!(judgement(|e| e.measured = Duration::from_millis(899)), Judgement::TooShort);
         assert_eq!(judgement(|e| e.messages = Some(99)), Judgement::TooShort);
         assert_eq!(judgement(|e| e.messages = Some(100)), Judgement::Trustworthy);
         assert_eq!(judgement(|e| e.messages = None), Judgement::Trustworthy);
