@@ -97,6 +97,12 @@ pub trait Net {
     /// One `send`; `bytes` is not empty. A short write means that the send buffer is full, and an edge will follow.
     fn write(&mut self, stream: &mut Self::Stream, bytes: &[u8]) -> io::Result<usize>;
 
+    /// As [`write`](Self::write), of the last that this stream gets: `shutdown_write` or `close` follows at once when all
+    /// of it has been taken, and until then it may be kept back, so that the end of the stream leaves in the same packet.
+    fn write_last(&mut self, stream: &mut Self::Stream, bytes: &[u8]) -> io::Result<usize> {
+        self.write(stream, bytes)
+    }
+
     /// One `writev`, of all slices as if they were one; not all are empty.
     fn write_vectored(&mut self, stream: &mut Self::Stream, slices: &[IoSlice<'_>]) -> io::Result<usize>;
 

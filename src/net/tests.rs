@@ -187,6 +187,20 @@ on_both! {
         assert_eq!(pair.peer.read(6), b"answer");
     }
 
+    fn what_is_written_last_comes_before_the_end_whichever_way_that_is_made<W: World>() {
+        for closes in [false, true] {
+            let mut pair = Pair::<W>::new();
+            assert_eq!(pair.write(b"a"), Ok(1));
+            assert_eq!(pair.net.write_last(&mut pair.stream, b"nd bye").unwrap(), 6);
+            match closes {
+                true => pair.net.close(pair.stream),
+                false => pair.net.shutdown_write(&mut pair.stream).unwrap(),
+            }
+            assert_eq!(pair.peer.read(7), b"and bye");
+            assert!(!pair.peer.is_reset());
+        }
+    }
+
     fn after_our_end_the_peer_can_still_be_read<W: World>() {
         let mut pair = Pair::<W>::new();
         assert_eq!(pair.write(b"bye"), Ok(3));

@@ -131,7 +131,11 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         if may_write {
             self.commons.counters.sends += 1;
         }
-        let sent = connection.link.send(&mut self.net, replies, may_write, &mut self.pool);
+        let is_last = matches!(connection.phase, Phase::Closing { .. });
+        let sent = match may_write && is_last {
+            true => connection.link.send_last(&mut self.net, replies, &mut self.pool),
+            false => connection.link.send(&mut self.net, replies, may_write, &mut self.pool),
+        };
         self.outgoing.replies.clear();
         let sent = match sent {
             Ok((taken, sent)) if may_write => {

@@ -104,6 +104,23 @@ impl<S> Link<S> {
         Ok((taken, sent))
     }
 
+    /// As [`send`](Self::send), of the last that the stream gets, with nothing owed before it: if the kernel takes all
+    /// of it, the stream has to be ended at once.
+    pub(crate) fn send_last<N: Net<Stream = S>>(
+        &mut self,
+        net: &mut N,
+        bytes: &[u8],
+        pool: &mut BufferPool,
+    ) -> io::Result<(usize, Sent)> {
+        debug_assert!(!self.owes(), "what is owed comes first");
+        let (taken, sent) = sent(net.write_last(&mut self.stream, bytes), bytes.len())?;
+        if sent != Sent::All {
+            // What follows is an ordinary write, and takes with it what was kept back.
+            self.send(net, &bytes[taken..], false, pool)?;
+        }
+        Ok((taken, sent))
+    }
+
     /// From here on what is said waits, until it is [released](Self::release).
     pub(crate) fn hold(&mut self, bytes: &[u8], pool: &mut BufferPool) {
         let held = self.held.get_or_insert_with(|| pool.take());
