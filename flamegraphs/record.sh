@@ -58,7 +58,8 @@ check_tools() {
     command -v perf >/dev/null || fail 'there is no perf (Debian: linux-perf; Fedora: perf)'
     paranoid=$(cat /proc/sys/kernel/perf_event_paranoid)
     perf record -q -e cpu-clock -o "$scratch/try" -- true >"$scratch/said" 2>&1 ||
-        fail "perf may not record here (kernel.perf_event_paranoid is $paranoid; at most 1 is needed):"$'\n'"$(cat "$scratch/said")"
+        fail "perf may not record here (kernel.perf_event_paranoid is $paranoid; at most 1 is needed):
+$(cat "$scratch/said")"
     if ((EUID != 0 && paranoid > 1)); then
         fail "the kernel's part cannot be seen (kernel.perf_event_paranoid is $paranoid; at most 1 is needed)"
     fi
@@ -186,7 +187,8 @@ record() {
     fold >"$scratch/folded"
     samples=$(awk '{ sum += $NF } END { print sum + 0 }' "$scratch/folded")
     ((samples > 0)) || fail "$name: not one sample"
-    "$tools/bin/inferno-flamegraph" --quiet --colors rust --deterministic --width 1400 --minwidth 0.08 --title "fanfare: $title" \
+    "$tools/bin/inferno-flamegraph" --quiet --colors rust --deterministic --width 1400 --minwidth 0.08 \
+        --title "fanfare: $title" \
         --subtitle "loadgen ${*//:$port/:8080} · $samples samples of the server's processor time" \
         "$scratch/folded" >"$scratch/svg"
     mv "$scratch/svg" "flamegraphs/$name.svg"
