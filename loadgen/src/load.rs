@@ -230,7 +230,6 @@ impl Load {
     /// The socket has become writable, which the first time means that TCP stands, unless it has an error: the next write
     /// will tell which. True when that opens the connection.
     pub(crate) fn on_writable(&mut self, id: Id, has_error: bool) -> bool {
-        let now = self.clock.now();
         let Some(connection) = get_mut(&mut self.connections, id) else { return false };
         connection.on_writable();
         if has_error {
@@ -238,11 +237,13 @@ impl Load {
         }
         match &mut connection.phase {
             Phase::Opening { began, connected: connected @ None, .. } => {
+                let now = self.clock.now();
                 *connected = Some(now);
                 self.tcp.record(now.nanos_since(*began));
                 false
             }
             Phase::Connecting { began } => {
+                let now = self.clock.now();
                 self.tcp.record(now.nanos_since(*began));
                 connection.phase = Phase::Http(Responses::default());
                 self.count_opened(id, now);
