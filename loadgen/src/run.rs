@@ -14,6 +14,7 @@ use crate::load::{Ended, Id, Load, READ_BYTES_MAX, REST_BYTES_MAX, TIMER, get_mu
 use crate::random::Random;
 use crate::report::Report;
 use crate::series::Recorder;
+use crate::team::LOOK_AGAIN;
 use crate::usage::Usage;
 
 /// Readiness taken in one turn. What is due meanwhile is sent after it, so this bounds the delay of sending: some
@@ -32,6 +33,15 @@ pub(crate) enum Turn {
     /// Call again at this moment at the latest.
     Until(Moment),
     Done,
+}
+
+/// How a scenario ends: nobody hangs up before all threads have come to this meeting, unless the run is to end now.
+pub(crate) fn end_together(load: &mut Load, meeting: usize, now: Moment) -> Turn {
+    match load.team.meet(meeting, now) {
+        Some(_) => Turn::Done,
+        None if load.is_stopping() => Turn::Done,
+        None => Turn::Until(now + LOOK_AGAIN),
+    }
 }
 
 /// A use of connections, told of everything that happens to them.

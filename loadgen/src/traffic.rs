@@ -13,7 +13,7 @@ use crate::measurement::Measurement;
 use crate::opening::{Batch, Opening, Pace};
 use crate::process::Process;
 use crate::report::Report;
-use crate::run::{Peer, Progress, Turn, Work};
+use crate::run::{Peer, Progress, Turn, Work, end_together};
 use crate::team::{LOOK_AGAIN, Team};
 use crate::timeline::{Phase, Timeline};
 
@@ -148,7 +148,7 @@ impl Traffic {
             return turn;
         }
         if matches!(self.stage, Stage::Arrived) {
-            return self.turn_after(load, now);
+            return end_together(load, ALL_ARRIVED, now);
         }
         loop {
             if self.timeline.is_sending() {
@@ -178,7 +178,7 @@ impl Traffic {
         }
         if self.timeline.phase() == Phase::Over {
             self.stage = Stage::Arrived;
-            return self.turn_after(load, now);
+            return end_together(load, ALL_ARRIVED, now);
         }
         let next_due = self.fanout.next_due().filter(|_| self.timeline.is_sending());
         Turn::Until(self.timeline.next_turn(now, next_due))
@@ -237,15 +237,6 @@ impl Traffic {
                 },
                 Stage::Running | Stage::Arrived => return None,
             };
-        }
-    }
-
-    /// Nobody hangs up before all threads have had their messages.
-    fn turn_after(&mut self, load: &mut Load, now: Moment) -> Turn {
-        match load.team.meet(ALL_ARRIVED, now) {
-            Some(_) => Turn::Done,
-            None if load.is_stopping() => Turn::Done,
-            None => Turn::Until(now + LOOK_AGAIN),
         }
     }
 

@@ -14,7 +14,7 @@ use crate::measurement::Measurement;
 use crate::opening::Pace;
 use crate::process::Process;
 use crate::report::{Report, Value};
-use crate::run::{Peer, Progress, Scenario, Turn, Work};
+use crate::run::{Peer, Progress, Scenario, Turn, Work, end_together};
 use crate::series::Recorder;
 use crate::team::{LOOK_AGAIN, Team};
 use crate::timeline::Phase;
@@ -153,10 +153,7 @@ impl Scenario for Connect {
                     Stage::Over
                 }
                 Stage::Over => {
-                    return match load.team.meet(ALL_GONE, now) {
-                        Some(_) => Turn::Done,
-                        None => Turn::Until(now + LOOK_AGAIN),
-                    };
+                    return end_together(load, ALL_GONE, now);
                 }
             };
         }

@@ -17,7 +17,7 @@ use crate::payload::Sizes;
 use crate::process::Process;
 use crate::report::{Report, Value};
 use crate::round_trip::{HEAD_BYTES, Reply, RoundTripMessages};
-use crate::run::{Peer, Progress, Scenario, Turn, Work};
+use crate::run::{Peer, Progress, Scenario, Turn, Work, end_together};
 use crate::sequence::{Arrival, Sequences};
 use crate::series::Recorder;
 use crate::team::{LOOK_AGAIN, Team};
@@ -346,7 +346,7 @@ impl Scenario for RoundTrips {
             self.schedule = self.rate.map(|rate| Schedule::every(at, rate, thread, threads));
         }
         if self.timeline.phase() == Phase::Over {
-            return turn_after(load, now);
+            return end_together(load, ALL_ARRIVED, now);
         }
         let has_open = load.counts(CLIENT).open > 0;
         loop {
@@ -365,7 +365,7 @@ impl Scenario for RoundTrips {
             self.measurement.on_phase(entered, load);
         }
         if self.timeline.phase() == Phase::Over {
-            return turn_after(load, now);
+            return end_together(load, ALL_ARRIVED, now);
         }
         let next_due =
             self.schedule.as_ref().map(Schedule::next).or(self.rate.is_none().then_some(self.look_again));
@@ -467,14 +467,5 @@ impl Scenario for RoundTrips {
             expected: counts.measured_sent - counts.measured_cut_off,
             delivered: counts.span_replied,
         }
-    }
-}
-
-/// Nobody hangs up before all threads have had their replies.
-fn turn_after(load: &mut Load, now: Moment) -> Turn {
-    match load.team.meet(ALL_ARRIVED, now) {
-        Some(_) => Turn::Done,
-        None if load.is_stopping() => Turn::Done,
-        None => Turn::Until(now + LOOK_AGAIN),
     }
 }
