@@ -5,6 +5,8 @@
 //! those. Whether it does is found out by the first message, the probe.
 //!
 //! ```text
+//! publishing     what is sent when
+//! receiving      what was read, held against what was sent
 //! window         who has not had which message yet: closed loop, last receiver
 //! board          what threads tell each other
 //! last_receiver  when a message was complete, over all threads
@@ -14,31 +16,27 @@
 mod board;
 mod last_receiver;
 mod order;
+mod publishing;
+mod receiving;
 mod report;
 mod window;
 
 use std::ops::Range;
 use std::time::Duration;
 
-use fanfare::protocol::{Message, MessageKind, Opcode};
-
 use crate::cli::Verify;
-use crate::clock::{Moment, Schedule};
+use crate::clock::Schedule;
 use crate::latency::Latencies;
-use crate::load::{Id, Load};
+use crate::load::Id;
 use crate::payload::{Payloads, Sizes, Stamp};
-use crate::sequence::{Arrival, Sequences};
+use crate::sequence::Sequences;
 use crate::series::Recorder;
 use crate::team::{Team, share};
-use crate::timeline::Timeline;
 pub(crate) use board::Board;
 use board::OwnCopies;
 use last_receiver::LastReceiver;
 use order::Orders;
 use window::Window;
-
-/// Messages sent in one turn of the open loop: however late it is, what arrives is read in between.
-const SENDS_PER_TURN_MAX: u32 = 1_024;
 
 /// When publishers send.
 #[derive(Clone, Copy, Debug)]
@@ -255,15 +253,6 @@ impl Fanout {
         self.own.start == 0 && !self.own.is_empty()
     }
 
-    /// Sends the probe. False when its publisher is not open.
-    pub(crate) fn send_probe(&mut self, load: &mut Load, now: Moment, timeline: &Timeline) -> bool {
-        let is_open = self.publishers[0].id.is_some();
-        if is_open {
-            self.send(load, 0, now, timeline);
-        }
-        is_open
-    }
-
     /// Every receiver of this thread has the probe, but for its publisher.
     pub(crate) fn has_probe_arrived(&self) -> bool {
         (0..self.receivers.len()).all(|receiver| {
@@ -280,15 +269,6 @@ impl Fanout {
         self.board.set_own_copies(sends);
     }
 
-    /// The open loop's first message is due at `at`.
-    pub(crate) fn begin(&mut self, at: Moment) {
-        if let Pacing::Open { per_second } = self.settings.pacing
-            && !self.own.is_empty()
-        {
-            self.schedule = Some(Schedule::new(at, per_second));
-        }
-    }
-
     pub(crate) fn set_measuring(&mut self, is_measuring: bool) {
         self.is_measuring = is_measuring;
     }
@@ -301,103 +281,6 @@ impl Fanout {
         }
     }
 
-    /// Measured messages that were asked for are sent.
-    pub(crate) fn is_budget_spent(&self) -> bool {
-        self.budget == Some(0) && !self.own.is_empty()
-    }
-
-    /// This thread has no publisher, and those of the others have stopped.
-    pub(crate) fn is_over_elsewhere(&self) -> bool {
-        self.own.is_empty()
-            && (0..self.publishers.len()).all(|publisher| self.board.total(publisher).is_some())
-    }
-
-    /// Sends everything that is due. It leaves at the end of the turn.
-    pub(crate) fn send_due(&mut self, load: &mut Load, now: Moment, timeline: &Timeline) {
-        if self.own.is_empty() || self.is_dead() {
-            return;
-        }
-        match self.settings.pacing {
-            Pacing::Closed { inflight, pipeline } => {
-                for at in self.own.clone() {
-                    self.counts.given_up += self.publishers[at].window.give_up(now - self.settings.patience);
-                    let under_way = self.publishers[at].window.under_way();
-                    if pipeline && under_way > 0 {
-                        continue;
-                    }
-                    for _ in under_way..inflight {
-                        self.send(load, at, now, timeline);
-                    }
-                }
-            }
-            Pacing::Open { .. } => {
-                for _ in 0..SENDS_PER_TURN_MAX {
-                    let due = self.schedule.as_mut().and_then(|schedule| schedule.take_due(now));
-                    let Some(intended) = due else { break };
-                    // A publisher that is gone leaves its turn to the next one.
-                    while self.publishers[self.next_publisher].id.is_none() {
-                        self.pass_turn();
-                    }
-                    self.send(load, self.next_publisher, intended, timeline);
-                    self.pass_turn();
-                }
-            }
-        }
-    }
-
-    fn pass_turn(&mut self) {
-        self.next_publisher += 1;
-        if self.next_publisher == self.own.end {
-            self.next_publisher = self.own.start;
-        }
-    }
-
-    /// When the next message is due, in the open loop.
-    pub(crate) fn next_due(&self) -> Option<Moment> {
-        self.schedule.as_ref().map(Schedule::next)
-    }
-
-    fn send(&mut self, load: &mut Load, at: usize, intended: Moment, timeline: &Timeline) {
-        let is_measured = timeline.measures(intended);
-        let Some(id) = self.publishers[at].id else { return };
-        if is_measured && let Some(budget) = &mut self.budget {
-            if *budget == 0 {
-                return;
-            }
-            *budget -= 1;
-        }
-        let sequence = self.publishers[at].sent;
-        if sequence == u32::MAX - 1 {
-            // There are no further numbers.
-            self.budget = Some(0);
-            return;
-        }
-        let missing = self.missing(at);
-        let publisher = &mut self.publishers[at];
-        publisher.sent += 1;
-        publisher.window.push(intended, missing);
-        let delay = load.clock.now().nanos_since(intended);
-        let stamp =
-            Stamp { publisher: at as u16, sequence, intended, delay_micros: Stamp::delay_micros(delay) };
-        self.payloads.write(&mut self.scratch, stamp);
-        if self.settings.by_post {
-            load.post(id, &self.scratch);
-        } else {
-            load.send(id, &self.scratch);
-        }
-        self.counts.published += 1;
-        if is_measured {
-            if publisher.measured.is_empty() {
-                publisher.measured = sequence..sequence;
-            }
-            publisher.measured.end = sequence + 1;
-            self.counts.measured_published += 1;
-            self.counts.published_in_time +=
-                u64::from(stamp.sent().is_some_and(|sent| timeline.measures(sent)));
-            self.send_delay.record(delay);
-        }
-    }
-
     /// How many receivers of this thread a message of this publisher goes to. The probe's own publisher does not
     /// count: whether it gets it is the question.
     fn missing(&self, publisher: usize) -> u32 {
@@ -406,92 +289,6 @@ impl Fanout {
             && self.own.contains(&publisher)
             && self.receivers[publisher - self.own.start];
         self.open_count - u32::from(own_receiver && !sends_own)
-    }
-
-    /// A receiver has read a message at `at`.
-    pub(crate) fn on_delivery(
-        &mut self,
-        receiver: usize,
-        message: &Message<'_>,
-        opcode: Opcode,
-        at: Moment,
-        timeline: &Timeline,
-    ) {
-        let payload = message.payload();
-        let is_kind_kept = (message.kind() == MessageKind::Text) == (opcode == Opcode::Text);
-        let stamp = match self.settings.verify {
-            Verify::Full if is_kind_kept => self.payloads.read(payload),
-            Verify::Full => None,
-            Verify::Count | Verify::Off => Payloads::find_head(payload),
-        };
-        let Some(stamp) = stamp else {
-            self.counts.corrupt += 1;
-            return;
-        };
-        let (from, sequence) = (usize::from(stamp.publisher), stamp.sequence);
-        if !self.was_sent(from, sequence) || !self.is_expected(receiver, from) {
-            self.counts.unexpected += 1;
-            return;
-        }
-        let arrival = self.sequences.note(receiver, from, sequence);
-        let settled = match arrival {
-            Arrival::InOrder => sequence..sequence + 1,
-            Arrival::AfterGap { missed } => sequence - missed..sequence + 1,
-            Arrival::Late => 0..0,
-            Arrival::Duplicate => return,
-        };
-        self.counts.delivered += 1;
-        if sequence > 0 || from > 0 {
-            // The probe comes to all but its publisher, perhaps.
-            self.orders.note(receiver, from, sequence);
-        }
-        if self.is_measuring {
-            self.counts.span_delivered += 1;
-            self.counts.span_bytes += payload.len() as u64;
-        }
-        let is_measured = timeline.measures(stamp.intended);
-        let nanos = at.nanos_since(stamp.intended);
-        self.counts.measured_delivered += u64::from(is_measured);
-        self.response.record(at, nanos, is_measured);
-        if let (true, Pacing::Open { .. }, Some(sent)) = (is_measured, self.settings.pacing, stamp.sent()) {
-            self.service.record(at.nanos_since(sent));
-        }
-        if self.is_own(receiver, from) && self.board.own_copies() == OwnCopies::Unknown {
-            return;
-        }
-        self.expect_up_to(from, sequence, at);
-        if self.publishers[from].window.settle(settled) && is_measured {
-            self.last_receiver.complete(from, sequence, nanos);
-        }
-    }
-
-    /// Messages of another thread's publisher are known of when the first receiver has them.
-    fn expect_up_to(&mut self, publisher: usize, sequence: u32, at: Moment) {
-        while self.publishers[publisher].window.end() <= sequence {
-            let missing = self.missing(publisher);
-            self.publishers[publisher].window.push(at, missing);
-        }
-    }
-
-    fn was_sent(&self, publisher: usize, sequence: u32) -> bool {
-        if self.own.contains(&publisher) {
-            return sequence < self.publishers[publisher].sent;
-        }
-        // Another thread's: its total is held against this at the end. Whatever it sends is not far ahead.
-        const AHEAD_MAX: u32 = 1 << 16;
-        self.publishers
-            .get(publisher)
-            .is_some_and(|publisher| sequence < publisher.window.end().saturating_add(AHEAD_MAX))
-    }
-
-    /// The own copy of the probe is what answers it.
-    fn is_expected(&self, receiver: usize, publisher: usize) -> bool {
-        !self.is_own(receiver, publisher) || self.board.own_copies() != OwnCopies::No
-    }
-
-    pub(crate) fn on_answer(&mut self, status: u16) {
-        self.counts.answered_posts += 1;
-        self.counts.refused_posts += u64::from(!(200..300).contains(&status));
     }
 
     /// Every receiver of this thread has had its turn with every message of all publishers.
