@@ -1,14 +1,14 @@
 //! Frames: what a server decodes and what it encodes.
 //!
-//! Decoding unmasks in place, so each round starts with a copy of the bytes as they came from the peer: `copy` measures
-//! that copy alone, to be subtracted.
+//! Decoding unmasks in place, so each round starts with a copy of the bytes as they came from the
+//! peer: `copy` measures that copy alone, to be subtracted.
 
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use fanfare::protocol::{
-    Decoded, Decoder, DecoderLimits, Event, FrameHeader, Message, Opcode, Role, apply_mask, encode_frame,
-    encode_masked_frame,
+    Decoded, Decoder, DecoderLimits, Event, FrameHeader, Message, Opcode, Role, apply_mask,
+    encode_frame, encode_masked_frame,
 };
 
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
@@ -41,8 +41,12 @@ fn fragmented(payload: &[u8]) -> Vec<u8> {
     let last = payload.len().div_ceil(FRAGMENT_BYTES) - 1;
     for (index, piece) in payload.chunks(FRAGMENT_BYTES).enumerate() {
         let opcode = if index == 0 { Opcode::Text } else { Opcode::Continuation };
-        let header =
-            FrameHeader { fin: index == last, opcode, mask: Some(KEY), payload_bytes: piece.len() as u64 };
+        let header = FrameHeader {
+            fin: index == last,
+            opcode,
+            mask: Some(KEY),
+            payload_bytes: piece.len() as u64,
+        };
         out.extend_from_slice(&header.encode());
         let at = out.len();
         out.extend_from_slice(piece);
@@ -72,8 +76,16 @@ fn decode(criterion: &mut Criterion) {
                 Role::Server,
                 repeat(&|out| encode_masked_frame(out, Opcode::Binary, &payload, KEY)),
             ),
-            ("decode_unmasked", Role::Client, repeat(&|out| encode_frame(out, Opcode::Binary, &payload))),
-            ("decode_fragments", Role::Server, repeat(&|out| out.extend_from_slice(&fragmented(&payload)))),
+            (
+                "decode_unmasked",
+                Role::Client,
+                repeat(&|out| encode_frame(out, Opcode::Binary, &payload)),
+            ),
+            (
+                "decode_fragments",
+                Role::Server,
+                repeat(&|out| out.extend_from_slice(&fragmented(&payload))),
+            ),
         ];
         group.throughput(Throughput::Bytes((batch * size) as u64));
         for (name, role, stream) in &cases {
@@ -106,7 +118,10 @@ fn encode(criterion: &mut Criterion) {
         let mut out = Vec::new();
         encode_frame(&mut out, message.kind().opcode(), message.payload());
         assert_eq!(
-            FrameHeader::parse(&out).ok().flatten().map(|(_, header_bytes)| out.len() - header_bytes),
+            FrameHeader::parse(&out)
+                .ok()
+                .flatten()
+                .map(|(_, header_bytes)| out.len() - header_bytes),
             Some(size)
         );
         group.throughput(Throughput::Bytes(size as u64));
@@ -116,12 +131,21 @@ fn encode(criterion: &mut Criterion) {
                 encode_frame(&mut out, Opcode::Binary, black_box(payload));
             });
         });
-        group.bench_with_input(BenchmarkId::new("encode_masked", size), &payload, |bencher, payload| {
-            bencher.iter(|| {
-                out.clear();
-                encode_masked_frame(&mut out, Opcode::Binary, black_box(payload), black_box(KEY));
-            });
-        });
+        group.bench_with_input(
+            BenchmarkId::new("encode_masked", size),
+            &payload,
+            |bencher, payload| {
+                bencher.iter(|| {
+                    out.clear();
+                    encode_masked_frame(
+                        &mut out,
+                        Opcode::Binary,
+                        black_box(payload),
+                        black_box(KEY),
+                    );
+                });
+            },
+        );
     }
     group.finish();
 }

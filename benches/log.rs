@@ -1,12 +1,13 @@
-//! What the log costs without a socket: the append, and the walk of a fan-out (`next_due`, `unsent`,
-//! `advance`).
+//! What the log costs without a socket: the append, and the walk of a fan-out (`next_due`,
+//! `unsent`, `advance`).
 //!
-//! `cargo bench --bench log`. A send to loopback takes 6 to 9 µs of kernel; what is measured here comes on
-//! top.
+//! `cargo bench --bench log`. A send to loopback takes 6 to 9 µs of kernel; what is measured here
+//! comes on top.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use fanfare::hub::{
-    ChannelName, DropReason, Homes, Hub, HubLimits, Owner, ReactorNumber, SlowPolicy, SubscriptionId,
+    ChannelName, DropReason, Homes, Hub, HubLimits, Owner, ReactorNumber, SlowPolicy,
+    SubscriptionId,
 };
 use fanfare::protocol::Message;
 use std::hint::black_box;
@@ -20,7 +21,8 @@ fn name() -> ChannelName<'static> {
 fn hub(subscribers: usize) -> (Hub, Vec<SubscriptionId>) {
     let limits = HubLimits { slow_policy: SlowPolicy::Latest, ..HubLimits::default() };
     let mut hub = Hub::new(limits, Arc::new(Homes::new([1; 16], 1)), ReactorNumber(0), 1);
-    let subscribe = |owner| hub.subscribe(name(), Owner(owner as u64)).expect("room for a subscriber");
+    let subscribe =
+        |owner| hub.subscribe(name(), Owner(owner as u64)).expect("room for a subscriber");
     let subscriptions = (0..subscribers).map(subscribe).collect();
     (hub, subscriptions)
 }
@@ -56,8 +58,9 @@ fn append(criterion: &mut Criterion) {
             let payload = vec![b'x'; payload_bytes];
             let (mut number, mut unread_bytes) = (0, 0);
             bencher.iter(|| {
-                let accepted =
-                    hub.publish(name(), Message::binary(&payload), &mut ()).expect("room for a message");
+                let accepted = hub
+                    .publish(name(), Message::binary(&payload), &mut ())
+                    .expect("room for a message");
                 number += 1;
                 assert_eq!(accepted.id.number, number);
                 unread_bytes += payload_bytes;
@@ -72,8 +75,8 @@ fn append(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Messages for so many subscribers, who read 1,000 at a time while the clock stands: the crowd must not
-/// show.
+/// Messages for so many subscribers, who read 1,000 at a time while the clock stands: the crowd
+/// must not show.
 fn append_for_a_crowd(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("log/append-64-for");
     for subscribers in [1, 1_000, 100_000] {
@@ -146,8 +149,8 @@ fn walk_beside_stalled(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// One of many blocked subscribers wakes up, catches up and blocks again: the crowd must not be looked
-/// through.
+/// One of many blocked subscribers wakes up, catches up and blocks again: the crowd must not be
+/// looked through.
 fn wake_one(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("log/wake-one-of");
     for subscribers in [1_000, 100_000] {

@@ -23,7 +23,8 @@ fn mask(criterion: &mut Criterion) {
         apply_mask_at(&mut piece[1..], KEY, 3);
         assert_eq!(piece[1], b'a' ^ KEY[3]);
         group.bench_with_input(BenchmarkId::new("piece", size), &size, |bencher, _| {
-            bencher.iter(|| apply_mask_at(black_box(&mut piece[1..]), black_box(KEY), black_box(3)));
+            bencher
+                .iter(|| apply_mask_at(black_box(&mut piece[1..]), black_box(KEY), black_box(3)));
         });
     }
     group.finish();

@@ -1,4 +1,5 @@
-//! The opening handshake (RFC 6455 section 4.2): finding the end of the head, parsing it, checking it, answering.
+//! The opening handshake (RFC 6455 section 4.2): finding the end of the head, parsing it, checking
+//! it, answering.
 
 use std::hint::black_box;
 
@@ -55,7 +56,8 @@ fn opening_handshake(criterion: &mut Criterion) {
             |bencher, head| {
                 bencher.iter(|| {
                     let mut storage = HeaderStorage::new();
-                    Request::parse(black_box(head), &mut storage).map(|request| request.body_bytes())
+                    Request::parse(black_box(head), &mut storage)
+                        .map(|request| request.body_bytes())
                 });
             },
         );

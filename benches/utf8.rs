@@ -6,7 +6,8 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use fanfare::protocol::{Message, MessageKind, Utf8Validator};
 
 const SIZES: [usize; 5] = [16, 125, 1024, 16 * 1024, 1024 * 1024];
-/// What one read of the receive buffer may hold of a long message; no multiple of a character's length.
+/// What one read of the receive buffer may hold of a long message; no multiple of a character's
+/// length.
 const PIECE_BYTES: usize = 1000;
 
 /// Text of at most `size` bytes, cut between characters.
@@ -18,14 +19,17 @@ fn text(alphabet: &str, size: usize) -> String {
 
 fn is_text_in_pieces(text: &[u8]) -> bool {
     let mut validator = Utf8Validator::new();
-    text.chunks(PIECE_BYTES).all(|piece| validator.push(piece).is_ok()) && validator.finish().is_ok()
+    text.chunks(PIECE_BYTES).all(|piece| validator.push(piece).is_ok())
+        && validator.finish().is_ok()
 }
 
 fn utf8(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("utf8");
-    for (name, alphabet) in
-        [("ascii", "the quick brown fox "), ("latin", "größere Übung "), ("cjk", "広播伺服器の試験")]
-    {
+    for (name, alphabet) in [
+        ("ascii", "the quick brown fox "),
+        ("latin", "größere Übung "),
+        ("cjk", "広播伺服器の試験"),
+    ] {
         for size in SIZES {
             let text = text(alphabet, size);
             let bytes = text.as_bytes();

@@ -1,5 +1,6 @@
-//! Moments of the monotonic clock, as a number: time is an argument everywhere above [`net`](crate::net), and
-//! a test can make any moment that it needs (which `std::time::Instant` does not allow).
+//! Moments of the monotonic clock, as a number: time is an argument everywhere above
+//! [`net`](crate::net), and a test can make any moment that it needs (which `std::time::Instant`
+//! does not allow).
 
 use std::ops::Add;
 use std::time::Duration;

@@ -9,8 +9,9 @@
 //! net    protocol            the world at the level of system calls; bytes in, events out
 //! ```
 //!
-//! What a program needs stands at the root, and [`protocol`] is there for clients too. The other layers can be
-//! reached for the benchmarks of this repository; they are no part of what is promised.
+//! What a program needs stands at the root, and [`protocol`] is there for clients too. The other
+//! layers can be reached for the benchmarks of this repository; they are no part of what is
+//! promised.
 #[doc(hidden)]
 pub mod hub;
 #[doc(hidden)]
@@ -24,17 +25,18 @@ mod server;
 mod transport;
 
 pub use hub::{
-    Accepted, ChannelInfo, ChannelName, ChannelNameError, DropReason, Ledger, MessageId, Refused, SlowPolicy,
+    Accepted, ChannelInfo, ChannelName, ChannelNameError, DropReason, Ledger, MessageId, Refused,
+    SlowPolicy,
 };
 pub use instant::Instant;
 pub use protocol::{CloseCode, Message, MessageKind, Request, Response};
 pub use reactor::{
-    Answer, Context, Counters, Handler, NotPublished, PublishError, Status, Subscription, Ticket, Upgrade,
-    Visitor,
+    Answer, Context, Counters, Handler, NotPublished, PublishError, Status, Subscription, Ticket,
+    Upgrade, Visitor,
 };
 pub use serde_json::Value;
 pub use server::{
-    BindError, Broadcast, BroadcastOptions, BroadcastSession, Builder, ClosureHandler, Closures, Factory,
-    LimitsError, OriginPattern, OriginPatternError, Peer, PublishKey, PublishKeyError, PublishPolicy,
-    Publisher, Reject, Server, Stopper, event,
+    BindError, Broadcast, BroadcastOptions, BroadcastSession, Builder, ClosureHandler, Closures,
+    Factory, LimitsError, OriginPattern, OriginPatternError, Peer, PublishKey, PublishKeyError,
+    PublishPolicy, Publisher, Reject, Server, Stopper, event,
 };

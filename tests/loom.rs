@@ -1,5 +1,6 @@
-//! The two flags between threads, under every order in which two threads can meet at them (`cargo test --test loom`).
-//! loom stands in for the atomics; the file is the one that the server is made of.
+//! The two flags between threads, under every order in which two threads can meet at them (`cargo
+//! test --test loom`). loom stands in for the atomics; the file is the one that the server is made
+//! of.
 
 use loom::sync::Arc;
 use loom::sync::atomic;
@@ -11,7 +12,8 @@ mod flags;
 
 use flags::{Pending, Starved};
 
-/// A ring as the flags see it: how much was put in and how much was taken out, each with the orderings of a ring.
+/// A ring as the flags see it: how much was put in and how much was taken out, each with the
+/// orderings of a ring.
 #[derive(Default)]
 struct Ring {
     put: AtomicUsize,
@@ -79,7 +81,8 @@ fn what_was_put_down_is_seen_or_a_wake_up_is_still_to_come() {
 #[test]
 fn two_senders_and_one_wake_up_lose_nothing() {
     loom::model(|| {
-        let shared = Arc::new((Pending::new(), [Ring::default(), Ring::default()], Waker::default()));
+        let shared =
+            Arc::new((Pending::new(), [Ring::default(), Ring::default()], Waker::default()));
         let senders: Vec<_> = (0..2)
             .map(|number| {
                 let shared = Arc::clone(&shared);

@@ -1,4 +1,5 @@
-//! An echo server of another codec, a thread for each connection: something to try loadgen on that nobody here wrote.
+//! An echo server of another codec, a thread for each connection: something to try loadgen on that
+//! nobody here wrote.
 //!
 //! ```text
 //! cargo run --release -p loadgen --example tungstenite_echo -- 127.0.0.1:9002

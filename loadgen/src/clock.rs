@@ -1,5 +1,5 @@
-//! One clock for the whole run: nanoseconds on the monotonic clock since the process began, and a timer that
-//! ends a wait to the nanosecond.
+//! One clock for the whole run: nanoseconds on the monotonic clock since the process began, and a
+//! timer that ends a wait to the nanosecond.
 use std::io;
 use std::ops::{Add, Sub};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -8,10 +8,12 @@ use std::time::Duration;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
 };
 
-/// A moment of the run, in nanoseconds since [`Clock::start`]. It fits in a message, as 11 hexadecimal digits.
+/// A moment of the run, in nanoseconds since [`Clock::start`]. It fits in a message, as 11
+/// hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub(crate) struct Moment(u64);
 
@@ -66,8 +68,8 @@ impl Clock {
     }
 }
 
-/// A timer descriptor in the poll: `Poll::poll` rounds its timeout up to a whole millisecond, which at 2,500
-/// messages a second would be two and a half of them.
+/// A timer descriptor in the poll: `Poll::poll` rounds its timeout up to a whole millisecond, which
+/// at 2,500 messages a second would be two and a half of them.
 pub(crate) struct Timer {
     descriptor: OwnedFd,
     armed_for: Option<Moment>,
@@ -81,8 +83,8 @@ impl Timer {
         Ok(Timer { descriptor, armed_for: None })
     }
 
-    /// Makes the poll return at `at`, which lies after `now`. Setting the timer anew makes its next end a new
-    /// edge, so the descriptor is never read.
+    /// Makes the poll return at `at`, which lies after `now`. Setting the timer anew makes its next
+    /// end a new edge, so the descriptor is never read.
     pub(crate) fn arm(&mut self, at: Moment, now: Moment) -> io::Result<()> {
         if self.armed_for == Some(at) {
             return Ok(());
@@ -99,8 +101,8 @@ impl Timer {
     }
 }
 
-/// Event number i of a paced run is due at `start + i / rate`, whatever became of the ones before it: what is late
-/// goes out at once and nothing is skipped.
+/// Event number i of a paced run is due at `start + i / rate`, whatever became of the ones before
+/// it: what is late goes out at once and nothing is skipped.
 #[derive(Clone, Debug)]
 pub(crate) struct Schedule {
     start: Moment,
@@ -116,7 +118,8 @@ impl Schedule {
         Schedule::every(start, per_second, 0, 1)
     }
 
-    /// Of the events of the whole run only number `first`, `first + step`, and so on: a thread's share of them.
+    /// Of the events of the whole run only number `first`, `first + step`, and so on: a thread's
+    /// share of them.
     pub(crate) fn every(start: Moment, per_second: u64, first: u64, step: u64) -> Schedule {
         debug_assert!(per_second > 0, "a rate of zero is never due");
         Schedule { start, per_second, number: first, step }
@@ -150,8 +153,9 @@ mod tests {
         assert_eq!(schedule.take_due(Moment(1_000)), Some(Moment(1_000)));
         assert_eq!(schedule.take_due(Moment(1_000)), None);
         let late = Moment(1_000 + 1_000_000_000);
-        let due: Vec<u64> =
-            std::iter::from_fn(|| schedule.take_due(late)).map(|at| at.as_nanos() - 1_000).collect();
+        let due: Vec<u64> = std::iter::from_fn(|| schedule.take_due(late))
+            .map(|at| at.as_nanos() - 1_000)
+            .collect();
         assert_eq!(due, [250_000_000, 500_000_000, 750_000_000, 1_000_000_000]);
     }
 

@@ -1,5 +1,5 @@
-//! One connection of this side: its socket, the opening handshake, what was read and not yet decoded, and what
-//! waits to be written.
+//! One connection of this side: its socket, the opening handshake, what was read and not yet
+//! decoded, and what waits to be written.
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -34,7 +34,8 @@ pub(crate) struct Connection {
     decoder: Decoder,
     /// The decoder's: a message that did not come in one piece.
     assembly: Vec<u8>,
-    /// Read, and to be presented again in front of the next bytes: a piece of a head or of a frame header.
+    /// Read, and to be presented again in front of the next bytes: a piece of a head or of a frame
+    /// header.
     pub(crate) rest: Vec<u8>,
     outbound: Vec<u8>,
     /// How much of `outbound` the kernel has taken.
@@ -61,14 +62,20 @@ pub(crate) enum Phase {
     Open,
     /// We have begun the closing handshake.
     Closing,
-    /// Close frames went both ways, and the scenario was told. What is waited for is the end of the stream: it is
-    /// the server that closes the connection (RFC 6455 section 7.1.1).
+    /// Close frames went both ways, and the scenario was told. What is waited for is the end of the
+    /// stream: it is the server that closes the connection (RFC 6455 section 7.1.1).
     Closed,
 }
 
 impl Connection {
     /// Begins to connect; the opening handshake waits in `outbound`.
-    pub(crate) fn new(stream: Stream, part: Part, index: u32, phase: Phase, request: Vec<u8>) -> Connection {
+    pub(crate) fn new(
+        stream: Stream,
+        part: Part,
+        index: u32,
+        phase: Phase,
+        request: Vec<u8>,
+    ) -> Connection {
         Connection {
             stream,
             part,
@@ -101,8 +108,8 @@ impl Connection {
         self.stream.drained_by_short_read()
     }
 
-    /// The length of the response at the front of `bytes`, which is the 101 that was asked for; `None` while it is
-    /// not complete.
+    /// The length of the response at the front of `bytes`, which is the 101 that was asked for;
+    /// `None` while it is not complete.
     pub(crate) fn take_response(&mut self, bytes: &[u8]) -> Result<Option<usize>, (End, String)> {
         let Phase::Opening { handshake, scanner, .. } = &mut self.phase else { return Ok(Some(0)) };
         if is_tls_record(bytes) {
@@ -113,8 +120,8 @@ impl Connection {
         let found = scanner.find_end(bytes, &HttpLimits::default());
         let Some(head_bytes) = found.map_err(|error| invalid(&error))? else { return Ok(None) };
         let mut storage = HeaderStorage::new();
-        let response =
-            ResponseHead::parse(&bytes[..head_bytes], &mut storage).map_err(|error| invalid(&error))?;
+        let response = ResponseHead::parse(&bytes[..head_bytes], &mut storage)
+            .map_err(|error| invalid(&error))?;
         if response.status() != 101 {
             return Err((End::HandshakeRefused, format!("status {}", response.status())));
         }
@@ -175,7 +182,8 @@ impl Connection {
     }
 }
 
-/// A socket on its way to `address`, from `source` and with a receive buffer of so many bytes if given.
+/// A socket on its way to `address`, from `source` and with a receive buffer of so many bytes if
+/// given.
 pub(crate) fn connect(
     address: SocketAddr,
     source: Option<SocketAddr>,

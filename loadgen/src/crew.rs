@@ -1,4 +1,5 @@
-//! The threads of a run: each drives its share of the connections, and at the end they are put together.
+//! The threads of a run: each drives its share of the connections, and at the end they are put
+//! together.
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,7 +51,11 @@ pub(crate) fn run<S: Scenario + Send>(
         let seconds = watch.run(&shared);
         let mut halves = Vec::new();
         for worker in workers {
-            halves.push(worker.join().map_err(|_| io::Error::other("a thread of loadgen has panicked"))??);
+            halves.push(
+                worker
+                    .join()
+                    .map_err(|_| io::Error::other("a thread of loadgen has panicked"))??,
+            );
         }
         let mut halves = halves.into_iter();
         let (mut load, mut scenario) = halves.next().ok_or(io::ErrorKind::NotFound)?;

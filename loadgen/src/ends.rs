@@ -76,7 +76,8 @@ mod tests {
         ends.note(End::Reset, || "second".to_owned());
         ends.note(End::ClosedByServer(4008), || "slow".to_owned());
         ends.note(End::ClosedByUs, String::new);
-        let seen: Vec<_> = ends.iter().map(|(end, count, text)| (end.to_string(), count, text)).collect();
+        let seen: Vec<_> =
+            ends.iter().map(|(end, count, text)| (end.to_string(), count, text)).collect();
         assert_eq!(seen, [("closed_4008".to_owned(), 1, "slow"), ("reset".to_owned(), 2, "first")]);
     }
 }

@@ -1,4 +1,5 @@
-//! Publishing by POST: requests go out as messages do, and responses come in their order (RFC 9112 section 9.3.2).
+//! Publishing by POST: requests go out as messages do, and responses come in their order (RFC 9112
+//! section 9.3.2).
 use std::io::Write as _;
 
 use fanfare::protocol::{HeadScanner, HeaderStorage, HttpLimits, ResponseHead, write_request};
@@ -24,8 +25,8 @@ struct Head {
 }
 
 impl Responses {
-    /// Takes from the front of `bytes`: how many, and the status of the response that these complete. With neither,
-    /// more bytes are needed behind the same ones.
+    /// Takes from the front of `bytes`: how many, and the status of the response that these
+    /// complete. With neither, more bytes are needed behind the same ones.
     pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<(usize, Option<u16>), (End, String)> {
         let (status, missing, head_bytes) = match self.body.take() {
             Some((status, missing)) => (status, missing, 0),
@@ -45,17 +46,24 @@ impl Responses {
 
     fn take_head(&mut self, bytes: &[u8]) -> Result<Option<Head>, (End, String)> {
         let invalid = |error: &dyn std::fmt::Display| (End::Protocol, error.to_string());
-        let found = self.scanner.find_end(bytes, &HttpLimits::default()).map_err(|error| invalid(&error))?;
+        let found = self
+            .scanner
+            .find_end(bytes, &HttpLimits::default())
+            .map_err(|error| invalid(&error))?;
         let Some(head_bytes) = found else { return Ok(None) };
         self.scanner = HeadScanner::default();
         let mut storage = HeaderStorage::new();
-        let head =
-            ResponseHead::parse(&bytes[..head_bytes], &mut storage).map_err(|error| invalid(&error))?;
+        let head = ResponseHead::parse(&bytes[..head_bytes], &mut storage)
+            .map_err(|error| invalid(&error))?;
         if head.header("transfer-encoding").is_some() {
-            return Err(invalid(&"a response without Content-Length, which this client does not read"));
+            return Err(invalid(
+                &"a response without Content-Length, which this client does not read",
+            ));
         }
         let length = match head.header("content-length") {
-            Some(text) => text.parse().map_err(|_| invalid(&"a Content-Length that is no number"))?,
+            Some(text) => {
+                text.parse().map_err(|_| invalid(&"a Content-Length that is no number"))?
+            }
             None => 0,
         };
         if length > BODY_BYTES_MAX {
@@ -72,7 +80,12 @@ pub(crate) struct Posts {
 }
 
 impl Posts {
-    pub(crate) fn new(host: &str, path: &str, headers: &[(String, String)], is_text: bool) -> Posts {
+    pub(crate) fn new(
+        host: &str,
+        path: &str,
+        headers: &[(String, String)],
+        is_text: bool,
+    ) -> Posts {
         let kind = if is_text { "text/plain; charset=utf-8" } else { "application/octet-stream" };
         let own = ("Content-Type", kind);
         let all: Vec<(&str, &str)> = std::iter::once(own)
@@ -100,7 +113,8 @@ mod tests {
     fn responses_are_told_apart_however_they_are_cut() {
         let stream = b"HTTP/1.1 201 Created\r\nContent-Length: 3\r\n\r\nabcHTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n";
         for chunk in [1, 2, 7, stream.len()] {
-            let (mut responses, mut held, mut seen) = (Responses::default(), Vec::new(), Vec::new());
+            let (mut responses, mut held, mut seen) =
+                (Responses::default(), Vec::new(), Vec::new());
             for piece in stream.chunks(chunk) {
                 held.extend_from_slice(piece);
                 while let Ok((taken, status)) = responses.take(&held) {
@@ -118,7 +132,8 @@ mod tests {
     #[test]
     fn a_post_has_the_length_of_its_body() {
         let mut out = Vec::new();
-        Posts::new("a:1", "/news", &[("X-Y".into(), "z".into())], true).write(&mut out, b"hello, all");
+        Posts::new("a:1", "/news", &[("X-Y".into(), "z".into())], true)
+            .write(&mut out, b"hello, all");
         let expected = "POST /news HTTP/1.1\r\nHost: a:1\r\nContent-Type: text/plain; charset=utf-8\r\nX-Y: z\r\n\
                         Content-Length: 10\r\n\r\nhello, all";
         assert_eq!(String::from_utf8(out).unwrap(), expected);

@@ -10,8 +10,14 @@ const LATENCY_NANOS_MAX: u64 = 3_600_000_000_000;
 const DIGITS: u8 = 3;
 
 /// The columns of a report.
-pub(crate) const QUANTILES: [(&str, f64); 6] =
-    [("p50", 0.5), ("p75", 0.75), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999)];
+pub(crate) const QUANTILES: [(&str, f64); 6] = [
+    ("p50", 0.5),
+    ("p75", 0.75),
+    ("p90", 0.9),
+    ("p99", 0.99),
+    ("p99.9", 0.999),
+    ("p99.99", 0.9999),
+];
 
 pub(crate) struct Latencies(Histogram<u64>);
 
@@ -44,7 +50,8 @@ impl Latencies {
         self.0.saturating_record(nanos);
     }
 
-    /// Something that lasted `nanos` at `nanos / 1000` moments of it: quantiles are then shares of time, not of events.
+    /// Something that lasted `nanos` at `nanos / 1000` moments of it: quantiles are then shares of
+    /// time, not of events.
     pub(crate) fn record_by_time(&mut self, value: u64, nanos: u64) {
         self.0.saturating_record_n(value, nanos / 1_000);
     }

@@ -1,5 +1,5 @@
-//! The connections of one thread and what a scenario may do with them: one poll, one slab, one receive buffer. How
-//! they are driven stands in `run.rs`.
+//! The connections of one thread and what a scenario may do with them: one poll, one slab, one
+//! receive buffer. How they are driven stands in `run.rs`.
 use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::Ordering;
@@ -22,16 +22,18 @@ use crate::team::Team;
 
 /// Read per socket and turn, and so per `recv`: a burst of 4,000 small frames in one system call.
 pub(crate) const READ_BYTES_MAX: usize = 256 * 1024;
-/// Room in the receive buffer for what stood undecoded before a read: at most one head of the opening handshake.
+/// Room in the receive buffer for what stood undecoded before a read: at most one head of the
+/// opening handshake.
 pub(crate) const REST_BYTES_MAX: usize = 16 * 1024;
-/// An opening or a closing handshake that takes longer has failed. One number for both, so that deadlines lie in
-/// the order of their beginnings and one queue holds them.
+/// An opening or a closing handshake that takes longer has failed. One number for both, so that
+/// deadlines lie in the order of their beginnings and one queue holds them.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The timer's token; no connection has it, for slabs do not grow that far.
 pub(crate) const TIMER: Token = Token(usize::MAX);
 
-/// A connection: its place in the slab, and the generation that tells it from earlier ones in that place.
+/// A connection: its place in the slab, and the generation that tells it from earlier ones in that
+/// place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Id {
     key: u32,
@@ -90,7 +92,8 @@ pub(crate) struct Load {
     pub(crate) random: Random,
     pub(crate) connections: Slab<(u32, Connection)>,
     pub(crate) buffer: Vec<u8>,
-    /// To be read again without a new edge: a budget was spent, or the peer has closed behind its last bytes.
+    /// To be read again without a new edge: a budget was spent, or the peer has closed behind its
+    /// last bytes.
     pub(crate) unfinished: Vec<(Id, bool)>,
     /// Told to the scenario at one place, in the order they happened.
     pub(crate) ended: VecDeque<Ended>,
@@ -126,7 +129,9 @@ impl Load {
             timer,
             clock: team.clock(),
             // Each thread draws its own; a golden ratio apart, so that no two streams begin alike.
-            random: Random::new(settings.seed ^ u64::from(team.thread()).wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+            random: Random::new(
+                settings.seed ^ u64::from(team.thread()).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            ),
             connections: Slab::new(),
             buffer: vec![0; REST_BYTES_MAX + READ_BYTES_MAX],
             unfinished: Vec::new(),
@@ -196,7 +201,13 @@ impl Load {
         }
     }
 
-    fn begin_opening(&mut self, part: Part, index: u32, ordinal: u32, is_http: bool) -> io::Result<()> {
+    fn begin_opening(
+        &mut self,
+        part: Part,
+        index: u32,
+        ordinal: u32,
+        is_http: bool,
+    ) -> io::Result<()> {
         let began = self.clock.now();
         self.opening_span.get_or_insert((began, began));
         let settings = &self.settings;
@@ -211,14 +222,19 @@ impl Load {
         let phase = if is_http {
             Phase::Connecting { began }
         } else {
-            let handshake = ClientHandshake::new(self.random.nonce()).offering(settings.subprotocols);
-            let headers: Vec<_> =
-                settings.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            let handshake =
+                ClientHandshake::new(self.random.nonce()).offering(settings.subprotocols);
+            let headers: Vec<_> = settings
+                .headers
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str()))
+                .collect();
             handshake.write_request(&mut request, &target.host, &target.path_of(ordinal), &headers);
             Phase::Opening { handshake, scanner: HeadScanner::default(), began, connected: None }
         };
         let entry = self.connections.vacant_entry();
-        let id = Id { key: u32::try_from(entry.key()).unwrap_or(u32::MAX), generation: self.generation };
+        let id =
+            Id { key: u32::try_from(entry.key()).unwrap_or(u32::MAX), generation: self.generation };
         self.generation = self.generation.wrapping_add(1);
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(stream.tcp_mut(), id.token(), interest)?;
@@ -227,8 +243,8 @@ impl Load {
         Ok(())
     }
 
-    /// The socket has become writable, which the first time means that TCP stands, unless it has an error: the next write
-    /// will tell which. True when that opens the connection.
+    /// The socket has become writable, which the first time means that TCP stands, unless it has an
+    /// error: the next write will tell which. True when that opens the connection.
     pub(crate) fn on_writable(&mut self, id: Id, has_error: bool) -> bool {
         let Some(connection) = get_mut(&mut self.connections, id) else { return false };
         connection.on_writable();
@@ -249,7 +265,11 @@ impl Load {
                 self.count_opened(id, now);
                 true
             }
-            Phase::Opening { .. } | Phase::Http(_) | Phase::Open | Phase::Closing | Phase::Closed => false,
+            Phase::Opening { .. }
+            | Phase::Http(_)
+            | Phase::Open
+            | Phase::Closing
+            | Phase::Closed => false,
         }
     }
 
@@ -357,8 +377,12 @@ impl Load {
         let Some(connection) = self.remove(id) else { return };
         let (part, index) = (connection.part, connection.index);
         match connection.phase {
-            Phase::Opening { .. } | Phase::Connecting { .. } => self.note_end(part, index, false, end, text),
-            Phase::Http(_) | Phase::Open | Phase::Closing => self.note_end(part, index, true, end, text),
+            Phase::Opening { .. } | Phase::Connecting { .. } => {
+                self.note_end(part, index, false, end, text)
+            }
+            Phase::Http(_) | Phase::Open | Phase::Closing => {
+                self.note_end(part, index, true, end, text)
+            }
             Phase::Closed if end == End::CloseTimeout => self.ends.note(end, text),
             // However the socket ends after the Close frames.
             Phase::Closed => {}
@@ -377,7 +401,8 @@ impl Load {
     pub(crate) fn flush_one(&mut self, id: Id) {
         let Some(connection) = self.get_mut(id) else { return };
         if let Err(error) = connection.flush() {
-            let is_opening = matches!(connection.phase, Phase::Opening { .. } | Phase::Connecting { .. });
+            let is_opening =
+                matches!(connection.phase, Phase::Opening { .. } | Phase::Connecting { .. });
             let end = if is_opening { End::NotConnected } else { End::Reset };
             self.end(id, end, || error.to_string());
         }
@@ -388,7 +413,9 @@ impl Load {
         while let Some((_, id)) = self.deadlines.pop_front_if(|(deadline, _)| *deadline <= now) {
             let Some(connection) = self.get_mut(id) else { continue };
             let end = match connection.phase {
-                Phase::Connecting { .. } | Phase::Opening { connected: None, .. } => End::NotConnected,
+                Phase::Connecting { .. } | Phase::Opening { connected: None, .. } => {
+                    End::NotConnected
+                }
                 Phase::Opening { .. } => End::HandshakeTimeout,
                 Phase::Http(_) | Phase::Open => continue,
                 Phase::Closing | Phase::Closed => End::CloseTimeout,
@@ -423,8 +450,9 @@ impl Load {
 
     /// The sections on opening and on errors. `parts` are those of the scenario, with their names.
     pub(crate) fn report(&self, report: &mut Report, parts: &[(&str, Part)]) {
-        let sum =
-            |of: fn(PartCounts) -> u64| parts.iter().map(|(_, part)| of(self.counts(*part))).sum::<u64>();
+        let sum = |of: fn(PartCounts) -> u64| {
+            parts.iter().map(|(_, part)| of(self.counts(*part))).sum::<u64>()
+        };
         let opened = sum(|counts| counts.opened);
         let span = self.opening_span.map_or(0, |(first, last)| last.nanos_since(first));
         let per_second = (span > 0).then(|| Value::PerSecond(opened as f64 * 1e9 / span as f64));
@@ -472,7 +500,14 @@ impl Load {
         Some(connection)
     }
 
-    fn note_end(&mut self, part: Part, index: u32, was_open: bool, end: End, text: impl FnOnce() -> String) {
+    fn note_end(
+        &mut self,
+        part: Part,
+        index: u32,
+        was_open: bool,
+        end: End,
+        text: impl FnOnce() -> String,
+    ) {
         if !was_open {
             self.openings_under_way -= 1;
             self.counts[usize::from(part.0)].failed += 1;
@@ -483,7 +518,10 @@ impl Load {
 }
 
 /// A connection that is still the one that `id` meant.
-pub(crate) fn get_mut(connections: &mut Slab<(u32, Connection)>, id: Id) -> Option<&mut Connection> {
+pub(crate) fn get_mut(
+    connections: &mut Slab<(u32, Connection)>,
+    id: Id,
+) -> Option<&mut Connection> {
     let (generation, connection) = connections.get_mut(id.key as usize)?;
     (*generation == id.generation).then_some(connection)
 }

@@ -103,7 +103,9 @@ fn run(scenario: &Scenario, flags: Option<&ArgMatches>) -> Result<ExitCode, Stri
         .transpose()?;
     outcome::prepare(&common.output)?;
     let machine = Machine::prepare();
-    for shortcoming in machine.shortcomings(scenario.connections(), common.source_ip, common.threads) {
+    for shortcoming in
+        machine.shortcomings(scenario.connections(), common.source_ip, common.threads)
+    {
         eprintln!("loadgen: {shortcoming}");
     }
     let stop = stop_on_interrupt().map_err(|error| error.to_string())?;
@@ -115,7 +117,8 @@ fn run(scenario: &Scenario, flags: Option<&ArgMatches>) -> Result<ExitCode, Stri
         shows: !common.no_progress,
     };
     let started = std::time::SystemTime::now();
-    let go = Go { settings: &settings, threads: scenario.threads() as u32, stop: &stop, watch: &watch };
+    let go =
+        Go { settings: &settings, threads: scenario.threads() as u32, stop: &stop, watch: &watch };
     let ran = match scenario {
         Scenario::Check(args) => go.run(|_| Check::new(&args.common.url, machine, watch.shows)),
         Scenario::Ping(args) => go.run(|team| RoundTrips::ping(args, server, team)),
@@ -160,7 +163,8 @@ fn settings(scenario: &Scenario) -> Result<LoadSettings, String> {
     match scenario {
         Scenario::Hold(args) => target.channels = args.channels.map(|channels| channels as u32),
         Scenario::Broadcast(args) => {
-            let parsed = args.publish_url.as_deref().map(|url| Target::parse_http(url, common.insecure));
+            let parsed =
+                args.publish_url.as_deref().map(|url| Target::parse_http(url, common.insecure));
             publish = parsed.transpose().map_err(|error| format!("--publish-url: {error}"))?;
         }
         Scenario::Check(_)
@@ -196,7 +200,11 @@ fn show(args: &ReportArgs) -> Result<ExitCode, String> {
 fn stop_on_interrupt() -> io::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register_conditional_shutdown(signal, EXIT_INTERRUPTED, Arc::clone(&stop))?;
+        signal_hook::flag::register_conditional_shutdown(
+            signal,
+            EXIT_INTERRUPTED,
+            Arc::clone(&stop),
+        )?;
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }
     Ok(stop)

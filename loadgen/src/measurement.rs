@@ -23,7 +23,8 @@ impl Measurement {
         Measurement { server, span: None, began: None, ended: None }
     }
 
-    /// To be called on entering each phase: takes the samples at the beginning and the end of measuring.
+    /// To be called on entering each phase: takes the samples at the beginning and the end of
+    /// measuring.
     pub(crate) fn on_phase(&mut self, entered: Phase, load: &mut Load) {
         let now = load.clock.now();
         let sample = || load.team.is_first().then(|| Sample::now(now, self.server));
@@ -68,13 +69,15 @@ impl Measurement {
             .map_or(Value::Absent, |elapsed| Value::PerSecond(count as f64 / elapsed.as_secs_f64()))
     }
 
-    /// The section on processors. So many messages were received in the measured span, if they are all that both sides
-    /// were busy with.
+    /// The section on processors. So many messages were received in the measured span, if they are
+    /// all that both sides were busy with.
     pub(crate) fn report(&self, load: &Load, report: &mut Report, messages: Option<u64>) {
         let Some(usage) = self.usage() else {
             return report.note("the run ended before measuring did".to_owned());
         };
-        let each = |nanos: u64| messages.filter(|count| *count > 0).map(|count| Value::Nanos(nanos / count));
+        let each = |nanos: u64| {
+            messages.filter(|count| *count > 0).map(|count| Value::Nanos(nanos / count))
+        };
         let stalls = load.stalls.summary().map(|stalls| Value::Nanos(stalls.p99_nanos()));
         report
             .section("cpu")

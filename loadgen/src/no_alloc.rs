@@ -1,9 +1,10 @@
-//! Nothing is allocated per message. What one thread of a run allocates from its first turn to its last is counted,
-//! with few messages and with ten times as many in the same time: connections, handshakes and seconds cost the same in
-//! both, so the difference is what the messages cost.
+//! Nothing is allocated per message. What one thread of a run allocates from its first turn to its
+//! last is counted, with few messages and with ten times as many in the same time: connections,
+//! handshakes and seconds cost the same in both, so the difference is what the messages cost.
 //!
-//! What may grow: a histogram when a longer time is recorded, a list that doubles when there is more under way than
-//! ever before, and what is kept of a second when a busy machine makes the run longer.
+//! What may grow: a histogram when a longer time is recorded, a list that doubles when there is
+//! more under way than ever before, and what is kept of a second when a busy machine makes the run
+//! longer.
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -17,10 +18,12 @@ use crate::run::{self, Scenario};
 use crate::scenario::{Broadcast, RoundTrips};
 use crate::team::{Shared, Team};
 
-/// Of lists and histograms, and of seconds: 5 to 40 on an idle machine, for 9,000 messages more or 30,000.
+/// Of lists and histograms, and of seconds: 5 to 40 on an idle machine, for 9,000 messages more or
+/// 30,000.
 const GROWTH_ALLOCATIONS_MAX: u64 = 128;
 
-/// A server with a thread for each connection, until the tests are over: what it allocates is not counted.
+/// A server with a thread for each connection, until the tests are over: what it allocates is not
+/// counted.
 fn serve(on_connection: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -83,7 +86,9 @@ fn count(words: &str) -> (u64, u64) {
             let broadcast = Broadcast::new(&Broadcast::plan(args, None), &team);
             count_run(settings, broadcast, team)
         }
-        Args::Check(_) | Args::Connect(_) | Args::Hold(_) | Args::Churn(_) => panic!("{words}: not counted"),
+        Args::Check(_) | Args::Connect(_) | Args::Hold(_) | Args::Churn(_) => {
+            panic!("{words}: not counted")
+        }
     }
 }
 
@@ -97,8 +102,18 @@ fn count_run(settings: LoadSettings, mut scenario: impl Scenario, team: Team) ->
 fn ten_times_the_messages_cost_no_more_allocations() {
     let echo = echo();
     for (scenario, address, few_flags, many_flags) in [
-        ("broadcast", broadcast(), "--subscribers 10 --rate 300 -d 1s", "--subscribers 10 --rate 3k -d 1s"),
-        ("broadcast", broadcast(), "--subscribers 10 --saturate -n 200", "--subscribers 10 --saturate -n 2k"),
+        (
+            "broadcast",
+            broadcast(),
+            "--subscribers 10 --rate 300 -d 1s",
+            "--subscribers 10 --rate 3k -d 1s",
+        ),
+        (
+            "broadcast",
+            broadcast(),
+            "--subscribers 10 --saturate -n 200",
+            "--subscribers 10 --saturate -n 2k",
+        ),
         ("echo", echo, "-c 2 --rate 1k -d 1s", "-c 2 --rate 10k -d 1s"),
         ("echo", echo, "-c 2 --inflight 4 -n 1k", "-c 2 --inflight 4 -n 10k"),
         ("ping", echo, "-c 2 --rate 1k -d 1s", "-c 2 --rate 10k -d 1s"),

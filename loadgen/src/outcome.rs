@@ -1,5 +1,5 @@
-//! What comes of a run: its report, put together from all threads and from whoever watched; where that goes; and the exit
-//! code.
+//! What comes of a run: its report, put together from all threads and from whoever watched; where
+//! that goes; and the exit code.
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
@@ -32,7 +32,11 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
-    pub(crate) fn new<S: run::Scenario>(load: &Load, mut scenario: S, watched: Vec<Watched>) -> Ran {
+    pub(crate) fn new<S: run::Scenario>(
+        load: &Load,
+        mut scenario: S,
+        watched: Vec<Watched>,
+    ) -> Ran {
         let mut report = Report::default();
         scenario.report(load, &mut report);
         let work = scenario.work();
@@ -42,8 +46,10 @@ impl Ran {
         if busy_shares.is_empty() {
             busy_shares.push(usage.wanting_share);
         }
-        let (p50, stalls) =
-            (scenario.recorder().and_then(|recorder| recorder.total().summary()), load.stalls.summary());
+        let (p50, stalls) = (
+            scenario.recorder().and_then(|recorder| recorder.total().summary()),
+            load.stalls.summary(),
+        );
         let evidence = Evidence {
             measured: Duration::from_nanos(usage.elapsed_nanos),
             messages: Some(work.delivered),
@@ -55,10 +61,18 @@ impl Ran {
             openings: None,
             server_share: usage.server.map(|server| server.saturation),
         };
-        let latency_of = |second: u32| scenario.recorder().and_then(|recorder| recorder.of_second(second));
-        let seconds =
-            watched.into_iter().map(|watched| second(watched, latency_of(watched.second))).collect();
-        Ran { report, evidence, was_interrupted: load.is_stopping() && !load.team.has_failed(), seconds }
+        let latency_of =
+            |second: u32| scenario.recorder().and_then(|recorder| recorder.of_second(second));
+        let seconds = watched
+            .into_iter()
+            .map(|watched| second(watched, latency_of(watched.second)))
+            .collect();
+        Ran {
+            report,
+            evidence,
+            was_interrupted: load.is_stopping() && !load.team.has_failed(),
+            seconds,
+        }
     }
 }
 
@@ -79,7 +93,12 @@ fn second(watched: Watched, latency: Option<[u64; 3]>) -> Second {
 }
 
 /// The finished report.
-pub(crate) fn report(scenario: &Scenario, ran: Ran, started: SystemTime, flags: Option<&ArgMatches>) -> Json {
+pub(crate) fn report(
+    scenario: &Scenario,
+    ran: Ran,
+    started: SystemTime,
+    flags: Option<&ArgMatches>,
+) -> Json {
     let Ran { mut report, mut evidence, was_interrupted, seconds } = ran;
     let common = scenario.common();
     if common.verify == Verify::Off {
@@ -98,7 +117,9 @@ pub(crate) fn report(scenario: &Scenario, ran: Ran, started: SystemTime, flags: 
         .row("seed", Value::Count(common.seed))
         .row(
             "cores",
-            Value::Count(std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64)),
+            Value::Count(
+                std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64),
+            ),
         )
         .row("threads", Value::Count(scenario.threads()))
         .row("started_unix_ms", Value::Count(since_epoch.as_millis() as u64))
@@ -109,8 +130,9 @@ pub(crate) fn report(scenario: &Scenario, ran: Ran, started: SystemTime, flags: 
         match scenario.rate() {
             // What is late begins late, when there is room: it is the server that makes room.
             Some(rate) if matches!(scenario, Scenario::Connect(_)) => {
-                let due =
-                    scenario.duration().map_or(0, |duration| (rate as f64 * duration.as_secs_f64()) as u64);
+                let due = scenario
+                    .duration()
+                    .map_or(0, |duration| (rate as f64 * duration.as_secs_f64()) as u64);
                 let bound = evidence.deliveries.map_or(0, |deliveries| deliveries.wanted);
                 let achieved = evidence.messages.unwrap_or(0);
                 evidence.openings = Some(Tally { wanted: due.min(bound), achieved });
@@ -120,8 +142,10 @@ pub(crate) fn report(scenario: &Scenario, ran: Ran, started: SystemTime, flags: 
                 // What is late is sent all the same, and stretches the span.
                 let asked = scenario.duration().unwrap_or_default().min(evidence.measured);
                 let due = (rate as f64 * asked.as_secs_f64()).round() as u64;
-                let bound = scenario.phases().and_then(|phases| phases.messages).unwrap_or(u64::MAX);
-                evidence.sends = evidence.sends.map(|sends| Tally { wanted: due.min(bound), ..sends });
+                let bound =
+                    scenario.phases().and_then(|phases| phases.messages).unwrap_or(u64::MAX);
+                evidence.sends =
+                    evidence.sends.map(|sends| Tally { wanted: due.min(bound), ..sends });
             }
             None => (evidence.sends, evidence.deliveries) = (None, None),
         }
@@ -157,7 +181,8 @@ fn given(scenario: &str, values: &ArgMatches) -> Vec<(String, String)> {
         .collect()
 }
 
-/// What was asked for, so that a stored report can be run again. What may hold a secret is left out.
+/// What was asked for, so that a stored report can be run again. What may hold a secret is left
+/// out.
 fn command_line(scenario: &str, url: &str, values: &ArgMatches) -> String {
     let cli = Cli::command();
     let flags = cli.find_subcommand(scenario).into_iter().flat_map(clap::Command::get_arguments);
@@ -172,7 +197,9 @@ fn command_line(scenario: &str, url: &str, values: &ArgMatches) -> String {
         if matches!(flag.get_action(), ArgAction::SetTrue) {
             words.push(format!("--{name}"));
         } else {
-            words.extend(given.map(|value| format!("--{name} {}", quoted(&value.to_string_lossy()))));
+            words.extend(
+                given.map(|value| format!("--{name} {}", quoted(&value.to_string_lossy()))),
+            );
         }
     }
     words.join(" ")

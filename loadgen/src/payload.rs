@@ -1,5 +1,5 @@
-//! What a published message says: publisher, sequence, intended time and a checksum, in ASCII, so that it survives a
-//! server that wraps it in text, and so that each receiver can judge it alone.
+//! What a published message says: publisher, sequence, intended time and a checksum, in ASCII, so
+//! that it survives a server that wraps it in text, and so that each receiver can judge it alone.
 //!
 //! ```text
 //! mPPPP.SSSSSSSS.TTTTTTTTTTTDDDDD.CCCCCCCC padding…      (hexadecimal digits, lower case; D: how late it was sent)
@@ -11,8 +11,8 @@ use crate::clock::Moment;
 /// Length of everything before the padding, and so the least size of a message.
 pub(crate) const HEAD_BYTES: usize = 40;
 
-/// The padding of a message begins at `sequence % PADDING_PHASES` of the pattern, so that the bytes of one message
-/// in the place of another's are noticed.
+/// The padding of a message begins at `sequence % PADDING_PHASES` of the pattern, so that the bytes
+/// of one message in the place of another's are noticed.
 const PADDING_PHASES: usize = 61;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -98,7 +98,8 @@ impl Payloads {
         (payload[HEAD_BYTES..] == *self.padding(stamp.sequence)).then_some(stamp)
     }
 
-    /// Reads the first head that stands anywhere in a payload, for a server that puts something around it.
+    /// Reads the first head that stands anywhere in a payload, for a server that puts something
+    /// around it.
     pub(crate) fn find_head(payload: &[u8]) -> Option<Stamp> {
         let begins = payload.iter().enumerate().filter(|(_, byte)| **byte == b'm');
         begins.map(|(at, _)| &payload[at..]).find_map(Self::read_head)
@@ -211,7 +212,8 @@ mod tests {
     #[test]
     fn sizes_of_a_range_reach_both_ends_and_are_held_to() {
         let sizes = Sizes { least: 40, most: 47 };
-        let seen: std::collections::BTreeSet<_> = (0..1_000).map(|sequence| sizes.of(sequence)).collect();
+        let seen: std::collections::BTreeSet<_> =
+            (0..1_000).map(|sequence| sizes.of(sequence)).collect();
         assert!(seen.into_iter().eq(40..=47));
         let (payloads, mut out) = (Payloads::new(sizes), Vec::new());
         for sequence in 0..50 {

@@ -45,15 +45,18 @@ impl Process {
         Ok(server)
     }
 
-    /// What each thread that is alive has had of the processors. A thread that ends takes its time with it.
+    /// What each thread that is alive has had of the processors. A thread that ends takes its time
+    /// with it.
     pub(crate) fn threads(self) -> io::Result<Vec<ThreadTimes>> {
         let mut threads = Vec::new();
         for task in std::fs::read_dir(self.file("task"))? {
             let path = task?.path();
-            // Nanoseconds, where `stat` has hundredths of a second. A thread that has just ended is passed over.
+            // Nanoseconds, where `stat` has hundredths of a second. A thread that has just ended is
+            // passed over.
             let Ok(text) = std::fs::read_to_string(path.join("schedstat")) else { continue };
             let mut numbers = text.split_ascii_whitespace().map_while(|word| word.parse().ok());
-            let id = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+            let id =
+                path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
             if let (Some(id), Some(running), Some(waiting)) = (id, numbers.next(), numbers.next()) {
                 threads.push(ThreadTimes { id, running_nanos: running, waiting_nanos: waiting });
             }
@@ -73,8 +76,9 @@ impl Process {
     pub(crate) fn memory(self) -> io::Result<Memory> {
         let status = std::fs::read_to_string(self.file("status"))?;
         let rollup = std::fs::read_to_string(self.file("smaps_rollup"))?;
-        let kib =
-            |text: &str, name| field(text, name).map(|kib: u64| kib * KIB).ok_or(io::ErrorKind::InvalidData);
+        let kib = |text: &str, name| {
+            field(text, name).map(|kib: u64| kib * KIB).ok_or(io::ErrorKind::InvalidData)
+        };
         Ok(Memory {
             resident_bytes: kib(&status, "VmRSS:")?,
             proportional_bytes: kib(&rollup, "Pss:")?,
@@ -91,7 +95,8 @@ impl Process {
     }
 }
 
-/// Memory that the kernel holds for the buffers of all TCP sockets of this machine (network namespace).
+/// Memory that the kernel holds for the buffers of all TCP sockets of this machine (network
+/// namespace).
 pub(crate) fn tcp_memory_bytes() -> io::Result<u64> {
     let text = std::fs::read_to_string("/proc/net/sockstat")?;
     let pages: u64 = tcp_pages(&text).ok_or(io::ErrorKind::InvalidData)?;
@@ -154,7 +159,10 @@ mod tests {
         assert_eq!(field::<u64>("Pss_Anon:  1 kB\nPss:   653 kB\n", "Pss:"), Some(653));
         assert_eq!(online_cores("cpu  1 2\ncpu0 1 2\ncpu1 1 2\nintr 5\n"), 2);
         assert_eq!(allowed_cores("Name:\tx\nCpus_allowed:\tffffffff,00000003\n"), Some(34));
-        assert_eq!(tcp_pages("sockets: used 18\nTCP: inuse 1 orphan 0 tw 0 alloc 1 mem 7\n"), Some(7));
+        assert_eq!(
+            tcp_pages("sockets: used 18\nTCP: inuse 1 orphan 0 tw 0 alloc 1 mem 7\n"),
+            Some(7)
+        );
         assert_eq!(tcp_pages("UDP: inuse 0 mem 3\n"), None);
     }
 }

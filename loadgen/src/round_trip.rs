@@ -1,9 +1,9 @@
-//! What a round trip carries: sequence, connection and a checksum in 16 hexadecimal digits, then padding. Replies are
-//! compared with the same bytes made again, so nothing that was sent is kept.
+//! What a round trip carries: sequence, connection and a checksum in 16 hexadecimal digits, then
+//! padding. Replies are compared with the same bytes made again, so nothing that was sent is kept.
 use crate::payload::{Sizes, hex, mix, pattern, read_hex};
 
-/// `SSSSSSSSCCCCCCCC`: sequence, and a checksum of sequence and connection. A smaller message is its beginning, and can
-/// only be compared with the one that is due.
+/// `SSSSSSSSCCCCCCCC`: sequence, and a checksum of sequence and connection. A smaller message is
+/// its beginning, and can only be compared with the one that is due.
 pub(crate) const HEAD_BYTES: usize = 16;
 
 /// Where in the pattern the padding of a message begins, so that that of another one is noticed.
@@ -46,9 +46,15 @@ impl RoundTripMessages {
         &self.message
     }
 
-    /// Judges a reply on this connection, whose next one in order is `due`. `in_full`: contents too, not only the
-    /// sequence.
-    pub(crate) fn judge(&mut self, connection: u32, due: u32, payload: &[u8], in_full: bool) -> Reply {
+    /// Judges a reply on this connection, whose next one in order is `due`. `in_full`: contents
+    /// too, not only the sequence.
+    pub(crate) fn judge(
+        &mut self,
+        connection: u32,
+        due: u32,
+        payload: &[u8],
+        in_full: bool,
+    ) -> Reply {
         let Some(head) = payload.first_chunk::<HEAD_BYTES>() else {
             let is_due = self.write(connection, due) == payload;
             return if is_due { Reply::ToTheNext } else { Reply::Corrupt };

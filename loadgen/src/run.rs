@@ -4,7 +4,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use fanfare::protocol::{CloseCode, ProtocolError};
-use fanfare::protocol::{DecoderLimits, Event, Message, Opcode, encode_masked_close, encode_masked_frame};
+use fanfare::protocol::{
+    DecoderLimits, Event, Message, Opcode, encode_masked_close, encode_masked_frame,
+};
 use mio::Events;
 
 use crate::clock::Moment;
@@ -17,12 +19,13 @@ use crate::series::Recorder;
 use crate::team::LOOK_AGAIN;
 use crate::usage::Usage;
 
-/// Readiness taken in one turn. What is due meanwhile is sent after it, so this bounds the delay of sending: some
-/// 128 reads, a fraction of a millisecond.
+/// Readiness taken in one turn. What is due meanwhile is sent after it, so this bounds the delay of
+/// sending: some 128 reads, a fraction of a millisecond.
 const EVENTS_PER_TURN_MAX: usize = 128;
 /// A signal that comes just before a wait is noticed after it.
 const WAIT_MAX: Duration = Duration::from_millis(100);
-/// What a server may send: more than any message that a scenario sends, and what a server puts around it.
+/// What a server may send: more than any message that a scenario sends, and what a server puts
+/// around it.
 const LIMITS: DecoderLimits = DecoderLimits { message_bytes_max: 17 << 20, fragments_max: 1 << 16 };
 /// Waiting to be written when a Ping comes: behind more than this no Pong is put.
 const PONGS_BYTES_MAX: usize = 1 << 20;
@@ -35,7 +38,8 @@ pub(crate) enum Turn {
     Done,
 }
 
-/// How a scenario ends: nobody hangs up before all threads have come to this meeting, unless the run is to end now.
+/// How a scenario ends: nobody hangs up before all threads have come to this meeting, unless the
+/// run is to end now.
 pub(crate) fn end_together(load: &mut Load, meeting: usize, now: Moment) -> Turn {
     match load.team.meet(meeting, now) {
         Some(_) => Turn::Done,
@@ -177,7 +181,8 @@ fn publish_figures(load: &Load, progress: Progress) {
     figures.p99_nanos.store(progress.p99_nanos, Ordering::Relaxed);
 }
 
-/// Waits for readiness, at most until `until`; `woke` is when the last wait ended. Says when this one did.
+/// Waits for readiness, at most until `until`; `woke` is when the last wait ended. Says when this
+/// one did.
 fn wait(load: &mut Load, events: &mut Events, until: Moment, woke: Moment) -> io::Result<Moment> {
     let now = load.clock.now();
     let until = load.next_deadline().map_or(until, |deadline| deadline.min(until));
@@ -191,9 +196,10 @@ fn wait(load: &mut Load, events: &mut Events, until: Moment, woke: Moment) -> io
     }
     let awake = load.clock.now();
     if load.is_measuring {
-        // Away from the sockets: at work between two waits, or kept from a core when the timer rang.
-        // Weighed by time: one long stall is not made small by many short turns.
-        let (at_work, late) = (now.nanos_since(woke), if busy { 0 } else { awake.nanos_since(until) });
+        // Away from the sockets: at work between two waits, or kept from a core when the timer
+        // rang. Weighed by time: one long stall is not made small by many short turns.
+        let (at_work, late) =
+            (now.nanos_since(woke), if busy { 0 } else { awake.nanos_since(until) });
         load.stalls.record_by_time(at_work, at_work);
         load.stalls.record_by_time(late, late);
         load.stalls.record_by_time(0, awake.nanos_since(now).saturating_sub(late));
@@ -201,8 +207,8 @@ fn wait(load: &mut Load, events: &mut Events, until: Moment, woke: Moment) -> io
     Ok(awake)
 }
 
-/// One `recv`, and everything that it completes. A short one has emptied a plain socket, unless the peer has closed
-/// behind it: that is told once, with the bytes.
+/// One `recv`, and everything that it completes. A short one has emptied a plain socket, unless the
+/// peer has closed behind it: that is told once, with the bytes.
 fn read<S: Scenario>(load: &mut Load, scenario: &mut S, id: Id, hung_up: bool) {
     let Load { connections, buffer, .. } = load;
     let Some(connection) = get_mut(connections, id) else { return };
@@ -212,18 +218,24 @@ fn read<S: Scenario>(load: &mut Load, scenario: &mut S, id: Id, hung_up: bool) {
     let held = connection.rest.len();
     debug_assert!(held <= REST_BYTES_MAX, "the head scanner and the decoder leave less");
     let taken = match connection.read(&mut buffer[held..held + READ_BYTES_MAX]) {
-        Ok(0) => return load.end(id, End::NoCloseFrame, || "the stream ended without one".to_owned()),
+        Ok(0) => {
+            return load.end(id, End::NoCloseFrame, || "the stream ended without one".to_owned());
+        }
         Ok(taken) => taken,
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
         Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
         Err(error) => {
             let is_tls = error.kind() == io::ErrorKind::InvalidData;
             let end = match connection.phase {
-                Phase::Connecting { .. } | Phase::Opening { connected: None, .. } => End::NotConnected,
-                Phase::Opening { .. } if is_tls => End::NotConnected,
-                Phase::Opening { .. } | Phase::Http(_) | Phase::Open | Phase::Closing | Phase::Closed => {
-                    End::Reset
+                Phase::Connecting { .. } | Phase::Opening { connected: None, .. } => {
+                    End::NotConnected
                 }
+                Phase::Opening { .. } if is_tls => End::NotConnected,
+                Phase::Opening { .. }
+                | Phase::Http(_)
+                | Phase::Open
+                | Phase::Closing
+                | Phase::Closed => End::Reset,
             };
             return load.end(id, end, || error.to_string());
         }
@@ -242,7 +254,8 @@ fn read<S: Scenario>(load: &mut Load, scenario: &mut S, id: Id, hung_up: bool) {
     }
 }
 
-/// Takes the first `filled` bytes of the receive buffer: the rest of the opening handshake, then frames.
+/// Takes the first `filled` bytes of the receive buffer: the rest of the opening handshake, then
+/// frames.
 fn take<S: Scenario>(
     load: &mut Load,
     scenario: &mut S,
@@ -296,10 +309,15 @@ fn take<S: Scenario>(
         match decoded.event {
             None => break,
             Some(Event::Message(message)) => {
-                scenario.on_message(&mut Peer { part, index, outbound, random, opcode }, message, at);
+                scenario.on_message(
+                    &mut Peer { part, index, outbound, random, opcode },
+                    message,
+                    at,
+                );
             }
             Some(Event::Ping(payload)) => {
-                // A server that does not read them gets no more (RFC 6455 section 5.5.3 asks for the last one's alone).
+                // A server that does not read them gets no more (RFC 6455 section 5.5.3 asks for
+                // the last one's alone).
                 if outbound.len() < PONGS_BYTES_MAX {
                     encode_masked_frame(outbound, Opcode::Pong, payload, random.mask());
                 }
@@ -311,7 +329,8 @@ fn take<S: Scenario>(
                 let code = frame.as_ref().map_or(CloseCode::NO_STATUS, |frame| frame.code);
                 let reason = frame.map_or(String::new(), |frame| frame.reason.to_owned());
                 if !is_closing {
-                    let answer = if code == CloseCode::NO_STATUS { CloseCode::NORMAL } else { code };
+                    let answer =
+                        if code == CloseCode::NO_STATUS { CloseCode::NORMAL } else { code };
                     encode_masked_close(outbound, answer, "", random.mask());
                 }
                 closed = Some((code, reason));

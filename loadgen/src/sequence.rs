@@ -1,10 +1,11 @@
-//! Whether each receiver got each publisher's messages once and in order. In the usual case the state of a pair is
-//! one number; only a pair that has missed something keeps a list of what it missed.
+//! Whether each receiver got each publisher's messages once and in order. In the usual case the
+//! state of a pair is one number; only a pair that has missed something keeps a list of what it
+//! missed.
 use std::collections::HashMap;
 use std::ops::Range;
 
-/// Gaps remembered for one pair. A pair with more has failed beyond doubt: its oldest gaps are then final, and what
-/// still arrives from them counts as duplicated.
+/// Gaps remembered for one pair. A pair with more has failed beyond doubt: its oldest gaps are then
+/// final, and what still arrives from them counts as duplicated.
 const GAPS_PER_PAIR_MAX: usize = 1024;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -138,9 +139,13 @@ mod tests {
     #[test]
     fn lost_reordered_and_duplicated_are_told_apart() {
         let mut sequences = Sequences::new(1, 1);
-        let arrivals: Vec<_> = [0, 1, 5, 3, 3, 6, 1].map(|sequence| sequences.note(0, 0, sequence)).to_vec();
+        let arrivals: Vec<_> =
+            [0, 1, 5, 3, 3, 6, 1].map(|sequence| sequences.note(0, 0, sequence)).to_vec();
         use Arrival::{AfterGap, Duplicate, InOrder, Late};
-        assert_eq!(arrivals, [InOrder, InOrder, AfterGap { missed: 3 }, Late, Duplicate, InOrder, Duplicate]);
+        assert_eq!(
+            arrivals,
+            [InOrder, InOrder, AfterGap { missed: 3 }, Late, Duplicate, InOrder, Duplicate]
+        );
         assert_eq!(sequences.counts(), counts(2, 2, 1));
         assert_eq!(sequences.note(0, 0, 2), Late);
         assert_eq!(sequences.note(0, 0, 4), Late);

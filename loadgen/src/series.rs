@@ -28,7 +28,8 @@ impl Recorder {
         }
     }
 
-    /// A message that took `nanos` until it was read at `at`. Only `measured` ones are in the total.
+    /// A message that took `nanos` until it was read at `at`. Only `measured` ones are in the
+    /// total.
     pub(crate) fn record(&mut self, at: Moment, nanos: u64, measured: bool) {
         let second = at.second();
         if second != self.second {
@@ -56,7 +57,9 @@ impl Recorder {
         self.total.merge(&other.total);
         for (second, latencies) in other.seconds {
             match self.seconds.iter_mut().find(|(found, _)| *found == second) {
-                Some((_, found)) => found.add(latencies).expect("these histograms grow to hold any value"),
+                Some((_, found)) => {
+                    found.add(latencies).expect("these histograms grow to hold any value")
+                }
                 None => self.seconds.push((second, latencies)),
             }
         }
@@ -65,7 +68,8 @@ impl Recorder {
     /// p50, p99 and maximum of one second.
     pub(crate) fn of_second(&self, second: u32) -> Option<[u64; 3]> {
         let current = (second == self.second).then_some(&self.current);
-        let found = self.seconds.iter().find(|(found, _)| *found == second).map(|(_, latencies)| latencies);
+        let found =
+            self.seconds.iter().find(|(found, _)| *found == second).map(|(_, latencies)| latencies);
         let latencies = found.or(current).filter(|latencies| !latencies.is_empty())?;
         Some([latencies.value_at_quantile(0.5), latencies.value_at_quantile(0.99), latencies.max()])
     }

@@ -1,6 +1,6 @@
-//! The bytes of one connection: a socket, or TLS over one. Below it stands the kernel, above it nobody who has to know
-//! which of the two it is, but for two things that are asked for: whether a short read has emptied it, and whether
-//! bytes wait in it that have been taken already.
+//! The bytes of one connection: a socket, or TLS over one. Below it stands the kernel, above it
+//! nobody who has to know which of the two it is, but for two things that are asked for: whether a
+//! short read has emptied it, and whether bytes wait in it that have been taken already.
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -15,7 +15,8 @@ use rustls::pki_types::ServerName;
 pub(crate) use self::tls::Tls;
 use self::tls::TlsStream;
 
-/// Types of record that a server which speaks TLS may send first: an alert, or its half of the handshake.
+/// Types of record that a server which speaks TLS may send first: an alert, or its half of the
+/// handshake.
 const TLS_ALERT: u8 = 21;
 const TLS_HANDSHAKE: u8 = 22;
 /// The first byte of every version of a record since SSL 3.
@@ -31,7 +32,8 @@ impl Stream {
         Stream::Plain(tcp)
     }
 
-    /// TLS over a socket that may still be connecting. Nothing is sent before the first [`Stream::flush`].
+    /// TLS over a socket that may still be connecting. Nothing is sent before the first
+    /// [`Stream::flush`].
     pub(crate) fn tls(
         tcp: TcpStream,
         config: &Arc<ClientConfig>,
@@ -40,11 +42,12 @@ impl Stream {
         Ok(Stream::Tls(Box::new(TlsStream::new(tcp, config, server_name)?)))
     }
 
-    /// Reads what there is, with one `recv` that brings something at most. `WouldBlock`: the socket is empty, and
-    /// so is everything above it. A failure of TLS is `InvalidData`, with a text for people.
+    /// Reads what there is, with one `recv` that brings something at most. `WouldBlock`: the socket
+    /// is empty, and so is everything above it. A failure of TLS is `InvalidData`, with a text for
+    /// people.
     ///
-    /// The read in which the handshake of TLS ends makes room for writing, and no edge tells of it: see
-    /// [`Stream::is_handshaking`].
+    /// The read in which the handshake of TLS ends makes room for writing, and no edge tells of it:
+    /// see [`Stream::is_handshaking`].
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Stream::Plain(tcp) => tcp.read(buffer),
@@ -52,8 +55,9 @@ impl Stream {
         }
     }
 
-    /// Takes bytes to be sent. `WouldBlock`: none can be taken until the socket is writable or the handshake of TLS
-    /// is over. Of bytes that TLS has taken some may wait in it: see [`Stream::wants_write`].
+    /// Takes bytes to be sent. `WouldBlock`: none can be taken until the socket is writable or the
+    /// handshake of TLS is over. Of bytes that TLS has taken some may wait in it: see
+    /// [`Stream::wants_write`].
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Stream::Plain(tcp) => tcp.write(bytes),
@@ -61,8 +65,8 @@ impl Stream {
         }
     }
 
-    /// Sends what TLS has to say, its handshake and records that the kernel has refused before. `WouldBlock`: it has
-    /// refused again.
+    /// Sends what TLS has to say, its handshake and records that the kernel has refused before.
+    /// `WouldBlock`: it has refused again.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         match self {
             Stream::Plain(_) => Ok(()),
@@ -86,8 +90,8 @@ impl Stream {
         }
     }
 
-    /// Readiness is told once. A read that brought less than it could has emptied a socket; with TLS it has perhaps
-    /// only emptied a record, and reading goes on until `WouldBlock`.
+    /// Readiness is told once. A read that brought less than it could has emptied a socket; with
+    /// TLS it has perhaps only emptied a record, and reading goes on until `WouldBlock`.
     pub(crate) fn drained_by_short_read(&self) -> bool {
         match self {
             Stream::Plain(_) => true,

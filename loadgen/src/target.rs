@@ -51,7 +51,8 @@ impl fmt::Display for TargetError {
 }
 
 impl Target {
-    /// `ws://HOST[:PORT][/PATH][?QUERY]`, or `wss://`; the port is 80 or 443 unless given. The error is for people.
+    /// `ws://HOST[:PORT][/PATH][?QUERY]`, or `wss://`; the port is 80 or 443 unless given. The
+    /// error is for people.
     pub(crate) fn parse(url: &str, insecure: bool) -> Result<Target, String> {
         let address = Address::parse(url).map_err(|error| error.to_string())?;
         let tls = if address.is_tls {
@@ -136,13 +137,15 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    /// `IP`, or `NETWORK/BITS` for IPv4, whose first and last address are left out. The error is for people.
+    /// `IP`, or `NETWORK/BITS` for IPv4, whose first and last address are left out. The error is
+    /// for people.
     pub(crate) fn parse(text: &str) -> Result<Sources, String> {
         let Some((network, bits)) = text.split_once('/') else {
             let first = text.parse().map_err(|_| format!("not an IP address: {text}"))?;
             return Ok(Sources { first, count: 1 });
         };
-        let network: Ipv4Addr = network.parse().map_err(|_| format!("not an IPv4 address: {network}"))?;
+        let network: Ipv4Addr =
+            network.parse().map_err(|_| format!("not an IPv4 address: {network}"))?;
         let bits: u32 = bits.parse().map_err(|_| format!("not a prefix length: {bits}"))?;
         if !(1..=30).contains(&bits) {
             return Err(format!("a prefix of {bits} bits: between 1 and 30 can be rotated over"));
@@ -159,7 +162,9 @@ impl Sources {
     /// The address of connection number `ordinal`; the port is the kernel's choice.
     pub(crate) fn address_of(self, ordinal: u32) -> SocketAddr {
         let ip = match self.first {
-            IpAddr::V4(first) => IpAddr::V4(Ipv4Addr::from(u32::from(first) + ordinal % self.count)),
+            IpAddr::V4(first) => {
+                IpAddr::V4(Ipv4Addr::from(u32::from(first) + ordinal % self.count))
+            }
             IpAddr::V6(first) => IpAddr::V6(first),
         };
         SocketAddr::new(ip, 0)
@@ -177,7 +182,10 @@ mod tests {
     #[test]
     fn takes_a_url_apart() {
         let target = parse("ws://127.0.0.1:8080/news?last=1");
-        assert_eq!((target.host.as_str(), target.path.as_str()), ("127.0.0.1:8080", "/news?last=1"));
+        assert_eq!(
+            (target.host.as_str(), target.path.as_str()),
+            ("127.0.0.1:8080", "/news?last=1")
+        );
         assert_eq!(target.address, "127.0.0.1:8080".parse().unwrap());
         assert_eq!(parse("ws://127.0.0.1").address.port(), 80);
         assert_eq!(parse("ws://[::1]").address, "[::1]:80".parse().unwrap());
@@ -212,7 +220,10 @@ mod tests {
     #[test]
     fn channels_are_taken_in_turn() {
         let target = Target { channels: Some(3), ..parse("ws://127.0.0.1/c") };
-        assert_eq!([0, 1, 2, 3].map(|ordinal| target.path_of(ordinal)), ["/c-0", "/c-1", "/c-2", "/c-0"]);
+        assert_eq!(
+            [0, 1, 2, 3].map(|ordinal| target.path_of(ordinal)),
+            ["/c-0", "/c-1", "/c-2", "/c-0"]
+        );
     }
 
     #[test]

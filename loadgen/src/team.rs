@@ -1,5 +1,5 @@
-//! What the threads of a run share: one clock, the moments at which they meet, and figures that each stores once a
-//! turn. Nothing here is touched per message.
+//! What the threads of a run share: one clock, the moments at which they meet, and figures that
+//! each stores once a turn. Nothing here is touched per message.
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -9,7 +9,8 @@ use crate::clock::{Clock, Moment};
 
 /// Meetings that one run may have.
 const MEETINGS_MAX: usize = 16;
-/// Between the arrival of the last thread and the moment that is agreed on: by then the others have looked again.
+/// Between the arrival of the last thread and the moment that is agreed on: by then the others have
+/// looked again.
 const AHEAD: Duration = Duration::from_millis(20);
 /// When a thread that waits for the others looks again.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(5);
@@ -136,8 +137,8 @@ impl Team {
         share(total, self.thread, self.threads())
     }
 
-    /// Waits at meeting number `meeting`, without blocking. `None` until all threads have come; then the moment that
-    /// is the same for all of them. A run that has failed waits for nobody.
+    /// Waits at meeting number `meeting`, without blocking. `None` until all threads have come;
+    /// then the moment that is the same for all of them. A run that has failed waits for nobody.
     pub(crate) fn meet(&mut self, meeting: usize, now: Moment) -> Option<Moment> {
         if self.has_failed() {
             return Some(now);

@@ -1,5 +1,5 @@
-//! The phases of a run. They begin at a moment that all threads agree on, so each message belongs to the phase of its
-//! intended time on every one of them.
+//! The phases of a run. They begin at a moment that all threads agree on, so each message belongs
+//! to the phase of its intended time on every one of them.
 //!
 //! ```text
 //! opening ── begin ──▶ warm-up ──▶ measuring ──▶ draining ──▶ over
@@ -63,7 +63,8 @@ impl Timeline {
         matches!(self.phase, Phase::WarmUp | Phase::Measuring)
     }
 
-    /// Enters the next phase if this one has ended, and says which. To be called until it says `None`.
+    /// Enters the next phase if this one has ended, and says which. To be called until it says
+    /// `None`.
     pub(crate) fn turn(&mut self, now: Moment, all_arrived: bool, stop: bool) -> Option<Phase> {
         let is_over = now >= self.until;
         (self.phase, self.until) = match self.phase {
@@ -71,14 +72,20 @@ impl Timeline {
             Phase::WarmUp if is_over => (Phase::Measuring, self.until + self.phases.duration),
             Phase::Measuring if is_over => (Phase::Draining, now + self.drain),
             Phase::Draining if is_over || all_arrived => (Phase::Over, now),
-            Phase::Opening | Phase::WarmUp | Phase::Measuring | Phase::Draining | Phase::Over => return None,
+            Phase::Opening | Phase::WarmUp | Phase::Measuring | Phase::Draining | Phase::Over => {
+                return None;
+            }
         };
         Some(self.phase)
     }
 
     /// When a scenario wants to be called again that itself has nothing to do before `next`.
     pub(crate) fn next_turn(&self, now: Moment, next: Option<Moment>) -> Moment {
-        let own = if self.phase == Phase::Draining { self.until.min(now + LOOK_AGAIN) } else { self.until };
+        let own = if self.phase == Phase::Draining {
+            self.until.min(now + LOOK_AGAIN)
+        } else {
+            self.until
+        };
         next.map_or(own, |next| next.min(own))
     }
 }

@@ -1,5 +1,5 @@
-//! A broadcast run from opening to the last delivery: what the scenarios with publishers and subscribers have in
-//! common. One thread's half of it; the threads meet between the stages.
+//! A broadcast run from opening to the last delivery: what the scenarios with publishers and
+//! subscribers have in common. One thread's half of it; the threads meet between the stages.
 use std::time::Duration;
 
 use fanfare::protocol::Message;
@@ -22,7 +22,8 @@ pub(crate) const SUBSCRIBER: Part = Part(1);
 
 /// The probe must reach every receiver in this time.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
-/// A publisher's own copy of the probe comes within this time after everybody else's, or the server sends none.
+/// A publisher's own copy of the probe comes within this time after everybody else's, or the server
+/// sends none.
 const OWN_COPY_WAIT: Duration = Duration::from_millis(250);
 
 /// The moments at which the threads of a run with traffic meet.
@@ -137,7 +138,8 @@ impl Traffic {
         self.timeline.phase()
     }
 
-    /// Does what is due; `on_phase` is told of each phase entered. Done when the last phase is over.
+    /// Does what is due; `on_phase` is told of each phase entered. Done when the last phase is
+    /// over.
     pub(crate) fn turn(
         &mut self,
         load: &mut Load,
@@ -160,10 +162,12 @@ impl Traffic {
                     return Turn::Until(now);
                 }
             }
-            let is_over =
-                self.fanout.is_dead() || self.fanout.is_budget_spent() || self.fanout.is_over_elsewhere();
+            let is_over = self.fanout.is_dead()
+                || self.fanout.is_budget_spent()
+                || self.fanout.is_over_elsewhere();
             let stop = load.is_stopping() || is_over;
-            let all_arrived = self.timeline.phase() == Phase::Draining && self.fanout.has_all_arrived();
+            let all_arrived =
+                self.timeline.phase() == Phase::Draining && self.fanout.has_all_arrived();
             let Some(entered) = self.timeline.turn(now, all_arrived, stop) else { break };
             match entered {
                 Phase::Measuring => self.fanout.set_measuring(true),
@@ -192,13 +196,17 @@ impl Traffic {
                     Some(again) => return Some(Turn::Until(again)),
                     None => Stage::Open,
                 },
-                Stage::Open | Stage::Probing { .. } | Stage::AwaitingOwnCopy { .. } if load.is_stopping() => {
+                Stage::Open | Stage::Probing { .. } | Stage::AwaitingOwnCopy { .. }
+                    if load.is_stopping() =>
+                {
                     return Some(Turn::Done);
                 }
                 Stage::Open => match load.team.meet(ALL_OPEN, now) {
                     None => return Some(Turn::Until(now + LOOK_AGAIN)),
                     Some(at) => {
-                        if self.fanout.is_prober() && !self.fanout.send_probe(load, now, &self.timeline) {
+                        if self.fanout.is_prober()
+                            && !self.fanout.send_probe(load, now, &self.timeline)
+                        {
                             load.team.fail();
                         }
                         Stage::Probing { until: at + PROBE_TIMEOUT }
@@ -257,8 +265,10 @@ impl Traffic {
     pub(crate) fn report(&mut self, load: &Load, report: &mut Report, is_all: bool) {
         let has_opened = load.counts(PUBLISHER).opened + load.counts(SUBSCRIBER).opened > 0;
         if load.team.has_failed() && has_opened {
-            report
-                .fail("the first message did not reach every receiver: does this path broadcast?".to_owned());
+            report.fail(
+                "the first message did not reach every receiver: does this path broadcast?"
+                    .to_owned(),
+            );
         }
         self.fanout.report(&self.measurement, report, load.is_stopping());
         self.measurement.report(load, report, is_all.then(|| self.fanout.span_delivered()));
@@ -266,6 +276,11 @@ impl Traffic {
 
     pub(crate) fn work(&self) -> Work {
         let (expected, delivered) = self.fanout.expected_and_in_span();
-        Work { usage: self.measurement.usage(), sent: self.fanout.published_in_time(), expected, delivered }
+        Work {
+            usage: self.measurement.usage(),
+            sent: self.fanout.published_in_time(),
+            expected,
+            delivered,
+        }
     }
 }

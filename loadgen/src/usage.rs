@@ -1,4 +1,5 @@
-//! How busy both sides were between two moments: the threads of this process, and those of the server's.
+//! How busy both sides were between two moments: the threads of this process, and those of the
+//! server's.
 use crate::clock::Moment;
 use crate::process::{Process, ThreadTimes};
 
@@ -56,13 +57,15 @@ pub(crate) struct ServerUsage {
 impl Usage {
     pub(crate) fn between(before: &Sample, after: &Sample) -> Usage {
         let elapsed_nanos = after.at.nanos_since(before.at);
-        let share = |nanos: u64| if elapsed_nanos == 0 { 0.0 } else { nanos as f64 / elapsed_nanos as f64 };
+        let share =
+            |nanos: u64| if elapsed_nanos == 0 { 0.0 } else { nanos as f64 / elapsed_nanos as f64 };
         let own = spent(&before.own, &after.own);
         let wanting = own.iter().max_by_key(|thread| thread.running_nanos + thread.waiting_nanos);
         Usage {
             elapsed_nanos,
             busiest_share: share(own.iter().map(|thread| thread.running_nanos).max().unwrap_or(0)),
-            wanting_share: wanting.map_or(0.0, |thread| share(thread.running_nanos + thread.waiting_nanos)),
+            wanting_share: wanting
+                .map_or(0.0, |thread| share(thread.running_nanos + thread.waiting_nanos)),
             waiting_share: wanting.map_or(0.0, |thread| share(thread.waiting_nanos)),
             own_nanos: own.iter().map(|thread| thread.running_nanos).sum(),
             server: before.server.as_ref().zip(after.server.as_ref()).map(|(before, after)| {
@@ -97,7 +100,11 @@ mod tests {
 
     fn sample(nanos: u64, own: &[(u32, u64, u64)], server: &[(u32, u64, u64)]) -> Sample {
         let times = |threads: &[(u32, u64, u64)]| {
-            let of = |(id, running_nanos, waiting_nanos)| ThreadTimes { id, running_nanos, waiting_nanos };
+            let of = |(id, running_nanos, waiting_nanos)| ThreadTimes {
+                id,
+                running_nanos,
+                waiting_nanos,
+            };
             threads.iter().copied().map(of).collect::<Vec<_>>()
         };
         let server = ServerSample { threads: times(server), cores: 2 };
@@ -110,7 +117,10 @@ mod tests {
         let after = sample(1_000, &[(1, 700, 0), (2, 300, 600)], &[(7, 600, 0), (8, 250, 0)]);
         let usage = Usage::between(&before, &after);
         assert_eq!((usage.elapsed_nanos, usage.own_nanos), (1_000, 500));
-        assert_eq!((usage.busiest_share, usage.wanting_share, usage.waiting_share), (0.3, 0.9, 0.6));
+        assert_eq!(
+            (usage.busiest_share, usage.wanting_share, usage.waiting_share),
+            (0.3, 0.9, 0.6)
+        );
         let server = usage.server.unwrap();
         assert_eq!((server.nanos, server.share, server.saturation), (750, 0.75, 0.5));
     }

@@ -92,12 +92,16 @@ impl Watch {
             phase: self.phase(shared, before.sample.at(), after.sample.at()),
             open: shared.sum(|figures| &figures.open),
             sent: per_second(after.sent.saturating_sub(before.sent), usage.elapsed_nanos),
-            delivered: per_second(after.delivered.saturating_sub(before.delivered), usage.elapsed_nanos),
+            delivered: per_second(
+                after.delivered.saturating_sub(before.delivered),
+                usage.elapsed_nanos,
+            ),
             usage,
         }
     }
 
-    /// Which phase a second belongs to; one that two phases share belongs to the one that is not measured.
+    /// Which phase a second belongs to; one that two phases share belongs to the one that is not
+    /// measured.
     fn phase(&self, shared: &Shared, from: Moment, to: Moment) -> SecondPhase {
         let Some(began) = shared.began() else { return SecondPhase::Connect };
         let Some(phases) = self.phases else {
@@ -170,8 +174,10 @@ impl View {
         if !std::io::stderr().is_terminal() {
             return View::Lines;
         }
-        let style = ProgressStyle::with_template("{prefix} {bar:24} {msg}").expect("a constant template");
-        let bar = ProgressBar::with_draw_target(Some(1_000), ProgressDrawTarget::stderr()).with_style(style);
+        let style =
+            ProgressStyle::with_template("{prefix} {bar:24} {msg}").expect("a constant template");
+        let bar = ProgressBar::with_draw_target(Some(1_000), ProgressDrawTarget::stderr())
+            .with_style(style);
         bar.set_prefix(watch.name);
         View::Bar(bar)
     }
@@ -188,7 +194,12 @@ impl View {
 
     fn on_second(&self, watch: &Watch, shared: &Shared, now: Moment, last: &Watched) {
         if matches!(self, View::Lines) && (last.second + 1).is_multiple_of(LINE_EVERY) {
-            eprintln!("{} {} s: {}", watch.name, last.second + 1, watch.line(shared, now, Some(last)));
+            eprintln!(
+                "{} {} s: {}",
+                watch.name,
+                last.second + 1,
+                watch.line(shared, now, Some(last))
+            );
         }
     }
 

@@ -16,7 +16,8 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// What stays as it is in the path of a URL (RFC 3986 section 3.3).
-const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const PATH: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Where a server is, as the value of `--url`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,11 +35,14 @@ impl FromStr for Url {
 
     fn from_str(text: &str) -> Result<Url, String> {
         let example = "write it as http://localhost:8080";
-        let with_scheme = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+        let with_scheme =
+            if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
         let uri: http::Uri = with_scheme.parse().map_err(|error| format!("{error}; {example}"))?;
         match uri.scheme_str() {
             Some("http" | "ws") => {}
-            Some("https" | "wss") => return Err(format!("TLS is not spoken by this version; {example}")),
+            Some("https" | "wss") => {
+                return Err(format!("TLS is not spoken by this version; {example}"));
+            }
             Some(_) | None => return Err(format!("the scheme must be http or ws; {example}")),
         }
         let authority = uri.authority().filter(|authority| !authority.host().is_empty());
@@ -63,7 +67,11 @@ impl fmt::Display for Url {
 impl Url {
     /// The target of a channel, percent-encoded.
     pub(crate) fn channel(&self, channel: &str) -> String {
-        format!("{}/{}", self.prefix, utf8_percent_encode(channel.strip_prefix('/').unwrap_or(channel), PATH))
+        format!(
+            "{}/{}",
+            self.prefix,
+            utf8_percent_encode(channel.strip_prefix('/').unwrap_or(channel), PATH)
+        )
     }
 
     /// The target of one of the server's own pages.
@@ -101,7 +109,9 @@ impl Client {
         for address in url.address.to_socket_addrs().map_err(failed)? {
             match TcpStream::connect_timeout(&address, TIMEOUT) {
                 Ok(stream) => {
-                    let set = stream.set_nodelay(true).and_then(|()| stream.set_read_timeout(Some(TIMEOUT)));
+                    let set = stream
+                        .set_nodelay(true)
+                        .and_then(|()| stream.set_read_timeout(Some(TIMEOUT)));
                     set.map_err(failed)?;
                     return Ok(Client { stream, inbound: Vec::new(), url: url.clone() });
                 }
@@ -159,7 +169,8 @@ impl Client {
                 return Err(self.ended());
             }
         }
-        let body = String::from_utf8_lossy(&self.inbound[head_bytes..head_bytes + body_bytes]).into_owned();
+        let body = String::from_utf8_lossy(&self.inbound[head_bytes..head_bytes + body_bytes])
+            .into_owned();
         self.inbound.drain(..head_bytes + body_bytes);
         Ok(Answer { status, body })
     }
@@ -174,10 +185,17 @@ impl Client {
                     return Ok(count);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+                    ) =>
+                {
                     return Err(format!("{} has been silent for too long", self.url));
                 }
-                Err(error) => return Err(format!("the connection to {} was lost: {error}", self.url)),
+                Err(error) => {
+                    return Err(format!("the connection to {} was lost: {error}", self.url));
+                }
             }
         }
     }

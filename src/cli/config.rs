@@ -1,7 +1,7 @@
 //! The configuration: one struct, in which the file, the environment and the command line meet.
 //!
-//! The struct is the list of flags, the schema of the file and the result, all at once. Each source in turn
-//! puts its values over those before: file < environment < command line.
+//! The struct is the list of flags, the schema of the file and the result, all at once. Each source
+//! in turn puts its values over those before: file < environment < command line.
 
 use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
@@ -17,8 +17,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::config_error::ConfigError;
 use super::units::{Ceiling, Size, Time};
 
-/// Everything that `fanfare serve` can be told. A value that is not set has a default that depends on the
-/// machine or on where the server listens; [`Settings`](super::settings::Settings) works those out.
+/// Everything that `fanfare serve` can be told. A value that is not set has a default that depends
+/// on the machine or on where the server listens; [`Settings`](super::settings::Settings) works
+/// those out.
 #[derive(Args, Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Config {
@@ -33,12 +34,14 @@ pub(crate) struct Config {
     #[serde(deserialize_with = "one_or_many")]
     pub(crate) listen: Vec<String>,
 
-    /// Address for health and metrics alone, open to whoever reaches it [default: where the channels are]
+    /// Address for health and metrics alone, open to whoever reaches it [default: where the
+    /// channels are]
     #[arg(long, env = "FANFARE_ADMIN_LISTEN", value_name = "ADDR", help_heading = "Listening")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) admin_listen: Option<String>,
 
-    /// Threads, one listening socket each [default: the number of cores, as far as --memory-limit goes round]
+    /// Threads, one listening socket each [default: the number of cores, as far as --memory-limit
+    /// goes round]
     #[arg(long, env = "FANFARE_REACTORS", value_name = "N", help_heading = "Listening")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reactors: Option<usize>,
@@ -49,7 +52,12 @@ pub(crate) struct Config {
     pub(crate) max_connections: Option<usize>,
 
     /// Connections at once from one IPv4 address or IPv6 /64 [default: off on loopback, else 256]
-    #[arg(long, env = "FANFARE_MAX_CONNECTIONS_PER_IP", value_name = "N|off", help_heading = "Listening")]
+    #[arg(
+        long,
+        env = "FANFARE_MAX_CONNECTIONS_PER_IP",
+        value_name = "N|off",
+        help_heading = "Listening"
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) max_connections_per_ip: Option<Ceiling>,
 
@@ -62,7 +70,8 @@ pub(crate) struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) publish: Option<PublishPolicy>,
 
-    /// The key that a POST must bear (Authorization: Bearer KEY) [default: none, and only this machine may POST]
+    /// The key that a POST must bear (Authorization: Bearer KEY) [default: none, and only this
+    /// machine may POST]
     #[arg(
         long,
         env = "FANFARE_PUBLISH_KEY",
@@ -89,7 +98,8 @@ pub(crate) struct Config {
     #[serde(deserialize_with = "one_or_many")]
     pub(crate) allowed_hosts: Vec<String>,
 
-    /// Origins of web pages that may connect: https://example.com, https://*.example.com, * [default: same origin]
+    /// Origins of web pages that may connect: https://example.com, https://*.example.com, *
+    /// [default: same origin]
     #[arg(
         long,
         env = "FANFARE_ALLOWED_ORIGINS",
@@ -100,7 +110,8 @@ pub(crate) struct Config {
     #[serde(deserialize_with = "one_or_many")]
     pub(crate) allowed_origins: Vec<Origin>,
 
-    /// Refuse an upgrade with its HTTP status, or with 101 and a close code that scripts can see [default: http]
+    /// Refuse an upgrade with its HTTP status, or with 101 and a close code that scripts can see
+    /// [default: http]
     #[arg(long, env = "FANFARE_REJECT", value_name = "HOW", help_heading = "Access")]
     pub(crate) reject: Reject,
 
@@ -123,7 +134,8 @@ pub(crate) struct Config {
     #[arg(long, env = "FANFARE_MAX_CHANNELS", value_name = "N", help_heading = "Channels")]
     pub(crate) max_channels: usize,
 
-    /// Memory for channel logs (three quarters) and for what connections hold; beyond it: 503, 1013 [default: 60 % of what is available]
+    /// Memory for channel logs (three quarters) and for what connections hold; beyond it: 503, 1013
+    /// [default: 60 % of what is available]
     #[arg(long, env = "FANFARE_MEMORY_LIMIT", value_name = "SIZE", help_heading = "Channels")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) memory_limit: Option<Size>,
@@ -164,8 +176,8 @@ pub(crate) struct Config {
     #[arg(long, env = "FANFARE_LOG_FORMAT", value_name = "FORMAT", help_heading = "Logging")]
     pub(crate) log_format: LogFormat,
 
-    /// Log each connection, message, custom event and close; a pipe on the standard error must be read, for a full
-    /// one holds up the server
+    /// Log each connection, message, custom event and close; a pipe on the standard error must be
+    /// read, for a full one holds up the server
     #[arg(
         long, env = "FANFARE_LOG_EVENTS", value_name = "BOOL", help_heading = "Logging", action = ArgAction::Set,
         num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = BoolishValueParser::new()
@@ -290,7 +302,8 @@ pub(crate) enum LogFormat {
 #[serde(try_from = "toml::Value")]
 pub(crate) struct Secret(String);
 
-/// Says what it should have been, not what it is: where the quotes are missing, a number is still the secret.
+/// Says what it should have been, not what it is: where the quotes are missing, a number is still
+/// the secret.
 impl TryFrom<toml::Value> for Secret {
     type Error = &'static str;
 

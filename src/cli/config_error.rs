@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 pub(crate) enum ConfigError {
     /// A file cannot be read.
     Read { path: PathBuf, source: io::Error },
-    /// The file does not say what it should. The text names the key, and does not quote the line: the publish
-    /// key may stand in it.
+    /// The file does not say what it should. The text names the key, and does not quote the line:
+    /// the publish key may stand in it.
     Parse { path: PathBuf, line: usize, text: String },
     /// The key is given twice.
     TwoKeys,
@@ -37,7 +37,9 @@ impl ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ConfigError::Read { path, source } => write!(f, "cannot read {}: {source}", path.display()),
+            ConfigError::Read { path, source } => {
+                write!(f, "cannot read {}: {source}", path.display())
+            }
             ConfigError::Parse { path, line, text } => {
                 write!(f, "{}, line {line}: {text}", path.display())
             }

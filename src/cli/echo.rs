@@ -1,4 +1,5 @@
-//! `fanfare echo`: a plain RFC 6455 echo server for conformance suites and benchmarks, limits lifted.
+//! `fanfare echo`: a plain RFC 6455 echo server for conformance suites and benchmarks, limits
+//! lifted.
 
 use fanfare::{Builder, Context, Handler, Message, Request, Server, Upgrade, Visitor};
 
@@ -42,7 +43,8 @@ impl Echo {
             .reactors(self.reactors)
             .message_bytes_max(message_bytes_max)
             .channel_buffer_bytes(channel_buffer_bytes);
-        let memory_bytes = builder.memory_bytes_min().max(REACTOR_MEMORY_BYTES.saturating_mul(self.reactors));
+        let memory_bytes =
+            builder.memory_bytes_min().max(REACTOR_MEMORY_BYTES.saturating_mul(self.reactors));
         let server = builder
             .memory_bytes(memory_bytes)
             .fragments_max(u32::MAX)

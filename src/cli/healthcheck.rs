@@ -12,7 +12,8 @@ pub(crate) struct Healthcheck {
 
 impl Healthcheck {
     pub(crate) fn run(&self) -> Result<(), String> {
-        let answer = Client::connect(&self.url)?.request("GET", &self.url.page("/-/healthz"), &[], &[])?;
+        let answer =
+            Client::connect(&self.url)?.request("GET", &self.url.page("/-/healthz"), &[], &[])?;
         match answer.status {
             200 => Ok(()),
             status => Err(format!("{} answers {status}: {}", self.url, answer.body.trim_end())),

@@ -48,7 +48,8 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn command() -> Command {
-    let server = |name, about| sources::augment(Command::new(name)).about(about).long_about(None::<&str>);
+    let server =
+        |name, about| sources::augment(Command::new(name)).about(about).long_about(None::<&str>);
     server("fanfare", "A WebSocket broadcast server: one URL is one channel")
         .version(env!("CARGO_PKG_VERSION"))
         .after_help("Exit codes: 0 fine, 1 something went wrong, 2 the command line is wrong.")
@@ -93,13 +94,20 @@ fn serve(matches: &ArgMatches) -> Result<(), String> {
     }
     resources::raise_open_files();
     let server = settings.builder().bind().map_err(|error| run::explain(&error))?;
-    let url = server.local_addresses().first().map(|address| run::example_url(*address)).unwrap_or_default();
+    let url = server
+        .local_addresses()
+        .first()
+        .map(|address| run::example_url(*address))
+        .unwrap_or_default();
     let admin = server.admin_addresses().first().map(|address| {
         let url = run::example_url(*address);
         format!("; health and metrics: {url}/-/healthz, {url}/-/metrics")
     });
     let admin = admin.unwrap_or_default();
-    run::serve(server, &format!("open {url}/news in a browser, or try: curl -d hello {url}/news{admin}"))
+    run::serve(
+        server,
+        &format!("open {url}/news in a browser, or try: curl -d hello {url}/news{admin}"),
+    )
 }
 
 fn check(matches: &ArgMatches) -> Result<(), String> {
@@ -115,8 +123,8 @@ fn check(matches: &ArgMatches) -> Result<(), String> {
     print(|out| writeln!(out, "the configuration is valid"))
 }
 
-/// Writes what a server has sent to the standard output: to a terminal what does no harm there, to anything else
-/// what it is.
+/// Writes what a server has sent to the standard output: to a terminal what does no harm there, to
+/// anything else what it is.
 fn print_foreign(bytes: &[u8], end: &str) -> Result<(), String> {
     print(|out| {
         if io::stdout().is_terminal() {
@@ -128,8 +136,8 @@ fn print_foreign(bytes: &[u8], end: &str) -> Result<(), String> {
     })
 }
 
-/// Writes to the standard output at once. Where its reader has gone (`fanfare sub news | head -1`), there is
-/// nothing left to do, and nothing wrong.
+/// Writes to the standard output at once. Where its reader has gone (`fanfare sub news | head -1`),
+/// there is nothing left to do, and nothing wrong.
 fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), String> {
     let mut out = io::stdout().lock();
     match write(&mut out).and_then(|()| out.flush()) {

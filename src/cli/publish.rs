@@ -48,7 +48,8 @@ impl Publish {
 
     /// Publishes one message and prints the answer, which is JSON.
     fn publish(&self, client: &mut Client, message: &[u8]) -> Result<(), String> {
-        let content_type = if self.binary { "application/octet-stream" } else { "text/plain; charset=utf-8" };
+        let content_type =
+            if self.binary { "application/octet-stream" } else { "text/plain; charset=utf-8" };
         let authorization = self.key.as_ref().map(|key| format!("Bearer {key}"));
         let mut headers = vec![("Content-Type", content_type)];
         headers.extend(authorization.as_deref().map(|value| ("Authorization", value)));

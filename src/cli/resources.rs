@@ -8,8 +8,8 @@ const OPEN_FILES_UNLIMITED: u64 = 1 << 20;
 /// Where the system does not tell: small enough for any machine that runs servers.
 const MEMORY_UNKNOWN: u64 = 1 << 30;
 
-/// Raises the limit of open files as far as the process may. The low default (1024) exists for programs that
-/// use `select`; this one does not.
+/// Raises the limit of open files as far as the process may. The low default (1024) exists for
+/// programs that use `select`; this one does not.
 pub(crate) fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
     // Where it fails the old limit stays, and the default of --max-connections goes by it.
@@ -21,8 +21,8 @@ pub(crate) fn open_files_max() -> u64 {
     getrlimit(Resource::Nofile).maximum.unwrap_or(OPEN_FILES_UNLIMITED)
 }
 
-/// Connections at once, if nothing else is said: what the limit of open files leaves beside the process's own and
-/// those of each reactor.
+/// Connections at once, if nothing else is said: what the limit of open files leaves beside the
+/// process's own and those of each reactor.
 pub(crate) fn connections_max(open_files_max: u64, reactors: usize) -> usize {
     // The poll, its wake-up, and a listening socket or two.
     let own = 124 + 4 * reactors as u64;
@@ -30,9 +30,11 @@ pub(crate) fn connections_max(open_files_max: u64, reactors: usize) -> usize {
     usize::try_from(connections).unwrap_or(usize::MAX)
 }
 
-/// Memory that this process could still take: of the machine, and of its control group if that has less.
+/// Memory that this process could still take: of the machine, and of its control group if that has
+/// less.
 pub(crate) fn available_memory() -> usize {
-    let available = [machine_memory(), group_memory()].into_iter().flatten().min().unwrap_or(MEMORY_UNKNOWN);
+    let available =
+        [machine_memory(), group_memory()].into_iter().flatten().min().unwrap_or(MEMORY_UNKNOWN);
     usize::try_from(available).unwrap_or(usize::MAX)
 }
 

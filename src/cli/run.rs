@@ -10,7 +10,8 @@ use tracing::info;
 
 /// Serves until a signal ends it.
 pub(crate) fn serve<H: Handler>(server: Server<H>, what: &str) -> Result<(), String> {
-    drain_on_signals(server.stopper()).map_err(|error| format!("cannot watch for signals: {error}"))?;
+    drain_on_signals(server.stopper())
+        .map_err(|error| format!("cannot watch for signals: {error}"))?;
     let addresses: Vec<String> =
         server.local_addresses().iter().map(|address| format!("http://{address}")).collect();
     let reactors = match server.reactors() {

@@ -1,11 +1,11 @@
-//! From a [`Config`] to a server: works out the defaults that depend on the machine and on where the server
-//! listens, and holds the values against each other.
+//! From a [`Config`] to a server: works out the defaults that depend on the machine and on where
+//! the server listens, and holds the values against each other.
 
 use std::net::ToSocketAddrs;
 
 use fanfare::{
-    Broadcast, BroadcastOptions, Builder, Factory, LimitsError, OriginPattern, PublishPolicy, Reject, Server,
-    SlowPolicy,
+    Broadcast, BroadcastOptions, Builder, Factory, LimitsError, OriginPattern, PublishPolicy,
+    Reject, Server, SlowPolicy,
 };
 
 use super::config::{self, Config};
@@ -13,8 +13,8 @@ use super::config_error::ConfigError;
 use super::resources;
 use super::units::{Ceiling, Size};
 
-/// Connections from one address where the server can be reached from elsewhere: a large office behind one
-/// address fits, a single machine cannot take all of the room.
+/// Connections from one address where the server can be reached from elsewhere: a large office
+/// behind one address fits, a single machine cannot take all of the room.
 const CONNECTIONS_PER_IP: u32 = 256;
 
 /// The part of the available memory that the logs of all channels may take, in percent.
@@ -44,11 +44,12 @@ impl Settings {
         for host in &config.allowed_hosts {
             check_host(host)?;
         }
-        let Ceiling(per_ip) =
-            config.max_connections_per_ip.unwrap_or(Ceiling((!is_loopback).then_some(CONNECTIONS_PER_IP)));
-        let memory_limit = config
-            .memory_limit
-            .unwrap_or_else(|| Size(whole_mebibytes(resources::available_memory() / 100 * MEMORY_PERCENT)));
+        let Ceiling(per_ip) = config
+            .max_connections_per_ip
+            .unwrap_or(Ceiling((!is_loopback).then_some(CONNECTIONS_PER_IP)));
+        let memory_limit = config.memory_limit.unwrap_or_else(|| {
+            Size(whole_mebibytes(resources::available_memory() / 100 * MEMORY_PERCENT))
+        });
         let reactors = config.reactors.unwrap_or_else(|| {
             let builder = Server::builder().memory_bytes(memory_limit.0);
             builder.channel_buffer_bytes(config.channel_buffer.0).reactor_count()
@@ -56,9 +57,9 @@ impl Settings {
         let settings = Settings {
             options: options(&config)?,
             reactors,
-            max_connections: config
-                .max_connections
-                .unwrap_or_else(|| resources::connections_max(resources::open_files_max(), reactors)),
+            max_connections: config.max_connections.unwrap_or_else(|| {
+                resources::connections_max(resources::open_files_max(), reactors)
+            }),
             max_connections_per_ip: per_ip,
             memory_limit,
             is_loopback,
@@ -69,7 +70,9 @@ impl Settings {
     }
 
     /// The server, not bound yet.
-    pub(crate) fn builder(&self) -> Builder<Factory<impl Fn(usize) -> Broadcast + Send + Sync + 'static>> {
+    pub(crate) fn builder(
+        &self,
+    ) -> Builder<Factory<impl Fn(usize) -> Broadcast + Send + Sync + 'static>> {
         let Config { listen, admin_listen, .. } = &self.config;
         let config = &self.config;
         let builder = listen.iter().fold(Server::builder(), Builder::listen);
@@ -136,7 +139,11 @@ impl Settings {
         let per_ip = Ceiling(self.max_connections_per_ip);
         comment(config.max_connections_per_ip.is_none(), "max-connections-per-ip", &per_ip);
         comment(config.memory_limit.is_none(), "memory-limit", &self.memory_limit);
-        comment(config.publish.is_none(), "publish", &"all for a peer on this machine, token for others");
+        comment(
+            config.publish.is_none(),
+            "publish",
+            &"all for a peer on this machine, token for others",
+        );
         text
     }
 
@@ -171,7 +178,8 @@ impl Settings {
                 self.memory_limit
             ),
             LimitsError::NoTime => {
-                "--handshake-timeout, --ping-interval and --pong-timeout must not be zero".to_owned()
+                "--handshake-timeout, --ping-interval and --pong-timeout must not be zero"
+                    .to_owned()
             }
         })
     }
@@ -339,7 +347,9 @@ mod tests {
 
     #[test]
     fn an_address_without_host_or_port_is_explained() {
-        for address in ["8080", ":8080", "localhost", "tls:127.0.0.1:1", "unix:/run/x", "1.2.3.4:99999", ""] {
+        for address in
+            ["8080", ":8080", "localhost", "tls:127.0.0.1:1", "unix:/run/x", "1.2.3.4:99999", ""]
+        {
             let error = settings(|config| config.listen = vec![address.into()]).err();
             assert!(error.is_some_and(|error| error.contains("127.0.0.1:8080")), "{address}");
         }

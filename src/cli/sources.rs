@@ -40,18 +40,24 @@ fn usage(error: &clap::Error) -> ConfigError {
     ConfigError::Rule(error.to_string())
 }
 
-/// Refuses variables that begin like ours and are none: a slip of the pen would otherwise go unseen.
+/// Refuses variables that begin like ours and are none: a slip of the pen would otherwise go
+/// unseen.
 pub(crate) fn check_environment(
     command: &Command,
     names: impl IntoIterator<Item = String>,
 ) -> Result<(), ConfigError> {
     let commands = || std::iter::once(command).chain(command.get_subcommands());
     let is_known = |name: &str| {
-        commands().flat_map(Command::get_arguments).filter_map(clap::Arg::get_env).any(|known| known == name)
+        commands()
+            .flat_map(Command::get_arguments)
+            .filter_map(clap::Arg::get_env)
+            .any(|known| known == name)
     };
     // What Kubernetes gives to the containers beside a service that is called fanfare.
     let is_service_link = |name: &str| {
-        name.starts_with("FANFARE_SERVICE_") || name == "FANFARE_PORT" || name.starts_with("FANFARE_PORT_")
+        name.starts_with("FANFARE_SERVICE_")
+            || name == "FANFARE_PORT"
+            || name.starts_with("FANFARE_PORT_")
     };
     let unknown = names
         .into_iter()
@@ -67,9 +73,11 @@ mod tests {
     use super::*;
 
     fn config(arguments: &[&str]) -> Result<Config, String> {
-        let command = augment(Command::new("fanfare")).mut_args(|argument| argument.env(None::<&str>));
-        let matches =
-            command.try_get_matches_from([&["fanfare"], arguments].concat()).map_err(|e| e.to_string())?;
+        let command =
+            augment(Command::new("fanfare")).mut_args(|argument| argument.env(None::<&str>));
+        let matches = command
+            .try_get_matches_from([&["fanfare"], arguments].concat())
+            .map_err(|e| e.to_string())?;
         read(&matches).map(|(config, _)| config).map_err(|error| error.to_string())
     }
 
@@ -86,13 +94,20 @@ mod tests {
 
     #[test]
     fn the_command_line_goes_over_the_file_and_the_file_over_the_defaults() {
-        let file =
-            file("listen = '127.0.0.1:1'\nmax-message-size = '1KiB'\nchannel-buffer = 4096\necho = true\n");
+        let file = file(
+            "listen = '127.0.0.1:1'\nmax-message-size = '1KiB'\nchannel-buffer = 4096\necho = true\n",
+        );
         let path = file.path().to_str().unwrap();
         let read = config(&["--config", path]).unwrap();
         assert_eq!((read.listen, read.echo), (vec!["127.0.0.1:1".to_owned()], true));
-        let read =
-            config(&["--config", path, "--max-message-size", "2KiB", "--listen=a:1,b:2", "--echo=false"]);
+        let read = config(&[
+            "--config",
+            path,
+            "--max-message-size",
+            "2KiB",
+            "--listen=a:1,b:2",
+            "--echo=false",
+        ]);
         let read = read.unwrap();
         assert_eq!((read.max_message_size, read.channel_buffer), (Size(2048), Size(4096)));
         assert_eq!((read.listen, read.echo), (vec!["a:1".to_owned(), "b:2".to_owned()], false));
@@ -124,7 +139,9 @@ mod tests {
             assert!(error.contains(expected), "{text}: {error}");
         }
         assert!(
-            config(&["--config", "/nowhere/fanfare.toml"]).unwrap_err().contains("/nowhere/fanfare.toml")
+            config(&["--config", "/nowhere/fanfare.toml"])
+                .unwrap_err()
+                .contains("/nowhere/fanfare.toml")
         );
     }
 
@@ -160,9 +177,13 @@ mod tests {
     fn a_misspelt_variable_is_an_error() {
         let command = augment(Command::new("fanfare"));
         let check = |name: &str| check_environment(&command, [name.to_owned()]);
-        for name in
-            ["FANFARE_LISTEN", "FANFARE_CONFIG", "FANFARE_SERVICE_HOST", "FANFARE_PORT_80_TCP", "PATH"]
-        {
+        for name in [
+            "FANFARE_LISTEN",
+            "FANFARE_CONFIG",
+            "FANFARE_SERVICE_HOST",
+            "FANFARE_PORT_80_TCP",
+            "PATH",
+        ] {
             assert!(check(name).is_ok(), "{name}");
         }
         for name in ["FANFARE_LISSEN", "FANFARE_HISTORY_SIZE"] {
@@ -175,7 +196,8 @@ mod tests {
         let command = augment(Command::new("fanfare"));
         let table: toml::Table = toml::from_str(&Config::default().to_toml()).unwrap();
         for key in table.keys() {
-            let argument = command.get_arguments().find(|argument| argument.get_long() == Some(key));
+            let argument =
+                command.get_arguments().find(|argument| argument.get_long() == Some(key));
             let variable = argument.and_then(clap::Arg::get_env).and_then(|name| name.to_str());
             assert_eq!(
                 variable,

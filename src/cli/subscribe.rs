@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use fanfare::CloseCode;
 use fanfare::protocol::{
-    ClientHandshake, Decoder, DecoderLimits, Event, Opcode, Role, encode_masked_close, encode_masked_frame,
+    ClientHandshake, Decoder, DecoderLimits, Event, Opcode, Role, encode_masked_close,
+    encode_masked_frame,
 };
 
 use super::client::{Client, Url};
 
-/// Subscribe to a channel and print its messages, one per line; on a terminal with control characters escaped
+/// Subscribe to a channel and print its messages, one per line; on a terminal with control
+/// characters escaped
 #[derive(clap::Args)]
 pub(crate) struct Subscribe {
     /// The channel, such as news
@@ -34,7 +36,8 @@ impl Subscribe {
         self.upgrade(&mut client)?;
         client.stream.set_read_timeout(Some(SILENCE_MAX)).map_err(|error| error.to_string())?;
         let mut decoder = Decoder::new(Role::Client);
-        let limits = DecoderLimits { message_bytes_max: MESSAGE_BYTES_MAX, ..DecoderLimits::UNLIMITED };
+        let limits =
+            DecoderLimits { message_bytes_max: MESSAGE_BYTES_MAX, ..DecoderLimits::UNLIMITED };
         let mut assembly = Vec::new();
         let mut received = 0;
         loop {
@@ -53,7 +56,9 @@ impl Subscribe {
                         end = Some(Ok(()));
                     }
                 }
-                Some(Event::Ping(payload)) => encode_masked_frame(&mut reply, Opcode::Pong, payload, mask()?),
+                Some(Event::Ping(payload)) => {
+                    encode_masked_frame(&mut reply, Opcode::Pong, payload, mask()?)
+                }
                 Some(Event::Pong(_)) => {}
                 Some(Event::Close(close)) => {
                     let code = close.map_or(CloseCode::NO_STATUS, |close| close.code);
@@ -81,10 +86,16 @@ impl Subscribe {
     /// The opening handshake.
     fn upgrade(&self, client: &mut Client) -> Result<(), String> {
         let mut nonce = [0; 16];
-        getrandom::fill(&mut nonce).map_err(|error| format!("there are no random numbers: {error}"))?;
+        getrandom::fill(&mut nonce)
+            .map_err(|error| format!("there are no random numbers: {error}"))?;
         let handshake = ClientHandshake::new(nonce);
         let mut request = Vec::new();
-        handshake.write_request(&mut request, &self.url.authority, &self.url.channel(&self.channel), &[]);
+        handshake.write_request(
+            &mut request,
+            &self.url.authority,
+            &self.url.channel(&self.channel),
+            &[],
+        );
         client.write(&request)?;
         let mut mistake = None;
         let answer = client.read_answer(|head| {

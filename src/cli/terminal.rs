@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// What a terminal may be given of these bytes. Control characters are commands to it, which move the cursor,
-/// change the clipboard or hide a line; all but the end of a line and the tab are shown as escapes instead.
+/// What a terminal may be given of these bytes. Control characters are commands to it, which move
+/// the cursor, change the clipboard or hide a line; all but the end of a line and the tab are shown
+/// as escapes instead.
 pub(crate) fn harmless(bytes: &[u8]) -> Cow<'_, str> {
     let is_command = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
     let text = String::from_utf8_lossy(bytes);

@@ -1,4 +1,5 @@
-//! How durations, sizes and limits that can be off are written in flags and files: `25s`, `64KiB`, `off`.
+//! How durations, sizes and limits that can be off are written in flags and files: `25s`, `64KiB`,
+//! `off`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,8 +15,9 @@ impl FromStr for Size {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Size, String> {
-        let size: bytesize::ByteSize =
-            text.parse().map_err(|_| format!("`{text}` is not a size: write 65536, 64KiB or 1MiB"))?;
+        let size: bytesize::ByteSize = text
+            .parse()
+            .map_err(|_| format!("`{text}` is not a size: write 65536, 64KiB or 1MiB"))?;
         usize::try_from(size.as_u64())
             .map(Size)
             .map_err(|_| format!("`{text}` is more than this machine can hold"))
@@ -89,7 +91,9 @@ enum Written {
     Text(String),
 }
 
-fn deserialize<'de, D: Deserializer<'de>, T: FromStr<Err = String>>(deserializer: D) -> Result<T, D::Error> {
+fn deserialize<'de, D: Deserializer<'de>, T: FromStr<Err = String>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
     let text = match Written::deserialize(deserializer)? {
         Written::Number(number) => number.to_string(),
         Written::Text(text) => text,
@@ -165,7 +169,11 @@ mod tests {
             ("1m30s", 90_000, "1m 30s"),
         ] {
             let time: Time = text.parse().unwrap();
-            assert_eq!((time.0.as_millis(), time.to_string().as_str()), (milliseconds, shown), "{text}");
+            assert_eq!(
+                (time.0.as_millis(), time.to_string().as_str()),
+                (milliseconds, shown),
+                "{text}"
+            );
             assert_eq!(shown.parse(), Ok(time), "{text}");
         }
         for text in ["", "25", "soon", "-1s"] {

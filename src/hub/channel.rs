@@ -88,7 +88,8 @@ pub(crate) enum Standing {
     Leaving,
 }
 
-const _: () = assert!(size_of::<Channel>() <= 128, "a million quiet channels are this, a million times");
+const _: () =
+    assert!(size_of::<Channel>() <= 128, "a million quiet channels are this, a million times");
 
 impl Channel {
     pub(super) fn new(name: &str, epoch: u64, standing: Standing) -> Channel {

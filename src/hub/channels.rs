@@ -19,7 +19,8 @@ const IDLE_PER_CALL_MAX: usize = 256;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct ChannelId(pub(super) u32);
 
-/// An entry of the table. It holds its hash, so that growing the table touches neither channel nor name.
+/// An entry of the table. It holds its hash, so that growing the table touches neither channel nor
+/// name.
 #[derive(Clone, Copy, Debug)]
 struct Named {
     hash: u32,
@@ -94,7 +95,8 @@ impl Channels {
         self.channels.get(id.0 as usize)
     }
 
-    /// The channel of that name, which is made if there is none. Those that live elsewhere count there.
+    /// The channel of that name, which is made if there is none. Those that live elsewhere count
+    /// there.
     pub(super) fn find_or_insert(&mut self, name: ChannelName<'_>) -> Result<ChannelId, Refused> {
         let hash = self.homes.hash(name.as_str());
         if let Some(channel) = self.find_hashed(name.as_str(), hash) {
@@ -112,16 +114,19 @@ impl Channels {
             false => Channel::new(name.as_str(), 0, Standing::Unannounced),
         };
         let (hash, channel) = (hash.in_table(), ChannelId(self.channels.insert(channel) as u32));
-        self.by_name.insert_unique(spread(hash), Named { hash, channel }, |named| spread(named.hash));
+        self.by_name
+            .insert_unique(spread(hash), Named { hash, channel }, |named| spread(named.hash));
         Ok(channel)
     }
 
-    /// A channel without subscribers was used, or has just lost its last one. It may be forgotten when it
-    /// stays so for a while.
+    /// A channel without subscribers was used, or has just lost its last one. It may be forgotten
+    /// when it stays so for a while.
     pub(super) fn used_without_subscribers(&mut self, id: ChannelId) {
         let channel = &mut self[id];
         match channel.idleness {
-            Idleness::Listed | Idleness::ListedAndUsed => channel.idleness = Idleness::ListedAndUsed,
+            Idleness::Listed | Idleness::ListedAndUsed => {
+                channel.idleness = Idleness::ListedAndUsed
+            }
             Idleness::NotListed => {
                 channel.idleness = Idleness::Listed;
                 let list = if channel.is_at_home() { &mut self.idle } else { &mut self.lingering };
@@ -130,9 +135,14 @@ impl Channels {
         }
     }
 
-    /// Forgets channels that have been idle for `forget_after`, and leaves those of other homes that have had no
-    /// subscribers for the time of `linger`. `true`: there is more to do.
-    pub(super) fn forget_idle(&mut self, now: Instant, forget_after: Duration, linger: Duration) -> bool {
+    /// Forgets channels that have been idle for `forget_after`, and leaves those of other homes
+    /// that have had no subscribers for the time of `linger`. `true`: there is more to do.
+    pub(super) fn forget_idle(
+        &mut self,
+        now: Instant,
+        forget_after: Duration,
+        linger: Duration,
+    ) -> bool {
         self.idle.note_arrivals(now);
         self.lingering.note_arrivals(now);
         for _ in 0..IDLE_PER_CALL_MAX {
@@ -212,8 +222,8 @@ impl IndexMut<ChannelId> for Channels {
     }
 }
 
-/// The channels that have lost their last subscriber, or never had one. They are listed at once, but the time
-/// is only known to `forget_idle`; so they get their moment at its next call.
+/// The channels that have lost their last subscriber, or never had one. They are listed at once,
+/// but the time is only known to `forget_idle`; so they get their moment at its next call.
 #[derive(Debug, Default)]
 struct Idle {
     arriving: VecDeque<ChannelId>,

@@ -1,6 +1,8 @@
-//! A cursor: how far one subscriber has read a channel's log. And the tally of the cursors at one place.
+//! A cursor: how far one subscriber has read a channel's log. And the tally of the cursors at one
+//! place.
 
-/// A place in a log. `offset` and `number` go together; at the end of the log they are the next ones.
+/// A place in a log. `offset` and `number` go together; at the end of the log they are the next
+/// ones.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Cursor {
     /// The first message whose last byte has not been taken.
@@ -11,7 +13,8 @@ pub(super) struct Cursor {
     pub(super) under_way_bytes: u32,
 }
 
-/// Cursors at one place: those whose next byte lies in one segment, or those that have read everything.
+/// Cursors at one place: those whose next byte lies in one segment, or those that have read
+/// everything.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Tally {
     pub(super) cursors: u32,

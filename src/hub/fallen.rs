@@ -1,5 +1,5 @@
-//! Who has fallen off a log, to be told to their owners: found in a publish, where no connection can be
-//! touched, and fetched from here when one can.
+//! Who has fallen off a log, to be told to their owners: found in a publish, where no connection
+//! can be touched, and fetched from here when one can.
 
 use super::private::PrivateBudgetSpent;
 use super::subscriptions::{Owner, SubscriptionId};
@@ -13,12 +13,13 @@ pub struct Fallen<'h> {
     pub subscription: SubscriptionId,
     /// Its owner.
     pub owner: Owner,
-    /// The subscription goes on at a later message (`skip`, `latest`), still blocked. Otherwise it has ended,
-    /// and its id with this event.
+    /// The subscription goes on at a later message (`skip`, `latest`), still blocked. Otherwise it
+    /// has ended, and its id with this event.
     pub lives_on: bool,
-    /// The rest of the frame under way, now private to the connection: to be sent before anything else, and
-    /// accounted for with [`Hub::private_sent`](super::Hub::private_sent). Empty: it stood between frames.
-    /// Past the budget the connection can only be reset; then `lives_on` is false.
+    /// The rest of the frame under way, now private to the connection: to be sent before anything
+    /// else, and accounted for with [`Hub::private_sent`](super::Hub::private_sent). Empty: it
+    /// stood between frames. Past the budget the connection can only be reset; then `lives_on` is
+    /// false.
     pub rest: Result<&'h [u8], PrivateBudgetSpent>,
 }
 
@@ -54,8 +55,8 @@ impl FallenQueue {
         self.events.push_back(Event { subscription, owner, lives_on, rest });
     }
 
-    /// Takes the rest of its frame out of the event of one that leaves before it has been fetched: it has to
-    /// be sent before anything that is said at the leave. False if there is none.
+    /// Takes the rest of its frame out of the event of one that leaves before it has been fetched:
+    /// it has to be sent before anything that is said at the leave. False if there is none.
     pub(super) fn take_rest(
         &mut self,
         subscription: SubscriptionId,

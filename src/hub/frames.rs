@@ -1,5 +1,5 @@
-//! The frames that a log is made of: one for each message, final and without a masking key, as a server
-//! sends it.
+//! The frames that a log is made of: one for each message, final and without a masking key, as a
+//! server sends it.
 
 use crate::protocol::{FrameHeader, Message, MessageKind, Opcode};
 
@@ -23,8 +23,8 @@ pub(super) fn opcode_of(message: Message<'_>) -> Opcode {
     }
 }
 
-/// Counts the frames that end in `from..to`, where `from` is the start of one; and the bytes that are left
-/// of the one in the middle of which `to` lies.
+/// Counts the frames that end in `from..to`, where `from` is the start of one; and the bytes that
+/// are left of the one in the middle of which `to` lies.
 pub(super) fn count_frames(segment: &[u8], from: usize, to: usize) -> (u64, u32) {
     let (mut frames, mut at) = (0, from);
     while at < to {
@@ -34,8 +34,8 @@ pub(super) fn count_frames(segment: &[u8], from: usize, to: usize) -> (u64, u32)
     if at > to { (frames - 1, (at - to) as u32) } else { (frames, 0) }
 }
 
-/// The bytes of the frame at the start of `frames`: final and without a masking key, as `append` wrote it,
-/// so that its length stands in the second byte or behind it (RFC 6455 section 5.2).
+/// The bytes of the frame at the start of `frames`: final and without a masking key, as `append`
+/// wrote it, so that its length stands in the second byte or behind it (RFC 6455 section 5.2).
 fn encoded_frame_bytes(frames: &[u8]) -> usize {
     match frames[1] {
         126 => 4 + usize::from(u16::from_be_bytes([frames[2], frames[3]])),

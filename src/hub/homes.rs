@@ -15,8 +15,9 @@ impl ReactorNumber {
     }
 }
 
-/// What all reactors of a server agree on: which of them is the home of a channel, and how many channels there
-/// are. No message touches the count: only a channel's first use and its being forgotten do.
+/// What all reactors of a server agree on: which of them is the home of a channel, and how many
+/// channels there are. No message touches the count: only a channel's first use and its being
+/// forgotten do.
 #[derive(Debug)]
 pub struct Homes {
     hasher: SipHasher13,
@@ -35,8 +36,8 @@ impl NameHash {
 }
 
 impl Homes {
-    /// Homes for so many reactors, at least one. The key is secret and of one process: else who names channels
-    /// could have them all live on one reactor, or collide in its table.
+    /// Homes for so many reactors, at least one. The key is secret and of one process: else who
+    /// names channels could have them all live on one reactor, or collide in its table.
     pub fn new(key: [u8; 16], reactors: u16) -> Homes {
         Homes {
             hasher: SipHasher13::new_with_key(&key),

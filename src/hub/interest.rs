@@ -1,5 +1,6 @@
-//! The member's side of a channel whose home is another reactor: it tells the home that it wants the messages,
-//! how many subscribers it has, and, when it has had none for a while, that it wants no more.
+//! The member's side of a channel whose home is another reactor: it tells the home that it wants
+//! the messages, how many subscribers it has, and, when it has had none for a while, that it wants
+//! no more.
 //!
 //! ```text
 //!             told         the home's answer          nobody for a while           told
@@ -9,8 +10,8 @@
 //!                                              └ messages are appended from here on
 //! ```
 //!
-//! All that is told to one home goes the same way, in order; so a message of before a leave cannot be taken for
-//! one of after the next join (and its epoch and slot say so too).
+//! All that is told to one home goes the same way, in order; so a message of before a leave cannot
+//! be taken for one of after the next join (and its epoch and slot say so too).
 
 use super::Hub;
 use super::channel::Standing;
@@ -56,11 +57,13 @@ pub struct Arrival {
     pub subscription: SubscriptionId,
     /// Its owner.
     pub owner: Owner,
-    /// Live from now on; or the home has refused the channel, and the subscription receives nothing: end it.
+    /// Live from now on; or the home has refused the channel, and the subscription receives
+    /// nothing: end it.
     pub outcome: Result<(), Refused>,
 }
 
-/// The channels whose homes have to be told something, by their homes; and who waits for the answers.
+/// The channels whose homes have to be told something, by their homes; and who waits for the
+/// answers.
 #[derive(Debug)]
 pub(super) struct Interests {
     by_home: Vec<VecDeque<ChannelId>>,
@@ -90,7 +93,8 @@ impl Hub {
             self.channels.used_without_subscribers(id);
         }
         let channel = &self.channels[id];
-        let concerns_nobody = channel.standing == Standing::Unannounced && channel.subscribers.is_empty();
+        let concerns_nobody =
+            channel.standing == Standing::Unannounced && channel.subscribers.is_empty();
         if !channel.is_at_home() && !concerns_nobody {
             self.tell_home(id);
         }
@@ -114,7 +118,9 @@ impl Hub {
         let channel = &self.channels[id];
         let (name, subscribers) = (channel.name(), channel.subscribers.len() as u32);
         Some(match channel.standing {
-            Standing::Unannounced => Interest::Join { slot: Slot(id.0), channel: name, subscribers },
+            Standing::Unannounced => {
+                Interest::Join { slot: Slot(id.0), channel: name, subscribers }
+            }
             Standing::Leaving => Interest::Leave { channel: name },
             Standing::Home | Standing::Joining | Standing::Live => {
                 Interest::Count { channel: name, subscribers }
@@ -154,8 +160,10 @@ impl Hub {
 
     fn joining_channel(&self, slot: Slot) -> Option<ChannelId> {
         let id = ChannelId(slot.0);
-        let is_joining =
-            self.channels.find_by_id(id).is_some_and(|channel| channel.standing == Standing::Joining);
+        let is_joining = self
+            .channels
+            .find_by_id(id)
+            .is_some_and(|channel| channel.standing == Standing::Joining);
         debug_assert!(is_joining, "an answer that nobody has asked for");
         is_joining.then_some(id)
     }
@@ -181,9 +189,9 @@ impl Hub {
         self.channels[self.subscriptions.channel_of(subscription)].is_joining()
     }
 
-    /// Appends a message that its home has numbered. It cannot be refused; [`Refused::Busy`] asks for it again
-    /// after the sweep. One of a channel that has been left meanwhile is for nobody. Fetch
-    /// [`next_fallen`](Self::next_fallen) after it.
+    /// Appends a message that its home has numbered. It cannot be refused; [`Refused::Busy`] asks
+    /// for it again after the sweep. One of a channel that has been left meanwhile is for nobody.
+    /// Fetch [`next_fallen`](Self::next_fallen) after it.
     pub fn append(&mut self, numbered: Numbered<'_>) -> Result<(), Refused> {
         let Numbered { slot, epoch, number, message } = numbered;
         let id = ChannelId(slot.0);
@@ -192,12 +200,14 @@ impl Hub {
         if !receives || channel.epoch != epoch {
             return Ok(());
         }
-        // A bug of ours, and never to be covered up: what followed would be delivered under wrong numbers.
+        // A bug of ours, and never to be covered up: what followed would be delivered under wrong
+        // numbers.
         assert_eq!(channel.log.end().number, number, "the home's numbers have a gap");
         if !channel.subscribers.is_empty() {
             let (frame_bytes, bound) = (frame_bytes_of(message), self.limits.channel_buffer_bytes);
             let kept_from = match channel.log.make_room(frame_bytes, bound, Some(&self.pool)) {
-                // It was accepted, so it is delivered. The home refuses the next one: `is_memory_full`.
+                // It was accepted, so it is delivered. The home refuses the next one:
+                // `is_memory_full`.
                 Err(Refused::MemoryFull) => channel.log.make_room(frame_bytes, bound, None)?,
                 kept_from => kept_from?,
             };
@@ -221,8 +231,10 @@ mod tests {
 
     /// A hub that is not the home of this channel.
     fn member() -> (Hub, String) {
-        let hub = Hub::new(HubLimits::default(), Arc::new(Homes::new([1; 16], 2)), ReactorNumber(1), 1);
-        let lives_elsewhere = |name: &String| hub.home_of(ChannelName::parse(name).unwrap()) == HOME;
+        let hub =
+            Hub::new(HubLimits::default(), Arc::new(Homes::new([1; 16], 2)), ReactorNumber(1), 1);
+        let lives_elsewhere =
+            |name: &String| hub.home_of(ChannelName::parse(name).unwrap()) == HOME;
         let name = (0..).map(|number| number.to_string()).find(lives_elsewhere).unwrap();
         (hub, name)
     }
@@ -237,7 +249,8 @@ mod tests {
         hub.joined(Joined { slot, epoch: 7, next: 1 });
         hub.next_arrival();
         hub.remove(first, DropReason::Closed);
-        let numbered = |number| Numbered { slot, epoch: 7, number, message: Message::text("hello") };
+        let numbered =
+            |number| Numbered { slot, epoch: 7, number, message: Message::text("hello") };
         for seconds in [0, 10] {
             hub.forget_idle(Instant::ZERO + Duration::from_secs(seconds));
         }
@@ -257,7 +270,8 @@ mod tests {
         hub.subscribe(ChannelName::parse(&name).unwrap(), Owner(1)).unwrap();
         let Some(Interest::Join { slot, .. }) = hub.interest(HOME) else { panic!("it joins") };
         hub.interest_told(HOME);
-        let numbered = |epoch, number| Numbered { slot, epoch, number, message: Message::text("hello") };
+        let numbered =
+            |epoch, number| Numbered { slot, epoch, number, message: Message::text("hello") };
         hub.append(numbered(6, 40)).unwrap();
         hub.joined(Joined { slot, epoch: 7, next: 3 });
         assert!(hub.next_arrival().is_some_and(|arrival| arrival.outcome.is_ok()));

@@ -1,5 +1,5 @@
-//! The ways a cursor leaves its place other than by reading on: its subscription ends, its connection is
-//! gone, or it is slow and falls off the log. All of them go through `Hub::detach`.
+//! The ways a cursor leaves its place other than by reading on: its subscription ends, its
+//! connection is gone, or it is slow and falls off the log. All of them go through `Hub::detach`.
 
 use super::Hub;
 use super::channels::ChannelId;
@@ -9,7 +9,8 @@ use super::private::PrivateBudgetSpent;
 use super::subscriptions::SubscriptionId;
 
 impl Hub {
-    /// Ends a subscription. Where there is a place for it, the rest of its frame under way goes to `rest`.
+    /// Ends a subscription. Where there is a place for it, the rest of its frame under way goes to
+    /// `rest`.
     pub(super) fn end(
         &mut self,
         subscription: SubscriptionId,
@@ -33,8 +34,9 @@ impl Hub {
         outcome
     }
 
-    /// The one way for a cursor to leave its place in a log without having read on. Of the messages up to
-    /// `until`, the one under way becomes private if there is a place for its rest; the others are dropped.
+    /// The one way for a cursor to leave its place in a log without having read on. Of the messages
+    /// up to `until`, the one under way becomes private if there is a place for its rest; the
+    /// others are dropped.
     fn detach(
         &mut self,
         id: ChannelId,
@@ -60,8 +62,8 @@ impl Hub {
         outcome
     }
 
-    /// Moves every cursor away from the part of a log before `kept_from`. They are all blocked: `make_room`
-    /// has made sure of it.
+    /// Moves every cursor away from the part of a log before `kept_from`. They are all blocked:
+    /// `make_room` has made sure of it.
     pub(super) fn cut_off(&mut self, id: ChannelId, kept_from: u64) {
         let log = &self.channels[id].log;
         if kept_from == log.start() {
@@ -74,7 +76,8 @@ impl Hub {
             SlowPolicy::Latest => Some(end),
         };
         let mut rests = std::mem::take(&mut self.fallen.rests);
-        // From the back, so that the last one, which takes a removed one's place, has been looked at.
+        // From the back, so that the last one, which takes a removed one's place, has been looked
+        // at.
         for index in self.channels[id].subscribers.blocked().rev() {
             let channel = &mut self.channels[id];
             let cursor = channel.subscribers.cursor(index);
@@ -90,7 +93,8 @@ impl Hub {
                 continue;
             }
             // One that cannot finish its frame cannot live on.
-            let new_place = new_place.filter(|_| self.private.has_room_for(cursor.under_way_bytes as usize));
+            let new_place =
+                new_place.filter(|_| self.private.has_room_for(cursor.under_way_bytes as usize));
             let rest_start = rests.len();
             let (until, reason) = match new_place {
                 Some(place) => (place.number, DropReason::Skipped),
@@ -115,9 +119,10 @@ impl Hub {
         self.channels[id].log.release(&mut self.pool);
     }
 
-    /// Where memory is short, and the homes of channels elsewhere would have to refuse: cuts off the oldest segments
-    /// that are kept for slow subscribers alone, of one channel after the other; as many channels are looked at as
-    /// the budget says. Fetch [`next_fallen`](Self::next_fallen) after it.
+    /// Where memory is short, and the homes of channels elsewhere would have to refuse: cuts off
+    /// the oldest segments that are kept for slow subscribers alone, of one channel after the
+    /// other; as many channels are looked at as the budget says. Fetch
+    /// [`next_fallen`](Self::next_fallen) after it.
     pub fn relieve_memory(&mut self, budget: usize) {
         for _ in 0..budget.min(self.channels.places()) {
             if !self.is_memory_full() {
@@ -125,7 +130,8 @@ impl Hub {
             }
             let id = ChannelId((self.relief_at % self.channels.places()) as u32);
             self.relief_at = (self.relief_at + 1) % self.channels.places();
-            let front = self.channels.find_by_id(id).and_then(|channel| channel.log.front_for_blocked());
+            let front =
+                self.channels.find_by_id(id).and_then(|channel| channel.log.front_for_blocked());
             if let Some(kept_from) = front {
                 self.cut_off(id, kept_from);
             }

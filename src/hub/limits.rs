@@ -15,12 +15,14 @@ pub enum SlowPolicy {
     Latest,
 }
 
-/// The limits of one hub. The configuration gathers and validates them; the hub is safe with any values.
+/// The limits of one hub. The configuration gathers and validates them; the hub is safe with any
+/// values.
 #[derive(Clone, Copy, Debug)]
 pub struct HubLimits {
     /// Channels that exist at a time.
     pub channels_max: usize,
-    /// How far a subscriber may fall behind, in bytes of frames per channel. The last message always fits.
+    /// How far a subscriber may fall behind, in bytes of frames per channel. The last message
+    /// always fits.
     pub channel_buffer_bytes: usize,
     /// All segments of all channels, those in the pool included, and the private rests.
     pub memory_bytes: usize,
@@ -32,8 +34,8 @@ pub struct HubLimits {
     pub slow_policy: SlowPolicy,
     /// How long a channel without subscribers and publishers keeps its numbering.
     pub forget_after: Duration,
-    /// How long a reactor without subscribers of a channel goes on receiving it from its home elsewhere: who comes
-    /// back within this time need not wait for the home.
+    /// How long a reactor without subscribers of a channel goes on receiving it from its home
+    /// elsewhere: who comes back within this time need not wait for the home.
     pub linger: Duration,
 }
 
@@ -56,11 +58,14 @@ impl Default for HubLimits {
 /// Why a message was not numbered, or a subscription not made. Nobody has received anything of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refused {
-    /// The room is held by a subscriber that is not slow, only not yet visited: try again after the sweep.
+    /// The room is held by a subscriber that is not slow, only not yet visited: try again after the
+    /// sweep.
     Busy,
-    /// The way to another reactor that has subscribers is full: try again when that one has taken something.
+    /// The way to another reactor that has subscribers is full: try again when that one has taken
+    /// something.
     WayFull,
-    /// The limit of memory is reached, and cutting off this channel's slow subscribers would not help.
+    /// The limit of memory is reached, and cutting off this channel's slow subscribers would not
+    /// help.
     MemoryFull,
     /// The channel does not exist, and no further one may.
     TooManyChannels,

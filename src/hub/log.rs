@@ -1,4 +1,5 @@
-//! The log of one channel: finished frames in the order of their numbers, kept as long as a cursor is behind.
+//! The log of one channel: finished frames in the order of their numbers, kept as long as a cursor
+//! is behind.
 //!
 //! ```text
 //!          front                       back
@@ -8,11 +9,12 @@
 //!  tallies:   cursors 3, blocked 3        cursors 1          caught up: cursors 996
 //! ```
 //!
-//! Offsets count the channel's bytes from its first message on and never restart, so a cursor needs no
-//! mending when segments go. A cursor is counted where its next byte lies; one at `end` is caught up. The
-//! append moves all that are caught up onto the segment it writes to, in one addition: that is why
-//! publishing costs the same for ten subscribers and for a hundred thousand. A front segment that nobody
-//! needs returns to the pool; with nobody behind, the log is two numbers.
+//! Offsets count the channel's bytes from its first message on and never restart, so a cursor needs
+//! no mending when segments go. A cursor is counted where its next byte lies; one at `end` is
+//! caught up. The append moves all that are caught up onto the segment it writes to, in one
+//! addition: that is why publishing costs the same for ten subscribers and for a hundred thousand.
+//! A front segment that nobody needs returns to the pool; with nobody behind, the log is two
+//! numbers.
 
 use super::cursor::{Cursor, Tally};
 use super::frames::{count_frames, frame_bytes_of, opcode_of};
@@ -36,13 +38,20 @@ pub(super) struct Log {
     next: u64,
     /// The cursors at `end`.
     caught_up: Tally,
-    /// Cursors that are behind and not blocked. Invariant: the sum over `segments` of `tally.awake()`.
+    /// Cursors that are behind and not blocked. Invariant: the sum over `segments` of
+    /// `tally.awake()`.
     due: u32,
 }
 
 impl Log {
     pub(super) fn new() -> Log {
-        Log { segments: VecDeque::new(), end: 0, next: FIRST_NUMBER, caught_up: Tally::default(), due: 0 }
+        Log {
+            segments: VecDeque::new(),
+            end: 0,
+            next: FIRST_NUMBER,
+            caught_up: Tally::default(),
+            due: 0,
+        }
     }
 
     /// Goes on with the numbers of the channel's home. Nothing has been appended yet.
@@ -84,8 +93,8 @@ impl Log {
         self.due += u32::from(self.is_behind(offset) && !blocked);
     }
 
-    /// A cursor leaves a place. `true`: it was the last one there, and when it has got to its new place there
-    /// may be something to `release`.
+    /// A cursor leaves a place. `true`: it was the last one there, and when it has got to its new
+    /// place there may be something to `release`.
     pub(super) fn leave(&mut self, offset: u64, blocked: bool) -> bool {
         let tally = self.tally_at(offset);
         tally.remove(blocked);
@@ -125,8 +134,8 @@ impl Log {
         if self.segments[last].start <= offset {
             return last;
         }
-        // A cursor before the start of the log must be noticed here, before bytes of another message are
-        // read in its name. Falling off moves every cursor first, so there is none.
+        // A cursor before the start of the log must be noticed here, before bytes of another
+        // message are read in its name. Falling off moves every cursor first, so there is none.
         debug_assert!(self.segments[0].start <= offset, "a cursor before the start of its log");
         self.segments.partition_point(|segment| segment.start <= offset).saturating_sub(1)
     }
@@ -140,9 +149,9 @@ impl Log {
         self.next - 1
     }
 
-    /// What must be cut off the front to make room for a frame: everything before the offset returned.
-    /// Nothing has changed yet, so that a refusal leaves everything as it was. Without a pool the limit of memory
-    /// is not looked at.
+    /// What must be cut off the front to make room for a frame: everything before the offset
+    /// returned. Nothing has changed yet, so that a refusal leaves everything as it was. Without a
+    /// pool the limit of memory is not looked at.
     pub(super) fn make_room(
         &self,
         frame_bytes: usize,
@@ -184,8 +193,8 @@ impl Log {
         fits_in_back || pool.has_room_for(pool.capacity_for(frame_bytes, is_empty), freed_bytes)
     }
 
-    /// Appends a message as one frame, and everybody who was caught up is behind. `make_room` has been
-    /// asked, and what had to be cut is.
+    /// Appends a message as one frame, and everybody who was caught up is behind. `make_room` has
+    /// been asked, and what had to be cut is.
     pub(super) fn append(&mut self, message: Message<'_>, pool: &mut SegmentPool) -> u64 {
         let number = self.next;
         let frame_bytes = frame_bytes_of(message);
@@ -196,7 +205,12 @@ impl Log {
             }
             let bytes = pool.take(pool.capacity_for(frame_bytes, is_empty));
             let tally = Tally::default();
-            self.segments.push_back(Segment { bytes, start: self.end, first_number: number, tally });
+            self.segments.push_back(Segment {
+                bytes,
+                start: self.end,
+                first_number: number,
+                tally,
+            });
         }
         if let Some(back) = self.segments.back_mut() {
             encode_frame(&mut back.bytes, opcode_of(message), message.payload());
@@ -234,8 +248,8 @@ impl Log {
         }
         let segment = &self.segments[self.index_of(offset)];
         let passed = (offset - segment.start) as usize;
-        // Only a cursor that ends in the segment it began in, or in the middle of another, has to count
-        // frames: at the start of each segment the number is known.
+        // Only a cursor that ends in the segment it began in, or in the middle of another, has to
+        // count frames: at the start of each segment the number is known.
         let (number, from) = if cursor.offset < segment.start {
             (segment.first_number, 0)
         } else {
@@ -247,7 +261,10 @@ impl Log {
                     ..cursor
                 };
             }
-            (cursor.number + u64::from(cursor.under_way_bytes > 0), from + cursor.under_way_bytes as usize)
+            (
+                cursor.number + u64::from(cursor.under_way_bytes > 0),
+                from + cursor.under_way_bytes as usize,
+            )
         };
         let (messages, under_way_bytes) = count_frames(&segment.bytes, from, passed);
         Cursor { number: number + messages, offset, under_way_bytes }
@@ -277,7 +294,10 @@ impl Log {
         let mut due = 0;
         for segment in &self.segments {
             assert_eq!(segment.start, offset, "segments are contiguous");
-            assert!(number.is_none_or(|number| number == segment.first_number), "numbers are contiguous");
+            assert!(
+                number.is_none_or(|number| number == segment.first_number),
+                "numbers are contiguous"
+            );
             assert!(!segment.bytes.is_empty(), "an empty segment");
             let (frames, left) = count_frames(&segment.bytes, 0, segment.bytes.len());
             assert_eq!(left, 0, "segments hold whole frames");
@@ -291,8 +311,14 @@ impl Log {
         assert!(number.is_none_or(|number| number == self.next));
         assert_eq!(self.caught_up, recount(cursors, |cursor| cursor.offset == self.end));
         assert_eq!(self.due, due, "the tally of who is due");
-        assert!(self.segments.front().is_none_or(|front| front.tally.cursors > 0), "a segment for nobody");
-        assert!(!self.segments.is_empty() || self.segments.capacity() == 0, "a log at rest owns a list");
+        assert!(
+            self.segments.front().is_none_or(|front| front.tally.cursors > 0),
+            "a segment for nobody"
+        );
+        assert!(
+            !self.segments.is_empty() || self.segments.capacity() == 0,
+            "a log at rest owns a list"
+        );
         for (cursor, _) in cursors {
             self.check_cursor(*cursor);
         }
@@ -345,7 +371,8 @@ mod tests {
     fn every_short_write_finds_its_place_wherever_it_ends() {
         let (log, start, _) = log_of(&[0, 3, 125, 126, 4_000, 1, 66_000, 200]);
         let total = log.end as usize;
-        // From every place in turn, and from every place to every other nearby: header bytes included.
+        // From every place in turn, and from every place to every other nearby: header bytes
+        // included.
         for from in 0..=total {
             let cursor = log.advanced(start, from);
             log.check_cursor(cursor);

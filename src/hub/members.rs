@@ -1,5 +1,5 @@
-//! The home's side of a channel that has subscribers on other reactors: those are its members. A message is
-//! numbered here, once, and goes to each member in the order of its number.
+//! The home's side of a channel that has subscribers on other reactors: those are its members. A
+//! message is numbered here, once, and goes to each member in the order of its number.
 
 use super::Hub;
 use super::channel::{ChannelInfo, NO_MEMBERS};
@@ -19,8 +19,8 @@ pub struct Slot(pub u32);
 pub struct Numbered<'m> {
     /// Where the member keeps the channel.
     pub slot: Slot,
-    /// The epoch in which it was numbered: a member that has come to use the slot for another channel, or left
-    /// this one, knows by it that the message is not meant for what is there now.
+    /// The epoch in which it was numbered: a member that has come to use the slot for another
+    /// channel, or left this one, knows by it that the message is not meant for what is there now.
     pub epoch: u64,
     /// Its number.
     pub number: u64,
@@ -41,7 +41,8 @@ pub struct Joined {
 
 /// The way from a home to the other reactors.
 pub trait Outlet {
-    /// Whether a message with a payload of this size can be delivered to a reactor. It then will be.
+    /// Whether a message with a payload of this size can be delivered to a reactor. It then will
+    /// be.
     fn has_room(&mut self, reactor: ReactorNumber, payload_bytes: usize) -> bool;
 
     /// Whether a reactor has no memory left for messages.
@@ -101,7 +102,8 @@ impl Members {
             }
         }
         // Of all of them: each that has none will have to say when it has some.
-        let missing = self.of(key).iter().filter(|member| !outlet.has_room(member.reactor, payload_bytes));
+        let missing =
+            self.of(key).iter().filter(|member| !outlet.has_room(member.reactor, payload_bytes));
         if missing.count() == 0 { Ok(()) } else { Err(Refused::WayFull) }
     }
 
@@ -111,7 +113,10 @@ impl Members {
             key => key,
         };
         let list = &mut self.lists[key as usize];
-        debug_assert!(list.iter().all(|other| other.reactor != member.reactor), "a member joins once");
+        debug_assert!(
+            list.iter().all(|other| other.reactor != member.reactor),
+            "a member joins once"
+        );
         list.push(member);
         key
     }
@@ -137,8 +142,8 @@ impl Members {
 }
 
 impl Hub {
-    /// A reactor has its first subscribers of a channel that lives here: it receives all messages from now on.
-    /// Refused as [`Refused::TooManyChannels`].
+    /// A reactor has its first subscribers of a channel that lives here: it receives all messages
+    /// from now on. Refused as [`Refused::TooManyChannels`].
     pub fn join_member(
         &mut self,
         reactor: ReactorNumber,
@@ -152,8 +157,14 @@ impl Hub {
         Ok(Joined { slot, epoch: channel.epoch, next: channel.log.end().number })
     }
 
-    /// A member says how many subscribers it has. One that is no member (it was refused) is not heard.
-    pub fn count_member(&mut self, reactor: ReactorNumber, name: ChannelName<'_>, subscribers: u32) {
+    /// A member says how many subscribers it has. One that is no member (it was refused) is not
+    /// heard.
+    pub fn count_member(
+        &mut self,
+        reactor: ReactorNumber,
+        name: ChannelName<'_>,
+        subscribers: u32,
+    ) {
         let Some(id) = self.channels.find(name) else { return };
         if let Some(member) = self.members.find(self.channels[id].members, reactor) {
             member.subscribers = subscribers;

@@ -1,9 +1,10 @@
-//! The hub: channels, their logs, and a cursor for every subscriber. Pure: no socket, no clock, no thread.
+//! The hub: channels, their logs, and a cursor for every subscriber. Pure: no socket, no clock, no
+//! thread.
 //!
 //! A message is encoded once, as the frame that goes on the wire, and appended to its channel's log
-//! (`log`). A subscriber is a cursor in it. The reactor asks who is behind ([`Hub::next_due`]), offers the
-//! bytes between cursor and end to that subscriber's stream ([`Hub::unsent`]), and reports how many were
-//! taken ([`Hub::advance`]).
+//! (`log`). A subscriber is a cursor in it. The reactor asks who is behind ([`Hub::next_due`]),
+//! offers the bytes between cursor and end to that subscriber's stream ([`Hub::unsent`]), and
+//! reports how many were taken ([`Hub::advance`]).
 //!
 //! ```text
 //! name ──► channels ──► channel ┬ log ── segments ── pool        publish: append, O(1)
@@ -11,9 +12,9 @@
 //! subscription id ──► subscriptions ──┘
 //! ```
 //!
-//! Nothing here blocks or fails by itself: a limit reached is an answer ([`Refused`]), and nobody is cut off
-//! but a subscriber that is blocked and in the way ([`Hub::next_fallen`]). The [`Ledger`] balances at every
-//! moment.
+//! Nothing here blocks or fails by itself: a limit reached is an answer ([`Refused`]), and nobody
+//! is cut off but a subscriber that is blocked and in the way ([`Hub::next_fallen`]). The
+//! [`Ledger`] balances at every moment.
 
 mod channel;
 mod channels;
@@ -73,7 +74,8 @@ use sweep::Sweep;
 /// Memory that nobody has needed for so long begins to go back to the system.
 const TRIM_INTERVAL: Duration = Duration::from_secs(10);
 
-/// All channels of one reactor: those that live here, and those of other homes that have subscribers here.
+/// All channels of one reactor: those that live here, and those of other homes that have
+/// subscribers here.
 #[derive(Debug)]
 pub struct Hub {
     limits: HubLimits,
@@ -95,10 +97,11 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// An empty hub, of the reactor `own`. The seed is where epochs come from, and should differ between
-    /// processes and hubs.
+    /// An empty hub, of the reactor `own`. The seed is where epochs come from, and should differ
+    /// between processes and hubs.
     pub fn new(limits: HubLimits, homes: Arc<Homes>, own: ReactorNumber, epoch_seed: u64) -> Hub {
-        // Private rests have their part of the memory set aside, so that neither has to ask for the other.
+        // Private rests have their part of the memory set aside, so that neither has to ask for the
+        // other.
         let segment_bytes_max = limits.memory_bytes.saturating_sub(limits.private_bytes_max);
         Hub {
             limits,
@@ -130,10 +133,15 @@ impl Hub {
 
     // Subscribing and publishing.
 
-    /// Joins a channel, which is made if there is none: everything published from now on, nothing before. Where
-    /// another reactor is the channel's home, "now" may be later: see [`is_joining`](Self::is_joining).
-    /// Refused as `TooManyChannels`, or as `MemoryFull` beyond 16,777,216 subscriptions.
-    pub fn subscribe(&mut self, name: ChannelName<'_>, owner: Owner) -> Result<SubscriptionId, Refused> {
+    /// Joins a channel, which is made if there is none: everything published from now on, nothing
+    /// before. Where another reactor is the channel's home, "now" may be later: see
+    /// [`is_joining`](Self::is_joining). Refused as `TooManyChannels`, or as `MemoryFull` beyond
+    /// 16,777,216 subscriptions.
+    pub fn subscribe(
+        &mut self,
+        name: ChannelName<'_>,
+        owner: Owner,
+    ) -> Result<SubscriptionId, Refused> {
         if self.subscriptions.is_full() {
             return Err(Refused::MemoryFull);
         }
@@ -148,9 +156,9 @@ impl Hub {
         Ok(subscription)
     }
 
-    /// Numbers a message, appends it to its channel's log, and puts it on its way to all members; the channel,
-    /// whose home is here, is made if there is none. A refused message has changed nothing and goes to nobody.
-    /// Fetch [`next_fallen`](Self::next_fallen) after it.
+    /// Numbers a message, appends it to its channel's log, and puts it on its way to all members;
+    /// the channel, whose home is here, is made if there is none. A refused message has changed
+    /// nothing and goes to nobody. Fetch [`next_fallen`](Self::next_fallen) after it.
     pub fn publish(
         &mut self,
         name: ChannelName<'_>,
@@ -199,11 +207,16 @@ impl Hub {
             self.channels.used_without_subscribers(id);
         }
         #[cfg(test)]
-        self.numbered.push((self.channels[id].name.to_string(), number, message.payload().to_vec()));
+        self.numbered.push((
+            self.channels[id].name.to_string(),
+            number,
+            message.payload().to_vec(),
+        ));
         Ok(Accepted { id: MessageId { epoch, number }, subscribers })
     }
 
-    /// Appends a message for the subscribers that are here; there is room. Its number, and how many they are.
+    /// Appends a message for the subscribers that are here; there is room. Its number, and how many
+    /// they are.
     fn append_for_all(&mut self, id: ChannelId, message: Message<'_>) -> (u64, u64) {
         let channel = &mut self.channels[id];
         let subscribers = channel.subscribers.len() as u64;
@@ -218,14 +231,15 @@ impl Hub {
 
     // The sweep.
 
-    /// The next subscriber that is behind and not blocked, round-robin over the channels, each channel's
-    /// subscribers in order. Whoever is returned comes again, one round later, unless it has
-    /// [advanced](Self::advance) to the end or is [blocked](Self::block).
+    /// The next subscriber that is behind and not blocked, round-robin over the channels, each
+    /// channel's subscribers in order. Whoever is returned comes again, one round later, unless it
+    /// has [advanced](Self::advance) to the end or is [blocked](Self::block).
     pub fn next_due(&mut self) -> Option<Due> {
         self.sweep.next_due(&mut self.channels)
     }
 
-    /// Whether [`next_due`](Self::next_due) may have something. It can be wrong only in the positive.
+    /// Whether [`next_due`](Self::next_due) may have something. It can be wrong only in the
+    /// positive.
     pub fn has_due(&self) -> bool {
         !self.sweep.is_empty()
     }
@@ -255,7 +269,8 @@ impl Hub {
         Advanced { delivered, under_way: after.under_way_bytes > 0 }
     }
 
-    /// The owner may not be written to now: the subscriber is not due, and may fall off. Idempotent.
+    /// The owner may not be written to now: the subscriber is not due, and may fall off.
+    /// Idempotent.
     pub fn block(&mut self, subscription: SubscriptionId) {
         let Some((id, index)) = self.place_of(subscription) else { return };
         let channel = &mut self.channels[id];
@@ -280,14 +295,15 @@ impl Hub {
         channel.log.leave(offset, true);
         channel.log.enter(offset, false);
         if nobody_was_due {
-            // Without this, each of ten thousand slow subscribers that wake one by one costs a whole scan.
+            // Without this, each of ten thousand slow subscribers that wake one by one costs a
+            // whole scan.
             channel.subscribers.visit_next(index);
         }
         self.sweep.add(id, &mut self.channels);
     }
 
-    /// The owner has not been let in yet: it is blocked, and what it cannot wait for it has not missed, for nothing
-    /// was promised to it so far. Ends with [`admit`](Self::admit).
+    /// The owner has not been let in yet: it is blocked, and what it cannot wait for it has not
+    /// missed, for nothing was promised to it so far. Ends with [`admit`](Self::admit).
     pub fn park(&mut self, subscription: SubscriptionId) {
         self.block(subscription);
         self.subscriptions.set_parked(subscription, true);
@@ -298,19 +314,24 @@ impl Hub {
         self.subscriptions.set_parked(subscription, false);
     }
 
-    /// The channel and the index among its subscribers. `None`: it has fallen off, which will be reported.
+    /// The channel and the index among its subscribers. `None`: it has fallen off, which will be
+    /// reported.
     fn place_of(&self, subscription: SubscriptionId) -> Option<(ChannelId, usize)> {
         let place = self.sweep.place_of(subscription, &self.channels);
-        debug_assert!(place.is_none() || place == self.subscriptions.place_of(subscription), "a wrong place");
+        debug_assert!(
+            place.is_none() || place == self.subscriptions.place_of(subscription),
+            "a wrong place"
+        );
         place.or_else(|| self.subscriptions.place_of(subscription))
     }
 
     // Leaving.
 
-    /// Ends a subscription whose connection lives on, if only to be closed. The rest of the frame under way
-    /// is appended to `rest` (`true`: there was one), and must be sent before anything else; everything else
-    /// that is pending is dropped for `reason`. Past the budget the frame cannot be finished: the
-    /// subscription has ended all the same, and the connection must be reset.
+    /// Ends a subscription whose connection lives on, if only to be closed. The rest of the frame
+    /// under way is appended to `rest` (`true`: there was one), and must be sent before anything
+    /// else; everything else that is pending is dropped for `reason`. Past the budget the frame
+    /// cannot be finished: the subscription has ended all the same, and the connection must be
+    /// reset.
     pub fn unsubscribe(
         &mut self,
         subscription: SubscriptionId,
@@ -326,7 +347,8 @@ impl Hub {
         let _ = self.end(subscription, reason, None);
     }
 
-    /// So many bytes of a private rest have been taken by the stream; `completed`: its last one too.
+    /// So many bytes of a private rest have been taken by the stream; `completed`: its last one
+    /// too.
     pub fn private_sent(&mut self, bytes: usize, completed: bool) {
         self.private.take(bytes, completed);
         self.ledger.delivered += u64::from(completed);
@@ -364,8 +386,8 @@ impl Hub {
         self.unsent(subscription).is_empty()
     }
 
-    /// Forgets the channels that nobody has used for `forget_after`, and gives back memory not needed for
-    /// long. Bounded work; `true` means that there is more to do at once.
+    /// Forgets the channels that nobody has used for `forget_after`, and gives back memory not
+    /// needed for long. Bounded work; `true` means that there is more to do at once.
     pub fn forget_idle(&mut self, now: Instant) -> bool {
         if self.trim_at <= now {
             self.trim_at = now + TRIM_INTERVAL;
@@ -387,10 +409,12 @@ impl Hub {
         self.ledger
     }
 
-    /// Copies neither delivered nor dropped yet, counted one by one: the messages before every cursor, and
-    /// the private rests. Always [`Ledger::outstanding`]; for tests, which hold the two together.
+    /// Copies neither delivered nor dropped yet, counted one by one: the messages before every
+    /// cursor, and the private rests. Always [`Ledger::outstanding`]; for tests, which hold the two
+    /// together.
     pub fn pending(&self) -> u64 {
-        self.channels.iter().map(|(_, channel)| channel.pending()).sum::<u64>() + self.private.messages()
+        self.channels.iter().map(|(_, channel)| channel.pending()).sum::<u64>()
+            + self.private.messages()
     }
 
     /// Memory of the segments in channel logs, in bytes.
@@ -398,7 +422,8 @@ impl Hub {
         self.pool.in_use_bytes()
     }
 
-    /// Memory that counts towards the limit, in bytes: segments in logs and in the pool, private rests.
+    /// Memory that counts towards the limit, in bytes: segments in logs and in the pool, private
+    /// rests.
     pub fn memory_bytes(&self) -> usize {
         self.pool.allocated_bytes() + self.private.bytes()
     }

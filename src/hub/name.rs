@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// The longest name, in bytes: what a URL path can carry everywhere, and short enough to keep a million of
-/// them.
+/// The longest name, in bytes: what a URL path can carry everywhere, and short enough to keep a
+/// million of them.
 pub const CHANNEL_NAME_BYTES_MAX: usize = 255;
 
 /// A channel's name: 1 to 255 bytes of UTF-8 without control characters.
@@ -11,7 +11,8 @@ pub const CHANNEL_NAME_BYTES_MAX: usize = 255;
 pub struct ChannelName<'a>(&'a str);
 
 impl<'a> ChannelName<'a> {
-    /// Checks a name that is already decoded (a URL's percent-encoding is not this layer's business).
+    /// Checks a name that is already decoded (a URL's percent-encoding is not this layer's
+    /// business).
     pub fn parse(name: &'a str) -> Result<ChannelName<'a>, ChannelNameError> {
         if name.is_empty() {
             return Err(ChannelNameError::Empty);

@@ -1,8 +1,9 @@
-//! Private rests: the remaining bytes of frames under way at the moment their cursor left the log. A frame
-//! once begun must be finished, or the connection reset; until then its bytes are the one thing that a slow
-//! subscriber holds alone, so all of them together have a budget.
+//! Private rests: the remaining bytes of frames under way at the moment their cursor left the log.
+//! A frame once begun must be finished, or the connection reset; until then its bytes are the one
+//! thing that a slow subscriber holds alone, so all of them together have a budget.
 
-/// No room is left for another private rest: the connection cannot finish its frame and must be reset.
+/// No room is left for another private rest: the connection cannot finish its frame and must be
+/// reset.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PrivateBudgetSpent;
 

@@ -5,20 +5,22 @@ use super::spares::Spares;
 use crate::protocol::HEADER_BYTES_MAX;
 use std::collections::VecDeque;
 
-/// The first segment of a log that was empty: a page, enough for the usual single message in flight.
+/// The first segment of a log that was empty: a page, enough for the usual single message in
+/// flight.
 pub(super) const SMALL_SEGMENT_BYTES: usize = 4 << 10;
 
-/// The segments of a log with a backlog: large enough that a reader seldom needs more than one system call
-/// per burst, small enough that cutting one off the front is no great loss. A message of 64 KiB, the default
-/// limit, fits with its header, so that it costs no allocation.
+/// The segments of a log with a backlog: large enough that a reader seldom needs more than one
+/// system call per burst, small enough that cutting one off the front is no great loss. A message
+/// of 64 KiB, the default limit, fits with its header, so that it costs no allocation.
 pub(super) const LARGE_SEGMENT_BYTES: usize = (64 << 10) + HEADER_BYTES_MAX;
 
-/// A log has at least so many segments before its oldest is cut off: below that, only small ones are used,
-/// lest a subscriber loses most of the channel's buffer at one stroke.
+/// A log has at least so many segments before its oldest is cut off: below that, only small ones
+/// are used, lest a subscriber loses most of the channel's buffer at one stroke.
 const SEGMENTS_PER_LOG_MIN: usize = 4;
 
-/// Spares of each kind that are kept whatever happens. The large ones are one full log of the default channel
-/// buffer, so that a slow subscriber now and then costs no allocation; together 1.3 MiB for a hub at rest.
+/// Spares of each kind that are kept whatever happens. The large ones are one full log of the
+/// default channel buffer, so that a slow subscriber now and then costs no allocation; together 1.3
+/// MiB for a hub at rest.
 const SMALL_SPARES_KEPT: usize = 64;
 const LARGE_SPARES_KEPT: usize = 17;
 const LIST_SPARES_KEPT: usize = 256;
@@ -26,7 +28,8 @@ const LIST_SPARES_KEPT: usize = 256;
 /// Consecutive whole frames of one channel.
 #[derive(Debug)]
 pub(super) struct Segment {
-    /// Never grows beyond the capacity it was made with: a frame that does not fit begins the next segment.
+    /// Never grows beyond the capacity it was made with: a frame that does not fit begins the next
+    /// segment.
     pub(super) bytes: Vec<u8>,
     /// Offset of the first byte, counted since the start of the channel.
     pub(super) start: u64,
@@ -48,8 +51,8 @@ impl Segment {
     }
 }
 
-/// All segment memory of a hub, in use and spare, under one limit; and the spare lists that hold a log's
-/// segments together, so that a channel at rest owns neither.
+/// All segment memory of a hub, in use and spare, under one limit; and the spare lists that hold a
+/// log's segments together, so that a channel at rest owns neither.
 #[derive(Debug)]
 pub(super) struct SegmentPool {
     small: Spares<Vec<u8>>,
@@ -82,10 +85,13 @@ impl SegmentPool {
 
     /// Memory of all segments, the spare ones included.
     pub(super) fn allocated_bytes(&self) -> usize {
-        self.in_use_bytes + self.small.len() * SMALL_SEGMENT_BYTES + self.large.len() * LARGE_SEGMENT_BYTES
+        self.in_use_bytes
+            + self.small.len() * SMALL_SEGMENT_BYTES
+            + self.large.len() * LARGE_SEGMENT_BYTES
     }
 
-    /// The size of the segment that a frame would begin. A frame above the large class gets its own.
+    /// The size of the segment that a frame would begin. A frame above the large class gets its
+    /// own.
     pub(super) fn capacity_for(&self, frame_bytes: usize, log_is_empty: bool) -> usize {
         let stays_small =
             log_is_empty || self.channel_buffer_bytes < SEGMENTS_PER_LOG_MIN * LARGE_SEGMENT_BYTES;

@@ -32,8 +32,8 @@ impl<T> Spares<T> {
         self.items.push(item);
     }
 
-    /// Lets go of half of what nobody has needed since the last call: a load that comes and goes in waves
-    /// keeps what its waves need, and a single peak is forgotten in a few calls.
+    /// Lets go of half of what nobody has needed since the last call: a load that comes and goes in
+    /// waves keeps what its waves need, and a single peak is forgotten in a few calls.
     pub(super) fn trim(&mut self) {
         let surplus = self.fewest.min(self.items.len().saturating_sub(self.kept));
         self.items.truncate(self.items.len() - surplus.div_ceil(2).min(TRIMMED_MAX));

@@ -5,10 +5,11 @@
 //!  │  visited  │  to be visited  │    blocked     │
 //! ```
 //!
-//! The sweep walks `position` up to `awake` and begins again at 0. The blocked are out of its way (ten
-//! thousand of them cost a healthy subscriber's message nothing), and they are the ones to look through when
-//! a segment is cut off the log. Whoever leaves the middle part makes room by two swaps, across `position`
-//! and across `awake`, so that no subscriber still to be visited gets behind the sweep.
+//! The sweep walks `position` up to `awake` and begins again at 0. The blocked are out of its way
+//! (ten thousand of them cost a healthy subscriber's message nothing), and they are the ones to
+//! look through when a segment is cut off the log. Whoever leaves the middle part makes room by two
+//! swaps, across `position` and across `awake`, so that no subscriber still to be visited gets
+//! behind the sweep.
 
 use super::cursor::Cursor;
 use super::subscriptions::{Owner, SubscriptionId, Subscriptions};
@@ -82,7 +83,8 @@ impl Subscribers {
 
     /// The next one, in the order of the sweep, that is awake and before `end`.
     pub(super) fn next_behind(&mut self, end: u64) -> Option<usize> {
-        // Twice: from here to the end, then once round. A loop that trusted its caller would not end.
+        // Twice: from here to the end, then once round. A loop that trusted its caller would not
+        // end.
         for _ in 0..2 {
             let waiting = &self.entries[self.position as usize..self.awake as usize];
             if let Some(distance) = waiting.iter().position(|subscriber| subscriber.offset < end) {
@@ -125,7 +127,9 @@ impl Subscribers {
         let index = if self.is_blocked(index) { index } else { self.block(index, places) };
         self.swap(index, self.entries.len() - 1, places);
         self.entries.pop();
-        if self.entries.capacity() > SHRUNK_ABOVE && self.entries.len() < self.entries.capacity() / 4 {
+        if self.entries.capacity() > SHRUNK_ABOVE
+            && self.entries.len() < self.entries.capacity() / 4
+        {
             self.entries.shrink_to(self.entries.len() * 2);
         }
     }
@@ -152,7 +156,8 @@ impl Subscribers {
         self.awake as usize - 1
     }
 
-    /// The sweep goes on at this one. Only when no other is due: whoever is passed over has nothing to get.
+    /// The sweep goes on at this one. Only when no other is due: whoever is passed over has nothing
+    /// to get.
     pub(super) fn visit_next(&mut self, index: usize) {
         self.position = index as u32;
     }
@@ -172,10 +177,18 @@ impl Subscribers {
     }
 
     #[cfg(test)]
-    pub(super) fn check_invariants(&self, channel: super::channels::ChannelId, places: &Subscriptions) {
+    pub(super) fn check_invariants(
+        &self,
+        channel: super::channels::ChannelId,
+        places: &Subscriptions,
+    ) {
         assert!(self.position <= self.awake && self.awake as usize <= self.entries.len());
         for (index, subscriber) in self.entries.iter().enumerate() {
-            assert_eq!(places.place_of(subscriber.subscription), Some((channel, index)), "a back-pointer");
+            assert_eq!(
+                places.place_of(subscriber.subscription),
+                Some((channel, index)),
+                "a back-pointer"
+            );
         }
     }
 }
@@ -207,7 +220,11 @@ mod tests {
             subscribers.next_behind(1);
         }
         subscribers.block(0, &mut places);
-        assert_eq!(owners(&subscribers), [2, 1, 5, 3, 4, 0], "2 | 1 visited, 5 3 4 to be visited, 0 blocked");
+        assert_eq!(
+            owners(&subscribers),
+            [2, 1, 5, 3, 4, 0],
+            "2 | 1 visited, 5 3 4 to be visited, 0 blocked"
+        );
         assert_eq!((subscribers.position, subscribers.awake), (2, 5));
         subscribers.check_invariants(ChannelId(0), &places);
         subscribers.remove(3, &mut places);

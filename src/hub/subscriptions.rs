@@ -3,7 +3,8 @@
 use super::channels::ChannelId;
 use slab::Slab;
 
-/// So many bits of an id are the key; the rest is a generation, which tells a bug from a subscription.
+/// So many bits of an id are the key; the rest is a generation, which tells a bug from a
+/// subscription.
 const KEY_BITS: u32 = 24;
 
 /// Subscriptions of one hub at a time: 16,777,216, which alone would be a gigabyte.
@@ -100,7 +101,8 @@ impl Subscriptions {
         self.places[subscription.key()].channel
     }
 
-    /// The channel and the index among its subscribers. `None`: it has fallen off, which will be reported.
+    /// The channel and the index among its subscribers. `None`: it has fallen off, which will be
+    /// reported.
     pub(super) fn place_of(&self, subscription: SubscriptionId) -> Option<(ChannelId, usize)> {
         self.check(subscription);
         let place = self.places[subscription.key()];

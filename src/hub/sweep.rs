@@ -4,8 +4,9 @@ use super::channels::{ChannelId, Channels};
 use super::subscriptions::{Owner, SubscriptionId};
 use std::collections::VecDeque;
 
-/// Visits to one channel before the next has its turn: long enough for the dense scan to pay, short enough
-/// that a room of two waits behind a channel of a hundred thousand for some tens of sends only.
+/// Visits to one channel before the next has its turn: long enough for the dense scan to pay, short
+/// enough that a room of two waits behind a channel of a hundred thousand for some tens of sends
+/// only.
 const VISITS_PER_CHANNEL: u32 = 64;
 
 /// A subscriber that is behind and not blocked.
@@ -20,8 +21,8 @@ pub struct Due {
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Sweep {
-    /// The channels with somebody due, the one being swept first. Those with nobody due any more leave when
-    /// their turn comes.
+    /// The channels with somebody due, the one being swept first. Those with nobody due any more
+    /// leave when their turn comes.
     queue: VecDeque<ChannelId>,
     /// What is left of the first one's turn.
     visits_left: u32,

@@ -1,14 +1,15 @@
 //! What the reactor is told about one subscriber: what it may send, and what came of it.
 
-/// The bytes between a subscriber's cursor and the end of the log, as far as one vectored write goes.
+/// The bytes between a subscriber's cursor and the end of the log, as far as one vectored write
+/// goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Unsent<'h> {
     /// The rest of the segment in which the cursor stands. Empty: there is nothing to send.
     pub first: &'h [u8],
     /// The next segment; often empty.
     pub second: &'h [u8],
-    /// The rest of the frame in the middle of which the cursor stands: the first bytes of `first`, before
-    /// which nothing else may be written. 0 between frames.
+    /// The rest of the frame in the middle of which the cursor stands: the first bytes of `first`,
+    /// before which nothing else may be written. 0 between frames.
     pub under_way_bytes: usize,
 }
 

@@ -23,21 +23,22 @@ pub(crate) struct ChannelView {
 
 impl Hub {
     pub(crate) fn views(&self) -> Vec<ChannelView> {
-        let view = |(id, channel): (super::channels::ChannelId, &super::channel::Channel)| ChannelView {
-            name: channel.name.to_string(),
-            slot: Slot(id.0),
-            standing: channel.standing,
-            epoch: channel.epoch,
-            next: channel.log.end().number,
-            subscribers: channel.subscribers.len(),
-            log_bytes: (channel.log.end().offset - channel.log.start()) as usize,
-            members: self
-                .members
-                .of(channel.members)
-                .iter()
-                .map(|member| (member.reactor, member.slot, member.subscribers))
-                .collect(),
-        };
+        let view =
+            |(id, channel): (super::channels::ChannelId, &super::channel::Channel)| ChannelView {
+                name: channel.name.to_string(),
+                slot: Slot(id.0),
+                standing: channel.standing,
+                epoch: channel.epoch,
+                next: channel.log.end().number,
+                subscribers: channel.subscribers.len(),
+                log_bytes: (channel.log.end().offset - channel.log.start()) as usize,
+                members: self
+                    .members
+                    .of(channel.members)
+                    .iter()
+                    .map(|member| (member.reactor, member.slot, member.subscribers))
+                    .collect(),
+            };
         self.channels.iter().map(view).collect()
     }
 

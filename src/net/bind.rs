@@ -1,26 +1,28 @@
-//! Opens listening sockets, one for each reactor that shares the address, with the options that accepted sockets
-//! inherit: so an accepted socket costs no further system call.
+//! Opens listening sockets, one for each reactor that shares the address, with the options that
+//! accepted sockets inherit: so an accepted socket costs no further system call.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// Connections that may wait for `accept` on each socket. Enough for a crowd that reconnects at once while one turn is under
-/// way; the kernel lowers it to `net.core.somaxconn` (4096 by default).
+/// Connections that may wait for `accept` on each socket. Enough for a crowd that reconnects at
+/// once while one turn is under way; the kernel lowers it to `net.core.somaxconn` (4096 by
+/// default).
 const BACKLOG: i32 = 4096;
 
-/// Bytes in the send buffer that have not been sent, above which the kernel reports no room. Left alone Linux
-/// grows the send buffer of each peer that does not read to some 4 MB, and a thousand of these exhaust the
-/// memory of TCP for everybody; what a slow subscriber has not read shall wait in the channel's log instead.
-/// Not `SO_SNDBUF`: that would also cap a healthy peer with a long round trip.
+/// Bytes in the send buffer that have not been sent, above which the kernel reports no room. Left
+/// alone Linux grows the send buffer of each peer that does not read to some 4 MB, and a thousand
+/// of these exhaust the memory of TCP for everybody; what a slow subscriber has not read shall wait
+/// in the channel's log instead. Not `SO_SNDBUF`: that would also cap a healthy peer with a long
+/// round trip.
 const UNSENT_BYTES_MAX: u32 = 16 * 1024;
 
-/// Binds `addr` and listens, `count` times (at least once): a group of sockets, over which the kernel spreads the
-/// connections. Port 0 becomes the same port for all.
+/// Binds `addr` and listens, `count` times (at least once): a group of sockets, over which the
+/// kernel spreads the connections. Port 0 becomes the same port for all.
 ///
-/// A second server on the port fails with `AddrInUse`, whatever the sizes of the two groups; connections of an
-/// earlier one in TIME_WAIT do not stand in the way of a restart.
+/// A second server on the port fails with `AddrInUse`, whatever the sizes of the two groups;
+/// connections of an earlier one in TIME_WAIT do not stand in the way of a restart.
 ///
 /// Accepted sockets inherit TCP_NODELAY and a low bound on unsent bytes.
 pub fn bind(addr: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
@@ -32,8 +34,9 @@ pub fn bind(addr: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
 
 /// Listens on a socket that has been bound, and on as many others as it takes.
 fn listen(first: Socket, count: usize) -> io::Result<Vec<TcpListener>> {
-    // Without SO_REUSEPORT until it listens, so that the address is ours alone. Set any earlier, two servers of the
-    // same user that start at the same moment would both be let in, and share the connections.
+    // Without SO_REUSEPORT until it listens, so that the address is ours alone. Set any earlier,
+    // two servers of the same user that start at the same moment would both be let in, and share
+    // the connections.
     first.listen(BACKLOG)?;
     let mut group = vec![TcpListener::from(first)];
     if count > 1 {
@@ -47,7 +50,8 @@ fn open(addr: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
-    // A message leaves at once: batching is the business of the channel log, not of Nagle's algorithm.
+    // A message leaves at once: batching is the business of the channel log, not of Nagle's
+    // algorithm.
     socket.set_tcp_nodelay(true)?;
     // Elsewhere the kernel's own bound on the send buffer has to do.
     #[cfg(any(target_os = "android", target_os = "linux"))]
@@ -55,8 +59,9 @@ fn open(addr: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Sockets with queues of their own, on the address of the first: each connection is put into one of the queues, by
-/// a hash of its addresses. Whether they may join depends on what the first has set by now, not when it was bound.
+/// Sockets with queues of their own, on the address of the first: each connection is put into one
+/// of the queues, by a hash of its addresses. Whether they may join depends on what the first has
+/// set by now, not when it was bound.
 #[cfg(any(target_os = "android", target_os = "linux"))]
 fn others(first: &TcpListener, count: usize) -> io::Result<Vec<TcpListener>> {
     socket2::SockRef::from(first).set_reuse_port(true)?;
@@ -71,8 +76,8 @@ fn others(first: &TcpListener, count: usize) -> io::Result<Vec<TcpListener>> {
     (0..count).map(|_| other()).collect()
 }
 
-/// Handles of the first socket, with one queue from which whoever is quicker takes. Here the system has no
-/// SO_REUSEPORT, or one that does not spread connections (macOS, the BSDs).
+/// Handles of the first socket, with one queue from which whoever is quicker takes. Here the system
+/// has no SO_REUSEPORT, or one that does not spread connections (macOS, the BSDs).
 #[cfg(not(any(target_os = "android", target_os = "linux")))]
 fn others(first: &TcpListener, count: usize) -> io::Result<Vec<TcpListener>> {
     (0..count).map(|_| first.try_clone()).collect()
@@ -111,7 +116,11 @@ mod tests {
             let addr = first[0].local_addr().unwrap();
             for addr in [addr, SocketAddr::from(([0, 0, 0, 0], addr.port()))] {
                 let error = bind(addr, second_count).unwrap_err();
-                assert_eq!(error.kind(), io::ErrorKind::AddrInUse, "{count}, {second_count}, {addr}");
+                assert_eq!(
+                    error.kind(),
+                    io::ErrorKind::AddrInUse,
+                    "{count}, {second_count}, {addr}"
+                );
             }
         }
     }
@@ -166,7 +175,8 @@ mod tests {
     #[test]
     #[cfg(any(target_os = "android", target_os = "linux"))]
     fn a_socket_alone_shares_its_port_with_nobody() {
-        let shares = |listener: &TcpListener| socket2::SockRef::from(listener).reuse_port().unwrap();
+        let shares =
+            |listener: &TcpListener| socket2::SockRef::from(listener).reuse_port().unwrap();
         assert!(!bind(loopback(), 1).unwrap().iter().any(shares));
         assert!(bind(loopback(), 2).unwrap().iter().all(shares));
     }

@@ -1,4 +1,5 @@
-//! The real world: a thin layer on mio (epoll on Linux). It keeps no table of sockets and decides nothing.
+//! The real world: a thin layer on mio (epoll on Linux). It keeps no table of sockets and decides
+//! nothing.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
@@ -12,8 +13,8 @@ use socket2::SockRef;
 use super::{Net, Readiness, Token, Wake};
 use crate::instant::Instant;
 
-/// Events taken from the kernel by one `wait`; more wait for the next. 1024 × 12 bytes; a larger batch saves no
-/// system call worth counting beside one `recv` per event.
+/// Events taken from the kernel by one `wait`; more wait for the next. 1024 × 12 bytes; a larger
+/// batch saves no system call worth counting beside one `recv` per event.
 const EVENTS_PER_WAIT_MAX: usize = 1024;
 
 /// The event of the wake-up; [`Token`] leaves it free.
@@ -43,7 +44,8 @@ pub struct MioWaker(Arc<mio::Waker>);
 
 impl Wake for MioWaker {
     fn wake(&self) {
-        // The write to an eventfd fails only when its counter is full, which mio handles: nothing to report.
+        // The write to an eventfd fails only when its counter is full, which mio handles: nothing
+        // to report.
         let woken = self.0.wake();
         debug_assert!(woken.is_ok(), "the wake-up failed: {woken:?}");
     }
@@ -58,7 +60,8 @@ pub struct MioNet {
 }
 
 impl MioNet {
-    /// Opens the poll and its wake-up. Fails when descriptors are short or the kernel has no random source.
+    /// Opens the poll and its wake-up. Fails when descriptors are short or the kernel has no random
+    /// source.
     pub fn new() -> io::Result<MioNet> {
         let poll = mio::Poll::new()?;
         let waker = MioWaker(Arc::new(mio::Waker::new(poll.registry(), WAKE)?));
@@ -86,11 +89,16 @@ impl Net for MioNet {
     }
 
     fn unix_time(&self) -> Duration {
-        // A wall clock set before 1970 is wrong anyway: any answer will do that does not stop the server.
+        // A wall clock set before 1970 is wrong anyway: any answer will do that does not stop the
+        // server.
         SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
     }
 
-    fn wait(&mut self, readiness: &mut Vec<Readiness>, timeout: Option<Duration>) -> io::Result<()> {
+    fn wait(
+        &mut self,
+        readiness: &mut Vec<Readiness>,
+        timeout: Option<Duration>,
+    ) -> io::Result<()> {
         readiness.clear();
         match self.poll.poll(&mut self.events, timeout) {
             Ok(()) => {}
@@ -98,11 +106,13 @@ impl Net for MioNet {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             Err(error) => return Err(error),
         }
-        readiness.extend(self.events.iter().filter(|event| event.token() != WAKE).map(|event| Readiness {
-            token: Token(event.token().0 as u64),
-            readable: event.is_readable(),
-            writable: event.is_writable(),
-            hung_up: event.is_read_closed() || event.is_write_closed() || event.is_error(),
+        readiness.extend(self.events.iter().filter(|event| event.token() != WAKE).map(|event| {
+            Readiness {
+                token: Token(event.token().0 as u64),
+                readable: event.is_readable(),
+                writable: event.is_writable(),
+                hung_up: event.is_read_closed() || event.is_write_closed() || event.is_error(),
+            }
         }));
         Ok(())
     }
@@ -139,11 +149,16 @@ impl Net for MioNet {
 
     #[cfg(target_os = "linux")]
     fn write_last(&mut self, stream: &mut MioStream, bytes: &[u8]) -> io::Result<usize> {
-        // The end of the stream travels with the bytes: one packet less, and one less to acknowledge it.
+        // The end of the stream travels with the bytes: one packet less, and one less to
+        // acknowledge it.
         SockRef::from(&stream.0).send_with_flags(bytes, libc::MSG_MORE | libc::MSG_NOSIGNAL)
     }
 
-    fn write_vectored(&mut self, stream: &mut MioStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    fn write_vectored(
+        &mut self,
+        stream: &mut MioStream,
+        slices: &[IoSlice<'_>],
+    ) -> io::Result<usize> {
         stream.0.write_vectored(slices)
     }
 

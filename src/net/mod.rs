@@ -1,8 +1,8 @@
-//! The world of a reactor, at the level of system calls: readiness, sockets, clocks, random bytes and the
-//! wake-up from other threads. It knows nothing of WebSocket or of channels.
+//! The world of a reactor, at the level of system calls: readiness, sockets, clocks, random bytes
+//! and the wake-up from other threads. It knows nothing of WebSocket or of channels.
 //!
-//! [`MioNet`] is the real one, a thin layer on mio (which is named in this folder and nowhere else);
-//! `bind` opens its listening sockets. [`sim`] is a deterministic one, for tests.
+//! [`MioNet`] is the real one, a thin layer on mio (which is named in this folder and nowhere
+//! else); `bind` opens its listening sockets. [`sim`] is a deterministic one, for tests.
 
 mod bind;
 mod mio_net;
@@ -25,18 +25,20 @@ use crate::instant::Instant;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Token(pub u64);
 
-/// What has become possible on one socket since it was last told. Edge-triggered: it is told once, so whoever
-/// does not use it up must remember it. It may be stale (the token of a socket that has been closed) or
-/// spurious (the call that it announces answers `WouldBlock`).
+/// What has become possible on one socket since it was last told. Edge-triggered: it is told once,
+/// so whoever does not use it up must remember it. It may be stale (the token of a socket that has
+/// been closed) or spurious (the call that it announces answers `WouldBlock`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Readiness {
     /// The socket, by the token it was registered under.
     pub token: Token,
-    /// There is something to read: bytes, the end of the stream or an error; on a listener, a connection.
+    /// There is something to read: bytes, the end of the stream or an error; on a listener, a
+    /// connection.
     pub readable: bool,
     /// The send buffer has room.
     pub writable: bool,
-    /// The peer has closed its side, or an error is pending: a short read does not mean that nothing is left.
+    /// The peer has closed its side, or an error is pending: a short read does not mean that
+    /// nothing is left.
     pub hung_up: bool,
 }
 
@@ -46,13 +48,14 @@ pub trait Wake {
     fn wake(&self);
 }
 
-/// What a reactor asks of the world. Each method is at most one system call (but `reset`: an option, then the
-/// close).
+/// What a reactor asks of the world. Each method is at most one system call (but `reset`: an
+/// option, then the close).
 ///
-/// The errors of the methods are those of the system calls. `WouldBlock` says that an edge will follow. After
-/// `Interrupted`, and after a [shortage](is_shortage), nothing has been done and no edge will follow: the call is
-/// made again, at once or after a while. (No call but `wait` blocks, so a signal interrupts none of them; what
-/// stands between us and the kernel may.) Any other error means that this connection is lost.
+/// The errors of the methods are those of the system calls. `WouldBlock` says that an edge will
+/// follow. After `Interrupted`, and after a [shortage](is_shortage), nothing has been done and no
+/// edge will follow: the call is made again, at once or after a while. (No call but `wait` blocks,
+/// so a signal interrupts none of them; what stands between us and the kernel may.) Any other error
+/// means that this connection is lost.
 pub trait Net {
     /// A listening socket.
     type Listener;
@@ -67,10 +70,12 @@ pub trait Net {
     /// The wall clock: the time since 1970-01-01 UTC. It may jump, also backwards.
     fn unix_time(&self) -> Duration;
 
-    /// Waits until something is ready, a wake-up comes or the timeout is over (`None`: without end; zero: polls
-    /// and does not block), and replaces the contents of `readiness` by what is ready. A wake-up reports nothing
-    /// but returns, and so does a signal. May return late by up to a millisecond, and early with nothing.
-    fn wait(&mut self, readiness: &mut Vec<Readiness>, timeout: Option<Duration>) -> io::Result<()>;
+    /// Waits until something is ready, a wake-up comes or the timeout is over (`None`: without end;
+    /// zero: polls and does not block), and replaces the contents of `readiness` by what is ready.
+    /// A wake-up reports nothing but returns, and so does a signal. May return late by up to a
+    /// millisecond, and early with nothing.
+    fn wait(&mut self, readiness: &mut Vec<Readiness>, timeout: Option<Duration>)
+    -> io::Result<()>;
 
     /// A handle that wakes this reactor.
     fn waker(&self) -> Self::Waker;
@@ -81,36 +86,43 @@ pub trait Net {
     /// Closes a listener. Connections in its queue are reset.
     fn unlisten(&mut self, listener: Self::Listener);
 
-    /// Takes one connection: ready for use, not yet registered. `PermissionDenied` leaves the queue as it is, as a
-    /// shortage does. What is left concerns the connection that was first in it: that one is gone, and the next may
-    /// be sound.
+    /// Takes one connection: ready for use, not yet registered. `PermissionDenied` leaves the queue
+    /// as it is, as a shortage does. What is left concerns the connection that was first in it:
+    /// that one is gone, and the next may be sound.
     fn accept(&mut self, listener: &mut Self::Listener) -> io::Result<(Self::Stream, SocketAddr)>;
 
-    /// Registers a stream, edge-triggered, for reading and writing: once in its life. What is possible already
-    /// is told by the next `wait`.
+    /// Registers a stream, edge-triggered, for reading and writing: once in its life. What is
+    /// possible already is told by the next `wait`.
     fn register(&mut self, stream: &mut Self::Stream, token: Token) -> io::Result<()>;
 
-    /// One `recv`; the buffer is not empty. `Ok(0)` is the end of the stream. A read shorter than the buffer means
-    /// that nothing is left, unless the peer has hung up; what comes later is told by an edge.
+    /// One `recv`; the buffer is not empty. `Ok(0)` is the end of the stream. A read shorter than
+    /// the buffer means that nothing is left, unless the peer has hung up; what comes later is told
+    /// by an edge.
     fn read(&mut self, stream: &mut Self::Stream, buffer: &mut [u8]) -> io::Result<usize>;
 
-    /// One `send`; `bytes` is not empty. A short write means that the send buffer is full, and an edge will follow.
+    /// One `send`; `bytes` is not empty. A short write means that the send buffer is full, and an
+    /// edge will follow.
     fn write(&mut self, stream: &mut Self::Stream, bytes: &[u8]) -> io::Result<usize>;
 
-    /// As [`write`](Self::write), of the last that this stream gets: `shutdown_write` or `close` follows at once when all
-    /// of it has been taken, and until then it may be kept back, so that the end of the stream leaves in the same packet.
+    /// As [`write`](Self::write), of the last that this stream gets: `shutdown_write` or `close`
+    /// follows at once when all of it has been taken, and until then it may be kept back, so that
+    /// the end of the stream leaves in the same packet.
     fn write_last(&mut self, stream: &mut Self::Stream, bytes: &[u8]) -> io::Result<usize> {
         self.write(stream, bytes)
     }
 
     /// One `writev`, of all slices as if they were one; not all are empty.
-    fn write_vectored(&mut self, stream: &mut Self::Stream, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+    fn write_vectored(
+        &mut self,
+        stream: &mut Self::Stream,
+        slices: &[IoSlice<'_>],
+    ) -> io::Result<usize>;
 
     /// Ends our side of the stream, after what has been written. `NotConnected` after a reset.
     fn shutdown_write(&mut self, stream: &mut Self::Stream) -> io::Result<()>;
 
-    /// Closes a stream; its registration goes with it. Bytes that have been written still leave, unless something
-    /// is left unread: then the kernel resets.
+    /// Closes a stream; its registration goes with it. Bytes that have been written still leave,
+    /// unless something is left unread: then the kernel resets.
     fn close(&mut self, stream: Self::Stream);
 
     /// Closes a stream with a reset: what has been written and not yet delivered is destroyed.

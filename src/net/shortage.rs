@@ -1,10 +1,11 @@
-//! Which errors of a system call mean that the machine is short of something, and not that the socket is lost.
+//! Which errors of a system call mean that the machine is short of something, and not that the
+//! socket is lost.
 
 use std::io;
 
-/// Whether the call failed for want of a resource of the process or the machine: descriptors (`EMFILE`,
-/// `ENFILE`) or memory (`ENOBUFS`, `ENOMEM`). The socket is sound, but no edge will tell when to try again:
-/// that is for a timer.
+/// Whether the call failed for want of a resource of the process or the machine: descriptors
+/// (`EMFILE`, `ENFILE`) or memory (`ENOBUFS`, `ENOMEM`). The socket is sound, but no edge will tell
+/// when to try again: that is for a timer.
 pub fn is_shortage(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
 }

@@ -1,5 +1,5 @@
-//! How a [`Net`] behaves: each test runs on real loopback and on the simulated network, so that what holds in
-//! the simulation holds outside. They were written down from what Linux does.
+//! How a [`Net`] behaves: each test runs on real loopback and on the simulated network, so that
+//! what holds in the simulation holds outside. They were written down from what Linux does.
 
 mod ends;
 
@@ -71,10 +71,13 @@ impl<W: World> Pair<W> {
     }
 }
 
-const WRITABLE: Readiness = Readiness { token: STREAM, readable: false, writable: true, hung_up: false };
-const READABLE: Readiness = Readiness { token: STREAM, readable: true, writable: false, hung_up: false };
+const WRITABLE: Readiness =
+    Readiness { token: STREAM, readable: false, writable: true, hung_up: false };
+const READABLE: Readiness =
+    Readiness { token: STREAM, readable: true, writable: false, hung_up: false };
 const BOTH: Readiness = Readiness { token: STREAM, readable: true, writable: true, hung_up: false };
-const HUNG_UP: Readiness = Readiness { token: STREAM, readable: true, writable: true, hung_up: true };
+const HUNG_UP: Readiness =
+    Readiness { token: STREAM, readable: true, writable: true, hung_up: true };
 
 fn wait_for<N: Net>(net: &mut N, token: Token, enough: impl Fn(&Readiness) -> bool) -> Readiness {
     let mut readiness = Vec::new();

@@ -1,5 +1,6 @@
-//! The Close frame (RFC 6455 sections 5.5.1 and 7.4): its code, its reason, and how both are written and read. Who has
-//! sent one, and what may still follow, is the connection's state and not here.
+//! The Close frame (RFC 6455 sections 5.5.1 and 7.4): its code, its reason, and how both are
+//! written and read. Who has sent one, and what may still follow, is the connection's state and not
+//! here.
 
 use std::fmt;
 
@@ -69,9 +70,10 @@ impl CloseCode {
 
     /// Whether a Close frame may carry this code.
     ///
-    /// Sections 7.4.1 and 7.4.2 and the IANA registry: 1004, 1005, 1006 and 1015 are reserved and "MUST NOT be set as a
-    /// status code in a Close control frame"; 1000 to 2999 are defined by the RFCs one by one; 3000 to 3999 belong to
-    /// libraries, 4000 to 4999 to applications; everything else is undefined.
+    /// Sections 7.4.1 and 7.4.2 and the IANA registry: 1004, 1005, 1006 and 1015 are reserved and
+    /// "MUST NOT be set as a status code in a Close control frame"; 1000 to 2999 are defined by the
+    /// RFCs one by one; 3000 to 3999 belong to libraries, 4000 to 4999 to applications; everything
+    /// else is undefined.
     #[must_use]
     pub const fn is_allowed_on_wire(self) -> bool {
         matches!(self.0, 1000..=1003 | 1007..=1014 | 3000..=4999)
@@ -109,7 +111,8 @@ impl<'b> CloseFrame<'b> {
         if payload.is_empty() {
             return Ok(None);
         }
-        // Section 5.5.1: "If there is a body, the first two bytes of the body MUST be a 2-byte unsigned integer".
+        // Section 5.5.1: "If there is a body, the first two bytes of the body MUST be a 2-byte
+        // unsigned integer".
         let Some((code, reason)) = payload.split_first_chunk::<CODE_BYTES>() else {
             return Err(ProtocolError::CloseBodyTooShort);
         };
@@ -123,8 +126,8 @@ impl<'b> CloseFrame<'b> {
     }
 }
 
-/// Appends a Close frame as a server sends it. The reason is cut after the last character that fits in
-/// [`CLOSE_REASON_BYTES_MAX`]; with [`CloseCode::NO_STATUS`] the frame has no body.
+/// Appends a Close frame as a server sends it. The reason is cut after the last character that fits
+/// in [`CLOSE_REASON_BYTES_MAX`]; with [`CloseCode::NO_STATUS`] the frame has no body.
 pub fn encode_close(out: &mut Vec<u8>, code: CloseCode, reason: &str) {
     let mut body = [0; CONTROL_PAYLOAD_BYTES_MAX];
     encode_frame(out, Opcode::Close, close_body(&mut body, code, reason));
@@ -136,7 +139,11 @@ pub fn encode_masked_close(out: &mut Vec<u8>, code: CloseCode, reason: &str, mas
     encode_masked_frame(out, Opcode::Close, close_body(&mut body, code, reason), mask);
 }
 
-fn close_body<'a>(body: &'a mut [u8; CONTROL_PAYLOAD_BYTES_MAX], code: CloseCode, reason: &str) -> &'a [u8] {
+fn close_body<'a>(
+    body: &'a mut [u8; CONTROL_PAYLOAD_BYTES_MAX],
+    code: CloseCode,
+    reason: &str,
+) -> &'a [u8] {
     if code == CloseCode::NO_STATUS {
         return &[];
     }

@@ -1,7 +1,9 @@
-//! The decoder: bytes of a connection in, messages and control frames out (RFC 6455 sections 5.4 to 5.6).
+//! The decoder: bytes of a connection in, messages and control frames out (RFC 6455 sections 5.4 to
+//! 5.6).
 //!
-//! It holds no bytes. What it is given is unmasked where it lies; a message that is whole in one frame is lent out from
-//! there. Only the payload of a message that arrives in parts moves, into the caller's `assembly`.
+//! It holds no bytes. What it is given is unmasked where it lies; a message that is whole in one
+//! frame is lent out from there. Only the payload of a message that arrives in parts moves, into
+//! the caller's `assembly`.
 //!
 //! ```text
 //!                       text or binary, FIN, all of it here: lent from `input`
@@ -16,14 +18,16 @@
 use super::mask::{apply_mask, rotate_mask};
 use super::utf8::is_utf8;
 use super::{
-    CONTROL_PAYLOAD_BYTES_MAX, CloseFrame, FrameHeader, Message, MessageKind, Opcode, ProtocolError,
-    Utf8Validator,
+    CONTROL_PAYLOAD_BYTES_MAX, CloseFrame, FrameHeader, Message, MessageKind, Opcode,
+    ProtocolError, Utf8Validator,
 };
 
-/// The most bytes that [`Decoder::decode`] leaves where it asks for more: a masked control frame without its last byte.
+/// The most bytes that [`Decoder::decode`] leaves where it asks for more: a masked control frame
+/// without its last byte.
 pub const UNCONSUMED_BYTES_MAX: usize = 2 + 4 + CONTROL_PAYLOAD_BYTES_MAX - 1;
 
-/// The role of this side of the connection. It decides which frames are masked (RFC 6455 section 5.1).
+/// The role of this side of the connection. It decides which frames are masked (RFC 6455 section
+/// 5.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Role {
     /// Demands that the peer masks its frames.
@@ -37,8 +41,8 @@ pub enum Role {
 pub struct DecoderLimits {
     /// The largest message, as the sum of its fragments, in bytes.
     pub message_bytes_max: usize,
-    /// The most frames that one message may have: an empty fragment costs its sender six bytes, and us a turn of the
-    /// decoder.
+    /// The most frames that one message may have: an empty fragment costs its sender six bytes, and
+    /// us a turn of the decoder.
     pub fragments_max: u32,
 }
 
@@ -75,13 +79,15 @@ pub enum Event<'b> {
 pub struct Decoder {
     /// Bytes of payload that the data frame under way still lacks; 0 between frames.
     lacking_bytes: u64,
-    /// The masking key of the frame under way, as it stands at the next byte; zero where there is none.
+    /// The masking key of the frame under way, as it stands at the next byte; zero where there is
+    /// none.
     mask: [u8; 4],
     /// Frames that the message under way has had.
     fragments: u32,
     /// The text of the message under way, as far as it has come.
     utf8: Utf8Validator,
-    /// The message under way: one that began in an earlier frame, or whose only frame is not complete.
+    /// The message under way: one that began in an earlier frame, or whose only frame is not
+    /// complete.
     message: Option<MessageKind>,
     /// The frame under way is the last of its message.
     fin: bool,
@@ -106,22 +112,25 @@ impl Decoder {
         }
     }
 
-    /// A message is under way, and `assembly` holds what has come of it (perhaps nothing yet): it must be given again,
-    /// untouched. Otherwise `assembly` may be any vector; it is cleared when a message begins in it.
+    /// A message is under way, and `assembly` holds what has come of it (perhaps nothing yet): it
+    /// must be given again, untouched. Otherwise `assembly` may be any vector; it is cleared when a
+    /// message begins in it.
     #[must_use]
     pub const fn is_mid_message(&self) -> bool {
         self.message.is_some()
     }
 
-    /// Takes bytes from the front of `input` until something is complete, or all that can be used has been used.
+    /// Takes bytes from the front of `input` until something is complete, or all that can be used
+    /// has been used.
     ///
-    /// What is not consumed then is the front of a header or of a control frame, at most [`UNCONSUMED_BYTES_MAX`]: it must
-    /// stand in front of the next bytes. Everything else has been unmasked, validated and moved to `assembly`; text that is not UTF-8 fails at its first
-    /// bad byte, also in the middle of a frame.
+    /// What is not consumed then is the front of a header or of a control frame, at most
+    /// [`UNCONSUMED_BYTES_MAX`]: it must stand in front of the next bytes. Everything else has been
+    /// unmasked, validated and moved to `assembly`; text that is not UTF-8 fails at its first bad
+    /// byte, also in the middle of a frame.
     ///
     /// # Errors
-    /// The peer has broken a rule or passed a limit. After an error, as after [`Event::Close`], the decoder is done and
-    /// must not be called again.
+    /// The peer has broken a rule or passed a limit. After an error, as after [`Event::Close`], the
+    /// decoder is done and must not be called again.
     pub fn decode<'b>(
         &mut self,
         limits: &DecoderLimits,
@@ -156,7 +165,9 @@ impl Decoder {
 
                 let begun = match header.opcode {
                     Opcode::Close | Opcode::Ping | Opcode::Pong => {
-                        let Some(end) = payload_end else { return Ok(Decoded { consumed, event: None }) };
+                        let Some(end) = payload_end else {
+                            return Ok(Decoded { consumed, event: None });
+                        };
                         let payload = unmask(&mut input[payload_at..end], header.mask);
                         let event = control_event(header.opcode, payload)?;
                         return Ok(Decoded { consumed: end, event: Some(event) });
@@ -192,8 +203,8 @@ impl Decoder {
         }
     }
 
-    /// Section 5.1: "The server MUST close the connection upon receiving a frame that is not masked. [...] A client MUST
-    /// close a connection if it detects a masked frame."
+    /// Section 5.1: "The server MUST close the connection upon receiving a frame that is not
+    /// masked. [...] A client MUST close a connection if it detects a masked frame."
     fn check_mask(&self, header: &FrameHeader) -> Result<(), ProtocolError> {
         match (self.role, header.mask) {
             (Role::Server, None) => Err(ProtocolError::MaskRequired),
@@ -202,10 +213,12 @@ impl Decoder {
         }
     }
 
-    /// Whether a frame that begins such a message, or with `None` goes on with one, may follow what came before.
+    /// Whether a frame that begins such a message, or with `None` goes on with one, may follow what
+    /// came before.
     ///
-    /// Section 5.4: a fragmented message is a text or binary frame, then continuation frames, and "the fragments of one
-    /// message MUST NOT be interleaved between the fragments of another message".
+    /// Section 5.4: a fragmented message is a text or binary frame, then continuation frames, and
+    /// "the fragments of one message MUST NOT be interleaved between the fragments of another
+    /// message".
     fn check_sequence(&self, begun: Option<MessageKind>) -> Result<(), ProtocolError> {
         match (begun, self.message) {
             (None, None) => Err(ProtocolError::ContinuationUnexpected),
@@ -214,7 +227,8 @@ impl Decoder {
         }
     }
 
-    /// Whether the message stays within the limits with this frame, of which nothing but the header has been looked at.
+    /// Whether the message stays within the limits with this frame, of which nothing but the header
+    /// has been looked at.
     fn check_limits(
         &self,
         limits: &DecoderLimits,
@@ -234,7 +248,12 @@ impl Decoder {
         Ok(())
     }
 
-    fn begin_frame(&mut self, header: &FrameHeader, begun: Option<MessageKind>, assembly: &mut Vec<u8>) {
+    fn begin_frame(
+        &mut self,
+        header: &FrameHeader,
+        begun: Option<MessageKind>,
+        assembly: &mut Vec<u8>,
+    ) {
         if begun.is_some() {
             assembly.clear();
             self.message = begun;
@@ -247,10 +266,15 @@ impl Decoder {
         self.lacking_bytes = header.payload_bytes;
     }
 
-    /// Moves what is there of the payload under way to `assembly`, and returns how many bytes that is.
-    fn take_payload(&mut self, input: &mut [u8], assembly: &mut Vec<u8>) -> Result<usize, ProtocolError> {
-        let taken =
-            usize::try_from(self.lacking_bytes).map_or(input.len(), |lacking| lacking.min(input.len()));
+    /// Moves what is there of the payload under way to `assembly`, and returns how many bytes that
+    /// is.
+    fn take_payload(
+        &mut self,
+        input: &mut [u8],
+        assembly: &mut Vec<u8>,
+    ) -> Result<usize, ProtocolError> {
+        let taken = usize::try_from(self.lacking_bytes)
+            .map_or(input.len(), |lacking| lacking.min(input.len()));
         let piece = &mut input[..taken];
         if self.mask != [0; 4] {
             apply_mask(piece, self.mask);

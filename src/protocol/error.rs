@@ -1,4 +1,5 @@
-//! What a peer can do wrong with frames, and the close code that tells it so (RFC 6455 sections 5, 7.4 and 8.1).
+//! What a peer can do wrong with frames, and the close code that tells it so (RFC 6455 sections 5,
+//! 7.4 and 8.1).
 
 use std::fmt;
 
@@ -6,8 +7,9 @@ use super::CloseCode;
 
 /// A rule of the frame layer that the peer has broken, or a limit that it has passed.
 ///
-/// After any of these the connection is failed (RFC 6455 section 7.1.7): a Close with [`ProtocolError::close_code`],
-/// whose reason is the text of `Display`, and nothing that comes in after it is decoded.
+/// After any of these the connection is failed (RFC 6455 section 7.1.7): a Close with
+/// [`ProtocolError::close_code`], whose reason is the text of `Display`, and nothing that comes in
+/// after it is decoded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ProtocolError {
     /// A client sent a frame without a masking key (section 5.1).
@@ -36,9 +38,11 @@ pub enum ProtocolError {
     CloseBodyTooShort,
     /// The close code may not appear in a Close frame (section 7.4).
     CloseCodeInvalid,
-    /// The message is larger than [`DecoderLimits::message_bytes_max`](super::DecoderLimits::message_bytes_max).
+    /// The message is larger than
+    /// [`DecoderLimits::message_bytes_max`](super::DecoderLimits::message_bytes_max).
     MessageTooBig,
-    /// The message has more frames than [`DecoderLimits::fragments_max`](super::DecoderLimits::fragments_max).
+    /// The message has more frames than
+    /// [`DecoderLimits::fragments_max`](super::DecoderLimits::fragments_max).
     TooManyFragments,
 }
 
@@ -65,7 +69,8 @@ impl ProtocolError {
         }
     }
 
-    /// The reason text, as `Display` writes it: below 123 bytes, so that it fits in a Close frame whole.
+    /// The reason text, as `Display` writes it: below 123 bytes, so that it fits in a Close frame
+    /// whole.
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self {
@@ -78,7 +83,9 @@ impl ProtocolError {
             ProtocolError::LengthNotMinimal => "the payload length is not in its shortest form",
             ProtocolError::LengthTooLarge => "the payload length has its top bit set",
             ProtocolError::ContinuationExpected => "a new message began before the last one ended",
-            ProtocolError::ContinuationUnexpected => "a continuation frame without a message under way",
+            ProtocolError::ContinuationUnexpected => {
+                "a continuation frame without a message under way"
+            }
             ProtocolError::InvalidUtf8 => "text is not valid UTF-8",
             ProtocolError::CloseBodyTooShort => "the body of a close frame must not be one byte",
             ProtocolError::CloseCodeInvalid => "the close code is not allowed in a close frame",

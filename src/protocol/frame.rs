@@ -24,42 +24,49 @@ const LENGTH_IS_16_BITS: u8 = 126;
 /// Second byte: the length is in the eight bytes that follow.
 const LENGTH_IS_64_BITS: u8 = 127;
 
-/// A frame header (RFC 6455 section 5.2). The reserved bits are not in it, for they are always zero here.
+/// A frame header (RFC 6455 section 5.2). The reserved bits are not in it, for they are always zero
+/// here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FrameHeader {
     /// This is the last fragment of its message, or the only one.
     pub fin: bool,
     /// What the payload is.
     pub opcode: Opcode,
-    /// The masking key, which the frames of a client have and those of a server have not (section 5.1).
+    /// The masking key, which the frames of a client have and those of a server have not (section
+    /// 5.1).
     pub mask: Option<[u8; 4]>,
     /// Bytes of payload that follow the header.
     pub payload_bytes: u64,
 }
 
 impl FrameHeader {
-    /// Reads the header at the front of `bytes`, and how many bytes it takes; `None` while it is incomplete.
+    /// Reads the header at the front of `bytes`, and how many bytes it takes; `None` while it is
+    /// incomplete.
     ///
-    /// All rules that hold for a header by itself are here. Which side may mask, and how the fragments of a message
-    /// follow each other, depends on what came before: see [`Decoder`](super::Decoder).
+    /// All rules that hold for a header by itself are here. Which side may mask, and how the
+    /// fragments of a message follow each other, depends on what came before: see
+    /// [`Decoder`](super::Decoder).
     ///
     /// # Errors
-    /// `ReservedBits`, `UnknownOpcode`, `ControlFragmented`, `ControlTooLong`, `LengthNotMinimal`, `LengthTooLarge`: each
-    /// as soon as the bytes that show it are there.
+    /// `ReservedBits`, `UnknownOpcode`, `ControlFragmented`, `ControlTooLong`, `LengthNotMinimal`,
+    /// `LengthTooLarge`: each as soon as the bytes that show it are there.
     #[inline]
     pub fn parse(bytes: &[u8]) -> Result<Option<(FrameHeader, usize)>, ProtocolError> {
         let [first, second, rest @ ..] = bytes else { return Ok(None) };
 
-        // Section 5.2: "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values."
+        // Section 5.2: "MUST be 0 unless an extension is negotiated that defines meanings for
+        // non-zero values."
         if first & RESERVED != 0 {
             return Err(ProtocolError::ReservedBits);
         }
-        // Section 5.2: "If an unknown opcode is received, the receiving endpoint MUST _Fail the WebSocket Connection_."
+        // Section 5.2: "If an unknown opcode is received, the receiving endpoint MUST _Fail the
+        // WebSocket Connection_."
         let opcode = Opcode::from_low_bits(*first)?;
         let fin = first & FIN != 0;
         let length = second & !MASKED;
         if opcode.is_control() {
-            // Section 5.5: "All control frames MUST have a payload length of 125 bytes or less and MUST NOT be fragmented."
+            // Section 5.5: "All control frames MUST have a payload length of 125 bytes or less and
+            // MUST NOT be fragmented."
             if !fin {
                 return Err(ProtocolError::ControlFragmented);
             }
@@ -72,7 +79,8 @@ impl FrameHeader {
             LENGTH_IS_16_BITS => {
                 let Some((value, _)) = rest.split_first_chunk::<2>() else { return Ok(None) };
                 let value = u64::from(u16::from_be_bytes(*value));
-                // Section 5.2: "in all cases, the minimal number of bytes MUST be used to encode the length".
+                // Section 5.2: "in all cases, the minimal number of bytes MUST be used to encode
+                // the length".
                 if value <= LENGTH_7_MAX {
                     return Err(ProtocolError::LengthNotMinimal);
                 }
@@ -96,7 +104,8 @@ impl FrameHeader {
         let (mask, header_bytes) = if second & MASKED == 0 {
             (None, 2 + length_bytes)
         } else {
-            let Some((mask, _)) = rest.get(length_bytes..).and_then(<[u8]>::split_first_chunk::<4>) else {
+            let Some((mask, _)) = rest.get(length_bytes..).and_then(<[u8]>::split_first_chunk::<4>)
+            else {
                 return Ok(None);
             };
             (Some(*mask), 2 + length_bytes + 4)
@@ -109,7 +118,8 @@ impl FrameHeader {
     #[inline]
     pub fn encode(&self) -> EncodedHeader {
         debug_assert!(
-            !self.opcode.is_control() || (self.fin && self.payload_bytes <= CONTROL_PAYLOAD_BYTES_MAX as u64),
+            !self.opcode.is_control()
+                || (self.fin && self.payload_bytes <= CONTROL_PAYLOAD_BYTES_MAX as u64),
             "a control frame is short and has no fragments"
         );
         let mut bytes = [0; HEADER_BYTES_MAX];
@@ -162,22 +172,25 @@ impl Deref for EncodedHeader {
     }
 }
 
-/// Appends a whole frame as a server sends it: final and unmasked. A control frame's payload is at most
-/// [`CONTROL_PAYLOAD_BYTES_MAX`].
+/// Appends a whole frame as a server sends it: final and unmasked. A control frame's payload is at
+/// most [`CONTROL_PAYLOAD_BYTES_MAX`].
 #[inline]
 pub fn encode_frame(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8]) {
-    let header = FrameHeader { fin: true, opcode, mask: None, payload_bytes: payload.len() as u64 }.encode();
+    let header =
+        FrameHeader { fin: true, opcode, mask: None, payload_bytes: payload.len() as u64 }.encode();
     out.reserve(header.len() + payload.len());
     out.extend_from_slice(&header);
     out.extend_from_slice(payload);
 }
 
-/// Appends a whole frame as a client sends it: final and masked. Section 5.3 wants the masking key unpredictable and
-/// new for each frame: the caller draws it. A control frame's payload is at most [`CONTROL_PAYLOAD_BYTES_MAX`].
+/// Appends a whole frame as a client sends it: final and masked. Section 5.3 wants the masking key
+/// unpredictable and new for each frame: the caller draws it. A control frame's payload is at most
+/// [`CONTROL_PAYLOAD_BYTES_MAX`].
 #[inline]
 pub fn encode_masked_frame(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8], mask: [u8; 4]) {
     let header =
-        FrameHeader { fin: true, opcode, mask: Some(mask), payload_bytes: payload.len() as u64 }.encode();
+        FrameHeader { fin: true, opcode, mask: Some(mask), payload_bytes: payload.len() as u64 }
+            .encode();
     out.reserve(header.len() + payload.len());
     out.extend_from_slice(&header);
     let payload_at = out.len();
@@ -213,7 +226,11 @@ mod tests {
             assert_eq!(&*expected.encode(), bytes);
             assert_eq!(expected.encoded_bytes(), bytes.len());
             for end in 0..bytes.len() {
-                assert_eq!(FrameHeader::parse(&bytes[..end]), Ok(None), "{bytes:02x?} cut at {end}");
+                assert_eq!(
+                    FrameHeader::parse(&bytes[..end]),
+                    Ok(None),
+                    "{bytes:02x?} cut at {end}"
+                );
             }
         }
     }

@@ -1,5 +1,5 @@
-//! Masking of payloads (RFC 6455 section 5.3): every byte is XORed with the byte of the masking key at the same
-//! position modulo four. Doing it a second time undoes it.
+//! Masking of payloads (RFC 6455 section 5.3): every byte is XORed with the byte of the masking key
+//! at the same position modulo four. Doing it a second time undoes it.
 
 /// Masks or unmasks `payload` in place; its first byte meets `mask[0]` (RFC 6455 section 5.3).
 #[inline]
@@ -40,7 +40,8 @@ mod tests {
 
     use super::*;
 
-    /// The algorithm as section 5.3 writes it: `transformed-octet-i = original-octet-i XOR masking-key-octet-(i MOD 4)`.
+    /// The algorithm as section 5.3 writes it: `transformed-octet-i = original-octet-i XOR
+    /// masking-key-octet-(i MOD 4)`.
     fn apply_mask_byte_by_byte(payload: &mut [u8], mask: [u8; 4], offset: usize) {
         for (index, byte) in payload.iter_mut().enumerate() {
             *byte ^= mask[(offset + index) % 4];

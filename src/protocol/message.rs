@@ -1,4 +1,5 @@
-//! A message: what one side sent as a whole, after fragments are put together (RFC 6455 section 5.6).
+//! A message: what one side sent as a whole, after fragments are put together (RFC 6455 section
+//! 5.6).
 
 use super::Opcode;
 use super::utf8::is_utf8;
@@ -70,8 +71,9 @@ impl<'b> Message<'b> {
 
     /// The text, or `None` for a binary message.
     ///
-    /// Without `unsafe` the bytes have to be looked at once more to make a `str` of them: at several bytes a
-    /// nanosecond, and only where it is asked for. Passing a message on needs [`Message::payload`] alone.
+    /// Without `unsafe` the bytes have to be looked at once more to make a `str` of them: at
+    /// several bytes a nanosecond, and only where it is asked for. Passing a message on needs
+    /// [`Message::payload`] alone.
     #[must_use]
     pub fn as_text(&self) -> Option<&'b str> {
         match self.kind {

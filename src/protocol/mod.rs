@@ -1,5 +1,6 @@
-//! The WebSocket protocol (RFC 6455) and the part of HTTP/1.1 around it (RFC 9110, RFC 9112), without I/O: bytes in,
-//! events out, for both roles. It knows no socket, no clock, no thread and no channel.
+//! The WebSocket protocol (RFC 6455) and the part of HTTP/1.1 around it (RFC 9110, RFC 9112),
+//! without I/O: bytes in, events out, for both roles. It knows no socket, no clock, no thread and
+//! no channel.
 //!
 //! | module | RFC | is |
 //! |---|---|---|
@@ -29,12 +30,12 @@ pub use frame::{
     encode_masked_frame,
 };
 pub use handshake::{
-    ACCEPT_KEY_BYTES, ClientHandshake, ClientHandshakeError, HandshakeError, UpgradeRequest, accept_key,
-    check_upgrade, encode_switching_protocols,
+    ACCEPT_KEY_BYTES, ClientHandshake, ClientHandshakeError, HandshakeError, UpgradeRequest,
+    accept_key, check_upgrade, encode_switching_protocols,
 };
 pub use http::{
-    HEAD_BYTES_MAX_DEFAULT, HEADERS_MAX, HeadScanner, HeaderStorage, HttpError, HttpLimits, Request,
-    Response, ResponseHead, write_request,
+    HEAD_BYTES_MAX_DEFAULT, HEADERS_MAX, HeadScanner, HeaderStorage, HttpError, HttpLimits,
+    Request, Response, ResponseHead, write_request,
 };
 pub use mask::{apply_mask, apply_mask_at};
 pub use message::{Message, MessageKind};

@@ -2,7 +2,8 @@
 
 use super::ProtocolError;
 
-/// What the payload of a frame is (RFC 6455 section 5.2 and 11.8). The values are those on the wire.
+/// What the payload of a frame is (RFC 6455 section 5.2 and 11.8). The values are those on the
+/// wire.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Opcode {
@@ -23,7 +24,8 @@ pub enum Opcode {
 impl Opcode {
     /// The opcode in the low four bits of a frame's first byte; the other four are not looked at.
     ///
-    /// Section 5.2: "If an unknown opcode is received, the receiving endpoint MUST _Fail the WebSocket Connection_."
+    /// Section 5.2: "If an unknown opcode is received, the receiving endpoint MUST _Fail the
+    /// WebSocket Connection_."
     pub(super) const fn from_low_bits(byte: u8) -> Result<Opcode, ProtocolError> {
         match byte & 0x0F {
             0x0 => Ok(Opcode::Continuation),
@@ -37,7 +39,8 @@ impl Opcode {
     }
 
     /// Close, Ping and Pong are control frames: short, never fragmented, allowed between fragments
-    /// (section 5.5: "Control frames are identified by opcodes where the most significant bit of the opcode is 1").
+    /// (section 5.5: "Control frames are identified by opcodes where the most significant bit of
+    /// the opcode is 1").
     #[must_use]
     pub const fn is_control(self) -> bool {
         self as u8 & 0x8 != 0
@@ -50,8 +53,10 @@ mod tests {
 
     #[test]
     fn ten_of_the_sixteen_values_are_unknown() {
-        let known: Vec<u8> =
-            (0..=255).filter(|&byte| Opcode::from_low_bits(byte).is_ok()).map(|b| b & 0x0F).collect();
+        let known: Vec<u8> = (0..=255)
+            .filter(|&byte| Opcode::from_low_bits(byte).is_ok())
+            .map(|b| b & 0x0F)
+            .collect();
         assert_eq!(known.len(), 6 * 16);
         for byte in 0..=255_u8 {
             match Opcode::from_low_bits(byte) {

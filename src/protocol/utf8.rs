@@ -1,5 +1,5 @@
-//! UTF-8 of text that arrives in pieces (RFC 6455 section 8.1, RFC 3629): an invalid byte is refused as soon as it is
-//! there, and a character may be cut anywhere by a fragment or by a read.
+//! UTF-8 of text that arrives in pieces (RFC 6455 section 8.1, RFC 3629): an invalid byte is
+//! refused as soon as it is there, and a character may be cut anywhere by a fragment or by a read.
 
 use std::fmt;
 
@@ -15,10 +15,12 @@ impl fmt::Display for InvalidUtf8 {
 
 impl std::error::Error for InvalidUtf8 {}
 
-/// A character is at most four bytes (RFC 3629 section 3), so at most three of one cut off are at the end of a piece.
+/// A character is at most four bytes (RFC 3629 section 3), so at most three of one cut off are at
+/// the end of a piece.
 const CUT_BYTES_MAX: usize = 3;
 
-/// Checks text that arrives in pieces. It remembers only how the character that the last piece cut off goes on.
+/// Checks text that arrives in pieces. It remembers only how the character that the last piece cut
+/// off goes on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Utf8Validator {
     /// Bytes that the character under way still lacks; 0 between characters.
@@ -45,7 +47,8 @@ impl Utf8Validator {
     /// Takes the next piece of the text.
     ///
     /// # Errors
-    /// The piece holds a byte with which no UTF-8 text can go on. The validator must not be used after that.
+    /// The piece holds a byte with which no UTF-8 text can go on. The validator must not be used
+    /// after that.
     pub fn push(&mut self, piece: &[u8]) -> Result<(), InvalidUtf8> {
         let mut rest = piece;
         while self.lacking > 0 {
@@ -53,7 +56,8 @@ impl Utf8Validator {
             self.step(byte)?;
             rest = after;
         }
-        // Whole characters go through the vector code in one call, and only those cut off byte by byte.
+        // Whole characters go through the vector code in one call, and only those cut off byte by
+        // byte.
         let (whole, cut) = rest.split_at(rest.len() - cut_off_bytes(rest));
         if !is_utf8(whole) {
             return Err(InvalidUtf8);
@@ -69,8 +73,9 @@ impl Utf8Validator {
         if self.lacking == 0 { Ok(()) } else { Err(InvalidUtf8) }
     }
 
-    /// One byte, by the table of RFC 3629 section 4: the second byte of a character has a narrower range after `E0`,
-    /// `ED`, `F0` and `F4`, which is what excludes overlong forms, surrogates and all above U+10FFFF.
+    /// One byte, by the table of RFC 3629 section 4: the second byte of a character has a narrower
+    /// range after `E0`, `ED`, `F0` and `F4`, which is what excludes overlong forms, surrogates and
+    /// all above U+10FFFF.
     fn step(&mut self, byte: u8) -> Result<(), InvalidUtf8> {
         if self.lacking > 0 {
             if byte < self.next_min || byte > self.next_max {
@@ -94,8 +99,8 @@ impl Utf8Validator {
     }
 }
 
-/// Bytes at the end of `piece` that begin a character and do not end it. Where the end is not UTF-8 anyway this may be
-/// any number: both ways of checking refuse it.
+/// Bytes at the end of `piece` that begin a character and do not end it. Where the end is not UTF-8
+/// anyway this may be any number: both ways of checking refuse it.
 fn cut_off_bytes(piece: &[u8]) -> usize {
     for (index, &byte) in piece.iter().rev().take(CUT_BYTES_MAX).enumerate() {
         let character_bytes = match byte {
@@ -127,8 +132,9 @@ mod tests {
 
     use super::*;
 
-    /// The naive twin, a byte at a time. It knows no ranges of bytes, only what a character is: its number decides.
-    /// Returns the index of the first byte with which no UTF-8 text can go on, and whether the end is between characters.
+    /// The naive twin, a byte at a time. It knows no ranges of bytes, only what a character is: its
+    /// number decides. Returns the index of the first byte with which no UTF-8 text can go on, and
+    /// whether the end is between characters.
     fn first_bad_byte(bytes: &[u8]) -> (Option<usize>, bool) {
         let mut character: Vec<u8> = Vec::new();
         for (index, &byte) in bytes.iter().enumerate() {
@@ -142,8 +148,9 @@ mod tests {
         (None, character.is_empty())
     }
 
-    /// Whether some character begins with these bytes (RFC 3629 section 3): among the numbers that the bits still to come
-    /// can make of it there is one that needs this many bytes, is not above U+10FFFF and is no surrogate.
+    /// Whether some character begins with these bytes (RFC 3629 section 3): among the numbers that
+    /// the bits still to come can make of it there is one that needs this many bytes, is not above
+    /// U+10FFFF and is no surrogate.
     fn can_go_on(start: &[u8]) -> bool {
         let (&lead, continuation) = start.split_first().expect("a byte was just pushed");
         let (length, smallest) = match lead.leading_ones() {
@@ -211,7 +218,8 @@ mod tests {
     }
 
     #[test]
-    fn refuses_overlong_forms_surrogates_and_what_is_above_the_last_character_at_the_byte_that_shows_it() {
+    fn refuses_overlong_forms_surrogates_and_what_is_above_the_last_character_at_the_byte_that_shows_it()
+     {
         for (bytes, bad) in [
             (&[0xC0, 0x80][..], 0),
             (&[0xE0, 0x80, 0x80], 1),
@@ -231,7 +239,8 @@ mod tests {
     #[test]
     fn every_pair_of_bytes_after_every_lead_agrees_with_the_twin() {
         for lead in 0x7F..=0xFF_u8 {
-            for second in (0..=0xFF_u8).step_by(0x0F).chain([0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0])
+            for second in
+                (0..=0xFF_u8).step_by(0x0F).chain([0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0])
             {
                 check(&[lead, second]);
                 check(&[lead, second, 0x80]);

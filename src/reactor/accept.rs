@@ -21,8 +21,8 @@ pub(super) struct Admission {
     first_listener: usize,
 }
 
-/// What accept(2) hands out of the connection that it would have brought: the errors pending on it. `std` has no
-/// kind for most of them.
+/// What accept(2) hands out of the connection that it would have brought: the errors pending on it.
+/// `std` has no kind for most of them.
 const ERRORS_OF_THE_PEER: &[i32] = &[
     libc::ECONNABORTED,
     libc::ECONNRESET,
@@ -38,10 +38,12 @@ const ERRORS_OF_THE_PEER: &[i32] = &[
     libc::ETIMEDOUT,
 ];
 
-/// Whether an accept failed because of the connection that it would have brought, which is out of the queue now;
-/// or was interrupted. Either way it can be repeated at once.
+/// Whether an accept failed because of the connection that it would have brought, which is out of
+/// the queue now; or was interrupted. Either way it can be repeated at once.
 fn is_of_the_peer(error: &io::Error) -> bool {
-    error.raw_os_error().is_some_and(|errno| errno == libc::EINTR || ERRORS_OF_THE_PEER.contains(&errno))
+    error
+        .raw_os_error()
+        .is_some_and(|errno| errno == libc::EINTR || ERRORS_OF_THE_PEER.contains(&errno))
 }
 
 impl Refusal {
@@ -71,7 +73,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
 
     pub(super) fn accept_connections(&mut self) {
         let mut budget = ACCEPTS_PER_TURN_MAX;
-        // The one that was served first goes last next time, lest a busy listener keeps the others waiting.
+        // The one that was served first goes last next time, lest a busy listener keeps the others
+        // waiting.
         let listeners = self.listeners.len();
         self.admission.first_listener = (self.admission.first_listener + 1) % listeners.max(1);
         for offset in 0..listeners {
@@ -156,7 +159,9 @@ mod tests {
         ] {
             assert!(is_of_the_peer(errno), "{}", io::Error::from_raw_os_error(errno));
         }
-        for errno in [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EPERM, libc::EINVAL] {
+        for errno in
+            [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EPERM, libc::EINVAL]
+        {
             assert!(!is_of_the_peer(errno), "{}", io::Error::from_raw_os_error(errno));
         }
     }

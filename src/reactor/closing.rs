@@ -32,7 +32,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
     }
 
     fn close_for(&mut self, token: Token, code: CloseCode, reason: &str, dropped: DropReason) {
-        if matches!(self.connections.get_mut(token), Some(Connection { phase: Phase::Open(_), .. })) {
+        if matches!(self.connections.get_mut(token), Some(Connection { phase: Phase::Open(_), .. }))
+        {
             self.outgoing.clear();
             self.outgoing.close(code, reason);
             self.begin_closing(token, End { code, initiator: Initiator::Server }, dropped, false);
@@ -41,7 +42,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
 
     /// The next subscriber that has fallen off the log of its channel; false when there is none.
     pub(super) fn cut_off_next_fallen(&mut self) -> bool {
-        let Some(Fallen { subscription, owner, lives_on, rest }) = self.commons.hub.next_fallen() else {
+        let Some(Fallen { subscription, owner, lives_on, rest }) = self.commons.hub.next_fallen()
+        else {
             return false;
         };
         let token = Token(owner.0);
@@ -65,12 +67,20 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             Ok(()) => {
                 owe_rest(connection, &self.rest, &mut self.pool);
                 if !lives_on {
-                    self.close_for(token, CloseCode::SLOW_CONSUMER, FELL_BEHIND, DropReason::SlowConsumer);
+                    self.close_for(
+                        token,
+                        CloseCode::SLOW_CONSUMER,
+                        FELL_BEHIND,
+                        DropReason::SlowConsumer,
+                    );
                 }
             }
             // Its frame cannot be finished, so nothing else can be said to it either.
             Err(PrivateBudgetSpent) => {
-                self.end_open(token, End { code: CloseCode::SLOW_CONSUMER, initiator: Initiator::Server });
+                self.end_open(
+                    token,
+                    End { code: CloseCode::SLOW_CONSUMER, initiator: Initiator::Server },
+                );
                 self.commons.counters.impatient_resets += 1;
                 self.reset(token);
             }
@@ -78,8 +88,9 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         true
     }
 
-    /// A callback has ended a subscription in the middle of whose frame the stream stands: the frame is finished
-    /// before anything else is said. False if it cannot be, so that the connection had to be reset.
+    /// A callback has ended a subscription in the middle of whose frame the stream stands: the
+    /// frame is finished before anything else is said. False if it cannot be, so that the
+    /// connection had to be reset.
     pub(super) fn finish_left_frame(&mut self, token: Token) -> bool {
         if self.outgoing.cut_short {
             self.end_open(token, End { code: CloseCode::ABNORMAL, initiator: Initiator::Server });
@@ -92,8 +103,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         if let (Some(connection), false) = (self.connections.get_mut(token), rest.is_empty()) {
             connection.under_way = None;
             owe_rest(connection, &rest, &mut self.pool);
-            // Between the edge and the sweep the connection is not blocked, and the sweep has lost its reason to
-            // come.
+            // Between the edge and the sweep the connection is not blocked, and the sweep has lost
+            // its reason to come.
             if !connection.blocked {
                 written = self.write_owed(token);
             }
@@ -118,7 +129,10 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         let Some(connection) = self.connections.get_mut(token) else { return };
         match connection.phase {
             Phase::Open(_) => {
-                self.end_open(token, End { code: CloseCode::ABNORMAL, initiator: Initiator::Nobody });
+                self.end_open(
+                    token,
+                    End { code: CloseCode::ABNORMAL, initiator: Initiator::Nobody },
+                );
                 self.remove(token);
             }
             Phase::Http(_) => self.leave_silently(token),
@@ -136,7 +150,10 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             Phase::Http(_) => self.refuse_for_want_of_memory(token),
             // Its Close would wait behind what it does not take.
             Phase::Open(_) if is_owed => {
-                self.end_open(token, End { code: CloseCode::TRY_AGAIN_LATER, initiator: Initiator::Server });
+                self.end_open(
+                    token,
+                    End { code: CloseCode::TRY_AGAIN_LATER, initiator: Initiator::Server },
+                );
                 self.commons.counters.impatient_resets += 1;
                 self.reset(token);
             }
@@ -153,9 +170,15 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         self.remove(token);
     }
 
-    /// The connection leaves `Open`, whose last replies, with a Close frame at their end, stand in the
-    /// outgoing. `clean`: the peer has said its last already.
-    pub(super) fn begin_closing(&mut self, token: Token, end: End, dropped: DropReason, clean: bool) {
+    /// The connection leaves `Open`, whose last replies, with a Close frame at their end, stand in
+    /// the outgoing. `clean`: the peer has said its last already.
+    pub(super) fn begin_closing(
+        &mut self,
+        token: Token,
+        end: End,
+        dropped: DropReason,
+        clean: bool,
+    ) {
         let Some(connection) = self.connections.get_mut(token) else { return };
         let Some(mut open) = leave_open(connection, clean) else { return };
         connection.link.forget_inbound(&mut self.pool);
@@ -195,8 +218,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         connection.deadline = self.commons.now + PATIENCE;
     }
 
-    /// Everything has been taken by the kernel. Closing with bytes unread would be a reset, which destroys
-    /// what the peer has not read yet: unless nothing is left, shut down and linger.
+    /// Everything has been taken by the kernel. Closing with bytes unread would be a reset, which
+    /// destroys what the peer has not read yet: unless nothing is left, shut down and linger.
     pub(super) fn on_last_byte_out(&mut self, token: Token) {
         let Some(connection) = self.connections.get_mut(token) else { return };
         let Phase::Closing { clean, patient } = connection.phase else { return };
@@ -231,7 +254,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         self.outgoing.clear();
     }
 
-    /// Takes a connection out of the slab and closes its socket. It has been told, counted and unsubscribed.
+    /// Takes a connection out of the slab and closes its socket. It has been told, counted and
+    /// unsubscribed.
     pub(super) fn remove(&mut self, token: Token) {
         if let Some(stream) = self.take_out(token) {
             self.net.close(stream);
@@ -297,8 +321,8 @@ fn leave_open<T, S>(connection: &mut Connection<T, S>, clean: bool) -> Option<Op
     }
 }
 
-/// Takes all subscriptions of a connection out of their logs. The rest of a frame under way is left in
-/// `rest`; false if it found no room, so that the connection has to be reset.
+/// Takes all subscriptions of a connection out of their logs. The rest of a frame under way is left
+/// in `rest`; false if it found no room, so that the connection has to be reset.
 fn detach<T, S>(
     connection: &mut Connection<T, S>,
     open: &mut Open<S>,
@@ -316,9 +340,16 @@ fn detach<T, S>(
 }
 
 /// Puts the rest of a frame under way before everything else that the connection is owed.
-fn owe_rest<T, S>(connection: &mut Connection<T, S>, rest: &[u8], pool: &mut crate::transport::BufferPool) {
+fn owe_rest<T, S>(
+    connection: &mut Connection<T, S>,
+    rest: &[u8],
+    pool: &mut crate::transport::BufferPool,
+) {
     if !rest.is_empty() {
-        debug_assert!(connection.rest_bytes == 0, "a stream is in the middle of one frame at a time");
+        debug_assert!(
+            connection.rest_bytes == 0,
+            "a stream is in the middle of one frame at a time"
+        );
         connection.link.owe_first(rest, pool);
         connection.rest_bytes = rest.len() as u32;
     }

@@ -1,13 +1,14 @@
-//! What every callback of one reactor may reach besides its own peer: the hub, the ways to the channels' homes,
-//! the clock and the counters. No socket and no other connection: so no callback is called from within
-//! another.
+//! What every callback of one reactor may reach besides its own peer: the hub, the ways to the
+//! channels' homes, the clock and the counters. No socket and no other connection: so no callback
+//! is called from within another.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::hub::{
-    Accepted, ChannelInfo, ChannelName, Hub, Interest, Owner, ReactorNumber, Refused, SubscriptionId,
+    Accepted, ChannelInfo, ChannelName, Hub, Interest, Owner, ReactorNumber, Refused,
+    SubscriptionId,
 };
 use crate::instant::Instant;
 use crate::net::Token;
@@ -28,7 +29,8 @@ pub(super) struct Commons {
     pub(super) outbox: Outbox,
     /// A publish of this turn waits here for the sweep: the next turn follows at once.
     pub(super) waits_for_sweep: bool,
-    /// Outcomes that a peer has to hear of: each is told when the callback that caused it has returned.
+    /// Outcomes that a peer has to hear of: each is told when the callback that caused it has
+    /// returned.
     pub(super) outcomes: VecDeque<Outcome>,
     /// Peers of whom this home refuses everything.
     pub(super) refused: RefusedPeers,
@@ -67,8 +69,8 @@ pub(super) enum Taken {
 }
 
 impl Commons {
-    /// Brings a message to the home of its channel, behind whatever waits there already. An error leaves
-    /// nothing behind.
+    /// Brings a message to the home of its channel, behind whatever waits there already. An error
+    /// leaves nothing behind.
     pub(super) fn submit(
         &mut self,
         origin: Origin,
@@ -109,7 +111,8 @@ impl Commons {
         send(home, &Request::Publish { origin, channel, message }, &mut self.outbox)
     }
 
-    /// Whether something of the same peer was refused before this publish: then so is this, and the peer knows.
+    /// Whether something of the same peer was refused before this publish: then so is this, and the
+    /// peer knows.
     fn is_behind_refused(&mut self, from: ReactorNumber, origin: Origin) -> bool {
         let is_behind = self.refused.contains(from, origin);
         self.counters.refused += u64::from(is_behind);
@@ -123,7 +126,8 @@ impl Commons {
 
     /// Whether nothing has to go before a publish of this reactor to its own hub.
     fn may_publish_here(&mut self, origin: Origin) -> bool {
-        // The answer to a request tells how many subscribers there are, and whoever knows of its subscription counts.
+        // The answer to a request tells how many subscribers there are, and whoever knows of its
+        // subscription counts.
         let counts_all = !matches!(origin, Origin::Request(_)) || self.take_interests();
         counts_all && self.inbox.has_no_request(self.own)
     }
@@ -144,7 +148,11 @@ impl Commons {
     }
 
     /// Asks the home of a channel what is known of it.
-    pub(super) fn inspect(&mut self, ticket: Ticket, channel: ChannelName<'_>) -> Result<(), NotPublished> {
+    pub(super) fn inspect(
+        &mut self,
+        ticket: Ticket,
+        channel: ChannelName<'_>,
+    ) -> Result<(), NotPublished> {
         let home = self.hub.home_of(channel);
         if home != self.own || !self.take_interests() {
             return send(home, &Request::Inspect { ticket, channel }, &mut self.outbox);
@@ -163,8 +171,8 @@ impl Commons {
         let subscription = self.hub.subscribe(channel, owner)?;
         let home = self.hub.home_of_subscription(subscription);
         if home != self.own {
-            // Before anything is published by the same peer, so that it receives that too; and before the peer hears
-            // that it is subscribed, so that it is counted from then on.
+            // Before anything is published by the same peer, so that it receives that too; and
+            // before the peer hears that it is subscribed, so that it is counted from then on.
             self.tell_interest(home);
         }
         Ok(subscription)
@@ -172,12 +180,14 @@ impl Commons {
 
     // Requests out.
 
-    /// Whether nobody who is decoded now can find a way full: neither by one publish nor by one question.
+    /// Whether nobody who is decoded now can find a way full: neither by one publish nor by one
+    /// question.
     pub(super) fn has_room(&self) -> bool {
         self.outbox.has_room()
     }
 
-    /// Tells all homes what they have to know, as far as there is room, and looks for room where there was none.
+    /// Tells all homes what they have to know, as far as there is room, and looks for room where
+    /// there was none.
     pub(super) fn tell_all_interest(&mut self) {
         if self.hub.has_interest() || !self.outbox.has_room() {
             for home in 0..self.shared.reactors() as u16 {
@@ -199,7 +209,8 @@ impl Commons {
 
     // Interests and requests in.
 
-    /// Takes what all reactors have told this home up to now; false if some of it has to wait for room.
+    /// Takes what all reactors have told this home up to now; false if some of it has to wait for
+    /// room.
     pub(super) fn take_interests(&mut self) -> bool {
         self.inbox.note_interests();
         let reactors = (0..self.shared.reactors() as u16).map(ReactorNumber);
@@ -223,15 +234,17 @@ impl Commons {
                 };
                 self.outbox.answer(from, &answer);
             }
-            Interest::Count { channel, subscribers } => self.hub.count_member(from, channel, subscribers),
+            Interest::Count { channel, subscribers } => {
+                self.hub.count_member(from, channel, subscribers)
+            }
             Interest::Leave { channel } => self.hub.leave_member(from, channel),
         }
         self.inbox.use_up_interest(from);
         true
     }
 
-    /// Notes which requests may be served: those of before all interests that have been taken. As long as an interest
-    /// has to wait, so do the requests that may have come after it.
+    /// Notes which requests may be served: those of before all interests that have been taken. As
+    /// long as an interest has to wait, so do the requests that may have come after it.
     pub(super) fn take_note_of_requests(&mut self) {
         self.inbox.note_requests();
         if self.take_interests() {
@@ -268,7 +281,12 @@ impl Commons {
     }
 
     /// Counts the outcome of a publish, and sees that its origin hears of it if it has to.
-    fn conclude(&mut self, from: ReactorNumber, origin: Origin, outcome: Result<Accepted, Refused>) {
+    fn conclude(
+        &mut self,
+        from: ReactorNumber,
+        origin: Origin,
+        outcome: Result<Accepted, Refused>,
+    ) {
         match outcome {
             Ok(_) => self.counters.publish(match origin {
                 Origin::Peer(_) => Source::WebSocket,
@@ -315,8 +333,8 @@ impl Commons {
         Taken::One
     }
 
-    /// Where memory is short, slow subscribers make room; if that does not help, the homes of the channels that have
-    /// subscribers here have to refuse what they are asked to publish.
+    /// Where memory is short, slow subscribers make room; if that does not help, the homes of the
+    /// channels that have subscribers here have to refuse what they are asked to publish.
     pub(super) fn relieve_memory(&mut self) {
         if self.hub.is_memory_full() {
             self.hub.relieve_memory(CHANNELS_RELIEVED_MAX);
@@ -326,7 +344,9 @@ impl Commons {
 
     fn note_published(&mut self, origin: Origin, outcome: Result<Accepted, Refused>) {
         match (origin, outcome) {
-            (Origin::Request(ticket), _) => self.outcomes.push_back(Outcome::Published(ticket, outcome)),
+            (Origin::Request(ticket), _) => {
+                self.outcomes.push_back(Outcome::Published(ticket, outcome))
+            }
             (Origin::Peer(token), Err(refused)) => {
                 self.outcomes.push_back(Outcome::Overloaded(token, refused));
             }
@@ -335,7 +355,11 @@ impl Commons {
     }
 }
 
-fn send(home: ReactorNumber, request: &Request<'_>, outbox: &mut Outbox) -> Result<(), NotPublished> {
+fn send(
+    home: ReactorNumber,
+    request: &Request<'_>,
+    outbox: &mut Outbox,
+) -> Result<(), NotPublished> {
     // Where a largest one would not fit, nothing may go before what waits for room already.
     let is_in = outbox.has_room_to(home) && outbox.request(home, request);
     if is_in { Ok(()) } else { Err(NotPublished::Busy) }

@@ -1,5 +1,5 @@
-//! What a reactor keeps of one connection. Its size times the number of idle subscribers is memory that
-//! users pay for, so it is counted in a test.
+//! What a reactor keeps of one connection. Its size times the number of idle subscribers is memory
+//! that users pay for, so it is counted in a test.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -22,17 +22,18 @@ use super::context::Ticket;
 pub(super) struct Connection<T, S> {
     pub(super) link: Link<T>,
     pub(super) phase: Phase<S>,
-    /// The next moment at which something is due, by the phase: the request complete, a ping or the pong
-    /// for it, the patience with a peer that does not take its Close, the end of lingering.
+    /// The next moment at which something is due, by the phase: the request complete, a ping or the
+    /// pong for it, the patience with a peer that does not take its Close, the end of lingering.
     pub(super) deadline: Instant,
     /// While blocked: when the kernel last took a byte.
     pub(super) progress_at: Instant,
     /// While a message is under way: since when.
     pub(super) message_since: Option<NonZeroInstant>,
-    /// The subscription in the middle of whose frame the stream stands. It is blocked, or the sweep will go on
-    /// with it in this turn.
+    /// The subscription in the middle of whose frame the stream stands. It is blocked, or the sweep
+    /// will go on with it in this turn.
     pub(super) under_way: Option<SubscriptionId>,
-    /// So many bytes at the front of what is owed are the rest of a frame whose subscription has left it.
+    /// So many bytes at the front of what is owed are the rest of a frame whose subscription has
+    /// left it.
     pub(super) rest_bytes: u32,
     address: PackedAddress,
     /// Came by a listener that is the operator's.
@@ -41,9 +42,11 @@ pub(super) struct Connection<T, S> {
     pub(super) refusal: Option<Refusal>,
     /// Readable was told and the socket is not drained yet.
     pub(super) readable: bool,
-    /// A write was refused or cut short, and writable has not been told since. Whatever is owed implies it.
+    /// A write was refused or cut short, and writable has not been told since. Whatever is owed
+    /// implies it.
     pub(super) blocked: bool,
-    /// Was blocked until an edge came, and nothing has been taken since: `progress_at` still counts.
+    /// Was blocked until an edge came, and nothing has been taken since: `progress_at` still
+    /// counts.
     pub(super) unproven: bool,
     /// Blocked for want of kernel memory: the deadline sweep tries again, for no edge will come.
     pub(super) starved: bool,
@@ -67,8 +70,8 @@ pub(super) enum Phase<S> {
         /// Counted among the patient ones.
         patient: bool,
     },
-    /// Our side is shut down. What the peer still sends is discarded, for a close with unread bytes would
-    /// be a reset, and a reset destroys the answer that the peer has not read yet.
+    /// Our side is shut down. What the peer still sends is discarded, for a close with unread bytes
+    /// would be a reset, and a reset destroys the answer that the peer has not read yet.
     Lingering { discarded_bytes: usize },
 }
 
@@ -139,7 +142,12 @@ pub(super) struct End {
 }
 
 impl<T, S> Connection<T, S> {
-    pub(super) fn new(stream: T, address: SocketAddr, refusal: Option<Refusal>, deadline: Instant) -> Self {
+    pub(super) fn new(
+        stream: T,
+        address: SocketAddr,
+        refusal: Option<Refusal>,
+        deadline: Instant,
+    ) -> Self {
         Connection {
             link: Link::new(stream),
             phase: Phase::Http(Http {
@@ -171,7 +179,8 @@ impl<T, S> Connection<T, S> {
     }
 }
 
-/// The channels that one connection is subscribed to. Nearly always one, which needs no memory of its own.
+/// The channels that one connection is subscribed to. Nearly always one, which needs no memory of
+/// its own.
 #[derive(Default)]
 pub(super) struct Subscriptions {
     first: Option<SubscriptionId>,
@@ -229,7 +238,9 @@ pub(super) struct NonZeroInstant(std::num::NonZeroU64);
 impl NonZeroInstant {
     /// The moment, or a nanosecond later at the very start of the clock.
     pub(super) fn new(instant: Instant) -> NonZeroInstant {
-        NonZeroInstant(std::num::NonZeroU64::new(instant.as_nanos()).unwrap_or(std::num::NonZeroU64::MIN))
+        NonZeroInstant(
+            std::num::NonZeroU64::new(instant.as_nanos()).unwrap_or(std::num::NonZeroU64::MIN),
+        )
     }
 
     pub(super) fn instant(self) -> Instant {
@@ -237,8 +248,8 @@ impl NonZeroInstant {
     }
 }
 
-/// A socket address in 18 bytes; the standard library's takes 32. An IPv4 address is kept as mapped into
-/// IPv6; a scope is not kept.
+/// A socket address in 18 bytes; the standard library's takes 32. An IPv4 address is kept as mapped
+/// into IPv6; a scope is not kept.
 #[derive(Clone, Copy)]
 struct PackedAddress {
     ip: [u8; 16],
@@ -266,7 +277,10 @@ mod tests {
     #[test]
     fn a_connection_with_a_small_session_stays_within_its_share_of_256_bytes() {
         let bytes = size_of::<(u32, Connection<u32, [u64; 2]>)>();
-        assert!(bytes <= 192, "{bytes} bytes; the rest of the 256 is the hub's and the allocator's");
+        assert!(
+            bytes <= 192,
+            "{bytes} bytes; the rest of the 256 is the hub's and the allocator's"
+        );
     }
 
     #[test]

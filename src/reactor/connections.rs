@@ -5,8 +5,8 @@ use slab::Slab;
 use crate::hub::ReactorNumber;
 use crate::net::Token;
 
-/// A connection's place in the slab (low half) and the generation of its tenant (high half): an event for
-/// a connection that has gone finds another generation, or nothing, and is ignored.
+/// A connection's place in the slab (low half) and the generation of its tenant (high half): an
+/// event for a connection that has gone finds another generation, or nothing, and is ignored.
 fn token(index: usize, generation: u32) -> Token {
     Token(u64::from(generation) << 32 | index as u64)
 }
@@ -22,7 +22,8 @@ fn generation(token: Token) -> u32 {
 /// Generations from here on name what is not a connection: the listeners and the wake-up.
 const GENERATION_END: u32 = u32::MAX;
 
-/// A running number for people: of so many reactors, the first connection of the first is 1, that of the next 2.
+/// A running number for people: of so many reactors, the first connection of the first is 1, that
+/// of the next 2.
 pub(super) fn running_number(of: Token, own: ReactorNumber, reactors: usize) -> u64 {
     u64::from(generation(of)) * reactors as u64 + u64::from(own.0) + 1
 }
@@ -82,7 +83,8 @@ impl<C> Connections<C> {
 
     /// How many places a sweep has to look at, vacant ones included.
     pub(super) fn places(&self) -> usize {
-        // The slab's own length of entries is private; its capacity is no less, and grows by doubling.
+        // The slab's own length of entries is private; its capacity is no less, and grows by
+        // doubling.
         self.slab.capacity()
     }
 

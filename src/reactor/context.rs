@@ -56,12 +56,14 @@ impl std::fmt::Display for NotPublished {
 impl std::error::Error for NotPublished {}
 
 impl Visitor<'_> {
-    /// Publishes. To answer the request with the outcome, return [`Answer::Later`](super::Answer::Later)
-    /// with the ticket; [`Handler::on_published`](super::Handler::on_published) then makes the response.
+    /// Publishes. To answer the request with the outcome, return
+    /// [`Answer::Later`](super::Answer::Later) with the ticket;
+    /// [`Handler::on_published`](super::Handler::on_published) then makes the response.
     ///
     /// # Errors
     ///
-    /// [`NotPublished::Busy`] when the way to the channel's home is full: not after one publish per request.
+    /// [`NotPublished::Busy`] when the way to the channel's home is full: not after one publish per
+    /// request.
     pub fn publish(
         &mut self,
         channel: ChannelName<'_>,
@@ -73,8 +75,8 @@ impl Visitor<'_> {
         Ok(ticket)
     }
 
-    /// Asks what is known of a channel; its home, which may be another reactor, answers. To answer the request with
-    /// it, return [`Answer::Later`](super::Answer::Later) with the ticket;
+    /// Asks what is known of a channel; its home, which may be another reactor, answers. To answer
+    /// the request with it, return [`Answer::Later`](super::Answer::Later) with the ticket;
     /// [`Handler::on_inspected`](super::Handler::on_inspected) then makes the response.
     ///
     /// # Errors
@@ -125,7 +127,8 @@ pub(super) struct Outgoing {
     pub(super) close: Option<CloseCode>,
     /// The reason in that Close frame, or in the peer's.
     pub(super) reason: String,
-    /// The rest of a frame that an ended subscription was in the middle of: it goes before the replies.
+    /// The rest of a frame that an ended subscription was in the middle of: it goes before the
+    /// replies.
     pub(super) rest: Vec<u8>,
     /// There was such a rest and no room for it: the stream cannot go on.
     pub(super) cut_short: bool,
@@ -169,8 +172,8 @@ impl<S> Context<'_, S> {
         self.address
     }
 
-    /// A running number for logs: no two connections of a server have the same, until after four thousand million
-    /// of them it begins again.
+    /// A running number for logs: no two connections of a server have the same, until after four
+    /// thousand million of them it begins again.
     pub fn connection(&self) -> u64 {
         running_number(self.token, self.commons.own, self.commons.shared.reactors())
     }
@@ -183,22 +186,24 @@ impl<S> Context<'_, S> {
         }
     }
 
-    /// Sends a Close frame after everything sent before (RFC 6455 section 5.5.1) and ends the connection;
-    /// nothing more of this peer is looked at. The reason is cut to 123 bytes. Only the first close counts.
+    /// Sends a Close frame after everything sent before (RFC 6455 section 5.5.1) and ends the
+    /// connection; nothing more of this peer is looked at. The reason is cut to 123 bytes. Only the
+    /// first close counts.
     pub fn close(&mut self, code: CloseCode, reason: &str) {
         debug_assert!(code.is_allowed_on_wire(), "{code:?} may not be sent");
         self.outgoing.close(code, reason);
     }
 
-    /// Subscribes to a channel: every message that its home accepts from now on is received once, in order. Where
-    /// the home is another reactor that has to be told first, whatever is said to this peer in this callback (the
-    /// 101 included) leaves only then, and nothing more of the peer is looked at before: so a peer that has read
-    /// the answer to its subscribing misses nothing after it.
+    /// Subscribes to a channel: every message that its home accepts from now on is received once,
+    /// in order. Where the home is another reactor that has to be told first, whatever is said to
+    /// this peer in this callback (the 101 included) leaves only then, and nothing more of the peer
+    /// is looked at before: so a peer that has read the answer to its subscribing misses nothing
+    /// after it.
     ///
     /// # Errors
     ///
-    /// [`Refused`] when the channel would be one too many. Another reactor can find that out only later; the peer is
-    /// then closed with 1013.
+    /// [`Refused`] when the channel would be one too many. Another reactor can find that out only
+    /// later; the peer is then closed with 1013.
     pub fn subscribe(&mut self, channel: ChannelName<'_>) -> Result<Subscription, Refused> {
         let subscription = self.commons.subscribe(channel, Owner(self.token.0))?;
         self.outgoing.has_subscribed |= self.commons.hub.is_joining(subscription);
@@ -206,9 +211,9 @@ impl<S> Context<'_, S> {
         Ok(Subscription(subscription))
     }
 
-    /// Ends a subscription of this peer: nothing more of its channel is received. Of what was published before,
-    /// a message half on its way is finished, and what waited behind it is dropped. Does nothing if the
-    /// subscription has ended already.
+    /// Ends a subscription of this peer: nothing more of its channel is received. Of what was
+    /// published before, a message half on its way is finished, and what waited behind it is
+    /// dropped. Does nothing if the subscription has ended already.
     pub fn unsubscribe(&mut self, subscription: Subscription) {
         if self.subscriptions.remove(subscription.0) {
             let rest = &mut self.outgoing.rest;
@@ -217,16 +222,21 @@ impl<S> Context<'_, S> {
         }
     }
 
-    /// Publishes to all subscribers of a channel, this peer included if it is one. Where the home refuses
-    /// the message for want of memory, the peer is closed with 1013, and until then the home refuses all that this peer
-    /// publishes behind it.
+    /// Publishes to all subscribers of a channel, this peer included if it is one. Where the home
+    /// refuses the message for want of memory, the peer is closed with 1013, and until then the
+    /// home refuses all that this peer publishes behind it.
     ///
     /// # Errors
     ///
-    /// [`NotPublished::Busy`] when the way to the channel's home is full. One publish per [`on_message`] never gets it.
+    /// [`NotPublished::Busy`] when the way to the channel's home is full. One publish per
+    /// [`on_message`] never gets it.
     ///
     /// [`on_message`]: super::Handler::on_message
-    pub fn publish(&mut self, channel: ChannelName<'_>, message: Message<'_>) -> Result<(), NotPublished> {
+    pub fn publish(
+        &mut self,
+        channel: ChannelName<'_>,
+        message: Message<'_>,
+    ) -> Result<(), NotPublished> {
         self.commons.submit(Origin::Peer(self.token), channel, message)
     }
 

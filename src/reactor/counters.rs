@@ -1,4 +1,5 @@
-//! What a reactor has done, in plain numbers of its own thread. Every end is counted once, under one reason.
+//! What a reactor has done, in plain numbers of its own thread. Every end is counted once, under
+//! one reason.
 
 use crate::protocol::CloseCode;
 
@@ -6,14 +7,15 @@ use super::connection::Initiator;
 
 /// The statuses that have a counter of their own; what a handler answers beyond them counts as 0.
 pub const STATUSES: [u16; 22] = [
-    0, 101, 200, 201, 202, 204, 301, 302, 400, 401, 403, 404, 405, 408, 413, 414, 417, 426, 429, 431, 501,
-    503,
+    0, 101, 200, 201, 202, 204, 301, 302, 400, 401, 403, 404, 405, 408, 413, 414, 417, 426, 429,
+    431, 501, 503,
 ];
 
-/// The close codes that have a counter of their own; what a client makes up beyond them counts as 0.
+/// The close codes that have a counter of their own; what a client makes up beyond them counts as
+/// 0.
 pub const CLOSE_CODES: [u16; 22] = [
-    0, 1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 4008, 4401, 4403,
-    4404, 4408, 4410, 4429,
+    0, 1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 4008,
+    4401, 4403, 4404, 4408, 4410, 4429,
 ];
 
 /// Why somebody was not let in, or was answered without the application.
@@ -27,7 +29,8 @@ pub enum RejectReason {
     Declined,
     /// The request did not arrive in time: 408.
     SlowRequest,
-    /// Over `connections_max`: 503, or closed without an answer; a probe (GET without a body) is answered.
+    /// Over `connections_max`: 503, or closed without an answer; a probe (GET without a body) is
+    /// answered.
     TooManyConnections,
     /// Over `connections_per_address_max`: 429, or closed without an answer.
     TooManyFromAddress,
@@ -86,7 +89,8 @@ impl Source {
     }
 }
 
-/// One reactor's counters since its start. What is counted here per delivery is in the hub's ledger instead.
+/// One reactor's counters since its start. What is counted here per delivery is in the hub's ledger
+/// instead.
 #[derive(Clone, Debug, Default)]
 pub struct Counters {
     /// Connections taken from the listeners.
@@ -177,7 +181,8 @@ impl Counters {
             accept_shortages,
             impatient_resets,
         ];
-        let tables: [&mut [u64]; 5] = [closed.as_flattened_mut(), handshakes, responses, rejects, published];
+        let tables: [&mut [u64]; 5] =
+            [closed.as_flattened_mut(), handshakes, responses, rejects, published];
         single.into_iter().chain(tables.into_iter().flatten()).collect()
     }
 

@@ -1,5 +1,5 @@
-//! What happens because time passes: a rolling sweep of the slab, a part of it each turn, so that there is
-//! no timer object per connection and no turn in which all of them are looked at.
+//! What happens because time passes: a rolling sweep of the slab, a part of it each turn, so that
+//! there is no timer object per connection and no turn in which all of them are looked at.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use super::Reactor;
 use super::connection::Phase;
 use super::handler::Handler;
 use super::limits::{
-    BODY_BYTES_PER_SECOND_MIN, DEADLINE_SWEEP_PERIOD, DEADLINES_PER_TURN_MAX, PAUSE_GRACE, PAUSE_MIN,
-    WAIT_MAX,
+    BODY_BYTES_PER_SECOND_MIN, DEADLINE_SWEEP_PERIOD, DEADLINES_PER_TURN_MAX, PAUSE_GRACE,
+    PAUSE_MIN, WAIT_MAX,
 };
 
 pub(super) struct DeadlineSweep {
@@ -21,15 +21,23 @@ pub(super) struct DeadlineSweep {
     /// Up to when the sweep has kept pace.
     swept_until: Instant,
     last_turn: Instant,
-    /// After a pause of the process nothing is judged before this, and time without progress counts from here.
+    /// After a pause of the process nothing is judged before this, and time without progress counts
+    /// from here.
     judge_from: Instant,
-    /// More was due, connections or idle channels, than one turn looks at: the next one follows at once.
+    /// More was due, connections or idle channels, than one turn looks at: the next one follows at
+    /// once.
     pub(super) is_behind: bool,
 }
 
 impl DeadlineSweep {
     pub(super) fn new(now: Instant) -> DeadlineSweep {
-        DeadlineSweep { place: 0, swept_until: now, last_turn: now, judge_from: now, is_behind: false }
+        DeadlineSweep {
+            place: 0,
+            swept_until: now,
+            last_turn: now,
+            judge_from: now,
+            is_behind: false,
+        }
     }
 
     /// How many places of so many are to be looked at now.
@@ -51,10 +59,12 @@ impl DeadlineSweep {
         let (period, places) = (DEADLINE_SWEEP_PERIOD.as_nanos() as u64, places as u64);
         let elapsed = elapsed.as_nanos() as u64;
         let due = places * elapsed / period;
-        // What is too little for one place is left to gather, and what is too much for one turn to the next.
+        // What is too little for one place is left to gather, and what is too much for one turn to
+        // the next.
         let looked_at = due.min(DEADLINES_PER_TURN_MAX as u64);
         self.is_behind = looked_at < due;
-        self.swept_until = Instant::from_nanos(now.as_nanos() - elapsed + looked_at * period / places);
+        self.swept_until =
+            Instant::from_nanos(now.as_nanos() - elapsed + looked_at * period / places);
         looked_at as usize
     }
 }
@@ -86,11 +96,13 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         let due = now >= connection.deadline;
         // Who waits for us to read cannot be said to be late.
         let held = connection.link.is_held();
-        let unheard = connection.readable || connection.unfinished || connection.link.owes() || held;
+        let unheard =
+            connection.readable || connection.unfinished || connection.link.owes() || held;
         let late = due && !unheard;
         let dripping = match (connection.message_since, self.limits.message_timeout) {
             (Some(since), Some(timeout)) => {
-                let slowest = connection.link.assembled_bytes() / u64::from(BODY_BYTES_PER_SECOND_MIN);
+                let slowest =
+                    connection.link.assembled_bytes() / u64::from(BODY_BYTES_PER_SECOND_MIN);
                 now >= since.instant() + timeout + Duration::from_secs(slowest) && !unheard
             }
             _ => false,
@@ -104,9 +116,14 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             Phase::Http(_) => {}
             Phase::Open(_) if stuck => self.close_without_progress(token),
             Phase::Open(_) if dripping => {
-                self.close(token, CloseCode::POLICY_VIOLATION, "the message took too long to arrive");
+                self.close(
+                    token,
+                    CloseCode::POLICY_VIOLATION,
+                    "the message took too long to arrive",
+                );
             }
-            // What waits behind a full send buffer cannot have been answered, and a ping would wait there too.
+            // What waits behind a full send buffer cannot have been answered, and a ping would wait
+            // there too.
             Phase::Open(_) if due && connection.blocked => {
                 connection.deadline = now + self.limits.pong_timeout;
             }

@@ -1,5 +1,6 @@
-//! The end of the server, without losing anybody anything: no new connections, what is pending goes out,
-//! then every peer gets its Close (1012: come back), spread over time, for all of them will come back.
+//! The end of the server, without losing anybody anything: no new connections, what is pending goes
+//! out, then every peer gets its Close (1012: come back), spread over time, for all of them will
+//! come back.
 
 use std::time::Duration;
 
@@ -67,8 +68,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         is_empty && !listens && self.note_drained()
     }
 
-    /// Nobody is left here. The others may still need the channels that live here: the reactor serves them until
-    /// nobody is left anywhere, and the last one tells all.
+    /// Nobody is left here. The others may still need the channels that live here: the reactor
+    /// serves them until nobody is left anywhere, and the last one tells all.
     fn note_drained(&mut self) -> bool {
         if let Some(drain) = &mut self.drain {
             drain.has_nobody = true;
@@ -89,12 +90,14 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         self.drain = Some(Drain {
             started: now,
             deadline: now + timeout,
-            closes_per_second: (DRAIN_CLOSES_PER_SECOND / self.bells.len() as u64).max(needed.ceil() as u64),
+            closes_per_second: (DRAIN_CLOSES_PER_SECOND / self.bells.len() as u64)
+                .max(needed.ceil() as u64),
             closed: 0,
             place: 0,
             has_nobody: false,
         });
-        // Whoever waits in the queue of a listener is taken and told 503: closing the queue would reset it.
+        // Whoever waits in the queue of a listener is taken and told 503: closing the queue would
+        // reset it.
         self.listeners.iter_mut().for_each(|listener| listener.ready = listener.socket.is_some());
     }
 
@@ -103,17 +106,23 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         let Some(connection) = self.connections.get_mut(token) else { return false };
         match &connection.phase {
             Phase::Open(open) => {
-                let pending = open.subscriptions.iter().any(|one| !self.commons.hub.is_caught_up(one));
-                // What was accepted elsewhere is appended first, and who waits for a home has it heard.
+                let pending =
+                    open.subscriptions.iter().any(|one| !self.commons.hub.is_caught_up(one));
+                // What was accepted elsewhere is appended first, and who waits for a home has it
+                // heard.
                 let waits = self.mail_left || connection.link.is_held();
                 if pending || connection.blocked || waits {
                     return false;
                 }
-                self.close(token, CloseCode::SERVICE_RESTART, "the server is restarting: reconnect");
+                self.close(
+                    token,
+                    CloseCode::SERVICE_RESTART,
+                    "the server is restarting: reconnect",
+                );
                 true
             }
-            // Everything asked was answered, so nobody waits for anything. Others get their answer first: who
-            // has not asked yet has come to do so, and its request may be under way.
+            // Everything asked was answered, so nobody waits for anything. Others get their answer
+            // first: who has not asked yet has come to do so, and its request may be under way.
             Phase::Http(http) if http.between_requests && !connection.readable => {
                 self.leave_silently(token);
                 true
@@ -145,7 +154,10 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         let Some(connection) = self.connections.get_mut(token) else { return };
         match connection.phase {
             Phase::Open(_) => {
-                self.end_open(token, End { code: CloseCode::SERVICE_RESTART, initiator: Initiator::Server });
+                self.end_open(
+                    token,
+                    End { code: CloseCode::SERVICE_RESTART, initiator: Initiator::Server },
+                );
                 self.remove(token);
             }
             Phase::Http(_) => self.leave_silently(token),

@@ -32,7 +32,8 @@ impl Figures {
     }
 
     pub(super) fn add(&mut self, other: &Figures) {
-        let Figures { counters, ledger, connections, channels, subscriptions, log_bytes, mail } = other;
+        let Figures { counters, ledger, connections, channels, subscriptions, log_bytes, mail } =
+            other;
         self.counters.add(counters);
         self.ledger.add(ledger);
         self.connections += connections;
@@ -43,8 +44,8 @@ impl Figures {
     }
 }
 
-/// How a server is doing, all its reactors together: the one that is asked as of now, the others as of their last
-/// turns.
+/// How a server is doing, all its reactors together: the one that is asked as of now, the others as
+/// of their last turns.
 #[derive(Clone, Debug)]
 pub struct Status {
     figures: Figures,
@@ -93,7 +94,8 @@ impl Status {
         self.figures.log_bytes
     }
 
-    /// Requests and deliveries that reactors have put on the way to each other, and those that were dealt with.
+    /// Requests and deliveries that reactors have put on the way to each other, and those that were
+    /// dealt with.
     pub fn mail(&self) -> [u64; 2] {
         self.figures.mail
     }

@@ -1,4 +1,5 @@
-//! Writing: the continuous sweep over subscribers that are behind, and what is owed to one peer alone.
+//! Writing: the continuous sweep over subscribers that are behind, and what is owed to one peer
+//! alone.
 
 use std::io::IoSlice;
 
@@ -15,9 +16,9 @@ use super::handler::Handler;
 use super::limits::SENDS_PER_TURN_MAX;
 
 impl<N: Net, H: Handler> Reactor<N, H> {
-    /// Gives subscribers that are behind one `send` each, of everything between their cursor and the end of
-    /// the log, and returns to the turn after a while: those not yet visited then get old and new messages
-    /// in one send, so load itself raises the bytes per system call.
+    /// Gives subscribers that are behind one `send` each, of everything between their cursor and
+    /// the end of the log, and returns to the turn after a while: those not yet visited then get
+    /// old and new messages in one send, so load itself raises the bytes per system call.
     pub(super) fn sweep(&mut self) {
         for _ in 0..SENDS_PER_TURN_MAX {
             let Some(due) = self.commons.hub.next_due() else { return };
@@ -77,9 +78,9 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         }
     }
 
-    /// Writes the rest of a frame under way, then what is owed to this peer alone: in this order, for a
-    /// frame may not be interrupted. A frame under way with nothing owed behind it, on a connection with one
-    /// subscription, is left to the sweep, which has more to send with it.
+    /// Writes the rest of a frame under way, then what is owed to this peer alone: in this order,
+    /// for a frame may not be interrupted. A frame under way with nothing owed behind it, on a
+    /// connection with one subscription, is left to the sweep, which has more to send with it.
     pub(super) fn write_owed(&mut self, token: Token) -> std::io::Result<Sent> {
         let Some(connection) = self.connections.get_mut(token) else { return Ok(Sent::All) };
         if let (Some(subscription), Phase::Open(open)) = (connection.under_way, &connection.phase)
@@ -88,7 +89,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             let unsent = self.commons.hub.unsent(subscription);
             let rest = &unsent.first[..unsent.under_way_bytes];
             self.commons.counters.sends += 1;
-            let (taken, sent) = sent(self.net.write(&mut connection.link.stream, rest), rest.len())?;
+            let (taken, sent) =
+                sent(self.net.write(&mut connection.link.stream, rest), rest.len())?;
             self.commons.counters.sent_bytes += taken as u64;
             let advanced = self.commons.hub.advance(subscription, taken);
             connection.under_way = advanced.under_way.then_some(subscription);
@@ -124,7 +126,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             self.outgoing.replies.clear();
             return true;
         }
-        // Between the edge and the sweep a connection that is not blocked may be in the middle of a frame.
+        // Between the edge and the sweep a connection that is not blocked may be in the middle of a
+        // frame.
         let is_between_frames = connection.under_way.is_none() && !connection.link.owes();
         let may_write = !connection.blocked && is_between_frames;
         let may_write_behind = !connection.blocked && !is_between_frames;
@@ -152,8 +155,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         sent.is_ok()
     }
 
-    /// A callback has subscribed to channels whose homes have to be told first: until all of them are live nothing
-    /// that it has said leaves.
+    /// A callback has subscribed to channels whose homes have to be told first: until all of them
+    /// are live nothing that it has said leaves.
     pub(super) fn hold_until_joined(&mut self, token: Token) {
         if std::mem::take(&mut self.outgoing.has_subscribed)
             && self.is_joining(token)
@@ -163,7 +166,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         }
     }
 
-    /// The 101 is held: no message may come before it. What the peer has published to itself meanwhile follows it.
+    /// The 101 is held: no message may come before it. What the peer has published to itself
+    /// meanwhile follows it.
     pub(super) fn park(&mut self, token: Token) {
         let Some(connection) = self.connections.get_mut(token) else { return };
         let Phase::Open(open) = &connection.phase else { return };
@@ -182,7 +186,9 @@ impl<N: Net, H: Handler> Reactor<N, H> {
     /// Whether any channel of a connection is not live yet.
     fn is_joining(&mut self, token: Token) -> bool {
         match self.connections.get_mut(token).map(|connection| &connection.phase) {
-            Some(Phase::Open(open)) => open.subscriptions.iter().any(|one| self.commons.hub.is_joining(one)),
+            Some(Phase::Open(open)) => {
+                open.subscriptions.iter().any(|one| self.commons.hub.is_joining(one))
+            }
             _ => false,
         }
     }
@@ -201,7 +207,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         }
     }
 
-    /// If all channels of a held connection are live, what was said to it leaves, and it is read again.
+    /// If all channels of a held connection are live, what was said to it leaves, and it is read
+    /// again.
     fn let_go_on(&mut self, token: Token) {
         if self.is_joining(token) {
             return;
@@ -235,8 +242,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         self.go_on_next_turn(token);
     }
 
-    /// Tells everybody whom the last callback concerned beside its own peer: who has fallen off a log, whose
-    /// channel is live, and who is waiting to hear from a channel's home.
+    /// Tells everybody whom the last callback concerned beside its own peer: who has fallen off a
+    /// log, whose channel is live, and who is waiting to hear from a channel's home.
     pub(super) fn settle(&mut self) {
         loop {
             while self.cut_off_next_fallen() {}
@@ -247,7 +254,9 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             let Some(outcome) = self.commons.outcomes.pop_front() else { return };
             match outcome {
                 Outcome::Published(ticket, outcome) => self.answer_published(ticket, outcome),
-                Outcome::Inspected(ticket, channel, info) => self.answer_inspected(ticket, &channel, info),
+                Outcome::Inspected(ticket, channel, info) => {
+                    self.answer_inspected(ticket, &channel, info)
+                }
                 Outcome::Overloaded(token, refused) => {
                     self.close(token, CloseCode::TRY_AGAIN_LATER, overload_reason(refused));
                 }
@@ -257,7 +266,12 @@ impl<N: Net, H: Handler> Reactor<N, H> {
 }
 
 /// Notes what a write says of the socket.
-fn note_sent<T, S>(connection: &mut Connection<T, S>, commons: &mut Commons, taken: usize, sent: Sent) {
+fn note_sent<T, S>(
+    connection: &mut Connection<T, S>,
+    commons: &mut Commons,
+    taken: usize,
+    sent: Sent,
+) {
     if sent == Sent::All {
         connection.unproven = false;
         return;

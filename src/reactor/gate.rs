@@ -1,4 +1,5 @@
-//! The limits on new connections that hold for a server as a whole, whichever of its reactors takes them.
+//! The limits on new connections that hold for a server as a whole, whichever of its reactors takes
+//! them.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -44,7 +45,8 @@ impl AcceptRate {
     }
 }
 
-/// Whom a limit per address counts together: an IPv4 address, or an IPv6 /64, which is what one customer gets.
+/// Whom a limit per address counts together: an IPv4 address, or an IPv6 /64, which is what one
+/// customer gets.
 fn network(address: SocketAddr) -> IpAddr {
     match address.ip().to_canonical() {
         IpAddr::V4(v4) => IpAddr::V4(v4),
@@ -52,7 +54,8 @@ fn network(address: SocketAddr) -> IpAddr {
     }
 }
 
-/// Counts one more if that is within the limit. In one step: nobody else is refused for one that does not count.
+/// Counts one more if that is within the limit. In one step: nobody else is refused for one that
+/// does not count.
 fn count_one_more(count: &AtomicUsize, max: usize) -> bool {
     let within = |count| (count < max).then_some(count + 1);
     count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within).is_ok()
@@ -88,7 +91,8 @@ impl Gate {
         })
     }
 
-    /// A connection has been taken. It counts from now on, refused or not, until it [leaves](Self::leave).
+    /// A connection has been taken. It counts from now on, refused or not, until it
+    /// [leaves](Self::leave).
     pub(super) fn enter(&self, address: SocketAddr) -> Option<Refusal> {
         if let Some(rate) = &self.rate {
             lock(rate).available -= 1.0;
@@ -116,7 +120,8 @@ impl Gate {
         self.refusals.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// A connection that was let in takes nobody's place any more: it has gone, or is refused for another reason.
+    /// A connection that was let in takes nobody's place any more: it has gone, or is refused for
+    /// another reason.
     pub(super) fn give_place_back(&self) {
         self.connections.fetch_sub(1, Ordering::Relaxed);
     }

@@ -1,4 +1,5 @@
-//! Requests over HTTP/1.1 on one connection, up to the opening handshake that turns it into a WebSocket.
+//! Requests over HTTP/1.1 on one connection, up to the opening handshake that turns it into a
+//! WebSocket.
 
 use crate::hub::{Accepted, ChannelInfo, ChannelName, Refused};
 use crate::net::{Net, Token};
@@ -65,7 +66,9 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             if answered == REQUESTS_PER_TURN_MAX {
                 return (consumed, Stop::Yield);
             }
-            let Some(connection) = self.connections.get_mut(token) else { return (consumed, Stop::Left) };
+            let Some(connection) = self.connections.get_mut(token) else {
+                return (consumed, Stop::Left);
+            };
             let Phase::Http(http) = &mut connection.phase else { return (consumed, Stop::Left) };
             if http.answer.is_some() || connection.link.owes() || !self.commons.has_room() {
                 return (consumed, Stop::Paused);
@@ -82,11 +85,16 @@ impl<N: Net, H: Handler> Reactor<N, H> {
                     true => self.dispatch_from_assembly(token, body),
                     false => return (consumed, Stop::NeedMore),
                 },
-                None => match http.scanner.find_end(&self.receive[consumed..filled], &self.limits.http) {
-                    Ok(None) => return (consumed, Stop::NeedMore),
-                    Ok(Some(head_bytes)) => self.dispatch_head(token, head_bytes, &mut consumed, filled),
-                    Err(error) => malformed(error),
-                },
+                None => {
+                    match http.scanner.find_end(&self.receive[consumed..filled], &self.limits.http)
+                    {
+                        Ok(None) => return (consumed, Stop::NeedMore),
+                        Ok(Some(head_bytes)) => {
+                            self.dispatch_head(token, head_bytes, &mut consumed, filled)
+                        }
+                        Err(error) => malformed(error),
+                    }
+                }
             };
             match next {
                 Next::Respond(response, how) => {
@@ -122,8 +130,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         }
     }
 
-    /// A whole head stands at `consumed`: everything that can be decided without the body, and with it if it
-    /// is there.
+    /// A whole head stands at `consumed`: everything that can be decided without the body, and with
+    /// it if it is there.
     fn dispatch_head(
         &mut self,
         token: Token,
@@ -143,14 +151,18 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             Ok(request) => request,
             Err(error) => return malformed(error),
         };
-        // A full server still answers a probe: one question without a body, on a connection that takes nobody's place.
+        // A full server still answers a probe: one question without a body, on a connection that
+        // takes nobody's place.
         let is_probe = refusal == Some(Refusal::TooManyConnections)
             && matches!(request.method(), "GET" | "HEAD")
             && !request.wants_websocket()
             && request.body_bytes() == 0;
         if let Some(refusal) = refusal.filter(|_| !is_probe) {
             let how = How::refused(refusal.reason());
-            return Next::Respond(refused(refusal), How { handshake: request.wants_websocket(), ..how });
+            return Next::Respond(
+                refused(refusal),
+                How { handshake: request.wants_websocket(), ..how },
+            );
         }
         let body_bytes = match request.body_bytes_within(&self.limits.http) {
             Ok(bytes) => bytes,
@@ -205,7 +217,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
     /// The body of a request will follow; head and body gather in the assembly.
     fn await_body(&mut self, token: Token, body: Body, expects: Expects) {
         let Some(connection) = self.connections.get_mut(token) else { return };
-        let slowest = std::time::Duration::from_secs(u64::from(body.bytes / BODY_BYTES_PER_SECOND_MIN));
+        let slowest =
+            std::time::Duration::from_secs(u64::from(body.bytes / BODY_BYTES_PER_SECOND_MIN));
         connection.deadline = self.commons.now + self.limits.handshake_timeout + slowest;
         if let Phase::Http(http) = &mut connection.phase {
             http.body = Some(body);
@@ -264,7 +277,12 @@ impl<N: Net, H: Handler> Reactor<N, H> {
     }
 
     /// What is known of a channel, for the request that has asked.
-    pub(super) fn answer_inspected(&mut self, ticket: Ticket, channel: &str, info: Option<ChannelInfo>) {
+    pub(super) fn answer_inspected(
+        &mut self,
+        ticket: Ticket,
+        channel: &str,
+        info: Option<ChannelInfo>,
+    ) {
         let Ok(channel) = ChannelName::parse(channel) else { return };
         if let Some(owed) = self.take_owed(ticket) {
             let response = self.handler.on_inspected(ticket, channel, info);
@@ -272,7 +290,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         }
     }
 
-    /// A handler may ask more than once, or answer without waiting: then nobody wants to hear of this one.
+    /// A handler may ask more than once, or answer without waiting: then nobody wants to hear of
+    /// this one.
     fn take_owed(&mut self, ticket: Ticket) -> Option<Owed> {
         self.http(ticket.token)?.answer.take_if(|owed| owed.ticket == Some(ticket))
     }
@@ -340,17 +359,21 @@ fn owed(request: &Request<'_>) -> Owed {
     Owed { keep_alive: request.keep_alive(), head_only: request.method() == "HEAD", ticket: None }
 }
 
-/// The answer waits for this ticket, if it was given out for this request: any other would be waited for for ever.
+/// The answer waits for this ticket, if it was given out for this request: any other would be
+/// waited for for ever.
 fn later<S>(ticket: Ticket, token: Token, first: u64, owed: Owed) -> Next<S> {
     if ticket.token == token && ticket.number >= first {
         return Next::Later(Owed { ticket: Some(ticket), ..owed });
     }
     debug_assert!(false, "a request waits for the outcome of its own publish");
-    Next::Respond(Response::text(500, "internal error\n"), How::plain(Owed { keep_alive: false, ..owed }))
+    Next::Respond(
+        Response::text(500, "internal error\n"),
+        How::plain(Owed { keep_alive: false, ..owed }),
+    )
 }
 
-/// What cannot be understood is answered and never read further: where the next request would begin is
-/// anybody's guess.
+/// What cannot be understood is answered and never read further: where the next request would begin
+/// is anybody's guess.
 fn malformed<S>(error: HttpError) -> Next<S> {
     let response = Response::text(error.status(), format!("{}\n", error.reason()));
     Next::Respond(response, How::refused(RejectReason::MalformedRequest))
@@ -359,7 +382,9 @@ fn malformed<S>(error: HttpError) -> Next<S> {
 fn refused(refusal: Refusal) -> Response {
     let (status, text) = match refusal {
         Refusal::TooManyConnections => (503, "too many connections: try again later\n"),
-        Refusal::TooManyFromAddress => (429, "too many connections from this address: try again later\n"),
+        Refusal::TooManyFromAddress => {
+            (429, "too many connections from this address: try again later\n")
+        }
         Refusal::Draining => (503, "the server is restarting: try again\n"),
     };
     Response::text(status, text).header("Retry-After", "1")

@@ -66,13 +66,15 @@ use deadlines::DeadlineSweep;
 use drain::Drain;
 use figures::Figures;
 use limits::{
-    MAIL_PER_TURN_MAX, READINESS_MAX, RECEIVE_BYTES, RECORDS_OF_ONE_MIN, RECORDS_PER_TURN_MAX, WAIT_MAX,
+    MAIL_PER_TURN_MAX, READINESS_MAX, RECEIVE_BYTES, RECORDS_OF_ONE_MIN, RECORDS_PER_TURN_MAX,
+    WAIT_MAX,
 };
 use mail::Bell;
 use refused::RefusedPeers;
 use remote::{Door, Ending};
 
-/// A reactor: its sockets, its hub and its application. All of it is driven by [`turn`](Self::turn).
+/// A reactor: its sockets, its hub and its application. All of it is driven by
+/// [`turn`](Self::turn).
 pub struct Reactor<N: Net, H: Handler> {
     net: N,
     handler: H,
@@ -93,7 +95,8 @@ pub struct Reactor<N: Net, H: Handler> {
     waiting_for_room: VecDeque<Token>,
     /// There may be more mail than was taken.
     mail_left: bool,
-    /// Some of that can be taken in the next turn: there was no time, or it has to wait for the sweep.
+    /// Some of that can be taken in the next turn: there was no time, or it has to wait for the
+    /// sweep.
     mail_goes_on: bool,
     /// Whose mail is looked at first: another one's in each turn.
     first_sender: usize,
@@ -122,8 +125,8 @@ struct Listener<L> {
 }
 
 impl<N: Net, H: Handler> Reactor<N, H> {
-    /// A reactor on its seat, which serves `listeners` by `handler`; who comes by one of `admin_listeners` is
-    /// [told apart](Visitor::is_admin).
+    /// A reactor on its seat, which serves `listeners` by `handler`; who comes by one of
+    /// `admin_listeners` is [told apart](Visitor::is_admin).
     ///
     /// # Errors
     ///
@@ -138,8 +141,9 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         let has_admin_listener = !admin_listeners.is_empty();
         let admin_listeners = admin_listeners.into_iter().map(|socket| (socket, true));
         let all = listeners.into_iter().map(|socket| (socket, false)).chain(admin_listeners);
-        let mut listeners: Vec<_> =
-            all.map(|(socket, is_admin)| Listener { is_admin, socket: Some(socket), ready: false }).collect();
+        let mut listeners: Vec<_> = all
+            .map(|(socket, is_admin)| Listener { is_admin, socket: Some(socket), ready: false })
+            .collect();
         for (number, listener) in listeners.iter_mut().enumerate() {
             if let Some(socket) = &mut listener.socket {
                 net.listen(socket, listener_token(number))?;
@@ -149,8 +153,18 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         seeds.iter_mut().for_each(|seed| net.fill_random(seed));
         let [epoch_seed, jitter] = seeds.map(u64::from_ne_bytes);
         let now = net.now();
-        let Seat { own, shared, inbox, outbox, door, remote, bells, limits, hub_limits, held_bytes_max } =
-            seat;
+        let Seat {
+            own,
+            shared,
+            inbox,
+            outbox,
+            door,
+            remote,
+            bells,
+            limits,
+            hub_limits,
+            held_bytes_max,
+        } = seat;
         let commons = Commons {
             own,
             hub: Hub::new(hub_limits, Arc::clone(&shared.homes), own, epoch_seed),
@@ -235,7 +249,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         if self.drain.is_none() && ending == Ending::Drain {
             self.begin_drain();
         }
-        // Who has waited comes before who has just become ready, or a few could take all the room there is.
+        // Who has waited comes before who has just become ready, or a few could take all the room
+        // there is.
         self.go_on_with_waiting();
         self.go_on_with_unfinished();
         self.take_readiness();
@@ -334,7 +349,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         }
     }
 
-    /// Puts a connection on the list of those that go on when the way to the channels' homes has room.
+    /// Puts a connection on the list of those that go on when the way to the channels' homes has
+    /// room.
     fn go_on_with_room(&mut self, token: Token) {
         if let Some(connection) = self.connections.get_mut(token)
             && !connection.unfinished
@@ -344,7 +360,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         }
     }
 
-    /// Takes what other reactors and other threads have sent, and what waits here for its channel's log.
+    /// Takes what other reactors and other threads have sent, and what waits here for its channel's
+    /// log.
     fn take_mail(&mut self) {
         (self.mail_left, self.mail_goes_on) = (false, false);
         self.commons.waits_for_sweep = false;
@@ -363,7 +380,11 @@ impl<N: Net, H: Handler> Reactor<N, H> {
     }
 
     /// Takes records of one reactor and one kind, within a budget.
-    fn take_records(&mut self, from: ReactorNumber, take: fn(&mut Commons, ReactorNumber) -> Taken) {
+    fn take_records(
+        &mut self,
+        from: ReactorNumber,
+        take: fn(&mut Commons, ReactorNumber) -> Taken,
+    ) {
         let budget = (RECORDS_PER_TURN_MAX / self.bells.len()).max(RECORDS_OF_ONE_MIN);
         for _ in 0..budget {
             match take(&mut self.commons, from) {
@@ -394,7 +415,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         (self.mail_left, self.mail_goes_on) = (true, true);
     }
 
-    /// Tells the other reactors what they have to know, and wakes those for whom there is something.
+    /// Tells the other reactors what they have to know, and wakes those for whom there is
+    /// something.
     fn send_word(&mut self) {
         if self.bells.len() == 1 {
             return;

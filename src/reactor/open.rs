@@ -2,7 +2,9 @@
 
 use crate::hub::DropReason;
 use crate::net::{Net, Token};
-use crate::protocol::{CloseCode, Decoded, Decoder, Event, Opcode, ProtocolError, Role, encode_frame};
+use crate::protocol::{
+    CloseCode, Decoded, Decoder, Event, Opcode, ProtocolError, Role, encode_frame,
+};
 
 use super::Reactor;
 use super::connection::{End, Initiator, NonZeroInstant, Open, Phase, Subscriptions};
@@ -17,7 +19,8 @@ enum Halt {
     NeedMore,
     /// The way to the channels' homes is full.
     NoRoom,
-    /// Somebody has fallen off a log, or this peer was refused, and has to hear of it before anything else is published.
+    /// Somebody has fallen off a log, or this peer was refused, and has to hear of it before
+    /// anything else is published.
     News,
     /// A channel was subscribed to that is not live yet.
     Subscribed,
@@ -48,7 +51,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         self.handler.on_open(&mut peer);
         self.commons.counters.opened += 1;
         let decoder = Decoder::new(Role::Server);
-        connection.phase = Phase::Open(Open { decoder, awaiting_pong: false, subscriptions, session });
+        connection.phase =
+            Phase::Open(Open { decoder, awaiting_pong: false, subscriptions, session });
         let interval = self.spread_ping_interval();
         let Some(connection) = self.connections.get_mut(token) else { return };
         connection.deadline = self.commons.now + interval;
@@ -59,7 +63,11 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             }
             None => {
                 self.hold_until_joined(token);
-                if self.connections.get_mut(token).is_some_and(|connection| connection.link.is_held()) {
+                if self
+                    .connections
+                    .get_mut(token)
+                    .is_some_and(|connection| connection.link.is_held())
+                {
                     self.park(token);
                 }
                 self.send_replies(token);
@@ -68,10 +76,17 @@ impl<N: Net, H: Handler> Reactor<N, H> {
     }
 
     /// Decodes what stands in the receive buffer; how much of it has been used.
-    pub(super) fn decode_messages(&mut self, token: Token, filled: usize, progressed: bool) -> (usize, Stop) {
+    pub(super) fn decode_messages(
+        &mut self,
+        token: Token,
+        filled: usize,
+        progressed: bool,
+    ) -> (usize, Stop) {
         let mut consumed = 0;
         loop {
-            let Some(connection) = self.connections.get_mut(token) else { return (consumed, Stop::Left) };
+            let Some(connection) = self.connections.get_mut(token) else {
+                return (consumed, Stop::Left);
+            };
             if progressed
                 && let Phase::Open(open) = &mut connection.phase
                 && std::mem::take(&mut open.awaiting_pong)
@@ -110,7 +125,9 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             if !self.send_replies(token) {
                 return (consumed, Stop::Left);
             }
-            let Some(connection) = self.connections.get_mut(token) else { return (consumed, Stop::Left) };
+            let Some(connection) = self.connections.get_mut(token) else {
+                return (consumed, Stop::Left);
+            };
             if connection.blocked
                 && let Phase::Open(open) = &connection.phase
             {
@@ -144,7 +161,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             outgoing: &mut self.outgoing,
         };
         let mut message_since = connection.message_since;
-        // A peer that does not take its replies owes us patience: one of them waits here, the rest with it.
+        // A peer that does not take its replies owes us patience: one of them waits here, the rest
+        // with it.
         let replies_bytes_max = if connection.blocked { 1 } else { REPLIES_BYTES_MAX };
         let halt = loop {
             if !peer.commons.has_room() {
@@ -198,9 +216,12 @@ impl<N: Net, H: Handler> Reactor<N, H> {
     }
 }
 
-/// The peer's Close frame is answered by one with the same code (RFC 6455 section 5.5.1), and an empty one
-/// by 1000.
-fn peer_closed<S>(peer: &mut Context<'_, S>, frame: Option<crate::protocol::CloseFrame<'_>>) -> Halt {
+/// The peer's Close frame is answered by one with the same code (RFC 6455 section 5.5.1), and an
+/// empty one by 1000.
+fn peer_closed<S>(
+    peer: &mut Context<'_, S>,
+    frame: Option<crate::protocol::CloseFrame<'_>>,
+) -> Halt {
     match frame {
         None => {
             peer.outgoing.close(CloseCode::NORMAL, "");

@@ -8,7 +8,8 @@ use super::connection::{Connection, Phase};
 use super::handler::Handler;
 use super::limits::{HELD_BYTES_HARMLESS, LINGER_BYTES_MAX, RECEIVE_BYTES};
 
-/// With more than this kept from before, that is decoded first: a read needs room to be worth its call.
+/// With more than this kept from before, that is decoded first: a read needs room to be worth its
+/// call.
 const KEPT_BYTES_MAX: usize = RECEIVE_BYTES / 2;
 
 /// Why decoding stopped.
@@ -16,8 +17,9 @@ const KEPT_BYTES_MAX: usize = RECEIVE_BYTES / 2;
 pub(super) enum Stop {
     /// All that can be used has been used.
     NeedMore,
-    /// Nothing may be decoded for now: an answer or a reply has to leave first, a channel has to become live, or
-    /// the way to the channels' homes is full. Whatever ends that lets the connection go on.
+    /// Nothing may be decoded for now: an answer or a reply has to leave first, a channel has to
+    /// become live, or the way to the channels' homes is full. Whatever ends that lets the
+    /// connection go on.
     Paused,
     /// There is more to decode, but something else comes first: go on in the next turn.
     Yield,
@@ -32,7 +34,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         match &connection.phase {
             Phase::Http(http) if http.answer.is_some() => return,
             Phase::Http(_) | Phase::Open(_) => {}
-            // Nothing is read until our last bytes are out; whether they can be, writing them will tell.
+            // Nothing is read until our last bytes are out; whether they can be, writing them will
+            // tell.
             Phase::Closing { .. } => return,
             Phase::Lingering { .. } => return self.discard(token),
         }
@@ -89,10 +92,12 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         }
     }
 
-    /// Paused with nothing owed to the peer: either its answer is on the way, or it is held, or it waits for room.
+    /// Paused with nothing owed to the peer: either its answer is on the way, or it is held, or it
+    /// waits for room.
     fn wait_unless_answer_is_owed(&mut self, token: Token) {
         let Some(connection) = self.connections.get_mut(token) else { return };
-        let is_answer_owed = matches!(&connection.phase, Phase::Http(http) if http.answer.is_some());
+        let is_answer_owed =
+            matches!(&connection.phase, Phase::Http(http) if http.answer.is_some());
         if !is_answer_owed && !connection.link.is_held() {
             self.go_on_with_room(token);
         }
@@ -131,7 +136,9 @@ impl<N: Net, H: Handler> Reactor<N, H> {
                 }
             }
             // Its end, or more than we have the patience for, or it is gone.
-            Ok(Received::End | Received::Bytes(_) | Received::Drained(_)) | Err(_) => self.remove(token),
+            Ok(Received::End | Received::Bytes(_) | Received::Drained(_)) | Err(_) => {
+                self.remove(token)
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
-//! Peers whose publish was refused. What they have sent behind it is refused as well, so that what is accepted of a
-//! publisher is a beginning without a gap: it cannot know of more when it is closed.
+//! Peers whose publish was refused. What they have sent behind it is refused as well, so that what
+//! is accepted of a publisher is a beginning without a gap: it cannot know of more when it is
+//! closed.
 
 use std::collections::HashMap;
 
@@ -14,8 +15,8 @@ pub(super) struct RefusedPeers(HashMap<(ReactorNumber, Token), Rest>);
 
 /// Where the last request of a refused peer stands.
 enum Rest {
-    /// Anywhere, until its reactor has taken the answer, which ends at this place of the deliveries: that closes the
-    /// peer.
+    /// Anywhere, until its reactor has taken the answer, which ends at this place of the
+    /// deliveries: that closes the peer.
     Open(u64),
     /// Before this place of the requests.
     Before(u64),
@@ -38,7 +39,8 @@ impl RefusedPeers {
     /// Forgets those of whom nothing can come any more.
     pub(super) fn forget_closed(&mut self, inbox: &Inbox, outbox: &Outbox) {
         self.0.retain(|(from, _), rest| {
-            // In this order: what the peer has sent stands in the requests by the time that the answer is taken.
+            // In this order: what the peer has sent stands in the requests by the time that the
+            // answer is taken.
             if let Rest::Open(answer) = *rest
                 && outbox.has_taken_deliveries(*from, answer)
             {

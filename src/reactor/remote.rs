@@ -22,11 +22,15 @@ pub(super) struct Mail {
 }
 
 impl Mail {
-    /// Brings the message to its channel's home. There is room: that is looked at before mail is taken.
+    /// Brings the message to its channel's home. There is room: that is looked at before mail is
+    /// taken.
     pub(super) fn deliver(&self, commons: &mut Commons) {
         let Ok(channel) = ChannelName::parse(&self.channel) else { return };
-        let submitted =
-            commons.submit(Origin::Publisher, channel, Message::from_checked(self.kind, &self.payload));
+        let submitted = commons.submit(
+            Origin::Publisher,
+            channel,
+            Message::from_checked(self.kind, &self.payload),
+        );
         debug_assert!(submitted.is_ok(), "mail was taken although there was no room for it");
     }
 }
@@ -72,7 +76,9 @@ impl std::fmt::Display for PublishError {
         match self {
             PublishError::Busy => formatter.write_str("the server has fallen behind: try again"),
             PublishError::Name(error) => error.fmt(formatter),
-            PublishError::TooBig => formatter.write_str("the message is larger than a message may be"),
+            PublishError::TooBig => {
+                formatter.write_str("the message is larger than a message may be")
+            }
             PublishError::Stopped => formatter.write_str("the server has ended"),
         }
     }
@@ -105,12 +111,17 @@ impl Door {
 }
 
 impl<W: Wake> Remote<W> {
-    /// Puts a message on its way to the subscribers of a channel whose home this reactor is. Does not block.
+    /// Puts a message on its way to the subscribers of a channel whose home this reactor is. Does
+    /// not block.
     ///
     /// # Errors
     ///
     /// [`PublishError`]; then the message reaches nobody.
-    pub fn try_publish(&self, channel: ChannelName<'_>, message: Message<'_>) -> Result<(), PublishError> {
+    pub fn try_publish(
+        &self,
+        channel: ChannelName<'_>,
+        message: Message<'_>,
+    ) -> Result<(), PublishError> {
         if message.payload().len() > self.message_bytes_max {
             return Err(PublishError::TooBig);
         }
@@ -127,7 +138,8 @@ impl<W: Wake> Remote<W> {
         Ok(())
     }
 
-    /// Takes no new connections, sends what is pending, closes every connection with 1012, and ends.
+    /// Takes no new connections, sends what is pending, closes every connection with 1012, and
+    /// ends.
     pub fn drain(&self) {
         self.end(Ending::Drain);
     }

@@ -1,4 +1,5 @@
-//! The seats of a server's reactors: what each is given before its thread begins, so that they reach each other.
+//! The seats of a server's reactors: what each is given before its thread begins, so that they
+//! reach each other.
 
 use std::sync::Arc;
 
@@ -40,9 +41,13 @@ impl<W: Clone> Seat<W> {
     }
 }
 
-/// What each of several reactors' memory has to be at least, so that the rings between them leave most of it to
-/// messages; one alone needs no more than one channel's buffer.
-pub fn reactor_memory_min(reactors: usize, message_bytes_max: usize, channel_buffer_bytes: usize) -> usize {
+/// What each of several reactors' memory has to be at least, so that the rings between them leave
+/// most of it to messages; one alone needs no more than one channel's buffer.
+pub fn reactor_memory_min(
+    reactors: usize,
+    message_bytes_max: usize,
+    channel_buffer_bytes: usize,
+) -> usize {
     if reactors <= 1 {
         return channel_buffer_bytes;
     }
@@ -51,8 +56,9 @@ pub fn reactor_memory_min(reactors: usize, message_bytes_max: usize, channel_buf
     rings.saturating_mul(2 * RING_MEMORY_SHARE + 1).max(channel_buffer_bytes.saturating_mul(2))
 }
 
-/// So much of the memory of a reactor is set aside for its rings: a quarter. It is counted twice, as what the rings
-/// hold, and as what comes out of them when the logs are full already; so the rings themselves get half of it.
+/// So much of the memory of a reactor is set aside for its rings: a quarter. It is counted twice,
+/// as what the rings hold, and as what comes out of them when the logs are full already; so the
+/// rings themselves get half of it.
 const RING_MEMORY_SHARE: usize = 4;
 
 /// Takes no less time to fill than a reactor needs for a turn under load.
@@ -69,7 +75,8 @@ fn ring_bytes(reactors: usize, sizes: RingSizes, message_bytes_max: usize) -> us
 /// Sizes of rings that fit into the memory of one of so many reactors, if it is enough.
 fn ring_sizes(reactors: usize, memory_bytes: usize, message_bytes_max: usize) -> RingSizes {
     let of_one_other = memory_bytes / RING_MEMORY_SHARE / 2 / (reactors - 1).max(1);
-    // About half of it for what travels beside two rings, the rest for their bytes and the ring of interests.
+    // About half of it for what travels beside two rings, the rest for their bytes and the ring of
+    // interests.
     let beside = of_one_other / 4 / message_bytes_max.max(1);
     let beside = beside.clamp(RingSizes::MIN.beside, BESIDE_MAX);
     let rest = of_one_other.saturating_sub(2 * beside * message_bytes_max);
@@ -77,9 +84,9 @@ fn ring_sizes(reactors: usize, memory_bytes: usize, message_bytes_max: usize) ->
     RingSizes { bytes: bytes.clamp(RingSizes::MIN.bytes, RING_BYTES_MAX), beside }
 }
 
-/// Seats for as many reactors as there are wakers. The limits are those of all together: memory is divided among
-/// them; connections, channels and rates are counted together. Without sizes of their own the rings have such
-/// that they fit into the memory.
+/// Seats for as many reactors as there are wakers. The limits are those of all together: memory is
+/// divided among them; connections, channels and rates are counted together. Without sizes of their
+/// own the rings have such that they fit into the memory.
 pub fn seats<W: Wake + Clone>(
     wakers: Vec<W>,
     homes: Homes,
@@ -92,8 +99,8 @@ pub fn seats<W: Wake + Clone>(
     debug_assert_eq!(wakers.len(), reactors, "a waker for each");
     let message_bytes_max = limits.decoder.message_bytes_max;
     let memory_bytes = hub_limits.memory_bytes / reactors;
-    // What connections hold has its own part of the memory: peers that leave their messages unfinished cannot
-    // take the room of the channels' logs.
+    // What connections hold has its own part of the memory: peers that leave their messages
+    // unfinished cannot take the room of the channels' logs.
     let held_bytes_max = memory_bytes / HELD_MEMORY_SHARE;
     let sizes = rings.unwrap_or_else(|| ring_sizes(reactors, memory_bytes, message_bytes_max));
     let ring_bytes = ring_bytes(reactors, sizes, message_bytes_max);

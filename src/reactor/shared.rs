@@ -1,5 +1,6 @@
-//! What the reactors of a server share besides their rings. Nothing of it is written per message: the gate and the
-//! count of channels are when somebody comes or goes, the rest once per turn, and the flags of memory when they change.
+//! What the reactors of a server share besides their rings. Nothing of it is written per message:
+//! the gate and the count of channels are when somebody comes or goes, the rest once per turn, and
+//! the flags of memory when they change.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,4 +1,5 @@
-//! Who may do what over the network: the publish key, loopback, and the answers to those who may not.
+//! Who may do what over the network: the publish key, loopback, and the answers to those who may
+//! not.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -26,7 +27,9 @@ impl fmt::Display for PublishKeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             PublishKeyError::Empty => "the publish key is empty",
-            PublishKeyError::BadByte => "the publish key holds a space or a character that is not ASCII",
+            PublishKeyError::BadByte => {
+                "the publish key holds a space or a character that is not ASCII"
+            }
         })
     }
 }
@@ -45,7 +48,8 @@ impl PublishKey {
         Ok(PublishKey(key.into()))
     }
 
-    /// Compares in a time that depends on the length alone, so that nobody finds the key byte by byte.
+    /// Compares in a time that depends on the length alone, so that nobody finds the key byte by
+    /// byte.
     fn is(&self, presented: &str) -> bool {
         self.0.as_bytes().ct_eq(presented.as_bytes()).into()
     }
@@ -79,7 +83,9 @@ impl Denied {
     /// What the reason comes to: shown to people, so it names the flag.
     fn reason(self) -> &'static str {
         match self {
-            Denied::Host => "Host not allowed: localhost, an IP address or a name in --allowed-hosts\n",
+            Denied::Host => {
+                "Host not allowed: localhost, an IP address or a name in --allowed-hosts\n"
+            }
             Denied::Origin => "Origin not allowed: see --allowed-origins\n",
             Denied::KeyMissing => "the publish key is missing: Authorization: Bearer KEY\n",
             Denied::KeyWrong => "this is not the publish key\n",
@@ -118,22 +124,24 @@ impl Denied {
 
 /// Whether the request bears the key.
 pub(crate) fn check_key(key: &PublishKey, request: &Request<'_>) -> Result<(), Denied> {
-    let (scheme, presented) =
-        request.header("Authorization").and_then(|value| value.split_once(' ')).ok_or(Denied::KeyMissing)?;
+    let (scheme, presented) = request
+        .header("Authorization")
+        .and_then(|value| value.split_once(' '))
+        .ok_or(Denied::KeyMissing)?;
     if !scheme.eq_ignore_ascii_case("Bearer") {
         return Err(Denied::KeyMissing);
     }
     if key.is(presented.trim()) { Ok(()) } else { Err(Denied::KeyWrong) }
 }
 
-/// Whether the request was made on this machine, for this machine: the peer is loopback, no proxy says that
-/// it passes on what another one asked, and no web page has its own name point here.
+/// Whether the request was made on this machine, for this machine: the peer is loopback, no proxy
+/// says that it passes on what another one asked, and no web page has its own name point here.
 pub(crate) fn is_local(peer: IpAddr, request: &Request<'_>, allowed_hosts: &[String]) -> bool {
     is_loopback(peer) && !is_forwarded(request) && host_is_local(request.host(), allowed_hosts)
 }
 
-/// Where whatever comes from loopback is trusted, it must have meant this machine: a web page can have its own
-/// name point here.
+/// Where whatever comes from loopback is trusted, it must have meant this machine: a web page can
+/// have its own name point here.
 pub(crate) fn check_host(
     peer: IpAddr,
     request: &Request<'_>,
@@ -148,8 +156,8 @@ pub(crate) fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
 
-/// With these headers proxies say that they pass a request on: two have a standard (RFC 7239, RFC 9110 section
-/// 7.6.3), the others are what proxies and their manuals have made common.
+/// With these headers proxies say that they pass a request on: two have a standard (RFC 7239, RFC
+/// 9110 section 7.6.3), the others are what proxies and their manuals have made common.
 const FORWARDED: [&str; 6] =
     ["Forwarded", "Via", "X-Real-IP", "True-Client-IP", "X-Client-IP", "CF-Connecting-IP"];
 
@@ -159,7 +167,9 @@ const X_FORWARDED: &str = "X-Forwarded-";
 fn is_forwarded(request: &Request<'_>) -> bool {
     request.headers().any(|(name, _)| {
         FORWARDED.iter().any(|forwarded| name.eq_ignore_ascii_case(forwarded))
-            || name.get(..X_FORWARDED.len()).is_some_and(|start| start.eq_ignore_ascii_case(X_FORWARDED))
+            || name
+                .get(..X_FORWARDED.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(X_FORWARDED))
     })
 }
 
@@ -201,13 +211,19 @@ mod tests {
 
     #[test]
     fn loopback_counts_as_elsewhere_when_a_proxy_or_a_foreign_name_is_in_between() {
-        let local = |peer, headers: &str| with_request(headers, |request| is_local(peer, request, &[]));
+        let local =
+            |peer, headers: &str| with_request(headers, |request| is_local(peer, request, &[]));
         assert!(local(LOOPBACK, "Host: localhost:8080\r\n"));
         assert!(local("::1".parse().unwrap(), "Host: [::1]:8080\r\n"));
         assert!(local("::ffff:127.0.0.1".parse().unwrap(), "Host: 127.0.0.1\r\n"));
         assert!(!local("10.0.0.1".parse().unwrap(), "Host: localhost\r\n"));
-        for header in FORWARDED.into_iter().chain(["X-Forwarded-For", "x-forwarded-proto", "x-real-ip"]) {
-            assert!(!local(LOOPBACK, &format!("Host: localhost\r\n{header}: 1.2.3.4\r\n")), "{header}");
+        for header in
+            FORWARDED.into_iter().chain(["X-Forwarded-For", "x-forwarded-proto", "x-real-ip"])
+        {
+            assert!(
+                !local(LOOPBACK, &format!("Host: localhost\r\n{header}: 1.2.3.4\r\n")),
+                "{header}"
+            );
         }
         assert!(!local(LOOPBACK, "Host: evil.example\r\n"));
     }

@@ -1,4 +1,5 @@
-//! Who is let in for what: decided on a request's head alone, so that no body is read for who may not send it.
+//! Who is let in for what: decided on a request's head alone, so that no body is read for who may
+//! not send it.
 
 use crate::hub::ChannelName;
 use crate::protocol::Request;
@@ -27,10 +28,13 @@ pub(crate) fn admit<'n>(
     }
     let allow = match route {
         Route::Channel(_) => ALLOW_CHANNEL,
-        Route::Console | Route::Healthz | Route::Readyz | Route::Metrics | Route::Echo => ALLOW_READ,
+        Route::Console | Route::Healthz | Route::Readyz | Route::Metrics | Route::Echo => {
+            ALLOW_READ
+        }
         Route::Reserved => return Err(Refusal::NotFound),
     };
-    // Whether the process is well may be known to all, and those who ask have names for it that nobody lists.
+    // Whether the process is well may be known to all, and those who ask have names for it that
+    // nobody lists.
     if !matches!(route, Route::Healthz | Route::Readyz) {
         check_host(options, visitor, request)?;
     }
@@ -89,9 +93,12 @@ pub(crate) fn admit_peer<'n>(
             Ok(Entry::Channel { name, may_publish })
         }
         Route::Echo if options.echo => Ok(Entry::Echo),
-        Route::Console | Route::Healthz | Route::Readyz | Route::Metrics | Route::Echo | Route::Reserved => {
-            Err(Refusal::NoWebSocket)
-        }
+        Route::Console
+        | Route::Healthz
+        | Route::Readyz
+        | Route::Metrics
+        | Route::Echo
+        | Route::Reserved => Err(Refusal::NoWebSocket),
     }
 }
 
@@ -108,13 +115,16 @@ fn check_host(
 }
 
 fn check_origin(options: &BroadcastOptions, request: &Request<'_>) -> Result<(), Denied> {
-    let is_allowed =
-        origin::origin_is_allowed(&options.allowed_origins, request.header("Origin"), request.host());
+    let is_allowed = origin::origin_is_allowed(
+        &options.allowed_origins,
+        request.header("Origin"),
+        request.host(),
+    );
     if is_allowed { Ok(()) } else { Err(Denied::Origin) }
 }
 
-/// Whether the request names this media type among those it accepts; ranges such as `*/*` do not count, for
-/// they come from programs that take anything.
+/// Whether the request names this media type among those it accepts; ranges such as `*/*` do not
+/// count, for they come from programs that take anything.
 pub(crate) fn accepts(request: &Request<'_>, wanted: &str) -> bool {
     request
         .header("Accept")

@@ -26,8 +26,8 @@ pub(crate) fn busy() -> Response {
     Response::text(503, "the channel is busy: try again\n").header("Retry-After", "1")
 }
 
-/// What is known of a channel. One that nobody has used yet is an empty channel, not an error: it exists as
-/// soon as someone subscribes or publishes.
+/// What is known of a channel. One that nobody has used yet is an empty channel, not an error: it
+/// exists as soon as someone subscribes or publishes.
 pub(crate) fn channel(name: ChannelName<'_>, info: Option<ChannelInfo>) -> Response {
     #[derive(Serialize)]
     struct Channel<'n> {
@@ -52,7 +52,8 @@ pub(crate) fn channel(name: ChannelName<'_>, info: Option<ChannelInfo>) -> Respo
 }
 
 fn json(status: u16, body: &impl Serialize) -> Response {
-    // Structs of numbers and strings always have a JSON text. The line ends, for whoever reads it in a shell.
+    // Structs of numbers and strings always have a JSON text. The line ends, for whoever reads it
+    // in a shell.
     let mut text = serde_json::to_string(body).unwrap_or_default();
     text.push('\n');
     Response::json(status, text).header("Cache-Control", "no-store")

@@ -3,7 +3,9 @@
 use crate::hub::{Accepted, ChannelInfo, ChannelName, Refused};
 use crate::instant::Instant;
 use crate::protocol::{CloseCode, Message, MessageKind, Request, Response};
-use crate::reactor::{Answer, Context, Handler, NotPublished, Subscription, Ticket, Upgrade, Visitor};
+use crate::reactor::{
+    Answer, Context, Handler, NotPublished, Subscription, Ticket, Upgrade, Visitor,
+};
 
 use super::admission::{Entry, accepts, admit, admit_peer, media_type};
 use super::options::{BroadcastOptions, Reject};
@@ -12,7 +14,8 @@ use super::refusal::Refusal;
 use super::route::Route;
 use super::{answers, console, event_log, metrics};
 
-/// The broadcast server: a path is a channel, its WebSocket peers are the subscribers, a POST publishes.
+/// The broadcast server: a path is a channel, its WebSocket peers are the subscribers, a POST
+/// publishes.
 ///
 /// ```
 /// use fanfare::{Broadcast, BroadcastOptions, Server};
@@ -28,7 +31,8 @@ use super::{answers, console, event_log, metrics};
 /// ```
 pub struct Broadcast {
     options: BroadcastOptions,
-    /// The channel of the peer that is being let in, from `on_upgrade` to its `on_open`, which follows at once.
+    /// The channel of the peer that is being let in, from `on_upgrade` to its `on_open`, which
+    /// follows at once.
     entering: String,
     /// Room for a percent-decoded path.
     decoded: Vec<u8>,
@@ -60,7 +64,9 @@ impl Session {
     /// Counts a message of the peer; false if it is one too many.
     fn take_token(&mut self, per_second: u32, now: Instant) -> bool {
         match self {
-            Session::Subscriber { bucket, .. } | Session::Echo { bucket } => bucket.take(per_second, now),
+            Session::Subscriber { bucket, .. } | Session::Echo { bucket } => {
+                bucket.take(per_second, now)
+            }
             Session::Entering { .. } | Session::Refused => true,
         }
     }
@@ -77,11 +83,20 @@ impl Broadcast {
 impl Handler for Broadcast {
     type Session = BroadcastSession;
 
-    fn before_body(&mut self, visitor: &mut Visitor<'_>, request: &Request<'_>) -> Option<Response> {
+    fn before_body(
+        &mut self,
+        visitor: &mut Visitor<'_>,
+        request: &Request<'_>,
+    ) -> Option<Response> {
         admit(&self.options, &mut self.decoded, visitor, request).err().map(Refusal::response)
     }
 
-    fn on_request(&mut self, visitor: &mut Visitor<'_>, request: &Request<'_>, body: &[u8]) -> Answer {
+    fn on_request(
+        &mut self,
+        visitor: &mut Visitor<'_>,
+        request: &Request<'_>,
+        body: &[u8],
+    ) -> Answer {
         // Once more for a request with a body, once for one without: cheaper than to remember.
         let route = match admit(&self.options, &mut self.decoded, visitor, request) {
             Ok(route) => route,
@@ -115,11 +130,20 @@ impl Handler for Broadcast {
         }
     }
 
-    fn on_inspected(&mut self, _: Ticket, channel: ChannelName<'_>, info: Option<ChannelInfo>) -> Response {
+    fn on_inspected(
+        &mut self,
+        _: Ticket,
+        channel: ChannelName<'_>,
+        info: Option<ChannelInfo>,
+    ) -> Response {
         answers::channel(channel, info)
     }
 
-    fn on_upgrade(&mut self, visitor: &mut Visitor<'_>, request: &Request<'_>) -> Upgrade<BroadcastSession> {
+    fn on_upgrade(
+        &mut self,
+        visitor: &mut Visitor<'_>,
+        request: &Request<'_>,
+    ) -> Upgrade<BroadcastSession> {
         let refusal = match admit_peer(&self.options, &mut self.decoded, visitor, request) {
             Ok(Entry::Channel { name, may_publish }) => {
                 self.entering.clear();
@@ -127,7 +151,9 @@ impl Handler for Broadcast {
                 return Upgrade::Accept(BroadcastSession(Session::Entering { may_publish }));
             }
             Ok(Entry::Echo) => {
-                return Upgrade::Accept(BroadcastSession(Session::Echo { bucket: TokenBucket::default() }));
+                return Upgrade::Accept(BroadcastSession(Session::Echo {
+                    bucket: TokenBucket::default(),
+                }));
             }
             Err(refusal) => refusal,
         };
@@ -177,7 +203,8 @@ impl Handler for Broadcast {
         if let Some(rate) = self.options.message_rate
             && !session.take_token(rate, now)
         {
-            return peer.close(CloseCode::RATE_LIMITED, "more messages a second than --message-rate");
+            return peer
+                .close(CloseCode::RATE_LIMITED, "more messages a second than --message-rate");
         }
         let is_taken =
             matches!(session, Session::Subscriber { may_publish: true, .. } | Session::Echo { .. });
@@ -186,19 +213,31 @@ impl Handler for Broadcast {
         }
         match peer.session().0 {
             Session::Subscriber { may_publish: false, .. } => {
-                peer.close(CloseCode::FORBIDDEN, "publishing over a WebSocket is not allowed: see --publish");
+                peer.close(
+                    CloseCode::FORBIDDEN,
+                    "publishing over a WebSocket is not allowed: see --publish",
+                );
             }
             Session::Subscriber { subscription, may_publish: true, .. } => {
-                // Where the subscription has ended, so has the connection, and its Close is on the way.
+                // Where the subscription has ended, so has the connection, and its Close is on the
+                // way.
                 let published = peer.publish_to(subscription, message);
-                debug_assert!(published != Err(NotPublished::Busy), "one publish for one message finds room");
+                debug_assert!(
+                    published != Err(NotPublished::Busy),
+                    "one publish for one message finds room"
+                );
             }
             Session::Echo { .. } => peer.send(message),
             Session::Entering { .. } | Session::Refused => {}
         }
     }
 
-    fn on_close(&mut self, peer: &mut Context<'_, BroadcastSession>, code: CloseCode, reason: &str) {
+    fn on_close(
+        &mut self,
+        peer: &mut Context<'_, BroadcastSession>,
+        code: CloseCode,
+        reason: &str,
+    ) {
         if self.options.log_events {
             event_log::closed(peer.connection(), code, reason);
         }

@@ -14,22 +14,22 @@ use super::closures::{ClosureHandler, Closures};
 use super::instance::{Server, Thread};
 use super::listeners::listen;
 
-/// The most that can be set as the largest message: lengths of bodies are kept in 32 bits, and a message is
-/// held in one piece.
+/// The most that can be set as the largest message: lengths of bodies are kept in 32 bits, and a
+/// message is held in one piece.
 const MESSAGE_BYTES_MAX: usize = 1 << 30;
 
-/// More threads than this no machine has use for: each has three rings to every other one, and a part of
-/// the memory.
+/// More threads than this no machine has use for: each has three rings to every other one, and a
+/// part of the memory.
 const REACTORS_MAX: usize = 256;
 
 /// Rests of frames whose subscription has ended have at most this part of the memory: an eighth.
 const PRIVATE_PART: usize = 8;
 
-/// Collects what a [`Server`] needs; made by [`Server::builder`]. Every limit has a default that suits a
-/// public server with small messages.
+/// Collects what a [`Server`] needs; made by [`Server::builder`]. Every limit has a default that
+/// suits a public server with small messages.
 ///
-/// `A` says where the application comes from: [closures](Closures), or the [factory](Factory) given to
-/// [`handler`](Builder::handler).
+/// `A` says where the application comes from: [closures](Closures), or the [factory](Factory) given
+/// to [`handler`](Builder::handler).
 #[must_use = "nothing listens before `bind`"]
 pub struct Builder<A> {
     addresses: Vec<String>,
@@ -58,10 +58,11 @@ impl Builder<Closures> {
         }
     }
 
-    /// Serves by a [`Handler`]. Each reactor has its own, made by this function from the reactor's number;
-    /// so a handler needs no locks. Closures given before are forgotten.
+    /// Serves by a [`Handler`]. Each reactor has its own, made by this function from the reactor's
+    /// number; so a handler needs no locks. Closures given before are forgotten.
     ///
-    /// This one has its peers show a ticket, and declines with a status, a header and a text of its own:
+    /// This one has its peers show a ticket, and declines with a status, a header and a text of its
+    /// own:
     ///
     /// ```
     /// use fanfare::{ChannelName, Context, Handler, Request, Response, Server, Upgrade, Visitor};
@@ -95,8 +96,17 @@ impl Builder<Closures> {
         H: Handler,
         F: Fn(usize) -> H + Send + Sync + 'static,
     {
-        let Builder { addresses, admin_addresses, reactors, rings, reactor, hub, application: _ } = self;
-        Builder { addresses, admin_addresses, reactors, rings, reactor, hub, application: Factory(make) }
+        let Builder { addresses, admin_addresses, reactors, rings, reactor, hub, application: _ } =
+            self;
+        Builder {
+            addresses,
+            admin_addresses,
+            reactors,
+            rings,
+            reactor,
+            hub,
+            application: Factory(make),
+        }
     }
 
     /// Listens, and makes a server that answers by the closures.
@@ -105,7 +115,8 @@ impl Builder<Closures> {
     ///
     /// [`BindError`].
     pub fn bind(self) -> Result<Server<ClosureHandler>, BindError> {
-        let Builder { addresses, admin_addresses, reactors, rings, reactor, hub, application } = self;
+        let Builder { addresses, admin_addresses, reactors, rings, reactor, hub, application } =
+            self;
         Builder { addresses, admin_addresses, reactors, rings, reactor, hub, application: () }
             .bind_with(application.into_factory())
     }
@@ -122,9 +133,17 @@ impl<F> Builder<Factory<F>> {
         H: Handler,
         F: Fn(usize) -> H + Send + Sync + 'static,
     {
-        let Builder { addresses, admin_addresses, reactors, rings, reactor, hub, application: Factory(make) } =
-            self;
-        Builder { addresses, admin_addresses, reactors, rings, reactor, hub, application: () }.bind_with(make)
+        let Builder {
+            addresses,
+            admin_addresses,
+            reactors,
+            rings,
+            reactor,
+            hub,
+            application: Factory(make),
+        } = self;
+        Builder { addresses, admin_addresses, reactors, rings, reactor, hub, application: () }
+            .bind_with(make)
     }
 }
 
@@ -182,38 +201,41 @@ fn listen_on_all(
 }
 
 impl<A> Builder<A> {
-    /// Listens on an address such as `127.0.0.1:8080`, `[::]:8080` or `localhost:8080`; port 0 lets the
-    /// system choose. Of a name all addresses are listened on that this machine has. May be called several times.
+    /// Listens on an address such as `127.0.0.1:8080`, `[::]:8080` or `localhost:8080`; port 0 lets
+    /// the system choose. Of a name all addresses are listened on that this machine has. May be
+    /// called several times.
     pub fn listen(mut self, address: impl Into<String>) -> Self {
         self.addresses.push(address.into());
         self
     }
 
     /// Listens on one more address, for the operator: a handler can tell who comes by it with
-    /// [`Visitor::is_admin`](crate::Visitor::is_admin). A [`Broadcast`](crate::Broadcast) server then serves health
-    /// and metrics there, to everybody who reaches it, and nowhere else.
+    /// [`Visitor::is_admin`](crate::Visitor::is_admin). A [`Broadcast`](crate::Broadcast) server
+    /// then serves health and metrics there, to everybody who reaches it, and nowhere else.
     pub fn admin_listen(mut self, address: impl Into<String>) -> Self {
         self.admin_addresses.push(address.into());
         self
     }
 
-    /// How many threads serve, each with listening sockets and a handler of its own, between which the system
-    /// spreads the connections. The messages of a channel keep one order across all of them. At most 256. Default:
-    /// the number of cores; fewer where the [memory](Builder::memory_bytes) would not go round.
+    /// How many threads serve, each with listening sockets and a handler of its own, between which
+    /// the system spreads the connections. The messages of a channel keep one order across all of
+    /// them. At most 256. Default: the number of cores; fewer where the
+    /// [memory](Builder::memory_bytes) would not go round.
     pub fn reactors(mut self, reactors: usize) -> Self {
         self.reactors = Some(reactors);
         self
     }
 
-    /// The size of each ring between two reactors, at least 2 KiB. For tests, in which rings have to be full; by
-    /// itself a server chooses sizes that go with its memory.
+    /// The size of each ring between two reactors, at least 2 KiB. For tests, in which rings have
+    /// to be full; by itself a server chooses sizes that go with its memory.
     #[doc(hidden)]
     pub fn ring_bytes(mut self, bytes: usize) -> Self {
         self.rings = Some(RingSizes { bytes: bytes.max(RingSizes::MIN.bytes), ..RingSizes::MIN });
         self
     }
 
-    /// The largest message, in bytes: received, published, and as the body of a request. Default 64 KiB.
+    /// The largest message, in bytes: received, published, and as the body of a request. Default 64
+    /// KiB.
     pub fn message_bytes_max(mut self, bytes: usize) -> Self {
         self.reactor.decoder.message_bytes_max = bytes;
         self.reactor.http.body_bytes_max = bytes;
@@ -239,7 +261,8 @@ impl<A> Builder<A> {
         self
     }
 
-    /// Connections at once from one IPv4 address or IPv6 /64; one more is answered 429. Default: no limit.
+    /// Connections at once from one IPv4 address or IPv6 /64; one more is answered 429. Default: no
+    /// limit.
     pub fn connections_per_address_max(mut self, connections: Option<u32>) -> Self {
         self.reactor.connections_per_address_max = connections;
         self
@@ -257,29 +280,33 @@ impl<A> Builder<A> {
         self
     }
 
-    /// Memory for the logs of all channels together; beyond it publishing is refused. Each reactor has its part of
-    /// it, in which at least one channel's buffer must fit. Default 1 GiB.
+    /// Memory for the logs of all channels together; beyond it publishing is refused. Each reactor
+    /// has its part of it, in which at least one channel's buffer must fit. Default 1 GiB.
     pub fn memory_bytes(mut self, bytes: usize) -> Self {
         self.hub.memory_bytes = bytes;
-        // What is set aside for the rests of frames comes out of it, and of little memory all would be set aside.
-        self.hub.private_bytes_max = HubLimits::default().private_bytes_max.min(bytes / PRIVATE_PART);
+        // What is set aside for the rests of frames comes out of it, and of little memory all would
+        // be set aside.
+        self.hub.private_bytes_max =
+            HubLimits::default().private_bytes_max.min(bytes / PRIVATE_PART);
         self
     }
 
-    /// How far a subscriber may fall behind, in bytes of one channel. At least twice the largest message.
-    /// Default 1 MiB.
+    /// How far a subscriber may fall behind, in bytes of one channel. At least twice the largest
+    /// message. Default 1 MiB.
     pub fn channel_buffer_bytes(mut self, bytes: usize) -> Self {
         self.hub.channel_buffer_bytes = bytes;
         self
     }
 
-    /// What happens to a subscriber that has fallen behind further than that. Default: it is disconnected.
+    /// What happens to a subscriber that has fallen behind further than that. Default: it is
+    /// disconnected.
     pub fn slow_policy(mut self, policy: SlowPolicy) -> Self {
         self.hub.slow_policy = policy;
         self
     }
 
-    /// How long a peer may take no byte of what it is owed; then it is closed with 4008. Default 10 s.
+    /// How long a peer may take no byte of what it is owed; then it is closed with 4008. Default 10
+    /// s.
     pub fn slow_timeout(mut self, timeout: Duration) -> Self {
         self.reactor.slow_timeout = timeout;
         self
@@ -333,20 +360,26 @@ impl<A> Builder<A> {
             (self.hub.channel_buffer_bytes / 2 >= message_bytes_max, LimitsError::BufferTooSmall),
             (self.hub.memory_bytes >= self.memory_bytes_min(), LimitsError::MemoryTooSmall),
             (
-                ![self.reactor.handshake_timeout, self.reactor.ping_interval, self.reactor.pong_timeout]
-                    .contains(&Duration::ZERO),
+                ![
+                    self.reactor.handshake_timeout,
+                    self.reactor.ping_interval,
+                    self.reactor.pong_timeout,
+                ]
+                .contains(&Duration::ZERO),
                 LimitsError::NoTime,
             ),
         ];
         rules.into_iter().find(|(is_kept, _)| !is_kept).map_or(Ok(()), |(_, error)| Err(error))
     }
 
-    /// How many reactors there will be: as many as were asked for, or else one for each core, as far as the memory
-    /// has parts for them. What is not set must not make limits invalid that are valid on another machine.
+    /// How many reactors there will be: as many as were asked for, or else one for each core, as
+    /// far as the memory has parts for them. What is not set must not make limits invalid that are
+    /// valid on another machine.
     pub fn reactor_count(&self) -> usize {
         self.reactors.unwrap_or_else(|| {
             let cores = available_parallelism().map_or(1, usize::from).min(REACTORS_MAX);
-            let suffices = |reactors: &usize| self.hub.memory_bytes >= self.memory_bytes_for(*reactors);
+            let suffices =
+                |reactors: &usize| self.hub.memory_bytes >= self.memory_bytes_for(*reactors);
             (1..=cores).rev().find(suffices).unwrap_or(1)
         })
     }
@@ -358,7 +391,8 @@ impl<A> Builder<A> {
 
     fn memory_bytes_for(&self, reactors: usize) -> usize {
         let HubLimits { message_bytes_max, channel_buffer_bytes, .. } = self.hub;
-        reactor_memory_min(reactors, message_bytes_max, channel_buffer_bytes).saturating_mul(reactors)
+        reactor_memory_min(reactors, message_bytes_max, channel_buffer_bytes)
+            .saturating_mul(reactors)
     }
 }
 
@@ -400,15 +434,17 @@ impl fmt::Display for LimitsError {
             LimitsError::MemoryTooSmall => {
                 "the memory limit must be at least the size of one channel buffer for each reactor"
             }
-            LimitsError::NoTime => "the handshake timeout, ping interval and pong timeout must not be zero",
+            LimitsError::NoTime => {
+                "the handshake timeout, ping interval and pong timeout must not be zero"
+            }
         })
     }
 }
 
 impl std::error::Error for LimitsError {}
 
-/// Why a server could not be made. The only error here with a text of its own: which address of several it
-/// was, is what one has to know.
+/// Why a server could not be made. The only error here with a text of its own: which address of
+/// several it was, is what one has to know.
 #[derive(Debug)]
 pub enum BindError {
     /// [`Builder::listen`] has not been called.
@@ -431,7 +467,9 @@ impl fmt::Display for BindError {
         match self {
             BindError::NoAddress => f.write_str("no address to listen on"),
             BindError::Limits(error) => write!(f, "{error}"),
-            BindError::Listen { address, source } => write!(f, "cannot listen on {address}: {source}"),
+            BindError::Listen { address, source } => {
+                write!(f, "cannot listen on {address}: {source}")
+            }
             BindError::System(source) => write!(f, "cannot start: {source}"),
         }
     }
@@ -475,14 +513,20 @@ mod tests {
             (builder().message_bytes_max((1 << 30) + 1), LimitsError::MessageTooLarge),
             (builder().connections_max(0), LimitsError::NoConnection),
             (builder().channels_max(0), LimitsError::NoChannel),
-            (builder().message_bytes_max(1000).channel_buffer_bytes(1999), LimitsError::BufferTooSmall),
+            (
+                builder().message_bytes_max(1000).channel_buffer_bytes(1999),
+                LimitsError::BufferTooSmall,
+            ),
             (builder().memory_bytes(1000), LimitsError::MemoryTooSmall),
             (builder().memory_bytes(4 << 20).reactors(4), LimitsError::MemoryTooSmall),
             (builder().reactors(0), LimitsError::NoReactor),
             (builder().reactors(257), LimitsError::TooManyReactors),
             (builder().pong_timeout(Duration::ZERO), LimitsError::NoTime),
         ] {
-            assert!(matches!(builder.bind(), Err(BindError::Limits(found)) if found == error), "{error:?}");
+            assert!(
+                matches!(builder.bind(), Err(BindError::Limits(found)) if found == error),
+                "{error:?}"
+            );
         }
     }
 
@@ -492,7 +536,11 @@ mod tests {
             let builder = |bytes: usize| Server::builder().reactors(reactors).memory_bytes(bytes);
             let least = builder(1).memory_bytes_min();
             assert_eq!(builder(least).check(), Ok(()), "{reactors} reactors");
-            assert_eq!(builder(least - 1).check(), Err(LimitsError::MemoryTooSmall), "{reactors} reactors");
+            assert_eq!(
+                builder(least - 1).check(),
+                Err(LimitsError::MemoryTooSmall),
+                "{reactors} reactors"
+            );
         }
     }
 
@@ -503,7 +551,10 @@ mod tests {
             let builder = Server::builder().memory_bytes(memory_bytes);
             assert_eq!(builder.check(), Ok(()), "{memory_bytes} bytes");
             let one_more = builder.memory_bytes_for(builder.reactor_count() + 1);
-            assert!(builder.reactor_count() == cores || one_more > memory_bytes, "{memory_bytes} bytes");
+            assert!(
+                builder.reactor_count() == cores || one_more > memory_bytes,
+                "{memory_bytes} bytes"
+            );
         }
         assert_eq!(Server::builder().memory_bytes(1 << 20).reactor_count(), 1);
     }

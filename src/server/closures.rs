@@ -68,13 +68,16 @@ impl Builder<Closures> {
     }
 
     /// A message has arrived that no [`on_event`](Self::on_event) has taken.
-    pub fn on_message(mut self, call: impl Fn(&mut Peer<'_>, Message<'_>) + Send + Sync + 'static) -> Self {
+    pub fn on_message(
+        mut self,
+        call: impl Fn(&mut Peer<'_>, Message<'_>) + Send + Sync + 'static,
+    ) -> Self {
         self.application.message = Some(Box::new(call));
         self
     }
 
-    /// A custom event has arrived: the text message `{"event":"name","data":…}`. Without a `data` member the
-    /// data is [`Value::Null`]. Events with other names come as messages.
+    /// A custom event has arrived: the text message `{"event":"name","data":…}`. Without a `data`
+    /// member the data is [`Value::Null`]. Events with other names come as messages.
     pub fn on_event(
         mut self,
         name: impl Into<String>,
@@ -85,13 +88,16 @@ impl Builder<Closures> {
     }
 
     /// The connection has ended; nothing can be sent any more.
-    pub fn on_close(mut self, call: impl Fn(&mut Peer<'_>, CloseCode, &str) + Send + Sync + 'static) -> Self {
+    pub fn on_close(
+        mut self,
+        call: impl Fn(&mut Peer<'_>, CloseCode, &str) + Send + Sync + 'static,
+    ) -> Self {
         self.application.close = Some(Box::new(call));
         self
     }
 
-    /// The web pages that may connect, by their origin; without any, those of this server's own host alone.
-    /// Programs that are no browsers send no origin and always may.
+    /// The web pages that may connect, by their origin; without any, those of this server's own
+    /// host alone. Programs that are no browsers send no origin and always may.
     ///
     /// ```
     /// let builder = fanfare::Server::builder().allowed_origin("https://*.example.com".parse()?);
@@ -102,9 +108,10 @@ impl Builder<Closures> {
         self
     }
 
-    /// A host name, besides `localhost` and IP addresses, under which peers on this machine may ask for it. Other
-    /// names are declined there with 403: a web page could have its own name point here. A proxy on this machine
-    /// that passes on the `Host` it was asked for takes its names here.
+    /// A host name, besides `localhost` and IP addresses, under which peers on this machine may ask
+    /// for it. Other names are declined there with 403: a web page could have its own name point
+    /// here. A proxy on this machine that passes on the `Host` it was asked for takes its names
+    /// here.
     ///
     /// ```
     /// let builder = fanfare::Server::builder().allowed_host("chat.example.com");
@@ -127,7 +134,8 @@ impl ClosureHandler {
         }
         let event = Event::parse(message.as_text()?)?;
         let (_, call) = self.0.events.iter().find(|(name, _)| *name == event.name)?;
-        let data = event.data.map_or(Ok(Value::Null), |data| serde_json::from_str(data.get())).ok()?;
+        let data =
+            event.data.map_or(Ok(Value::Null), |data| serde_json::from_str(data.get())).ok()?;
         Some((call, data))
     }
 }

@@ -5,8 +5,8 @@ use crate::protocol::Response;
 /// The page. It learns from its own address which channel it is about, so it is the same for all.
 const PAGE: &str = include_str!("index.html");
 
-/// What the page may do: run its own script and style, known by their SHA-256, and connect to the server
-/// that it came from. A test holds the hashes against the page.
+/// What the page may do: run its own script and style, known by their SHA-256, and connect to the
+/// server that it came from. A test holds the hashes against the page.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; \
     script-src 'sha256-iQOsZ79IIOWLM3r2VyrnBmHWzN7oEUVn7qr8V63QGMg='; \
     style-src 'sha256-GvhvxBQlw/WTksi5pGVyhvBcRP8SwvaqOkGrUq10Mro='; \

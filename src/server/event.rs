@@ -1,12 +1,13 @@
-//! Custom events: text messages of the form `{"event":"name","data":…}`, a convention among programs on top
-//! of what the protocol knows.
+//! Custom events: text messages of the form `{"event":"name","data":…}`, a convention among
+//! programs on top of what the protocol knows.
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// A custom event, borrowed from the text of a message. `data` is JSON that has not been looked into.
+/// A custom event, borrowed from the text of a message. `data` is JSON that has not been looked
+/// into.
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Event<'m> {
     #[serde(borrow, rename = "event")]
@@ -33,8 +34,8 @@ impl<'m> Event<'m> {
 /// ```
 #[must_use]
 pub fn event(name: &str, data: &serde_json::Value) -> String {
-    // Written in two parts, so that neither a map nor a copy of the data is made; a string or a value
-    // always has a text.
+    // Written in two parts, so that neither a map nor a copy of the data is made; a string or a
+    // value always has a text.
     format!(r#"{{"event":{},"data":{data}}}"#, serde_json::Value::from(name))
 }
 
@@ -53,8 +54,15 @@ mod tests {
 
     #[test]
     fn other_texts_are_messages() {
-        for text in ["", "hello", "[1]", "{", r#"{"event":7}"#, r#"{"data":7}"#, r#"{"event":"a"} and more"#]
-        {
+        for text in [
+            "",
+            "hello",
+            "[1]",
+            "{",
+            r#"{"event":7}"#,
+            r#"{"data":7}"#,
+            r#"{"event":"a"} and more"#,
+        ] {
             assert!(Event::parse(text).is_none(), "{text}");
         }
     }

@@ -1,7 +1,7 @@
 //! `--log-events`: one line for each connection, message, custom event and close.
 //!
-//! What comes from a peer is logged as a text field, which both formats write quoted and escaped, and is
-//! cut: a peer can neither forge a line nor fill the disk with one message.
+//! What comes from a peer is logged as a text field, which both formats write quoted and escaped,
+//! and is cut: a peer can neither forge a line nor fill the disk with one message.
 
 use std::net::SocketAddr;
 

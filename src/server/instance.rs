@@ -56,8 +56,8 @@ pub(super) struct Thread {
 }
 
 impl Thread {
-    /// Serves on this thread. Whatever ends it, a panic of the handler included, ends the others too: what is
-    /// mailed to a reactor that is no more would wait for ever.
+    /// Serves on this thread. Whatever ends it, a panic of the handler included, ends the others
+    /// too: what is mailed to a reactor that is no more would wait for ever.
     fn run<H: Handler>(self, make: impl FnOnce() -> H, stopper: Stopper) -> io::Result<()> {
         let _stop_others = StopOthers(stopper);
         Reactor::new(self.net, self.listeners, self.admin_listeners, make(), self.seat)?.run()
@@ -73,7 +73,8 @@ impl Drop for StopOthers {
 }
 
 impl Server<ClosureHandler> {
-    /// Begins a server: give it addresses, limits if need be, and a [handler](Builder::handler) or closures.
+    /// Begins a server: give it addresses, limits if need be, and a [handler](Builder::handler) or
+    /// closures.
     pub fn builder() -> Builder<Closures> {
         Builder::new()
     }
@@ -109,8 +110,8 @@ impl<H: Handler> Server<H> {
         self.threads.iter().map(|thread| thread.seat.remote()).collect()
     }
 
-    /// Serves until the server has been drained or stopped: the first reactor on this thread, the others on their
-    /// own.
+    /// Serves until the server has been drained or stopped: the first reactor on this thread, the
+    /// others on their own.
     ///
     /// # Errors
     ///
@@ -126,9 +127,12 @@ impl<H: Handler> Server<H> {
             for (number, thread) in threads {
                 let stopper = stopper.clone();
                 let builder = thread::Builder::new().name(format!("reactor-{number}"));
-                others.push(builder.spawn_scoped(scope, move || thread.run(|| make(number), stopper))?);
+                others.push(
+                    builder.spawn_scoped(scope, move || thread.run(|| make(number), stopper))?,
+                );
             }
-            let mut outcome = first.map_or(Ok(()), |(number, thread)| thread.run(|| make(number), stopper));
+            let mut outcome =
+                first.map_or(Ok(()), |(number, thread)| thread.run(|| make(number), stopper));
             for other in others {
                 let ended = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
                 outcome = outcome.and(ended);
@@ -161,7 +165,8 @@ impl Publisher {
     ///
     /// # Errors
     ///
-    /// [`PublishError`]; the message then reaches nobody. After [`PublishError::Busy`] it may be tried again.
+    /// [`PublishError`]; the message then reaches nobody. After [`PublishError::Busy`] it may be
+    /// tried again.
     pub fn try_publish(&self, channel: &str, message: Message<'_>) -> Result<(), PublishError> {
         let name = ChannelName::parse(channel).map_err(PublishError::Name)?;
         let home = &self.reactors[self.homes.home_of(name).index()];
@@ -218,7 +223,8 @@ mod tests {
             assert!(number != 1, "no handler for this one");
             Nothing
         };
-        let server = Server::builder().listen("127.0.0.1:0").reactors(2).handler(make).bind().unwrap();
+        let server =
+            Server::builder().listen("127.0.0.1:0").reactors(2).handler(make).bind().unwrap();
         // It ends: what was mailed to the reactor that is not there would wait for ever.
         assert!(thread::spawn(move || server.run()).join().is_err());
     }

@@ -1,5 +1,5 @@
-//! `/-/metrics`: the figures of the reactor and of the process as OpenMetrics text. The name of a channel is
-//! never a label: whoever may name a channel could make as many series as he likes.
+//! `/-/metrics`: the figures of the reactor and of the process as OpenMetrics text. The name of a
+//! channel is never a label: whoever may name a channel could make as many series as he likes.
 
 use std::fmt;
 
@@ -12,7 +12,9 @@ use prometheus_client::registry::Registry;
 
 use crate::hub::{DropReason, Ledger};
 use crate::protocol::Response;
-use crate::reactor::{CLOSE_CODES, Counters, Initiator, RejectReason, STATUSES, Source, Status, Visitor};
+use crate::reactor::{
+    CLOSE_CODES, Counters, Initiator, RejectReason, STATUSES, Source, Status, Visitor,
+};
 
 use super::process::Process;
 
@@ -104,7 +106,10 @@ impl Collector for Snapshot {
             "fanfare_rejects",
             "Peers that were not let in, or answered without the application",
             "reason",
-            RejectReason::ALL.iter().zip(counters.rejects).map(|(reason, count)| (reason.label(), count)),
+            RejectReason::ALL
+                .iter()
+                .zip(counters.rejects)
+                .map(|(reason, count)| (reason.label(), count)),
         )?;
         page.counters(
             "fanfare_limit_hits",
@@ -120,12 +125,19 @@ impl Collector for Snapshot {
 
         page.gauge("fanfare_channels", "Channels now", self.channels as u64)?;
         page.gauge("fanfare_subscriptions", "Subscriptions now", self.subscriptions as u64)?;
-        page.gauge("fanfare_channel_log_bytes", "Memory in the logs of all channels", self.log_bytes as u64)?;
+        page.gauge(
+            "fanfare_channel_log_bytes",
+            "Memory in the logs of all channels",
+            self.log_bytes as u64,
+        )?;
         page.counters(
             "fanfare_messages_published",
             "Messages that were numbered",
             "source",
-            Source::ALL.iter().zip(counters.published).map(|(source, count)| (source.label(), count)),
+            Source::ALL
+                .iter()
+                .zip(counters.published)
+                .map(|(source, count)| (source.label(), count)),
         )?;
         page.counter(
             "fanfare_messages_delivered",
@@ -150,7 +162,11 @@ impl Collector for Snapshot {
         page.counter("fanfare_sent_bytes", "Bytes written to peers", counters.sent_bytes)?;
         page.counter("fanfare_sends", "System calls that wrote", counters.sends)?;
         self.encode_control_frames(&mut page)?;
-        page.gauge("fanfare_draining", "1 while the server is about to end", u64::from(self.is_draining))?;
+        page.gauge(
+            "fanfare_draining",
+            "1 while the server is about to end",
+            u64::from(self.is_draining),
+        )?;
         self.encode_process(&mut page)
     }
 }
@@ -158,16 +174,26 @@ impl Collector for Snapshot {
 impl Snapshot {
     fn encode_closes(&self, page: &mut Page<'_>) -> fmt::Result {
         let help = "WebSocket connections that ended, by close code and by who closed";
-        let mut family =
-            page.0.encode_descriptor("fanfare_connections_closed", help, None, MetricType::Counter)?;
+        let mut family = page.0.encode_descriptor(
+            "fanfare_connections_closed",
+            help,
+            None,
+            MetricType::Counter,
+        )?;
         for (code, by_initiator) in CLOSE_CODES.iter().zip(self.counters.closed) {
-            for (initiator, count) in
-                [("server", Initiator::Server), ("client", Initiator::Client), ("none", Initiator::Nobody)]
-                    .map(|(label, initiator)| (label, by_initiator[initiator as usize]))
+            for (initiator, count) in [
+                ("server", Initiator::Server),
+                ("client", Initiator::Client),
+                ("none", Initiator::Nobody),
+            ]
+            .map(|(label, initiator)| (label, by_initiator[initiator as usize]))
             {
                 if count > 0 {
                     family
-                        .encode_family(&[("code", number_or_other(*code)), ("initiator", initiator.into())])?
+                        .encode_family(&[
+                            ("code", number_or_other(*code)),
+                            ("initiator", initiator.into()),
+                        ])?
                         .encode_counter::<NoLabelSet, _, u64>(&count, None)?;
                 }
             }
@@ -193,8 +219,14 @@ impl Snapshot {
     }
 
     fn encode_process(&self, page: &mut Page<'_>) -> fmt::Result {
-        let Process { cpu_seconds, resident_bytes, virtual_bytes, open_files, open_files_max, start_seconds } =
-            self.process;
+        let Process {
+            cpu_seconds,
+            resident_bytes,
+            virtual_bytes,
+            open_files,
+            open_files_max,
+            start_seconds,
+        } = self.process;
         if let Some(seconds) = cpu_seconds {
             page.counter("process_cpu_seconds", "Processor time, user and system", seconds)?;
         }
@@ -226,13 +258,23 @@ fn number_or_other(number: u16) -> String {
 struct Page<'e>(DescriptorEncoder<'e>);
 
 impl Page<'_> {
-    fn counter(&mut self, name: &str, help: &str, value: impl EncodeCounterValue + Copy) -> fmt::Result {
+    fn counter(
+        &mut self,
+        name: &str,
+        help: &str,
+        value: impl EncodeCounterValue + Copy,
+    ) -> fmt::Result {
         self.0
             .encode_descriptor(name, help, None, MetricType::Counter)?
             .encode_counter::<NoLabelSet, _, u64>(&value, None)
     }
 
-    fn gauge(&mut self, name: &str, help: &str, value: impl EncodeGaugeValue + Copy) -> fmt::Result {
+    fn gauge(
+        &mut self,
+        name: &str,
+        help: &str,
+        value: impl EncodeGaugeValue + Copy,
+    ) -> fmt::Result {
         self.0.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)
     }
 

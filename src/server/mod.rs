@@ -1,4 +1,5 @@
-//! The product: a server made of reactors, and the broadcast server that the `fanfare` command runs.
+//! The product: a server made of reactors, and the broadcast server that the `fanfare` command
+//! runs.
 //!
 //! | file | holds |
 //! |---|---|

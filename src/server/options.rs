@@ -3,16 +3,16 @@
 use super::access::PublishKey;
 use super::origin::OriginPattern;
 
-/// The rules of a [`Broadcast`](super::Broadcast) server. The default is what suits a program on the same
-/// machine: whatever comes from loopback may publish, nothing else may.
+/// The rules of a [`Broadcast`](super::Broadcast) server. The default is what suits a program on
+/// the same machine: whatever comes from loopback may publish, nothing else may.
 #[derive(Clone, Debug, Default)]
 pub struct BroadcastOptions {
     /// Who may publish over a WebSocket. Unset: whoever connects from this machine itself.
     pub publish: Option<PublishPolicy>,
     /// What a POST must bear, from wherever it comes. Unset: only this machine itself may POST.
     pub publish_key: Option<PublishKey>,
-    /// The host names, besides `localhost`, under which this machine may be asked by itself; only looked at
-    /// without a `publish_key`.
+    /// The host names, besides `localhost`, under which this machine may be asked by itself; only
+    /// looked at without a `publish_key`.
     pub allowed_hosts: Vec<String>,
     /// The origins of web pages that may subscribe and publish; empty: the page's own server only.
     pub allowed_origins: Vec<OriginPattern>,

@@ -1,7 +1,9 @@
-//! Whom a browser acts for: the rules on the Origin header (RFC 6454 section 7) and on the Host header.
+//! Whom a browser acts for: the rules on the Origin header (RFC 6454 section 7) and on the Host
+//! header.
 //!
 //! A script on any web page may open a WebSocket to any address and may POST to it. Browsers say in
-//! `Origin` which page it was; other programs send none, and prove nothing by it, so a missing one passes.
+//! `Origin` which page it was; other programs send none, and prove nothing by it, so a missing one
+//! passes.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -9,8 +11,8 @@ use std::str::FromStr;
 
 /// One entry of a list of allowed origins: `https://example.com`, `https://*.example.com` or `*`.
 ///
-/// A pattern with `*.` covers every name below the domain, not the domain itself. No pattern covers the
-/// origin `null`, which is what sandboxed frames and local files send.
+/// A pattern with `*.` covers every name below the domain, not the domain itself. No pattern covers
+/// the origin `null`, which is what sandboxed frames and local files send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OriginPattern(Pattern);
 
@@ -40,9 +42,15 @@ pub enum OriginPatternError {
 impl fmt::Display for OriginPatternError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            OriginPatternError::NoScheme => "an origin begins with its scheme, as in https://example.com",
-            OriginPatternError::Null => "the origin null is never allowed: any sandboxed page sends it",
-            OriginPatternError::BadHost => "an origin is a scheme, a host and maybe a port, without a path",
+            OriginPatternError::NoScheme => {
+                "an origin begins with its scheme, as in https://example.com"
+            }
+            OriginPatternError::Null => {
+                "the origin null is never allowed: any sandboxed page sends it"
+            }
+            OriginPatternError::BadHost => {
+                "an origin is a scheme, a host and maybe a port, without a path"
+            }
             OriginPatternError::BadWildcard => {
                 "a * stands alone or for the first labels: https://*.example.com"
             }
@@ -62,11 +70,13 @@ impl FromStr for OriginPattern {
         if text.eq_ignore_ascii_case("null") {
             return Err(OriginPatternError::Null);
         }
-        let Some((scheme, _)) = text.split_once("://").filter(|(scheme, _)| !scheme.is_empty()) else {
+        let Some((scheme, _)) = text.split_once("://").filter(|(scheme, _)| !scheme.is_empty())
+        else {
             return Err(OriginPatternError::NoScheme);
         };
         let subdomains = text[scheme.len() + 3..].starts_with("*.");
-        let text: Box<str> = if subdomains { text.replacen("*.", "", 1).into() } else { text.into() };
+        let text: Box<str> =
+            if subdomains { text.replacen("*.", "", 1).into() } else { text.into() };
         if text.contains('*') {
             return Err(OriginPatternError::BadWildcard);
         }
@@ -100,8 +110,11 @@ impl OriginPattern {
         if !subdomains {
             return allowed.host.eq_ignore_ascii_case(origin.host);
         }
-        let Some(prefix_bytes) = origin.host.len().checked_sub(allowed.host.len() + 1) else { return false };
-        let (Some(labels), Some(domain)) = (origin.host.get(..prefix_bytes), origin.host.get(prefix_bytes..))
+        let Some(prefix_bytes) = origin.host.len().checked_sub(allowed.host.len() + 1) else {
+            return false;
+        };
+        let (Some(labels), Some(domain)) =
+            (origin.host.get(..prefix_bytes), origin.host.get(prefix_bytes..))
         else {
             return false;
         };
@@ -112,8 +125,13 @@ impl OriginPattern {
 
 /// Whether a request with these headers may do what only pages of an allowed origin may.
 ///
-/// With an empty list the origin must be the one that the request was sent to; a list replaces that rule.
-pub(crate) fn origin_is_allowed(allowed: &[OriginPattern], origin: Option<&str>, host: Option<&str>) -> bool {
+/// With an empty list the origin must be the one that the request was sent to; a list replaces that
+/// rule.
+pub(crate) fn origin_is_allowed(
+    allowed: &[OriginPattern],
+    origin: Option<&str>,
+    host: Option<&str>,
+) -> bool {
     let Some(origin) = origin else { return true };
     let Some(origin) = Origin::parse(origin) else { return false };
     if allowed.is_empty() {
@@ -122,12 +140,12 @@ pub(crate) fn origin_is_allowed(allowed: &[OriginPattern], origin: Option<&str>,
     allowed.iter().any(|pattern| pattern.covers(&origin))
 }
 
-/// Whether a browser that was sent here by this Host header can only have meant this machine: the name is
-/// `localhost`, an IP address, or one that the operator listed.
+/// Whether a browser that was sent here by this Host header can only have meant this machine: the
+/// name is `localhost`, an IP address, or one that the operator listed.
 ///
-/// A page at `evil.example` can have its own name point to 127.0.0.1 (DNS rebinding) and is then of the
-/// same origin as a server here; but its requests carry its name. No browser leaves out the Host header, so
-/// a request without one (HTTP/1.0) passes.
+/// A page at `evil.example` can have its own name point to 127.0.0.1 (DNS rebinding) and is then of
+/// the same origin as a server here; but its requests carry its name. No browser leaves out the
+/// Host header, so a request without one (HTTP/1.0) passes.
 pub(crate) fn host_is_local(host: Option<&str>, allowed: &[String]) -> bool {
     let Some(host) = host else { return true };
     let Some((name, _)) = split_port(host) else { return false };
@@ -155,11 +173,12 @@ impl<'a> Origin<'a> {
         Some(Origin { scheme, host, port: port.unwrap_or(default_port(scheme)) })
     }
 
-    /// A Host header says no scheme, and a proxy may have taken TLS off before us: where it has no port, the
-    /// port is that of the origin's scheme.
+    /// A Host header says no scheme, and a proxy may have taken TLS off before us: where it has no
+    /// port, the port is that of the origin's scheme.
     fn is_of_host(&self, host: &str) -> bool {
         let Some((name, port)) = split_port(host) else { return false };
-        name.eq_ignore_ascii_case(self.host) && port.unwrap_or(default_port(self.scheme)) == self.port
+        name.eq_ignore_ascii_case(self.host)
+            && port.unwrap_or(default_port(self.scheme)) == self.port
     }
 }
 
@@ -183,7 +202,9 @@ fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
     let port = match rest.strip_prefix(':') {
         None if rest.is_empty() => None,
         None => return None,
-        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => Some(digits.parse().ok()?),
+        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Some(digits.parse().ok()?)
+        }
         Some(_) => return None,
     };
     Some((name, port))
@@ -291,14 +312,24 @@ mod tests {
     #[test]
     fn a_host_is_local_by_its_name_an_address_or_the_list() {
         let list = ["dev.example".to_owned()];
-        for host in
-            ["localhost", "LOCALHOST:8080", "127.0.0.1:80", "192.168.1.5", "[::1]:8080", "dev.example:1"]
-        {
+        for host in [
+            "localhost",
+            "LOCALHOST:8080",
+            "127.0.0.1:80",
+            "192.168.1.5",
+            "[::1]:8080",
+            "dev.example:1",
+        ] {
             assert!(host_is_local(Some(host), &list), "{host}");
         }
-        for host in
-            ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "", "[::1", "localhost:x"]
-        {
+        for host in [
+            "evil.example",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "",
+            "[::1",
+            "localhost:x",
+        ] {
             assert!(!host_is_local(Some(host), &list), "{host}");
         }
     }

@@ -22,14 +22,16 @@ impl Process {
         let ticks_per_second = procfs::ticks_per_second() as f64;
         let boot_seconds = procfs::KernelStats::current().ok().map(|stats| stats.btime as f64);
         Process {
-            cpu_seconds: stat.as_ref().map(|stat| (stat.utime + stat.stime) as f64 / ticks_per_second),
+            cpu_seconds: stat
+                .as_ref()
+                .map(|stat| (stat.utime + stat.stime) as f64 / ticks_per_second),
             resident_bytes: stat.as_ref().map(|stat| stat.rss_bytes().get()),
             virtual_bytes: stat.as_ref().map(|stat| stat.vsize),
             open_files: process.ok().and_then(|process| process.fd_count().ok()),
             open_files_max: rustix::process::getrlimit(rustix::process::Resource::Nofile).current,
-            start_seconds: stat
-                .zip(boot_seconds)
-                .map(|(stat, boot_seconds)| boot_seconds + stat.starttime as f64 / ticks_per_second),
+            start_seconds: stat.zip(boot_seconds).map(|(stat, boot_seconds)| {
+                boot_seconds + stat.starttime as f64 / ticks_per_second
+            }),
         }
     }
 }

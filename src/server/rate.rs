@@ -9,8 +9,8 @@ const BURST: Duration = Duration::from_secs(1);
 
 /// A token bucket that holds [`BURST`], kept as the moment at which it will be full again.
 ///
-/// That one number says it all (the generic cell rate algorithm): each token taken puts the moment one
-/// interval later, and a bucket that would need longer than its whole size to fill is empty.
+/// That one number says it all (the generic cell rate algorithm): each token taken puts the moment
+/// one interval later, and a bucket that would need longer than its whole size to fill is empty.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct TokenBucket {
     full_at: Instant,

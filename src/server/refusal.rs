@@ -51,9 +51,10 @@ impl Refusal {
             Refusal::NotFound => {
                 Response::text(404, "nothing is served here: paths under /-/ are reserved\n")
             }
-            Refusal::NoWebSocket => {
-                Response::text(404, "no WebSocket is served here: subscribe to a channel, such as /news\n")
-            }
+            Refusal::NoWebSocket => Response::text(
+                404,
+                "no WebSocket is served here: subscribe to a channel, such as /news\n",
+            ),
             Refusal::NeedsWebSocket => Response::text(426, "connect here with a WebSocket\n")
                 .header("Upgrade", "websocket")
                 .header("Sec-WebSocket-Version", "13"),

@@ -42,15 +42,17 @@ impl fmt::Display for RouteError {
             RouteError::BadEscape => {
                 f.write_str("bad path: a % is followed by two hexadecimal digits (write %25 for %)")
             }
-            RouteError::NotUtf8 => f.write_str("bad channel name: the percent-decoded path is not UTF-8"),
+            RouteError::NotUtf8 => {
+                f.write_str("bad channel name: the percent-decoded path is not UTF-8")
+            }
             RouteError::Channel(error) => write!(f, "bad channel name: {error}"),
         }
     }
 }
 
 impl<'n> Route<'n> {
-    /// Finds the route of a raw path. `decoded` holds the decoded name where that differs from the path;
-    /// its room is used again and again.
+    /// Finds the route of a raw path. `decoded` holds the decoded name where that differs from the
+    /// path; its room is used again and again.
     pub(crate) fn parse(path: &'n str, decoded: &'n mut Vec<u8>) -> Result<Route<'n>, RouteError> {
         let raw = path.strip_prefix('/').unwrap_or(path);
         let name = if raw.contains('%') {
@@ -63,7 +65,8 @@ impl<'n> Route<'n> {
         } else {
             raw
         };
-        // The reserved names are looked for in the decoded path: "/%2D/metrics" is no way around them.
+        // The reserved names are looked for in the decoded path: "/%2D/metrics" is no way around
+        // them.
         Ok(match name {
             "" => Route::Console,
             "-/healthz" => Route::Healthz,
@@ -77,9 +80,9 @@ impl<'n> Route<'n> {
 }
 
 fn escapes_are_whole(path: &str) -> bool {
-    path.split('%')
-        .skip(1)
-        .all(|after| after.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)))
+    path.split('%').skip(1).all(|after| {
+        after.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Buffers that connections borrow while they need one, so that an idle connection owns none.
 
-/// A byte buffer that is handed out by a [`BufferPool`]; what has been used up at its front is skipped
-/// without moving the rest. One pointer wide, for each connection has room for several.
+/// A byte buffer that is handed out by a [`BufferPool`]; what has been used up at its front is
+/// skipped without moving the rest. One pointer wide, for each connection has room for several.
 #[derive(Debug, Default)]
 pub(crate) struct Buffer(Box<Body>);
 
@@ -53,8 +53,9 @@ impl Buffer {
     }
 }
 
-/// A buffer that has grown past this is given back to the allocator instead of the pool: one huge message
-/// must not be remembered for ever. Twice the largest message by default, as buffers grow by doubling.
+/// A buffer that has grown past this is given back to the allocator instead of the pool: one huge
+/// message must not be remembered for ever. Twice the largest message by default, as buffers grow
+/// by doubling.
 const POOLED_BYTES_MAX: usize = 128 * 1024;
 /// How many free buffers are kept. A burst that needs more pays for the rest with the allocator.
 const POOLED_BUFFERS_MAX: usize = 4096;

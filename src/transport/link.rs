@@ -9,7 +9,8 @@ use super::{Buffer, BufferPool};
 /// One connection's stream with what has been read and not decoded, and what is owed and not sent.
 pub(crate) struct Link<S> {
     pub(crate) stream: S,
-    /// Read and not yet decoded: a partial frame or head, or what a paused connection had read already.
+    /// Read and not yet decoded: a partial frame or head, or what a paused connection had read
+    /// already.
     spill: Option<Buffer>,
     /// The message under way, or the request whose body is under way.
     pub(crate) assembly: Option<Buffer>,
@@ -77,14 +78,15 @@ impl<S> Link<S> {
             Ok(count) if count < room.len() => Ok(Received::Drained(count)),
             Ok(count) => Ok(Received::Bytes(count)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Received::Drained(0)),
-            // Nothing was read and no new edge will come: whoever asks tries again in its next turn.
+            // Nothing was read and no new edge will come: whoever asks tries again in its next
+            // turn.
             Err(error) if is_not_done(&error) => Ok(Received::Bytes(0)),
             Err(error) => Err(error),
         }
     }
 
-    /// Sends `bytes` after everything that is owed already. With `may_write` false (the connection is
-    /// blocked, or in the middle of a frame of a channel) nothing is tried.
+    /// Sends `bytes` after everything that is owed already. With `may_write` false (the connection
+    /// is blocked, or in the middle of a frame of a channel) nothing is tried.
     pub(crate) fn send<N: Net<Stream = S>>(
         &mut self,
         net: &mut N,
@@ -104,8 +106,8 @@ impl<S> Link<S> {
         Ok((taken, sent))
     }
 
-    /// As [`send`](Self::send), of the last that the stream gets, with nothing owed before it: if the kernel takes all
-    /// of it, the stream has to be ended at once.
+    /// As [`send`](Self::send), of the last that the stream gets, with nothing owed before it: if
+    /// the kernel takes all of it, the stream has to be ended at once.
     pub(crate) fn send_last<N: Net<Stream = S>>(
         &mut self,
         net: &mut N,
@@ -161,7 +163,8 @@ impl<S> Link<S> {
         pool: &mut BufferPool,
     ) -> io::Result<(usize, Sent)> {
         let Some(outbound) = &mut self.outbound else { return Ok((0, Sent::All)) };
-        let (taken, sent) = sent(net.write(&mut self.stream, outbound.unread()), outbound.unread().len())?;
+        let (taken, sent) =
+            sent(net.write(&mut self.stream, outbound.unread()), outbound.unread().len())?;
         outbound.use_up(taken);
         if sent == Sent::All
             && let Some(outbound) = self.outbound.take()
@@ -254,7 +257,9 @@ mod tests {
 
     #[test]
     fn a_connection_that_is_lost_is_an_error() {
-        for errno in [libc::ECONNRESET, libc::ETIMEDOUT, libc::EHOSTUNREACH, libc::ENETUNREACH, libc::EPIPE] {
+        for errno in
+            [libc::ECONNRESET, libc::ETIMEDOUT, libc::EHOSTUNREACH, libc::ENETUNREACH, libc::EPIPE]
+        {
             let (mut net, world) = SimNet::new(1, SimFaults::NONE);
             let mut listener = world.listener(80);
             let peer = world.connect(80);

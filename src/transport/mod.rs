@@ -1,6 +1,6 @@
-//! One connection's bytes: its stream, what was read and is not yet decoded, and what is owed to this peer
-//! and was refused by the kernel. Composes; decides nothing, and knows neither channels nor other
-//! connections.
+//! One connection's bytes: its stream, what was read and is not yet decoded, and what is owed to
+//! this peer and was refused by the kernel. Composes; decides nothing, and knows neither channels
+//! nor other connections.
 
 mod buffer;
 mod link;

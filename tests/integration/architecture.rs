@@ -36,7 +36,9 @@ fn layers_name_only_what_stands_below_them() {
         let text = fs::read_to_string(&file).unwrap();
         let named = roots(&tokens(&text), "fanfare");
         let foreign = named.iter().filter(|name| **name != "protocol");
-        faults.extend(foreign.map(|name| format!("{}: loadgen names fanfare::{name}", file.display())));
+        faults.extend(
+            foreign.map(|name| format!("{}: loadgen names fanfare::{name}", file.display())),
+        );
     }
     assert_eq!(faults, Vec::<String>::new());
     for (layer, _) in LAYERS {
@@ -85,7 +87,10 @@ fn what_is_allowed_is_not_found() {
             "server/builder.rs",
             "use super::Server; pub(crate) fn f<'a>(name: &'a str) {} use crate::net::MioNet;",
         ),
-        ("cli", "use fanfare::{Server, protocol::Message, CloseCode as Code}; use crate::cli::run;"),
+        (
+            "cli",
+            "use fanfare::{Server, protocol::Message, CloseCode as Code}; use crate::cli::run;",
+        ),
         ("reactor", "const MIO: &str = r#\"mio \"crate::server\" \"#;"),
         ("hub/log.rs", "mod tests { use super::super::segment::Segment; } struct Log {}"),
         ("hub", "pub(crate) struct Cursor; pub(in crate::hub) fn f() {}"),
@@ -94,7 +99,8 @@ fn what_is_allowed_is_not_found() {
     }
 }
 
-/// What a file, named by its path below `src`, says and may not say. Its layer is the first part of the path.
+/// What a file, named by its path below `src`, says and may not say. Its layer is the first part of
+/// the path.
 fn check(file: &str, text: &str) -> Vec<String> {
     let file = file.trim_end_matches(".rs").trim_end_matches("/mod");
     let (layer, file_depth) = (file.split('/').next().unwrap_or(file), file.split('/').count());
@@ -106,19 +112,28 @@ fn check(file: &str, text: &str) -> Vec<String> {
     let in_crate = roots(&tokens, "crate");
     let allowed = LAYERS.iter().find(|(name, _)| *name == layer).map(|(_, allowed)| *allowed);
     let may_name = |name: &str| match (layer, allowed) {
-        // The roots of the library and of the command: the one puts it together, the other starts it.
+        // The roots of the library and of the command: the one puts it together, the other starts
+        // it.
         ("lib" | "main", _) => true,
         (_, Some(allowed)) => name == layer || allowed.contains(&name) || is_own_part(layer, name),
         (_, None) => name == layer,
     };
-    faults
-        .extend(in_crate.iter().filter(|name| !may_name(name)).map(|name| format!("crate::{name} is named")));
+    faults.extend(
+        in_crate
+            .iter()
+            .filter(|name| !may_name(name))
+            .map(|name| format!("crate::{name} is named")),
+    );
     if layer == "cli" {
         let named = roots(&tokens, "fanfare");
-        // What the root of the library exports, and the protocol, which is there for other programs to use.
+        // What the root of the library exports, and the protocol, which is there for other programs
+        // to use.
         let is_public = |name: &str| name == "protocol" || name.starts_with(char::is_uppercase);
         faults.extend(
-            named.iter().filter(|name| !is_public(name)).map(|name| format!("fanfare::{name} is named")),
+            named
+                .iter()
+                .filter(|name| !is_public(name))
+                .map(|name| format!("fanfare::{name} is named")),
         );
     }
     if allowed.is_some() && escapes(&tokens, file_depth) {
@@ -147,7 +162,9 @@ fn escapes(tokens: &[Token<'_>], file_depth: usize) -> bool {
                 }
             }
             Token::Sign(':') => {}
-            Token::Sign('{') => braces.push(matches!(tokens[..at], [.., Token::Word("mod"), Token::Word(_)])),
+            Token::Sign('{') => {
+                braces.push(matches!(tokens[..at], [.., Token::Word("mod"), Token::Word(_)]))
+            }
             Token::Sign('}') => drop(braces.pop()),
             Token::Word(_) | Token::Sign(_) => supers = 0,
         }
@@ -213,7 +230,8 @@ fn tokens(text: &str) -> Vec<Token<'_>> {
         } else if let Some(length) = literal_bytes(rest) {
             rest = &rest[length..];
         } else if first == '_' || first.is_alphanumeric() {
-            let end = rest.find(|one: char| one != '_' && !one.is_alphanumeric()).unwrap_or(rest.len());
+            let end =
+                rest.find(|one: char| one != '_' && !one.is_alphanumeric()).unwrap_or(rest.len());
             tokens.push(Token::Word(&rest[..end]));
             rest = &rest[end..];
         } else {

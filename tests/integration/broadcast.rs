@@ -54,7 +54,11 @@ impl Running {
         self.request(line, headers, body).status
     }
 
-    fn connect(&self, path: &str, headers: &[(&'static str, &str)]) -> Result<WebSocket<TcpStream>, u16> {
+    fn connect(
+        &self,
+        path: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Result<WebSocket<TcpStream>, u16> {
         let mut request = format!("ws://{}{path}", self.address).into_client_request().unwrap();
         for (name, value) in headers {
             request.headers_mut().insert(*name, value.parse().unwrap());
@@ -95,7 +99,10 @@ fn close(peer: &mut WebSocket<TcpStream>) -> (CloseCode, String) {
 }
 
 fn with_key() -> BroadcastOptions {
-    BroadcastOptions { publish_key: Some(PublishKey::new("sesame").unwrap()), ..BroadcastOptions::default() }
+    BroadcastOptions {
+        publish_key: Some(PublishKey::new("sesame").unwrap()),
+        ..BroadcastOptions::default()
+    }
 }
 
 #[test]
@@ -105,12 +112,22 @@ fn a_post_reaches_the_subscribers_of_its_channel() {
     let mut there = server.connect("/other", &[]).unwrap();
     let answer = server.request("POST /caf%c3%a9%2f1", &[], "grüße".as_bytes());
     assert_eq!(answer.status, 201);
-    let id =
-        answer.body.strip_prefix("{\"id\":\"").unwrap().strip_suffix("-1\",\"subscribers\":1}\n").unwrap();
+    let id = answer
+        .body
+        .strip_prefix("{\"id\":\"")
+        .unwrap()
+        .strip_suffix("-1\",\"subscribers\":1}\n")
+        .unwrap();
     assert_eq!(here.read().unwrap(), Message::text("grüße"));
-    let answer =
-        server.request("POST /caf%C3%A9/1", &["Content-Type: Application/Octet-Stream; x=y"], b"\xff\0");
-    assert_eq!((answer.status, answer.body), (201, format!("{{\"id\":\"{id}-2\",\"subscribers\":1}}\n")));
+    let answer = server.request(
+        "POST /caf%C3%A9/1",
+        &["Content-Type: Application/Octet-Stream; x=y"],
+        b"\xff\0",
+    );
+    assert_eq!(
+        (answer.status, answer.body),
+        (201, format!("{{\"id\":\"{id}-2\",\"subscribers\":1}}\n"))
+    );
     assert_eq!(here.read().unwrap(), Message::binary(&b"\xff\0"[..]));
     let answer = server.request("GET /caf%C3%A9/1", &[], b"");
     assert!(answer.head.contains("Content-Type: application/json"));
@@ -141,8 +158,7 @@ fn a_subscriber_publishes_to_all_on_its_channel_itself_included() {
 fn a_channel_that_nobody_uses_is_empty_and_takes_messages() {
     let server = Running::start(BroadcastOptions::default());
     let answer = server.request("GET /quiet", &[], b"");
-    let empty =
-        "{\"channel\":\"quiet\",\"subscribers\":0,\"messages\":0,\"first_id\":null,\"last_id\":null}\n";
+    let empty = "{\"channel\":\"quiet\",\"subscribers\":0,\"messages\":0,\"first_id\":null,\"last_id\":null}\n";
     assert_eq!((answer.status, &*answer.body), (200, empty));
     assert_eq!(server.request("POST /quiet", &[], b"hello").status, 202);
     assert_eq!(server.request("POST /quiet", &[], b"").status, 202);
@@ -175,7 +191,9 @@ fn every_path_has_its_statuses() {
     assert_eq!(server.request("POST /news", &[], &[b'x'; 1025]).status, 413);
     let browser = ["Accept: text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"];
     let page = server.request("GET /news", &browser, b"");
-    assert!(page.body.starts_with("<!doctype html>") && page.head.contains("Content-Security-Policy: "));
+    assert!(
+        page.body.starts_with("<!doctype html>") && page.head.contains("Content-Security-Policy: ")
+    );
 }
 
 #[test]
@@ -237,7 +255,9 @@ fn with_a_key_whoever_has_it_may_post_and_read_the_metrics_and_nobody_else_may_p
 fn no_body_is_read_of_who_may_not_send_one() {
     let server = Running::start(with_key());
     let mut stream = TcpStream::connect(server.address).unwrap();
-    stream.write_all(b"POST /news HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n").unwrap();
+    stream
+        .write_all(b"POST /news HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n")
+        .unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
@@ -259,7 +279,8 @@ fn a_page_of_another_origin_may_neither_subscribe_nor_publish() {
         assert_eq!(status, if allowed { 202 } else { 403 }, "{origin}");
     }
     let allowed_origins = vec!["https://*.example.com".parse().unwrap()];
-    let server = Running::start(BroadcastOptions { allowed_origins, ..BroadcastOptions::default() });
+    let server =
+        Running::start(BroadcastOptions { allowed_origins, ..BroadcastOptions::default() });
     assert!(server.connect("/news", &[("Origin", "https://app.example.com")]).is_ok());
     assert_eq!(server.connect("/news", &[("Origin", "https://example.com")]).err(), Some(403));
 }
@@ -282,7 +303,8 @@ fn a_foreign_name_that_points_to_this_machine_is_refused() {
 
 #[test]
 fn a_refusal_can_be_said_by_a_close_code_that_scripts_can_see() {
-    let server = Running::start(BroadcastOptions { reject: Reject::Close, ..BroadcastOptions::default() });
+    let server =
+        Running::start(BroadcastOptions { reject: Reject::Close, ..BroadcastOptions::default() });
     let mut peer = server.connect("/news", &[("Origin", "https://evil.example")]).unwrap();
     let (code, reason) = close(&mut peer);
     assert_eq!(u16::from(code), 4403);
@@ -298,11 +320,14 @@ fn who_may_not_publish_is_told_so() {
         let mut peer = server.connect("/news", headers).unwrap();
         peer.send(Message::text("hello")).unwrap();
         match peer.read().unwrap() {
-            Message::Close(Some(frame)) => Some((u16::from(frame.code), frame.reason.contains("--publish"))),
+            Message::Close(Some(frame)) => {
+                Some((u16::from(frame.code), frame.reason.contains("--publish")))
+            }
             _ => None,
         }
     };
-    let publish = |policy| BroadcastOptions { publish: Some(policy), ..BroadcastOptions::default() };
+    let publish =
+        |policy| BroadcastOptions { publish: Some(policy), ..BroadcastOptions::default() };
     let forwarded = [("X-Forwarded-For", "192.0.2.1")];
     assert_eq!(refused(publish(PublishPolicy::None), &[]), Some((4403, true)));
     assert_eq!(refused(publish(PublishPolicy::Token), &[]), Some((4403, true)));
@@ -313,7 +338,8 @@ fn who_may_not_publish_is_told_so() {
 
 #[test]
 fn more_messages_than_the_rate_close_the_connection() {
-    let server = Running::start(BroadcastOptions { message_rate: Some(1), ..BroadcastOptions::default() });
+    let server =
+        Running::start(BroadcastOptions { message_rate: Some(1), ..BroadcastOptions::default() });
     let mut peer = server.connect("/news", &[]).unwrap();
     // Two at once: the bucket holds one.
     peer.write(Message::text("one")).unwrap();

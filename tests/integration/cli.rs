@@ -30,8 +30,11 @@ struct Running {
 
 impl Running {
     fn start(arguments: &[&str]) -> Running {
-        let mut child =
-            fanfare(arguments).args(["--listen", "127.0.0.1:0"]).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = fanfare(arguments)
+            .args(["--listen", "127.0.0.1:0"])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let log = child.stderr.take().map(BufReader::new);
         let mut running = Running { child, log, url: String::new() };
         let line = running.wait_for("listening on ");
@@ -72,8 +75,11 @@ impl Running {
         let wanted = format!("\"subscribers\":{subscribers},");
         loop {
             let mut stream = TcpStream::connect(authority).unwrap();
-            write!(stream, "GET /{channel} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-                .unwrap();
+            write!(
+                stream,
+                "GET /{channel} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+            )
+            .unwrap();
             let mut answer = String::new();
             stream.read_to_string(&mut answer).unwrap();
             if answer.contains(&wanted) {
@@ -99,7 +105,10 @@ fn file(text: &str) -> NamedTempFile {
 fn output(command: &mut Command, code: i32) -> (String, String) {
     let assert = command.assert().code(code);
     let output = assert.get_output();
-    (String::from_utf8(output.stdout.clone()).unwrap(), String::from_utf8(output.stderr.clone()).unwrap())
+    (
+        String::from_utf8(output.stdout.clone()).unwrap(),
+        String::from_utf8(output.stderr.clone()).unwrap(),
+    )
 }
 
 #[test]
@@ -135,7 +144,8 @@ fn sub_says_why_it_was_refused() {
 #[test]
 fn sub_ends_quietly_when_its_reader_has_gone() {
     let server = Running::start(&[]);
-    let mut sub = fanfare(&["sub", "news", "--url", &server.url]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut sub =
+        fanfare(&["sub", "news", "--url", &server.url]).stdout(Stdio::piped()).spawn().unwrap();
     drop(sub.stdout.take());
     server.wait_for_subscribers("news", 1);
     fanfare(&["pub", "news", "hello", "--url", &server.url]).assert().success();
@@ -231,13 +241,15 @@ fn echo_may_have_several_reactors_and_a_reactor_must_be() {
     let (mut peer, _) = tungstenite::connect(server.url.replace("http", "ws")).unwrap();
     peer.send(tungstenite::Message::text("hello")).unwrap();
     assert_eq!(peer.read().unwrap(), tungstenite::Message::text("hello"));
-    let (_, error) = output(&mut fanfare(&["echo", "--reactors", "0", "--listen", "127.0.0.1:0"]), 1);
+    let (_, error) =
+        output(&mut fanfare(&["echo", "--reactors", "0", "--listen", "127.0.0.1:0"]), 1);
     assert!(error.contains("at least one reactor"), "{error}");
 }
 
 #[test]
 fn the_configuration_comes_from_file_environment_and_command_line_in_this_order() {
-    let config = file("max-channels = 1\nreactors = 2\nmax-message-size = '1KiB'\nslow-policy = 'skip'\n");
+    let config =
+        file("max-channels = 1\nreactors = 2\nmax-message-size = '1KiB'\nslow-policy = 'skip'\n");
     let path = config.path().to_str().unwrap();
     let (shown, _) = output(
         fanfare(&["--config", path, "--max-channels", "3", "--print-config"])
@@ -270,7 +282,8 @@ fn a_printed_configuration_can_be_read_back_and_holds_no_secret() {
     let (shown, _) = output(fanfare(&flags).arg("--print-config"), 0);
     assert!(!shown.contains("hush"), "{shown}");
     let config = file(&shown);
-    let again = output(&mut fanfare(&["--config", config.path().to_str().unwrap(), "--print-config"]), 0).0;
+    let again =
+        output(&mut fanfare(&["--config", config.path().to_str().unwrap(), "--print-config"]), 0).0;
     let without_comments =
         |text: &str| text.lines().filter(|line| !line.starts_with('#')).collect::<String>();
     assert_eq!(without_comments(&shown), without_comments(&again));
@@ -279,7 +292,8 @@ fn a_printed_configuration_can_be_read_back_and_holds_no_secret() {
 #[test]
 fn what_is_wrong_in_a_configuration_is_named() {
     let unknown = file("lissen = '127.0.0.1:1'\n");
-    let (_, error) = output(&mut fanfare(&["check", "--config", unknown.path().to_str().unwrap()]), 1);
+    let (_, error) =
+        output(&mut fanfare(&["check", "--config", unknown.path().to_str().unwrap()]), 1);
     assert!(error.contains("lissen") && error.contains("line 1"), "{error}");
     let (_, error) = output(fanfare(&["check"]).env("FANFARE_LISSEN", "x"), 1);
     assert!(error.contains("FANFARE_LISSEN"), "{error}");
@@ -291,7 +305,8 @@ fn what_is_wrong_in_a_configuration_is_named() {
         let (_, error) = output(&mut fanfare(&["check", "--reactors", reactors]), 1);
         assert!(error.contains("--reactors") && error.contains(rule), "{error}");
     }
-    let (_, error) = output(&mut fanfare(&["check", "--reactors", "4", "--memory-limit", "3MiB"]), 1);
+    let (_, error) =
+        output(&mut fanfare(&["check", "--reactors", "4", "--memory-limit", "3MiB"]), 1);
     assert!(error.contains("4 reactors") && error.contains("set --memory-limit"), "{error}");
     output(&mut fanfare(&["check"]), 0);
 }
@@ -307,7 +322,10 @@ fn what_this_version_does_not_have_is_an_unknown_flag() {
 #[test]
 fn a_server_for_everyone_without_authentication_is_warned_of() {
     let (_, warning) = output(&mut fanfare(&["check", "--listen", "0.0.0.0:0"]), 0);
-    assert!(warning.contains("without authentication") && warning.contains("--publish-key"), "{warning}");
+    assert!(
+        warning.contains("without authentication") && warning.contains("--publish-key"),
+        "{warning}"
+    );
     let (_, silence) = output(&mut fanfare(&["check"]), 0);
     assert_eq!(silence, "");
 }
@@ -320,14 +338,22 @@ fn events_are_logged_one_line_each_and_escaped() {
     assert!(server.wait_for("open").contains("channel=\"news\""));
     peer.send(tungstenite::Message::text("hello")).unwrap();
     assert!(server.wait_for("message").contains("kind=\"text\" bytes=5"));
-    peer.send(tungstenite::Message::text(r#"{"event":"move\nINFO forged","data":{"x":1}}"#)).unwrap();
+    peer.send(tungstenite::Message::text(r#"{"event":"move\nINFO forged","data":{"x":1}}"#))
+        .unwrap();
     let line = server.wait_for("event");
-    assert!(line.contains(r#"event="move\nINFO forged""#) && line.contains(r#"data="{\"x\":1}""#), "{line}");
+    assert!(
+        line.contains(r#"event="move\nINFO forged""#) && line.contains(r#"data="{\"x\":1}""#),
+        "{line}"
+    );
     let mut poster = TcpStream::connect(&authority).unwrap();
-    let request = format!("POST /news HTTP/1.1\r\nHost: {authority}\r\nContent-Length: 6\r\n\r\nposted");
+    let request =
+        format!("POST /news HTTP/1.1\r\nHost: {authority}\r\nContent-Length: 6\r\n\r\nposted");
     poster.write_all(request.as_bytes()).unwrap();
     assert!(server.wait_for("message").contains("channel=\"news\" kind=\"text\" bytes=6"));
-    peer.close(Some(tungstenite::protocol::CloseFrame { code: 4321.into(), reason: "bye\n".into() }))
-        .unwrap();
+    peer.close(Some(tungstenite::protocol::CloseFrame {
+        code: 4321.into(),
+        reason: "bye\n".into(),
+    }))
+    .unwrap();
     assert!(server.wait_for("close").contains(r#"code=4321 reason="bye\n""#));
 }

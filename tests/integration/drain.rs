@@ -10,7 +10,8 @@ use tungstenite::Message;
 
 use crate::support::{Client, Peer, Program, connect, request, text, wait_for};
 
-/// Reads to the Close frame: how many messages there were, each one greater than the one before, and the code.
+/// Reads to the Close frame: how many messages there were, each one greater than the one before,
+/// and the code.
 fn read_to_the_close(mut client: Client) -> (u64, u16) {
     let mut last = 0;
     loop {
@@ -28,7 +29,8 @@ fn read_to_the_close(mut client: Client) -> (u64, u16) {
     }
 }
 
-/// Publishes 1, 2, 3, … until the server takes no more, and keeps the last one that it has accepted.
+/// Publishes 1, 2, 3, … until the server takes no more, and keeps the last one that it has
+/// accepted.
 fn publish_until_the_end(address: SocketAddr, accepted: &AtomicU64) {
     let mut peer = Peer::connect(address);
     for number in 1.. {
@@ -65,7 +67,10 @@ fn under_load_every_subscriber_gets_what_was_pending_and_then_1012() {
         for subscriber in subscribers {
             let (last, code) = subscriber.join().unwrap();
             assert_eq!(code, 1012);
-            assert!(last >= before_the_signal, "{before_the_signal} were accepted, {last} received");
+            assert!(
+                last >= before_the_signal,
+                "{before_the_signal} were accepted, {last} received"
+            );
         }
         publisher.join().unwrap();
         assert_eq!(program.wait().code(), Some(0));
@@ -126,7 +131,8 @@ fn whoever_connects_while_the_signal_comes_is_served_told_503_or_refused() {
                 start.wait();
                 while let Ok(stream) = TcpStream::connect(address) {
                     let mut peer = Peer::of(stream);
-                    // No answer: the connection was there, idle, when the drain began, and was closed.
+                    // No answer: the connection was there, idle, when the drain began, and was
+                    // closed.
                     if let Some(answer) =
                         peer.try_ask(request("GET", "/-/readyz", "Connection: close\r\n", ""))
                     {

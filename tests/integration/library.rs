@@ -17,7 +17,9 @@ fn closures_serve_connections_messages_events_and_closes() {
             peer.send(Message::text(&greeting));
             peer.subscribe(ChannelName::parse("lobby").unwrap()).unwrap();
         })
-        .on_message(|peer, message| peer.publish(ChannelName::parse("lobby").unwrap(), message).unwrap())
+        .on_message(|peer, message| {
+            peer.publish(ChannelName::parse("lobby").unwrap(), message).unwrap()
+        })
         .on_event("move", |peer, data| peer.send(Message::text(&event("moved", &data["x"]))))
         .on_event("leave", |peer, _| peer.close(CloseCode::new(4000), "as you wish"))
         .on_close(move |peer, code, reason| {
@@ -25,7 +27,8 @@ fn closures_serve_connections_messages_events_and_closes() {
         })
         .bind()
         .unwrap();
-    let (address, publisher, stopper) = (server.local_addresses()[0], server.publisher(), server.stopper());
+    let (address, publisher, stopper) =
+        (server.local_addresses()[0], server.publisher(), server.stopper());
     let thread = std::thread::spawn(move || server.run());
 
     let (mut peer, _) = tungstenite::connect(format!("ws://{address}/room?x=1")).unwrap();
@@ -43,7 +46,10 @@ fn closures_serve_connections_messages_events_and_closes() {
     assert_eq!(peer.read().unwrap(), Received::binary(&b"from a thread"[..]));
     peer.send(Received::text(r#"{"event":"leave"}"#)).unwrap();
     while peer.read().is_ok() {}
-    assert_eq!(closes.recv().unwrap(), ("/room".to_owned(), CloseCode::new(4000), "as you wish".to_owned()));
+    assert_eq!(
+        closes.recv().unwrap(),
+        ("/room".to_owned(), CloseCode::new(4000), "as you wish".to_owned())
+    );
 
     stopper.drain();
     thread.join().unwrap().unwrap();
@@ -52,8 +58,9 @@ fn closures_serve_connections_messages_events_and_closes() {
 
 #[test]
 fn a_page_whose_own_name_points_to_this_machine_is_declined_unless_it_is_allowed() {
-    let server =
-        Running::start(|| Server::builder().listen("127.0.0.1:0").allowed_host("dev.example").bind());
+    let server = Running::start(|| {
+        Server::builder().listen("127.0.0.1:0").allowed_host("dev.example").bind()
+    });
     for (name, status) in [("dev.example", 101), ("localhost", 101), ("evil.example", 403)] {
         // A browser takes such a page and this server for the same origin.
         let host = format!("Host: {name}\r\nOrigin: http://{name}\r\n");
@@ -72,7 +79,8 @@ fn a_page_of_another_origin_is_declined_unless_it_is_allowed() {
         .unwrap();
     let (address, stopper) = (server.local_addresses()[0], server.stopper());
     let thread = std::thread::spawn(move || server.run());
-    for (origin, is_allowed) in [("https://app.example.com", true), ("https://example.org", false)] {
+    for (origin, is_allowed) in [("https://app.example.com", true), ("https://example.org", false)]
+    {
         let uri = format!("ws://{address}/").parse().unwrap();
         let request = tungstenite::ClientRequestBuilder::new(uri).with_header("Origin", origin);
         assert_eq!(tungstenite::connect(request).is_ok(), is_allowed, "{origin}");

@@ -18,7 +18,11 @@ struct Honest {
 
 impl Honest {
     fn connect(address: std::net::SocketAddr) -> Honest {
-        Honest { subscriber: Peer::subscribe(address, "/honest"), publisher: Peer::connect(address), said: 0 }
+        Honest {
+            subscriber: Peer::subscribe(address, "/honest"),
+            publisher: Peer::connect(address),
+            said: 0,
+        }
     }
 
     /// One message by POST and one by WebSocket arrive.
@@ -127,7 +131,8 @@ fn a_flood_of_pings_from_a_peer_that_does_not_read_costs_bounded_memory_and_hold
         .inspect(|peer| peer.stream.set_nonblocking(true).unwrap())
         .map(|peer| (peer, 0))
         .collect();
-    // Each sends until the server has taken nothing more from it through a thousand rounds of honest service.
+    // Each sends until the server has taken nothing more from it through a thousand rounds of
+    // honest service.
     let mut quiet_rounds = 0;
     while quiet_rounds < 1000 {
         let taken: usize = floods.iter_mut().map(|(peer, sent)| push(peer, &pings, sent)).sum();
@@ -158,7 +163,8 @@ fn a_peer_that_announces_much_and_sends_little_costs_what_it_has_sent() {
     let mut honest = Honest::connect(program.address);
     honest.is_served();
     let before = program.resident_bytes();
-    let mut announcing: Vec<_> = (0..PEERS).map(|_| Peer::subscribe(program.address, "/big")).collect();
+    let mut announcing: Vec<_> =
+        (0..PEERS).map(|_| Peer::subscribe(program.address, "/big")).collect();
     for peer in &mut announcing {
         peer.send([&frame_header(0x82, 16 << 20)[..], b"little"].concat());
     }

@@ -8,8 +8,11 @@ use fanfare::{Broadcast, BroadcastOptions, Server};
 /// The status of a request whose connection ends with it.
 fn status(address: SocketAddr, method: &str, path: &str, headers: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
-    write!(stream, "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}\r\n")
-        .unwrap();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}\r\n"
+    )
+    .unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer.split(' ').nth(1).unwrap_or_default().to_owned()
@@ -36,8 +39,7 @@ fn with_an_admin_listener_health_and_metrics_are_there_and_nothing_else_is() {
         assert_eq!(status(admin, method, path, "Content-Length: 0\r\n"), "404", "{method} {path}");
         assert_ne!(status(public, method, path, "Content-Length: 0\r\n"), "404", "{method} {path}");
     }
-    let upgrade =
-        "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let upgrade = "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     let upgrade = format!("Connection: Upgrade\r\n{upgrade}");
     assert_eq!(status(admin, "GET", "/news", &upgrade), "404");
     stopper.drain();

@@ -32,8 +32,9 @@ fn more_connections_than_descriptors_wait_and_all_are_served_in_the_end() {
     let metrics = scraper.until("the shortage", |metrics| metrics.value(hits) > 0);
     assert!(metrics.value("fanfare_connections{transport=\"websocket\"}") < 64);
 
-    // Those that are in are served as if nothing were the matter, and the end of each makes room for one that waits.
-    // Each on its own: which of the two queues gets the room is up to the reactors.
+    // Those that are in are served as if nothing were the matter, and the end of each makes room
+    // for one that waits. Each on its own: which of the two queues gets the room is up to the
+    // reactors.
     let served: Vec<_> = waiting
         .into_iter()
         .map(|mut peer| {
@@ -47,9 +48,11 @@ fn more_connections_than_descriptors_wait_and_all_are_served_in_the_end() {
         .collect();
     served.into_iter().for_each(|peer| peer.join().expect("nobody is lost"));
 
-    // Accepting is tried again ten times a second by each reactor; a loop that spins would try a million times.
+    // Accepting is tried again ten times a second by each reactor; a loop that spins would try a
+    // million times.
     let tries = scraper.scrape().value(hits);
-    let most = 20 + 2 * started.elapsed().as_millis() as u64 / Duration::from_millis(100).as_millis() as u64;
+    let most = 20
+        + 2 * started.elapsed().as_millis() as u64 / Duration::from_millis(100).as_millis() as u64;
     assert!(tries <= most, "{tries} tries in {:?}", started.elapsed());
     assert_eq!(Peer::connect(program.address).ask(request("GET", "/-/readyz", "", "")).status, 200);
 }

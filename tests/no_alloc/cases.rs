@@ -194,7 +194,8 @@ fn ping(_address: &str, peers: &mut [Peer]) -> u64 {
     peers.len() as u64
 }
 
-/// A subscriber that never reads joins, falls off the log and is cut, beside one that reads everything.
+/// A subscriber that never reads joins, falls off the log and is cut, beside one that reads
+/// everything.
 fn stalled(address: &str, peers: &mut [Peer]) -> u64 {
     let sleeper = Peer::open(address, "/slow");
     let payload = [b's'; 8 * 1024];

@@ -22,8 +22,8 @@ const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 pub(crate) fn run(case: &str, address: &str) {
     let case = CASES.iter().find(|known| known.name == case).expect("a case of this name");
     let mut peers: Vec<_> = (0..case.peers).map(|_| Peer::open(address, case.path)).collect();
-    // The slab and the pools grow to more than what connections that overlap by chance will need: each of the crowd
-    // leaves the server with half a message and half a header at the same time.
+    // The slab and the pools grow to more than what connections that overlap by chance will need:
+    // each of the crowd leaves the server with half a message and half a header at the same time.
     let mut crowd: Vec<_> = (0..CROWD).map(|_| Peer::open(address, case.path)).collect();
     for peer in &mut crowd {
         peer.queue_fragment(Opcode::Text, false, &[b'h'; 4096]);
@@ -44,7 +44,8 @@ pub(crate) fn run(case: &str, address: &str) {
     assert_eq!(line.trim(), GO);
     let done: u64 = (0..case.rounds).map(|_| (case.round)(address, &mut peers)).sum();
     println!("{done}");
-    // The peers stay until it has been counted: the last subscriber's leaving is not part of any case.
+    // The peers stay until it has been counted: the last subscriber's leaving is not part of any
+    // case.
     std::io::stdin().lock().read_line(&mut line).expect("the server's process is there");
 }
 
@@ -69,7 +70,8 @@ impl Peer {
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket has time-outs");
         stream.set_nodelay(true).expect("a socket has options");
         let (received, out, assembly) = (Vec::new(), Vec::new(), Vec::new());
-        let mut peer = Peer { stream, decoder: Decoder::new(Role::Client), received, assembly, out };
+        let mut peer =
+            Peer { stream, decoder: Decoder::new(Role::Client), received, assembly, out };
         let handshake = ClientHandshake::new([7; 16]);
         handshake.write_request(&mut peer.out, "localhost", path, &[]);
         peer.flush();
@@ -77,7 +79,8 @@ impl Peer {
         let limits = HttpLimits { head_bytes_max: 8192, body_bytes_max: 0 };
         let head_bytes = loop {
             peer.read();
-            if let Some(bytes) = scanner.find_end(&peer.received, &limits).expect("a response head") {
+            if let Some(bytes) = scanner.find_end(&peer.received, &limits).expect("a response head")
+            {
                 break bytes;
             }
         };
@@ -100,7 +103,8 @@ impl Peer {
     }
 
     pub(crate) fn queue_fragment(&mut self, opcode: Opcode, fin: bool, payload: &[u8]) {
-        let header = FrameHeader { fin, opcode, mask: Some(MASK), payload_bytes: payload.len() as u64 };
+        let header =
+            FrameHeader { fin, opcode, mask: Some(MASK), payload_bytes: payload.len() as u64 };
         self.out.extend_from_slice(&header.encode());
         let start = self.out.len();
         self.out.extend_from_slice(payload);
@@ -119,8 +123,11 @@ impl Peer {
 
     fn next(&mut self) -> Got {
         loop {
-            let decoded =
-                self.decoder.decode(&DecoderLimits::UNLIMITED, &mut self.received, &mut self.assembly);
+            let decoded = self.decoder.decode(
+                &DecoderLimits::UNLIMITED,
+                &mut self.received,
+                &mut self.assembly,
+            );
             let Decoded { consumed, event } = decoded.expect("the server keeps to the protocol");
             let got = event.map(|event| match event {
                 Event::Message(message) => Got::Message(message.payload().to_vec()),

@@ -1,8 +1,8 @@
-//! Nothing is allocated per message: a counting global allocator around a real server on loopback, its client in
-//! another process (this program again), so that nothing but the server is counted.
+//! Nothing is allocated per message: a counting global allocator around a real server on loopback,
+//! its client in another process (this program again), so that nothing but the server is counted.
 //!
-//! Each case warms up, so that slabs, pools and lists have grown to what the case needs; then the same is done again,
-//! many times, and counted.
+//! Each case warms up, so that slabs, pools and lists have grown to what the case needs; then the
+//! same is done again, many times, and counted.
 
 mod cases;
 mod client;
@@ -32,17 +32,24 @@ fn main() {
     for case in cases::CASES {
         let (allocations, messages) = count(case.name, case.reactors);
         let verdict = if allocations == 0 { "ok" } else { "FAILED" };
-        println!("test {} ... {verdict}: {allocations} allocations in {messages} {}", case.name, case.unit);
+        println!(
+            "test {} ... {verdict}: {allocations} allocations in {messages} {}",
+            case.name, case.unit
+        );
         failed += usize::from(allocations != 0);
     }
     println!("{} passed, {failed} failed", cases::CASES.len() - failed);
     assert!(failed == 0, "a message must not cost an allocation");
 }
 
-/// Allocations of a server while the client goes through a case, and how often the client did what the case is about.
+/// Allocations of a server while the client goes through a case, and how often the client did what
+/// the case is about.
 fn count(case: &str, reactors: usize) -> (usize, u64) {
-    let options =
-        BroadcastOptions { publish: Some(PublishPolicy::All), echo: true, ..BroadcastOptions::default() };
+    let options = BroadcastOptions {
+        publish: Some(PublishPolicy::All),
+        echo: true,
+        ..BroadcastOptions::default()
+    };
     let server = Server::builder()
         .listen("127.0.0.1:0")
         .reactors(reactors)

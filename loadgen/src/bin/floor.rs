@@ -1,21 +1,24 @@
-//! The floor: what echo and broadcast cost when a server does nothing but receive and send. Fixed sizes, nothing
-//! checked, one send per connection and round. A server can be held against it under the same load.
+//! The floor: what echo and broadcast cost when a server does nothing but receive and send. Fixed
+//! sizes, nothing checked, one send per connection and round. A server can be held against it under
+//! the same load.
 //!
-//! A program of its own, so that it can be pinned to a core as the measured server is; a binary of loadgen, so that
-//! whoever has the load has the floor to stand it on, and nothing of it is built into the server.
+//! A program of its own, so that it can be pinned to a core as the measured server is; a binary of
+//! loadgen, so that whoever has the load has the floor to stand it on, and nothing of it is built
+//! into the server.
 //!
 //! ```text
 //! floor --listen 127.0.0.1:9001 --size 64 echo | broadcast
 //! ```
-//! Echo: as many fixed frames go back as have come. Broadcast: everything that came in one poll round goes to every
-//! connection in one send. Contents are those of the publisher, unmasked, so that receivers can be checked.
+//! Echo: as many fixed frames go back as have come. Broadcast: everything that came in one poll
+//! round goes to every connection in one send. Contents are those of the publisher, unmasked, so
+//! that receivers can be checked.
 use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;
 
 use clap::{Parser, ValueEnum};
 use fanfare::protocol::{
-    HeadScanner, HeaderStorage, HttpLimits, Opcode, Request, apply_mask, check_upgrade, encode_frame,
-    encode_masked_frame, encode_switching_protocols,
+    HeadScanner, HeaderStorage, HttpLimits, Opcode, Request, apply_mask, check_upgrade,
+    encode_frame, encode_masked_frame, encode_switching_protocols,
 };
 use mio::event::Event;
 use mio::net::{TcpListener, TcpStream};
@@ -31,7 +34,10 @@ const PREPARED_BYTES_MIN: usize = 256 * 1024;
 const LISTENER: Token = Token(usize::MAX);
 
 #[derive(Parser)]
-#[command(version, about = "The least that an echo or broadcast server can do: recv and send of fixed bytes")]
+#[command(
+    version,
+    about = "The least that an echo or broadcast server can do: recv and send of fixed bytes"
+)]
 struct Options {
     #[arg(long, default_value = "127.0.0.1:9001")]
     listen: SocketAddr,
@@ -131,7 +137,12 @@ impl Floor {
             let entry = self.connections.vacant_entry();
             let interest = Interest::READABLE | Interest::WRITABLE;
             self.poll.registry().register(&mut stream, Token(entry.key()), interest)?;
-            entry.insert(Connection { stream, is_open: false, partial: Vec::new(), outbound: Vec::new() });
+            entry.insert(Connection {
+                stream,
+                is_open: false,
+                partial: Vec::new(),
+                outbound: Vec::new(),
+            });
         }
     }
 
@@ -228,15 +239,17 @@ fn append(round: &mut Vec<u8>, frame: &[u8], payload_bytes: usize) {
 impl Connection {
     /// Answers the opening handshake once it has come whole. False when it is none.
     fn try_open(&mut self) -> bool {
-        let head_bytes = match HeadScanner::default().find_end(&self.partial, &HttpLimits::default()) {
-            Ok(Some(head_bytes)) => head_bytes,
-            Ok(None) => return true,
-            Err(_) => return false,
-        };
+        let head_bytes =
+            match HeadScanner::default().find_end(&self.partial, &HttpLimits::default()) {
+                Ok(Some(head_bytes)) => head_bytes,
+                Ok(None) => return true,
+                Err(_) => return false,
+            };
         let mut storage = HeaderStorage::new();
         let mut answer = Vec::new();
         match Request::parse(&self.partial[..head_bytes], &mut storage).map(|request| {
-            check_upgrade(&request).map(|upgrade| encode_switching_protocols(&mut answer, upgrade.key, None))
+            check_upgrade(&request)
+                .map(|upgrade| encode_switching_protocols(&mut answer, upgrade.key, None))
         }) {
             Ok(Ok(())) => {}
             Ok(Err(_)) | Err(_) => return false,

@@ -1,4 +1,5 @@
-//! The command line: `loadgen SCENARIO URL [flags]`. What a value may look like stands in `units.rs`.
+//! The command line: `loadgen SCENARIO URL [flags]`. What a value may look like stands in
+//! `units.rs`.
 mod units;
 
 use std::path::PathBuf;
@@ -13,8 +14,8 @@ use crate::report::thresholds::{self, Threshold};
 use crate::serve::ServeArgs;
 use crate::target::Sources;
 use units::{
-    amount, connections, connections_or_none, header, inflight, messages, published_sizes, publishers, rate,
-    rate_or_none, share, size, sizes, threads,
+    amount, connections, connections_or_none, header, inflight, messages, published_sizes,
+    publishers, rate, rate_or_none, share, size, sizes, threads,
 };
 
 /// Openings a second where nothing else is asked for: a server's queue of openings holds them.
@@ -22,10 +23,12 @@ pub(crate) const CONNECT_RATE: u64 = 1_000;
 
 /// A load generator for WebSocket servers that counts every delivery.
 ///
-/// `loadgen URL` alone looks at a server and says what to run next. Each scenario's --help has an example.
+/// `loadgen URL` alone looks at a server and says what to run next. Each scenario's --help has an
+/// example.
 ///
-/// Exit codes: 0 pass, 1 cannot run or nothing connected, 2 usage, 3 a delivery check failed, 4 generator-bound under
-/// --strict, 99 a threshold was missed, 130 second Ctrl-C. The first Ctrl-C ends the run early, drains and reports.
+/// Exit codes: 0 pass, 1 cannot run or nothing connected, 2 usage, 3 a delivery check failed, 4
+/// generator-bound under --strict, 99 a threshold was missed, 130 second Ctrl-C. The first Ctrl-C
+/// ends the run early, drains and reports.
 #[derive(Parser, Debug)]
 #[command(version)]
 pub(crate) struct Cli {
@@ -132,7 +135,8 @@ impl Scenario {
         }
     }
 
-    /// As many as are asked for, but none without a connection: what is to be sent is shared among them.
+    /// As many as are asked for, but none without a connection: what is to be sent is shared among
+    /// them.
     pub(crate) fn threads(&self) -> u64 {
         match self {
             Scenario::Check(_) => 1,
@@ -145,7 +149,8 @@ impl Scenario {
         }
     }
 
-    /// Messages or openings a second that are asked for, of the whole run; `None` for a closed loop.
+    /// Messages or openings a second that are asked for, of the whole run; `None` for a closed
+    /// loop.
     pub(crate) fn rate(&self) -> Option<u64> {
         match self {
             Scenario::Ping(args) => args.round_trips.rate,
@@ -205,7 +210,8 @@ pub(crate) struct CommonArgs {
     /// Openings under way at once
     #[arg(long, default_value_t = 256, value_parser = connections)]
     pub(crate) connect_concurrency: u64,
-    /// Connect from this address, or from all of this IPv4 network in turn (127.0.0.0/8 needs no set-up)
+    /// Connect from this address, or from all of this IPv4 network in turn (127.0.0.0/8 needs no
+    /// set-up)
     #[arg(short = 'b', long, value_name = "IP|CIDR", value_parser = Sources::parse)]
     pub(crate) source_ip: Option<Sources>,
     /// A header of the opening handshake, "Name: value"; repeatable
@@ -261,7 +267,8 @@ impl CommonArgs {
     /// The headers of each opening, those with a flag of their own included.
     pub(crate) fn all_headers(&self) -> Vec<(String, String)> {
         let origin = self.origin.iter().map(|origin| ("Origin".to_owned(), origin.clone()));
-        let bearer = self.bearer.iter().map(|token| ("Authorization".to_owned(), format!("Bearer {token}")));
+        let bearer =
+            self.bearer.iter().map(|token| ("Authorization".to_owned(), format!("Bearer {token}")));
         self.headers.iter().cloned().chain(origin).chain(bearer).collect()
     }
 }
@@ -283,8 +290,10 @@ pub(crate) struct OutputArgs {
 }
 
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  loadgen echo ws://127.0.0.1:9001/ --format json -o run.json\n  \
-    loadgen report run.json --html run.html")]
+#[command(
+    after_help = "Example:\n  loadgen echo ws://127.0.0.1:9001/ --format json -o run.json\n  \
+    loadgen report run.json --html run.html"
+)]
 pub(crate) struct ReportArgs {
     /// A report in JSON
     pub(crate) file: PathBuf,
@@ -371,7 +380,8 @@ pub(crate) struct PacingArgs {
     /// Closed loop: messages of each publisher under way until all receivers have them
     #[arg(long, default_value_t = 1, value_parser = inflight, requires = "saturate")]
     pub(crate) inflight: u64,
-    /// Closed loop: send all of --inflight in one write, when all receivers have all of the last ones
+    /// Closed loop: send all of --inflight in one write, when all receivers have all of the last
+    /// ones
     #[arg(long, requires = "saturate")]
     pub(crate) pipeline: bool,
 }
@@ -454,11 +464,12 @@ pub(crate) struct ChurnArgs {
     /// Further subscribers that read nothing after the 101: how many, or a share of --subscribers
     #[arg(long, default_value = "0", value_name = "N|SHARE%", value_parser = amount)]
     pub(crate) slow: Amount,
-    /// Receive buffer of each slow connection. Left to the kernel it grows to megabytes, which on loopback count as
-    /// the same machine's TCP memory as the server's
+    /// Receive buffer of each slow connection. Left to the kernel it grows to megabytes, which on
+    /// loopback count as the same machine's TCP memory as the server's
     #[arg(long, default_value = "4KiB", value_parser = size)]
     pub(crate) slow_buffer: usize,
-    /// At the end the slow ones read on: each must find messages without a gap, then either all of them or Close 4008
+    /// At the end the slow ones read on: each must find messages without a gap, then either all of
+    /// them or Close 4008
     #[arg(long)]
     pub(crate) wake: bool,
     #[command(flatten)]

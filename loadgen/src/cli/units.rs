@@ -1,10 +1,11 @@
-//! What a value on the command line may look like: numbers with `k` and `m`, sizes, times, shares, headers. Bounded
-//! here, so that nothing below has to ask whether it can hold them.
+//! What a value on the command line may look like: numbers with `k` and `m`, sizes, times, shares,
+//! headers. Bounded here, so that nothing below has to ask whether it can hold them.
 use std::time::Duration;
 
 use crate::payload::{HEAD_BYTES, Sizes};
 
-/// Largest message: what a frame header of this side and one read buffer handle without growing absurdly.
+/// Largest message: what a frame header of this side and one read buffer handle without growing
+/// absurdly.
 const MESSAGE_BYTES_MAX: usize = 16 << 20;
 /// Connections of one kind. A process has at most some hundred thousand files.
 const CONNECTIONS_MAX: u64 = 1_000_000;
@@ -50,7 +51,11 @@ fn number(text: &str, least: u64, most: u64) -> Result<u64, String> {
         _ => return Err(format!("unknown unit {unit:?}: k or m")),
     };
     let value = whole(digits)?.saturating_mul(factor);
-    if (least..=most).contains(&value) { Ok(value) } else { Err(format!("between {least} and {most}")) }
+    if (least..=most).contains(&value) {
+        Ok(value)
+    } else {
+        Err(format!("between {least} and {most}"))
+    }
 }
 
 pub(super) fn threads(text: &str) -> Result<u64, String> {
@@ -150,7 +155,8 @@ pub(super) fn amount(text: &str) -> Result<Amount, String> {
 /// `Name: value`, without what would end the line.
 pub(super) fn header(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once(':').ok_or("a header is \"Name: value\"")?;
-    let is_clean = |part: &str| !part.is_empty() && !part.bytes().any(|byte| byte.is_ascii_control());
+    let is_clean =
+        |part: &str| !part.is_empty() && !part.bytes().any(|byte| byte.is_ascii_control());
     let (name, value) = (name.trim(), value.trim());
     if is_clean(name) && is_clean(value) && !name.contains(' ') {
         Ok((name.to_owned(), value.to_owned()))
@@ -181,12 +187,17 @@ mod tests {
         assert_eq!(amount("12").map(|amount| amount.of(1_000)), Ok(12));
         assert_eq!(duration("1500ms"), Ok(Duration::from_millis(1_500)));
         assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
-        assert_eq!(header("Authorization: Bearer a:b"), Ok(("Authorization".into(), "Bearer a:b".into())));
+        assert_eq!(
+            header("Authorization: Bearer a:b"),
+            Ok(("Authorization".into(), "Bearer a:b".into()))
+        );
     }
 
     #[test]
     fn refuses_what_is_out_of_bounds_or_ambiguous() {
-        assert!(connections("0").is_err() && connections("2m").is_err() && connections("-1").is_err());
+        assert!(
+            connections("0").is_err() && connections("2m").is_err() && connections("-1").is_err()
+        );
         assert!(published_sizes("39").is_err() && size("17MiB").is_err() && size("1K").is_err());
         assert!(duration("5").is_err() && duration("61m").is_err());
         assert!(rate("99999999999999999999").is_err() && rate("999999999999999m").is_err());

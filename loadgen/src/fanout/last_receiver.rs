@@ -1,14 +1,15 @@
 //! How long each message took until the last of its receivers had it.
 use crate::latency::Latencies;
 
-/// Messages of all publishers that are remembered until the threads can be asked who was last. Later ones are left out.
+/// Messages of all publishers that are remembered until the threads can be asked who was last.
+/// Later ones are left out.
 const MESSAGES_MAX: usize = 4 << 20;
 
 pub(super) enum LastReceiver {
     /// All receivers are this thread's, so it knows who is last.
     Alone(Latencies),
-    /// For each publisher and message the nanoseconds until the last receiver of this thread had it; zero until then.
-    /// Which thread was last comes out when they are put together.
+    /// For each publisher and message the nanoseconds until the last receiver of this thread had
+    /// it; zero until then. Which thread was last comes out when they are put together.
     OfThread(Vec<Vec<u64>>),
 }
 
@@ -18,7 +19,9 @@ impl LastReceiver {
             1 => LastReceiver::Alone(Latencies::new()),
             // Set aside at once, and touched as messages come: nothing is allocated per message.
             _ => LastReceiver::OfThread(
-                (0..publishers).map(|_| Vec::with_capacity(MESSAGES_MAX / publishers.max(1))).collect(),
+                (0..publishers)
+                    .map(|_| Vec::with_capacity(MESSAGES_MAX / publishers.max(1)))
+                    .collect(),
             ),
         }
     }
@@ -43,7 +46,9 @@ impl LastReceiver {
     /// Both threads have receivers.
     pub(super) fn absorb(&mut self, other: LastReceiver) {
         match (self, other) {
-            (LastReceiver::Alone(latencies), LastReceiver::Alone(others)) => latencies.merge(&others),
+            (LastReceiver::Alone(latencies), LastReceiver::Alone(others)) => {
+                latencies.merge(&others)
+            }
             (LastReceiver::OfThread(publishers), LastReceiver::OfThread(others)) => {
                 for (times, others) in publishers.iter_mut().zip(others) {
                     // What only one of them has is not complete.
@@ -65,7 +70,11 @@ impl LastReceiver {
         match self {
             LastReceiver::Alone(latencies) => all.merge(latencies),
             LastReceiver::OfThread(publishers) => {
-                publishers.iter().flatten().filter(|nanos| **nanos > 0).for_each(|nanos| all.record(*nanos));
+                publishers
+                    .iter()
+                    .flatten()
+                    .filter(|nanos| **nanos > 0)
+                    .for_each(|nanos| all.record(*nanos));
             }
         }
         all
@@ -80,7 +89,9 @@ mod tests {
     fn the_slower_thread_is_the_last_and_what_one_has_not_is_left_out() {
         let mut one = LastReceiver::new(2, 1);
         let mut other = LastReceiver::new(2, 1);
-        for (sequence, [mine, theirs]) in [[10, 40], [30, 20], [5, 0], [7, 7]].into_iter().enumerate() {
+        for (sequence, [mine, theirs]) in
+            [[10, 40], [30, 20], [5, 0], [7, 7]].into_iter().enumerate()
+        {
             one.complete(0, sequence as u32, mine);
             if theirs > 0 {
                 other.complete(0, sequence as u32, theirs);

@@ -1,8 +1,9 @@
-//! Publishers and receivers of one channel: what is sent when, and whether each receiver gets all of it once, in
-//! order and intact. Used by every scenario that broadcasts; this is one thread's half of it.
+//! Publishers and receivers of one channel: what is sent when, and whether each receiver gets all
+//! of it once, in order and intact. Used by every scenario that broadcasts; this is one thread's
+//! half of it.
 //!
-//! A publisher over a WebSocket receives too: the other publishers' messages, and its own where the server sends
-//! those. Whether it does is found out by the first message, the probe.
+//! A publisher over a WebSocket receives too: the other publishers' messages, and its own where the
+//! server sends those. Whether it does is found out by the first message, the probe.
 //!
 //! ```text
 //! publishing     what is sent when
@@ -41,8 +42,9 @@ use window::Window;
 /// When publishers send.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Pacing {
-    /// Closed loop: each has `inflight` messages under way until all receivers of its thread have them. In a
-    /// pipeline all of them leave in one write when all receivers have all of the last ones.
+    /// Closed loop: each has `inflight` messages under way until all receivers of its thread have
+    /// them. In a pipeline all of them leave in one write when all receivers have all of the last
+    /// ones.
     Closed { inflight: u32, pipeline: bool },
     /// Open loop: so many messages per second of all publishers together, whatever arrives.
     Open { per_second: u64 },
@@ -66,8 +68,8 @@ pub(crate) struct FanoutSettings {
 }
 
 impl FanoutSettings {
-    /// Which publishers and which subscribers are this thread's. In an open loop publishers have a thread of their
-    /// own when there are two; a closed loop needs both on each.
+    /// Which publishers and which subscribers are this thread's. In an open loop publishers have a
+    /// thread of their own when there are two; a closed loop needs both on each.
     pub(crate) fn shares(&self, team: &Team) -> (Range<u32>, Range<u32>) {
         let (thread, threads) = (team.thread(), team.threads());
         let part = |total: u32, at: u32, of: u32| {
@@ -76,7 +78,9 @@ impl FanoutSettings {
         };
         match self.pacing {
             Pacing::Open { .. } if threads > 1 && thread == 0 => (0..self.publishers, 0..0),
-            Pacing::Open { .. } if threads > 1 => (0..0, part(self.subscribers, thread - 1, threads - 1)),
+            Pacing::Open { .. } if threads > 1 => {
+                (0..0, part(self.subscribers, thread - 1, threads - 1))
+            }
             Pacing::Open { .. } | Pacing::Closed { .. } => {
                 (part(self.publishers, thread, threads), part(self.subscribers, thread, threads))
             }
@@ -99,7 +103,8 @@ struct Publisher {
 #[derive(Default)]
 struct Counts {
     published: u64,
-    /// Of everything published, by receivers that were there and stayed; known when all threads have stopped.
+    /// Of everything published, by receivers that were there and stayed; known when all threads
+    /// have stopped.
     expected: u64,
     measured_expected: u64,
     delivered: u64,
@@ -155,7 +160,8 @@ impl Fanout {
         let receivers = subscribers.len() + if settings.by_post { 0 } else { own.len() };
         // As many for each publisher, up to one.
         let budget = settings.messages.map(|messages| {
-            let bound = |publishers: u32| messages * u64::from(publishers) / u64::from(settings.publishers);
+            let bound =
+                |publishers: u32| messages * u64::from(publishers) / u64::from(settings.publishers);
             bound(own.end) - bound(own.start)
         });
         Fanout {
@@ -239,13 +245,17 @@ impl Fanout {
     }
 
     fn is_own(&self, receiver: usize, publisher: usize) -> bool {
-        !self.settings.by_post && receiver < self.own.len() && self.own.start + receiver == publisher
+        !self.settings.by_post
+            && receiver < self.own.len()
+            && self.own.start + receiver == publisher
     }
 
     /// Whether there is nobody left to send, or to receive, on this thread.
     pub(crate) fn is_dead(&self) -> bool {
-        let has_publisher = self.publishers[self.own.clone()].iter().any(|publisher| publisher.id.is_some());
-        (!self.own.is_empty() && !has_publisher) || (!self.receivers.is_empty() && self.open_count == 0)
+        let has_publisher =
+            self.publishers[self.own.clone()].iter().any(|publisher| publisher.id.is_some());
+        (!self.own.is_empty() && !has_publisher)
+            || (!self.receivers.is_empty() && self.open_count == 0)
     }
 
     /// This thread has the publisher that sends the probe.
@@ -256,7 +266,9 @@ impl Fanout {
     /// Every receiver of this thread has the probe, but for its publisher.
     pub(crate) fn has_probe_arrived(&self) -> bool {
         (0..self.receivers.len()).all(|receiver| {
-            !self.receivers[receiver] || self.is_own(receiver, 0) || self.sequences.next(receiver, 0) > 0
+            !self.receivers[receiver]
+                || self.is_own(receiver, 0)
+                || self.sequences.next(receiver, 0) > 0
         })
     }
 
@@ -281,8 +293,8 @@ impl Fanout {
         }
     }
 
-    /// How many receivers of this thread a message of this publisher goes to. The probe's own publisher does not
-    /// count: whether it gets it is the question.
+    /// How many receivers of this thread a message of this publisher goes to. The probe's own
+    /// publisher does not count: whether it gets it is the question.
     fn missing(&self, publisher: usize) -> u32 {
         let sends_own = self.board.own_copies() == OwnCopies::Yes;
         let own_receiver = !self.settings.by_post
@@ -298,7 +310,8 @@ impl Fanout {
             let window = &self.publishers[publisher].window;
             window.under_way() == 0 && (self.missing(publisher) == 0 || window.end() == total)
         };
-        let has_answers = !self.settings.by_post || self.counts.answered_posts == self.counts.published;
+        let has_answers =
+            !self.settings.by_post || self.counts.answered_posts == self.counts.published;
         has_answers && (0..self.publishers.len()).all(has_all)
     }
 

@@ -1,5 +1,6 @@
-//! Whether all receivers had the messages of all publishers in one order. Each receiver's order is one number, so that
-//! nothing is kept of it: two that had the same messages have the same number only if they had them alike.
+//! Whether all receivers had the messages of all publishers in one order. Each receiver's order is
+//! one number, so that nothing is kept of it: two that had the same messages have the same number
+//! only if they had them alike.
 use std::collections::HashMap;
 
 use crate::payload::mix;
@@ -47,7 +48,9 @@ mod tests {
     fn who_had_another_order_is_found_on_any_thread() {
         let mut threads = [Orders::new(2), Orders::new(1)];
         let order = |orders: &mut Orders, receiver, messages: [(usize, u32); 3]| {
-            messages.into_iter().for_each(|(publisher, sequence)| orders.note(receiver, publisher, sequence));
+            messages
+                .into_iter()
+                .for_each(|(publisher, sequence)| orders.note(receiver, publisher, sequence));
             orders.close(receiver);
         };
         order(&mut threads[0], 0, [(0, 0), (1, 0), (0, 1)]);

@@ -45,7 +45,8 @@ impl Fanout {
         match self.settings.pacing {
             Pacing::Closed { inflight, pipeline } => {
                 for at in self.own.clone() {
-                    self.counts.given_up += self.publishers[at].window.give_up(now - self.settings.patience);
+                    self.counts.given_up +=
+                        self.publishers[at].window.give_up(now - self.settings.patience);
                     let under_way = self.publishers[at].window.under_way();
                     if pipeline && under_way > 0 {
                         continue;
@@ -102,8 +103,12 @@ impl Fanout {
         publisher.sent += 1;
         publisher.window.push(intended, missing);
         let delay = load.clock.now().nanos_since(intended);
-        let stamp =
-            Stamp { publisher: at as u16, sequence, intended, delay_micros: Stamp::delay_micros(delay) };
+        let stamp = Stamp {
+            publisher: at as u16,
+            sequence,
+            intended,
+            delay_micros: Stamp::delay_micros(delay),
+        };
         self.payloads.write(&mut self.scratch, stamp);
         if self.settings.by_post {
             load.post(id, &self.scratch);

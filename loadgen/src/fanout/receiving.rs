@@ -54,7 +54,9 @@ impl Fanout {
         let nanos = at.nanos_since(stamp.intended);
         self.counts.measured_delivered += u64::from(is_measured);
         self.response.record(at, nanos, is_measured);
-        if let (true, Pacing::Open { .. }, Some(sent)) = (is_measured, self.settings.pacing, stamp.sent()) {
+        if let (true, Pacing::Open { .. }, Some(sent)) =
+            (is_measured, self.settings.pacing, stamp.sent())
+        {
             self.service.record(at.nanos_since(sent));
         }
         if self.is_own(receiver, from) && self.board.own_copies() == OwnCopies::Unknown {
@@ -78,7 +80,8 @@ impl Fanout {
         if self.own.contains(&publisher) {
             return sequence < self.publishers[publisher].sent;
         }
-        // Another thread's: its total is held against this at the end. Whatever it sends is not far ahead.
+        // Another thread's: its total is held against this at the end. Whatever it sends is not far
+        // ahead.
         const AHEAD_MAX: u32 = 1 << 16;
         self.publishers
             .get(publisher)

@@ -1,4 +1,5 @@
-//! What a fan-out says of itself: counts over all threads, latency, and the checks that it passed or did not.
+//! What a fan-out says of itself: counts over all threads, latency, and the checks that it passed
+//! or did not.
 use super::{Fanout, OwnCopies, Pacing};
 use crate::measurement::Measurement;
 use crate::report::{Report, Value};
@@ -10,7 +11,8 @@ impl Fanout {
             return;
         }
         for receiver in 0..self.receivers.len() {
-            let expects_all = (0..self.publishers.len()).all(|publisher| self.expects(receiver, publisher));
+            let expects_all =
+                (0..self.publishers.len()).all(|publisher| self.expects(receiver, publisher));
             if self.receivers[receiver] && expects_all {
                 self.orders.close(receiver);
             }
@@ -67,7 +69,12 @@ impl Fanout {
     }
 
     /// The sections on throughput, latency and checks.
-    pub(crate) fn report(&mut self, measurement: &Measurement, report: &mut Report, was_stopped: bool) {
+    pub(crate) fn report(
+        &mut self,
+        measurement: &Measurement,
+        report: &mut Report,
+        was_stopped: bool,
+    ) {
         self.close();
         let counts = &self.counts;
         let target = match self.settings.pacing {
@@ -106,7 +113,8 @@ impl Fanout {
             OwnCopies::Unknown => "unknown",
         };
         // Receivers that had different messages had them in different orders.
-        let is_comparable = self.publishers.len() > 1 && lost + counts.corrupt + sequence.duplicated == 0;
+        let is_comparable =
+            self.publishers.len() > 1 && lost + counts.corrupt + sequence.duplicated == 0;
         let section = report.section("check");
         section
             .row("lost", Value::Count(lost))
@@ -139,14 +147,18 @@ impl Fanout {
         report.fail_if_any(sequence.duplicated, "deliveries were duplicated");
         report.fail_if_any(sequence.reordered, "deliveries were reordered");
         report.fail_if_any(counts.corrupt, "messages were corrupt, or not loadgen's");
-        report.fail_if_any(counts.unexpected, "messages came that nobody had sent, or to the wrong receiver");
+        report.fail_if_any(
+            counts.unexpected,
+            "messages came that nobody had sent, or to the wrong receiver",
+        );
         report.fail_if_any(counts.receivers_ended, "receivers ended before the run did");
         if counts.measured_delivered == 0 && (counts.measured_published > 0 || !was_stopped) {
             report.fail("nothing was delivered while measuring".to_owned());
         }
     }
 
-    /// For the verdict: deliveries that were expected of what was measured, and those that came within the span.
+    /// For the verdict: deliveries that were expected of what was measured, and those that came
+    /// within the span.
     pub(crate) fn expected_and_in_span(&self) -> (u64, u64) {
         (self.counts.measured_expected, self.counts.span_delivered)
     }

@@ -43,7 +43,8 @@ impl Window {
         self.pop_settled();
     }
 
-    /// One more receiver has had its turn with `sequences`. True when that makes the last of them complete.
+    /// One more receiver has had its turn with `sequences`. True when that makes the last of them
+    /// complete.
     pub(super) fn settle(&mut self, sequences: Range<u32>) -> bool {
         let mut is_complete = false;
         for sequence in sequences {

@@ -1,4 +1,5 @@
-//! The seconds of a report as CSV (RFC 4180 with `\n`), one line each. What was not measured is an empty field.
+//! The seconds of a report as CSV (RFC 4180 with `\n`), one line each. What was not measured is an
+//! empty field.
 use serde_json::Value as Json;
 
 const COLUMNS: [&str; 10] = [
@@ -31,7 +32,11 @@ fn field(value: &Json) -> String {
         Json::String(text) => text.clone(),
         Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_) => value.to_string(),
     };
-    if text.contains(['"', ',', '\r', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+    if text.contains(['"', ',', '\r', '\n']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text
+    }
 }
 
 #[cfg(test)]
@@ -41,8 +46,7 @@ mod tests {
 
     #[test]
     fn absent_is_empty_and_odd_text_is_quoted() {
-        let report =
-            json!({ "seconds": [{ "second": 0, "phase": "a,\"b\"", "p50_ns": null, "server_share": 0.5 }] });
+        let report = json!({ "seconds": [{ "second": 0, "phase": "a,\"b\"", "p50_ns": null, "server_share": 0.5 }] });
         assert_eq!(render(&report).lines().nth(1), Some("0,\"a,\"\"b\"\"\",,,,,,,,0.5"));
     }
 }

@@ -5,7 +5,8 @@ use super::plot::{Axis, Line, Plot};
 use super::units::{Unit, count_text, number_text};
 use super::view;
 
-/// Two rates that differ by more than this are not drawn on one axis: the lower one would be a flat line.
+/// Two rates that differ by more than this are not drawn on one axis: the lower one would be a flat
+/// line.
 const ONE_AXIS_RATIO_MAX: f64 = 10.0;
 /// So that a line at its target does not lie on the edge.
 const HEADROOM: f64 = 1.05;
@@ -32,8 +33,10 @@ impl<'a> Seconds<'a> {
 
     /// One field over time, and its name in the legend.
     fn line(&self, field: &str, name: &str) -> Line {
-        let points =
-            self.0.iter().filter_map(|second| Some((second["second"].as_f64()?, second[field].as_f64())));
+        let points = self
+            .0
+            .iter()
+            .filter_map(|second| Some((second["second"].as_f64()?, second[field].as_f64())));
         Line { name: name.to_owned(), points: points.collect() }
     }
 
@@ -123,14 +126,19 @@ fn processors(seconds: &Seconds<'_>) -> Option<Plot> {
     let names = [("loadgen_share", "loadgen"), ("server_share", "server")];
     let lines = drawable(names.map(|(field, name)| seconds.line(field, name)));
     let (_, max) = bounds(&lines)?;
-    let axis = Axis::linear("share of one core", max.max(1.0), |share| format!("{:.0} %", share * 100.0));
+    let axis =
+        Axis::linear("share of one core", max.max(1.0), |share| format!("{:.0} %", share * 100.0));
     Some(seconds.plot("Processor, busiest thread", axis, lines))
 }
 
 fn connections(seconds: &Seconds<'_>) -> Option<Plot> {
     let lines = vec![seconds.line("open", "open")];
     let (_, max) = bounds(&lines).filter(|(_, max)| *max > 0.0)?;
-    Some(seconds.plot("Connections", Axis::linear("open connections", max * HEADROOM, count_tick), lines))
+    Some(seconds.plot(
+        "Connections",
+        Axis::linear("open connections", max * HEADROOM, count_tick),
+        lines,
+    ))
 }
 
 fn drawable<const N: usize>(lines: [Line; N]) -> Vec<Line> {
@@ -152,8 +160,11 @@ fn heights(line: &Line) -> impl Iterator<Item = f64> {
 fn nanos_tick(nanos: f64) -> String {
     let text = number_text(Unit::Nanos, nanos);
     let (number, unit) = text.split_once(' ').unwrap_or((&text, ""));
-    let number =
-        if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number };
+    let number = if number.contains('.') {
+        number.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        number
+    };
     format!("{number} {unit}")
 }
 
@@ -174,7 +185,8 @@ mod tests {
     fn nothing_measured_is_nothing_plotted() {
         assert!(titles(&json!({})).is_empty());
         assert!(
-            titles(&json!({"seconds": [{"second": 0, "open": 0, "sent": 0}, 7], "latency": 1})).is_empty()
+            titles(&json!({"seconds": [{"second": 0, "open": 0, "sent": 0}, 7], "latency": 1}))
+                .is_empty()
         );
     }
 
@@ -199,7 +211,8 @@ mod tests {
     #[test]
     fn unmeasured_seconds_are_shaded_in_one_piece() {
         let second = |second: u64, phase: &str| json!({"second": second, "phase": phase});
-        let seconds = [second(0, "connect"), second(1, "warmup"), second(2, "measure"), second(3, "drain")];
+        let seconds =
+            [second(0, "connect"), second(1, "warmup"), second(2, "measure"), second(3, "drain")];
         assert_eq!(Seconds(&seconds).unmeasured(), [(-0.5, 1.5), (2.5, 3.5)]);
     }
 }

@@ -1,5 +1,5 @@
-//! Reports and their views, held against files in `tests/golden` byte for byte. After a change that is meant, write them
-//! anew with `UPDATE_GOLDEN=1 cargo test -p loadgen` and read the difference.
+//! Reports and their views, held against files in `tests/golden` byte for byte. After a change that
+//! is meant, write them anew with `UPDATE_GOLDEN=1 cargo test -p loadgen` and read the difference.
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -16,10 +16,16 @@ fn compare(name: &str, extension: &str, actual: &str) {
         return;
     }
     let expected = fs::read_to_string(&path).unwrap_or_default();
-    let Some(line) =
-        (1..).zip(expected.lines().zip(actual.lines())).find(|(_, (expected, actual))| expected != actual)
+    let Some(line) = (1..)
+        .zip(expected.lines().zip(actual.lines()))
+        .find(|(_, (expected, actual))| expected != actual)
     else {
-        assert_eq!(actual.len(), expected.len(), "{}: one is longer than the other", path.display());
+        assert_eq!(
+            actual.len(),
+            expected.len(),
+            "{}: one is longer than the other",
+            path.display()
+        );
         return;
     };
     let (number, (expected, actual)) = line;
@@ -78,7 +84,9 @@ fn the_schema_refuses_what_is_no_report() {
         |report| report["schema"] = 2.into(),
         |report| report["check"]["lost"] = "none".into(),
         |report| report["latency"]["response_ns"]["p99"] = 1.5.into(),
-        |report| drop(report["latency"]["response_ns"].as_object_mut().unwrap().remove("histogram")),
+        |report| {
+            drop(report["latency"]["response_ns"].as_object_mut().unwrap().remove("histogram"))
+        },
         |report| report["seconds"][0]["phase"] = "lunch".into(),
         |report| report["verdict"]["verdict"] = "fine".into(),
         |report| report["churn"] = 1.into(),

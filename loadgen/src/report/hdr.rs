@@ -1,5 +1,5 @@
-//! The percentile distribution of one latency in HdrHistogram's text format (`.hgrm`), which its plotters read. Values
-//! are in milliseconds.
+//! The percentile distribution of one latency in HdrHistogram's text format (`.hgrm`), which its
+//! plotters read. Values are in milliseconds.
 use std::fmt::Write as _;
 
 use hdrhistogram::Histogram;
@@ -13,13 +13,16 @@ const NANOS_PER_MILLI: f64 = 1e6;
 
 /// Of the response, else of the service. `None` when neither was measured.
 pub(crate) fn render(report: &Json) -> Option<String> {
-    let latencies = ["response_ns", "service_ns"].iter().find_map(|row| view::histogram(report, row))?;
+    let latencies =
+        ["response_ns", "service_ns"].iter().find_map(|row| view::histogram(report, row))?;
     Some(distribution(latencies.histogram()))
 }
 
 fn distribution(histogram: &Histogram<u64>) -> String {
-    let mut out =
-        format!("{:>12} {:>14} {:>10} {:>14}\n\n", "Value", "Percentile", "TotalCount", "1/(1-Percentile)");
+    let mut out = format!(
+        "{:>12} {:>14} {:>10} {:>14}\n\n",
+        "Value", "Percentile", "TotalCount", "1/(1-Percentile)"
+    );
     let mut total = 0;
     for step in histogram.iter_quantiles(TICKS_PER_HALF_DISTANCE) {
         total += step.count_since_last_iteration();
@@ -32,7 +35,8 @@ fn distribution(histogram: &Histogram<u64>) -> String {
         }
         out.push('\n');
     }
-    let (mean, deviation) = (histogram.mean() / NANOS_PER_MILLI, histogram.stdev() / NANOS_PER_MILLI);
+    let (mean, deviation) =
+        (histogram.mean() / NANOS_PER_MILLI, histogram.stdev() / NANOS_PER_MILLI);
     let _ = writeln!(out, "#[Mean    = {mean:12.3}, StdDeviation   = {deviation:12.3}]");
     let max = histogram.max() as f64 / NANOS_PER_MILLI;
     let _ = writeln!(out, "#[Max     = {max:12.3}, Total count    = {:12}]", histogram.len());

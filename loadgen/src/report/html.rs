@@ -1,5 +1,6 @@
-//! A report as one HTML file that asks no network for anything: the verdict first, then key figures, plots, tables.
-//! Text from outside is escaped, and a content security policy forbids scripts all the same.
+//! A report as one HTML file that asks no network for anything: the verdict first, then key
+//! figures, plots, tables. Text from outside is escaped, and a content security policy forbids
+//! scripts all the same.
 use std::fmt::Write as _;
 
 use serde_json::Value as Json;
@@ -26,7 +27,8 @@ pub(crate) fn render(report: &Json) -> String {
 
 fn head(out: &mut String, report: &Json) {
     let run = &report["run"];
-    let (scenario, url) = (escape(&view::text_of(run, "scenario")), escape(&view::text_of(run, "url")));
+    let (scenario, url) =
+        (escape(&view::text_of(run, "scenario")), escape(&view::text_of(run, "url")));
     let _ = writeln!(
         out,
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -38,8 +40,11 @@ fn head(out: &mut String, report: &Json) {
     );
     let _ = writeln!(out, "<header>\n<h1>{scenario} <span>{url}</span></h1>");
     let version = format!("loadgen {}", view::text_of(report, "loadgen"));
-    let facts: Vec<String> =
-        [version].into_iter().chain(view::circumstances(report)).map(|fact| escape(&fact)).collect();
+    let facts: Vec<String> = [version]
+        .into_iter()
+        .chain(view::circumstances(report))
+        .map(|fact| escape(&fact))
+        .collect();
     let _ = writeln!(out, "<p>{}</p>\n</header>", facts.join(" · "));
 }
 
@@ -53,7 +58,8 @@ fn verdict(out: &mut String, report: &Json) {
         (false, _) => "bad",
     };
     let _ = writeln!(out, "<section class=\"verdict {class}\">");
-    let (conclusion, judgement) = (view::conclusion(report), escape(&view::text_of(verdict, "verdict")));
+    let (conclusion, judgement) =
+        (view::conclusion(report), escape(&view::text_of(verdict, "verdict")));
     let _ = writeln!(out, "<p class=\"conclusion\">{conclusion} <span>{judgement}</span></p>");
     for (name, label) in [("reason", ""), ("cure", "Cure: ")] {
         let text = view::text_of(verdict, name);
@@ -88,8 +94,10 @@ fn key_figures(out: &mut String, report: &Json) {
         Some(wanted) => Some(format!("{} <small>of {wanted}</small>", figure(section, row)?)),
         None => figure(section, row),
     };
-    let latency = ["response_ns", "service_ns"].into_iter().find(|row| !report["latency"][*row].is_null());
-    let stat = |stat: &str| Some(escape(&value_text("stat_ns", report["latency"][latency?].get(stat)?)));
+    let latency =
+        ["response_ns", "service_ns"].into_iter().find(|row| !report["latency"][*row].is_null());
+    let stat =
+        |stat: &str| Some(escape(&value_text("stat_ns", report["latency"][latency?].get(stat)?)));
     let kind = if latency == Some("service_ns") { "service time" } else { "response" };
     let errors: u64 = view::errors(report).iter().map(|error| error.count).sum();
     let cards = [
@@ -130,7 +138,8 @@ fn plots(out: &mut String, plots: &[Plot]) {
         if !plot.shaded.is_empty() {
             out.push_str("<span><i class=\"shade\"></i>not measured</span>\n");
         }
-        let svg = plot.draw().replacen("<svg ", &format!("<svg role=\"img\" aria-label=\"{title}\" "), 1);
+        let svg =
+            plot.draw().replacen("<svg ", &format!("<svg role=\"img\" aria-label=\"{title}\" "), 1);
         let _ = writeln!(out, "</figcaption>\n{svg}</figure>");
     }
     out.push_str("</section>\n");
@@ -141,12 +150,16 @@ fn latencies(out: &mut String, report: &Json) {
     if rows.is_empty() {
         return;
     }
-    let title = if view::is_closed_loop(report) { "Service time of a closed loop" } else { "Latency" };
-    let _ = writeln!(out, "<section>\n<h2>{title}</h2>\n<div class=\"wide\"><table class=\"figures\">");
-    let columns: String = view::latency_columns().iter().map(|column| format!("<th>{column}</th>")).collect();
+    let title =
+        if view::is_closed_loop(report) { "Service time of a closed loop" } else { "Latency" };
+    let _ =
+        writeln!(out, "<section>\n<h2>{title}</h2>\n<div class=\"wide\"><table class=\"figures\">");
+    let columns: String =
+        view::latency_columns().iter().map(|column| format!("<th>{column}</th>")).collect();
     let _ = writeln!(out, "<tr><th></th>{columns}</tr>");
     for (label, figures) in rows {
-        let figures: String = figures.iter().map(|figure| format!("<td>{}</td>", escape(figure))).collect();
+        let figures: String =
+            figures.iter().map(|figure| format!("<td>{}</td>", escape(figure))).collect();
         let _ = writeln!(out, "<tr><th>{}</th>{figures}</tr>", escape(&label));
     }
     out.push_str("</table></div>\n");
@@ -182,7 +195,8 @@ fn lists(out: &mut String, report: &Json) {
         out.push_str("<section>\n<h2>Errors</h2>\n<div class=\"wide\"><table>\n");
         out.push_str("<tr><th>class</th><th>count</th><th>the first one said</th></tr>\n");
         for error in errors {
-            let (class, count, first) = (escape(&error.class), count_text(error.count), escape(&error.first));
+            let (class, count, first) =
+                (escape(&error.class), count_text(error.count), escape(&error.first));
             let _ = writeln!(out, "<tr><th>{class}</th><td>{count}</td><td>{first}</td></tr>");
         }
         out.push_str("</table></div>\n</section>\n");
@@ -195,7 +209,11 @@ fn lists(out: &mut String, report: &Json) {
     }
     let command = view::text_of(&report["run"], "command");
     if !command.is_empty() {
-        let _ = writeln!(out, "<section>\n<h2>Command</h2>\n<pre>{}</pre>\n</section>", escape(&command));
+        let _ = writeln!(
+            out,
+            "<section>\n<h2>Command</h2>\n<pre>{}</pre>\n</section>",
+            escape(&command)
+        );
     }
 }
 
@@ -275,7 +293,11 @@ mod tests {
     #[test]
     fn text_from_outside_stays_text() {
         let page = render(&hostile());
-        assert!(!page.contains("<script") && !page.contains("<img") && page.matches("</title>").count() == 1);
+        assert!(
+            !page.contains("<script")
+                && !page.contains("<img")
+                && page.matches("</title>").count() == 1
+        );
         assert!(page.contains("&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;"));
     }
 
@@ -291,14 +313,19 @@ mod tests {
     fn the_style_sheet_finds_every_colour_of_a_plot() {
         for (at, colour) in COLOURS.iter().enumerate() {
             let stroke = format!("[stroke=\"#{:02X}{:02X}{:02X}\"]", colour.0, colour.1, colour.2);
-            assert!(STYLE.contains(&format!("{stroke} {{ stroke: var(--line{at}); }}")), "{stroke}");
+            assert!(
+                STYLE.contains(&format!("{stroke} {{ stroke: var(--line{at}); }}")),
+                "{stroke}"
+            );
             assert!(STYLE.contains(&format!(".line{at} {{ background: var(--line{at}); }}")));
         }
     }
 
     #[test]
     fn what_is_no_report_is_still_shown_without_a_panic() {
-        for report in [json!({}), json!([]), json!({"latency": 3, "errors": {}, "seconds": [1], "run": []})] {
+        for report in
+            [json!({}), json!([]), json!({"latency": 3, "errors": {}, "seconds": [1], "run": []})]
+        {
             assert!(render(&report).ends_with("</html>\n"));
         }
     }

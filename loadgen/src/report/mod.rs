@@ -1,5 +1,5 @@
-//! The result of a run is one JSON object; everything else is a view of it, so that a stored result is shown by the
-//! same code as a fresh one.
+//! The result of a run is one JSON object; everything else is a view of it, so that a stored result
+//! is shown by the same code as a fresh one.
 //!
 //! ```text
 //! scenarios ──▶ Report ── finish ──▶ JSON ──▶ text · html (figures, plot) · csv · hdr
@@ -36,8 +36,8 @@ use verdict::Verdict;
 /// Of the JSON object. A reader refuses another one.
 const SCHEMA: u64 = 1;
 
-/// Sections that every report has, in this order, with the rows that each has at least. A scenario's own rows follow
-/// in their section; its own sections follow `memory`.
+/// Sections that every report has, in this order, with the rows that each has at least. A
+/// scenario's own rows follow in their section; its own sections follow `memory`.
 const SECTIONS: [(&str, &[&str]); 6] = [
     (
         "run",
@@ -85,8 +85,17 @@ const SECTIONS: [(&str, &[&str]); 6] = [
 ];
 
 /// Names at the top level that no section can have.
-const NOT_SECTIONS: [&str; 9] =
-    ["loadgen", "schema", "errors", "seconds", "verdict", "thresholds", "passed", "failures", "notes"];
+const NOT_SECTIONS: [&str; 9] = [
+    "loadgen",
+    "schema",
+    "errors",
+    "seconds",
+    "verdict",
+    "thresholds",
+    "passed",
+    "failures",
+    "notes",
+];
 
 #[derive(Default)]
 pub(crate) struct Section {
@@ -94,7 +103,8 @@ pub(crate) struct Section {
 }
 
 impl Section {
-    /// `name` is the key in JSON: snake case with its unit, so that it is the same whether measured or not.
+    /// `name` is the key in JSON: snake case with its unit, so that it is the same whether measured
+    /// or not.
     pub(crate) fn row(&mut self, name: impl Into<String>, value: Value) -> &mut Section {
         self.rows.push((name.into(), value));
         self
@@ -151,7 +161,8 @@ impl Report {
         self.seconds = seconds;
     }
 
-    /// Whether the figures can be trusted, and why. Without it the report says that nothing was measured.
+    /// Whether the figures can be trusted, and why. Without it the report says that nothing was
+    /// measured.
     pub(crate) fn verdict(&mut self, verdict: Verdict) {
         self.verdict = Some(verdict);
     }
@@ -203,9 +214,13 @@ impl Report {
             object.insert((*name).to_owned(), object_of(&[], section));
         }
         object.insert("seconds".to_owned(), self.seconds.iter().map(Second::to_json).collect());
-        object.insert("verdict".to_owned(), self.verdict.unwrap_or_else(Verdict::nothing_measured).to_json());
+        object.insert(
+            "verdict".to_owned(),
+            self.verdict.unwrap_or_else(Verdict::nothing_measured).to_json(),
+        );
         let mut report = Json::Object(object);
-        let judged: Vec<_> = self.thresholds.iter().map(|threshold| threshold.judge(&report)).collect();
+        let judged: Vec<_> =
+            self.thresholds.iter().map(|threshold| threshold.judge(&report)).collect();
         let passed = self.failures.is_empty() && judged.iter().all(|judged| judged.passed);
         report["thresholds"] = judged.iter().map(thresholds::Judged::to_json).collect();
         report["passed"] = json!(passed);
@@ -221,7 +236,8 @@ impl Report {
 }
 
 fn object_of(rows: &[&str], section: &Section) -> Json {
-    let mut object: Map<String, Json> = rows.iter().map(|name| ((*name).to_owned(), Json::Null)).collect();
+    let mut object: Map<String, Json> =
+        rows.iter().map(|name| ((*name).to_owned(), Json::Null)).collect();
     object.extend(section.rows.iter().map(|(name, value)| (name.clone(), value.to_json())));
     Json::Object(object)
 }
@@ -242,7 +258,10 @@ mod tests {
     fn the_order_is_that_of_the_schema_whatever_the_order_of_reporting() {
         let mut report = Report::default();
         report.section("churn").row("left", Value::Count(3));
-        report.section("check").row("own_copies", Value::Text("yes".to_owned())).row("lost", Value::Count(2));
+        report
+            .section("check")
+            .row("own_copies", Value::Text("yes".to_owned()))
+            .row("lost", Value::Count(2));
         let json = report.finish();
         assert_eq!(
             keys(&json).join(" "),

@@ -1,4 +1,5 @@
-//! One plot as SVG. Its colours are those of a light page; a style sheet that finds them can change them all.
+//! One plot as SVG. Its colours are those of a light page; a style sheet that finds them can change
+//! them all.
 use std::error::Error;
 use std::ops::Range;
 
@@ -16,7 +17,8 @@ const INK: RGBColor = RGBColor(0x55, 0x55, 0x55);
 const GRID: RGBColor = RGBColor(0xdd, 0xdd, 0xdd);
 const SHADE: RGBColor = RGBColor(0x7f, 0x7f, 0x7f);
 const SHADE_OPACITY: f64 = 0.12;
-/// Of the lines in their order. Told apart by those who see colours otherwise, and on dark as on light.
+/// Of the lines in their order. Told apart by those who see colours otherwise, and on dark as on
+/// light.
 pub(super) const COLOURS: [RGBColor; 6] = [
     RGBColor(0x1f, 0x6f, 0xb2),
     RGBColor(0xd5, 0x7a, 0x12),
@@ -66,17 +68,28 @@ pub(super) struct Axis {
 
 impl Axis {
     /// From zero up.
-    pub(super) fn linear(description: &'static str, max: f64, text: impl Fn(f64) -> String) -> Axis {
+    pub(super) fn linear(
+        description: &'static str,
+        max: f64,
+        text: impl Fn(f64) -> String,
+    ) -> Axis {
         let max = if max > 0.0 { max } else { 1.0 };
         let step = step(max / TICKS_MAX);
         let count = (max / step - 1e-9).ceil();
-        let ticks =
-            (0..=count as u32).map(|n| f64::from(n) * step).map(|value| (value, text(value))).collect();
+        let ticks = (0..=count as u32)
+            .map(|n| f64::from(n) * step)
+            .map(|value| (value, text(value)))
+            .collect();
         Axis { description, is_logarithmic: false, from: 0.0, to: count * step, ticks }
     }
 
     /// Between two whole numbers.
-    pub(super) fn whole(description: &'static str, from: f64, to: f64, text: impl Fn(f64) -> String) -> Axis {
+    pub(super) fn whole(
+        description: &'static str,
+        from: f64,
+        to: f64,
+        text: impl Fn(f64) -> String,
+    ) -> Axis {
         let to = to.max(from + 1.0);
         let step = step((to - from) / TICKS_MAX).max(1.0);
         let first = (from / step).ceil() * step;
@@ -99,8 +112,9 @@ impl Axis {
         let steps: &[f64] =
             if (max / min).log10() > DECADES_WITH_STEPS_MAX { &[1.0] } else { &[1.0, 2.0, 5.0] };
         let decades = min.log10().floor() as i32..=max.log10().ceil() as i32 + 1;
-        let ticks: Vec<f64> =
-            decades.flat_map(|decade| steps.iter().map(move |step| step * 10_f64.powi(decade))).collect();
+        let ticks: Vec<f64> = decades
+            .flat_map(|decade| steps.iter().map(move |step| step * 10_f64.powi(decade)))
+            .collect();
         let from = ticks.iter().copied().rfind(|tick| *tick <= min).unwrap_or(min);
         let to = ticks.iter().copied().find(|tick| *tick >= max && *tick > from).unwrap_or(max);
         let ticks = ticks.into_iter().filter(|tick| (from..=to).contains(tick));
@@ -160,7 +174,11 @@ impl ValueFormatter<f64> for Axis {
 /// The next of 1, 2, 5, 10, … that is not below.
 fn step(least: f64) -> f64 {
     let decade = 10_f64.powf(least.log10().floor());
-    [1.0, 2.0, 5.0].into_iter().map(|step| step * decade).find(|step| *step >= least).unwrap_or(10.0 * decade)
+    [1.0, 2.0, 5.0]
+        .into_iter()
+        .map(|step| step * decade)
+        .find(|step| *step >= least)
+        .unwrap_or(10.0 * decade)
 }
 
 impl Plot {
@@ -220,10 +238,16 @@ mod tests {
     fn axes_begin_and_end_on_a_round_number() {
         let whole = |value: f64| format!("{value}");
         assert_eq!(ticks(&Axis::linear("", 10_000.0, whole)), "0 2000 4000 6000 8000 10000");
-        assert_eq!(ticks(&Axis::linear("", 0.0, |value| format!("{value:.1}"))), "0.0 0.2 0.4 0.6 0.8 1.0");
+        assert_eq!(
+            ticks(&Axis::linear("", 0.0, |value| format!("{value:.1}"))),
+            "0.0 0.2 0.4 0.6 0.8 1.0"
+        );
         assert_eq!(ticks(&Axis::whole("", 0.0, 12.0, whole)), "0 2 4 6 8 10 12");
         assert_eq!(ticks(&Axis::logarithmic("", 3.0, 40.0, whole)), "2 5 10 20 50");
-        assert_eq!(ticks(&Axis::logarithmic("", 3.0, 40_000.0, whole)), "1 10 100 1000 10000 100000");
+        assert_eq!(
+            ticks(&Axis::logarithmic("", 3.0, 40_000.0, whole)),
+            "1 10 100 1000 10000 100000"
+        );
         assert_eq!(ticks(&Axis::logarithmic("", 0.0, 0.0, whole)), "1 2");
         assert_eq!(ticks(&Axis::quantiles("", 1_500.0)), " 50 % 90 % 99 % 99.9 %");
     }
@@ -243,8 +267,12 @@ mod tests {
 
     #[test]
     fn a_line_has_a_gap_where_nothing_was_measured() {
-        let points = vec![(0.0, None), (1.0, Some(1.0)), (2.0, Some(2.0)), (3.0, None), (4.0, Some(4.0))];
+        let points =
+            vec![(0.0, None), (1.0, Some(1.0)), (2.0, Some(2.0)), (3.0, None), (4.0, Some(4.0))];
         let line = Line { name: String::new(), points };
-        assert_eq!(line.pieces().collect::<Vec<_>>(), [vec![(1.0, 1.0), (2.0, 2.0)], vec![(4.0, 4.0)]]);
+        assert_eq!(
+            line.pieces().collect::<Vec<_>>(),
+            [vec![(1.0, 1.0), (2.0, 2.0)], vec![(4.0, 4.0)]]
+        );
     }
 }

@@ -31,7 +31,8 @@ fn latencies(seed: u64, count: u64, median: u64) -> Latencies {
 }
 
 fn run(report: &mut Report, scenario: &str, url: &str, settings: &[(&str, &str)]) {
-    let command: Vec<String> = settings.iter().map(|(flag, value)| format!("--{flag} {value}")).collect();
+    let command: Vec<String> =
+        settings.iter().map(|(flag, value)| format!("--{flag} {value}")).collect();
     report
         .section("run")
         .row("scenario", text(scenario))
@@ -56,8 +57,13 @@ fn phase(second: u64, end: u64) -> SecondPhase {
 /// An open loop in which all went well.
 fn broadcast() -> Json {
     let mut report = Report::default();
-    let settings =
-        [("publishers", "1"), ("subscribers", "100"), ("rate", "1000"), ("size", "64"), ("duration", "10s")];
+    let settings = [
+        ("publishers", "1"),
+        ("subscribers", "100"),
+        ("rate", "1000"),
+        ("size", "64"),
+        ("duration", "10s"),
+    ];
     run(&mut report, "broadcast", "ws://127.0.0.1:9001/room?a=1&b=<2>", &settings);
     report.section("run").row("label", text("after the change")).row("loop", text("open"));
     report
@@ -115,7 +121,11 @@ fn broadcast() -> Json {
             p99_ns: of(3 * MILLIS + random.next() % (2 * MILLIS)),
             max_ns: of(12 * MILLIS + random.next() % (30 * MILLIS)),
             loadgen_share: if is_sending { 0.36 + (random.next() % 50) as f64 / 1e3 } else { 0.04 },
-            server_share: Some(if is_sending { 0.68 + (random.next() % 60) as f64 / 1e3 } else { 0.02 }),
+            server_share: Some(if is_sending {
+                0.68 + (random.next() % 60) as f64 / 1e3
+            } else {
+                0.02
+            }),
         }
     });
     report.seconds(seconds.collect());
@@ -136,7 +146,8 @@ fn broadcast() -> Json {
     report.finish()
 }
 
-/// A closed loop with losses, errors and thresholds that were missed, and text from a hostile server.
+/// A closed loop with losses, errors and thresholds that were missed, and text from a hostile
+/// server.
 fn echo() -> Json {
     let mut report = Report::default();
     run(
@@ -224,7 +235,12 @@ fn echo() -> Json {
 /// Idle connections: no message, no latency, and a section of its own.
 fn hold() -> Json {
     let mut report = Report::default();
-    run(&mut report, "hold", "ws://127.0.0.1:9001/idle", &[("connections", "19000"), ("hold", "5s")]);
+    run(
+        &mut report,
+        "hold",
+        "ws://127.0.0.1:9001/idle",
+        &[("connections", "19000"), ("hold", "5s")],
+    );
     report
         .section("connect")
         .row("wanted", Value::Count(19_000))

@@ -1,4 +1,5 @@
-//! A report as text, for a terminal or a pipe: no colours, and every figure on the line of its name.
+//! A report as text, for a terminal or a pipe: no colours, and every figure on the line of its
+//! name.
 use std::fmt::Write as _;
 
 use comfy_table::{CellAlignment, Table, presets};
@@ -34,8 +35,11 @@ pub(crate) fn render(report: &Json) -> String {
 
 fn header(out: &mut String, report: &Json) {
     let run = &report["run"];
-    let (version, scenario, url) =
-        (view::text_of(report, "loadgen"), view::text_of(run, "scenario"), view::text_of(run, "url"));
+    let (version, scenario, url) = (
+        view::text_of(report, "loadgen"),
+        view::text_of(run, "scenario"),
+        view::text_of(run, "url"),
+    );
     let _ = writeln!(out, "loadgen {version}  {scenario}  {url}");
     let circumstances = view::circumstances(report);
     if !circumstances.is_empty() {
@@ -76,9 +80,13 @@ fn latency(out: &mut String, report: &Json) {
     if latencies.is_empty() {
         return;
     }
-    heading(out, if view::is_closed_loop(report) { "SERVICE TIME OF A CLOSED LOOP" } else { "LATENCY" });
+    heading(
+        out,
+        if view::is_closed_loop(report) { "SERVICE TIME OF A CLOSED LOOP" } else { "LATENCY" },
+    );
     let columns = view::latency_columns();
-    let rows = latencies.into_iter().map(|(label, figures)| [label].into_iter().chain(figures).collect());
+    let rows =
+        latencies.into_iter().map(|(label, figures)| [label].into_iter().chain(figures).collect());
     table(out, [""].into_iter().chain(columns).map(str::to_owned).collect(), rows);
     for caveat in view::latency_caveats(report) {
         let _ = writeln!(out, "{INDENT}{caveat}");
@@ -94,8 +102,12 @@ fn errors(out: &mut String, report: &Json) {
     let class = errors.iter().map(|error| error.class.chars().count()).max().unwrap_or(0);
     let count = errors.iter().map(|error| count_text(error.count).len()).max().unwrap_or(0);
     for error in errors {
-        let line =
-            format!("{INDENT}{:class$}  {:>count$}  {}", error.class, count_text(error.count), error.first);
+        let line = format!(
+            "{INDENT}{:class$}  {:>count$}  {}",
+            error.class,
+            count_text(error.count),
+            error.first
+        );
         let _ = writeln!(out, "{}", line.trim_end());
     }
 }
@@ -117,10 +129,12 @@ fn thresholds(out: &mut String, report: &Json) {
         return;
     }
     heading(out, "THRESHOLDS");
-    let width = thresholds.iter().map(|threshold| threshold.expression.chars().count()).max().unwrap_or(0);
+    let width =
+        thresholds.iter().map(|threshold| threshold.expression.chars().count()).max().unwrap_or(0);
     for threshold in thresholds {
         let mark = if threshold.passed { '✓' } else { '✗' };
-        let _ = writeln!(out, "{INDENT}{mark} {:width$}  {}", threshold.expression, threshold.value);
+        let _ =
+            writeln!(out, "{INDENT}{mark} {:width$}  {}", threshold.expression, threshold.value);
     }
 }
 
@@ -156,15 +170,16 @@ mod tests {
 
     #[test]
     fn what_is_no_report_is_still_shown_without_a_panic() {
-        for report in [json!({}), json!([]), json!({"latency": 3, "errors": {}, "seconds": [1], "run": []})] {
+        for report in
+            [json!({}), json!([]), json!({"latency": 3, "errors": {}, "seconds": [1], "run": []})]
+        {
             assert!(render(&report).ends_with("PASSED\n"));
         }
     }
 
     #[test]
     fn a_closed_loop_never_shows_latency() {
-        let report =
-            json!({"run": {"loop": "closed"}, "latency": {"service_ns": {"p50": 1_000, "histogram": ""}}});
+        let report = json!({"run": {"loop": "closed"}, "latency": {"service_ns": {"p50": 1_000, "histogram": ""}}});
         let text = render(&report);
         assert!(!text.contains("LATENCY") && text.contains("not latency at a rate"), "{text}");
         assert!(text.contains("service (closed loop)"));

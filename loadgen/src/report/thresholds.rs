@@ -1,8 +1,9 @@
 //! `--threshold 'delivery.p99<20ms'`: what a report must meet, as `[SECTION.]ROW[.STAT] OP VALUE`.
 //!
-//! A row's unit may be left out of its name. Without a section the first one that has the row is meant. `delivery` is
-//! the response, or in a closed loop the service; `errors` is the count of all errors, `errors.CLASS` of one class. STAT
-//! is what a latency is asked for: `count`, `min`, `max` or any percentile, such as `p95`.
+//! A row's unit may be left out of its name. Without a section the first one that has the row is
+//! meant. `delivery` is the response, or in a closed loop the service; `errors` is the count of all
+//! errors, `errors.CLASS` of one class. STAT is what a latency is asked for: `count`, `min`, `max`
+//! or any percentile, such as `p95`.
 use serde_json::{Map, Value as Json, json};
 
 use super::units::{Measure, Unit, is_latency, number_text};
@@ -71,15 +72,17 @@ pub(super) struct Judged {
 /// The error is a sentence for the person who wrote the expression.
 pub(crate) fn parse(text: &str) -> Result<Threshold, String> {
     let expression: String = text.split_whitespace().collect();
-    let at =
-        expression.find(['<', '>', '=', '!']).ok_or("a comparison is missing, as in response.p99<20ms")?;
+    let at = expression
+        .find(['<', '>', '=', '!'])
+        .ok_or("a comparison is missing, as in response.p99<20ms")?;
     let (path, rest) = expression.split_at(at);
     let (symbol, operator) = OPERATORS
         .into_iter()
         .find(|(symbol, _)| rest.starts_with(symbol))
         .ok_or_else(|| format!("unknown comparison {rest:?}: one of < <= > >= == !="))?;
-    let is_name =
-        |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let is_name = |part: &str| {
+        !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    };
     if !path.split('.').all(is_name) {
         return Err(format!("{path:?} is no name of a figure, as in response.p99 or check.lost"));
     }
@@ -88,14 +91,15 @@ pub(crate) fn parse(text: &str) -> Result<Threshold, String> {
 }
 
 fn parse_value(text: &str) -> Result<(f64, Option<Unit>), String> {
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '-').unwrap_or(text.len());
+    let end =
+        text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '-').unwrap_or(text.len());
     let (number, suffix) = text.split_at(end);
     let number: f64 =
         number.parse().map_err(|_| format!("{text:?} is not a number with a unit, as in 20ms"))?;
-    let (_, factor, unit) = SUFFIXES
-        .into_iter()
-        .find(|(name, ..)| *name == suffix)
-        .ok_or_else(|| format!("unknown unit {suffix:?}: ns, us, ms, s, k, m, B, KiB, MiB, GiB or %"))?;
+    let (_, factor, unit) =
+        SUFFIXES.into_iter().find(|(name, ..)| *name == suffix).ok_or_else(|| {
+            format!("unknown unit {suffix:?}: ns, us, ms, s, k, m, B, KiB, MiB, GiB or %")
+        })?;
     Ok((number * factor, unit))
 }
 
@@ -124,7 +128,8 @@ impl Threshold {
         }
     }
 
-    /// A plain number will do for bytes and shares. A time needs its unit: nobody means nanoseconds.
+    /// A plain number will do for bytes and shares. A time needs its unit: nobody means
+    /// nanoseconds.
     fn check_unit(&self, row: Unit) -> Result<(), String> {
         let path = &self.path;
         match (row, self.unit) {
@@ -170,14 +175,19 @@ fn figure(report: &Json, path: &str) -> Result<(f64, Unit), String> {
     let exact = sections.iter().find_map(|(_, rows)| rows.get_key_value(row));
     let (name, value) = exact
         .or_else(|| {
-            sections.iter().flat_map(|(_, rows)| *rows).find(|(name, _)| Measure::of(name).is_called(row))
+            sections
+                .iter()
+                .flat_map(|(_, rows)| *rows)
+                .find(|(name, _)| Measure::of(name).is_called(row))
         })
         .ok_or_else(|| missing(row, &sections))?;
     let unit = Measure::of(name).unit;
     match (value, stat) {
         (Json::Null, _) => Err(format!("{row} was not measured")),
         (Json::Number(number), None) => Ok((number.as_f64().unwrap_or(f64::NAN), unit)),
-        (Json::Object(_), None) if is_latency(value) => Err(format!("{row} is a latency: say {row}.p99")),
+        (Json::Object(_), None) if is_latency(value) => {
+            Err(format!("{row} is a latency: say {row}.p99"))
+        }
         (Json::Object(_), Some(stat)) if is_latency(value) => latency_stat(row, value, stat),
         (Json::Number(_), Some(stat)) => Err(format!("{row} is one number and has no {stat}")),
         (Json::Bool(_) | Json::String(_) | Json::Array(_) | Json::Object(_), _) => {
@@ -192,10 +202,12 @@ fn latency_stat(row: &str, latency: &Json, stat: &str) -> Result<(f64, Unit), St
         return Ok((number, unit));
     }
     let percentile = stat.strip_prefix('p').and_then(|percentile| percentile.parse::<f64>().ok());
-    let Some(percentile) = percentile.filter(|percentile| (0.0..=100.0).contains(percentile)) else {
+    let Some(percentile) = percentile.filter(|percentile| (0.0..=100.0).contains(percentile))
+    else {
         return Err(format!("{row} has no {stat}: count, min, max or a percentile such as p99"));
     };
-    let latencies = view::decoded(latency).ok_or_else(|| format!("the histogram of {row} cannot be read"))?;
+    let latencies =
+        view::decoded(latency).ok_or_else(|| format!("the histogram of {row} cannot be read"))?;
     Ok((latencies.histogram().value_at_percentile(percentile) as f64, Unit::Nanos))
 }
 
@@ -211,15 +223,21 @@ fn missing(row: &str, sections: &[(&str, &Map<String, Json>)]) -> String {
         .flat_map(|(section, rows)| rows.iter().map(move |(name, _)| (section, name)))
         .map(|(section, name)| {
             let bare = Measure::of(name).label().replace(' ', "_");
-            let nearness =
-                [name, &bare].map(|name| strsim::jaro_winkler(name, row)).into_iter().fold(0.0, f64::max);
+            let nearness = [name, &bare]
+                .map(|name| strsim::jaro_winkler(name, row))
+                .into_iter()
+                .fold(0.0, f64::max);
             (nearness, format!("{section}.{name}"))
         })
         .filter(|(nearness, _)| *nearness >= NEAR_LEAST)
         .collect();
     near.sort_by(|(a, _), (b, _)| b.total_cmp(a));
     let names: Vec<String> = near.into_iter().take(SUGGESTIONS_MAX).map(|(_, name)| name).collect();
-    let near = if names.is_empty() { String::new() } else { format!("; near it are {}", names.join(", ")) };
+    let near = if names.is_empty() {
+        String::new()
+    } else {
+        format!("; near it are {}", names.join(", "))
+    };
     format!("the report has no {row}{near}")
 }
 
@@ -233,13 +251,18 @@ mod tests {
         let mut latencies = Latencies::new();
         (1..=1_000).for_each(|millis| latencies.record(millis * 1_000_000));
         let mut report = Report::default();
-        report.section("run").row("loop", Value::Text(if closed { "closed" } else { "open" }.to_owned()));
+        report
+            .section("run")
+            .row("loop", Value::Text(if closed { "closed" } else { "open" }.to_owned()));
         let row = if closed { "service_ns" } else { "response_ns" };
         report.section("latency").row(row, Value::from(&latencies));
         report.section("connect").row("failed", Value::Count(1));
         report.section("throughput").row("delivered_per_second", Value::PerSecond(12_000.0));
         report.section("throughput").row("payload_bytes", Value::Bytes(2_048));
-        report.section("check").row("lost", Value::Count(0)).row("own_copies", Value::Text("yes".to_owned()));
+        report
+            .section("check")
+            .row("lost", Value::Count(0))
+            .row("own_copies", Value::Text("yes".to_owned()));
         report.section("cpu").row("server_ns_per_message", Value::Nanos(3_100));
         report.section("cpu").row("busiest_thread_share", Value::Share(0.42));
         report.error("closed_4008", 3, "too slow");
@@ -305,7 +328,10 @@ mod tests {
             ("check==0", "check is a section: say check.ROW"),
         ] {
             let judged = judge(expression);
-            assert_eq!((judged.passed, judged.value, judged.reason.as_deref()), (false, None, Some(reason)));
+            assert_eq!(
+                (judged.passed, judged.value, judged.reason.as_deref()),
+                (false, None, Some(reason))
+            );
         }
     }
 

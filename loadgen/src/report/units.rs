@@ -10,7 +10,8 @@ pub(super) enum Unit {
     Share,
 }
 
-/// What a row's name says. `server_ns_per_message` is in nanoseconds, and its label is `server per message`.
+/// What a row's name says. `server_ns_per_message` is in nanoseconds, and its label is `server per
+/// message`.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) struct Measure<'a> {
     pub(super) unit: Unit,
@@ -112,12 +113,22 @@ pub(super) fn value_text(name: &str, value: &Json) -> String {
     match value {
         Json::Null => "not measured".to_owned(),
         Json::Bool(flag) => if *flag { "yes" } else { "no" }.to_owned(),
-        Json::Number(number) => number_text(Measure::of(name).unit, number.as_f64().unwrap_or(f64::NAN)),
+        Json::Number(number) => {
+            number_text(Measure::of(name).unit, number.as_f64().unwrap_or(f64::NAN))
+        }
         Json::String(text) => plain(text),
         Json::Object(latency) if is_latency(value) => {
-            let of = |stat: &str| latency.get(stat).and_then(Json::as_f64).map_or("-".to_owned(), nanos_text);
+            let of = |stat: &str| {
+                latency.get(stat).and_then(Json::as_f64).map_or("-".to_owned(), nanos_text)
+            };
             let count = latency.get("count").and_then(Json::as_u64).unwrap_or(0);
-            format!("p50 {}, p99 {}, max {}, of {}", of("p50"), of("p99"), of("max"), count_text(count))
+            format!(
+                "p50 {}, p99 {}, max {}, of {}",
+                of("p50"),
+                of("p99"),
+                of("max"),
+                count_text(count)
+            )
         }
         Json::Object(_) | Json::Array(_) => plain(&value.to_string()),
     }
@@ -148,8 +159,14 @@ mod tests {
     #[test]
     fn names_tell_units_and_labels() {
         assert_eq!(told("server_ns_per_message", &json!(3_100)), "server per message: 3.10 µs");
-        assert_eq!(told("resident_per_connection_bytes", &json!(-2)), "resident per connection: -2 B");
-        assert_eq!(told("payload_bytes_per_second", &json!(65_536)), "payload per second: 64.0 KiB");
+        assert_eq!(
+            told("resident_per_connection_bytes", &json!(-2)),
+            "resident per connection: -2 B"
+        );
+        assert_eq!(
+            told("payload_bytes_per_second", &json!(65_536)),
+            "payload per second: 64.0 KiB"
+        );
         assert_eq!(told("sent_per_second", &json!(99.5)), "sent per second: 99.5");
         assert_eq!(told("busiest_thread_share", &json!(0.423)), "busiest thread: 42.3 %");
         assert_eq!(told("lost", &json!(1_234_567)), "lost: 1,234,567");

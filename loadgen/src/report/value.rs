@@ -1,5 +1,5 @@
-//! A value of a report, and how JSON has it: integers of bytes or nanoseconds, and null for what was not measured. The
-//! row's name says which unit it is.
+//! A value of a report, and how JSON has it: integers of bytes or nanoseconds, and null for what
+//! was not measured. The row's name says which unit it is.
 use serde_json::{Map, Value as Json, json};
 
 use crate::latency::{Latencies, LatencySummary, QUANTILES};

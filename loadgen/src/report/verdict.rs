@@ -1,5 +1,5 @@
-//! Whether the figures can be trusted: was the generator the limit, did the server keep up, was there enough to
-//! measure. The reason gives figures, the cure says what to do.
+//! Whether the figures can be trusted: was the generator the limit, did the server keep up, was
+//! there enough to measure. The reason gives figures, the cure says what to do.
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
@@ -9,7 +9,8 @@ use super::units::{Unit, count_text, number_text};
 /// A second, but for a beginning that was seen late.
 const MEASURED_LEAST: Duration = Duration::from_millis(900);
 const MESSAGES_LEAST: u64 = 100;
-/// A thread that runs or waits for a core for more of a second than this has no room left for a burst.
+/// A thread that runs or waits for a core for more of a second than this has no room left for a
+/// burst.
 const BUSY_SHARE_MAX: f64 = 0.85;
 /// More of the measured seconds than this must not be busy.
 const BUSY_SECONDS_SHARE_MAX: f64 = 0.05;
@@ -29,16 +30,18 @@ pub(crate) struct Evidence {
     pub(crate) busy_shares: Vec<f64>,
     /// The 99th percentile of how long one turn of the loop kept the next waiting.
     pub(crate) loop_stall_p99: Option<Duration>,
-    /// Of an open loop: messages whose intended time lies in the span, and how many of them were sent in it.
+    /// Of an open loop: messages whose intended time lies in the span, and how many of them were
+    /// sent in it.
     pub(crate) sends: Option<Tally>,
-    /// Of an open loop: deliveries expected of what was to be sent in the span, and those that arrived in it.
+    /// Of an open loop: deliveries expected of what was to be sent in the span, and those that
+    /// arrived in it.
     pub(crate) deliveries: Option<Tally>,
     /// The median response: what is under way at the end is no miss.
     pub(crate) response_p50: Duration,
     /// With `--connect-rate`: connections to open in the time that opening took, and those opened.
     pub(crate) openings: Option<Tally>,
-    /// How much of what it can do the server did: 1 when its busiest thread, or all the cores that it may run on, had no
-    /// time left. `None` without `--server-pid`.
+    /// How much of what it can do the server did: 1 when its busiest thread, or all the cores that
+    /// it may run on, had no time left. `None` without `--server-pid`.
     pub(crate) server_share: Option<f64>,
 }
 
@@ -93,7 +96,11 @@ impl Verdict {
 
     /// Of a run that ended before it measured.
     pub(super) fn nothing_measured() -> Verdict {
-        Verdict { judgement: Judgement::TooShort, reason: "nothing was measured".to_owned(), cure: None }
+        Verdict {
+            judgement: Judgement::TooShort,
+            reason: "nothing was measured".to_owned(),
+            cure: None,
+        }
     }
 
     pub(super) fn to_json(&self) -> Json {
@@ -178,8 +185,8 @@ fn target_missed(evidence: &Evidence) -> Option<Verdict> {
     })
 }
 
-/// Deliveries that a server which keeps up still owes at the end: those of one median response. If it falls behind
-/// steadily, half of what is missing is older than that.
+/// Deliveries that a server which keeps up still owes at the end: those of one median response. If
+/// it falls behind steadily, half of what is missing is older than that.
 fn under_way(expected: u64, evidence: &Evidence) -> u64 {
     let share = evidence.response_p50.as_secs_f64() / evidence.measured.as_secs_f64();
     (expected as f64 * share.min(1.0)) as u64
@@ -270,7 +277,10 @@ mod tests {
     #[test]
     fn the_generator_is_the_limit_when_its_loop_stalls_or_it_sends_too_little() {
         assert_eq!(judgement(|e| e.loop_stall_p99 = Some(LOOP_STALL_MAX)), Judgement::Trustworthy);
-        assert_eq!(judgement(|e| e.loop_stall_p99 = Some(2 * LOOP_STALL_MAX)), Judgement::GeneratorBound);
+        assert_eq!(
+            judgement(|e| e.loop_stall_p99 = Some(2 * LOOP_STALL_MAX)),
+            Judgement::GeneratorBound
+        );
         let sends = |achieved| Some(Tally { wanted: 1_000, achieved });
         assert_eq!(judgement(|e| e.sends = sends(990)), Judgement::Trustworthy);
         assert_eq!(judgement(|e| e.sends = sends(989)), Judgement::GeneratorBound);
@@ -317,7 +327,8 @@ mod tests {
 
     #[test]
     fn connections_that_open_too_slowly_miss_the_target() {
-        let openings = |achieved| judgement(|e| e.openings = Some(Tally { wanted: 1_000, achieved }));
+        let openings =
+            |achieved| judgement(|e| e.openings = Some(Tally { wanted: 1_000, achieved }));
         assert_eq!(openings(1_000), Judgement::Trustworthy);
         assert_eq!(openings(900), Judgement::TargetMissed);
     }

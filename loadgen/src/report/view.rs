@@ -1,5 +1,5 @@
-//! What all views read a finished report by. It may be a stored one that somebody has edited, so nothing here relies on
-//! a key being there.
+//! What all views read a finished report by. It may be a stored one that somebody has edited, so
+//! nothing here relies on a key being there.
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value as Json};
@@ -13,7 +13,8 @@ const UNIX_MILLIS_END: u64 = 253_402_300_800_000;
 
 /// Top-level objects that are no sections of figures.
 const NOT_SECTIONS: [&str; 2] = ["run", "verdict"];
-/// In these a row that is null is left out: every report has it, and most scenarios do not measure it.
+/// In these a row that is null is left out: every report has it, and most scenarios do not measure
+/// it.
 const QUIET_SECTIONS: [&str; 4] = ["connect", "throughput", "check", "cpu"];
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,17 +79,23 @@ pub(super) fn text_of(object: &Json, name: &str) -> String {
     object[name].as_str().map(plain).unwrap_or_default()
 }
 
-/// What else there is to know of a run, in a few words each: label, start, loop, cores, threads, seed.
+/// What else there is to know of a run, in a few words each: label, start, loop, cores, threads,
+/// seed.
 pub(super) fn circumstances(report: &Json) -> Vec<String> {
     let run = &report["run"];
     let count = |name: &str| run[name].as_u64();
-    let plural =
-        |count: u64, one: &str| format!("{} {one}{}", count_text(count), if count == 1 { "" } else { "s" });
+    let plural = |count: u64, one: &str| {
+        format!("{} {one}{}", count_text(count), if count == 1 { "" } else { "s" })
+    };
     let label = run["label"].as_str().map(plain);
-    let started = count("started_unix_ms").filter(|millis| *millis < UNIX_MILLIS_END).map(|millis| {
-        let time = SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
-        humantime::format_rfc3339_seconds(time).to_string().replace('T', " ").replace('Z', " UTC")
-    });
+    let started =
+        count("started_unix_ms").filter(|millis| *millis < UNIX_MILLIS_END).map(|millis| {
+            let time = SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
+            humantime::format_rfc3339_seconds(time)
+                .to_string()
+                .replace('T', " ")
+                .replace('Z', " UTC")
+        });
     let open_or_closed = run["loop"].as_str().map(|kind| format!("{} loop", plain(kind)));
     let cores = count("cores").map(|cores| plural(cores, "core"));
     let threads = count("threads").map(|threads| plural(threads, "thread"));
@@ -139,7 +146,10 @@ pub(super) fn rows(section: &str, rows: &Map<String, Json>) -> Vec<(String, Stri
 
 /// `delivered` of `expected`: a figure is not shown without what it should have been.
 fn of(text: &str, rows: &Map<String, Json>, name: &str) -> String {
-    format!("{text} of {} {name}", rows.get(name).map_or(String::new(), |value| value_text(name, value)))
+    format!(
+        "{text} of {} {name}",
+        rows.get(name).map_or(String::new(), |value| value_text(name, value))
+    )
 }
 
 /// The columns of [`latencies`].
@@ -155,7 +165,9 @@ pub(super) fn latencies(report: &Json) -> Vec<(String, Vec<String>)> {
         .map(|(name, latency)| {
             let figure = |column: &&str| {
                 let unit = if *column == "count" { "count" } else { "value_ns" };
-                latency[*column].as_f64().map_or("-".to_owned(), |n| number_text(Measure::of(unit).unit, n))
+                latency[*column]
+                    .as_f64()
+                    .map_or("-".to_owned(), |n| number_text(Measure::of(unit).unit, n))
             };
             (latency_label(report, name), latency_columns().iter().map(figure).collect())
         })
@@ -171,7 +183,8 @@ pub(super) fn latency_label(report: &Json, name: &str) -> String {
 pub(super) fn latency_caveats(report: &Json) -> Vec<String> {
     let mut caveats = Vec::new();
     if is_closed_loop(report) {
-        let caveat = "a closed loop waits for the server: these are service times, not latency at a rate";
+        let caveat =
+            "a closed loop waits for the server: these are service times, not latency at a rate";
         caveats.push(caveat.to_owned());
     }
     let errors: u64 = errors(report).iter().map(|error| error.count).sum();
@@ -243,7 +256,8 @@ pub(super) fn conclusion(report: &Json) -> String {
         1 => Some(format!("1 {one}")),
         _ => Some(format!("{count} {one}s")),
     };
-    let failed = [plural(failures(report).len(), "check"), plural(missed_thresholds(report), "threshold")];
+    let failed =
+        [plural(failures(report).len(), "check"), plural(missed_thresholds(report), "threshold")];
     let failed: Vec<String> = failed.into_iter().flatten().collect();
     if failed.is_empty() { "PASSED".to_owned() } else { format!("FAILED: {}", failed.join(", ")) }
 }
@@ -265,8 +279,7 @@ mod tests {
 
     #[test]
     fn a_failed_check_weighs_more_than_a_missed_threshold() {
-        let report =
-            |failures: Json, passed: bool| json!({"failures": failures, "thresholds": [{"passed": passed}]});
+        let report = |failures: Json, passed: bool| json!({"failures": failures, "thresholds": [{"passed": passed}]});
         assert_eq!(outcome(&report(json!([]), true)), Outcome::Passed);
         assert_eq!(outcome(&report(json!([]), false)), Outcome::ThresholdMissed);
         assert_eq!(outcome(&report(json!(["x"]), false)), Outcome::CheckFailed);
@@ -278,7 +291,8 @@ mod tests {
     fn what_was_achieved_is_never_shown_without_what_was_wanted() {
         let section = json!({"wanted": 1_000, "opened": 990, "failed": 10, "tcp_ns": null});
         let rows = rows("connect", section.as_object().unwrap());
-        let rows: Vec<String> = rows.into_iter().map(|(label, text)| format!("{label} {text}")).collect();
+        let rows: Vec<String> =
+            rows.into_iter().map(|(label, text)| format!("{label} {text}")).collect();
         assert_eq!(rows, ["opened 990 of 1,000 wanted", "failed 10"]);
     }
 }

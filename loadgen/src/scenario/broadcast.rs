@@ -1,5 +1,5 @@
-//! Publishers and subscribers on one channel. Open loop: at a rate, with latency from the intended moment of sending.
-//! Closed loop: as fast as all deliveries return.
+//! Publishers and subscribers on one channel. Open loop: at a rate, with latency from the intended
+//! moment of sending. Closed loop: as fast as all deliveries return.
 use fanfare::protocol::Message;
 
 use crate::cli::BroadcastArgs;
@@ -22,7 +22,10 @@ impl Broadcast {
     pub(crate) fn plan(args: &BroadcastArgs, server: Option<Process>) -> TrafficPlan {
         let pacing = match args.pacing.open_rate() {
             Some(per_second) => Pacing::Open { per_second },
-            None => Pacing::Closed { inflight: args.pacing.inflight as u32, pipeline: args.pacing.pipeline },
+            None => Pacing::Closed {
+                inflight: args.pacing.inflight as u32,
+                pipeline: args.pacing.pipeline,
+            },
         };
         let settings = FanoutSettings {
             publishers: args.publishers as u32,

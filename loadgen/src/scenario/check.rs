@@ -1,5 +1,6 @@
-//! A look at a server: does it open, answer a ping, echo, broadcast, send publishers their own messages, keep a
-//! payload as it is. Two connections, a few messages; each finding is told as it comes, and at the end what to run next.
+//! A look at a server: does it open, answer a ping, echo, broadcast, send publishers their own
+//! messages, keep a payload as it is. Two connections, a few messages; each finding is told as it
+//! comes, and at the end what to run next.
 use std::time::Duration;
 
 use fanfare::protocol::Message;
@@ -162,7 +163,8 @@ impl Scenario for Check {
             self.stage = match self.stage {
                 Stage::Begin => {
                     let Machine { open_files, ports, cores } = self.machine;
-                    let ports = ports.map_or("an unknown number of".to_owned(), |ports| ports.to_string());
+                    let ports =
+                        ports.map_or("an unknown number of".to_owned(), |ports| ports.to_string());
                     self.tell(&format!(
                         "this machine: {open_files} open files, {ports} ports on each source address, {cores} cores"
                     ));
@@ -185,11 +187,16 @@ impl Scenario for Check {
                     }
                 }
                 Stage::Pinging { since } => {
-                    if self.ping_nanos.is_none() && now < since + PATIENCE && !self.has_speaker_ended {
+                    if self.ping_nanos.is_none()
+                        && now < since + PATIENCE
+                        && !self.has_speaker_ended
+                    {
                         return Turn::Until(since + PATIENCE);
                     }
                     match self.ping_nanos {
-                        Some(nanos) => self.tell(&format!("ping: answered in {} µs", nanos / 1_000)),
+                        Some(nanos) => {
+                            self.tell(&format!("ping: answered in {} µs", nanos / 1_000))
+                        }
                         None => self.tell("ping: not answered"),
                     }
                     if let Some(id) = self.speaker() {

@@ -1,5 +1,6 @@
-//! A storm of openings: each connection is opened, read its 101 from, and closed. With `--connect-rate` an open loop,
-//! timed from the moment an opening was meant to begin; without, as many at once as `--connect-concurrency`.
+//! A storm of openings: each connection is opened, read its 101 from, and closed. With
+//! `--connect-rate` an open loop, timed from the moment an opening was meant to begin; without, as
+//! many at once as `--connect-concurrency`.
 use std::time::Duration;
 
 use fanfare::protocol::Message;
@@ -58,8 +59,10 @@ pub(crate) struct Connect {
 impl Connect {
     pub(crate) fn new(args: &ConnectArgs, server: Option<Process>, team: &Team) -> Connect {
         let rate = args.common.connect_rate.filter(|rate| *rate > 0);
-        let budget =
-            args.connections.map(|connections| team.share(connections)).map(|part| part.end - part.start);
+        let budget = args
+            .connections
+            .map(|connections| team.share(connections))
+            .map(|part| part.end - part.start);
         Connect {
             stage: Stage::Ready,
             rate,
@@ -96,7 +99,8 @@ impl Connect {
             if self.pace.is_full(load) {
                 return (self.schedule.is_some() || now < until).then_some(now + LOOK_AGAIN);
             }
-            let intended = self.schedule.as_mut().map_or(Some(now), |schedule| schedule.take_due(now));
+            let intended =
+                self.schedule.as_mut().map_or(Some(now), |schedule| schedule.take_due(now));
             self.budget = self.budget.map(|budget| budget - 1);
             self.begun += 1;
             let index = self.under_way.insert(intended.unwrap_or(now));
@@ -111,7 +115,8 @@ impl Scenario for Connect {
         let (now, intended) = (load.clock.now(), self.under_way.remove(index as usize));
         self.opened += 1;
         self.opened_in_span += u64::from(load.is_measuring);
-        self.opened_by_end += u64::from(matches!(self.stage, Stage::Opening { until } if now < until));
+        self.opened_by_end +=
+            u64::from(matches!(self.stage, Stage::Opening { until } if now < until));
         self.response.record(now, now.nanos_since(intended), true);
         load.close(id);
     }
@@ -130,23 +135,29 @@ impl Scenario for Connect {
         loop {
             self.stage = match self.stage {
                 Stage::Ready => {
-                    let Some(at) = load.team.meet(READY, now) else { return Turn::Until(now + LOOK_AGAIN) };
-                    let (thread, threads) = (u64::from(load.team.thread()), u64::from(load.team.threads()));
-                    self.schedule = self.rate.map(|rate| Schedule::every(at, rate, thread, threads));
+                    let Some(at) = load.team.meet(READY, now) else {
+                        return Turn::Until(now + LOOK_AGAIN);
+                    };
+                    let (thread, threads) =
+                        (u64::from(load.team.thread()), u64::from(load.team.threads()));
+                    self.schedule =
+                        self.rate.map(|rate| Schedule::every(at, rate, thread, threads));
                     load.team.begin(at);
                     self.measurement.on_phase(Phase::Measuring, load);
                     Stage::Opening { until: at + self.duration }
                 }
                 Stage::Opening { until } => {
                     if let Some(again) = self.open_due(load, now, until) {
-                        // Behind the end what is late still begins, when there is room: readiness tells.
+                        // Behind the end what is late still begins, when there is room: readiness
+                        // tells.
                         return Turn::Until(if now < until { again.min(until) } else { again });
                     }
                     self.measurement.on_phase(Phase::Draining, load);
                     Stage::Draining { until: now + self.drain }
                 }
                 Stage::Draining { until } => {
-                    let is_under_way = load.openings_under_way() > 0 || load.counts(CLIENT).open > 0;
+                    let is_under_way =
+                        load.openings_under_way() > 0 || load.counts(CLIENT).open > 0;
                     if is_under_way && now < until {
                         return Turn::Until(now + LOOK_AGAIN);
                     }
@@ -160,7 +171,11 @@ impl Scenario for Connect {
     }
 
     fn progress(&self) -> Progress {
-        Progress { sent: self.begun, delivered: self.opened, p99_nanos: self.response.last_p99_nanos() }
+        Progress {
+            sent: self.begun,
+            delivered: self.opened,
+            p99_nanos: self.response.last_p99_nanos(),
+        }
     }
 
     fn absorb(&mut self, other: Connect) {

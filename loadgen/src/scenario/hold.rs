@@ -1,5 +1,5 @@
-//! Idle connections, and what each of them costs the server: the slope of its memory between two numbers of
-//! connections, not a total, for a total also holds what the server costs without any.
+//! Idle connections, and what each of them costs the server: the slope of its memory between two
+//! numbers of connections, not a total, for a total also holds what the server costs without any.
 use std::time::Duration;
 
 use fanfare::protocol::Message;
@@ -19,7 +19,8 @@ const HELD: Part = Part(0);
 
 /// The numbers of connections at which memory is read; for fewer connections, quarters of them.
 const STEPS: [u64; 3] = [5_000, 10_000, 15_000];
-/// Between the last opening of a step and its reading: the server finishes what the openings have left.
+/// Between the last opening of a step and its reading: the server finishes what the openings have
+/// left.
 const SETTLE: Duration = Duration::from_millis(500);
 
 struct Step {
@@ -93,8 +94,10 @@ fn step(server: Option<Process>, open: u64) -> Step {
 }
 
 fn targets(connections: u64) -> Vec<u64> {
-    let steps = if connections > STEPS[2] { STEPS } else { [1, 2, 3].map(|part| connections * part / 4) };
-    let mut targets: Vec<u64> = steps.into_iter().chain([connections]).filter(|step| *step > 0).collect();
+    let steps =
+        if connections > STEPS[2] { STEPS } else { [1, 2, 3].map(|part| connections * part / 4) };
+    let mut targets: Vec<u64> =
+        steps.into_iter().chain([connections]).filter(|step| *step > 0).collect();
     targets.dedup();
     targets
 }
@@ -179,11 +182,15 @@ impl Scenario for Hold {
             let of = |value: fn(&Memory) -> u64| step.memory.as_ref().map(value).map(Value::Bytes);
             section
                 .optional(&format!("{name}_resident_bytes"), of(|memory| memory.resident_bytes))
-                .optional(&format!("{name}_proportional_bytes"), of(|memory| memory.proportional_bytes))
+                .optional(
+                    &format!("{name}_proportional_bytes"),
+                    of(|memory| memory.proportional_bytes),
+                )
                 .optional(&format!("{name}_anonymous_bytes"), of(|memory| memory.anonymous_bytes))
                 .optional(&format!("{name}_kernel_tcp_bytes"), step.tcp_bytes.map(Value::Bytes));
         }
-        // Between the first step and the third: the last one is not among them, so that both ends are round.
+        // Between the first step and the third: the last one is not among them, so that both ends
+        // are round.
         let (from, to) = (self.steps.first(), self.steps.iter().take(STEPS.len()).next_back());
         if let Some((from, to)) = from.zip(to).filter(|(from, to)| from.open < to.open) {
             let per_connection = |value: fn(&Memory) -> u64| {
@@ -194,8 +201,14 @@ impl Scenario for Hold {
                 .section("slope")
                 .row("from_connections", Value::Count(from.open))
                 .row("to_connections", Value::Count(to.open))
-                .optional("resident_per_connection_bytes", per_connection(|memory| memory.resident_bytes))
-                .optional("anonymous_per_connection_bytes", per_connection(|memory| memory.anonymous_bytes));
+                .optional(
+                    "resident_per_connection_bytes",
+                    per_connection(|memory| memory.resident_bytes),
+                )
+                .optional(
+                    "anonymous_per_connection_bytes",
+                    per_connection(|memory| memory.anonymous_bytes),
+                );
         }
         report.section("check").row("connections_ended", Value::Count(self.ended));
         report.fail_if_any(self.ended, "connections ended before the run did");

@@ -1,6 +1,7 @@
-//! Round trips: messages that a server echoes, or pings that it answers. In the open loop they leave at a rate and are
-//! timed from the moment they were meant to; in the closed one each connection has so many under way, a reply brings
-//! the next one out, and times are service times, never latency at a rate.
+//! Round trips: messages that a server echoes, or pings that it answers. In the open loop they
+//! leave at a rate and are timed from the moment they were meant to; in the closed one each
+//! connection has so many under way, a reply brings the next one out, and times are service times,
+//! never latency at a rate.
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -33,8 +34,8 @@ const SENDS_PER_TURN_MAX: u32 = 1_024;
 /// How often a closed loop looks for replies that do not come.
 const GIVE_UP_EVERY: Duration = Duration::from_millis(100);
 
-/// Messages of one connection that are remembered for when they come late. One that is forgotten is counted when it
-/// comes, and not timed.
+/// Messages of one connection that are remembered for when they come late. One that is forgotten is
+/// counted when it comes, and not timed.
 const LATE_MAX: usize = 1_024;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,7 +58,8 @@ struct Client {
     sent: u32,
     /// The last `under_way.len()` of those that were sent.
     under_way: VecDeque<UnderWay>,
-    /// Waited for no longer, with their sequences: overtaken, or too long under way. They may still come.
+    /// Waited for no longer, with their sequences: overtaken, or too long under way. They may still
+    /// come.
     late: VecDeque<(u32, UnderWay)>,
 }
 
@@ -152,8 +154,11 @@ impl RoundTrips {
     ) -> RoundTrips {
         let share = team.share(args.connections);
         let count = share.end - share.start;
-        let budget =
-            args.phases.messages.map(|messages| team.share(messages)).map(|part| part.end - part.start);
+        let budget = args
+            .phases
+            .messages
+            .map(|messages| team.share(messages))
+            .map(|part| part.end - part.start);
         RoundTrips {
             kind,
             opening: Some(Opening::new(Pace::of(common), [Batch::new(CLIENT, count)])),
@@ -250,7 +255,8 @@ impl RoundTrips {
         let reply = match self.verify {
             Verify::Full | Verify::Count if !is_kind_kept => Reply::Corrupt,
             Verify::Full | Verify::Count => {
-                let (number, in_full) = (self.first_client + peer.index, self.verify == Verify::Full);
+                let (number, in_full) =
+                    (self.first_client + peer.index, self.verify == Verify::Full);
                 self.messages.judge(number, due, payload, in_full)
             }
             Verify::Off => Reply::ToTheNext,
@@ -326,7 +332,8 @@ impl Scenario for RoundTrips {
             self.counts.ended += 1;
             self.counts.cut_off += client.under_way.len() as u64;
             let is_measured = |message: &&UnderWay| self.timeline.measures(message.intended);
-            self.counts.measured_cut_off += client.under_way.iter().filter(is_measured).count() as u64;
+            self.counts.measured_cut_off +=
+                client.under_way.iter().filter(is_measured).count() as u64;
             client.under_way.clear();
         }
     }
@@ -367,9 +374,15 @@ impl Scenario for RoundTrips {
         if self.timeline.phase() == Phase::Over {
             return end_together(load, ALL_ARRIVED, now);
         }
-        let next_due =
-            self.schedule.as_ref().map(Schedule::next).or(self.rate.is_none().then_some(self.look_again));
-        Turn::Until(self.timeline.next_turn(now, next_due.filter(|_| self.timeline.is_sending() && has_open)))
+        let next_due = self
+            .schedule
+            .as_ref()
+            .map(Schedule::next)
+            .or(self.rate.is_none().then_some(self.look_again));
+        Turn::Until(
+            self.timeline
+                .next_turn(now, next_due.filter(|_| self.timeline.is_sending() && has_open)),
+        )
     }
 
     fn progress(&self) -> Progress {

@@ -33,7 +33,10 @@ impl Server {
                 }
             };
             let entry = self.connections.vacant_entry();
-            let id = Id { key: u32::try_from(entry.key()).unwrap_or(u32::MAX), generation: self.generation };
+            let id = Id {
+                key: u32::try_from(entry.key()).unwrap_or(u32::MAX),
+                generation: self.generation,
+            };
             // The upper half is left to the tokens above.
             self.generation = self.generation.wrapping_add(1) & (u32::MAX >> 1);
             let interest = Interest::READABLE | Interest::WRITABLE;

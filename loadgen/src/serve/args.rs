@@ -7,9 +7,10 @@ use super::faults::FaultPlan;
 
 /// A server to try the load generator on: what it does wrong is asked for, and counted to the copy.
 ///
-/// Prints `listening on ADDRESS` when it is ready; at SIGINT or SIGTERM, and at SIGUSR1 without ending, its ledger as
-/// one line of JSON. There, `copies` are messages that the kernel has taken in full for a receiver, both of a
-/// duplicate, so that (messages) x (receivers) = copies + dropped - duplicated.
+/// Prints `listening on ADDRESS` when it is ready; at SIGINT or SIGTERM, and at SIGUSR1 without
+/// ending, its ledger as one line of JSON. There, `copies` are messages that the kernel has taken
+/// in full for a receiver, both of a duplicate, so that (messages) x (receivers) = copies + dropped
+/// - duplicated.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ServeArgs {
     /// Address and port; port 0 lets the kernel choose
@@ -18,7 +19,8 @@ pub(crate) struct ServeArgs {
     /// Send each message back to its sender
     #[arg(long, required_unless_present_any = ["broadcast", "sink", "refuse"], conflicts_with_all = ["broadcast", "sink"])]
     pub(crate) echo: bool,
-    /// Send each message to every open connection, in one order. A POST publishes its body as a text
+    /// Send each message to every open connection, in one order. A POST publishes its body as a
+    /// text
     #[arg(long, conflicts_with = "sink")]
     pub(crate) broadcast: bool,
     /// Read, and answer nothing but Ping and Close
@@ -27,13 +29,13 @@ pub(crate) struct ServeArgs {
     /// Leave the sender out of a broadcast
     #[arg(long, requires = "broadcast", conflicts_with_all = ["echo", "sink"])]
     pub(crate) no_own_copy: bool,
-    /// drop=P,dup=P,reorder=P,corrupt=P: probabilities for each copy to a receiver, at most one fault each;
-    /// stall=2s@10s: do nothing for 2 s, 10 s after the first message; close=CODE@N: close each receiver with this
-    /// code after N messages
+    /// drop=P,dup=P,reorder=P,corrupt=P: probabilities for each copy to a receiver, at most one
+    /// fault each; stall=2s@10s: do nothing for 2 s, 10 s after the first message; close=CODE@N:
+    /// close each receiver with this code after N messages
     #[arg(long, value_name = "LIST", value_parser = FaultPlan::parse, conflicts_with = "sink")]
     pub(crate) fault: Option<FaultPlan>,
-    /// So many messages come through whole before faults begin: of the server in a broadcast, of each connection in
-    /// an echo. A client's probe needs one
+    /// So many messages come through whole before faults begin: of the server in a broadcast, of
+    /// each connection in an echo. A client's probe needs one
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub(crate) fault_after: u64,
     /// Chooses the faults: the nth copy on the kth connection has the same fate in every run
@@ -86,16 +88,21 @@ mod tests {
         assert_eq!(parse("serve --broadcast --no-own-copy").unwrap().mode(), Mode::Broadcast);
         assert_eq!(parse("serve --sink").unwrap().mode(), Mode::Sink);
         assert_eq!(parse("serve --refuse 403").unwrap().mode(), Mode::Echo);
-        for line in
-            ["serve", "serve --echo --sink", "serve --echo --no-own-copy", "serve --sink --fault drop=1"]
-        {
+        for line in [
+            "serve",
+            "serve --echo --sink",
+            "serve --echo --no-own-copy",
+            "serve --sink --fault drop=1",
+        ] {
             assert!(parse(line).is_err(), "{line}");
         }
     }
 
     #[test]
     fn a_bad_fault_or_status_is_a_usage_error() {
-        for flags in ["--fault drop=2", "--refuse 101", "--refuse 403 --wrong-accept", "--listen 9001"] {
+        for flags in
+            ["--fault drop=2", "--refuse 101", "--refuse 403 --wrong-accept", "--listen 9001"]
+        {
             assert!(parse(&format!("serve --echo {flags}")).is_err(), "{flags}");
         }
     }

@@ -1,5 +1,5 @@
-//! One connection of the reference server: its socket, what has been read and not yet used, what waits to be written,
-//! and how it ends.
+//! One connection of the reference server: its socket, what has been read and not yet used, what
+//! waits to be written, and how it ends.
 use std::io::{self, Read as _};
 use std::net::Shutdown;
 
@@ -19,7 +19,8 @@ pub(crate) struct Connection {
     pub(crate) decoder: Decoder,
     /// The decoder's: a message that did not come in one piece; before, the body of a request.
     pub(crate) assembly: Vec<u8>,
-    /// Read, and to be presented again in front of the next bytes: a piece of a head or of a frame header.
+    /// Read, and to be presented again in front of the next bytes: a piece of a head or of a frame
+    /// header.
     pub(crate) rest: Vec<u8>,
     pub(crate) outbound: Outbound,
     pub(crate) receiver: Receiver,
@@ -88,7 +89,8 @@ impl Connection {
         self.flush(ledger)
     }
 
-    /// Writes what waits, as far as the kernel takes it. Whoever is too far behind is told so, and gets no more.
+    /// Writes what waits, as far as the kernel takes it. Whoever is too far behind is told so, and
+    /// gets no more.
     pub(crate) fn flush(&mut self, ledger: &mut Ledger) -> io::Result<()> {
         while !self.blocked && !self.outbound.is_empty() {
             let taken = self.outbound.write_to(&mut self.stream);
@@ -117,7 +119,8 @@ impl Connection {
         self.phase == Phase::Open && self.outbound.unsent_bytes() > BEHIND_BYTES_MAX
     }
 
-    /// Puts a Close frame in line behind what waits there: the last frame, so a held copy goes out before it.
+    /// Puts a Close frame in line behind what waits there: the last frame, so a held copy goes out
+    /// before it.
     pub(crate) fn close(&mut self, code: CloseCode, reason: &str, ledger: &mut Ledger) {
         debug_assert_eq!(self.phase, Phase::Open, "it is closed once");
         self.receiver.release_now(&mut self.outbound, ledger);

@@ -1,5 +1,5 @@
-//! How connections end, and the server: what the kernel has not taken in full by then was not sent, and is not in the
-//! ledger.
+//! How connections end, and the server: what the kernel has not taken in full by then was not sent,
+//! and is not in the ledger.
 use std::io;
 use std::time::Duration;
 
@@ -19,7 +19,8 @@ impl Server {
     /// After a delivery: it has failed, was the last one, or leaves the receiver too far behind.
     pub(super) fn end_receiver(&mut self, id: Id) {
         let Some(connection) = get_mut(&mut self.connections, id) else { return };
-        let is_last = self.plan.close.filter(|close| connection.receiver.messages() >= close.messages);
+        let is_last =
+            self.plan.close.filter(|close| connection.receiver.messages() >= close.messages);
         if let (Some(close), Phase::Open) = (is_last, connection.phase) {
             connection.close(close.code, "after so many messages, as asked for", &mut self.ledger);
             self.note_ending(id);
@@ -65,7 +66,8 @@ impl Server {
         ledger
     }
 
-    /// Nothing more is read. What waits, and a Close frame, is written as far as it is taken in time.
+    /// Nothing more is read. What waits, and a Close frame, is written as far as it is taken in
+    /// time.
     pub(super) fn drain(&mut self, events: &mut Events) -> io::Result<()> {
         for (_, (_, connection)) in &mut self.connections {
             if connection.phase == Phase::Open {

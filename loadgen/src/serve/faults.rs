@@ -7,7 +7,8 @@ use fanfare::protocol::CloseCode;
 use crate::cli;
 use crate::random::Random;
 
-/// Probabilities are held as multiples of 2^-53: as finely as a double has them, and compared without rounding.
+/// Probabilities are held as multiples of 2^-53: as finely as a double has them, and compared
+/// without rounding.
 const CERTAIN: u64 = 1 << 53;
 
 /// What may happen to one copy of a message on its way to one receiver.
@@ -76,7 +77,8 @@ impl FaultPlan {
         }
         if plan.rates.iter().sum::<u64>() > CERTAIN {
             return Err(
-                "the probabilities add up to more than 1, and a copy has at most one fault".to_owned()
+                "the probabilities add up to more than 1, and a copy has at most one fault"
+                    .to_owned(),
             );
         }
         Ok(plan)
@@ -114,19 +116,22 @@ fn parse_stall(value: &str) -> Result<Stall, String> {
 }
 
 fn parse_close(value: &str) -> Result<CloseAfter, String> {
-    let (code, messages) = value.split_once('@').ok_or("a close is CODE@MESSAGES, as in 4008@100")?;
-    let code = code.parse().map(CloseCode::new).map_err(|_| format!("{code:?} is not a close code"))?;
+    let (code, messages) =
+        value.split_once('@').ok_or("a close is CODE@MESSAGES, as in 4008@100")?;
+    let code =
+        code.parse().map(CloseCode::new).map_err(|_| format!("{code:?} is not a close code"))?;
     if !code.is_allowed_on_wire() {
         return Err(format!("{code} may not stand in a Close frame"));
     }
-    let messages = messages.parse().map_err(|_| format!("{messages:?} is not a number of messages"))?;
+    let messages =
+        messages.parse().map_err(|_| format!("{messages:?} is not a number of messages"))?;
     Ok(CloseAfter { code, messages })
 }
 
-/// Flips one bit of one byte, chosen by `chosen`, so that the length stays and a text stays UTF-8: the lowest bit of
-/// a letter or digit if there is one, else of the last byte, which in UTF-8 may always be flipped: it is ASCII, or
-/// the last of its character, and only the second byte of a character has a range of its own. False where there is
-/// no byte.
+/// Flips one bit of one byte, chosen by `chosen`, so that the length stays and a text stays UTF-8:
+/// the lowest bit of a letter or digit if there is one, else of the last byte, which in UTF-8 may
+/// always be flipped: it is ASCII, or the last of its character, and only the second byte of a
+/// character has a range of its own. False where there is no byte.
 pub(crate) fn corrupt(payload: &mut [u8], chosen: u64) -> bool {
     if payload.is_empty() {
         return false;
@@ -139,8 +144,8 @@ pub(crate) fn corrupt(payload: &mut [u8], chosen: u64) -> bool {
     true
 }
 
-/// What has happened. A copy, and a fault of a copy, is counted when it is put in line for its receiver, and
-/// taken back if the connection ends before the kernel has taken all of it.
+/// What has happened. A copy, and a fault of a copy, is counted when it is put in line for its
+/// receiver, and taken back if the connection ends before the kernel has taken all of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Ledger {
     /// That were upgraded.
@@ -196,7 +201,8 @@ mod tests {
 
     #[test]
     fn reads_a_list_of_faults() {
-        let plan = FaultPlan::parse("drop=0.5,dup=0.25,reorder=0,stall=2s@10s,close=4008@100").unwrap();
+        let plan =
+            FaultPlan::parse("drop=0.5,dup=0.25,reorder=0,stall=2s@10s,close=4008@100").unwrap();
         assert_eq!(plan.rates, [CERTAIN / 2, CERTAIN / 4, 0, 0]);
         assert_eq!(
             plan.stall,
@@ -260,12 +266,15 @@ mod tests {
 
     #[test]
     fn corruption_flips_one_bit_and_leaves_text_valid() {
-        for text in ["m0001.zZ9", "\u{1F600}é", "\u{e000}", "\u{d7ff}\u{10ffff}", "\"{}\"", "a", "€ 5"] {
+        for text in
+            ["m0001.zZ9", "\u{1F600}é", "\u{e000}", "\u{d7ff}\u{10ffff}", "\"{}\"", "a", "€ 5"]
+        {
             for chosen in 0..64 {
                 let mut bytes = text.as_bytes().to_vec();
                 assert!(corrupt(&mut bytes, chosen));
                 assert!(std::str::from_utf8(&bytes).is_ok(), "{text} {chosen}");
-                let flipped: u32 = bytes.iter().zip(text.as_bytes()).map(|(a, b)| (a ^ b).count_ones()).sum();
+                let flipped: u32 =
+                    bytes.iter().zip(text.as_bytes()).map(|(a, b)| (a ^ b).count_ones()).sum();
                 assert_eq!((bytes.len(), flipped), (text.len(), 1));
             }
         }

@@ -1,7 +1,7 @@
 //! Requests: the opening handshake, and POST, which publishes its body in a broadcast.
 use fanfare::protocol::{
-    HEAD_BYTES_MAX_DEFAULT, HeadScanner, HeaderStorage, HttpError, HttpLimits, Message, MessageKind, Request,
-    Response, check_upgrade, encode_switching_protocols,
+    HEAD_BYTES_MAX_DEFAULT, HeadScanner, HeaderStorage, HttpError, HttpLimits, Message,
+    MessageKind, Request, Response, check_upgrade, encode_switching_protocols,
 };
 
 use super::args::{Mode, ServeArgs};
@@ -10,14 +10,15 @@ use super::{MESSAGE_BYTES_MAX, REST_BYTES_MAX};
 
 const LIMITS: HttpLimits =
     HttpLimits { head_bytes_max: HEAD_BYTES_MAX_DEFAULT, body_bytes_max: MESSAGE_BYTES_MAX };
-const _: () = assert!(LIMITS.head_bytes_max <= REST_BYTES_MAX, "a head must fit in front of a read");
+const _: () =
+    assert!(LIMITS.head_bytes_max <= REST_BYTES_MAX, "a head must fit in front of a read");
 
 /// Any valid key that no client has drawn.
 const OTHER_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAA==";
 
 impl Connection {
-    /// Takes requests from the front of `bytes`, and answers them. Returns how many bytes are done with: what is left
-    /// is an incomplete head, or belongs to the phase that has begun.
+    /// Takes requests from the front of `bytes`, and answers them. Returns how many bytes are done
+    /// with: what is left is an incomplete head, or belongs to the phase that has begun.
     pub(crate) fn take_requests(
         &mut self,
         bytes: &[u8],
@@ -88,13 +89,19 @@ impl Connection {
 
     fn end_body(&mut self, keep_alive: bool, publish: &mut impl FnMut(Message<'_>)) {
         let Some(message) = Message::new(MessageKind::Text, &self.assembly) else {
-            return self.refuse(&Response::text(400, "the body is not UTF-8, and is to be a text message"));
+            return self.refuse(&Response::text(
+                400,
+                "the body is not UTF-8, and is to be a text message",
+            ));
         };
         publish(message);
         Response::new(201).encode(self.outbound.answer(), keep_alive, false);
         self.outbound.end_answer();
-        self.phase =
-            if keep_alive { Phase::Http { scanner: HeadScanner::new(), body: None } } else { Phase::Ending };
+        self.phase = if keep_alive {
+            Phase::Http { scanner: HeadScanner::new(), body: None }
+        } else {
+            Phase::Ending
+        };
     }
 
     fn refuse(&mut self, response: &Response) {

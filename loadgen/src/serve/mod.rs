@@ -1,5 +1,6 @@
-//! `loadgen serve`: a server to try the load generator on, and to find the ceiling of both. One thread, one poll, one
-//! slab, one receive buffer, on `fanfare::protocol`. What it does wrong is asked for, and counted to the copy.
+//! `loadgen serve`: a server to try the load generator on, and to find the ceiling of both. One
+//! thread, one poll, one slab, one receive buffer, on `fanfare::protocol`. What it does wrong is
+//! asked for, and counted to the copy.
 //!
 //! ```text
 //! mod          the turn: wait, read, publish, write            args  signals
@@ -53,7 +54,8 @@ const LISTENER: Token = Token(usize::MAX);
 const TIMER: Token = Token(usize::MAX - 1);
 const SIGNALS: Token = Token(usize::MAX - 2);
 
-/// A connection: its place in the slab, and the generation that tells it from earlier ones in that place.
+/// A connection: its place in the slab, and the generation that tells it from earlier ones in that
+/// place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Id {
     key: u32,
@@ -85,7 +87,9 @@ pub(crate) fn serve(args: ServeArgs) -> Result<(), String> {
         }
         _ => format!("cannot listen on {listen}: {error}"),
     })?;
-    Server::new(args, listener).and_then(|mut server| server.run()).map_err(|error| error.to_string())
+    Server::new(args, listener)
+        .and_then(|mut server| server.run())
+        .map_err(|error| error.to_string())
 }
 
 struct Server {
@@ -107,7 +111,8 @@ struct Server {
     /// One message of an echo that may be faulty, as a frame.
     scratch: Vec<u8>,
     ledger: Ledger,
-    /// To be read again without a new edge: a budget was spent, or the peer has closed behind its last bytes.
+    /// To be read again without a new edge: a budget was spent, or the peer has closed behind its
+    /// last bytes.
     unfinished: Vec<(Id, bool)>,
     /// Receivers that hold a copy back. The time is the same for all, so this lies in order.
     held: VecDeque<(Moment, Id)>,

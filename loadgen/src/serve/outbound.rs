@@ -1,5 +1,5 @@
-//! What waits to be written to one connection, and which copies and faults of the ledger are in it: those are taken
-//! back if the connection ends first.
+//! What waits to be written to one connection, and which copies and faults of the ledger are in it:
+//! those are taken back if the connection ends first.
 use std::collections::VecDeque;
 use std::io::{self, Write};
 
@@ -7,7 +7,8 @@ use fanfare::protocol::{FrameHeader, Opcode};
 
 use super::faults::{Fault, Ledger};
 
-/// Written bytes at the front are moved out of the way once there are so many, and more than what is unwritten.
+/// Written bytes at the front are moved out of the way once there are so many, and more than what
+/// is unwritten.
 const COMPACT_BYTES_MIN: usize = 1 << 20;
 /// A buffer that a burst has made larger than this is given back when it is empty.
 const KEPT_BYTES_MAX: usize = 4 << 20;
@@ -18,10 +19,12 @@ pub(crate) struct Outbound {
     bytes: Vec<u8>,
     /// How much of `bytes` the kernel has taken.
     sent: usize,
-    /// A frame begins here, or `bytes` ends, and all frames before it have been taken in full. Found by walking over
-    /// the headers, and only when it is asked for. Beyond `sent` while an HTTP answer is under way.
+    /// A frame begins here, or `bytes` ends, and all frames before it have been taken in full.
+    /// Found by walking over the headers, and only when it is asked for. Beyond `sent` while an
+    /// HTTP answer is under way.
     settled: usize,
-    /// Faults of copies in `bytes`, with the position in the stream up to which it has to be taken for them to count.
+    /// Faults of copies in `bytes`, with the position in the stream up to which it has to be taken
+    /// for them to count.
     faults: VecDeque<(u64, Fault)>,
     /// The position of `bytes[0]` in the stream.
     base: u64,
@@ -71,9 +74,13 @@ impl Outbound {
         Ok(taken)
     }
 
-    /// The same for frames that were not appended, when nothing waits: only what is refused is copied. They are
-    /// counted already.
-    pub(crate) fn write_through(&mut self, frames: &[u8], stream: &mut impl Write) -> io::Result<usize> {
+    /// The same for frames that were not appended, when nothing waits: only what is refused is
+    /// copied. They are counted already.
+    pub(crate) fn write_through(
+        &mut self,
+        frames: &[u8],
+        stream: &mut impl Write,
+    ) -> io::Result<usize> {
         debug_assert!(self.is_empty(), "what waits goes first");
         let written = stream.write(frames);
         let taken = *written.as_ref().unwrap_or(&0);
@@ -103,7 +110,8 @@ impl Outbound {
         }
     }
 
-    /// Takes everything that was not taken in full out of a ledger: the connection ends, or the ledger is a copy.
+    /// Takes everything that was not taken in full out of a ledger: the connection ends, or the
+    /// ledger is a copy.
     pub(crate) fn take_back(&mut self, ledger: &mut Ledger) {
         self.settle();
         let taken = self.base + self.sent as u64;
@@ -116,7 +124,8 @@ impl Outbound {
     /// Gives up everything behind the frame that is under way, and takes it out of the ledger.
     pub(crate) fn cut(&mut self, ledger: &mut Ledger) {
         self.settle();
-        let kept = if self.settled < self.sent { self.frame_end(self.settled) } else { self.settled };
+        let kept =
+            if self.settled < self.sent { self.frame_end(self.settled) } else { self.settled };
         ledger.copies -= self.copies_from(kept);
         let end = self.base + kept as u64;
         while let Some((_, fault)) = self.faults.pop_back_if(|(at, _)| *at > end) {
@@ -217,9 +226,16 @@ mod tests {
 
     #[test]
     fn only_what_was_taken_in_full_stays_in_the_ledger() {
-        for (room, copies, faults) in
-            [(1, 0, 0), (10, 0, 0), (21, 0, 0), (22, 1, 0), (45, 2, 0), (46, 3, 1), (47, 3, 1), (48, 3, 1)]
-        {
+        for (room, copies, faults) in [
+            (1, 0, 0),
+            (10, 0, 0),
+            (21, 0, 0),
+            (22, 1, 0),
+            (45, 2, 0),
+            (46, 3, 1),
+            (47, 3, 1),
+            (48, 3, 1),
+        ] {
             let mut ledger = Ledger::default();
             let mut outbound = filled(&mut ledger);
             outbound.write_to(&mut kernel(room)).unwrap();
@@ -239,7 +255,11 @@ mod tests {
             let mut outbound = filled(&mut ledger);
             outbound.write_to(&mut kernel(room)).unwrap();
             outbound.cut(&mut ledger);
-            assert_eq!((outbound.unsent_bytes(), ledger.copies), (kept_bytes - room, copies), "{room}");
+            assert_eq!(
+                (outbound.unsent_bytes(), ledger.copies),
+                (kept_bytes - room, copies),
+                "{room}"
+            );
             assert_eq!((ledger.duplicated, ledger.dropped), (0, 0));
             outbound.take_back(&mut ledger);
             assert_eq!(ledger.copies, if room == 23 { 1 } else { copies });
@@ -248,7 +268,8 @@ mod tests {
 
     #[test]
     fn what_is_written_through_is_kept_from_where_the_kernel_refused_it() {
-        let (mut outbound, mut ledger) = (Outbound::default(), Ledger { copies: 2, ..Ledger::default() });
+        let (mut outbound, mut ledger) =
+            (Outbound::default(), Ledger { copies: 2, ..Ledger::default() });
         let frames = [frame(b"one"), frame(b"two")].concat();
         let mut kernel = kernel(7);
         assert_eq!(outbound.write_through(&frames, &mut kernel).unwrap(), 7);
@@ -273,7 +294,9 @@ mod tests {
             taken += outbound.write_to(&mut kernel(frame.len() - usize::from(taken == 0))).unwrap();
             assert!(outbound.bytes.len() < 2 * COMPACT_BYTES_MIN);
         }
-        assert!(outbound.unsent_bytes() == 1 && taken as u64 == outbound.base + outbound.sent as u64);
+        assert!(
+            outbound.unsent_bytes() == 1 && taken as u64 == outbound.base + outbound.sent as u64
+        );
         outbound.take_back(&mut ledger);
         assert_eq!(ledger.copies, 19_999);
     }

@@ -10,7 +10,8 @@ use super::receiver::{Delivery, Next};
 use super::{Id, MESSAGE_BYTES_MAX, READ_BYTES_MAX, Server, get_mut};
 use crate::clock::Moment;
 
-const LIMITS: DecoderLimits = DecoderLimits { message_bytes_max: MESSAGE_BYTES_MAX, fragments_max: 1 << 16 };
+const LIMITS: DecoderLimits =
+    DecoderLimits { message_bytes_max: MESSAGE_BYTES_MAX, fragments_max: 1 << 16 };
 
 /// Why a connection is closed after what was read.
 struct Closing {
@@ -19,7 +20,8 @@ struct Closing {
 }
 
 impl Server {
-    /// A short read has emptied the socket, unless the peer has closed behind it: that is told once, with the bytes.
+    /// A short read has emptied the socket, unless the peer has closed behind it: that is told
+    /// once, with the bytes.
     pub(super) fn read(&mut self, id: Id, hung_up: bool) {
         let Some(connection) = get_mut(&mut self.connections, id) else { return };
         let held = connection.rest.len();
@@ -78,7 +80,8 @@ impl Server {
         let mode = args.mode();
         let mut closing = None;
         let mut release = None;
-        // One reading of the clock for all that a read has brought, and only where a copy may have to wait.
+        // One reading of the clock for all that a read has brought, and only where a copy may have
+        // to wait.
         let now = if plan.touches_copies() { clock.now() } else { Moment::default() };
         while connection.phase == Phase::Open && closing.is_none() && start < filled {
             let Connection { decoder, assembly, outbound, receiver, .. } = connection;
@@ -113,12 +116,18 @@ impl Server {
                             }
                         }
                         Mode::Echo => {
-                            encode_frame(outbound.frames(), message.kind().opcode(), message.payload());
+                            encode_frame(
+                                outbound.frames(),
+                                message.kind().opcode(),
+                                message.payload(),
+                            );
                             ledger.copies += 1;
                         }
                     }
                 }
-                Some(Event::Ping(payload)) => encode_frame(outbound.frames(), Opcode::Pong, payload),
+                Some(Event::Ping(payload)) => {
+                    encode_frame(outbound.frames(), Opcode::Pong, payload)
+                }
                 Some(Event::Pong(_)) => {}
                 Some(Event::Close(frame)) => {
                     let code = frame.map_or(CloseCode::NORMAL, |frame| frame.code);
@@ -152,5 +161,6 @@ impl Server {
 }
 
 fn close_after(plan: &FaultPlan) -> Option<Closing> {
-    plan.close.map(|close| Closing { code: close.code, reason: "after so many messages, as asked for" })
+    plan.close
+        .map(|close| Closing { code: close.code, reason: "after so many messages, as asked for" })
 }

@@ -1,4 +1,5 @@
-//! The copies of one receiver: each is given its fate, and one at most is held back to be overtaken.
+//! The copies of one receiver: each is given its fate, and one at most is held back to be
+//! overtaken.
 use std::time::Duration;
 
 use super::faults::{Fault, FaultPlan, Ledger, corrupt};
@@ -6,7 +7,8 @@ use super::outbound::Outbound;
 use crate::clock::Moment;
 use crate::random::Random;
 
-/// A copy that is to be overtaken waits this long for one that overtakes it, and then goes out in its place.
+/// A copy that is to be overtaken waits this long for one that overtakes it, and then goes out in
+/// its place.
 pub(crate) const HOLD_TIME: Duration = Duration::from_millis(100);
 
 /// A message as it goes on the wire.
@@ -39,7 +41,8 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    /// `ordinal`: which connection it is. Its faults depend on that and the seed, and not on when copies come.
+    /// `ordinal`: which connection it is. Its faults depend on that and the seed, and not on when
+    /// copies come.
     pub(crate) fn new(seed: u64, ordinal: u64) -> Receiver {
         // The first number of a generator is mixed well, neighbouring seeds are not.
         let random = Random::new(Random::new(seed ^ ordinal << 32).next());
@@ -147,7 +150,8 @@ mod tests {
         while !outbound.is_empty() {
             outbound.write_to(&mut wire).unwrap();
         }
-        let numbers = wire.chunks_exact(6).map(|frame| u32::from_be_bytes(*frame.last_chunk().unwrap()));
+        let numbers =
+            wire.chunks_exact(6).map(|frame| u32::from_be_bytes(*frame.last_chunk().unwrap()));
         (numbers.collect(), ledger)
     }
 
@@ -172,7 +176,9 @@ mod tests {
                 (dropped, duplicated, overtaken),
                 (ledger.dropped, ledger.duplicated, ledger.reordered)
             );
-            assert!(ledger.reordered > 4_000 && ledger.dropped > 2_000 && ledger.duplicated > 2_000);
+            assert!(
+                ledger.reordered > 4_000 && ledger.dropped > 2_000 && ledger.duplicated > 2_000
+            );
         }
     }
 
@@ -226,8 +232,9 @@ mod tests {
         let plan = FaultPlan::parse("close=4008@3").unwrap();
         let (mut receiver, mut outbound) = (Receiver::new(1, 1), Outbound::default());
         let copy = Delivery { frame: b"\x82\x01x", payload_bytes: 1, may_fail: true };
-        let next = [0; 3]
-            .map(|_| receiver.deliver(&plan, copy, Moment::default(), &mut outbound, &mut Ledger::default()));
+        let next = [0; 3].map(|_| {
+            receiver.deliver(&plan, copy, Moment::default(), &mut outbound, &mut Ledger::default())
+        });
         assert_eq!(next, [Next::GoOn, Next::GoOn, Next::Close]);
     }
 }

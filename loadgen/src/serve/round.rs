@@ -1,4 +1,5 @@
-//! A round of a broadcast: the messages of one turn, each encoded once, which go to every receiver in one write.
+//! A round of a broadcast: the messages of one turn, each encoded once, which go to every receiver
+//! in one write.
 use std::io;
 
 use fanfare::protocol::{Message, encode_frame};

@@ -1,5 +1,5 @@
-//! SIGINT and SIGTERM end the server, SIGUSR1 asks for the ledger. They wake the poll through a socket pair, so that
-//! none that comes just before a wait is noticed only after it.
+//! SIGINT and SIGTERM end the server, SIGUSR1 asks for the ledger. They wake the poll through a
+//! socket pair, so that none that comes just before a wait is noticed only after it.
 use std::io::{self, Read as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,7 +24,11 @@ impl Signals {
         registry.register(&mut wake, token, Interest::READABLE)?;
         let waker = std::os::unix::net::UnixStream::from(std::os::fd::OwnedFd::from(waker));
         for signal in [SIGINT, SIGTERM] {
-            signal_hook::flag::register_conditional_shutdown(signal, EXIT_INTERRUPTED, Arc::clone(&end))?;
+            signal_hook::flag::register_conditional_shutdown(
+                signal,
+                EXIT_INTERRUPTED,
+                Arc::clone(&end),
+            )?;
             signal_hook::flag::register(signal, Arc::clone(&end))?;
         }
         signal_hook::flag::register(SIGUSR1, Arc::clone(&report))?;

@@ -1,4 +1,5 @@
-//! Against a TLS server of blocking sockets in a thread, with edge-triggered readiness on our side as in a run.
+//! Against a TLS server of blocking sockets in a thread, with edge-triggered readiness on our side
+//! as in a run.
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -13,8 +14,8 @@ use super::{Stream, Tls, is_tls_record};
 use crate::connection::connect;
 
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Far less than what is sent, so that the kernel refuses; and not so little that loopback, whose segments have 64 KiB,
-/// waits for its timers.
+/// Far less than what is sent, so that the kernel refuses; and not so little that loopback, whose
+/// segments have 64 KiB, waits for its timers.
 const SMALL_BUFFER_BYTES: usize = 64 * 1024;
 
 struct Identity {
@@ -42,7 +43,10 @@ fn listen(on_stream: impl FnOnce(std::net::TcpStream) + Send + 'static) -> Socke
 }
 
 /// Echoes by TLS until the stream ends.
-fn tls_echo(identity: Identity, versions: &[&'static rustls::SupportedProtocolVersion]) -> SocketAddr {
+fn tls_echo(
+    identity: Identity,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> SocketAddr {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(versions)
@@ -74,7 +78,9 @@ impl Client {
         let poll = Poll::new().unwrap();
         let mut tcp = connect(address, None, Some(SMALL_BUFFER_BYTES)).unwrap();
         SockRef::from(&tcp).set_send_buffer_size(SMALL_BUFFER_BYTES).unwrap();
-        poll.registry().register(&mut tcp, Token(0), Interest::READABLE | Interest::WRITABLE).unwrap();
+        poll.registry()
+            .register(&mut tcp, Token(0), Interest::READABLE | Interest::WRITABLE)
+            .unwrap();
         Client { poll, stream: open(tcp) }
     }
 
@@ -83,7 +89,8 @@ impl Client {
         Client::new(address, |tcp| Stream::tls(tcp, config, name).unwrap())
     }
 
-    /// Sends all of `bytes` and reads as many, by edges alone: a wake-up that is lost is a wait for ever.
+    /// Sends all of `bytes` and reads as many, by edges alone: a wake-up that is lost is a wait for
+    /// ever.
     fn exchange(&mut self, bytes: &[u8], read_bytes: usize) -> io::Result<Vec<u8>> {
         let (mut sent, mut read) = (0, Vec::new());
         let mut buffer = vec![0; read_bytes];
@@ -115,7 +122,9 @@ impl Client {
                     };
                     match written {
                         Ok(taken) => sent += taken,
-                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => may_write = false,
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                            may_write = false
+                        }
                         Err(error) => return Err(error),
                     }
                 }
@@ -138,7 +147,10 @@ fn a_mebibyte_goes_both_ways_through_small_buffers() {
             let config = trusting(identity.certificate.clone());
             let mut client = Client::tls(tls_echo(identity, &[version]), &config);
             assert!(client.stream.is_handshaking() && !client.stream.drained_by_short_read());
-            assert!(client.exchange(&sent, read_bytes).unwrap() == sent, "{version:?} {read_bytes}");
+            assert!(
+                client.exchange(&sent, read_bytes).unwrap() == sent,
+                "{version:?} {read_bytes}"
+            );
         }
     }
 }
@@ -160,7 +172,10 @@ fn a_certificate_that_nobody_vouches_for_is_refused_unless_that_is_asked_for() {
     assert_eq!(error.kind(), io::ErrorKind::InvalidData);
     assert!(error.to_string().contains("certificate is not trusted"), "{error}");
     let insecure = Tls::config(true).unwrap();
-    assert_eq!(Client::tls(tls_echo(identity(), versions), &insecure).exchange(b"x", 10).unwrap(), b"x");
+    assert_eq!(
+        Client::tls(tls_echo(identity(), versions), &insecure).exchange(b"x", 10).unwrap(),
+        b"x"
+    );
 }
 
 #[test]
@@ -215,7 +230,8 @@ fn the_end_of_the_stream_is_the_end_with_and_without_the_alert_that_tells_it() {
             .with_single_cert(vec![identity.certificate], identity.key)
             .unwrap();
         let address = listen(move |stream| {
-            let mut tls = rustls::StreamOwned::new(ServerConnection::new(Arc::new(server)).unwrap(), stream);
+            let mut tls =
+                rustls::StreamOwned::new(ServerConnection::new(Arc::new(server)).unwrap(), stream);
             tls.write_all(b"last words").unwrap();
             if with_alert {
                 tls.conn.send_close_notify();

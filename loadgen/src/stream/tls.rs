@@ -1,5 +1,6 @@
-//! TLS over a socket with edge-triggered readiness. Whatever a `recv` has brought is decrypted at once, and whatever
-//! waits is offered to the kernel whenever there is an occasion: no edge is needed for what has been taken already.
+//! TLS over a socket with edge-triggered readiness. Whatever a `recv` has brought is decrypted at
+//! once, and whatever waits is offered to the kernel whenever there is an occasion: no edge is
+//! needed for what has been taken already.
 use std::cell::RefCell;
 use std::fmt;
 use std::io::{self, Read as _, Write as _};
@@ -10,14 +11,16 @@ use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{
+    ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+};
 
 /// Ciphertext of one `recv`. The TLS library alone would read 4 KiB at a time.
 const RECEIVE_BYTES: usize = 64 * 1024;
 
 thread_local! {
-    /// Used within one call of `read`, and so by all connections of a thread: with a buffer each, 10,000 idle ones
-    /// would need 640 MB.
+    /// Used within one call of `read`, and so by all connections of a thread: with a buffer each,
+    /// 10,000 idle ones would need 640 MB.
     static CIPHERTEXT: RefCell<Vec<u8>> = RefCell::new(vec![0; RECEIVE_BYTES]);
 }
 
@@ -64,7 +67,8 @@ fn configure(finish: impl FnOnce(Builder) -> ClientConfig) -> Result<Arc<ClientC
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
     let mut config = finish(builder);
-    // Each connection is to be a client of its own, which pays for a whole handshake. And threads share nothing.
+    // Each connection is to be a client of its own, which pays for a whole handshake. And threads
+    // share nothing.
     config.resumption = Resumption::disabled();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
@@ -73,7 +77,8 @@ fn configure(finish: impl FnOnce(Builder) -> ClientConfig) -> Result<Arc<ClientC
 pub(crate) struct TlsStream {
     tcp: TcpStream,
     session: ClientConnection,
-    /// Received when the caller's buffer was full: the session holds no more than a record. Mostly empty.
+    /// Received when the caller's buffer was full: the session holds no more than a record. Mostly
+    /// empty.
     kept: Vec<u8>,
     /// To be told when everything that came before it has been read.
     failed: Option<TlsError>,
@@ -87,7 +92,8 @@ impl TlsStream {
         config: &Arc<ClientConfig>,
         server_name: ServerName<'static>,
     ) -> io::Result<TlsStream> {
-        let session = ClientConnection::new(Arc::clone(config), server_name).map_err(io::Error::other)?;
+        let session =
+            ClientConnection::new(Arc::clone(config), server_name).map_err(io::Error::other)?;
         Ok(TlsStream { tcp, session, kept: Vec::new(), failed: None, ended: false })
     }
 
@@ -100,19 +106,22 @@ impl TlsStream {
             self.kept = kept;
         }
         CIPHERTEXT.with_borrow_mut(|ciphertext| {
-            // Until something has come of it: a record may need several, and those of the handshake bring nothing.
+            // Until something has come of it: a record may need several, and those of the handshake
+            // bring nothing.
             while filled == 0 && self.failed.is_none() && !self.ended && !buffer.is_empty() {
                 match self.tcp.read(ciphertext) {
                     Ok(0) => break,
                     Ok(taken) => {
                         let used = self.decrypt(&ciphertext[..taken], buffer, &mut filled);
                         self.kept.extend_from_slice(&ciphertext[used..taken]);
-                        // What cannot be sent waits for the next occasion, and a dead socket tells the next read.
+                        // What cannot be sent waits for the next occasion, and a dead socket tells
+                        // the next read.
                         let _ = self.flush();
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                     Err(error)
-                        if self.session.is_handshaking() && error.kind() != io::ErrorKind::WouldBlock =>
+                        if self.session.is_handshaking()
+                            && error.kind() != io::ErrorKind::WouldBlock =>
                     {
                         return Err(TlsError::Cut(Some(error.kind())).into());
                     }
@@ -121,13 +130,16 @@ impl TlsStream {
             }
             match &self.failed {
                 Some(error) if filled == 0 => Err(error.clone().into()),
-                None if filled == 0 && self.session.is_handshaking() => Err(TlsError::Cut(None).into()),
+                None if filled == 0 && self.session.is_handshaking() => {
+                    Err(TlsError::Cut(None).into())
+                }
                 Some(_) | None => Ok(filled),
             }
         })
     }
 
-    /// Decrypts until nothing is left or the buffer is full. Returns how much of the ciphertext is done with.
+    /// Decrypts until nothing is left or the buffer is full. Returns how much of the ciphertext is
+    /// done with.
     fn decrypt(&mut self, ciphertext: &[u8], buffer: &mut [u8], filled: &mut usize) -> usize {
         let mut rest = ciphertext;
         loop {
@@ -159,7 +171,8 @@ impl TlsStream {
         self.failed.get_or_insert(error);
     }
 
-    /// One call's bytes at most wait in the session: more is taken only when the kernel has all of them.
+    /// One call's bytes at most wait in the session: more is taken only when the kernel has all of
+    /// them.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.flush()?;
         if self.session.is_handshaking() {
@@ -254,8 +267,8 @@ impl From<TlsError> for io::Error {
     }
 }
 
-/// `--insecure`: whoever answers is the server. Its signatures are not looked at either, for a certificate that is
-/// not well-formed has no key to check them with.
+/// `--insecure`: whoever answers is the server. Its signatures are not looked at either, for a
+/// certificate that is not well-formed has no key to check them with.
 #[derive(Debug)]
 struct AcceptsAny(Arc<CryptoProvider>);
 

@@ -1,19 +1,20 @@
-//! Faults that are asked for, at rates and by a seed, are counted to the message: what loadgen reports is what the
-//! ledger of `loadgen serve` says.
+//! Faults that are asked for, at rates and by a seed, are counted to the message: what loadgen
+//! reports is what the ledger of `loadgen serve` says.
 //!
-//! Three things happen at the end of a run. A message that is lost and that nothing follows cannot be told from a late
-//! one before `--drain` is over, so the run waits for so long. A copy that was held back to be overtaken, and that
-//! nothing overtakes, is sent after 100 ms, in order: it is reordered in neither count. And a run ends when
-//! each receiver has had each message once: the second copy of a last message is counted if it comes in the same read,
-//! as small ones do, and not waited for if it does not.
+//! Three things happen at the end of a run. A message that is lost and that nothing follows cannot
+//! be told from a late one before `--drain` is over, so the run waits for so long. A copy that was
+//! held back to be overtaken, and that nothing overtakes, is sent after 100 ms, in order: it is
+//! reordered in neither count. And a run ends when each receiver has had each message once: the
+//! second copy of a last message is counted if it comes in the same read, as small ones do, and not
+//! waited for if it does not.
 use serde_json::Value;
 
 use crate::serve::{Server, counts};
 use crate::{faults, loadgen};
 
 const ALL: &str = "drop=0.02,dup=0.02,reorder=0.02,corrupt=0.02";
-/// The drain of 2 s is long enough for the last copies on a busy machine: one that comes later is lost to loadgen, and
-/// not in the ledger.
+/// The drain of 2 s is long enough for the last copies on a busy machine: one that comes later is
+/// lost to loadgen, and not in the ledger.
 const PHASES: &str = "-W 50ms -d 300ms --connect-rate 0";
 const THOUSAND: &str = "--subscribers 1000 --rate 50";
 
@@ -30,7 +31,8 @@ fn run_counted(scenario: &str, serve: &str, flags: &str) -> Value {
     assert_eq!(check("unexpected"), Some(0), "{said}");
     let [_, duplicated, _, corrupted] = made(&ledger);
     let whole = Some(copies - duplicated - corrupted);
-    let (sent, came) = if scenario == "echo" { ("sent", "replied") } else { ("published", "delivered") };
+    let (sent, came) =
+        if scenario == "echo" { ("sent", "replied") } else { ("published", "delivered") };
     assert_eq!((check(sent), check(came)), (Some(messages), whole), "{said}");
     report
 }
@@ -59,20 +61,25 @@ fn a_broadcast_to_a_thousand_receivers_is_judged_to_the_message() {
 fn each_fault_alone_is_told_from_the_others_at_a_thousand_receivers() {
     for (at, fault) in ["drop", "dup", "reorder", "corrupt"].iter().enumerate() {
         let serve = format!("--broadcast --fault {fault}=0.05 --seed {at}");
-        let report = run_counted("broadcast", &serve, &format!("{THOUSAND} --threads {}", 1 + at % 2));
+        let report =
+            run_counted("broadcast", &serve, &format!("{THOUSAND} --threads {}", 1 + at % 2));
         let found: Vec<_> = (0..4).filter(|other| faults(&report)[*other] > 0).collect();
         assert_eq!(found, [at], "{fault}: {}", report["check"]);
     }
 }
 
-/// Order is that of each publisher: a copy that another publisher's overtakes, as most do here, is in order.
+/// Order is that of each publisher: a copy that another publisher's overtakes, as most do here, is
+/// in order.
 #[test]
 fn several_publishers_in_both_loops_are_judged_to_the_message() {
     for (serve, flags) in [
         ("--broadcast", "--publishers 3 --rate 600"),
         ("--broadcast --no-own-copy", "--publishers 3 --rate 600 --threads 2"),
         ("--broadcast", "--publishers 3 --saturate --inflight 8"),
-        ("--broadcast --no-own-copy", "--publishers 4 --saturate --inflight 8 --pipeline --threads 2"),
+        (
+            "--broadcast --no-own-copy",
+            "--publishers 4 --saturate --inflight 8 --pipeline --threads 2",
+        ),
     ] {
         let serve = format!("{serve} --fault drop=0.02,dup=0.02,corrupt=0.02 --seed 3");
         let report = run_counted("broadcast", &serve, &format!("--subscribers 20 {flags}"));
@@ -118,10 +125,14 @@ fn copies_that_are_under_way_at_the_end_are_counted() {
         }
     }
     let server = Server::start("--echo --fault dup=1");
-    let (code, report) = loadgen("echo", server.address, &format!("{PHASES} -c 4 --rate 400 -s 40KiB"));
+    let (code, report) =
+        loadgen("echo", server.address, &format!("{PHASES} -c 4 --rate 400 -s 40KiB"));
     let ([_, found, ..], [_, made, ..]) = (faults(&report), made(&server.end()));
     assert_eq!(code, 3);
-    assert!((made - 4..=made).contains(&found), "all but the last of each connection: {found} of {made}");
+    assert!(
+        (made - 4..=made).contains(&found),
+        "all but the last of each connection: {found} of {made}"
+    );
 }
 
 #[test]

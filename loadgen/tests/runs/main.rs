@@ -1,4 +1,5 @@
-//! Whole runs of the program, against servers of another codec, with and without faults, and against the floor.
+//! Whole runs of the program, against servers of another codec, with and without faults, and
+//! against the floor.
 mod faults;
 mod pipeline;
 mod serve;
@@ -30,7 +31,9 @@ fn loadgen(scenario: &str, address: SocketAddr, flags: &str) -> (i32, Value) {
 fn error<'a>(report: &'a Value, class: &str) -> (u64, &'a str) {
     let errors = report["errors"].as_array().unwrap();
     let found = errors.iter().find(|error| error["class"] == class);
-    found.map_or((0, ""), |error| (error["count"].as_u64().unwrap(), error["first"].as_str().unwrap()))
+    found.map_or((0, ""), |error| {
+        (error["count"].as_u64().unwrap(), error["first"].as_str().unwrap())
+    })
 }
 
 const PHASES: &str = "-W 50ms -d 300ms --drain 5s";
@@ -58,8 +61,9 @@ fn every_reply_of_an_echo_server_is_counted_and_right() {
 
 #[test]
 fn one_wrong_byte_in_one_reply_fails_the_run() {
-    let alters_the_third =
-        |count, text: String| if count == 2 { format!("{}!", &text[..text.len() - 1]) } else { text };
+    let alters_the_third = |count, text: String| {
+        if count == 2 { format!("{}!", &text[..text.len() - 1]) } else { text }
+    };
     let (code, report) = run("echo", echo(alters_the_third), "-c 2");
     assert_eq!((code, report["check"]["corrupt"].as_u64()), (3, Some(2)), "{report}");
     let (code, _) = run("echo", echo(alters_the_third), "-c 2 --verify count");
@@ -82,17 +86,25 @@ fn a_broadcast_without_faults_passes_in_both_loops() {
         assert_eq!(code, 0, "{flags}: {report}");
         assert_eq!(check["own_copies"], "yes");
         let has_many = flags.contains("--publishers");
-        assert_eq!(check["other_order"], if has_many { Value::from(0) } else { Value::Null }, "{flags}");
+        assert_eq!(
+            check["other_order"],
+            if has_many { Value::from(0) } else { Value::Null },
+            "{flags}"
+        );
         assert_eq!(check["delivered"], check["expected"]);
         assert_eq!(report["throughput"]["delivered"], report["throughput"]["expected"]);
         let receivers = if flags.contains("--publishers 3") { 8 } else { 6 };
-        assert_eq!(check["delivered"].as_u64().unwrap(), check["published"].as_u64().unwrap() * receivers);
+        assert_eq!(
+            check["delivered"].as_u64().unwrap(),
+            check["published"].as_u64().unwrap() * receivers
+        );
     }
 }
 
 /// The counts of lost, duplicated, reordered and corrupt.
 fn faults(report: &Value) -> [u64; 4] {
-    ["lost", "duplicated", "reordered", "corrupt"].map(|name| report["check"][name].as_u64().unwrap())
+    ["lost", "duplicated", "reordered", "corrupt"]
+        .map(|name| report["check"][name].as_u64().unwrap())
 }
 
 #[test]
@@ -113,7 +125,8 @@ fn each_fault_is_found_and_called_by_its_name() {
 #[test]
 fn a_loss_does_not_stop_a_closed_loop_with_more_under_way() {
     let fault = Fault::Drop { message: 5, receiver: 2 };
-    let (code, report) = run("broadcast", broadcast(fault), "--subscribers 3 --saturate --inflight 4");
+    let (code, report) =
+        run("broadcast", broadcast(fault), "--subscribers 3 --saturate --inflight 4");
     assert_eq!((code, faults(&report)), (3, [1, 0, 0, 0]), "{report}");
     assert!(report["check"]["published"].as_u64() > Some(20));
 }
@@ -166,7 +179,8 @@ fn visitors_come_and_go_and_the_healthy_ones_do_not_notice() {
 fn idle_connections_are_opened_held_and_counted() {
     let flags = "-c 40 --hold 10ms -b 127.0.0.0/8 --channels 7 --connect-rate 1k";
     let floor = Floor::start("broadcast", 64);
-    let (code, report) = loadgen("hold", floor.address, &format!("{flags} --server-pid {}", floor.pid()));
+    let (code, report) =
+        loadgen("hold", floor.address, &format!("{flags} --server-pid {}", floor.pid()));
     assert_eq!((code, &report["connect"]["opened"]), (0, &Value::from(40)), "{report}");
     assert!(report["memory"]["at_40_resident_bytes"].as_u64() > Some(0));
     assert_eq!(
@@ -197,7 +211,10 @@ fn with_verify_off_nothing_is_judged() {
     let flags = "-c 3 --rate 300 --verify off";
     let (code, report) = run("echo", broadcast(Fault::None), flags);
     assert_eq!((code, &report["passed"]), (0, &Value::Bool(true)), "{report}");
-    assert!(report["notes"].to_string().contains("no replies"), "what is not judged is told: {report}");
+    assert!(
+        report["notes"].to_string().contains("no replies"),
+        "what is not judged is told: {report}"
+    );
 }
 
 #[test]
@@ -219,7 +236,9 @@ fn what_cannot_run_says_why() {
 #[test]
 fn wrong_usage_exits_with_2() {
     let nobody = SocketAddr::from(([127, 0, 0, 1], 9));
-    for flags in ["--rate 5 --inflight 2", "-c 0", "-d 5", "--inflight 0", "--nonsense", "-b 127.0.0.1/32"] {
+    for flags in
+        ["--rate 5 --inflight 2", "-c 0", "-d 5", "--inflight 0", "--nonsense", "-b 127.0.0.1/32"]
+    {
         assert_eq!(loadgen("echo", nobody, flags).0, 2, "{flags}");
     }
     assert_eq!(loadgen("broadcast", nobody, "-s 39").0, 2);

@@ -1,5 +1,5 @@
-//! What a script that runs loadgen relies on: exit codes, JSON by the schema, files where they were asked for, and
-//! signals.
+//! What a script that runs loadgen relies on: exit codes, JSON by the schema, files where they were
+//! asked for, and signals.
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -30,7 +30,8 @@ fn path(name: &str) -> PathBuf {
 }
 
 fn read(path: &Path) -> String {
-    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let text =
+        std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     std::fs::remove_file(path).unwrap();
     text
 }
@@ -59,12 +60,19 @@ fn every_scenario_ends_with_one_object_that_keeps_to_the_schema() {
         ("broadcast", broadcast, "--subscribers 3 --saturate"),
         ("connect", echo, "-n 20"),
         ("hold", echo, "-c 20 --hold 10ms"),
-        ("churn", broadcast, "--subscribers 3 --rate 200 --visits 50 --lifetime 10ms --slow 1 --wake"),
+        (
+            "churn",
+            broadcast,
+            "--subscribers 3 --rate 200 --visits 50 --lifetime 10ms --slow 1 --wake",
+        ),
     ] {
         let phases = if ["check", "connect", "hold"].contains(&scenario) { "" } else { PHASES };
         let (code, report) = loadgen(scenario, address, &format!("{phases} {flags}"));
         assert_eq!(code, 0, "{scenario} {flags}: {report}");
-        assert_eq!((&report["run"]["scenario"], &report["passed"]), (&scenario.into(), &true.into()));
+        assert_eq!(
+            (&report["run"]["scenario"], &report["passed"]),
+            (&scenario.into(), &true.into())
+        );
         assert_keeps_to_the_schema(&report);
     }
     let (code, report) = loadgen("echo", SocketAddr::from(([127, 0, 0, 1], 9)), PHASES);
@@ -75,7 +83,9 @@ fn every_scenario_ends_with_one_object_that_keeps_to_the_schema() {
 #[test]
 fn a_missed_threshold_exits_with_99_unless_a_check_has_failed() {
     let whole = Server::start("--echo");
-    let run = |address, thresholds: &str| loadgen("echo", address, &format!("-c 2 {PHASES} {thresholds}"));
+    let run = |address, thresholds: &str| {
+        loadgen("echo", address, &format!("-c 2 {PHASES} {thresholds}"))
+    };
     assert_eq!(
         run(whole.address, "--threshold service.p99<1h --threshold lost==0").0,
         2,
@@ -84,7 +94,8 @@ fn a_missed_threshold_exits_with_99_unless_a_check_has_failed() {
     assert_eq!(run(whole.address, "--threshold service.p99<100s --threshold lost==0").0, 0);
     let (code, report) = run(whole.address, "--threshold service.p99<1ns --threshold lost==0");
     assert_eq!((code, &report["passed"]), (99, &false.into()));
-    let passed: Vec<_> = report["thresholds"].as_array().unwrap().iter().map(|one| &one["passed"]).collect();
+    let passed: Vec<_> =
+        report["thresholds"].as_array().unwrap().iter().map(|one| &one["passed"]).collect();
     assert_eq!(passed, [false, true]);
     let lossy = Server::start("--echo --fault drop=1 --fault-after 20");
     let (code, report) = run(lossy.address, "--threshold service.p99<1ns --drain 100ms");
@@ -95,8 +106,10 @@ fn a_missed_threshold_exits_with_99_unless_a_check_has_failed() {
 fn a_generator_that_was_the_limit_exits_with_4_where_that_is_asked_for() {
     for (flags, code) in [("--strict", 4), ("", 0)] {
         let mut server = Server::start("--echo");
-        let words =
-            format!("echo ws://{}/ -c 2 --rate 500 -W 0s -d 2s --format json {flags}", server.address);
+        let words = format!(
+            "echo ws://{}/ -c 2 --rate 500 -W 0s -d 2s --format json {flags}",
+            server.address
+        );
         let run = command(&words).stdout(Stdio::piped()).spawn().unwrap();
         server.await_messages(300);
         // Stopped until the span is over, it sends the other 700 too late.
@@ -146,7 +159,8 @@ fn a_stored_report_is_shown_as_it_was_when_it_was_fresh() {
         (Some(0), &b""[..], &b""[..])
     );
     let stored = ["json", "html", "hgrm"].map(|kind| path(&format!("stored.{kind}")));
-    let words = in_places(&format!("report {} --format json {PLACES}", fresh[0].display()), &stored);
+    let words =
+        in_places(&format!("report {} --format json {PLACES}", fresh[0].display()), &stored);
     assert_eq!(output(&words).status.code(), Some(0));
     for format in ["text", "csv"] {
         let shown = output(&format!("report {} --format {format}", fresh[0].display()));
@@ -169,7 +183,8 @@ fn in_places(words: &str, [json, html, hgrm]: &[PathBuf; 3]) -> String {
 fn what_is_no_report_is_not_shown_and_nothing_is_on_standard_output() {
     let foreign = path("foreign.json");
     std::fs::write(&foreign, "{}").unwrap();
-    for (file, reason) in [(&foreign, "not a report of loadgen"), (&path("absent"), "No such file")] {
+    for (file, reason) in [(&foreign, "not a report of loadgen"), (&path("absent"), "No such file")]
+    {
         let shown = output(&format!("report {}", file.display()));
         assert_eq!((shown.status.code(), shown.stdout.as_slice()), (Some(1), &b""[..]));
         let said = String::from_utf8(shown.stderr).unwrap();

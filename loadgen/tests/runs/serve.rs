@@ -1,4 +1,5 @@
-//! `loadgen serve`, held against another codec in the role of the client: what it says it did is what a client saw.
+//! `loadgen serve`, held against another codec in the role of the client: what it says it did is
+//! what a client saw.
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -108,8 +109,12 @@ fn an_echo_keeps_kind_contents_and_order() {
     let server = Server::start("--echo");
     let mut socket = server.connect();
     let large = vec![0xa5; 3 << 20];
-    let messages =
-        [Message::text("grüße"), Message::binary(large), Message::text(""), Message::binary(vec![0])];
+    let messages = [
+        Message::text("grüße"),
+        Message::binary(large),
+        Message::text(""),
+        Message::binary(vec![0]),
+    ];
     for message in &messages {
         socket.send(message.clone()).unwrap();
     }
@@ -121,7 +126,10 @@ fn an_echo_keeps_kind_contents_and_order() {
     socket.close(None).unwrap();
     assert!(matches!(socket.read(), Ok(Message::Close(_))));
     assert!(matches!(socket.read(), Err(Error::ConnectionClosed)));
-    assert_eq!(counts(&server.end(), ["connections", "messages_in", "copies", "dropped"]), [1, 4, 4, 0]);
+    assert_eq!(
+        counts(&server.end(), ["connections", "messages_in", "copies", "dropped"]),
+        [1, 4, 4, 0]
+    );
 }
 
 #[test]
@@ -162,8 +170,9 @@ fn posts_are_published_also_behind_each_other_and_in_pieces() {
     let server = Server::start("--broadcast");
     let mut socket = server.connect();
     let mut stream = TcpStream::connect(server.address).unwrap();
-    let post =
-        |body: &str| format!("POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let post = |body: &str| {
+        format!("POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    };
     let requests = [post("one"), post(""), post("three"), post("in pieces")].concat();
     let (first, second) = requests.as_bytes().split_at(requests.len() - 4);
     stream.write_all(first).unwrap();
@@ -252,7 +261,9 @@ fn one_kind_of_fault_is_counted_exactly() {
             "drop" => assert_eq!((missing, foreign, twice, overtaken), (dropped, 0, 0, 0)),
             "dup" => assert_eq!((missing, foreign, twice, overtaken), (0, 0, duplicated, 0)),
             "reorder" => assert_eq!((missing, foreign, twice, overtaken), (0, 0, 0, reordered)),
-            _ => assert_eq!(sent.iter().zip(&seen).filter(|(a, b)| a != b).count() as u64, corrupted),
+            _ => {
+                assert_eq!(sent.iter().zip(&seen).filter(|(a, b)| a != b).count() as u64, corrupted)
+            }
         }
     }
 }
@@ -275,7 +286,8 @@ fn a_receiver_that_does_not_read_is_closed_and_what_it_did_not_get_is_not_counte
     let mut socket = server.connect();
     let mut written = 0;
     let payload = vec![1; 1 << 20];
-    // It reads nothing, so this ends when the server has put 64 MiB in line: then it no longer echoes.
+    // It reads nothing, so this ends when the server has put 64 MiB in line: then it no longer
+    // echoes.
     for _ in 0..100 {
         socket.send(Message::binary(payload.clone())).unwrap();
         written += 1;

@@ -1,5 +1,6 @@
-//! Small servers to run against: tungstenite's codec, so that a fault in fanfare's cannot hide behind itself, and
-//! faults planted where a test wants them. They live as long as the test process.
+//! Small servers to run against: tungstenite's codec, so that a fault in fanfare's cannot hide
+//! behind itself, and faults planted where a test wants them. They live as long as the test
+//! process.
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -8,7 +9,8 @@ use std::sync::{Arc, Mutex};
 use fanfare::protocol::{CloseCode, Opcode, encode_close, encode_frame};
 use tungstenite::Message;
 
-/// What happens to message `message` (the probe is 0) on its way to receiver `receiver`, in the order of opening.
+/// What happens to message `message` (the probe is 0) on its way to receiver `receiver`, in the
+/// order of opening.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
     None,

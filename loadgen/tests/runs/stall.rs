@@ -1,8 +1,10 @@
-//! A server that stands still for a tenth of the run: the open loop says what that did to messages that were to be sent
-//! meanwhile, the closed loop hardly notices, which is why its figures are labelled.
+//! A server that stands still for a tenth of the run: the open loop says what that did to messages
+//! that were to be sent meanwhile, the closed loop hardly notices, which is why its figures are
+//! labelled.
 //!
-//! Of messages at an even rate a tenth find the server still, and wait for anything between nothing and all of the
-//! stall. So half of the stall is what 95 % wait for at most, and nine tenths of it are what 99 % do.
+//! Of messages at an even rate a tenth find the server still, and wait for anything between nothing
+//! and all of the stall. So half of the stall is what 95 % wait for at most, and nine tenths of it
+//! are what 99 % do.
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;

@@ -1,5 +1,5 @@
-//! The live view: on a terminal a line that changes and is gone at the end, without one a plain line now and then. The
-//! report alone is on standard output.
+//! The live view: on a terminal a line that changes and is gone at the end, without one a plain
+//! line now and then. The report alone is on standard output.
 use std::fs::File;
 use std::io::Read as _;
 use std::process::{Command, Stdio};
@@ -19,7 +19,8 @@ fn command(server: &Server, flags: &str) -> Command {
     command
 }
 
-/// Runs it with a terminal of 120 columns as its standard error. What came on standard output, and on the terminal.
+/// Runs it with a terminal of 120 columns as its standard error. What came on standard output, and
+/// on the terminal.
 fn run_on_a_terminal(mut command: Command) -> (String, String) {
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
     let ours = openpt(flags).unwrap();

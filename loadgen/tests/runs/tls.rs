@@ -15,12 +15,13 @@ fn tls_echo(file: &str) -> (SocketAddr, PathBuf) {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(file);
     std::fs::write(&path, made.cert.pem()).unwrap();
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .unwrap();
+    let config =
+        ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
     let config = Arc::new(config);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -29,7 +30,9 @@ fn tls_echo(file: &str) -> (SocketAddr, PathBuf) {
             let config = Arc::clone(&config);
             std::thread::spawn(move || {
                 let session = ServerConnection::new(config).unwrap();
-                let Ok(mut socket) = tungstenite::accept(StreamOwned::new(session, stream.unwrap())) else {
+                let Ok(mut socket) =
+                    tungstenite::accept(StreamOwned::new(session, stream.unwrap()))
+                else {
                     return;
                 };
                 while let Ok(message) = socket.read() {
@@ -43,7 +46,8 @@ fn tls_echo(file: &str) -> (SocketAddr, PathBuf) {
     (address, path)
 }
 
-/// A short echo run that trusts the certificates of a file: exit code, and everything that was said.
+/// A short echo run that trusts the certificates of a file: exit code, and everything that was
+/// said.
 fn echo(url: &str, trusted: &Path, flags: &str) -> (i32, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_loadgen"))
         .args(["echo", url])
@@ -60,7 +64,8 @@ fn echo(url: &str, trusted: &Path, flags: &str) -> (i32, String) {
 fn an_echo_over_tls_is_checked_like_any_other() {
     let (address, certificate) = tls_echo("trusted.pem");
     for flags in ["-s 40", "-s 100KiB --inflight 8"] {
-        let (code, said) = echo(&format!("wss://localhost:{}/", address.port()), &certificate, flags);
+        let (code, said) =
+            echo(&format!("wss://localhost:{}/", address.port()), &certificate, flags);
         assert_eq!(code, 0, "{said}");
     }
 }

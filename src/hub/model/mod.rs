@@ -1,5 +1,5 @@
-//! The hub against a naive twin ([`world`]): random operations are done to both, and after each of them both
-//! are the same.
+//! The hub against a naive twin ([`world`]): random operations are done to both, and after each of
+//! them both are the same.
 
 mod world;
 
@@ -99,13 +99,15 @@ fn limits() -> impl Strategy<Value = HubLimits> {
         1..=CHANNELS.len(),
     )
         .prop_map(
-            |(slow_policy, channel_buffer_bytes, memory_bytes, private_bytes_max, channels_max)| HubLimits {
-                slow_policy,
-                channel_buffer_bytes,
-                memory_bytes,
-                private_bytes_max,
-                channels_max,
-                ..HubLimits::default()
+            |(slow_policy, channel_buffer_bytes, memory_bytes, private_bytes_max, channels_max)| {
+                HubLimits {
+                    slow_policy,
+                    channel_buffer_bytes,
+                    memory_bytes,
+                    private_bytes_max,
+                    channels_max,
+                    ..HubLimits::default()
+                }
             },
         )
 }

@@ -1,5 +1,6 @@
-//! A hub, and its naive twin: a queue of whole frames for every subscriber, as other servers keep it. Every
-//! subscriber has the same bytes before it in both, whoever falls off deserves it, and the ledgers agree.
+//! A hub, and its naive twin: a queue of whole frames for every subscriber, as other servers keep
+//! it. Every subscriber has the same bytes before it in both, whoever falls off deserves it, and
+//! the ledgers agree.
 
 use super::super::tests::{hub, name};
 use super::super::*;
@@ -85,7 +86,11 @@ impl World {
             Op::Remove { who } => self.with(who, World::remove),
             Op::Publish { channel, payload_bytes } => self.publish(channel, None, payload_bytes),
             Op::PublishTo { who, payload_bytes } => self.with(who, |world, index| {
-                world.publish(world.twins[index].channel, Some(world.twins[index].id), payload_bytes);
+                world.publish(
+                    world.twins[index].channel,
+                    Some(world.twins[index].id),
+                    payload_bytes,
+                );
             }),
             Op::Visit { bytes_max, block } => {
                 self.visit(bytes_max, block);
@@ -120,7 +125,14 @@ impl World {
         let owner = Owner(self.subscribed);
         match self.hub.subscribe(name(CHANNELS[channel]), owner) {
             Ok(id) => {
-                self.twins.push(Twin { id, owner, channel, queue: VecDeque::new(), sent: 0, blocked: false });
+                self.twins.push(Twin {
+                    id,
+                    owner,
+                    channel,
+                    queue: VecDeque::new(),
+                    sent: 0,
+                    blocked: false,
+                });
             }
             Err(refused) => self.check_too_many_channels(channel, refused),
         }
@@ -151,11 +163,13 @@ impl World {
     fn expected_outcome(&self, twin: &Twin) -> Result<usize, PrivateBudgetSpent> {
         let private_bytes: usize = self.rests.iter().map(|rest| rest.bytes_left).sum();
         let rest_bytes = twin.rest_of_frame().len();
-        let fits = rest_bytes == 0 || private_bytes + rest_bytes <= self.hub.limits.private_bytes_max;
+        let fits =
+            rest_bytes == 0 || private_bytes + rest_bytes <= self.hub.limits.private_bytes_max;
         if fits { Ok(rest_bytes) } else { Err(PrivateBudgetSpent) }
     }
 
-    /// Enters the end of a subscription in the ledger. Returns the bytes of the rest that became private.
+    /// Enters the end of a subscription in the ledger. Returns the bytes of the rest that became
+    /// private.
     fn end(&mut self, twin: &Twin, reason: DropReason, keeps_rest: bool) -> usize {
         let bytes_left = if keeps_rest { twin.rest_of_frame().len() } else { 0 };
         let kept = u64::from(bytes_left > 0);
@@ -175,7 +189,8 @@ impl World {
         let mut frame = Vec::new();
         encode_frame(&mut frame, Opcode::Binary, &payload);
         let used_bytes = self.hub.used_bytes(name(CHANNELS[channel]));
-        let had_memory = self.hub.pool.has_room_for(frame.len().max(segment::LARGE_SEGMENT_BYTES), 0);
+        let had_memory =
+            self.hub.pool.has_room_for(frame.len().max(segment::LARGE_SEGMENT_BYTES), 0);
         let message = Message::binary(&payload);
         let outcome = match to {
             Some(subscription) => self.hub.publish_to(subscription, message, &mut ()),
@@ -184,19 +199,26 @@ impl World {
         match outcome {
             Ok(accepted) => {
                 let fell = self.fall_off(channel, number);
-                let had_room = used_bytes + frame.len() <= self.hub.limits.channel_buffer_bytes && had_memory;
+                let had_room =
+                    used_bytes + frame.len() <= self.hub.limits.channel_buffer_bytes && had_memory;
                 assert!(!fell || !had_room, "somebody was cut off though there was room");
                 self.accept(channel, accepted, &frame);
                 let bound = self.hub.limits.channel_buffer_bytes.max(frame.len());
-                assert!(self.hub.used_bytes(name(CHANNELS[channel])) <= bound, "the log is over its bound");
+                assert!(
+                    self.hub.used_bytes(name(CHANNELS[channel])) <= bound,
+                    "the log is over its bound"
+                );
             }
             Err(Refused::Busy) => {
-                let someone = self.twins.iter().any(|twin| twin.channel == channel && twin.is_due());
+                let someone =
+                    self.twins.iter().any(|twin| twin.channel == channel && twin.is_due());
                 assert!(someone, "busy, but nobody has to be waited for");
             }
             Err(Refused::WayFull) => panic!("there is no way"),
             Err(Refused::MemoryFull) => assert!(!had_memory, "there was memory"),
-            Err(refused @ Refused::TooManyChannels) => self.check_too_many_channels(channel, refused),
+            Err(refused @ Refused::TooManyChannels) => {
+                self.check_too_many_channels(channel, refused)
+            }
         }
     }
 
@@ -216,12 +238,12 @@ impl World {
         self.ledger.owed += subscribers;
     }
 
-    /// Fetches what a publish has cut off, and does the same to the twins. Returns whether there was
-    /// anything.
+    /// Fetches what a publish has cut off, and does the same to the twins. Returns whether there
+    /// was anything.
     fn fall_off(&mut self, channel: usize, published: u64) -> bool {
         let mut any = false;
-        // Before its event is fetched, everything may be tried on one that has fallen off, and nothing
-        // happens.
+        // Before its event is fetched, everything may be tried on one that has fallen off, and
+        // nothing happens.
         for twin in &self.twins {
             if self.hub.subscriptions.place_of(twin.id).is_none() {
                 assert!(self.hub.unsent(twin.id).is_empty());
@@ -234,8 +256,11 @@ impl World {
             any = true;
             let (id, lives_on, rest) =
                 (fallen.subscription, fallen.lives_on, fallen.rest.map(<[u8]>::to_vec));
-            let index =
-                self.twins.iter().position(|twin| twin.id == id).expect("a subscription that we know");
+            let index = self
+                .twins
+                .iter()
+                .position(|twin| twin.id == id)
+                .expect("a subscription that we know");
             assert_eq!(fallen.owner, self.twins[index].owner);
             let twin = self.twins.swap_remove(index);
             assert!(twin.channel == channel && twin.blocked && !twin.queue.is_empty(), "not slow");
@@ -244,7 +269,10 @@ impl World {
                 self.expected_outcome(&twin).as_ref().map(|bytes| *bytes)
             );
             assert!(rest.as_ref().is_ok_and(|rest| rest == twin.rest_of_frame()) || rest.is_err());
-            assert_eq!(lives_on, self.hub.limits.slow_policy != SlowPolicy::Disconnect && rest.is_ok());
+            assert_eq!(
+                lives_on,
+                self.hub.limits.slow_policy != SlowPolicy::Disconnect && rest.is_ok()
+            );
             if lives_on {
                 let kept_from = match self.hub.limits.slow_policy {
                     SlowPolicy::Latest => published,
@@ -259,11 +287,15 @@ impl World {
     }
 
     fn first_number(&self, channel: usize) -> u64 {
-        self.hub.inspect(name(CHANNELS[channel])).and_then(|info| info.first_number).expect("it keeps one")
+        self.hub
+            .inspect(name(CHANNELS[channel]))
+            .and_then(|info| info.first_number)
+            .expect("it keeps one")
     }
 
     fn pass_over(&mut self, mut twin: Twin, kept_from: u64) {
-        let mut kept = twin.queue.split_off(twin.queue.partition_point(|(number, _)| *number < kept_from));
+        let mut kept =
+            twin.queue.split_off(twin.queue.partition_point(|(number, _)| *number < kept_from));
         assert!(!twin.queue.is_empty(), "fell off and missed nothing");
         self.end(&twin, DropReason::Skipped, true);
         std::mem::swap(&mut twin.queue, &mut kept);
@@ -281,7 +313,11 @@ impl World {
         while let Some(which) = self.rests.iter().position(|rest| rest.owner == due.owner) {
             self.send_rest(which, usize::MAX);
         }
-        let twin = self.twins.iter_mut().find(|twin| twin.id == due.subscription).expect("one that we know");
+        let twin = self
+            .twins
+            .iter_mut()
+            .find(|twin| twin.id == due.subscription)
+            .expect("one that we know");
         assert!(twin.is_due() && twin.owner == due.owner);
         let bytes = self.hub.unsent(twin.id).bytes();
         let bytes_taken = bytes.min(bytes_max);
@@ -334,7 +370,10 @@ impl World {
         self.hub.check_invariants();
         assert_eq!(self.hub.ledger(), self.ledger);
         assert_eq!(self.hub.subscriptions(), self.twins.len());
-        assert_eq!(self.hub.private.bytes(), self.rests.iter().map(|rest| rest.bytes_left).sum::<usize>());
+        assert_eq!(
+            self.hub.private.bytes(),
+            self.rests.iter().map(|rest| rest.bytes_left).sum::<usize>()
+        );
         for twin in &self.twins {
             let unsent = self.hub.unsent(twin.id);
             let expected = twin.unsent();
@@ -359,7 +398,8 @@ impl World {
         // Whoever is healthy is never in the way for longer than a round.
         if self.hub.limits.memory_bytes == usize::MAX {
             for channel in CHANNELS {
-                let refused = self.hub.publish(name(channel), Message::binary(&[0; 1_000]), &mut ()).err();
+                let refused =
+                    self.hub.publish(name(channel), Message::binary(&[0; 1_000]), &mut ()).err();
                 assert!(refused.is_none_or(|refused| refused == Refused::TooManyChannels));
             }
         }

@@ -1,5 +1,5 @@
-//! The rules of the hub, one by one (`slow`: those for slow subscribers); `model` holds all of them together
-//! against a naive twin.
+//! The rules of the hub, one by one (`slow`: those for slow subscribers); `model` holds all of them
+//! together against a naive twin.
 
 mod slow;
 
@@ -24,8 +24,9 @@ fn news(
     subscribers: usize,
 ) -> (Hub, Vec<SubscriptionId>) {
     let mut hub = hub(HubLimits { slow_policy, channel_buffer_bytes, ..HubLimits::default() });
-    let subscriptions =
-        (0..subscribers).map(|owner| hub.subscribe(name(NEWS), Owner(owner as u64)).unwrap()).collect();
+    let subscriptions = (0..subscribers)
+        .map(|owner| hub.subscribe(name(NEWS), Owner(owner as u64)).unwrap())
+        .collect();
     (hub, subscriptions)
 }
 
@@ -80,7 +81,10 @@ fn a_burst_is_one_piece_of_bytes() {
     }
     let expected = [frame(b"one"), frame(b"two"), frame(b"three")].concat();
     assert_eq!(hub.unsent(subscriptions[0]).first, expected);
-    assert_eq!(hub.advance(subscriptions[0], expected.len()), Advanced { delivered: 3, under_way: false });
+    assert_eq!(
+        hub.advance(subscriptions[0], expected.len()),
+        Advanced { delivered: 3, under_way: false }
+    );
 }
 
 #[test]
@@ -124,7 +128,8 @@ fn who_leaves_in_the_middle_of_a_round_makes_it_skip_nobody_and_visit_nobody_twi
         hub.check_invariants();
         visited.extend(sweep(&mut hub));
         visited.sort_unstable();
-        let expected: Vec<_> = (0..10).filter(|owner| *owner < 5 || *owner != leaving as u64).collect();
+        let expected: Vec<_> =
+            (0..10).filter(|owner| *owner < 5 || *owner != leaving as u64).collect();
         assert_eq!(visited, expected);
     }
 }
@@ -239,7 +244,10 @@ fn unsubscribing_hands_out_the_rest_of_the_frame_and_drops_what_follows() {
 fn a_channel_tells_what_it_has() {
     let (mut hub, subscriptions) = news(SlowPolicy::Disconnect, 1 << 20, 1);
     let info = hub.inspect(name(NEWS)).unwrap();
-    assert_eq!((info.subscribers, info.messages, info.first_number, info.last_number), (1, 0, None, None));
+    assert_eq!(
+        (info.subscribers, info.messages, info.first_number, info.last_number),
+        (1, 0, None, None)
+    );
     publish(&mut hub, b"1").unwrap();
     send_all(&mut hub, subscriptions[0]);
     publish(&mut hub, b"2").unwrap();
@@ -263,16 +271,24 @@ impl Hub {
         for (id, channel) in self.channels.iter() {
             channel.subscribers.check_invariants(id, &self.subscriptions);
             channel.log.check_invariants(&channel.subscribers.cursors().collect::<Vec<_>>());
-            assert!(channel.log.due() == 0 || channel.is_queued, "somebody is due and will not be visited");
+            assert!(
+                channel.log.due() == 0 || channel.is_queued,
+                "somebody is due and will not be visited"
+            );
             segment_bytes += channel.log.segment_bytes();
             living += channel.subscribers.len();
         }
         assert_eq!(self.pool.in_use_bytes(), segment_bytes, "segments that nobody has");
         // What another home has accepted cannot be refused here.
-        let can_refuse = self.channels.iter().all(|(_, channel)| channel.standing == Standing::Home);
+        let can_refuse =
+            self.channels.iter().all(|(_, channel)| channel.standing == Standing::Home);
         let bytes_max = self.limits.memory_bytes.max(self.limits.private_bytes_max);
         assert!(self.memory_bytes() <= bytes_max || !can_refuse, "over the limit of memory");
         assert_eq!(self.ledger.outstanding(), self.pending(), "the ledger does not balance");
-        assert_eq!(self.subscriptions.len(), living + self.fallen.ended(), "subscriptions that nobody has");
+        assert_eq!(
+            self.subscriptions.len(),
+            living + self.fallen.ended(),
+            "subscriptions that nobody has"
+        );
     }
 }

@@ -35,7 +35,8 @@ fn a_refused_message_changes_nothing() {
     publish(&mut hub, &[1; 4_000]).unwrap();
     send_all(&mut hub, subscriptions[1]);
     publish(&mut hub, &[2; 900]).unwrap();
-    // The first segment could be cut off, but the second is still to be read by somebody who is not slow.
+    // The first segment could be cut off, but the second is still to be read by somebody who is not
+    // slow.
     let before = (hub.ledger(), hub.inspect(name(NEWS)), hub.log_bytes());
     assert_eq!(publish(&mut hub, &[3; 4_900]), Err(Refused::Busy));
     assert_eq!((hub.ledger(), hub.inspect(name(NEWS)), hub.log_bytes()), before);
@@ -53,13 +54,17 @@ fn a_cursor_below_the_start_of_the_log_is_noticed_before_it_is_read_from() {
         publish(&mut hub, &[number; 3_000]).unwrap();
         send_all(&mut hub, subscriptions[1]);
     }
-    // It fell off at the third message. It is owed nothing, and no byte of a later one is offered to it.
+    // It fell off at the third message. It is owed nothing, and no byte of a later one is offered
+    // to it.
     assert!(hub.unsent(subscriptions[0]).is_empty());
     assert_eq!(hub.advance(subscriptions[0], 0), Advanced::default());
     hub.unblock(subscriptions[0]);
     assert!(hub.next_due().is_none());
     let fallen = hub.next_fallen().unwrap();
-    assert_eq!((fallen.subscription, fallen.owner, fallen.lives_on), (subscriptions[0], Owner(0), false));
+    assert_eq!(
+        (fallen.subscription, fallen.owner, fallen.lives_on),
+        (subscriptions[0], Owner(0), false)
+    );
     assert_eq!(fallen.rest, Ok([].as_slice()));
     assert!(hub.next_fallen().is_none());
     assert_eq!(hub.ledger().outstanding(), 0);
@@ -146,9 +151,13 @@ fn one_who_has_fallen_off_can_be_ended_before_its_event_is_fetched() {
     publish(&mut hub, &[1; 3_000]).unwrap();
     hub.advance(subscriptions[0], 1);
     hub.block(subscriptions[0]);
-    // The publisher may be the very connection: it falls, publishes on, and leaves, all in one callback.
+    // The publisher may be the very connection: it falls, publishes on, and leaves, all in one
+    // callback.
     hub.publish_to(subscriptions[0], Message::binary(&[2; 4_000]), &mut ()).unwrap();
-    assert_eq!(hub.publish_to(subscriptions[0], Message::binary(&[3; 9]), &mut ()).unwrap().subscribers, 0);
+    assert_eq!(
+        hub.publish_to(subscriptions[0], Message::binary(&[3; 9]), &mut ()).unwrap().subscribers,
+        0
+    );
     let mut rest = Vec::new();
     assert_eq!(hub.unsubscribe(subscriptions[0], DropReason::Closed, &mut rest), Ok(true));
     hub.remove(subscriptions[0], DropReason::Closed);
@@ -180,7 +189,8 @@ fn memory_that_is_full_of_other_channels_refuses_and_that_of_slow_subscribers_is
 
 #[test]
 fn a_hub_without_any_memory_refuses_and_does_nothing_else() {
-    let mut hub = hub(HubLimits { memory_bytes: 0, channel_buffer_bytes: 0, ..HubLimits::default() });
+    let mut hub =
+        hub(HubLimits { memory_bytes: 0, channel_buffer_bytes: 0, ..HubLimits::default() });
     assert_eq!(publish(&mut hub, b"nobody is there").unwrap().subscribers, 0);
     hub.subscribe(name(NEWS), Owner(1)).unwrap();
     assert_eq!(publish(&mut hub, b""), Err(Refused::MemoryFull));

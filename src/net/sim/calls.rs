@@ -1,4 +1,5 @@
-//! The system calls of a simulated world that concern a socket, with the faults that belong to each.
+//! The system calls of a simulated world that concern a socket, with the faults that belong to
+//! each.
 
 use std::io::IoSlice;
 use std::net::SocketAddr;
@@ -26,7 +27,8 @@ impl World {
         self.tick();
         let listener = self.listeners.get_mut(&id).expect("the listener is open");
         assert!(listener.registration.is_none(), "a listener is registered once");
-        listener.registration = Some(Registration { reactor, token, news: News::default(), queued: false });
+        listener.registration =
+            Some(Registration { reactor, token, news: News::default(), queued: false });
         self.tell(id, News::READABLE);
         self.record(reactor, SimCall::Listen, id, Ok(0));
     }
@@ -126,7 +128,8 @@ impl World {
         result
     }
 
-    /// What ends the connection just before a call. The call then tells, unless a read has bytes to bring first.
+    /// What ends the connection just before a call. The call then tells, unless a read has bytes to
+    /// bring first.
     fn end_by_fault(&mut self, id: Id) {
         if self.random.chance(self.faults.resets) {
             self.reset_by_peer(id);
@@ -137,8 +140,16 @@ impl World {
         }
     }
 
-    pub(super) fn write(&mut self, reactor: usize, id: Id, slices: &[IoSlice<'_>]) -> Result<usize, i32> {
-        assert!(slices.iter().any(|slice| !slice.is_empty()), "a write of nothing is a wasted call");
+    pub(super) fn write(
+        &mut self,
+        reactor: usize,
+        id: Id,
+        slices: &[IoSlice<'_>],
+    ) -> Result<usize, i32> {
+        assert!(
+            slices.iter().any(|slice| !slice.is_empty()),
+            "a write of nothing is a wasted call"
+        );
         self.tick();
         let result = self.write_some(id, slices);
         let mut unmixed = result.unwrap_or(0);

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use super::random::Random;
 
-/// The faults of a world: each a probability in `0.0..=1.0`, drawn whenever the fault could happen. All of them
-/// are behaviour that the contract of [`Net`](crate::net::Net) allows.
+/// The faults of a world: each a probability in `0.0..=1.0`, drawn whenever the fault could happen.
+/// All of them are behaviour that the contract of [`Net`](crate::net::Net) allows.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct SimFaults {
-    /// A read takes only a part of what is there; the rest counts as arriving after it, with an edge.
+    /// A read takes only a part of what is there; the rest counts as arriving after it, with an
+    /// edge.
     pub short_reads: f64,
     /// A write takes only a part of what there is room for; room appears later, with an edge.
     pub short_writes: f64,
@@ -20,37 +21,38 @@ pub struct SimFaults {
     pub spurious_readiness: f64,
     /// A wait also tells of a stream that has been closed.
     pub stale_readiness: f64,
-    /// An edge tells only what is new, as filters of their own for reading and writing do (kqueue), and not, as
-    /// epoll does, everything that is possible at the moment.
+    /// An edge tells only what is new, as filters of their own for reading and writing do (kqueue),
+    /// and not, as epoll does, everything that is possible at the moment.
     pub narrow_readiness: f64,
     /// A wait tells in another order than things happened in.
     pub shuffled_readiness: f64,
-    /// A wait returns at once with nothing, as a signal makes it do; what is ready stays for the next.
+    /// A wait returns at once with nothing, as a signal makes it do; what is ready stays for the
+    /// next.
     pub early_waits: f64,
     /// Before a read or write, a reset by the peer arrives.
     pub resets: f64,
-    /// A reset destroys bytes that had arrived but were not read. Linux keeps these readable; other systems, and
-    /// a reset that overtakes them, do not.
+    /// A reset destroys bytes that had arrived but were not read. Linux keeps these readable; other
+    /// systems, and a reset that overtakes them, do not.
     pub destroying_resets: f64,
-    /// Before a read or write our system gives the connection up: `ETIMEDOUT`, or why the way to the peer is barred
-    /// (`EHOSTUNREACH`, `ENETUNREACH` and the rarer ones). One call tells.
+    /// Before a read or write our system gives the connection up: `ETIMEDOUT`, or why the way to
+    /// the peer is barred (`EHOSTUNREACH`, `ENETUNREACH` and the rarer ones). One call tells.
     pub losses: f64,
-    /// A read fails with `ENOBUFS` or `ENOMEM`, or is interrupted (`EINTR`): it has read nothing, and no edge
-    /// follows.
+    /// A read fails with `ENOBUFS` or `ENOMEM`, or is interrupted (`EINTR`): it has read nothing,
+    /// and no edge follows.
     pub read_shortage: f64,
-    /// A write fails with `ENOBUFS` or `ENOMEM`, or is interrupted (`EINTR`): it has taken nothing, and no edge
-    /// follows.
+    /// A write fails with `ENOBUFS` or `ENOMEM`, or is interrupted (`EINTR`): it has taken nothing,
+    /// and no edge follows.
     pub write_shortage: f64,
-    /// An accept fails with `EMFILE`, `ENFILE`, `ENOBUFS` or `ENOMEM`, is forbidden (`EPERM`) or interrupted
-    /// (`EINTR`). The connection stays in the queue, and no edge follows.
+    /// An accept fails with `EMFILE`, `ENFILE`, `ENOBUFS` or `ENOMEM`, is forbidden (`EPERM`) or
+    /// interrupted (`EINTR`). The connection stays in the queue, and no edge follows.
     pub accept_shortage: f64,
-    /// An accept fails with `ECONNABORTED`, or with an error of the network that is pending on the connection first
-    /// in the queue: that one is lost, and the next may be sound.
+    /// An accept fails with `ECONNABORTED`, or with an error of the network that is pending on the
+    /// connection first in the queue: that one is lost, and the next may be sound.
     pub accept_aborts: f64,
     /// A registration fails with `ENOMEM`.
     pub register_shortage: f64,
-    /// The whole process stands still before a wait, for up to 20 seconds: deadlines pass while readiness that
-    /// would have met them gathers.
+    /// The whole process stands still before a wait, for up to 20 seconds: deadlines pass while
+    /// readiness that would have met them gathers.
     pub pauses: f64,
     /// Before a wait the wall clock jumps by up to an hour, either way.
     pub wall_clock_jumps: f64,
@@ -80,8 +82,8 @@ impl SimFaults {
         wall_clock_jumps: 0.0,
     };
 
-    /// A mixture for this seed: about half of the faults are absent, so that each also appears without the
-    /// others, and those present are rare, frequent or usual.
+    /// A mixture for this seed: about half of the faults are absent, so that each also appears
+    /// without the others, and those present are rare, frequent or usual.
     pub fn from_seed(seed: u64) -> SimFaults {
         let mut random = Random::new(seed);
         let mut usual = || random.one_of(&[0.0, 0.0, 0.0, 0.02, 0.2, 0.6]);
@@ -104,7 +106,8 @@ impl SimFaults {
             read_shortage: usual(),
             ..SimFaults::NONE
         };
-        // These end connections, or let every deadline pass: more often and little else would happen.
+        // These end connections, or let every deadline pass: more often and little else would
+        // happen.
         faults.resets = random.one_of(&[0.0, 0.0, 0.0002, 0.005]);
         faults.pauses = random.one_of(&[0.0, 0.0, 0.0002, 0.005]);
         faults.losses = random.one_of(&[0.0, 0.0, 0.0002, 0.005]);
@@ -121,21 +124,24 @@ impl Default for SimFaults {
 /// How large and how slow things are in a world. No probabilities: see [`SimFaults`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SimLimits {
-    /// Bytes that the send buffer of a stream holds before a write is cut short; not zero. 16 KiB, as
-    /// `bind` sets it.
+    /// Bytes that the send buffer of a stream holds before a write is cut short; not zero. 16 KiB,
+    /// as `bind` sets it.
     pub send_buffer_bytes: usize,
-    /// Bytes that may have arrived at a stream unread; further ones wait at the peer. 128 KiB, as Linux begins.
+    /// Bytes that may have arrived at a stream unread; further ones wait at the peer. 128 KiB, as
+    /// Linux begins.
     pub receive_buffer_bytes: usize,
-    /// Bytes that a peer's system takes in while its program does not read. 64 KiB; a peer may set its own.
+    /// Bytes that a peer's system takes in while its program does not read. 64 KiB; a peer may set
+    /// its own.
     pub peer_window_bytes: usize,
     /// Readiness told by one wait; more stays for the next. 1024.
     pub events_per_wait_max: usize,
     /// Streams open at one time: an accept beyond fails with `EMFILE`. 1,000,000.
     pub streams_max: usize,
-    /// What a connection, bytes, an end or a reset take at most to arrive; each time drawn anew. Zero, the
-    /// default: everything arrives at once and whole.
+    /// What a connection, bytes, an end or a reset take at most to arrive; each time drawn anew.
+    /// Zero, the default: everything arrives at once and whole.
     pub latency_max: Duration,
-    /// How far the clock goes on at each call, so that things happen in the middle of a turn. Zero by default.
+    /// How far the clock goes on at each call, so that things happen in the middle of a turn. Zero
+    /// by default.
     pub call_duration: Duration,
 }
 

@@ -20,7 +20,8 @@ const PEER_PORT_FIRST: u16 = 32_768;
 pub struct SimWorld(Shared);
 
 impl SimWorld {
-    /// A world without reactors. Runs with equal seeds, faults, limits and actions are equal, call by call.
+    /// A world without reactors. Runs with equal seeds, faults, limits and actions are equal, call
+    /// by call.
     pub fn new(seed: u64, faults: SimFaults) -> SimWorld {
         SimWorld(Shared::new(RefCell::new(World::new(seed, faults))))
     }
@@ -44,12 +45,14 @@ impl SimWorld {
     pub fn listener(&self, port: u16) -> SimListener {
         let mut world = self.0.borrow_mut();
         let id = world.new_id();
-        world.listeners.insert(id, Listener { port, queue: Default::default(), registration: None });
+        world
+            .listeners
+            .insert(id, Listener { port, queue: Default::default(), registration: None });
         SimListener { world: Shared::clone(&self.0), id }
     }
 
-    /// A peer on 127.0.0.1 connects. Where several listen on the port the seed decides who gets it; where nobody
-    /// does, the peer finds itself reset.
+    /// A peer on 127.0.0.1 connects. Where several listen on the port the seed decides who gets it;
+    /// where nobody does, the peer finds itself reset.
     pub fn connect(&self, port: u16) -> SimPeer {
         self.connect_from(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
     }
@@ -61,7 +64,9 @@ impl SimWorld {
         let peer_ports = u64::from(u16::MAX - PEER_PORT_FIRST) + 1;
         let addr = SocketAddr::new(ip, PEER_PORT_FIRST + (id % peer_ports) as u16);
         let limits = world.limits;
-        world.sockets.insert(id, Socket::new(addr, limits.send_buffer_bytes, limits.peer_window_bytes));
+        world
+            .sockets
+            .insert(id, Socket::new(addr, limits.send_buffer_bytes, limits.peer_window_bytes));
         let listening = |(id, listener): (&Id, &Listener)| (listener.port == port).then_some(*id);
         let listeners: Vec<Id> = world.listeners.iter().filter_map(listening).collect();
         if listeners.is_empty() {
@@ -84,9 +89,10 @@ impl SimWorld {
         self.0.borrow_mut().advance(duration);
     }
 
-    /// Stops a reactor for so long from now, as its thread stands still when the machine gives it no time: it may
-    /// not [`wait`](crate::net::Net::wait), and the clock goes on for the others as if it slept. Afterwards it is
-    /// awake. For a pause of all at once see [`advance`](Self::advance).
+    /// Stops a reactor for so long from now, as its thread stands still when the machine gives it
+    /// no time: it may not [`wait`](crate::net::Net::wait), and the clock goes on for the others as
+    /// if it slept. Afterwards it is awake. For a pause of all at once see
+    /// [`advance`](Self::advance).
     pub fn pause(&self, reactor: usize, duration: Duration) {
         self.0.borrow_mut().pause(reactor, duration);
     }
@@ -96,9 +102,9 @@ impl SimWorld {
         self.0.borrow().is_paused(reactor)
     }
 
-    /// Lets the clock go on to what happens next, as a wait does when all the others sleep: for a driver that finds
-    /// all of its reactors paused. False while somebody is awake or the clock is held, and when nothing will ever
-    /// happen.
+    /// Lets the clock go on to what happens next, as a wait does when all the others sleep: for a
+    /// driver that finds all of its reactors paused. False while somebody is awake or the clock is
+    /// held, and when nothing will ever happen.
     pub fn go_on(&self) -> bool {
         self.0.borrow_mut().go_on()
     }
@@ -108,9 +114,10 @@ impl SimWorld {
         self.0.borrow_mut().set_unix_time(unix_time);
     }
 
-    /// While held, the clock moves by [`advance`](SimWorld::advance) only (and by calls and pauses that take
-    /// time), and a wait with nothing to tell returns at once. A clock that is not held (the default) goes on to the next
-    /// thing that happens, or to the timeout, when all reactors wait.
+    /// While held, the clock moves by [`advance`](SimWorld::advance) only (and by calls and pauses
+    /// that take time), and a wait with nothing to tell returns at once. A clock that is not held
+    /// (the default) goes on to the next thing that happens, or to the timeout, when all reactors
+    /// wait.
     pub fn hold_clock(&self, held: bool) {
         self.0.borrow_mut().clock_held = held;
     }
@@ -137,8 +144,9 @@ impl SimWorld {
         self.0.borrow().open_streams
     }
 
-    /// Whether every reactor sleeps (nothing was left for its last wait to tell, and it had time to wait) or is
-    /// paused. With a held clock: turn until everyone sleeps, and all that could be done has been done.
+    /// Whether every reactor sleeps (nothing was left for its last wait to tell, and it had time to
+    /// wait) or is paused. With a held clock: turn until everyone sleeps, and all that could be
+    /// done has been done.
     pub fn everyone_sleeps(&self) -> bool {
         !self.0.borrow().somebody_is_awake()
     }

@@ -1,5 +1,5 @@
-//! What happens to the connections of a simulated world between the calls: they arrive, their bytes are carried,
-//! they are reset or lost.
+//! What happens to the connections of a simulated world between the calls: they arrive, their bytes
+//! are carried, they are reset or lost.
 
 use super::socket::{Hold, News, PeerState, Socket};
 use super::world::{Id, World};
@@ -55,12 +55,17 @@ impl World {
     }
 
     fn segment_bytes(&mut self) -> usize {
-        if self.limits.latency_max.is_zero() { usize::MAX } else { 1 + self.random.below(SEGMENT_BYTES_MAX) }
+        if self.limits.latency_max.is_zero() {
+            usize::MAX
+        } else {
+            1 + self.random.below(SEGMENT_BYTES_MAX)
+        }
     }
 
     pub(super) fn schedule_inbound(&mut self, id: Id) {
         let Some(socket) = self.sockets.get_mut(&id) else { return };
-        let can_carry = socket.is_connected() && socket.inbound.can_carry(self.limits.receive_buffer_bytes);
+        let can_carry =
+            socket.is_connected() && socket.inbound.can_carry(self.limits.receive_buffer_bytes);
         if can_carry && !socket.inbound.carrying {
             socket.inbound.carrying = true;
             self.later(id, Happening::Inbound);
@@ -76,7 +81,8 @@ impl World {
         }
         let arrived = socket.inbound.carry(self.limits.receive_buffer_bytes, segment_bytes);
         if socket.hold == Hold::Closed && arrived.bytes > 0 {
-            // Nobody will read this: the system answers with a reset, and our last words go with it.
+            // Nobody will read this: the system answers with a reset, and our last words go with
+            // it.
             self.reset_to_peer(id);
             return;
         }
@@ -89,7 +95,8 @@ impl World {
 
     pub(super) fn schedule_outbound(&mut self, id: Id) {
         let Some(socket) = self.sockets.get_mut(&id) else { return };
-        let can_carry = socket.is_connected() && socket.outbound.can_carry(socket.peer_window_bytes);
+        let can_carry =
+            socket.is_connected() && socket.outbound.can_carry(socket.peer_window_bytes);
         if can_carry && !socket.outbound.carrying {
             socket.outbound.carrying = true;
             self.later(id, Happening::Outbound);
@@ -129,7 +136,8 @@ impl World {
         }
     }
 
-    /// A reset arrives from the peer. After its end it does not make reading fail: nothing was lost.
+    /// A reset arrives from the peer. After its end it does not make reading fail: nothing was
+    /// lost.
     pub(super) fn reset_by_peer(&mut self, id: Id) {
         let destroying = self.random.chance(self.faults.destroying_resets);
         let Some(socket) = self.sockets.get_mut(&id) else { return };
@@ -144,8 +152,8 @@ impl World {
         self.tell(id, News::BOTH);
     }
 
-    /// Our system gives a connection up: what it has sent was not acknowledged in time. What has arrived stays
-    /// readable.
+    /// Our system gives a connection up: what it has sent was not acknowledged in time. What has
+    /// arrived stays readable.
     pub(super) fn lose(&mut self, id: Id, errno: i32) {
         let Some(socket) = self.sockets.get_mut(&id) else { return };
         if !socket.reset {

@@ -1,17 +1,20 @@
-//! The simulated network, for tests: deterministic, with a clock of its own and faults drawn from a seed.
+//! The simulated network, for tests: deterministic, with a clock of its own and faults drawn from a
+//! seed.
 //!
-//! [`SimWorld`] is the hand of the test: it opens listeners and peers, moves the clock, sets faults and limits,
-//! and knows what has been called. [`SimNet`] is one reactor's [`Net`] in it. Everything runs in one thread: what
-//! the test or a peer does takes place between two calls of a reactor.
+//! [`SimWorld`] is the hand of the test: it opens listeners and peers, moves the clock, sets faults
+//! and limits, and knows what has been called. [`SimNet`] is one reactor's [`Net`] in it.
+//! Everything runs in one thread: what the test or a peer does takes place between two calls of a
+//! reactor.
 //!
-//! Readiness is that of Linux's epoll, edge-triggered: something new on a socket (bytes, the end, a reset; room
-//! after a refused or short write, or after a poll that saw none) puts it on a list, once; `wait` takes it off and
-//! tells what is possible at that moment. The same tests hold this and [`MioNet`](super::MioNet) to it.
+//! Readiness is that of Linux's epoll, edge-triggered: something new on a socket (bytes, the end, a
+//! reset; room after a refused or short write, or after a poll that saw none) puts it on a list,
+//! once; `wait` takes it off and tells what is possible at that moment. The same tests hold this
+//! and [`MioNet`](super::MioNet) to it.
 //!
-//! A world may have several reactors. The clock then goes on only when all of them sleep: `wait` returns early
-//! with nothing when another one is to run first. Whoever drives them runs any that is not paused
-//! ([`SimWorld::pause`]): a paused one counts as asleep until its pause is over, and when all are paused
-//! [`SimWorld::go_on`] takes the clock there.
+//! A world may have several reactors. The clock then goes on only when all of them sleep: `wait`
+//! returns early with nothing when another one is to run first. Whoever drives them runs any that
+//! is not paused ([`SimWorld::pause`]): a paused one counts as asleep until its pause is over, and
+//! when all are paused [`SimWorld::go_on`] takes the clock there.
 //!
 //! | module | holds |
 //! |---|---|
@@ -118,7 +121,11 @@ impl Net for SimNet {
         self.world.borrow().unix_time()
     }
 
-    fn wait(&mut self, readiness: &mut Vec<Readiness>, timeout: Option<Duration>) -> io::Result<()> {
+    fn wait(
+        &mut self,
+        readiness: &mut Vec<Readiness>,
+        timeout: Option<Duration>,
+    ) -> io::Result<()> {
         self.world.borrow_mut().wait(self.reactor, readiness, timeout);
         Ok(())
     }
@@ -143,23 +150,39 @@ impl Net for SimNet {
     }
 
     fn register(&mut self, stream: &mut SimStream, token: Token) -> io::Result<()> {
-        self.world.borrow_mut().register(self.reactor, stream.id, token).map_err(io::Error::from_raw_os_error)
+        self.world
+            .borrow_mut()
+            .register(self.reactor, stream.id, token)
+            .map_err(io::Error::from_raw_os_error)
     }
 
     fn read(&mut self, stream: &mut SimStream, buffer: &mut [u8]) -> io::Result<usize> {
-        self.world.borrow_mut().read(self.reactor, stream.id, buffer).map_err(io::Error::from_raw_os_error)
+        self.world
+            .borrow_mut()
+            .read(self.reactor, stream.id, buffer)
+            .map_err(io::Error::from_raw_os_error)
     }
 
     fn write(&mut self, stream: &mut SimStream, bytes: &[u8]) -> io::Result<usize> {
         self.write_vectored(stream, &[IoSlice::new(bytes)])
     }
 
-    fn write_vectored(&mut self, stream: &mut SimStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.world.borrow_mut().write(self.reactor, stream.id, slices).map_err(io::Error::from_raw_os_error)
+    fn write_vectored(
+        &mut self,
+        stream: &mut SimStream,
+        slices: &[IoSlice<'_>],
+    ) -> io::Result<usize> {
+        self.world
+            .borrow_mut()
+            .write(self.reactor, stream.id, slices)
+            .map_err(io::Error::from_raw_os_error)
     }
 
     fn shutdown_write(&mut self, stream: &mut SimStream) -> io::Result<()> {
-        self.world.borrow_mut().shutdown_write(self.reactor, stream.id).map_err(io::Error::from_raw_os_error)
+        self.world
+            .borrow_mut()
+            .shutdown_write(self.reactor, stream.id)
+            .map_err(io::Error::from_raw_os_error)
     }
 
     fn close(&mut self, stream: SimStream) {

@@ -7,8 +7,8 @@ use super::happenings::Happening;
 use super::socket::{PeerState, Socket};
 use super::world::{Id, Shared};
 
-/// The far end of a connection. It reads everything as it arrives, unless told not to. Dropping it closes it, as
-/// the end of its program does.
+/// The far end of a connection. It reads everything as it arrives, unless told not to. Dropping it
+/// closes it, as the end of its program does.
 #[derive(Debug)]
 #[must_use = "dropping the peer closes the connection"]
 pub struct SimPeer {
@@ -30,8 +30,8 @@ impl SimPeer {
         self.with(|socket| socket.addr)
     }
 
-    /// Sends bytes, however many: what the reactor has no room for waits here. After a reset they are lost, and a
-    /// peer that has crashed sends nothing.
+    /// Sends bytes, however many: what the reactor has no room for waits here. After a reset they
+    /// are lost, and a peer that has crashed sends nothing.
     pub fn send(&self, bytes: &[u8]) {
         self.with(|socket| {
             if socket.peer != PeerState::Alive {
@@ -61,8 +61,8 @@ impl SimPeer {
         world.settle();
     }
 
-    /// Closes the peer's socket: its side ends, and what the reactor writes from now on is answered by a reset.
-    /// When the peer has not read everything, it is a reset at once.
+    /// Closes the peer's socket: its side ends, and what the reactor writes from now on is answered
+    /// by a reset. When the peer has not read everything, it is a reset at once.
     pub fn close(self) {
         drop(self);
     }
@@ -74,13 +74,14 @@ impl SimPeer {
         world.settle();
     }
 
-    /// Crashes once so many bytes of all that this peer sends have arrived: the reactor gets these and no more. At
-    /// once if they have.
+    /// Crashes once so many bytes of all that this peer sends have arrived: the reactor gets these
+    /// and no more. At once if they have.
     pub fn crash_after_sent(&self, bytes: u64, how: SimCrash) {
         self.world.borrow_mut().crash_after(self.id, |socket| &mut socket.inbound, bytes, how);
     }
 
-    /// Crashes once so many bytes of all that the reactor sends have arrived at this peer. At once if they have.
+    /// Crashes once so many bytes of all that the reactor sends have arrived at this peer. At once
+    /// if they have.
     pub fn crash_after_received(&self, bytes: u64, how: SimCrash) {
         self.world.borrow_mut().crash_after(self.id, |socket| &mut socket.outbound, bytes, how);
     }
@@ -90,8 +91,8 @@ impl SimPeer {
         self.with(|socket| socket.peer != PeerState::Alive)
     }
 
-    /// Whether the peer's program reads everything as it arrives (it does at first) or nothing, so that the window
-    /// fills.
+    /// Whether the peer's program reads everything as it arrives (it does at first) or nothing, so
+    /// that the window fills.
     pub fn set_reading(&self, reading: bool) {
         self.with(|socket| socket.peer_reads = reading);
         if reading {
@@ -122,7 +123,8 @@ impl SimPeer {
         self.with(|socket| socket.received.len())
     }
 
-    /// Bytes in the two kernels on the way to this peer: unsent at the reactor's, unread at the peer's.
+    /// Bytes in the two kernels on the way to this peer: unsent at the reactor's, unread at the
+    /// peer's.
     pub fn bytes_under_way(&self) -> usize {
         self.with(|socket| socket.outbound.unsent.len() + socket.outbound.unread.len())
     }
@@ -137,8 +139,8 @@ impl SimPeer {
         self.with(|socket| socket.outbound.ended && socket.outbound.unread.is_empty())
     }
 
-    /// Whether the connection has been reset, by either side (also when the peer can no longer learn of it), was
-    /// given up by the reactor's system, or was refused.
+    /// Whether the connection has been reset, by either side (also when the peer can no longer
+    /// learn of it), was given up by the reactor's system, or was refused.
     pub fn is_reset(&self) -> bool {
         self.with(|socket| socket.reset)
     }

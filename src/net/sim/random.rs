@@ -30,8 +30,8 @@ impl Random {
         Duration::from_nanos(if nanos == 0 { 0 } else { self.below(nanos + 1) as u64 })
     }
 
-    /// True with this probability. Draws nothing when it is zero: a run does not change when a kind of fault is
-    /// added that it does not use.
+    /// True with this probability. Draws nothing when it is zero: a run does not change when a kind
+    /// of fault is added that it does not use.
     pub(super) fn chance(&mut self, probability: f64) -> bool {
         // The 53 bits that an f64 holds exactly.
         probability > 0.0 && ((self.next() >> 11) as f64) < probability * (1u64 << 53) as f64

@@ -1,5 +1,6 @@
-//! One simulated connection: two pipes, the states of its two ends, and what an event poll would say of ours.
-//! Errors and their order are those of Linux, held against the real ones by the tests of [`net`](crate::net).
+//! One simulated connection: two pipes, the states of its two ends, and what an event poll would
+//! say of ours. Errors and their order are those of Linux, held against the real ones by the tests
+//! of [`net`](crate::net).
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -36,11 +37,15 @@ pub(super) struct Arrived {
 impl Pipe {
     /// Whether `carry` would bring something.
     pub(super) fn can_carry(&self, window_bytes: usize) -> bool {
-        if self.unsent.is_empty() { self.ending && !self.ended } else { self.unread.len() < window_bytes }
+        if self.unsent.is_empty() {
+            self.ending && !self.ended
+        } else {
+            self.unread.len() < window_bytes
+        }
     }
 
-    /// Carries up to `bytes_max` bytes, as long as the receiver holds no more than `window_bytes`, and the end
-    /// behind the last.
+    /// Carries up to `bytes_max` bytes, as long as the receiver holds no more than `window_bytes`,
+    /// and the end behind the last.
     pub(super) fn carry(&mut self, window_bytes: usize, bytes_max: usize) -> Arrived {
         let room = window_bytes.saturating_sub(self.unread.len());
         let before_crash = self.crash.map_or(u64::MAX, |(after, _)| after - self.carried_bytes);
@@ -48,7 +53,8 @@ impl Pipe {
         let bytes = bytes.min(usize::try_from(before_crash).unwrap_or(usize::MAX));
         self.unread.extend(self.unsent.drain(..bytes));
         self.carried_bytes += bytes as u64;
-        let end = self.unsent.is_empty() && self.ending && !self.ended && self.crash_due().is_none();
+        let end =
+            self.unsent.is_empty() && self.ending && !self.ended && self.crash_due().is_none();
         self.ended |= end;
         Arrived { bytes, end }
     }
@@ -145,7 +151,11 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    pub(super) fn new(addr: SocketAddr, send_buffer_bytes: usize, peer_window_bytes: usize) -> Socket {
+    pub(super) fn new(
+        addr: SocketAddr,
+        send_buffer_bytes: usize,
+        peer_window_bytes: usize,
+    ) -> Socket {
         Socket {
             addr,
             inbound: Pipe::default(),
@@ -175,13 +185,14 @@ impl Socket {
         }
     }
 
-    /// Whether there is room worth telling of. Half the buffer, as in Linux: or each small segment that leaves
-    /// would be an edge.
+    /// Whether there is room worth telling of. Half the buffer, as in Linux: or each small segment
+    /// that leaves would be an edge.
     pub(super) fn has_room(&self) -> bool {
         !self.shut && self.outbound.unsent.len() * 2 < self.send_buffer_bytes
     }
 
-    /// Fills the front of `buffer`, at most `bytes_max` bytes. Unread bytes come before the end or the reset.
+    /// Fills the front of `buffer`, at most `bytes_max` bytes. Unread bytes come before the end or
+    /// the reset.
     pub(super) fn read(&mut self, buffer: &mut [u8], bytes_max: usize) -> Result<usize, i32> {
         let bytes = self.inbound.unread.len().min(buffer.len()).min(bytes_max);
         if bytes > 0 {
@@ -229,8 +240,8 @@ impl Socket {
         !self.reset && self.peer != PeerState::Silent
     }
 
-    /// The connection is no more, for a reason that our program is told or has itself: nothing that is on its way
-    /// arrives any more.
+    /// The connection is no more, for a reason that our program is told or has itself: nothing that
+    /// is on its way arrives any more.
     pub(super) fn tear(&mut self, untold_error: Option<i32>) {
         self.reset = true;
         self.untold_error = untold_error;

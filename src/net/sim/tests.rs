@@ -1,5 +1,5 @@
-//! What is particular to the simulation: faults, time, several reactors, the trace. What it has in common with
-//! the real network is in [`net::tests`](crate::net).
+//! What is particular to the simulation: faults, time, several reactors, the trace. What it has in
+//! common with the real network is in [`net::tests`](crate::net).
 
 mod crashes;
 mod errors;
@@ -104,7 +104,10 @@ fn a_peer_that_closes_with_something_unread_resets() {
     pair.write(b"unread").unwrap();
     pair.peer.close();
     assert_eq!(poll(&mut pair.net), [readiness(true, true, true)]);
-    assert_eq!(pair.net.read(&mut pair.stream, &mut [0; 1]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+    assert_eq!(
+        pair.net.read(&mut pair.stream, &mut [0; 1]).unwrap_err().kind(),
+        ErrorKind::ConnectionReset
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
-//! What a run has asked of its world: every call and its result go into one hash, so that two runs of a seed can
-//! be held against each other; calls are counted, and the last ones kept for a failing test to print.
+//! What a run has asked of its world: every call and its result go into one hash, so that two runs
+//! of a seed can be held against each other; calls are counted, and the last ones kept for a
+//! failing test to print.
 
 use std::collections::VecDeque;
 
@@ -53,7 +54,11 @@ pub(super) struct Trace {
 
 impl Trace {
     pub(super) fn new() -> Trace {
-        Trace { hash: 0, counts: [0; SimCall::COUNT], latest: VecDeque::with_capacity(LATEST_CALLS_MAX) }
+        Trace {
+            hash: 0,
+            counts: [0; SimCall::COUNT],
+            latest: VecDeque::with_capacity(LATEST_CALLS_MAX),
+        }
     }
 
     pub(super) fn record(&mut self, record: SimCallRecord) {
@@ -61,7 +66,9 @@ impl Trace {
             Ok(number) => number as u64,
             Err(errno) => u64::MAX - u64::from(errno.unsigned_abs()),
         };
-        for word in [record.at.as_nanos(), record.reactor as u64, record.call as u64, record.socket, result] {
+        for word in
+            [record.at.as_nanos(), record.reactor as u64, record.call as u64, record.socket, result]
+        {
             self.mix(word);
         }
         self.counts[record.call as usize] += 1;

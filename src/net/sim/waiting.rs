@@ -1,5 +1,5 @@
-//! Waiting in a simulated world: what is ready is told; when every reactor sleeps, the clock goes on to what
-//! happens next.
+//! Waiting in a simulated world: what is ready is told; when every reactor sleeps, the clock goes
+//! on to what happens next.
 
 use std::time::Duration;
 
@@ -16,9 +16,14 @@ const PAUSE_MAX: Duration = Duration::from_secs(20);
 const WALL_CLOCK_JUMP_MAX: Duration = Duration::from_secs(3600);
 
 impl World {
-    /// See [`Net::wait`](crate::net::Net::wait). With several reactors it returns with nothing when this one
-    /// would sleep while another is awake; that other one should run then.
-    pub(super) fn wait(&mut self, reactor: usize, told: &mut Vec<Readiness>, timeout: Option<Duration>) {
+    /// See [`Net::wait`](crate::net::Net::wait). With several reactors it returns with nothing when
+    /// this one would sleep while another is awake; that other one should run then.
+    pub(super) fn wait(
+        &mut self,
+        reactor: usize,
+        told: &mut Vec<Readiness>,
+        timeout: Option<Duration>,
+    ) {
         told.clear();
         assert!(!self.is_paused(reactor), "a paused reactor does not run: a bug of the driver");
         self.reactors[reactor].sleep = Sleep::Awake;
@@ -45,7 +50,8 @@ impl World {
         loop {
             let woken = self.reactors[reactor].waker.take();
             self.collect(reactor, told);
-            if woken || !told.is_empty() || deadline.is_some_and(|deadline| deadline <= self.clock) {
+            if woken || !told.is_empty() || deadline.is_some_and(|deadline| deadline <= self.clock)
+            {
                 return;
             }
             self.reactors[reactor].sleep = Sleep::Until(deadline);
@@ -59,7 +65,8 @@ impl World {
         }
     }
 
-    /// Whether this reactor would return from a wait, or has not begun one; and nothing keeps it from running.
+    /// Whether this reactor would return from a wait, or has not begun one; and nothing keeps it
+    /// from running.
     pub(super) fn is_awake(&self, reactor: usize) -> bool {
         let state = &self.reactors[reactor];
         if self.is_paused(reactor) {
@@ -76,7 +83,8 @@ impl World {
         }
     }
 
-    /// Stops a reactor. However it slept, it is awake afterwards: who is let run again looks around.
+    /// Stops a reactor. However it slept, it is awake afterwards: who is let run again looks
+    /// around.
     pub(super) fn pause(&mut self, reactor: usize, duration: Duration) {
         let end = self.clock + duration;
         let state = &mut self.reactors[reactor];
@@ -103,7 +111,8 @@ impl World {
         (0..self.reactors.len()).any(|reactor| self.is_awake(reactor))
     }
 
-    /// The moment to which the clock may go on: none while somebody is awake, or when nothing will ever happen.
+    /// The moment to which the clock may go on: none while somebody is awake, or when nothing will
+    /// ever happen.
     fn next_moment(&self) -> Option<Instant> {
         if self.clock_held || self.somebody_is_awake() {
             return None;
@@ -126,7 +135,11 @@ impl World {
             let jump = self.random.duration(WALL_CLOCK_JUMP_MAX);
             let forward = self.random.chance(0.5);
             let unix_time = self.unix_time();
-            self.set_unix_time(if forward { unix_time + jump } else { unix_time.saturating_sub(jump) });
+            self.set_unix_time(if forward {
+                unix_time + jump
+            } else {
+                unix_time.saturating_sub(jump)
+            });
         }
     }
 
@@ -152,8 +165,9 @@ impl World {
         (registered.reactor == reactor).then_some(registered.token)
     }
 
-    /// Takes what is ready off the reactor's list, and tells what of it is still possible. A socket is told at
-    /// most once, by the state it has now: so edges coalesce, and one that came to nothing is not told.
+    /// Takes what is ready off the reactor's list, and tells what of it is still possible. A socket
+    /// is told at most once, by the state it has now: so edges coalesce, and one that came to
+    /// nothing is not told.
     fn collect(&mut self, reactor: usize, told: &mut Vec<Readiness>) {
         let by_fault = told.len();
         if self.random.chance(self.faults.shuffled_readiness) {
@@ -171,7 +185,8 @@ impl World {
             let writable = possible.writable && (news.writable || !narrow);
             if readable || writable {
                 let hung_up = possible.hung_up && readable;
-                let readiness = Readiness { token: registration.token, readable, writable, hung_up };
+                let readiness =
+                    Readiness { token: registration.token, readable, writable, hung_up };
                 match told.iter_mut().take(by_fault).find(|other| other.token == readiness.token) {
                     Some(other) => *other = readiness,
                     None => told.push(readiness),
@@ -180,8 +195,8 @@ impl World {
         }
     }
 
-    /// What is possible on a listener or stream. To be looked at while there is no room asks for an edge when
-    /// there is, as in Linux.
+    /// What is possible on a listener or stream. To be looked at while there is no room asks for an
+    /// edge when there is, as in Linux.
     fn look_at(&mut self, id: Id) -> Option<Possible> {
         if let Some(socket) = self.sockets.get_mut(&id) {
             let possible = socket.possible();

@@ -1,6 +1,6 @@
-//! The state of a simulated world: clock, sockets, and what is going to happen to them (`happenings`). Reactors
-//! enter it through `calls` and `waiting`, the test through [`SimWorld`](super::SimWorld) and
-//! [`SimPeer`](super::SimPeer).
+//! The state of a simulated world: clock, sockets, and what is going to happen to them
+//! (`happenings`). Reactors enter it through `calls` and `waiting`, the test through
+//! [`SimWorld`](super::SimWorld) and [`SimPeer`](super::SimPeer).
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -24,7 +24,8 @@ const STALE_TOKENS_MAX: usize = 64;
 
 pub(super) type Shared = Rc<RefCell<World>>;
 
-/// Numbers listeners and connections of a world, in the order of their creation, from 1; never used again.
+/// Numbers listeners and connections of a world, in the order of their creation, from 1; never used
+/// again.
 pub(super) type Id = u64;
 
 #[derive(Debug)]
@@ -112,7 +113,13 @@ impl World {
         self.ids
     }
 
-    pub(super) fn record(&mut self, reactor: usize, call: SimCall, socket: Id, result: Result<usize, i32>) {
+    pub(super) fn record(
+        &mut self,
+        reactor: usize,
+        call: SimCall,
+        socket: Id,
+        result: Result<usize, i32>,
+    ) {
         self.trace.record(SimCallRecord { at: self.clock, reactor, call, socket, result });
     }
 
@@ -166,8 +173,8 @@ impl World {
         }
     }
 
-    /// Queues an edge for a listener or stream, once until it is told. What is not registered has none: a
-    /// registration begins by telling what is possible.
+    /// Queues an edge for a listener or stream, once until it is told. What is not registered has
+    /// none: a registration begins by telling what is possible.
     pub(super) fn tell(&mut self, id: Id, news: News) {
         let Some(registration) = self.registration(id) else { return };
         registration.news.readable |= news.readable;

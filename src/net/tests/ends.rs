@@ -107,7 +107,10 @@ impl Peer for SimPeer {
 
     fn read(&mut self, bytes: usize) -> Vec<u8> {
         while self.received_bytes() < bytes {
-            assert!(SimPeer::read(self, bytes - self.received_bytes()) > 0, "nothing more is there");
+            assert!(
+                SimPeer::read(self, bytes - self.received_bytes()) > 0,
+                "nothing more is there"
+            );
         }
         self.take_received()
     }

@@ -1,5 +1,5 @@
-//! The decoder's naive twin: it has the whole input at once, copies everything, and imports nothing, so that the fuzz
-//! target uses it too. Slow and plain on purpose.
+//! The decoder's naive twin: it has the whole input at once, copies everything, and imports
+//! nothing, so that the fuzz target uses it too. Slow and plain on purpose.
 
 /// An event with its bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -11,8 +11,8 @@ pub(super) enum NaiveEvent {
     Close(Option<(u16, Vec<u8>)>),
 }
 
-/// The events of `bytes`, and how it ended: `Ok` with the bytes that no rule could be applied to yet, or the name of the
-/// broken rule.
+/// The events of `bytes`, and how it ended: `Ok` with the bytes that no rule could be applied to
+/// yet, or the name of the broken rule.
 pub(super) fn decode(
     server: bool,
     message_bytes_max: usize,
@@ -148,8 +148,8 @@ fn control(opcode: u8, payload: Vec<u8>) -> Result<NaiveEvent, &'static str> {
         (_, 1) => Err("CloseBodyTooShort"),
         _ => {
             let code = u16::from(payload[0]) * 256 + u16::from(payload[1]);
-            let defined =
-                [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014].contains(&code);
+            let defined = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014]
+                .contains(&code);
             if !defined && !(3000..5000).contains(&code) {
                 return Err("CloseCodeInvalid");
             }

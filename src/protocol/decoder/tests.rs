@@ -1,13 +1,16 @@
 use super::naive::NaiveEvent;
 use super::*;
-use crate::protocol::{CloseCode, encode_close, encode_frame, encode_masked_close, encode_masked_frame};
+use crate::protocol::{
+    CloseCode, encode_close, encode_frame, encode_masked_close, encode_masked_frame,
+};
 
 mod streams;
 
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 const UNLIMITED: DecoderLimits = DecoderLimits::UNLIMITED;
 
-/// What a caller does around the decoder: keeps what was not consumed, and gives it again with the next bytes.
+/// What a caller does around the decoder: keeps what was not consumed, and gives it again with the
+/// next bytes.
 struct Receiver {
     decoder: Decoder,
     limits: DecoderLimits,
@@ -34,8 +37,11 @@ impl Receiver {
         self.unconsumed.extend_from_slice(bytes);
         let mut start = 0;
         loop {
-            let decoded =
-                self.decoder.decode(&self.limits, &mut self.unconsumed[start..], &mut self.assembly);
+            let decoded = self.decoder.decode(
+                &self.limits,
+                &mut self.unconsumed[start..],
+                &mut self.assembly,
+            );
             match decoded {
                 Ok(Decoded { consumed, event: Some(event) }) => {
                     start += consumed;
@@ -47,7 +53,10 @@ impl Receiver {
                 }
                 Ok(Decoded { consumed, event: None }) => {
                     self.unconsumed.drain(..start + consumed);
-                    assert!(self.unconsumed.len() <= UNCONSUMED_BYTES_MAX, "more is left than allowed");
+                    assert!(
+                        self.unconsumed.len() <= UNCONSUMED_BYTES_MAX,
+                        "more is left than allowed"
+                    );
                     return;
                 }
                 Err(error) => {
@@ -78,13 +87,14 @@ fn owned(event: Event<'_>) -> NaiveEvent {
         },
         Event::Ping(payload) => NaiveEvent::Ping(payload.to_vec()),
         Event::Pong(payload) => NaiveEvent::Pong(payload.to_vec()),
-        Event::Close(close) => {
-            NaiveEvent::Close(close.map(|close| (close.code.as_u16(), close.reason.as_bytes().to_vec())))
-        }
+        Event::Close(close) => NaiveEvent::Close(
+            close.map(|close| (close.code.as_u16(), close.reason.as_bytes().to_vec())),
+        ),
     }
 }
 
-/// All at once, in single bytes, and cut in two at every place: each must come to what the twin comes to.
+/// All at once, in single bytes, and cut in two at every place: each must come to what the twin
+/// comes to.
 fn check_against_the_twin(role: Role, limits: DecoderLimits, bytes: &[u8]) {
     let (events, end) =
         naive::decode(role == Role::Server, limits.message_bytes_max, limits.fragments_max, bytes);
@@ -101,7 +111,11 @@ fn check_against_the_twin(role: Role, limits: DecoderLimits, bytes: &[u8]) {
     }
 }
 
-fn decode_all(role: Role, limits: DecoderLimits, bytes: &[u8]) -> (Vec<NaiveEvent>, Option<ProtocolError>) {
+fn decode_all(
+    role: Role,
+    limits: DecoderLimits,
+    bytes: &[u8],
+) -> (Vec<NaiveEvent>, Option<ProtocolError>) {
     check_against_the_twin(role, limits, bytes);
     let mut receiver = Receiver::new(role, limits);
     receiver.receive(bytes);
@@ -128,9 +142,17 @@ fn decodes_the_examples_of_rfc_6455_section_5_7() {
     binary_256.extend_from_slice(&[7; 256]);
     for (role, bytes, event) in [
         (Role::Client, &[0x81, 0x05, 0x48, 0x65, 0x6c, 0x6c, 0x6f][..], text("Hello")),
-        (Role::Server, &[0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58], text("Hello")),
+        (
+            Role::Server,
+            &[0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58],
+            text("Hello"),
+        ),
         (Role::Client, &[0x01, 0x03, 0x48, 0x65, 0x6c, 0x80, 0x02, 0x6c, 0x6f], text("Hello")),
-        (Role::Client, &[0x89, 0x05, 0x48, 0x65, 0x6c, 0x6c, 0x6f], NaiveEvent::Ping(b"Hello".to_vec())),
+        (
+            Role::Client,
+            &[0x89, 0x05, 0x48, 0x65, 0x6c, 0x6c, 0x6f],
+            NaiveEvent::Ping(b"Hello".to_vec()),
+        ),
         (
             Role::Server,
             &[0x8a, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58],
@@ -208,8 +230,16 @@ fn each_broken_rule_has_its_error_and_close_code() {
         ),
         (masked(0x80, b"a"), ProtocolError::ContinuationUnexpected, 1002),
         (masked(0x00, b"a"), ProtocolError::ContinuationUnexpected, 1002),
-        (join(&[masked(0x01, b"a"), masked(0x81, b"b")]), ProtocolError::ContinuationExpected, 1002),
-        (join(&[masked(0x02, b"a"), masked(0x02, b"b")]), ProtocolError::ContinuationExpected, 1002),
+        (
+            join(&[masked(0x01, b"a"), masked(0x81, b"b")]),
+            ProtocolError::ContinuationExpected,
+            1002,
+        ),
+        (
+            join(&[masked(0x02, b"a"), masked(0x02, b"b")]),
+            ProtocolError::ContinuationExpected,
+            1002,
+        ),
         (
             join(&[masked(0x01, b"a"), masked(0x80, b"b"), masked(0x80, b"c")]),
             ProtocolError::ContinuationUnexpected,
@@ -225,7 +255,11 @@ fn each_broken_rule_has_its_error_and_close_code() {
         (masked(0x88, b"\x00\x00"), ProtocolError::CloseCodeInvalid, 1002),
         (masked(0x88, b"\x03\xe8\xff"), ProtocolError::InvalidUtf8, 1007),
         (masked(0x82, &[0; 101]), ProtocolError::MessageTooBig, 1009),
-        (join(&[masked(0x02, &[0; 60]), masked(0x80, &[0; 41])]), ProtocolError::MessageTooBig, 1009),
+        (
+            join(&[masked(0x02, &[0; 60]), masked(0x80, &[0; 41])]),
+            ProtocolError::MessageTooBig,
+            1009,
+        ),
         (
             join(&[masked(0x02, b""), masked(0x00, b""), masked(0x00, b""), masked(0x80, b"")]),
             ProtocolError::TooManyFragments,
@@ -271,7 +305,8 @@ fn a_message_too_big_is_refused_at_its_header_and_nothing_is_allocated_for_it() 
 
 #[test]
 fn invalid_text_fails_at_its_first_bad_byte_in_the_middle_of_a_frame() {
-    // As in Autobahn's 6.4: kappa, omicron, ... then a character above U+10FFFF, and a rest that is never sent.
+    // As in Autobahn's 6.4: kappa, omicron, ... then a character above U+10FFFF, and a rest that is
+    // never sent.
     let text = b"\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5\xf4\x90\x80\x80edited";
     let mut bytes = Vec::new();
     encode_masked_frame(&mut bytes, Opcode::Text, text, KEY);
@@ -279,7 +314,11 @@ fn invalid_text_fails_at_its_first_bad_byte_in_the_middle_of_a_frame() {
     for (index, byte) in bytes.iter().enumerate() {
         receiver.receive(&[*byte]);
         let bad = 6 + 12;
-        assert_eq!(receiver.error, (index >= bad).then_some(ProtocolError::InvalidUtf8), "at byte {index}");
+        assert_eq!(
+            receiver.error,
+            (index >= bad).then_some(ProtocolError::InvalidUtf8),
+            "at byte {index}"
+        );
     }
 }
 
@@ -310,7 +349,10 @@ fn an_old_assembly_does_not_leak_into_the_next_message() {
     let mut receiver = Receiver::new(Role::Server, UNLIMITED);
     receiver.assembly.extend_from_slice(b"left by another connection");
     receiver.receive(&bytes);
-    assert_eq!(receiver.events, [NaiveEvent::Text(b"first!".to_vec()), NaiveEvent::Text(b"2!".to_vec())]);
+    assert_eq!(
+        receiver.events,
+        [NaiveEvent::Text(b"first!".to_vec()), NaiveEvent::Text(b"2!".to_vec())]
+    );
 }
 
 #[test]
@@ -326,7 +368,8 @@ fn takes_sixteen_mebibytes_and_sixty_five_thousand_fragments() {
     fragment(&mut bytes, false, Opcode::Binary, b"x");
     (0..65_534).for_each(|_| fragment(&mut bytes, false, Opcode::Continuation, b"x"));
     fragment(&mut bytes, true, Opcode::Continuation, b"x");
-    let mut receiver = Receiver::new(Role::Server, DecoderLimits { fragments_max: 65_536, ..UNLIMITED });
+    let mut receiver =
+        Receiver::new(Role::Server, DecoderLimits { fragments_max: 65_536, ..UNLIMITED });
     receiver.receive(&bytes);
     assert_eq!(receiver.events, [NaiveEvent::Binary(vec![b'x'; 65_536])]);
 }

@@ -6,7 +6,8 @@ use super::key::{KEY_BYTES, accept_key, key_of_nonce};
 use crate::protocol::ResponseHead;
 use crate::protocol::http::{has_token, is_token, write_request_head};
 
-/// Why a response does not open the connection (RFC 6455 section 4.1, the list after "the client MUST validate").
+/// Why a response does not open the connection (RFC 6455 section 4.1, the list after "the client
+/// MUST validate").
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ClientHandshakeError {
     /// The status is another than 101 (item 1): the server refuses, and its response says why.
@@ -29,11 +30,17 @@ pub enum ClientHandshakeError {
 impl fmt::Display for ClientHandshakeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            ClientHandshakeError::Refused { status } => return write!(f, "the server answers {status}"),
+            ClientHandshakeError::Refused { status } => {
+                return write!(f, "the server answers {status}");
+            }
             ClientHandshakeError::UpgradeMissing => "the response does not upgrade to websocket",
-            ClientHandshakeError::ConnectionMissing => "the response's Connection does not name upgrade",
+            ClientHandshakeError::ConnectionMissing => {
+                "the response's Connection does not name upgrade"
+            }
             ClientHandshakeError::AcceptMismatch => "Sec-WebSocket-Accept does not answer the key",
-            ClientHandshakeError::ExtensionUnexpected => "the server wants an extension that was not offered",
+            ClientHandshakeError::ExtensionUnexpected => {
+                "the server wants an extension that was not offered"
+            }
             ClientHandshakeError::SubprotocolUnexpected => {
                 "the server wants a subprotocol that was not offered"
             }
@@ -51,7 +58,8 @@ pub struct ClientHandshake<'a> {
 }
 
 impl<'a> ClientHandshake<'a> {
-    /// With a nonce that has been drawn at random for this connection (RFC 6455 section 4.1, item 7).
+    /// With a nonce that has been drawn at random for this connection (RFC 6455 section 4.1, item
+    /// 7).
     #[must_use]
     pub fn new(nonce: [u8; 16]) -> ClientHandshake<'a> {
         ClientHandshake { key: key_of_nonce(nonce), subprotocols: &[] }
@@ -70,8 +78,15 @@ impl<'a> ClientHandshake<'a> {
         std::str::from_utf8(&self.key).unwrap_or_default()
     }
 
-    /// Appends the request. `host` with its port, `target` in origin-form; `headers` are those beside the handshake's own.
-    pub fn write_request(&self, out: &mut Vec<u8>, host: &str, target: &str, headers: &[(&str, &str)]) {
+    /// Appends the request. `host` with its port, `target` in origin-form; `headers` are those
+    /// beside the handshake's own.
+    pub fn write_request(
+        &self,
+        out: &mut Vec<u8>,
+        host: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+    ) {
         write_request_head(out, "GET", host, target, headers);
         out.extend_from_slice(
             b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ",
@@ -93,14 +108,18 @@ impl<'a> ClientHandshake<'a> {
         if response.status() != 101 {
             return Err(ClientHandshakeError::Refused { status: response.status() });
         }
-        // Item 2: "a value that is not an ASCII case-insensitive match for the value "websocket"" fails.
-        if !response.header("upgrade").is_some_and(|value| value.eq_ignore_ascii_case("websocket")) {
+        // Item 2: "a value that is not an ASCII case-insensitive match for the value "websocket""
+        // fails.
+        if !response.header("upgrade").is_some_and(|value| value.eq_ignore_ascii_case("websocket"))
+        {
             return Err(ClientHandshakeError::UpgradeMissing);
         }
         if !response.header("connection").is_some_and(|value| has_token(value, "upgrade")) {
             return Err(ClientHandshakeError::ConnectionMissing);
         }
-        if response.header("sec-websocket-accept").map(str::as_bytes) != Some(&accept_key(self.key())) {
+        if response.header("sec-websocket-accept").map(str::as_bytes)
+            != Some(&accept_key(self.key()))
+        {
             return Err(ClientHandshakeError::AcceptMismatch);
         }
         if response.header("sec-websocket-extensions").is_some() {
@@ -169,7 +188,11 @@ mod tests {
                 ClientHandshakeError::SubprotocolUnexpected,
             ),
         ] {
-            assert_eq!(check(&handshake, &good.replace(from, to)), Err(error), "{from:?} -> {to:?}");
+            assert_eq!(
+                check(&handshake, &good.replace(from, to)),
+                Err(error),
+                "{from:?} -> {to:?}"
+            );
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Sec-WebSocket-Key and what answers it (RFC 6455 sections 4.1 and 4.2.2): a proof that the server has read this very
-//! request as a WebSocket handshake, and no secret.
+//! Sec-WebSocket-Key and what answers it (RFC 6455 sections 4.1 and 4.2.2): a proof that the server
+//! has read this very request as a WebSocket handshake, and no secret.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,7 +14,8 @@ pub(super) const KEY_BYTES: usize = 24;
 /// Characters of Sec-WebSocket-Accept: the 20 bytes of a SHA-1 in Base64.
 pub const ACCEPT_KEY_BYTES: usize = 28;
 
-/// Sec-WebSocket-Accept for this Sec-WebSocket-Key, as it was sent (RFC 6455 section 4.2.2, item 5.4).
+/// Sec-WebSocket-Accept for this Sec-WebSocket-Key, as it was sent (RFC 6455 section 4.2.2, item
+/// 5.4).
 #[must_use]
 pub fn accept_key(key: &str) -> [u8; ACCEPT_KEY_BYTES] {
     let digest = Sha1::new().chain_update(key).chain_update(GUID).finalize();
@@ -35,12 +36,14 @@ fn encode<const N: usize>(bytes: &[u8]) -> [u8; N] {
 
 /// Whether this is Base64 of 16 bytes (RFC 6455 section 4.2.1, item 5): 22 characters and "==".
 ///
-/// The four bits that the last character has too many are not looked at: the key is hashed as it stands and never
-/// decoded, and RFC 4648 section 3.5 leaves it to the reader.
+/// The four bits that the last character has too many are not looked at: the key is hashed as it
+/// stands and never decoded, and RFC 4648 section 3.5 leaves it to the reader.
 pub(super) fn is_key(key: &str) -> bool {
     key.strip_suffix("==").is_some_and(|characters| {
         characters.len() == KEY_BYTES - 2
-            && characters.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/')
+            && characters
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/')
     })
 }
 
@@ -61,7 +64,9 @@ mod tests {
 
     #[test]
     fn a_key_is_base64_of_sixteen_bytes() {
-        for good in ["dGhlIHNhbXBsZSBub25jZQ==", "AQIDBAUGBwgJCgsMDQ4PEC==", "++++++++++//////////AA=="] {
+        for good in
+            ["dGhlIHNhbXBsZSBub25jZQ==", "AQIDBAUGBwgJCgsMDQ4PEC==", "++++++++++//////////AA=="]
+        {
             assert!(is_key(good), "{good}");
         }
         for bad in [

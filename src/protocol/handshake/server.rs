@@ -25,7 +25,8 @@ pub enum HandshakeError {
     VersionUnsupported,
     /// An element of Sec-WebSocket-Protocol is not a token (section 4.1, item 10).
     SubprotocolMalformed,
-    /// The request has a body, and where it ends and the first frame begins would depend on the reader.
+    /// The request has a body, and where it ends and the first frame begins would depend on the
+    /// reader.
     BodyNotAllowed,
 }
 
@@ -45,8 +46,8 @@ impl HandshakeError {
         }
     }
 
-    /// The whole answer. A 426 names what is spoken here (RFC 6455 section 4.4, RFC 9110 section 15.5.22), a 405 the
-    /// method that is meant.
+    /// The whole answer. A 426 names what is spoken here (RFC 6455 section 4.4, RFC 9110 section
+    /// 15.5.22), a 405 the method that is meant.
     #[must_use]
     pub fn response(self) -> Response {
         let response = Response::text(self.status(), self.reason());
@@ -63,12 +64,16 @@ impl HandshakeError {
         match self {
             HandshakeError::MethodNotGet => "a WebSocket handshake is a GET",
             HandshakeError::HttpVersionTooOld => "a WebSocket handshake is HTTP/1.1",
-            HandshakeError::UpgradeMissing => "this is a WebSocket endpoint: Upgrade must name websocket",
+            HandshakeError::UpgradeMissing => {
+                "this is a WebSocket endpoint: Upgrade must name websocket"
+            }
             HandshakeError::ConnectionMissing => "Connection must name upgrade",
             HandshakeError::KeyMissing => "Sec-WebSocket-Key is missing",
             HandshakeError::KeyMalformed => "Sec-WebSocket-Key is not the Base64 of 16 bytes",
             HandshakeError::VersionUnsupported => "Sec-WebSocket-Version must be 13",
-            HandshakeError::SubprotocolMalformed => "Sec-WebSocket-Protocol is not a list of tokens",
+            HandshakeError::SubprotocolMalformed => {
+                "Sec-WebSocket-Protocol is not a list of tokens"
+            }
             HandshakeError::BodyNotAllowed => "a WebSocket handshake has no body",
         }
     }
@@ -91,7 +96,8 @@ pub struct UpgradeRequest<'a> {
 }
 
 impl<'a> UpgradeRequest<'a> {
-    /// The subprotocols that the client offers, the one it likes best first (RFC 6455 section 4.2.1, item 8).
+    /// The subprotocols that the client offers, the one it likes best first (RFC 6455 section
+    /// 4.2.1, item 8).
     pub fn subprotocols(&self) -> impl Iterator<Item = &'a str> {
         subprotocols(&self.request)
     }
@@ -101,11 +107,11 @@ fn subprotocols<'a>(request: &Request<'a>) -> impl Iterator<Item = &'a str> {
     request.header_lines("sec-websocket-protocol").flat_map(tokens)
 }
 
-/// Checks everything that RFC 6455 section 4.2.1 demands of a client's opening handshake. Who may connect, and from which
-/// origin, is for the caller to decide.
+/// Checks everything that RFC 6455 section 4.2.1 demands of a client's opening handshake. Who may
+/// connect, and from which origin, is for the caller to decide.
 ///
-/// Extensions are not looked at, as none is agreed here; a subprotocol that is named twice passes, as the first is as good
-/// as the second.
+/// Extensions are not looked at, as none is agreed here; a subprotocol that is named twice passes,
+/// as the first is as good as the second.
 ///
 /// # Errors
 /// The first rule that is broken.
@@ -117,21 +123,23 @@ pub fn check_upgrade<'a>(request: &Request<'a>) -> Result<UpgradeRequest<'a>, Ha
     if !request.is_http_11() {
         return Err(HandshakeError::HttpVersionTooOld);
     }
-    // Item 2, a Host, holds for every HTTP/1.1 request that could be parsed.
-    // Item 3: "An |Upgrade| header field containing the value "websocket", treated as an ASCII case-insensitive value."
+    // Item 2, a Host, holds for every HTTP/1.1 request that could be parsed. Item 3: "An |Upgrade|
+    // header field containing the value "websocket", treated as an ASCII case-insensitive value."
     if !request.wants_websocket() {
         return Err(HandshakeError::UpgradeMissing);
     }
-    // Item 4: "A |Connection| header field that includes the token "Upgrade", treated as an ASCII case-insensitive value."
+    // Item 4: "A |Connection| header field that includes the token "Upgrade", treated as an ASCII
+    // case-insensitive value."
     if !request.header_lines("connection").any(|value| has_token(value, "upgrade")) {
         return Err(HandshakeError::ConnectionMissing);
     }
-    // Item 6: "A |Sec-WebSocket-Version| header field, with a value of 13." It comes before the key, as a version of
-    // before the RFC has other headers altogether.
+    // Item 6: "A |Sec-WebSocket-Version| header field, with a value of 13." It comes before the
+    // key, as a version of before the RFC has other headers altogether.
     if request.header("sec-websocket-version") != Some("13") {
         return Err(HandshakeError::VersionUnsupported);
     }
-    // Item 5: "A |Sec-WebSocket-Key| header field with a base64-encoded [...] value that, when decoded, is 16 bytes in length."
+    // Item 5: "A |Sec-WebSocket-Key| header field with a base64-encoded [...] value that, when
+    // decoded, is 16 bytes in length."
     let key = request.header("sec-websocket-key").ok_or(HandshakeError::KeyMissing)?;
     if !is_key(key) {
         return Err(HandshakeError::KeyMalformed);
@@ -146,8 +154,8 @@ pub fn check_upgrade<'a>(request: &Request<'a>) -> Result<UpgradeRequest<'a>, Ha
     Ok(UpgradeRequest { key, request: *request })
 }
 
-/// Appends the 101 that grants the upgrade (RFC 6455 section 4.2.2, item 5). `subprotocol` is one of those that the client
-/// offered, or none.
+/// Appends the 101 that grants the upgrade (RFC 6455 section 4.2.2, item 5). `subprotocol` is one
+/// of those that the client offered, or none.
 pub fn encode_switching_protocols(out: &mut Vec<u8>, key: &str, subprotocol: Option<&str>) {
     out.extend_from_slice(
         b"HTTP/1.1 101 Switching Protocols\r\n\

@@ -1,9 +1,10 @@
-//! What can be wrong with the head of a request or response, and the status that says so (RFC 9110 section 15).
+//! What can be wrong with the head of a request or response, and the status that says so (RFC 9110
+//! section 15).
 
 use std::fmt;
 
-/// A head that is refused. After any of these the connection is closed once the answer is out: where the next request
-/// would begin is not known.
+/// A head that is refused. After any of these the connection is closed once the answer is out:
+/// where the next request would begin is not known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum HttpError {
     /// The head does not end within the limit, though its first line does.
@@ -14,7 +15,8 @@ pub enum HttpError {
     TooManyHeaders,
     /// The bytes cannot be HTTP, or there is no method where one belongs (RFC 9112 section 3).
     RequestLineMalformed,
-    /// The target is not in origin-form or absolute-form, or has a byte that no target has (RFC 9112 section 3.2).
+    /// The target is not in origin-form or absolute-form, or has a byte that no target has (RFC
+    /// 9112 section 3.2).
     TargetMalformed,
     /// Neither HTTP/1.1 nor HTTP/1.0 (RFC 9112 section 2.3).
     VersionUnsupported,
@@ -22,23 +24,27 @@ pub enum HttpError {
     StatusLineMalformed,
     /// A line feed without a carriage return, or the other way round (RFC 9112 section 2.2).
     LineEndMalformed,
-    /// A header name that is no token, white space in front of the colon, or a folded line (RFC 9112 section 5).
+    /// A header name that is no token, white space in front of the colon, or a folded line (RFC
+    /// 9112 section 5).
     HeaderNameMalformed,
     /// A header value with a control character, or not in UTF-8 (RFC 9110 section 5.5).
     HeaderValueMalformed,
     /// A header that may stand only once stands there again (RFC 9110 section 5.3).
     HeaderRepeated,
-    /// A header name that some readers take for Content-Length or Transfer-Encoding and others do not.
+    /// A header name that some readers take for Content-Length or Transfer-Encoding and others do
+    /// not.
     HeaderLookalike,
     /// An HTTP/1.1 request without Host (RFC 9112 section 3.2).
     HostMissing,
     /// Host is not a host and perhaps a port (RFC 9110 section 7.2).
     HostMalformed,
-    /// The target is in absolute-form and names another host than Host does (RFC 9112 section 3.2.2).
+    /// The target is in absolute-form and names another host than Host does (RFC 9112 section
+    /// 3.2.2).
     HostConflict,
     /// Content-Length is not one number (RFC 9110 section 8.6).
     ContentLengthMalformed,
-    /// Content-Length together with Transfer-Encoding, or Transfer-Encoding in HTTP/1.0 (RFC 9112 section 6.1).
+    /// Content-Length together with Transfer-Encoding, or Transfer-Encoding in HTTP/1.0 (RFC 9112
+    /// section 6.1).
     FramingAmbiguous,
     /// A Transfer-Encoding: none is understood here (RFC 9112 section 6.1).
     TransferEncodingUnsupported,
@@ -97,7 +103,9 @@ impl HttpError {
             HttpError::HostMalformed => "Host is malformed",
             HttpError::HostConflict => "the request target and Host name different hosts",
             HttpError::ContentLengthMalformed => "Content-Length is not a number",
-            HttpError::FramingAmbiguous => "Transfer-Encoding leaves the length of the body in doubt",
+            HttpError::FramingAmbiguous => {
+                "Transfer-Encoding leaves the length of the body in doubt"
+            }
             HttpError::TransferEncodingUnsupported => {
                 "Transfer-Encoding is not supported: send the body with a Content-Length"
             }

@@ -1,4 +1,5 @@
-//! Header names and values (RFC 9110 section 5): tokens, lists of tokens, and the checks that hold for every head.
+//! Header names and values (RFC 9110 section 5): tokens, lists of tokens, and the checks that hold
+//! for every head.
 
 use super::HttpError;
 use crate::protocol::utf8::is_utf8;
@@ -30,10 +31,13 @@ pub(in super::super) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_token_byte)
 }
 
-/// The elements of a comma-separated list, without the white space around them and without empty ones
-/// (RFC 9110 section 5.6.1.2).
+/// The elements of a comma-separated list, without the white space around them and without empty
+/// ones (RFC 9110 section 5.6.1.2).
 pub(in super::super) fn tokens(value: &str) -> impl Iterator<Item = &str> {
-    value.split(',').map(|element| element.trim_matches([' ', '\t'])).filter(|element| !element.is_empty())
+    value
+        .split(',')
+        .map(|element| element.trim_matches([' ', '\t']))
+        .filter(|element| !element.is_empty())
 }
 
 /// Whether a comma-separated list has this token, in any case.
@@ -47,12 +51,17 @@ pub(super) fn find<'a>(headers: &'a [httparse::Header<'a>], name: &str) -> Optio
 }
 
 /// The value of each header of this name, in any case.
-pub(super) fn find_all<'a>(headers: &'a [httparse::Header<'a>], name: &str) -> impl Iterator<Item = &'a str> {
+pub(super) fn find_all<'a>(
+    headers: &'a [httparse::Header<'a>],
+    name: &str,
+) -> impl Iterator<Item = &'a str> {
     headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name)).map(value)
 }
 
 /// Name and value of each header, in their order.
-pub(super) fn pairs<'a>(headers: &'a [httparse::Header<'a>]) -> impl Iterator<Item = (&'a str, &'a str)> {
+pub(super) fn pairs<'a>(
+    headers: &'a [httparse::Header<'a>],
+) -> impl Iterator<Item = (&'a str, &'a str)> {
     headers.iter().map(|header| (header.name, value(header)))
 }
 
@@ -63,14 +72,16 @@ pub(super) fn value<'a>(header: &httparse::Header<'a>) -> &'a str {
     value.unwrap_or_default()
 }
 
-/// RFC 9110 section 5.5 calls bytes above 127 in a value opaque. They are taken where they are UTF-8, and refused
-/// otherwise: a header must not look absent because its value is no `str`. Call it on a head that httparse has taken: then
-/// nothing but a value can be at fault. (Control characters in a value httparse has refused.)
+/// RFC 9110 section 5.5 calls bytes above 127 in a value opaque. They are taken where they are
+/// UTF-8, and refused otherwise: a header must not look absent because its value is no `str`. Call
+/// it on a head that httparse has taken: then nothing but a value can be at fault. (Control
+/// characters in a value httparse has refused.)
 pub(super) fn check_utf8(head: &[u8]) -> Result<(), HttpError> {
     if is_utf8(head) { Ok(()) } else { Err(HttpError::HeaderValueMalformed) }
 }
 
-/// Content-Length as one number: digits alone (RFC 9110 section 8.6), so no sign, no list, no space within.
+/// Content-Length as one number: digits alone (RFC 9110 section 8.6), so no sign, no list, no space
+/// within.
 ///
 /// A number too large for this machine is as large as it gets, and so past every limit.
 pub(super) fn content_length(value: &str) -> Result<usize, HttpError> {
@@ -80,15 +91,14 @@ pub(super) fn content_length(value: &str) -> Result<usize, HttpError> {
     Ok(value.parse().unwrap_or(usize::MAX))
 }
 
-/// Names that become Content-Length or Transfer-Encoding where a reader, on its way to CGI variables for example, does
-/// not care which punctuation stands between the words.
+/// Names that become Content-Length or Transfer-Encoding where a reader, on its way to CGI
+/// variables for example, does not care which punctuation stands between the words.
 pub(super) fn is_framing_lookalike(name: &str) -> bool {
     let is_spelled = |framing: &str| {
         let mut letters = name.bytes().filter(u8::is_ascii_alphanumeric);
-        framing
-            .bytes()
-            .all(|expected| letters.next().is_some_and(|letter| letter.eq_ignore_ascii_case(&expected)))
-            && letters.next().is_none()
+        framing.bytes().all(|expected| {
+            letters.next().is_some_and(|letter| letter.eq_ignore_ascii_case(&expected))
+        }) && letters.next().is_none()
     };
     (is_spelled("contentlength") && !name.eq_ignore_ascii_case("content-length"))
         || (is_spelled("transferencoding") && !name.eq_ignore_ascii_case("transfer-encoding"))
@@ -119,14 +129,22 @@ mod tests {
 
     #[test]
     fn knows_what_looks_like_a_framing_header() {
-        for name in
-            ["Content_Length", "content.length", "ContentLength", "Transfer_Encoding", "-transfer-encoding"]
-        {
+        for name in [
+            "Content_Length",
+            "content.length",
+            "ContentLength",
+            "Transfer_Encoding",
+            "-transfer-encoding",
+        ] {
             assert!(is_framing_lookalike(name), "{name}");
         }
-        for name in
-            ["Content-Length", "TRANSFER-ENCODING", "Content-Lengths", "X-Content-Length", "Content-Type"]
-        {
+        for name in [
+            "Content-Length",
+            "TRANSFER-ENCODING",
+            "Content-Lengths",
+            "X-Content-Length",
+            "Content-Type",
+        ] {
             assert!(!is_framing_lookalike(name), "{name}");
         }
     }

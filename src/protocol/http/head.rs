@@ -1,14 +1,17 @@
-//! Where a head ends (RFC 9112 section 2.1), found while it arrives; and the storage into which its headers are parsed.
+//! Where a head ends (RFC 9112 section 2.1), found while it arrives; and the storage into which its
+//! headers are parsed.
 
 use std::mem::MaybeUninit;
 
 use super::HttpError;
 use super::field::is_token_byte;
 
-/// The most header lines of one head. Browsers behind several proxies send about 30; each costs 32 bytes of stack here.
+/// The most header lines of one head. Browsers behind several proxies send about 30; each costs 32
+/// bytes of stack here.
 pub const HEADERS_MAX: usize = 64;
 
-/// The default of [`HttpLimits::head_bytes_max`]: what nginx, Apache and Node take, too, in one buffer or line.
+/// The default of [`HttpLimits::head_bytes_max`]: what nginx, Apache and Node take, too, in one
+/// buffer or line.
 pub const HEAD_BYTES_MAX_DEFAULT: usize = 8 * 1024;
 
 /// What a peer may send by HTTP.
@@ -29,9 +32,9 @@ impl Default for HttpLimits {
 
 /// Finds the end of a head in bytes that arrive in pieces, and looks at each byte once.
 ///
-/// It refuses at once, without waiting for the rest, what can never become a head: a first byte that begins no method
-/// and no version (a TLS ClientHello, for one), and a line feed without its carriage return, with which some clients
-/// would end the head and then wait for an answer.
+/// It refuses at once, without waiting for the rest, what can never become a head: a first byte
+/// that begins no method and no version (a TLS ClientHello, for one), and a line feed without its
+/// carriage return, with which some clients would end the head and then wait for an answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct HeadScanner {
     /// Bytes at the front that have been looked at and do not end the head.
@@ -45,16 +48,21 @@ impl HeadScanner {
         HeadScanner { scanned: 0 }
     }
 
-    /// The length of the head at the front of `bytes`, with the blank line that ends it; `None` while it is incomplete.
-    /// Each call gets the bytes of the one before, and more after them. Once an end is found the scanner stands at the
-    /// first byte of the next head.
+    /// The length of the head at the front of `bytes`, with the blank line that ends it; `None`
+    /// while it is incomplete. Each call gets the bytes of the one before, and more after them.
+    /// Once an end is found the scanner stands at the first byte of the next head.
     ///
     /// # Errors
-    /// `RequestLineMalformed` for an impossible first byte, `LineEndMalformed` for a bare line feed, `TargetTooLong` or
-    /// `HeadTooLarge` where the head goes on past the limit.
-    pub fn find_end(&mut self, bytes: &[u8], limits: &HttpLimits) -> Result<Option<usize>, HttpError> {
+    /// `RequestLineMalformed` for an impossible first byte, `LineEndMalformed` for a bare line
+    /// feed, `TargetTooLong` or `HeadTooLarge` where the head goes on past the limit.
+    pub fn find_end(
+        &mut self,
+        bytes: &[u8],
+        limits: &HttpLimits,
+    ) -> Result<Option<usize>, HttpError> {
         let within = &bytes[..bytes.len().min(limits.head_bytes_max)];
-        // RFC 9112 section 2.2: one empty line in front of a request line is ignored, as old clients send one after a body.
+        // RFC 9112 section 2.2: one empty line in front of a request line is ignored, as old
+        // clients send one after a body.
         if let (0, Some(&first)) = (self.scanned, within.first())
             && !(is_token_byte(first) || first == b'\r' || first == b'\n')
         {
@@ -63,23 +71,30 @@ impl HeadScanner {
         let scanned = self.scanned as usize;
         for offset in memchr::memchr_iter(b'\n', &within[scanned..]) {
             let (line, end) = (&within[..scanned + offset], scanned + offset + 1);
-            let Some(line) = line.strip_suffix(b"\r") else { return Err(HttpError::LineEndMalformed) };
+            let Some(line) = line.strip_suffix(b"\r") else {
+                return Err(HttpError::LineEndMalformed);
+            };
             if line.last() == Some(&b'\n') {
                 self.scanned = 0;
                 return Ok(Some(end));
             }
         }
         if bytes.len() < limits.head_bytes_max {
-            debug_assert!(u32::try_from(limits.head_bytes_max).is_ok(), "a head of more than 4 GiB");
+            debug_assert!(
+                u32::try_from(limits.head_bytes_max).is_ok(),
+                "a head of more than 4 GiB"
+            );
             self.scanned = within.len() as u32;
             return Ok(None);
         }
-        let line_ends = memchr::memchr(b'\n', within.strip_prefix(b"\r\n").unwrap_or(within)).is_some();
+        let line_ends =
+            memchr::memchr(b'\n', within.strip_prefix(b"\r\n").unwrap_or(within)).is_some();
         Err(if line_ends { HttpError::HeadTooLarge } else { HttpError::TargetTooLong })
     }
 }
 
-/// Room for the headers of one head, to be put on the stack just before it is parsed. Making one costs nothing.
+/// Room for the headers of one head, to be put on the stack just before it is parsed. Making one
+/// costs nothing.
 #[derive(Debug)]
 pub struct HeaderStorage<'a> {
     pub(super) headers: [MaybeUninit<httparse::Header<'a>>; HEADERS_MAX],
@@ -99,11 +114,15 @@ impl Default for HeaderStorage<'_> {
     }
 }
 
-/// Every line of a complete head ends with CR LF: httparse would take a line feed alone (RFC 9112 section 2.2 permits
-/// that, and proxies differ in it).
+/// Every line of a complete head ends with CR LF: httparse would take a line feed alone (RFC 9112
+/// section 2.2 permits that, and proxies differ in it).
 pub(super) fn check_line_ends(head: &[u8]) -> Result<(), HttpError> {
     let bare = |line_feed: usize| line_feed == 0 || head[line_feed - 1] != b'\r';
-    if memchr::memchr_iter(b'\n', head).any(bare) { Err(HttpError::LineEndMalformed) } else { Ok(()) }
+    if memchr::memchr_iter(b'\n', head).any(bare) {
+        Err(HttpError::LineEndMalformed)
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -117,13 +136,20 @@ mod tests {
     /// The naive twin: the whole input at once, and each rule by itself.
     fn naive(bytes: &[u8], limits: &HttpLimits) -> Result<Option<usize>, HttpError> {
         let within = &bytes[..bytes.len().min(limits.head_bytes_max)];
-        if within.first().is_some_and(|&first| !is_token_byte(first) && first != b'\r' && first != b'\n') {
+        if within
+            .first()
+            .is_some_and(|&first| !is_token_byte(first) && first != b'\r' && first != b'\n')
+        {
             return Err(HttpError::RequestLineMalformed);
         }
         let end = (0..within.len()).find(|&end| within[..end].ends_with(b"\r\n\r\n"));
         let end = end.or(within.ends_with(b"\r\n\r\n").then_some(within.len()));
         let head = &within[..end.unwrap_or(within.len())];
-        if head.iter().enumerate().any(|(at, &byte)| byte == b'\n' && (at == 0 || head[at - 1] != b'\r')) {
+        if head
+            .iter()
+            .enumerate()
+            .any(|(at, &byte)| byte == b'\n' && (at == 0 || head[at - 1] != b'\r'))
+        {
             return Err(HttpError::LineEndMalformed);
         }
         match end {
@@ -136,7 +162,8 @@ mod tests {
         }
     }
 
-    /// Gives the scanner ever longer fronts of `bytes`, each one step longer, until it has come to something.
+    /// Gives the scanner ever longer fronts of `bytes`, each one step longer, until it has come to
+    /// something.
     fn scan(
         bytes: &[u8],
         limits: &HttpLimits,
@@ -181,7 +208,11 @@ mod tests {
 
     #[test]
     fn refuses_at_once_what_can_never_become_a_head() {
-        assert_eq!(check(b"\x16\x03\x01\x02\x00"), Err(HttpError::RequestLineMalformed), "a TLS ClientHello");
+        assert_eq!(
+            check(b"\x16\x03\x01\x02\x00"),
+            Err(HttpError::RequestLineMalformed),
+            "a TLS ClientHello"
+        );
         assert_eq!(check(b"\0"), Err(HttpError::RequestLineMalformed));
         assert_eq!(check(b"GET / HTTP/1.1\n"), Err(HttpError::LineEndMalformed));
         assert_eq!(check(b"\n"), Err(HttpError::LineEndMalformed));
@@ -190,7 +221,8 @@ mod tests {
     #[test]
     fn a_head_that_goes_on_past_the_limit_is_too_large_and_a_first_line_that_does_too_long() {
         let head = |target: usize, value: usize| {
-            format!("GET /{} HTTP/1.1\r\nA: {}\r\n\r\n", "a".repeat(target), "b".repeat(value)).into_bytes()
+            format!("GET /{} HTTP/1.1\r\nA: {}\r\n\r\n", "a".repeat(target), "b".repeat(value))
+                .into_bytes()
         };
         let spare = LIMITS.head_bytes_max - head(0, 0).len();
         assert_eq!(check(&head(0, spare)), Ok(Some(LIMITS.head_bytes_max)));

@@ -1,9 +1,10 @@
-//! HTTP/1.1 as far as a WebSocket server needs it (RFC 9112): heads of requests and responses, bodies with a
-//! Content-Length, keep-alive.
+//! HTTP/1.1 as far as a WebSocket server needs it (RFC 9112): heads of requests and responses,
+//! bodies with a Content-Length, keep-alive.
 //!
-//! Where the RFCs let a recipient repair a message, this one refuses it: a request that two readers may understand
-//! differently is how one is smuggled past a proxy. httparse splits a head into its parts; what it is lenient about is
-//! checked again here. There is no chunked transfer coding: a request that uses one is answered 501.
+//! Where the RFCs let a recipient repair a message, this one refuses it: a request that two readers
+//! may understand differently is how one is smuggled past a proxy. httparse splits a head into its
+//! parts; what it is lenient about is checked again here. There is no chunked transfer coding: a
+//! request that uses one is answered 501.
 
 mod error;
 mod field;

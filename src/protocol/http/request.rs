@@ -7,9 +7,10 @@ use super::head::check_line_ends;
 use super::target::{Target, is_host};
 use super::{HeaderStorage, HttpError, HttpLimits};
 
-/// Headers that stand at most once. For Host, Content-Length and the two of the opening handshake the RFCs say so one by
-/// one (9112 section 3.2, 9110 section 8.6, 6455 sections 11.3.1 and 11.3.5); for the others it follows from RFC 9110
-/// section 5.3, as they are no lists. With two of them it would depend on the reader which one counts.
+/// Headers that stand at most once. For Host, Content-Length and the two of the opening handshake
+/// the RFCs say so one by one (9112 section 3.2, 9110 section 8.6, 6455 sections 11.3.1 and
+/// 11.3.5); for the others it follows from RFC 9110 section 5.3, as they are no lists. With two of
+/// them it would depend on the reader which one counts.
 const SINGLE: [&str; 8] = [
     "host",
     "content-length",
@@ -37,17 +38,22 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Parses a head whose end [`HeadScanner`](super::HeadScanner) has found: all of it, and nothing more.
+    /// Parses a head whose end [`HeadScanner`](super::HeadScanner) has found: all of it, and
+    /// nothing more.
     ///
-    /// Stricter than RFC 9112 asks, as it may be: line feeds alone (section 2.2), Content-Length in a list of equal
-    /// numbers (section 6.3), header values that are not UTF-8, and a Host that differs from an absolute-form target
-    /// (section 3.2.2) are refused. More lenient: one empty line in front of the request line (section 2.2 asks for it),
-    /// UTF-8 in the target, and the visible ASCII characters that RFC 3986 excludes (`"<>\^`` ` ``{|}`), as browsers send
-    /// some of them.
+    /// Stricter than RFC 9112 asks, as it may be: line feeds alone (section 2.2), Content-Length in
+    /// a list of equal numbers (section 6.3), header values that are not UTF-8, and a Host that
+    /// differs from an absolute-form target (section 3.2.2) are refused. More lenient: one empty
+    /// line in front of the request line (section 2.2 asks for it), UTF-8 in the target, and the
+    /// visible ASCII characters that RFC 3986 excludes (`"<>\^`` ` ``{|}`), as browsers send some
+    /// of them.
     ///
     /// # Errors
     /// Each names the rule that is broken.
-    pub fn parse(head: &'a [u8], storage: &'a mut HeaderStorage<'a>) -> Result<Request<'a>, HttpError> {
+    pub fn parse(
+        head: &'a [u8],
+        storage: &'a mut HeaderStorage<'a>,
+    ) -> Result<Request<'a>, HttpError> {
         check_line_ends(head)?;
         // One empty line is ignored; httparse would ignore any number of them.
         let head = head.strip_prefix(b"\r\n").unwrap_or(head);
@@ -78,7 +84,8 @@ impl<'a> Request<'a> {
             keep_alive: !found.connection_close && (http_11 || found.connection_keep_alive),
             body_bytes: found.check_body(http_11)?,
             expects_continue: found.check_expect(http_11)?,
-            // RFC 9110 section 7.8: "A server MUST ignore an Upgrade header field that is received in an HTTP/1.0 request."
+            // RFC 9110 section 7.8: "A server MUST ignore an Upgrade header field that is received
+            // in an HTTP/1.0 request."
             wants_websocket: http_11 && found.upgrade_websocket,
             headers,
         })
@@ -108,14 +115,15 @@ impl<'a> Request<'a> {
         self.target.query
     }
 
-    /// The value of the first header of this name, in any case, without the white space around it. Headers that decide
-    /// something (Host, Origin, Authorization, …) stand at most once.
+    /// The value of the first header of this name, in any case, without the white space around it.
+    /// Headers that decide something (Host, Origin, Authorization, …) stand at most once.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&'a str> {
         find(self.headers, name)
     }
 
-    /// The value of each header of this name, in any case: of a list that is spread over several lines.
+    /// The value of each header of this name, in any case: of a list that is spread over several
+    /// lines.
     pub fn header_lines(&self, name: &str) -> impl Iterator<Item = &'a str> {
         find_all(self.headers, name)
     }
@@ -125,8 +133,8 @@ impl<'a> Request<'a> {
         pairs(self.headers)
     }
 
-    /// The host, and perhaps a port, that the client means to talk to: from Host, or from an absolute-form target. An
-    /// HTTP/1.1 request always has one.
+    /// The host, and perhaps a port, that the client means to talk to: from Host, or from an
+    /// absolute-form target. An HTTP/1.1 request always has one.
     #[must_use]
     pub const fn host(&self) -> Option<&'a str> {
         self.host
@@ -168,7 +176,8 @@ impl<'a> Request<'a> {
         self.expects_continue
     }
 
-    /// It is HTTP/1.1 and Upgrade names websocket: [`check_upgrade`](crate::protocol::check_upgrade) decides.
+    /// It is HTTP/1.1 and Upgrade names websocket:
+    /// [`check_upgrade`](crate::protocol::check_upgrade) decides.
     #[must_use]
     pub const fn wants_websocket(&self) -> bool {
         self.wants_websocket
@@ -194,7 +203,8 @@ impl<'a> Found<'a> {
         let mut found = Found::default();
         for header in headers {
             let name = header.name;
-            if let Some(index) = SINGLE.iter().position(|single| name.eq_ignore_ascii_case(single)) {
+            if let Some(index) = SINGLE.iter().position(|single| name.eq_ignore_ascii_case(single))
+            {
                 let bit = 1 << index;
                 if found.seen & bit != 0 {
                     return Err(HttpError::HeaderRepeated);
@@ -221,12 +231,13 @@ impl<'a> Found<'a> {
         Ok(found)
     }
 
-    /// RFC 9112 section 3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message
-    /// that lacks a Host header field and to any request message that contains more than one Host header field line or a
-    /// Host header field with an invalid field value."
+    /// RFC 9112 section 3.2: "A server MUST respond with a 400 (Bad Request) status code to any
+    /// HTTP/1.1 request message that lacks a Host header field and to any request message that
+    /// contains more than one Host header field line or a Host header field with an invalid field
+    /// value."
     ///
-    /// Section 3.2.2 lets the authority of an absolute-form target win over Host. A request in which the two differ is
-    /// refused: a proxy in front may have gone by the other one.
+    /// Section 3.2.2 lets the authority of an absolute-form target win over Host. A request in
+    /// which the two differ is refused: a proxy in front may have gone by the other one.
     fn check_host(&self, target: &Target<'a>, http_11: bool) -> Result<Option<&'a str>, HttpError> {
         match (self.host, target.authority) {
             (None, _) if http_11 => Err(HttpError::HostMissing),
@@ -241,19 +252,21 @@ impl<'a> Found<'a> {
     /// RFC 9112 sections 6.1 and 6.3.
     fn check_body(&self, http_11: bool) -> Result<usize, HttpError> {
         match (self.transfer_encoding, self.content_length) {
-            // "A server MAY reject a request that contains both Content-Length and Transfer-Encoding"; and with HTTP/1.0
-            // it "MUST treat the message as if the framing is faulty".
+            // "A server MAY reject a request that contains both Content-Length and
+            // Transfer-Encoding"; and with HTTP/1.0 it "MUST treat the message as if the framing is
+            // faulty".
             (true, Some(_)) => Err(HttpError::FramingAmbiguous),
             (true, None) if !http_11 => Err(HttpError::FramingAmbiguous),
-            // "A server that receives a request message with a transfer coding it does not understand SHOULD respond with 501".
+            // "A server that receives a request message with a transfer coding it does not
+            // understand SHOULD respond with 501".
             (true, None) => Err(HttpError::TransferEncodingUnsupported),
             (false, Some(value)) => content_length(value),
             (false, None) => Ok(0),
         }
     }
 
-    /// RFC 9110 section 10.1.1: another expectation than 100-continue may be answered 417, and one in an HTTP/1.0 request
-    /// "MUST ignore".
+    /// RFC 9110 section 10.1.1: another expectation than 100-continue may be answered 417, and one
+    /// in an HTTP/1.0 request "MUST ignore".
     fn check_expect(&self, http_11: bool) -> Result<bool, HttpError> {
         match self.expect {
             Some(_) if !http_11 => Ok(false),

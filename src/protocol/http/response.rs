@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 use std::io::Write;
 
-/// A response to a plain HTTP request or a refused upgrade: always with its whole body, and so with a Content-Length.
+/// A response to a plain HTTP request or a refused upgrade: always with its whole body, and so with
+/// a Content-Length.
 ///
-/// There is no Date (RFC 9110 section 6.6.1): this layer has no clock. Who has one adds it with [`Response::header`].
+/// There is no Date (RFC 9110 section 6.6.1): this layer has no clock. Who has one adds it with
+/// [`Response::header`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Response {
     status: u16,
@@ -45,10 +47,12 @@ impl Response {
         self
     }
 
-    /// Adds a header. Not for Content-Length and Connection, which are written by [`Response::encode`].
+    /// Adds a header. Not for Content-Length and Connection, which are written by
+    /// [`Response::encode`].
     ///
-    /// A value with a control character other than a tab is left out whole, header and all: a line break in it would let
-    /// whoever chose the value write headers of his own (RFC 9110 section 5.5).
+    /// A value with a control character other than a tab is left out whole, header and all: a line
+    /// break in it would let whoever chose the value write headers of his own (RFC 9110 section
+    /// 5.5).
     #[must_use]
     pub fn header(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Response {
         let value = value.into();
@@ -64,8 +68,9 @@ impl Response {
         self.status
     }
 
-    /// Appends the response as it goes on the wire. `keep_alive`: the connection stays open after it; `head_only`: it
-    /// answers a HEAD, so the body is counted and not sent (RFC 9110 section 9.3.2).
+    /// Appends the response as it goes on the wire. `keep_alive`: the connection stays open after
+    /// it; `head_only`: it answers a HEAD, so the body is counted and not sent (RFC 9110 section
+    /// 9.3.2).
     pub fn encode(&self, out: &mut Vec<u8>, keep_alive: bool, head_only: bool) {
         out.extend_from_slice(b"HTTP/1.1 ");
         write_number(out, usize::from(self.status));
@@ -75,7 +80,8 @@ impl Response {
         for (name, value) in &self.headers {
             write_header(out, name, value);
         }
-        // RFC 9110 section 7.8: "A sender of Upgrade MUST also send an "Upgrade" connection option".
+        // RFC 9110 section 7.8: "A sender of Upgrade MUST also send an "Upgrade" connection
+        // option".
         let upgrade = self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("upgrade"));
         match (upgrade, keep_alive) {
             (true, true) => write_header(out, "Connection", "upgrade"),
@@ -83,7 +89,8 @@ impl Response {
             (false, true) => {}
             (false, false) => write_header(out, "Connection", "close"),
         }
-        // RFC 9110 section 8.6: no Content-Length with 204; and a 304 would have to have that of the 200.
+        // RFC 9110 section 8.6: no Content-Length with 204; and a 304 would have to have that of
+        // the 200.
         if !has_no_body(self.status) {
             out.extend_from_slice(b"Content-Length: ");
             write_number(out, self.body.len());
@@ -119,8 +126,8 @@ pub(super) const fn has_no_body(status: u16) -> bool {
     matches!(status, 100..=199 | 204 | 304)
 }
 
-/// The reason phrase of RFC 9110 section 15 (428 to 431: RFC 6585). Empty for a status that this server does not send,
-/// as section 4 of RFC 9112 permits.
+/// The reason phrase of RFC 9110 section 15 (428 to 431: RFC 6585). Empty for a status that this
+/// server does not send, as section 4 of RFC 9112 permits.
 const fn reason_phrase(status: u16) -> &'static str {
     match status {
         200 => "OK",
@@ -199,7 +206,10 @@ mod tests {
 
     #[test]
     fn a_status_without_a_body_has_neither_body_nor_length() {
-        assert_eq!(encoded(&Response::new(204).body("x"), true, false), "HTTP/1.1 204 No Content\r\n\r\n");
+        assert_eq!(
+            encoded(&Response::new(204).body("x"), true, false),
+            "HTTP/1.1 204 No Content\r\n\r\n"
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! What a client needs of HTTP: writing a request, and reading the head of the response (RFC 9112 sections 3 and 4).
+//! What a client needs of HTTP: writing a request, and reading the head of the response (RFC 9112
+//! sections 3 and 4).
 
 use super::field::{check_utf8, content_length, find, pairs, value};
 use super::head::check_line_ends;
@@ -14,11 +15,15 @@ pub struct ResponseHead<'a> {
 }
 
 impl<'a> ResponseHead<'a> {
-    /// Parses a head whose end [`HeadScanner`](super::HeadScanner) has found: all of it, and nothing more.
+    /// Parses a head whose end [`HeadScanner`](super::HeadScanner) has found: all of it, and
+    /// nothing more.
     ///
     /// # Errors
     /// Each names the rule that is broken.
-    pub fn parse(head: &'a [u8], storage: &'a mut HeaderStorage<'a>) -> Result<ResponseHead<'a>, HttpError> {
+    pub fn parse(
+        head: &'a [u8],
+        storage: &'a mut HeaderStorage<'a>,
+    ) -> Result<ResponseHead<'a>, HttpError> {
         check_line_ends(head)?;
         // No empty lines here, of which httparse would ignore any number.
         if head.starts_with(b"\r") {
@@ -58,8 +63,9 @@ impl<'a> ResponseHead<'a> {
         pairs(self.headers)
     }
 
-    /// Bytes of body that follow the head; `None`: it goes on until the connection ends, or has a transfer coding, which
-    /// is not decoded here. (The answer to a HEAD has no body, whatever this says.)
+    /// Bytes of body that follow the head; `None`: it goes on until the connection ends, or has a
+    /// transfer coding, which is not decoded here. (The answer to a HEAD has no body, whatever this
+    /// says.)
     #[must_use]
     pub const fn body_bytes(&self) -> Option<usize> {
         self.body_bytes
@@ -90,7 +96,8 @@ fn body_bytes(status: u16, headers: &[httparse::Header<'_>]) -> Result<Option<us
 /// Appends a whole plain request: request line, Host, `headers`, Content-Length, body.
 ///
 /// # Panics
-/// In debug builds, where an argument has a byte that would break out of its place: arguments are the program's own.
+/// In debug builds, where an argument has a byte that would break out of its place: arguments are
+/// the program's own.
 pub fn write_request(
     out: &mut Vec<u8>,
     method: &str,
@@ -118,13 +125,19 @@ pub(in super::super) fn write_request_head(
     headers: &[(&str, &str)],
 ) {
     let is_word = |word: &str| !word.bytes().any(|byte| byte.is_ascii_control() || byte == b' ');
-    debug_assert!(is_word(method) && is_word(host) && is_word(target), "a request line is three words");
+    debug_assert!(
+        is_word(method) && is_word(host) && is_word(target),
+        "a request line is three words"
+    );
     for part in [method, " ", target, " HTTP/1.1\r\n"] {
         out.extend_from_slice(part.as_bytes());
     }
     write_header(out, "Host", host);
     for (name, value) in headers {
-        debug_assert!(super::is_token(name) && is_field_value(value), "{name} would not be one header");
+        debug_assert!(
+            super::is_token(name) && is_field_value(value),
+            "{name} would not be one header"
+        );
         write_header(out, name, value);
     }
 }
@@ -159,7 +172,10 @@ mod tests {
             ("HTTP/1.1 200 OK\r\n\r\n\r\n", HttpError::LineEndMalformed),
             ("HTTP/1.1 200 OK\r\nA : b\r\n\r\n", HttpError::HeaderNameMalformed),
             ("HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n", HttpError::HeaderNameMalformed),
-            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n", HttpError::HeaderRepeated),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n",
+                HttpError::HeaderRepeated,
+            ),
             ("HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\n", HttpError::ContentLengthMalformed),
             (
                 "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",

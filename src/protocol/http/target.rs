@@ -14,14 +14,18 @@ pub(super) struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    /// Takes origin-form (`/path?query`) and, as RFC 9112 section 3.2.2 demands of a server, absolute-form
-    /// (`http://host/path?query`, also `https`; RFC 6455 section 4.2.1 names the same two). Authority-form and
-    /// asterisk-form belong to CONNECT and OPTIONS, which are not served here.
+    /// Takes origin-form (`/path?query`) and, as RFC 9112 section 3.2.2 demands of a server,
+    /// absolute-form (`http://host/path?query`, also `https`; RFC 6455 section 4.2.1 names the same
+    /// two). Authority-form and asterisk-form belong to CONNECT and OPTIONS, which are not served
+    /// here.
     ///
-    /// Bytes above 127 are taken (httparse has seen that they are UTF-8), as browsers' address bars and `curl` send them
-    /// unescaped; RFC 3986 would have them percent-encoded. A `#` is refused: a fragment is never sent.
+    /// Bytes above 127 are taken (httparse has seen that they are UTF-8), as browsers' address bars
+    /// and `curl` send them unescaped; RFC 3986 would have them percent-encoded. A `#` is refused:
+    /// a fragment is never sent.
     pub(super) fn parse(target: &'a str) -> Result<Target<'a>, HttpError> {
-        if target.contains(|character: char| character <= ' ' || character == '#' || character.is_control()) {
+        if target.contains(|character: char| {
+            character <= ' ' || character == '#' || character.is_control()
+        }) {
             return Err(HttpError::TargetMalformed);
         }
         let (authority, origin) = if target.starts_with('/') {
@@ -47,9 +51,9 @@ impl<'a> Target<'a> {
     }
 }
 
-/// Whether this is a host and perhaps a port, as Host has it (RFC 9110 section 7.2): a registered name, an IPv4 address
-/// or an IPv6 address in brackets. User information has no place here, and an empty host is no http URI's
-/// (RFC 9110 sections 4.2.1 and 4.2.4).
+/// Whether this is a host and perhaps a port, as Host has it (RFC 9110 section 7.2): a registered
+/// name, an IPv4 address or an IPv6 address in brackets. User information has no place here, and an
+/// empty host is no http URI's (RFC 9110 sections 4.2.1 and 4.2.4).
 pub(super) fn is_host(value: &str) -> bool {
     let (host, port) = if let Some(rest) = value.strip_prefix('[') {
         let Some((address, rest)) = rest.split_once(']') else { return false };
@@ -66,16 +70,20 @@ pub(super) fn is_host(value: &str) -> bool {
         }
         (host, port)
     };
-    let is_port =
-        port.is_empty() || (port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok());
+    let is_port = port.is_empty()
+        || (port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok());
     !host.is_empty() && is_port
 }
 
-/// A byte of a registered name: RFC 3986 section 3.2.2, `unreserved`, `sub-delims` and `%`, which begins an escape.
+/// A byte of a registered name: RFC 3986 section 3.2.2, `unreserved`, `sub-delims` and `%`, which
+/// begins an escape.
 const fn is_host_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%')
-        || matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=')
+        || matches!(
+            byte,
+            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
+        )
 }
 
 #[cfg(test)]
@@ -94,7 +102,8 @@ mod tests {
 
     #[test]
     fn takes_absolute_form() {
-        let target = |authority, path, query| Ok(Target { authority: Some(authority), path, query });
+        let target =
+            |authority, path, query| Ok(Target { authority: Some(authority), path, query });
         assert_eq!(
             Target::parse("http://www.example.org/pub/WWW/TheProject.html"),
             target("www.example.org", "/pub/WWW/TheProject.html", None)
@@ -142,8 +151,8 @@ mod tests {
             assert!(is_host(good), "{good:?}");
         }
         for bad in [
-            "", ":80", "a:65536", "a:+8", "a:80:80", "::1", "[::1", "[::1]a", "[a]", "[]", "u@a", "a/b",
-            "a b", "a, b", "http://a", "a\\b", "ä",
+            "", ":80", "a:65536", "a:+8", "a:80:80", "::1", "[::1", "[::1]a", "[a]", "[]", "u@a",
+            "a/b", "a b", "a, b", "http://a", "a\\b", "ä",
         ] {
             // A comma is a sub-delim of a registered name; with a space after it, it is a list.
             assert!(!is_host(bad), "{bad:?}");

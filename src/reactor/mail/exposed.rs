@@ -1,5 +1,6 @@
-//! A ring and its records in the hands of the fuzz target `records`, which stands outside of this crate: so thin that
-//! all it tries is what the reactors run, and so that nothing else in here has to be public. The server uses none of it.
+//! A ring and its records in the hands of the fuzz target `records`, which stands outside of this
+//! crate: so thin that all it tries is what the reactors run, and so that nothing else in here has
+//! to be public. The server uses none of it.
 
 use super::record::{Delivery, Request, decode_interest, encode_interest};
 use super::ring::{self, RingReader, RingSizes, RingWriter};
@@ -66,8 +67,8 @@ impl Ring {
     }
 }
 
-/// Reads a record as what a member tells the home, and writes down what was read: head and payload. `None`: nobody
-/// writes such a head.
+/// Reads a record as what a member tells the home, and writes down what was read: head and payload.
+/// `None`: nobody writes such a head.
 pub fn rewrite_interest(head: &[u8], _: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     let interest = decode_interest(head)?;
     let mut again = Vec::new();
@@ -81,7 +82,11 @@ pub fn rewrite_request(head: &[u8], payload: &[u8]) -> Option<(Vec<u8>, Vec<u8>)
     let request = Request::decode(head, payload)?;
     let mut again = Vec::new();
     request.encode(&mut again);
-    assert_eq!(Request::decode(&again, request.payload()), Some(request), "what was written is what is read");
+    assert_eq!(
+        Request::decode(&again, request.payload()),
+        Some(request),
+        "what was written is what is read"
+    );
     Some((again, request.payload().to_vec()))
 }
 

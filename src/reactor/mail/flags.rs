@@ -1,5 +1,5 @@
-//! The two flags between a reactor and those who put something down for it. `tests/loom` tries all orders in which
-//! two threads can meet here; so the atomics come from whoever includes this file.
+//! The two flags between a reactor and those who put something down for it. `tests/loom` tries all
+//! orders in which two threads can meet here; so the atomics come from whoever includes this file.
 
 use super::atomic::{AtomicBool, Ordering, fence};
 
@@ -16,8 +16,8 @@ impl Pending {
         !self.0.swap(true, Ordering::AcqRel)
     }
 
-    /// Before the receiver looks: from here on it is woken again. What was put down for a wake-up that ends here is
-    /// seen by that look; with a plain store instead of the swap it need not be.
+    /// Before the receiver looks: from here on it is woken again. What was put down for a wake-up
+    /// that ends here is seen by that look; with a plain store instead of the swap it need not be.
     pub(super) fn clear(&self) {
         self.0.swap(false, Ordering::AcqRel);
     }
@@ -34,7 +34,8 @@ impl Starved {
     /// The writer has found no room; it has to look once more after this.
     pub(super) fn declare(&self) {
         self.0.store(true, Ordering::Relaxed);
-        // Either that look sees what the reader has taken, or the reader, which looks here after taking, sees this.
+        // Either that look sees what the reader has taken, or the reader, which looks here after
+        // taking, sees this.
         fence(Ordering::SeqCst);
     }
 

@@ -15,7 +15,8 @@ struct Way {
     interests_until: u64,
     requests: RingReader,
     requests_noted: u64,
-    /// Requests before this place may be served: all interests that came before them have been taken.
+    /// Requests before this place may be served: all interests that came before them have been
+    /// taken.
     requests_until: u64,
     deliveries: RingReader,
 }
@@ -25,7 +26,12 @@ impl Inbox {
         Inbox { ways: Vec::new() }
     }
 
-    pub(super) fn add(&mut self, interests: RingReader, requests: RingReader, deliveries: RingReader) {
+    pub(super) fn add(
+        &mut self,
+        interests: RingReader,
+        requests: RingReader,
+        deliveries: RingReader,
+    ) {
         self.ways.push(Way {
             interests,
             interests_until: 0,
@@ -49,8 +55,8 @@ impl Inbox {
         way.interests.is_before(way.interests_until)
     }
 
-    /// What a reactor has told this home first, if it was there when that was noted; it stays until it is
-    /// [used up](Self::use_up_interest).
+    /// What a reactor has told this home first, if it was there when that was noted; it stays until
+    /// it is [used up](Self::use_up_interest).
     pub(in super::super) fn interest(&mut self, from: ReactorNumber) -> Option<Interest<'_>> {
         if !self.has_noted_interest(from) {
             return None;
@@ -66,8 +72,8 @@ impl Inbox {
     }
 
     /// Notes which requests are there. When after this all interests have been taken, they may be
-    /// [served](Self::serve_noted): of whoever was told of a subscription before it sent one of these requests, the
-    /// interest has been taken by then.
+    /// [served](Self::serve_noted): of whoever was told of a subscription before it sent one of
+    /// these requests, the interest has been taken by then.
     pub(in super::super) fn note_requests(&mut self) {
         for way in &mut self.ways {
             way.requests_noted = way.requests.filled_to();
@@ -139,11 +145,13 @@ impl Inbox {
 
     /// All records of other reactors that have been dealt with.
     pub(in super::super) fn taken_of_others(&self, own: ReactorNumber) -> u64 {
-        let others = (0..self.ways.len() as u16).map(ReactorNumber).filter(|reactor| *reactor != own);
+        let others =
+            (0..self.ways.len() as u16).map(ReactorNumber).filter(|reactor| *reactor != own);
         others.flat_map(|reactor| self.taken_so_far(reactor)).sum()
     }
 
-    /// Of each ring from a reactor: bytes taken out so far, and whether that reactor waits for more of that.
+    /// Of each ring from a reactor: bytes taken out so far, and whether that reactor waits for more
+    /// of that.
     #[cfg(test)]
     pub(in super::super) fn fetched(&self, from: ReactorNumber) -> [(u64, bool); 3] {
         let way = &self.ways[from.index()];

@@ -1,13 +1,15 @@
-//! What reactors send each other. Three rings lead from each to each: *interests* and *requests*, to the home of a
-//! channel (who wants its messages; publish, inspect), and *deliveries*, from it (numbered messages, answers).
+//! What reactors send each other. Three rings lead from each to each: *interests* and *requests*,
+//! to the home of a channel (who wants its messages; publish, inspect), and *deliveries*, from it
+//! (numbered messages, answers).
 //!
-//! Taking a delivery never needs room in any ring, and what goes to a home stays where it is until there is room for
-//! all that it causes. So waiting points only from requests to deliveries, and there is no cycle in it. What finds no
-//! room stays with the publisher: its connection is not read, and TCP pushes back.
+//! Taking a delivery never needs room in any ring, and what goes to a home stays where it is until
+//! there is room for all that it causes. So waiting points only from requests to deliveries, and
+//! there is no cycle in it. What finds no room stays with the publisher: its connection is not
+//! read, and TCP pushes back.
 //!
-//! Interests have a ring of their own so that they need not wait behind a publish. A home takes all of them before
-//! any request that was there when it began to look: so whoever is known to be subscribed, because its 101 was read
-//! before the request was sent, is counted.
+//! Interests have a ring of their own so that they need not wait behind a publish. A home takes all
+//! of them before any request that was there when it began to look: so whoever is known to be
+//! subscribed, because its 101 was read before the request was sent, is counted.
 //!
 //! | file | holds |
 //! |---|---|
@@ -53,7 +55,8 @@ pub(super) fn boxes(
         .collect();
     for from in &numbers {
         for to in &numbers {
-            let (interests, interests_out) = ring::ring(RingSizes { bytes: sizes.interest_bytes(), ..sizes });
+            let (interests, interests_out) =
+                ring::ring(RingSizes { bytes: sizes.interest_bytes(), ..sizes });
             let (requests, requests_out) = ring::ring(sizes);
             let (deliveries, deliveries_out) = ring::ring(sizes);
             boxes[from.index()].1.add(interests, requests, deliveries);

@@ -32,7 +32,12 @@ impl Outbox {
         Outbox { own, shared, ways: Vec::new(), short: 0, message_bytes_max }
     }
 
-    pub(super) fn add(&mut self, interests: RingWriter, requests: RingWriter, deliveries: RingWriter) {
+    pub(super) fn add(
+        &mut self,
+        interests: RingWriter,
+        requests: RingWriter,
+        deliveries: RingWriter,
+    ) {
         self.ways.push(Way { interests, requests, deliveries, is_short: false, is_news: false });
     }
 
@@ -49,8 +54,8 @@ impl Outbox {
     /// Tells a home; false if there is no room for it.
     pub(in super::super) fn tell(&mut self, home: ReactorNumber, interest: Interest<'_>) -> bool {
         let way = &mut self.ways[home.index()];
-        let is_in =
-            way.interests.has_room(0, 0) && way.interests.put(|head| encode_interest(interest, head), b"");
+        let is_in = way.interests.has_room(0, 0)
+            && way.interests.put(|head| encode_interest(interest, head), b"");
         way.is_news |= is_in;
         is_in
     }
@@ -64,7 +69,8 @@ impl Outbox {
         is_in
     }
 
-    /// Looks whether a way has room now. Not `is_told`: the home has to hear of something else first.
+    /// Looks whether a way has room now. Not `is_told`: the home has to hear of something else
+    /// first.
     pub(in super::super) fn look_for_room(&mut self, home: ReactorNumber, is_told: bool) {
         let way = &mut self.ways[home.index()];
         let was_short = way.is_short;
@@ -97,7 +103,11 @@ impl Outbox {
     }
 
     /// Whether a reactor has taken all deliveries before a place.
-    pub(in super::super) fn has_taken_deliveries(&self, reactor: ReactorNumber, place: u64) -> bool {
+    pub(in super::super) fn has_taken_deliveries(
+        &self,
+        reactor: ReactorNumber,
+        place: u64,
+    ) -> bool {
         self.ways[reactor.index()].deliveries.is_taken_to(place)
     }
 
@@ -109,7 +119,8 @@ impl Outbox {
 
     /// All records that were put on the way to other reactors.
     pub(in super::super) fn put_for_others(&self) -> u64 {
-        let others = (0..self.ways.len() as u16).map(ReactorNumber).filter(|reactor| *reactor != self.own);
+        let others =
+            (0..self.ways.len() as u16).map(ReactorNumber).filter(|reactor| *reactor != self.own);
         others.flat_map(|reactor| self.put_so_far(reactor)).sum()
     }
 }

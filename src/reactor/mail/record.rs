@@ -1,7 +1,9 @@
-//! What reactors say to each other, as the records of their rings. Both ends are this program, so a record that
-//! cannot be read is a bug, and not an error of anybody.
+//! What reactors say to each other, as the records of their rings. Both ends are this program, so a
+//! record that cannot be read is a bug, and not an error of anybody.
 
-use crate::hub::{Accepted, ChannelInfo, ChannelName, Interest, Joined, MessageId, Numbered, Refused, Slot};
+use crate::hub::{
+    Accepted, ChannelInfo, ChannelName, Interest, Joined, MessageId, Numbered, Refused, Slot,
+};
 use crate::net::Token;
 use crate::protocol::{Message, MessageKind};
 
@@ -181,7 +183,8 @@ impl<'a> Delivery<'a> {
                 put_name(head, channel);
                 head.push(u8::from(info.is_some()));
                 if let Some(info) = info {
-                    let ChannelInfo { subscribers, epoch, messages, first_number, last_number } = info;
+                    let ChannelInfo { subscribers, epoch, messages, first_number, last_number } =
+                        info;
                     // Numbers begin at 1.
                     let numbers = [first_number, last_number].map(Option::unwrap_or_default);
                     for number in [subscribers, epoch, messages].into_iter().chain(numbers) {
@@ -207,13 +210,20 @@ impl<'a> Delivery<'a> {
                 epoch: fields.u64()?,
                 next: fields.u64()?,
             }),
-            NOT_JOINED => Delivery::NotJoined { slot: Slot(fields.u32()?), refused: fields.refused()? },
+            NOT_JOINED => {
+                Delivery::NotJoined { slot: Slot(fields.u32()?), refused: fields.refused()? }
+            }
             PUBLISHED => {
                 let origin = fields.origin()?;
                 let id = MessageId { epoch: fields.u64()?, number: fields.u64()? };
-                Delivery::Published { origin, outcome: Ok(Accepted { id, subscribers: fields.u64()? }) }
+                Delivery::Published {
+                    origin,
+                    outcome: Ok(Accepted { id, subscribers: fields.u64()? }),
+                }
             }
-            REFUSED => Delivery::Published { origin: fields.origin()?, outcome: Err(fields.refused()?) },
+            REFUSED => {
+                Delivery::Published { origin: fields.origin()?, outcome: Err(fields.refused()?) }
+            }
             INSPECTED => Delivery::Inspected {
                 ticket: fields.ticket()?,
                 channel: fields.name()?,
@@ -348,8 +358,16 @@ mod tests {
         let channel = name(&longest);
         for request in [
             Request::Publish { origin: Origin::Publisher, channel, message: Message::text("") },
-            Request::Publish { origin: Origin::Peer(Token(7)), channel, message: Message::binary(b"\xff") },
-            Request::Publish { origin: Origin::Request(TICKET), channel, message: Message::text("hello") },
+            Request::Publish {
+                origin: Origin::Peer(Token(7)),
+                channel,
+                message: Message::binary(b"\xff"),
+            },
+            Request::Publish {
+                origin: Origin::Request(TICKET),
+                channel,
+                message: Message::text("hello"),
+            },
             Request::Inspect { ticket: TICKET, channel },
         ] {
             let mut head = Vec::new();
@@ -387,8 +405,13 @@ mod tests {
         let channel = name(&longest);
         let slot = Slot(5);
         let id = MessageId { epoch: u64::MAX, number: 2 };
-        let info =
-            ChannelInfo { subscribers: 1, epoch: 2, messages: 3, first_number: None, last_number: Some(3) };
+        let info = ChannelInfo {
+            subscribers: 1,
+            epoch: 2,
+            messages: 3,
+            first_number: None,
+            last_number: Some(3),
+        };
         let numbered = |message| Numbered { slot, epoch: 7, number: 8, message };
         for delivery in [
             Delivery::Message(numbered(Message::text("hello"))),
@@ -399,7 +422,10 @@ mod tests {
                 origin: Origin::Request(TICKET),
                 outcome: Ok(Accepted { id, subscribers: 4 }),
             },
-            Delivery::Published { origin: Origin::Peer(Token(1)), outcome: Err(Refused::MemoryFull) },
+            Delivery::Published {
+                origin: Origin::Peer(Token(1)),
+                outcome: Err(Refused::MemoryFull),
+            },
             Delivery::Inspected { ticket: TICKET, channel, info: Some(info) },
             Delivery::Inspected { ticket: TICKET, channel, info: None },
         ] {
@@ -408,7 +434,11 @@ mod tests {
             assert!(head.len() <= HEAD_BYTES_MAX);
             assert_eq!(Delivery::decode(&head, delivery.payload()), Some(delivery));
             for cut in 0..head.len() {
-                assert_eq!(Delivery::decode(&head[..cut], delivery.payload()), None, "cut at {cut}");
+                assert_eq!(
+                    Delivery::decode(&head[..cut], delivery.payload()),
+                    None,
+                    "cut at {cut}"
+                );
             }
         }
     }

@@ -1,6 +1,6 @@
-//! Records on their way from one reactor to another: a bounded ring of bytes, one thread at each end. A payload
-//! above a bound travels beside it, in a buffer of its own that comes back; so nothing is allocated per record, and
-//! the ring can be small.
+//! Records on their way from one reactor to another: a bounded ring of bytes, one thread at each
+//! end. A payload above a bound travels beside it, in a buffer of its own that comes back; so
+//! nothing is allocated per record, and the ring can be small.
 //!
 //! ```text
 //!  record:  head bytes │ payload bytes (top bit: beside) │ head … │ payload …
@@ -120,8 +120,8 @@ pub(super) fn ring(sizes: RingSizes) -> (RingWriter, RingReader) {
 }
 
 impl RingWriter {
-    /// Whether a record with a payload of this size, or a smaller one, fits, and this many without a payload behind
-    /// it. If not, the reader will say when it has taken something.
+    /// Whether a record with a payload of this size, or a smaller one, fits, and this many without
+    /// a payload behind it. If not, the reader will say when it has taken something.
     pub(super) fn has_room(&mut self, payload_bytes: usize, small_ones: usize) -> bool {
         if self.fits(payload_bytes, small_ones) {
             return true;
@@ -132,14 +132,16 @@ impl RingWriter {
 
     fn fits(&self, payload_bytes: usize, small_ones: usize) -> bool {
         let is_large = payload_bytes > self.inline_bytes_max;
-        // Where a large one would fit beside the ring, the largest that goes into it has to fit as well.
+        // Where a large one would fit beside the ring, the largest that goes into it has to fit as
+        // well.
         let inline = payload_bytes.min(self.inline_bytes_max);
         let needed = (1 + small_ones) * (LENGTHS_BYTES + HEAD_BYTES_MAX) + inline;
         let is_enough = self.bytes.cached_slots() >= needed || self.bytes.slots() >= needed;
         is_enough && (!is_large || !self.beside.is_full())
     }
 
-    /// Puts a record in; `head` writes its head. False if there is no room: then nothing has changed.
+    /// Puts a record in; `head` writes its head. False if there is no room: then nothing has
+    /// changed.
     pub(super) fn put(&mut self, head: impl FnOnce(&mut Vec<u8>), payload: &[u8]) -> bool {
         self.record.clear();
         self.record.extend_from_slice(&[0; LENGTHS_BYTES]);
@@ -149,7 +151,8 @@ impl RingWriter {
         let is_large = payload.len() > self.inline_bytes_max;
         let beside = if is_large { BESIDE } else { 0 };
         self.record[..4].copy_from_slice(&(head_bytes as u32).to_le_bytes());
-        self.record[4..LENGTHS_BYTES].copy_from_slice(&(payload.len() as u32 | beside).to_le_bytes());
+        self.record[4..LENGTHS_BYTES]
+            .copy_from_slice(&(payload.len() as u32 | beside).to_le_bytes());
         if is_large {
             if self.beside.is_full() || self.bytes.slots() < self.record.len() {
                 return false;
@@ -247,7 +250,8 @@ impl RingReader {
         self.current.is_none() && self.bytes.is_empty()
     }
 
-    /// Whether records were taken since the last call, and the writer waits for room: then it has to be woken.
+    /// Whether records were taken since the last call, and the writer waits for room: then it has
+    /// to be woken.
     pub(super) fn relieve(&mut self) -> bool {
         std::mem::take(&mut self.has_fetched) && self.starved.relieve()
     }
@@ -269,7 +273,8 @@ impl RingReader {
         while let Some((lengths, behind)) = rest.split_at_checked(LENGTHS_BYTES) {
             let [head, payload] =
                 [0, 4].map(|at| u32::from_le_bytes(lengths[at..at + 4].try_into().unwrap()));
-            let (head, inline) = (head as usize, if payload & BESIDE == 0 { payload as usize } else { 0 });
+            let (head, inline) =
+                (head as usize, if payload & BESIDE == 0 { payload as usize } else { 0 });
             heads.push((behind[..head].to_vec(), inline));
             rest = &behind[head + inline..];
         }

@@ -69,7 +69,12 @@ impl Handler for App {
         (request.path() == "/no").then(|| Response::text(403, "not here\n"))
     }
 
-    fn on_request(&mut self, visitor: &mut Visitor<'_>, request: &Request<'_>, body: &[u8]) -> Answer {
+    fn on_request(
+        &mut self,
+        visitor: &mut Visitor<'_>,
+        request: &Request<'_>,
+        body: &[u8],
+    ) -> Answer {
         if let ("GET", Some(channel)) = (request.method(), request.path().strip_prefix("/about/")) {
             return match visitor.inspect(name(channel)) {
                 Ok(ticket) => Answer::Later(ticket),
@@ -157,14 +162,21 @@ impl Handler for App {
         log.closed.push((path, code.as_u16(), reason.to_owned()));
     }
 
-    fn on_inspected(&mut self, _: Ticket, channel: ChannelName<'_>, info: Option<ChannelInfo>) -> Response {
+    fn on_inspected(
+        &mut self,
+        _: Ticket,
+        channel: ChannelName<'_>,
+        info: Option<ChannelInfo>,
+    ) -> Response {
         let info = info.map(|info| (info.subscribers, info.messages));
         Response::text(200, format!("{channel} {info:?}"))
     }
 
     fn on_published(&mut self, _: Ticket, outcome: Result<Accepted, Refused>) -> Response {
         match outcome {
-            Ok(accepted) if accepted.subscribers == 0 => Response::json(202, accepted.id.to_string()),
+            Ok(accepted) if accepted.subscribers == 0 => {
+                Response::json(202, accepted.id.to_string())
+            }
             Ok(accepted) => Response::json(201, accepted.id.to_string()),
             Err(refused) => Response::text(503, refused.to_string()),
         }

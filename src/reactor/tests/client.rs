@@ -1,10 +1,11 @@
-//! The far end of a connection: requests, the client's half of the protocol, and what it has heard. Whatever
-//! the server sends is checked here: a byte out of place is a panic.
+//! The far end of a connection: requests, the client's half of the protocol, and what it has heard.
+//! Whatever the server sends is checked here: a byte out of place is a panic.
 
 use crate::net::sim::SimPeer;
 use crate::protocol::{
     ClientHandshake, CloseCode, Decoded, Decoder, DecoderLimits, Event, HeadScanner, HeaderStorage,
-    HttpLimits, Opcode, ResponseHead, Role, encode_masked_close, encode_masked_frame, write_request,
+    HttpLimits, Opcode, ResponseHead, Role, encode_masked_close, encode_masked_frame,
+    write_request,
 };
 
 /// What a client has received from an open connection.
@@ -21,7 +22,12 @@ impl std::fmt::Debug for Heard {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Heard::Message(payload) => {
-                write!(f, "Message({} bytes: {:?} …)", payload.len(), &payload[..payload.len().min(8)])
+                write!(
+                    f,
+                    "Message({} bytes: {:?} …)",
+                    payload.len(),
+                    &payload[..payload.len().min(8)]
+                )
             }
             Heard::Ping => f.write_str("Ping"),
             Heard::Pong(payload) => write!(f, "Pong({payload:?})"),
@@ -155,8 +161,10 @@ impl Client {
         let mut heard = Vec::new();
         let mut consumed = 0;
         while !self.is_closed {
-            let decoded = self.decoder.decode(&limits, &mut self.bytes[consumed..], &mut self.assembly);
-            let Decoded { consumed: used, event } = decoded.expect("the server keeps to the protocol");
+            let decoded =
+                self.decoder.decode(&limits, &mut self.bytes[consumed..], &mut self.assembly);
+            let Decoded { consumed: used, event } =
+                decoded.expect("the server keeps to the protocol");
             consumed += used;
             let Some(event) = event else { break };
             heard.push(match event {

@@ -109,8 +109,14 @@ fn a_peer_that_is_gone_is_noticed_by_writing_to_it() {
     client.peer.fail_next_write(libc::EPIPE);
     writer.text("anybody there?");
     world.rest();
-    assert!(world.log.borrow().closed.iter().any(|(path, code, _)| path == "/news" && *code == 1006));
-    assert_eq!(world.ledger().dropped_for(DropReason::Closed), 2, "and the writer left before its own copy");
+    assert!(
+        world.log.borrow().closed.iter().any(|(path, code, _)| path == "/news" && *code == 1006)
+    );
+    assert_eq!(
+        world.ledger().dropped_for(DropReason::Closed),
+        2,
+        "and the writer left before its own copy"
+    );
 }
 
 #[test]
@@ -167,9 +173,10 @@ fn a_token_of_a_connection_that_has_gone_is_nobodys() {
     let clients = world.open_many(10, "/news");
     drop(clients);
     world.rest();
-    world
-        .sim
-        .set_faults(crate::net::sim::SimFaults { stale_readiness: 1.0, ..crate::net::sim::SimFaults::NONE });
+    world.sim.set_faults(crate::net::sim::SimFaults {
+        stale_readiness: 1.0,
+        ..crate::net::sim::SimFaults::NONE
+    });
     let mut client = world.connect();
     client.upgrade("/echo");
     for _ in 0..100 {

@@ -43,7 +43,9 @@ fn a_body_may_come_in_pieces() {
 fn a_client_that_waits_to_be_told_is_told_to_send_its_body() {
     let mut world = World::new();
     let mut client = world.connect();
-    client.peer.send(b"POST /news HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
+    client.peer.send(
+        b"POST /news HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n",
+    );
     world.rest();
     assert_eq!(client.answered().unwrap().status, 100);
     client.peer.send(b"hello");
@@ -131,9 +133,12 @@ fn answers_that_the_peer_does_not_take_hold_up_its_requests() {
 #[test]
 fn a_request_that_a_peer_gives_up_leaves_nothing() {
     let mut world = World::new();
-    for bytes in
-        ["", "GET", "GET / HTTP/1.1\r\n", "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nab"]
-    {
+    for bytes in [
+        "",
+        "GET",
+        "GET / HTTP/1.1\r\n",
+        "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nab",
+    ] {
         for reset in [false, true] {
             let client = world.connect();
             client.peer.send(bytes.as_bytes());
@@ -160,6 +165,7 @@ fn a_request_is_answered_by_the_outcome_of_the_publish_that_it_waits_for() {
     }
     world.rest();
     let answered = std::iter::from_fn(|| publisher.answered());
-    let numbers: Vec<String> = answered.map(|one| one.body.rsplit('-').next().unwrap().to_owned()).collect();
+    let numbers: Vec<String> =
+        answered.map(|one| one.body.rsplit('-').next().unwrap().to_owned()).collect();
     assert_eq!(numbers, ["2", "4", "6"]);
 }

@@ -1,5 +1,5 @@
-//! The ledger between reactors, checked at every turn: nothing is lost in a ring, and every member has appended, or
-//! has in its ring, all that its home has numbered since it joined.
+//! The ledger between reactors, checked at every turn: nothing is lost in a ring, and every member
+//! has appended, or has in its ring, all that its home has numbered since it joined.
 
 use std::collections::HashMap;
 
@@ -25,9 +25,11 @@ pub(super) fn check_mail(reactors: &mut [SimReactor], acted: usize) {
     if reactors.len() == 1 {
         return;
     }
-    let views: Vec<Vec<ChannelView>> = reactors.iter().map(|reactor| reactor.commons.hub.views()).collect();
+    let views: Vec<Vec<ChannelView>> =
+        reactors.iter().map(|reactor| reactor.commons.hub.views()).collect();
     for member in 0..reactors.len() {
-        for home in (0..reactors.len()).filter(|home| *home != member && (acted == *home || acted == member))
+        for home in (0..reactors.len())
+            .filter(|home| *home != member && (acted == *home || acted == member))
         {
             let deliveries = check_ring(reactors, home, member);
             check_members(&views, home, member, &deliveries);
@@ -55,9 +57,12 @@ fn check_ring(reactors: &mut [SimReactor], home: usize, member: usize) -> Delive
                     under_way.entry(key).or_default().messages.push(numbered.number);
                 }
                 Delivery::Joined(joined) => {
-                    under_way.entry((joined.slot, joined.epoch)).or_default().joined = Some(joined.next);
+                    under_way.entry((joined.slot, joined.epoch)).or_default().joined =
+                        Some(joined.next);
                 }
-                Delivery::NotJoined { .. } | Delivery::Published { .. } | Delivery::Inspected { .. } => {}
+                Delivery::NotJoined { .. }
+                | Delivery::Published { .. }
+                | Delivery::Inspected { .. } => {}
             }
         },
     );
@@ -73,12 +78,14 @@ fn check_ring(reactors: &mut [SimReactor], home: usize, member: usize) -> Delive
 fn check_members(views: &[Vec<ChannelView>], home: usize, member: usize, deliveries: &Deliveries) {
     for channel in views[home].iter().filter(|view| view.standing == Standing::Home) {
         let number = ReactorNumber(member as u16);
-        let Some((_, slot, _)) = channel.members.iter().find(|(reactor, ..)| *reactor == number) else {
+        let Some((_, slot, _)) = channel.members.iter().find(|(reactor, ..)| *reactor == number)
+        else {
             continue;
         };
         let nothing = UnderWay::default();
         let under_way = deliveries.get(&(*slot, channel.epoch)).unwrap_or(&nothing);
-        let view = views[member].iter().find(|view| view.slot == *slot && view.name == channel.name);
+        let view =
+            views[member].iter().find(|view| view.slot == *slot && view.name == channel.name);
         // Gone: its leave is on the way.
         let Some(view) = view else { continue };
         let next = match (view.standing, under_way.joined) {
@@ -95,7 +102,12 @@ fn check_members(views: &[Vec<ChannelView>], home: usize, member: usize, deliver
 }
 
 /// Whoever believes to be a member is one.
-fn check_standing(reactors: &mut [SimReactor], views: &[Vec<ChannelView>], home: usize, member: usize) {
+fn check_standing(
+    reactors: &mut [SimReactor],
+    views: &[Vec<ChannelView>],
+    home: usize,
+    member: usize,
+) {
     let number = ReactorNumber(member as u16);
     let elsewhere = views[member].iter().filter(|view| {
         matches!(view.standing, Standing::Live | Standing::Leaving)
@@ -105,8 +117,10 @@ fn check_standing(reactors: &mut [SimReactor], views: &[Vec<ChannelView>], home:
         let channel = views[home].iter().find(|channel| channel.name == view.name);
         let channel = channel.unwrap_or_else(|| panic!("the home has forgotten {view:?}"));
         assert_eq!(channel.epoch, view.epoch, "{channel:?} {view:?}");
-        let known =
-            channel.members.iter().find(|(reactor, slot, _)| *reactor == number && *slot == view.slot);
+        let known = channel
+            .members
+            .iter()
+            .find(|(reactor, slot, _)| *reactor == number && *slot == view.slot);
         assert!(known.is_some(), "the home does not know of {view:?}");
     }
 }
@@ -124,7 +138,11 @@ fn check_gate(reactors: &[SimReactor]) {
             *if connection.refusal.is_some() { &mut refused } else { &mut let_in } += 1;
         }
     }
-    assert_eq!(reactors[0].commons.shared.gate.counts(), (let_in, refused), "places that are taken");
+    assert_eq!(
+        reactors[0].commons.shared.gate.counts(),
+        (let_in, refused),
+        "places that are taken"
+    );
 }
 
 /// What one reactor and the others have put down for each other, and what has been taken of it.
@@ -164,12 +182,18 @@ impl Words {
     }
 }
 
-/// After a turn of a reactor: whether it has left anything in its rings that it need not wait for others to take.
+/// After a turn of a reactor: whether it has left anything in its rings that it need not wait for
+/// others to take.
 pub(super) fn has_left_mail(reactors: &mut [SimReactor], own: usize) -> bool {
     let (mut has_requests, mut has_deliveries) = (false, false);
     for from in 0..reactors.len() as u16 {
         let inbox = &mut reactors[own].commons.inbox;
-        inbox.look_through(ReactorNumber(from), |_| {}, |_| has_requests = true, |_| has_deliveries = true);
+        inbox.look_through(
+            ReactorNumber(from),
+            |_| {},
+            |_| has_requests = true,
+            |_| has_deliveries = true,
+        );
     }
     // A request may have to wait until there is room for all that it causes.
     let number = ReactorNumber(own as u16);
@@ -179,7 +203,8 @@ pub(super) fn has_left_mail(reactors: &mut [SimReactor], own: usize) -> bool {
 
 /// With nothing under way: the homes know how many subscribers each member has.
 pub(super) fn check_counts(reactors: &[SimReactor]) {
-    let views: Vec<Vec<ChannelView>> = reactors.iter().map(|reactor| reactor.commons.hub.views()).collect();
+    let views: Vec<Vec<ChannelView>> =
+        reactors.iter().map(|reactor| reactor.commons.hub.views()).collect();
     for channel in views.iter().flatten() {
         for (member, slot, subscribers) in &channel.members {
             let view = views[member.index()].iter().find(|view| view.slot == *slot);
@@ -208,7 +233,8 @@ pub(super) fn is_mail_under_way(reactors: &mut [SimReactor]) -> bool {
         })
     }) || reactors.iter().any(|reactor| {
         let joining = |view: &ChannelView| {
-            matches!(view.standing, Standing::Unannounced | Standing::Joining) && view.subscribers > 0
+            matches!(view.standing, Standing::Unannounced | Standing::Joining)
+                && view.subscribers > 0
         };
         reactor.commons.hub.has_interest() || reactor.commons.hub.views().iter().any(joining)
     })

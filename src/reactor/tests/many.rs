@@ -1,4 +1,5 @@
-//! Several reactors as one server: one order, the 101 that waits for its channel, publishers that are held back.
+//! Several reactors as one server: one order, the 101 that waits for its channel, publishers that
+//! are held back.
 
 use std::time::Duration;
 
@@ -30,7 +31,8 @@ fn connect_at(world: &mut World, reactor: usize) -> Client {
     }
 }
 
-/// A connected client whose handshake has been sent and read, but for which only its own reactor has had turns.
+/// A connected client whose handshake has been sent and read, but for which only its own reactor
+/// has had turns.
 fn knock(world: &mut World, reactor: usize, path: &str) -> Client {
     let client = connect_at(world, reactor);
     client.upgrade(path);
@@ -43,7 +45,8 @@ fn knock(world: &mut World, reactor: usize, path: &str) -> Client {
 #[test]
 fn everybody_sees_one_order_whoever_publishes_where() {
     let mut world = World::of(3, |_, _| {});
-    let mut readers: Vec<_> = (0..3).flat_map(|_| 0..3).map(|at| world.open_at(at, "/news")).collect();
+    let mut readers: Vec<_> =
+        (0..3).flat_map(|_| 0..3).map(|at| world.open_at(at, "/news")).collect();
     let mut publishers: Vec<_> = (0..3).map(|at| world.open_at(at, "/news")).collect();
     for number in 0..200u32 {
         for (place, publisher) in publishers.iter_mut().enumerate() {
@@ -86,7 +89,11 @@ fn who_comes_second_need_not_ask_the_home() {
     let channel = world.channel_at(0);
     let _first = world.open_at(1, &format!("/{channel}"));
     let mut second = knock(&mut world, 1, &format!("/{channel}"));
-    assert_eq!(second.answered().map(|answered| answered.status), Some(101), "without a turn of the home");
+    assert_eq!(
+        second.answered().map(|answered| answered.status),
+        Some(101),
+        "without a turn of the home"
+    );
 }
 
 #[test]
@@ -106,7 +113,11 @@ fn what_is_said_behind_the_101_waits_with_it_and_a_ping_is_answered_afterwards()
     for _ in 0..5 {
         world.turn_of(1);
     }
-    assert_eq!(client.heard(), [Heard::Message(b"of the other channel".to_vec())], "that one goes on");
+    assert_eq!(
+        client.heard(),
+        [Heard::Message(b"of the other channel".to_vec())],
+        "that one goes on"
+    );
     world.rest();
     assert_eq!(client.heard(), [Heard::Pong(b"still there?".to_vec())]);
 }
@@ -215,7 +226,8 @@ fn a_publish_is_all_or_none_and_waits_for_the_reactor_that_has_no_room() {
 
 #[test]
 fn a_publisher_whose_home_does_not_come_is_not_read_and_loses_nothing() {
-    let mut world = World::still(Setting { reactors: 2, rings: Some(RingSizes::MIN), ..Setting::default() });
+    let mut world =
+        World::still(Setting { reactors: 2, rings: Some(RingSizes::MIN), ..Setting::default() });
     let channel = world.channel_at(0);
     let path = format!("/{channel}");
     let mut reader = world.open_at(1, &path);
@@ -250,7 +262,8 @@ fn large_messages_travel_beside_the_rings() {
     }
 }
 
-/// Two reactors with little memory, and so many channels of the second, each with a stalled subscriber there.
+/// Two reactors with little memory, and so many channels of the second, each with a stalled
+/// subscriber there.
 fn short_of_memory(world: &mut World, channels: usize) -> Vec<(String, Client)> {
     let names = (0..).map(|number| format!("full-{number}"));
     let names: Vec<String> = names.filter(|name| world.home_of(name) == 1).take(channels).collect();
@@ -349,8 +362,10 @@ fn at_the_home_itself_it_is_too() {
     });
     let mut reader = world.open("/news");
     let mut publisher = world.open("/news");
-    let frames =
-        [publisher.frame(Opcode::Binary, &[1; 60_000]), publisher.frame(Opcode::Binary, b"behind it")];
+    let frames = [
+        publisher.frame(Opcode::Binary, &[1; 60_000]),
+        publisher.frame(Opcode::Binary, b"behind it"),
+    ];
     publisher.peer.send(&frames.concat());
     world.rest();
     assert_eq!(publisher.close_code(), Some(1013));
@@ -461,7 +476,8 @@ fn one_of_another_thread_does_not_either() {
 
 #[test]
 fn a_request_is_answered_though_others_publish_all_the_time() {
-    let mut world = World::still(Setting { reactors: 2, rings: Some(RingSizes::MIN), ..Setting::default() });
+    let mut world =
+        World::still(Setting { reactors: 2, rings: Some(RingSizes::MIN), ..Setting::default() });
     let channel = world.channel_at(0);
     let path = format!("/{channel}");
     let mut publishers: Vec<_> = (0..30).map(|_| world.open_at(1, &path)).collect();
@@ -485,7 +501,8 @@ fn a_request_is_answered_though_others_publish_all_the_time() {
 
 #[test]
 fn no_request_overtakes_an_interest_that_has_to_wait() {
-    let mut world = World::still(Setting { reactors: 2, rings: Some(RingSizes::MIN), ..Setting::default() });
+    let mut world =
+        World::still(Setting { reactors: 2, rings: Some(RingSizes::MIN), ..Setting::default() });
     let (full, wanted) = (world.channel_at(0), {
         let names = (0..).map(|number| format!("wanted-{number}"));
         names.into_iter().find(|name| world.home_of(name) == 0).unwrap()
@@ -502,7 +519,11 @@ fn no_request_overtakes_an_interest_that_has_to_wait() {
         let slot = crate::hub::Slot(u32::MAX);
         let message = crate::protocol::Message::binary(b"");
         let numbered = crate::hub::Numbered { slot, epoch: 0, number: 0, message };
-        crate::hub::Outlet::deliver(&mut world.reactors[0].commons.outbox, ReactorNumber(1), numbered);
+        crate::hub::Outlet::deliver(
+            &mut world.reactors[0].commons.outbox,
+            ReactorNumber(1),
+            numbered,
+        );
     }
     // Subscribes and publishes to the same channel, in this order, on reactor 1.
     {
@@ -513,11 +534,13 @@ fn no_request_overtakes_an_interest_that_has_to_wait() {
         let origin = Origin::Publisher;
         commons.submit(origin, name, crate::protocol::Message::binary(b"mine")).unwrap();
     }
-    // Reactor 0 looks at its interests; then 1 takes its deliveries, on its own core; then 0 serves requests.
+    // Reactor 0 looks at its interests; then 1 takes its deliveries, on its own core; then 0 serves
+    // requests.
     world.reactors[0].commons.take_note_of_requests();
     while world.reactors[1].commons.take_delivery(ReactorNumber(0)) == Taken::One {}
     let served = world.reactors[0].commons.serve_request(ReactorNumber(1));
-    let members = world.reactors[0].commons.hub.views().into_iter().find(|view| view.name == wanted);
+    let members =
+        world.reactors[0].commons.hub.views().into_iter().find(|view| view.name == wanted);
     assert!(
         members.as_ref().is_some_and(|view| !view.members.is_empty()) || served != Taken::One,
         "numbered {served:?} although its join, put before it, has not been taken: {members:?}"

@@ -85,7 +85,11 @@ fn a_handshake_that_does_not_come_in_time_is_answered_408() {
         client.peer.send(&[*byte]);
         world.pass_secs(1);
         let timely = world.sim.now().as_nanos() < 5_000_000_000;
-        assert_eq!(client.peer.received_bytes() == 0, timely, "each byte does not start the time anew");
+        assert_eq!(
+            client.peer.received_bytes() == 0,
+            timely,
+            "each byte does not start the time anew"
+        );
         if !timely {
             break;
         }

@@ -55,7 +55,8 @@ fn publishes_that_were_held_back_follow_without_waiting_for_the_clock() {
     let mut other = world.open("/bye/news");
     other.text("nothing");
     world.rest();
-    let answers = std::iter::from_fn(|| publisher.answered()).filter(|answered| answered.status == 201);
+    let answers =
+        std::iter::from_fn(|| publisher.answered()).filter(|answered| answered.status == 201);
     assert_eq!(answers.count(), 40);
     assert!(!world.reactor().mail_left);
 }
@@ -117,7 +118,8 @@ fn a_few_bytes_in_a_large_buffer_end_nobody_where_memory_is_short() {
     }
     drop(large);
     let mut small = world.open_many(100, "/echo");
-    let frames: Vec<_> = small.iter_mut().map(|client| client.frame(Opcode::Binary, b"hello")).collect();
+    let frames: Vec<_> =
+        small.iter_mut().map(|client| client.frame(Opcode::Binary, b"hello")).collect();
     for part in 0..2 {
         for (client, frame) in small.iter().zip(&frames) {
             client.peer.send(if part == 0 { &frame[..8] } else { &frame[8..] });
@@ -143,7 +145,10 @@ fn unfinished_messages_are_ended_at_their_share_of_the_memory_and_publishing_goe
         world.rest();
     }
     let ended: Vec<u16> = hoarders.iter_mut().filter_map(Client::close_code).collect();
-    assert!(!ended.is_empty() && ended.len() < 40 && ended.iter().all(|code| *code == 1013), "{ended:?}");
+    assert!(
+        !ended.is_empty() && ended.len() < 40 && ended.iter().all(|code| *code == 1013),
+        "{ended:?}"
+    );
     assert!(world.reactor().pool.held_bytes() <= 1 << 20);
     let publisher = world.connect();
     publisher.request("POST", "/news", &[], b"still here");

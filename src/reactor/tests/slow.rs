@@ -18,7 +18,12 @@ fn world(policy: SlowPolicy) -> World {
 }
 
 /// Publishes so many numbered messages of 1 KB, all of which a healthy reader gets.
-fn publish(world: &mut World, publisher: &mut Client, healthy: &mut Client, numbers: std::ops::Range<u32>) {
+fn publish(
+    world: &mut World,
+    publisher: &mut Client,
+    healthy: &mut Client,
+    numbers: std::ops::Range<u32>,
+) {
     for number in numbers {
         let payload = numbered(number);
         publisher.binary(&payload);
@@ -65,7 +70,8 @@ fn a_stalled_reader_that_wakes_reads_a_gapless_beginning_and_why_it_was_cut() {
     assert_eq!(numbers, (0..numbers.len() as u32).collect::<Vec<_>>());
     assert!(matches!(heard.last(), Some(Heard::Close(4008, _))));
     let ledger = world.ledger();
-    // Two others had all 300 each; of those owed to this one until it was cut, the rest was dropped.
+    // Two others had all 300 each; of those owed to this one until it was cut, the rest was
+    // dropped.
     let dropped = ledger.dropped_for(DropReason::SlowConsumer);
     assert!(dropped > 0);
     assert_eq!((ledger.owed, ledger.outstanding()), (600 + numbers.len() as u64 + dropped, 0));
@@ -101,7 +107,11 @@ fn whoever_takes_nothing_for_too_long_is_closed_under_every_policy() {
         assert!(world.log.borrow().closed.iter().all(|(path, ..)| path == "/leave/news"));
         world.pass_secs(2);
         assert_eq!(world.last_end(), ("/news".into(), 4008), "{policy:?}");
-        assert_eq!(world.ledger().dropped_for(DropReason::NoProgress), 0, "the frame under way is finished");
+        assert_eq!(
+            world.ledger().dropped_for(DropReason::NoProgress),
+            0,
+            "the frame under way is finished"
+        );
         slow.wake();
         world.rest();
         assert!(matches!(slow.heard()[..], [Heard::Message(_), Heard::Close(4008, _)]));

@@ -1,7 +1,8 @@
-//! Everything at once: each seed draws faults, limits and a schedule of clients, and what the design promises
-//! is checked at every turn and at the end.
+//! Everything at once: each seed draws faults, limits and a schedule of clients, and what the
+//! design promises is checked at every turn and at the end.
 //!
-//! More seeds: `FANFARE_SEEDS=0..20000 cargo test --profile sim --lib swarm`. A seed that fails prints how to repeat it.
+//! More seeds: `FANFARE_SEEDS=0..20000 cargo test --profile sim --lib swarm`. A seed that fails
+//! prints how to repeat it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,13 +15,20 @@ use run::Run;
 /// Seeds of an ordinary run of the tests.
 const SEEDS: std::ops::Range<u64> = 0..100;
 
-/// Others that have failed once, and why. A seed is the same run only as long as the plan, the clients and
-/// the simulated network draw what they drew then: what was wrong in the server has a test of its own as well.
+/// Others that have failed once, and why. A seed is the same run only as long as the plan, the
+/// clients and the simulated network draw what they drew then: what was wrong in the server has a
+/// test of its own as well.
 const SEEDS_THAT_HAVE_FAILED: [(&str, &[u64]); 4] = [
-    ("the time of a pause was held against a peer that was not written to in it", &[20_355, 29_678, 41_507]),
+    (
+        "the time of a pause was held against a peer that was not written to in it",
+        &[20_355, 29_678, 41_507],
+    ),
     ("a short pause behind a long one took the time to hear what had arrived", &[57_526, 67_597]),
     ("the run was not at rest: a connection was to go on", &[36_834]),
-    ("garbage was a message without an author", &[32_216, 46_986, 64_477, 73_008, 86_250, 93_744, 95_854]),
+    (
+        "garbage was a message without an author",
+        &[32_216, 46_986, 64_477, 73_008, 86_250, 93_744, 95_854],
+    ),
 ];
 
 /// So many of an ordinary run are run twice, to see that a seed decides everything.
@@ -70,9 +78,11 @@ fn simulation() {
         for _ in 0..threads {
             scope.spawn(|| {
                 let _last = Last(&next);
-                while let Ok(seed) = next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| {
-                    (next < seeds.end).then(|| next + 1)
-                }) {
+                while let Ok(seed) =
+                    next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| {
+                        (next < seeds.end).then(|| next + 1)
+                    })
+                {
                     run(seed);
                 }
             });

@@ -8,7 +8,8 @@ use crate::protocol::Opcode;
 
 const BIG: usize = 40_000;
 
-/// A client on this path, in the middle of a big frame that `channel` carries, and with nothing read.
+/// A client on this path, in the middle of a big frame that `channel` carries, and with nothing
+/// read.
 fn torn(world: &mut World, path: &str, channel: &str) -> Client {
     let client = world.open(path);
     client.stall();
@@ -95,7 +96,8 @@ fn a_channel_joined_in_the_middle_of_a_frame_comes_behind_it() {
     let mut client = world.open("/join");
     client.text("many");
     world.rest();
-    // So many others before it on its channel that its own turn comes after that of the new channel.
+    // So many others before it on its channel that its own turn comes after that of the new
+    // channel.
     let others = world.open_many(100, "/many");
     for other in &others {
         other.stall();

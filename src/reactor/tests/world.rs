@@ -59,10 +59,12 @@ pub(super) const PORT: u16 = 80;
 /// Turns after which something that should come to rest never will.
 const TURNS_TO_REST_MAX: usize = 100_000;
 
-/// Everything in a hub is counted anew after so many turns: in each that would take most of the time.
+/// Everything in a hub is counted anew after so many turns: in each that would take most of the
+/// time.
 const TURNS_PER_RECOUNT: u64 = 4;
 
-/// The step in which time passes: deadlines are looked at in each, and none of them looks like a pause.
+/// The step in which time passes: deadlines are looked at in each, and none of them looks like a
+/// pause.
 const STEP: Duration = Duration::from_millis(500);
 
 impl World {
@@ -77,7 +79,10 @@ impl World {
     }
 
     /// The same with so many reactors.
-    pub(super) fn of(reactors: usize, limit: impl FnOnce(&mut ReactorLimits, &mut HubLimits)) -> World {
+    pub(super) fn of(
+        reactors: usize,
+        limit: impl FnOnce(&mut ReactorLimits, &mut HubLimits),
+    ) -> World {
         let mut setting = Setting { reactors, ..Setting::default() };
         limit(&mut setting.limits, &mut setting.hub);
         World::still(setting)
@@ -131,7 +136,8 @@ impl World {
             self.check(number);
             self.check_awake(number);
             self.check_end(number);
-            Words::of(&self.reactors, number).check_since(&before, |reactor| self.sim.is_woken(reactor));
+            Words::of(&self.reactors, number)
+                .check_since(&before, |reactor| self.sim.is_woken(reactor));
         }
     }
 
@@ -293,13 +299,15 @@ impl World {
             commons.hub.check_invariants();
         }
         let open: usize = self.reactors.iter().map(check_reactor).sum();
-        let connections: usize = self.reactors.iter().map(|reactor| reactor.connections.len()).sum();
+        let connections: usize =
+            self.reactors.iter().map(|reactor| reactor.connections.len()).sum();
         assert_eq!(connections, self.sim.open_streams(), "connections and sockets");
         assert_eq!(self.log.borrow().open, open, "on_close for every on_open");
         super::ledger::check_mail(&mut self.reactors, acted);
     }
 
-    /// No reactor that drains ends before all have nobody left: they need the channels that live on it.
+    /// No reactor that drains ends before all have nobody left: they need the channels that live on
+    /// it.
     fn check_end(&self, number: usize) {
         let ends = self.over[number] && self.reactors[number].drain.is_some();
         let is_empty = self.reactors.iter().all(|reactor| reactor.connections.len() == 0);
@@ -322,9 +330,11 @@ impl World {
         })
     }
 
-    /// Whether a connection is to go on: it has been read further than it has been decoded, or is to be read.
+    /// Whether a connection is to go on: it has been read further than it has been decoded, or is
+    /// to be read.
     pub(super) fn is_anybody_unfinished(&self) -> bool {
-        let goes_on = |one: &SimReactor| !one.unfinished.is_empty() || !one.waiting_for_room.is_empty();
+        let goes_on =
+            |one: &SimReactor| !one.unfinished.is_empty() || !one.waiting_for_room.is_empty();
         self.reactors.iter().any(goes_on)
     }
 
@@ -373,11 +383,15 @@ fn check_reactor(reactor: &SimReactor) -> usize {
 
     let (mut open, mut subscriptions, mut patient) = (0, 0, 0);
     for place in 0..connections.places() {
-        let Some(connection) = connections.token_at(place).and_then(|token| connections.get(token)) else {
+        let Some(connection) = connections.token_at(place).and_then(|token| connections.get(token))
+        else {
             continue;
         };
         let link = &connection.link;
-        assert!(!link.owes() || connection.blocked || link.is_held(), "what is owed waits for an edge");
+        assert!(
+            !link.owes() || connection.blocked || link.is_held(),
+            "what is owed waits for an edge"
+        );
         assert!(connection.rest_bytes == 0 || link.owes(), "a rest is owed");
         assert!(!connection.starved || connection.blocked);
         let has_unread = connection.readable;
@@ -418,7 +432,8 @@ fn check_reactor(reactor: &SimReactor) -> usize {
 /// No log is longer than it may be, but for the last message, which always fits.
 fn check_memory(hub: &Hub) {
     let limits = hub.limits();
-    let log_bytes_max = limits.channel_buffer_bytes.max(limits.message_bytes_max + HEADER_BYTES_MAX);
+    let log_bytes_max =
+        limits.channel_buffer_bytes.max(limits.message_bytes_max + HEADER_BYTES_MAX);
     for view in hub.views() {
         assert!(view.log_bytes <= log_bytes_max, "a log over its bound: {view:?}");
     }

@@ -1,4 +1,5 @@
-//! The decoder, on a stream that is cut anywhere, against its naive twin, which has the stream whole.
+//! The decoder, on a stream that is cut anywhere, against its naive twin, which has the stream
+//! whole.
 //!
 //! Input: one byte for role and limits, one for the sizes of the pieces, then the stream.
 #![no_main]
@@ -79,8 +80,8 @@ fn owned(event: Event<'_>) -> NaiveEvent {
         },
         Event::Ping(payload) => NaiveEvent::Ping(payload.to_vec()),
         Event::Pong(payload) => NaiveEvent::Pong(payload.to_vec()),
-        Event::Close(close) => {
-            NaiveEvent::Close(close.map(|close| (close.code.as_u16(), close.reason.as_bytes().to_vec())))
-        }
+        Event::Close(close) => NaiveEvent::Close(
+            close.map(|close| (close.code.as_u16(), close.reason.as_bytes().to_vec())),
+        ),
     }
 }

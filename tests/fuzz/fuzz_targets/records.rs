@@ -6,7 +6,9 @@
 use std::collections::VecDeque;
 
 use fanfare::reactor::RingSizes;
-use fanfare::reactor::exposed::{HEAD_BYTES_MAX, Ring, rewrite_delivery, rewrite_interest, rewrite_request};
+use fanfare::reactor::exposed::{
+    HEAD_BYTES_MAX, Ring, rewrite_delivery, rewrite_interest, rewrite_request,
+};
 use fanfare_fuzz::input::Input;
 use libfuzzer_sys::fuzz_target;
 
@@ -17,7 +19,8 @@ const SIZES: [RingSizes; 4] = [
     RingSizes { bytes: 9000, beside: 2 },
 ];
 
-/// The tag of a delivery in which a byte says whether something follows: one value means that it does.
+/// The tag of a delivery in which a byte says whether something follows: one value means that it
+/// does.
 const INSPECTED: u8 = 6;
 
 fuzz_target!(|data: &[u8]| {
@@ -124,7 +127,8 @@ impl Pair {
         self.check();
     }
 
-    /// Where there is room for one there is room for a smaller one; and for so many small ones behind it.
+    /// Where there is room for one there is room for a smaller one; and for so many small ones
+    /// behind it.
     fn put_into_room(&mut self, payload_bytes: usize, small_ones: usize) {
         let payload = vec![payload_bytes as u8; payload_bytes];
         for payload in [&payload[..]].into_iter().chain((0..small_ones).map(|_| &b""[..])) {
@@ -164,14 +168,21 @@ impl Pair {
     }
 
     fn relieve(&mut self) {
-        let expected = std::mem::take(&mut self.has_fetched) && std::mem::take(&mut self.is_starved);
+        let expected =
+            std::mem::take(&mut self.has_fetched) && std::mem::take(&mut self.is_starved);
         assert_eq!(self.ring.relieve(), expected, "who waits is woken once");
     }
 
     fn check(&mut self) {
         assert_eq!(self.ring.is_empty(), self.twin.is_empty());
         assert_eq!(self.ring.so_far(), [self.put, self.put - self.twin.len() as u64]);
-        assert_eq!(self.ring.is_before(self.place), self.is_looked_at || self.fetched_bytes < self.place);
-        assert!(self.ring.filled_to() - self.fetched_bytes <= self.sizes.bytes as u64, "more than it holds");
+        assert_eq!(
+            self.ring.is_before(self.place),
+            self.is_looked_at || self.fetched_bytes < self.place
+        );
+        assert!(
+            self.ring.filled_to() - self.fetched_bytes <= self.sizes.bytes as u64,
+            "more than it holds"
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! A request: its end found in pieces and at once, and then parsed, against the naive twin; and whatever is accepted as an
-//! upgrade has no second way to be read.
+//! A request: its end found in pieces and at once, and then parsed, against the naive twin; and
+//! whatever is accepted as an upgrade has no second way to be read.
 //!
 //! Input: one byte for the size of the pieces, then what a client sends.
 #![no_main]
@@ -28,7 +28,8 @@ fuzz_target!(|data: &[u8]| {
         Err(_) => {}
     }
 
-    // The parser stands by itself: it is given all the bytes, too, whatever the scanner says of them.
+    // The parser stands by itself: it is given all the bytes, too, whatever the scanner says of
+    // them.
     check_parse(bytes);
     if let Ok(Some(end)) = whole {
         check_parse(&bytes[..end]);
@@ -84,6 +85,9 @@ fn owned(request: &Request<'_>) -> NaiveRequest {
         body_bytes: request.body_bytes(),
         expects_continue: request.expects_continue(),
         wants_websocket: request.wants_websocket(),
-        headers: request.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        headers: request
+            .headers()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
     }
 }

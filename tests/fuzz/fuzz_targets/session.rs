@@ -1,5 +1,6 @@
-//! One connection, from the bytes that a client sends to those that it receives: a server that echoes, with the stream
-//! cut anywhere and a network with faults, against what RFC 6455 says of the whole stream.
+//! One connection, from the bytes that a client sends to those that it receives: a server that
+//! echoes, with the stream cut anywhere and a network with faults, against what RFC 6455 says of
+//! the whole stream.
 //!
 //! Input: bytes for limits, faults and the sizes of pieces, then frames, most of them valid.
 #![no_main]
@@ -38,9 +39,11 @@ fuzz_target!(|data: &[u8]| {
     let mut stream = stream(&mut input);
 
     if is_stalled {
-        // Who sends behind its Close gets a reset, which destroys what it has not read: as TCP has it.
+        // Who sends behind its Close gets a reset, which destroys what it has not read: as TCP has
+        // it.
         let lengths: Vec<usize> = (0..=stream.len()).collect();
-        let is_open = |end: &usize| !matches!(rfc6455::echo(&stream[..*end], limits).1, End::Closed(..));
+        let is_open =
+            |end: &usize| !matches!(rfc6455::echo(&stream[..*end], limits).1, End::Closed(..));
         stream.truncate(lengths.partition_point(is_open));
         server.peer.set_window(50);
         server.peer.set_reading(false);
@@ -74,14 +77,19 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(*server.closed.borrow(), [code]);
 });
 
-/// The bytes of the answers, then the Close that belongs to the end, and nothing else. The code of the end.
+/// The bytes of the answers, then the Close that belongs to the end, and nothing else. The code of
+/// the end.
 fn check(received: &[u8], answers: &[rfc6455::Frame], end: &End) -> u16 {
     let mut expected = Vec::new();
     answers.iter().for_each(|answer| rfc6455::encode(answer, &mut expected));
     let tail = received.strip_prefix(&expected[..]).unwrap_or_else(|| {
-        panic!("other answers: {:?}\nexpected {answers:?} {end:?}", String::from_utf8_lossy(received))
+        panic!(
+            "other answers: {:?}\nexpected {answers:?} {end:?}",
+            String::from_utf8_lossy(received)
+        )
     });
-    let closes_with = |code: u16| tail.len() >= 4 && tail[0] == 0x88 && tail[2..4] == code.to_be_bytes();
+    let closes_with =
+        |code: u16| tail.len() >= 4 && tail[0] == 0x88 && tail[2..4] == code.to_be_bytes();
     match end {
         End::Closed(code, reason) => {
             let mut close = Vec::new();
@@ -132,7 +140,9 @@ fn stream(input: &mut Input<'_>) -> Vec<u8> {
         // Mutations: reserved bits, no mask, another length, a long form of it.
         let mutation = if kind & 192 == 192 { input.byte() } else { 0 };
         let fin = kind & 8 == 0;
-        stream.push(u8::from(fin) << 7 | opcode | if mutation & 3 == 3 { mutation & 0x7f } else { 0 });
+        stream.push(
+            u8::from(fin) << 7 | opcode | if mutation & 3 == 3 { mutation & 0x7f } else { 0 },
+        );
         let declared = payload.len() + usize::from(mutation & 12 == 12);
         let masked = u8::from(mutation & 48 != 48) << 7;
         match (declared, mutation >> 6) {
@@ -185,12 +195,14 @@ impl Server {
         };
         let limits = ReactorLimits { decoder, ..ReactorLimits::default() };
         let homes = Homes::new([7; 16], 1);
-        let seats = seats(vec![net.waker()], homes, world.now(), &limits, HubLimits::default(), None);
+        let seats =
+            seats(vec![net.waker()], homes, world.now(), &limits, HubLimits::default(), None);
         let seat = seats.into_iter().next().expect("one for each waker");
         let closed = Rc::new(RefCell::new(Vec::new()));
         let echo = Echo { closed: Rc::clone(&closed) };
         let listeners = vec![world.listener(PORT)];
-        let reactor = Reactor::new(net, listeners, Vec::new(), echo, seat).expect("a listener is registered");
+        let reactor =
+            Reactor::new(net, listeners, Vec::new(), echo, seat).expect("a listener is registered");
 
         let peer = world.connect(PORT);
         let mut request = Vec::new();
@@ -216,7 +228,10 @@ impl Server {
     }
 
     fn turn(&mut self) {
-        assert!(self.reactor.turn().expect("a simulated wait does not fail"), "nobody has stopped it");
+        assert!(
+            self.reactor.turn().expect("a simulated wait does not fail"),
+            "nobody has stopped it"
+        );
     }
 
     /// Turns until nothing is left to do.

@@ -1,5 +1,5 @@
-//! What a server that echoes has to answer to a whole stream of frames, written from RFC 6455 alone. It has all bytes
-//! at once, copies whatever it likes, and shares nothing with the library.
+//! What a server that echoes has to answer to a whole stream of frames, written from RFC 6455
+//! alone. It has all bytes at once, copies whatever it likes, and shares nothing with the library.
 
 /// What the server grants. A message that passes both is too big first.
 #[derive(Clone, Copy)]
@@ -13,11 +13,13 @@ pub struct Limits {
 pub enum End {
     /// More may follow.
     Open,
-    /// The client's Close, by its code and reason, is answered with the same; one without a code with 1000.
+    /// The client's Close, by its code and reason, is answered with the same; one without a code
+    /// with 1000.
     Closed(Option<u16>, Vec<u8>),
     /// A rule is broken: a Close with this code.
     Failed(u16),
-    /// A rule is broken by what is there of a frame that is not whole. It may fail now, or when it is.
+    /// A rule is broken by what is there of a frame that is not whole. It may fail now, or when it
+    /// is.
     MayFail(u16),
 }
 
@@ -73,7 +75,9 @@ fn answer(mut rest: &[u8], limits: Limits, answers: &mut Vec<Frame>) -> Result<(
                 _ => {
                     check_close(&payload, payload.len(), true).map_err(End::Failed)?;
                     return Err(match payload.split_at_checked(2) {
-                        Some((code, reason)) => End::Closed(Some(number(code) as u16), reason.to_vec()),
+                        Some((code, reason)) => {
+                            End::Closed(Some(number(code) as u16), reason.to_vec())
+                        }
                         None => End::Closed(None, Vec::new()),
                     });
                 }
@@ -81,7 +85,8 @@ fn answer(mut rest: &[u8], limits: Limits, answers: &mut Vec<Frame>) -> Result<(
             continue;
         }
 
-        // Section 5.4: a message is one text or binary frame and continuations; no other one comes between.
+        // Section 5.4: a message is one text or binary frame and continuations; no other one comes
+        // between.
         let (kind, mut payloads) = match (opcode, message.take()) {
             (0, None) | (TEXT | BINARY, Some(_)) => return Err(End::Failed(PROTOCOL_ERROR)),
             (0, Some(message)) => message,
@@ -129,8 +134,10 @@ fn header(bytes: &[u8]) -> Result<Header, End> {
     let (is_masked, length) = (second / 128 == 1, second % 128);
     let is_control = opcode >= 8;
     let is_known = matches!(opcode, 0 | TEXT | BINARY | CLOSE | PING | PONG);
-    // Section 5.5: control frames "MUST have a payload length of 125 bytes or less and MUST NOT be fragmented".
-    let breaks_rule = reserved != 0 || !is_known || !is_masked || is_control && (!fin || length > 125);
+    // Section 5.5: control frames "MUST have a payload length of 125 bytes or less and MUST NOT be
+    // fragmented".
+    let breaks_rule =
+        reserved != 0 || !is_known || !is_masked || is_control && (!fin || length > 125);
     let extended: usize = match length {
         126 => 2,
         127 => 8,
@@ -141,12 +148,17 @@ fn header(bytes: &[u8]) -> Result<Header, End> {
         return Err(if breaks_rule { End::MayFail(PROTOCOL_ERROR) } else { End::Open });
     };
     let payload_bytes = if extended == 0 { u128::from(length) } else { number(length_bytes) };
-    // "the minimal number of bytes MUST be used to encode the length"; "the most significant bit MUST be 0".
+    // "the minimal number of bytes MUST be used to encode the length"; "the most significant bit
+    // MUST be 0".
     let smallest = [0, 126, 65_536][usize::from(length.saturating_sub(125))];
     let breaks_rule = breaks_rule || payload_bytes < smallest || payload_bytes >= 1 << 63;
     if breaks_rule {
         let is_whole = bytes.len() >= header_bytes;
-        return Err(if is_whole { End::Failed(PROTOCOL_ERROR) } else { End::MayFail(PROTOCOL_ERROR) });
+        return Err(if is_whole {
+            End::Failed(PROTOCOL_ERROR)
+        } else {
+            End::MayFail(PROTOCOL_ERROR)
+        });
     }
     let key = bytes.get(2 + extended..header_bytes).ok_or(End::Open)?;
     let key = key.try_into().expect("a masked frame has a key of four bytes");
@@ -159,7 +171,8 @@ fn check_close(payload: &[u8], payload_bytes: usize, is_whole: bool) -> Result<(
         return Err(PROTOCOL_ERROR);
     }
     let Some((code, reason)) = payload.split_at_checked(2) else { return Ok(()) };
-    // 1004 is reserved, and 1005, 1006 and 1015 never stand in a frame; 1012 to 1014 have been registered since.
+    // 1004 is reserved, and 1005, 1006 and 1015 never stand in a frame; 1012 to 1014 have been
+    // registered since.
     match number(code) {
         1000..=1003 | 1007..=1014 | 3000..=4999 => {}
         _ => return Err(PROTOCOL_ERROR),

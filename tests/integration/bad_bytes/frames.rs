@@ -8,7 +8,8 @@ const INVALID_PAYLOAD: u16 = 1007;
 const POLICY: u16 = 1008;
 const TOO_BIG: u16 = 1009;
 
-/// A frame header byte by byte: first byte, length byte, extended length; then a masking key of zeros.
+/// A frame header byte by byte: first byte, length byte, extended length; then a masking key of
+/// zeros.
 fn header(first_byte: u8, length: u8, extended: &[u8]) -> Vec<u8> {
     [&[first_byte, length][..], extended, &[0; 4]].concat()
 }
@@ -40,7 +41,11 @@ fn headers_that_break_a_rule_are_protocol_errors() {
         ("a close of 126 bytes", close_frame(1000, [b'a'; 124]), PROTOCOL_ERROR),
         ("5 bytes in the 16-bit form", header(0x81, 0xfe, &[0, 5]), PROTOCOL_ERROR),
         ("125 bytes in the 16-bit form", header(0x81, 0xfe, &[0, 125]), PROTOCOL_ERROR),
-        ("5 bytes in the 64-bit form", header(0x81, 0xff, &[0, 0, 0, 0, 0, 0, 0, 5]), PROTOCOL_ERROR),
+        (
+            "5 bytes in the 64-bit form",
+            header(0x81, 0xff, &[0, 0, 0, 0, 0, 0, 0, 5]),
+            PROTOCOL_ERROR,
+        ),
         (
             "65535 bytes in the 64-bit form",
             header(0x81, 0xff, &[0, 0, 0, 0, 0, 0, 0xff, 0xff]),
@@ -50,15 +55,24 @@ fn headers_that_break_a_rule_are_protocol_errors() {
         ("2^64 - 1 bytes", header(0x82, 0xff, &[0xff; 8]), PROTOCOL_ERROR),
         ("a continuation of nothing", frame(0x80, "a"), PROTOCOL_ERROR),
         ("a fragment of nothing", continuation(b"a"), PROTOCOL_ERROR),
-        ("a message within a message", [frame(0x01, "a"), frame(0x81, "b")].concat(), PROTOCOL_ERROR),
-        ("a fragment within a message", [frame(0x01, "a"), frame(0x02, "b")].concat(), PROTOCOL_ERROR),
+        (
+            "a message within a message",
+            [frame(0x01, "a"), frame(0x81, "b")].concat(),
+            PROTOCOL_ERROR,
+        ),
+        (
+            "a fragment within a message",
+            [frame(0x01, "a"), frame(0x02, "b")].concat(),
+            PROTOCOL_ERROR,
+        ),
         (
             "a continuation after the last",
             [frame(0x01, "a"), frame(0x80, "b"), frame(0x80, "c")].concat(),
             PROTOCOL_ERROR,
         ),
     ]);
-    // The message before the last row's fault is whole and is published: that row has a test of its own.
+    // The message before the last row's fault is whole and is published: that row has a test of its
+    // own.
     all.pop();
     for opcode in [3, 4, 5, 6, 7, 0xb, 0xc, 0xd, 0xe, 0xf] {
         all.push((format!("opcode {opcode}"), frame(0x80 | opcode, "a"), PROTOCOL_ERROR));
@@ -123,7 +137,10 @@ fn a_message_that_never_ends_is_closed_for_the_time_it_takes() {
         ("half a header", vec![0x81]),
         ("a header without its payload", frame_header(0x81, 5)),
         ("a first fragment", frame(0x01, "a")),
-        ("a fragmented message with pings in between", [frame(0x01, "a"), frame(0x8a, "")].concat()),
+        (
+            "a fragmented message with pings in between",
+            [frame(0x01, "a"), frame(0x8a, "")].concat(),
+        ),
         ("half a ping", frame_header(0x89, 5)),
     ] {
         watched.check_close(name, "/news", POLICY, |peer| peer.send(&bytes));
@@ -135,7 +152,9 @@ fn what_came_whole_before_the_fault_counts() {
     let server = Running::broadcast();
     let mut honest = crate::support::Peer::subscribe(server.address, "/news");
     let mut peer = crate::support::Peer::subscribe(server.address, "/news");
-    peer.send([frame(0x81, "first"), frame(0x01, "a"), frame(0x80, "b"), frame(0x80, "c")].concat());
+    peer.send(
+        [frame(0x81, "first"), frame(0x01, "a"), frame(0x80, "b"), frame(0x80, "c")].concat(),
+    );
     assert_eq!([honest.text(), honest.text()], ["first", "ab"]);
     loop {
         let frame = peer.frame();

@@ -19,7 +19,9 @@ fn one_connection_too_many_is_503_and_may_come_back() {
     let server = limited(|builder| builder.connections_max(2));
     let mut scraper = Scraper::connect(server.address);
     let member = Peer::subscribe(server.address, "/news");
-    scraper.until("the member", |metrics| metrics.value("fanfare_connections{transport=\"websocket\"}") == 1);
+    scraper.until("the member", |metrics| {
+        metrics.value("fanfare_connections{transport=\"websocket\"}") == 1
+    });
     for (name, bytes, counted) in [
         ("a handshake", upgrade("/news"), Counted::Handshake("connections")),
         ("a request", request("DELETE", "/news", "", ""), Counted::Reject("connections")),
@@ -27,7 +29,11 @@ fn one_connection_too_many_is_503_and_may_come_back() {
         let before = scraper.scrape();
         let mut peer = Peer::connect(server.address);
         let answer = peer.ask(bytes);
-        assert_eq!((answer.status, answer.header("Retry-After")), (503, Some("1")), "{name}: {answer:?}");
+        assert_eq!(
+            (answer.status, answer.header("Retry-After")),
+            (503, Some("1")),
+            "{name}: {answer:?}"
+        );
         peer.end();
         drop(peer);
         let hits = "fanfare_limit_hits_total{limit=\"max_connections\"}";
@@ -48,7 +54,8 @@ fn one_connection_too_many_is_503_and_may_come_back() {
 
 #[test]
 fn who_is_one_too_many_is_counted_once_whatever_he_sends() {
-    let server = limited(|builder| builder.connections_max(1).handshake_timeout(Duration::from_secs(1)));
+    let server =
+        limited(|builder| builder.connections_max(1).handshake_timeout(Duration::from_secs(1)));
     let mut scraper = Scraper::connect(server.address);
     for (name, bytes, status) in [
         ("a malformed request", &b"\x16\x03\x01"[..], 400),
@@ -69,7 +76,8 @@ fn who_is_one_too_many_is_counted_once_whatever_he_sends() {
 #[test]
 fn one_connection_too_many_from_an_address_is_429_and_others_are_served() {
     let server = limited(|builder| builder.connections_per_address_max(Some(1)));
-    let [here, there]: [IpAddr; 2] = ["127.0.0.2", "127.0.0.3"].map(|address| address.parse().unwrap());
+    let [here, there]: [IpAddr; 2] =
+        ["127.0.0.2", "127.0.0.3"].map(|address| address.parse().unwrap());
     let mut scraper = Scraper::connect_from(there, server.address);
     let member = Peer::connect_from(here, server.address).open("/news");
     let open = "fanfare_connections{transport=\"websocket\"}";
@@ -123,7 +131,8 @@ fn more_messages_a_second_than_are_allowed_close_with_4429() {
     // Both in one piece: they are read, and judged, at one moment.
     peer.send(crate::support::text("said").repeat(2));
     assert_eq!(honest.text(), "said");
-    let frame = std::iter::repeat_with(|| peer.frame()).find(|frame| frame.close().is_some()).unwrap();
+    let frame =
+        std::iter::repeat_with(|| peer.frame()).find(|frame| frame.close().is_some()).unwrap();
     let (code, reason) = frame.close().expect("a close");
     assert_eq!(code, 4429);
     assert!(reason.contains("--message-rate"), "{reason}");
@@ -134,8 +143,10 @@ fn more_messages_a_second_than_are_allowed_close_with_4429() {
 
 #[test]
 fn publishing_where_it_is_not_allowed_closes_with_4403_and_reaches_nobody() {
-    let options =
-        BroadcastOptions { publish: Some(fanfare::PublishPolicy::None), ..BroadcastOptions::default() };
+    let options = BroadcastOptions {
+        publish: Some(fanfare::PublishPolicy::None),
+        ..BroadcastOptions::default()
+    };
     let server = Running::broadcast_with(options, |builder| builder);
     let mut honest = Peer::subscribe(server.address, "/news");
     let mut peer = Peer::subscribe(server.address, "/news");
@@ -145,7 +156,10 @@ fn publishing_where_it_is_not_allowed_closes_with_4403_and_reaches_nobody() {
     assert_eq!(code, 4403);
     assert!(reason.contains("--publish"), "{reason}");
     peer.end();
-    assert_eq!(Peer::connect(server.address).ask(request("POST", "/news", "", "allowed")).status, 201);
+    assert_eq!(
+        Peer::connect(server.address).ask(request("POST", "/news", "", "allowed")).status,
+        201
+    );
     assert_eq!(honest.text(), "allowed");
     honest.close();
 }

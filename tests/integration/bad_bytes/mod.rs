@@ -1,5 +1,5 @@
-//! Bytes on the wire and the exact answer to them. Each row is counted once, under its own reason, and the server
-//! serves an honest client afterwards.
+//! Bytes on the wire and the exact answer to them. Each row is counted once, under its own reason,
+//! and the server serves an honest client afterwards.
 
 mod frames;
 mod limits;
@@ -33,7 +33,8 @@ impl Watched {
         Watched { server, scraper, published: 0 }
     }
 
-    /// What has been counted when all that was done before is: each reactor says so at the end of its turn.
+    /// What has been counted when all that was done before is: each reactor says so at the end of
+    /// its turn.
     fn before(&mut self) -> Metrics {
         let published = self.published;
         self.scraper.until("the last row is counted", |metrics| {
@@ -72,14 +73,16 @@ impl Watched {
         let mut peer = Peer::subscribe(self.server.address, path);
         row(&mut peer);
         let frame = peer.frame();
-        let (found, reason) = frame.close().unwrap_or_else(|| panic!("{name}: {frame:?} is no close"));
+        let (found, reason) =
+            frame.close().unwrap_or_else(|| panic!("{name}: {frame:?} is no close"));
         assert_eq!(found, code, "{name}: {reason}");
         assert!(!reason.is_empty(), "{name}: a close says why");
         peer.end();
         let closed = |metrics: &Metrics| metrics.sum("fanfare_connections_closed_total");
         let after = self.scraper.until(name, |after| closed(after) > closed(&before));
         let grown = |metric: &str| after.sum(metric) - before.sum(metric);
-        let series = format!("fanfare_connections_closed_total{{code=\"{code}\",initiator=\"server\"}}");
+        let series =
+            format!("fanfare_connections_closed_total{{code=\"{code}\",initiator=\"server\"}}");
         assert_eq!(after.value(&series) - before.value(&series), 1, "{name}: {series}");
         assert_eq!(grown("fanfare_connections_closed_total"), 1, "{name}: closed once");
         assert_eq!(grown("fanfare_connections_opened_total"), 1, "{name}: opened once");
@@ -98,7 +101,11 @@ fn assert_counted(name: &str, before: &Metrics, after: &Metrics, counted: Counte
         Counted::Handshake(reason) => (Some(reason), 1),
         Counted::Answer => (None, 0),
     };
-    assert_eq!(grown_in_all("fanfare_rejects_total"), u64::from(reason.is_some()), "{name}: rejects");
+    assert_eq!(
+        grown_in_all("fanfare_rejects_total"),
+        u64::from(reason.is_some()),
+        "{name}: rejects"
+    );
     if let Some(reason) = reason {
         let series = format!("fanfare_rejects_total{{reason=\"{reason}\"}}");
         assert_eq!(grown(&series), 1, "{name}: {series}");
@@ -107,7 +114,11 @@ fn assert_counted(name: &str, before: &Metrics, after: &Metrics, counted: Counte
     let series = format!("fanfare_handshakes_total{{status=\"{status}\"}}");
     assert_eq!(grown(&series), handshakes, "{name}: {series}");
     assert_eq!(grown_in_all("fanfare_connections_opened_total"), 0, "{name}: nobody was let in");
-    assert_eq!(grown_in_all("fanfare_messages_published_total"), 0, "{name}: nothing was published");
+    assert_eq!(
+        grown_in_all("fanfare_messages_published_total"),
+        0,
+        "{name}: nothing was published"
+    );
 }
 
 #[test]
@@ -125,7 +136,8 @@ fn an_honest_close_is_counted_under_its_own_code_and_the_client() {
         peer.send(frame);
         assert_eq!(peer.frame().close(), answer);
         peer.end();
-        let series = format!("fanfare_connections_closed_total{{code=\"{code}\",initiator=\"client\"}}");
+        let series =
+            format!("fanfare_connections_closed_total{{code=\"{code}\",initiator=\"client\"}}");
         watched.scraper.until(&series, |after| after.value(&series) == before.value(&series) + 1);
     }
     let before = watched.before();

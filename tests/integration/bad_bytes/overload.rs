@@ -11,16 +11,22 @@ fn post(peer: &mut Peer, channel: &str, body: &str) -> (u16, Option<String>) {
 
 #[test]
 fn without_memory_a_publish_is_503_or_closes_with_1013_until_there_is_some_again() {
-    let server =
-        Running::broadcast_with(BroadcastOptions::default(), |builder| builder.memory_bytes(2 << 20));
+    let server = Running::broadcast_with(BroadcastOptions::default(), |builder| {
+        builder.memory_bytes(2 << 20)
+    });
     let mut publisher = Peer::connect(server.address);
     let mut scraper = Scraper::connect(server.address);
     let mut honest = Peer::subscribe(server.address, "/news");
-    assert_eq!(post(&mut publisher, "/news", "before").0, 201, "a small limit is a limit that works");
+    assert_eq!(
+        post(&mut publisher, "/news", "before").0,
+        201,
+        "a small limit is a limit that works"
+    );
     assert_eq!(honest.text(), "before");
 
-    // Each channel keeps for its own subscriber one message that this one does not read; together they take all there
-    // is. (Not two: a channel whose own slow subscriber is in the way cuts it off and takes its room.)
+    // Each channel keeps for its own subscriber one message that this one does not read; together
+    // they take all there is. (Not two: a channel whose own slow subscriber is in the way cuts it
+    // off and takes its room.)
     let payload = "x".repeat(60_000);
     let mut stalled = Vec::new();
     let mut taken = 0;
@@ -65,7 +71,8 @@ fn messages(peer: &mut Peer) -> (u64, u64) {
 
 #[test]
 fn one_channel_too_many_is_503_for_a_publish_and_1013_for_a_subscriber() {
-    let server = Running::broadcast_with(BroadcastOptions::default(), |builder| builder.channels_max(2));
+    let server =
+        Running::broadcast_with(BroadcastOptions::default(), |builder| builder.channels_max(2));
     let mut publisher = Peer::connect(server.address);
     let mut members = ["/one", "/two"].map(|channel| Peer::subscribe(server.address, channel));
     assert_eq!(post(&mut publisher, "/three", "a"), (503, Some("1".to_owned())));

@@ -13,7 +13,8 @@ const DECLINED: Counted = Handshake("declined");
 /// Bytes, the status of the answer, the headers that it must have, and where it is counted.
 type Row<'r> = (&'r str, Vec<u8>, u16, &'r [(&'r str, &'r str)], Counted);
 
-/// Sends the bytes of each row and checks its answer, and that the connection ends where the answer says so.
+/// Sends the bytes of each row and checks its answer, and that the connection ends where the answer
+/// says so.
 fn check(watched: &mut Watched, rows: Vec<Row<'_>>) {
     for (name, bytes, status, headers, counted) in rows {
         watched.check(name, counted, |peer| {
@@ -24,13 +25,20 @@ fn check(watched: &mut Watched, rows: Vec<Row<'_>>) {
             for (header, value) in headers {
                 assert_eq!(response.header(header), Some(*value), "{name}: {response:?}");
             }
-            let is_last = response.header("Connection").is_some_and(|value| value.ends_with("close"));
+            let is_last =
+                response.header("Connection").is_some_and(|value| value.ends_with("close"));
             match (is_last, counted) {
                 (true, _) => peer.end(),
                 (false, Answer) => {
-                    assert_eq!(peer.ask(request("GET", "/-/healthz", "", "")).status, 200, "{name}");
+                    assert_eq!(
+                        peer.ask(request("GET", "/-/healthz", "", "")).status,
+                        200,
+                        "{name}"
+                    );
                 }
-                (false, _) => panic!("{name}: who is refused is told that it is over: {response:?}"),
+                (false, _) => {
+                    panic!("{name}: who is refused is told that it is over: {response:?}")
+                }
             }
             status
         });
@@ -58,7 +66,10 @@ fn malformed_heads_are_400() {
     let rows: Vec<(&str, Vec<u8>)> = vec![
         ("line feeds alone", b"GET /news HTTP/1.1\nHost: localhost\n\n".to_vec()),
         ("one line feed alone", b"GET /news HTTP/1.1\r\nHost: localhost\nA: b\r\n\r\n".to_vec()),
-        ("a line feed alone as the blank line", b"GET /news HTTP/1.1\r\nHost: localhost\r\n\n".to_vec()),
+        (
+            "a line feed alone as the blank line",
+            b"GET /news HTTP/1.1\r\nHost: localhost\r\n\n".to_vec(),
+        ),
         ("a carriage return within a line", head("A: b\rc")),
         ("a folded line", head("A: b\r\n c")),
         ("a folded first line", raw("GET /news HTTP/1.1\r\n A: b\r\nHost: localhost")),
@@ -81,7 +92,10 @@ fn malformed_heads_are_400() {
         ("two different Hosts", head("Host: elsewhere")),
         ("a Host that is none", raw("GET /news HTTP/1.1\r\nHost: a/b")),
         ("a Host with a user", raw("GET /news HTTP/1.1\r\nHost: user@localhost")),
-        ("a Host and a target that differ", raw("GET http://elsewhere/news HTTP/1.1\r\nHost: localhost")),
+        (
+            "a Host and a target that differ",
+            raw("GET http://elsewhere/news HTTP/1.1\r\nHost: localhost"),
+        ),
         ("another scheme", raw("GET ftp://localhost/news HTTP/1.1\r\nHost: localhost")),
         ("a target without a slash", raw("GET news HTTP/1.1\r\nHost: localhost")),
         ("a target in authority form", raw("CONNECT localhost:80 HTTP/1.1\r\nHost: localhost")),
@@ -94,7 +108,10 @@ fn malformed_heads_are_400() {
         ("a negative length", post("Content-Length: -1")),
         ("a hexadecimal length", post("Content-Length: 0x5")),
         ("an empty length", post("Content-Length:")),
-        ("a length and a transfer encoding", post("Content-Length: 5\r\nTransfer-Encoding: chunked")),
+        (
+            "a length and a transfer encoding",
+            post("Content-Length: 5\r\nTransfer-Encoding: chunked"),
+        ),
         (
             "a transfer encoding in HTTP/1.0",
             raw("POST /news HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked"),
@@ -110,7 +127,8 @@ fn malformed_heads_are_400() {
         ("two empty lines in front", raw("\r\n\r\nGET /news HTTP/1.1\r\nHost: localhost")),
         ("a byte that begins no method", b"\xf0\x9f\x8e\x89".to_vec()),
     ];
-    let rows = rows.into_iter().map(|(name, bytes)| (name, bytes, 400, &[][..], MALFORMED)).collect();
+    let rows =
+        rows.into_iter().map(|(name, bytes)| (name, bytes, 400, &[][..], MALFORMED)).collect();
     check(&mut Watched::new(Running::broadcast()), rows);
 }
 
@@ -122,7 +140,13 @@ fn heads_that_ask_for_too_much_are_told_which_limit_it_is() {
     let rows: Vec<Row<'_>> = vec![
         ("a long target", request("GET", &format!("/{long}"), "", ""), 414, &[], MALFORMED),
         ("a target without an end", format!("GET /{long}").into_bytes(), 414, &[], MALFORMED),
-        ("a long header", request("GET", "/news", &format!("A: {long}\r\n"), ""), 431, &[], MALFORMED),
+        (
+            "a long header",
+            request("GET", "/news", &format!("A: {long}\r\n"), ""),
+            431,
+            &[],
+            MALFORMED,
+        ),
         ("many headers", request("GET", "/news", &many, ""), 431, &[], MALFORMED),
         (
             "a body that is announced too large",
@@ -133,12 +157,20 @@ fn heads_that_ask_for_too_much_are_told_which_limit_it_is() {
         ),
         (
             "a body beyond all numbers",
-            raw("POST /news HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999999999999999"),
+            raw(
+                "POST /news HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999999999999999",
+            ),
             413,
             &[],
             MALFORMED,
         ),
-        ("a body that is too large", request("POST", "/news", "", vec![b'a'; 65537]), 413, &[], MALFORMED),
+        (
+            "a body that is too large",
+            request("POST", "/news", "", vec![b'a'; 65537]),
+            413,
+            &[],
+            MALFORMED,
+        ),
         (
             "another expectation",
             request("POST", "/news", "Expect: the-unexpected\r\n", "a"),
@@ -167,7 +199,13 @@ fn handshakes_that_are_none_are_refused_with_what_would_be_one() {
     let early = |bytes: &[u8]| [&upgrade("/news")[..], bytes].concat();
     let rows: Vec<Row<'_>> = vec![
         ("a frame before the 101", early(&text("early")), 400, &[], NO_HANDSHAKE),
-        ("a request before the 101", early(&request("GET", "/-/healthz", "", "")), 400, &[], NO_HANDSHAKE),
+        (
+            "a request before the 101",
+            early(&request("GET", "/-/healthz", "", "")),
+            400,
+            &[],
+            NO_HANDSHAKE,
+        ),
         ("no key", handshake_with(KEY_LINE, ""), 400, &[], NO_HANDSHAKE),
         (
             "a short key",
@@ -176,7 +214,13 @@ fn handshakes_that_are_none_are_refused_with_what_would_be_one() {
             &[],
             NO_HANDSHAKE,
         ),
-        ("a key that is no Base64", handshake_with("dGhlIHNhbXBs", "dGhl!HNhbXBs"), 400, &[], NO_HANDSHAKE),
+        (
+            "a key that is no Base64",
+            handshake_with("dGhlIHNhbXBs", "dGhl!HNhbXBs"),
+            400,
+            &[],
+            NO_HANDSHAKE,
+        ),
         ("a key without its padding", handshake_with("ZQ==", "ZQ"), 400, &[], NO_HANDSHAKE),
         ("two keys", handshake_with(KEY_LINE, &KEY_LINE.repeat(2)), 400, &[], MALFORMED),
         ("no Connection", handshake_with("Connection: Upgrade\r\n", ""), 400, &[], NO_HANDSHAKE),
@@ -210,7 +254,13 @@ fn handshakes_that_are_none_are_refused_with_what_would_be_one() {
             version_13,
             NO_HANDSHAKE,
         ),
-        ("no version", handshake_with("Sec-WebSocket-Version: 13\r\n", ""), 426, version_13, NO_HANDSHAKE),
+        (
+            "no version",
+            handshake_with("Sec-WebSocket-Version: 13\r\n", ""),
+            426,
+            version_13,
+            NO_HANDSHAKE,
+        ),
         ("the console page", upgrade("/"), 404, &[], DECLINED),
         ("the metrics", upgrade("/-/metrics"), 404, &[], DECLINED),
         ("a reserved path", upgrade("/-/other"), 404, &[], DECLINED),
@@ -233,7 +283,13 @@ fn handshakes_that_are_none_are_refused_with_what_would_be_one() {
             &[],
             DECLINED,
         ),
-        ("a foreign host", handshake_with("Host: localhost", "Host: evil.example"), 403, &[], DECLINED),
+        (
+            "a foreign host",
+            handshake_with("Host: localhost", "Host: evil.example"),
+            403,
+            &[],
+            DECLINED,
+        ),
     ];
     check(&mut Watched::new(Running::broadcast()), rows);
 }
@@ -246,7 +302,13 @@ fn requests_that_may_not_be_served_are_answered_and_the_connection_goes_on() {
         ("publishing through a proxy", post("X-Forwarded-For: 10.1.2.3\r\n"), 403, &[], Answer),
         ("publishing through another proxy", post("Via: 1.1 proxy\r\n"), 403, &[], Answer),
         ("publishing from the origin null", post("Origin: null\r\n"), 403, &[], Answer),
-        ("publishing from a foreign page", post("Origin: https://evil.example\r\n"), 403, &[], Answer),
+        (
+            "publishing from a foreign page",
+            post("Origin: https://evil.example\r\n"),
+            403,
+            &[],
+            Answer,
+        ),
         ("a foreign Host", raw("GET /news HTTP/1.1\r\nHost: evil.example"), 403, &[], Answer),
         (
             "the metrics through a proxy",
@@ -261,8 +323,20 @@ fn requests_that_may_not_be_served_are_answered_and_the_connection_goes_on() {
         ("DELETE", request("DELETE", "/news", "", ""), 405, allow, Answer),
         ("a method that nobody knows", request("BREW", "/news", "", ""), 405, allow, Answer),
         ("get in lower case", request("get", "/news", "", ""), 405, allow, Answer),
-        ("a POST to a page", request("POST", "/-/healthz", "", "a"), 405, &[("Allow", "GET, HEAD")], Answer),
-        ("a POST to the console", request("POST", "/", "", "a"), 405, &[("Allow", "GET, HEAD")], Answer),
+        (
+            "a POST to a page",
+            request("POST", "/-/healthz", "", "a"),
+            405,
+            &[("Allow", "GET, HEAD")],
+            Answer,
+        ),
+        (
+            "a POST to the console",
+            request("POST", "/", "", "a"),
+            405,
+            &[("Allow", "GET, HEAD")],
+            Answer,
+        ),
         ("a bad escape", request("POST", "/100%", "", "a"), 400, &[], Answer),
         ("text that is not UTF-8", request("POST", "/news", "", b"caf\xe9"), 400, &[], Answer),
         (
@@ -299,10 +373,18 @@ fn without_the_key_a_publish_is_401_and_says_how_to_bear_it() {
         "Authorization: sesame\r\n",
     ] {
         let answer = Peer::connect(server.address).ask(post(header));
-        assert_eq!((answer.status, answer.header("WWW-Authenticate")), (401, Some("Bearer")), "{header}");
+        assert_eq!(
+            (answer.status, answer.header("WWW-Authenticate")),
+            (401, Some("Bearer")),
+            "{header}"
+        );
     }
     let channel = Peer::connect(server.address).ask(request("GET", "/news", "", ""));
-    assert!(channel.body.contains("\"messages\":0"), "a refused publish is not numbered: {}", channel.body);
+    assert!(
+        channel.body.contains("\"messages\":0"),
+        "a refused publish is not numbered: {}",
+        channel.body
+    );
     let answer = Peer::connect(server.address).ask(post("Authorization: Bearer sesame\r\n"));
     assert_eq!(answer.status, 202);
 }

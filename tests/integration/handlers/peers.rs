@@ -3,8 +3,8 @@
 use std::sync::mpsc::{Sender, channel};
 
 use fanfare::{
-    ChannelName, CloseCode, Context, Handler, Message, NotPublished, Request, Server, Subscription, Upgrade,
-    Visitor,
+    ChannelName, CloseCode, Context, Handler, Message, NotPublished, Request, Server, Subscription,
+    Upgrade, Visitor,
 };
 use tungstenite::Message as Received;
 
@@ -20,7 +20,11 @@ type Session = Vec<(String, Subscription)>;
 impl Handler for Commands {
     type Session = Session;
 
-    fn on_upgrade(&mut self, _visitor: &mut Visitor<'_>, _request: &Request<'_>) -> Upgrade<Session> {
+    fn on_upgrade(
+        &mut self,
+        _visitor: &mut Visitor<'_>,
+        _request: &Request<'_>,
+    ) -> Upgrade<Session> {
         Upgrade::Accept(Vec::new())
     }
 
@@ -101,7 +105,10 @@ fn a_peer_with_two_subscriptions_receives_both_until_it_leaves_one() {
     let received: Vec<_> = (0..100).map(|_| read(&mut both)).collect();
     for colour in ["r", "b"] {
         let of_colour = received.iter().filter(|text| text.starts_with(colour));
-        assert!(of_colour.cloned().eq((0..50).map(|number| format!("{colour}{number}"))), "{received:?}");
+        assert!(
+            of_colour.cloned().eq((0..50).map(|number| format!("{colour}{number}"))),
+            "{received:?}"
+        );
     }
     done(&mut both, "leave red");
     tell(&mut speaker, "say red unheard");
@@ -137,7 +144,8 @@ fn a_subscription_ended_in_the_middle_of_a_message_leaves_that_message_whole() {
         slow.send(text(command));
         let mut received = Vec::new();
         if command == "leave red" {
-            received.extend(std::iter::repeat_with(|| slow.text()).take_while(|text| text != command));
+            received
+                .extend(std::iter::repeat_with(|| slow.text()).take_while(|text| text != command));
         }
         tell(&mut speaker, "say red unheard");
         tell(&mut speaker, "say blue end");

@@ -33,10 +33,12 @@ fn messages_of_one_publisher_keep_their_order_and_none_is_lost_when_it_is_told_t
             thread::spawn(move || {
                 for number in 0..EACH {
                     let text = format!("{thread} {number}");
-                    wait_for("room", || match publisher.try_publish("news", Message::text(&text)) {
-                        Ok(()) => Some(()),
-                        Err(PublishError::Busy) => None,
-                        Err(error) => panic!("{error}"),
+                    wait_for("room", || {
+                        match publisher.try_publish("news", Message::text(&text)) {
+                            Ok(()) => Some(()),
+                            Err(PublishError::Busy) => None,
+                            Err(error) => panic!("{error}"),
+                        }
                     });
                 }
             })
@@ -92,12 +94,18 @@ fn what_cannot_be_published_is_refused_at_once() {
     let server = running();
     let publisher = &server.publisher;
     assert!(matches!(publisher.try_publish("", Message::text("a")), Err(PublishError::Name(_))));
-    assert!(matches!(publisher.try_publish("a\nb", Message::text("a")), Err(PublishError::Name(_))));
+    assert!(matches!(
+        publisher.try_publish("a\nb", Message::text("a")),
+        Err(PublishError::Name(_))
+    ));
     assert!(matches!(
         publisher.try_publish(&"a".repeat(256), Message::text("a")),
         Err(PublishError::Name(_))
     ));
-    assert_eq!(publisher.try_publish("news", Message::binary(&[0; 1001])), Err(PublishError::TooBig));
+    assert_eq!(
+        publisher.try_publish("news", Message::binary(&[0; 1001])),
+        Err(PublishError::TooBig)
+    );
     let mut client = connect(server.address, "/");
     assert_eq!(publisher.try_publish("news", Message::binary(&[0; 1000])), Ok(()));
     assert_eq!(client.read().unwrap().len(), 1000);

@@ -1,7 +1,8 @@
 //! What a handler may say to an opening handshake and to a plain request.
 
 use fanfare::{
-    Answer, ChannelName, CloseCode, Context, Handler, Message, Request, Response, Server, Upgrade, Visitor,
+    Answer, ChannelName, CloseCode, Context, Handler, Message, Request, Response, Server, Upgrade,
+    Visitor,
 };
 
 use crate::support::{Peer, Running, connect, connect_asking, refusal, request, upgrade};
@@ -12,14 +13,24 @@ struct Gate;
 impl Handler for Gate {
     type Session = &'static str;
 
-    fn before_body(&mut self, _visitor: &mut Visitor<'_>, request: &Request<'_>) -> Option<Response> {
+    fn before_body(
+        &mut self,
+        _visitor: &mut Visitor<'_>,
+        request: &Request<'_>,
+    ) -> Option<Response> {
         (request.path() == "/no-bodies").then(|| Response::text(403, "no bodies here\n"))
     }
 
-    fn on_request(&mut self, visitor: &mut Visitor<'_>, request: &Request<'_>, body: &[u8]) -> Answer {
+    fn on_request(
+        &mut self,
+        visitor: &mut Visitor<'_>,
+        request: &Request<'_>,
+        body: &[u8],
+    ) -> Answer {
         match request.path() {
             "/publish-and-answer" => {
-                let ticket = visitor.publish(ChannelName::parse("gate").unwrap(), Message::text("let go"));
+                let ticket =
+                    visitor.publish(ChannelName::parse("gate").unwrap(), Message::text("let go"));
                 assert!(ticket.is_ok(), "one publish finds room");
                 Response::text(200, "did not wait\n").into()
             }
@@ -33,7 +44,11 @@ impl Handler for Gate {
         }
     }
 
-    fn on_upgrade(&mut self, _visitor: &mut Visitor<'_>, request: &Request<'_>) -> Upgrade<Self::Session> {
+    fn on_upgrade(
+        &mut self,
+        _visitor: &mut Visitor<'_>,
+        request: &Request<'_>,
+    ) -> Upgrade<Self::Session> {
         let offered = request.header("Sec-WebSocket-Protocol").unwrap_or_default();
         match request.path() {
             "/teapot" => Upgrade::Respond(

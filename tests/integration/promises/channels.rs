@@ -10,7 +10,8 @@ fn a_message_arrives_as_it_was_published() {
     let server = Running::broadcast();
     let mut subscriber = connect(server.address, "/news");
     let mut publisher = Peer::connect(server.address);
-    let binary = |body: &[u8]| request("POST", "/news", "Content-Type: application/octet-stream\r\n", body);
+    let binary =
+        |body: &[u8]| request("POST", "/news", "Content-Type: application/octet-stream\r\n", body);
     let text = |kind: &str, body: &str| request("POST", "/news", kind, body);
     let largest = "\u{20ac}".repeat(65535 / 3) + "a";
     for (bytes, message) in [
@@ -88,7 +89,11 @@ fn an_answer_names_the_message_and_its_subscribers() {
     for number in 2..10 {
         assert_eq!(published(&post(&mut publisher, "/news", "more")), (epoch.clone(), number, 2));
     }
-    assert_eq!(published(&post(&mut publisher, "/other", "more")).1, 1, "each channel has its own numbers");
+    assert_eq!(
+        published(&post(&mut publisher, "/other", "more")).1,
+        1,
+        "each channel has its own numbers"
+    );
     drop(members);
 }
 
@@ -109,7 +114,8 @@ fn a_channel_is_told_as_json() {
         (&"news".into(), &1.into(), &1.into())
     );
     assert_eq!(about["last_id"], format!("{epoch}-{number}"));
-    let page = asker.ask(request("GET", "/news", "Accept: text/html,application/xhtml+xml\r\n", ""));
+    let page =
+        asker.ask(request("GET", "/news", "Accept: text/html,application/xhtml+xml\r\n", ""));
     assert!(
         page.header("Content-Type").is_some_and(|kind| kind.starts_with("text/html")),
         "{:?}",
@@ -117,7 +123,11 @@ fn a_channel_is_told_as_json() {
     );
     let head = asker.ask_head("/news");
     assert_eq!((head.status, head.body.as_str()), (200, ""));
-    assert_eq!(asker.ask(request("GET", "/-/healthz", "", "")).status, 200, "HEAD has no body to trip over");
+    assert_eq!(
+        asker.ask(request("GET", "/-/healthz", "", "")).status,
+        200,
+        "HEAD has no body to trip over"
+    );
 }
 
 #[test]
@@ -186,9 +196,10 @@ fn one_connection_may_publish_ask_and_then_subscribe() {
 fn who_has_said_all_and_closed_its_side_is_still_answered() {
     let server = Running::broadcast();
     let mut subscriber = Peer::subscribe(server.address, "/news");
-    for bytes in
-        [request("POST", "/news", "", "last"), request("POST", "/news", "Connection: close\r\n", "last")]
-    {
+    for bytes in [
+        request("POST", "/news", "", "last"),
+        request("POST", "/news", "Connection: close\r\n", "last"),
+    ] {
         let mut peer = Peer::connect(server.address);
         peer.send(bytes);
         peer.stream.shutdown(std::net::Shutdown::Write).unwrap();

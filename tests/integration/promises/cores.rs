@@ -1,5 +1,5 @@
-//! Several reactors, on threads of their own: one order for everybody, through rings that are nearly always full, while
-//! subscribers come and go and one reactor stands still.
+//! Several reactors, on threads of their own: one order for everybody, through rings that are
+//! nearly always full, while subscribers come and go and one reactor stands still.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -14,8 +14,8 @@ use fanfare::{ChannelName, Context, Handler, Message, Request, Server, Upgrade, 
 use super::{post, published};
 use crate::support::{Peer, Running, text};
 
-/// Subscribes to the channel of a path; whoever comes to `/publish/CHANNEL` only publishes, and whoever says `/stop`
-/// stops the reactor that has him for a second.
+/// Subscribes to the channel of a path; whoever comes to `/publish/CHANNEL` only publishes, and
+/// whoever says `/stop` stops the reactor that has him for a second.
 struct Hall;
 
 impl Handler for Hall {
@@ -43,7 +43,8 @@ impl Handler for Hall {
 
 const SUBSCRIBERS: usize = 200;
 
-/// What a subscriber has received: how many, from how many publishers each in order, and all of it in one number.
+/// What a subscriber has received: how many, from how many publishers each in order, and all of it
+/// in one number.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Received {
     messages: usize,
@@ -68,7 +69,12 @@ fn read(peer: &mut Peer, messages: usize) -> Received {
 
 fn one_order(publishers: usize, messages_each: usize, ring_bytes: usize) {
     let server = Running::start(move || {
-        Server::builder().listen("127.0.0.1:0").reactors(2).ring_bytes(ring_bytes).handler(|_| Hall).bind()
+        Server::builder()
+            .listen("127.0.0.1:0")
+            .reactors(2)
+            .ring_bytes(ring_bytes)
+            .handler(|_| Hall)
+            .bind()
     });
     let address = server.address;
     let total = publishers * messages_each;
@@ -121,7 +127,8 @@ fn come_and_go(address: SocketAddr, is_over: &Arc<AtomicBool>) -> thread::JoinHa
             for _ in 0..5 {
                 let message = visitor.text();
                 let mut words = message.split(' ');
-                let (publisher, number) = (words.next().unwrap(), words.next().unwrap().parse().unwrap());
+                let (publisher, number) =
+                    (words.next().unwrap(), words.next().unwrap().parse().unwrap());
                 if let Some(last) = last.insert(publisher.to_owned(), number)
                     && publisher != "last"
                 {
@@ -146,7 +153,9 @@ fn sixteen_publishers_through_rings_of_4_kib_have_one_order() {
 
 #[test]
 fn whoever_has_read_the_101_receives_what_is_posted_next_and_is_counted() {
-    let server = Running::broadcast_with(fanfare::BroadcastOptions::default(), |builder| builder.reactors(2));
+    let server = Running::broadcast_with(fanfare::BroadcastOptions::default(), |builder| {
+        builder.reactors(2)
+    });
     let mut publishers: Vec<_> = (0..4).map(|_| Peer::connect(server.address)).collect();
     for number in 0..1_000 {
         let channel = format!("/first/{}", number % 7);

@@ -15,7 +15,8 @@ fn post(peer: &mut Peer, target: &str, body: impl AsRef<[u8]>) -> Response {
 /// What a publish is answered: the epoch, the number of the message, and its subscribers.
 fn published(answer: &Response) -> (String, u64, u64) {
     let body: serde_json::Value = serde_json::from_str(&answer.body).expect("the answer is JSON");
-    let (epoch, number) = body["id"].as_str().and_then(|id| id.split_once('-')).expect("EPOCH-NUMBER");
+    let (epoch, number) =
+        body["id"].as_str().and_then(|id| id.split_once('-')).expect("EPOCH-NUMBER");
     assert!(epoch.bytes().all(|byte| byte.is_ascii_hexdigit()), "{epoch}");
     let subscribers = body["subscribers"].as_u64().expect("a number of subscribers");
     assert_eq!(answer.status, if subscribers > 0 { 201 } else { 202 }, "{body}");
@@ -25,6 +26,10 @@ fn published(answer: &Response) -> (String, u64, u64) {
 /// The channel as JSON.
 fn channel(peer: &mut Peer, target: &str) -> serde_json::Value {
     let answer = peer.ask(request("GET", target, "", ""));
-    assert_eq!((answer.status, answer.header("Content-Type")), (200, Some("application/json")), "{answer:?}");
+    assert_eq!(
+        (answer.status, answer.header("Content-Type")),
+        (200, Some("application/json")),
+        "{answer:?}"
+    );
     serde_json::from_str(&answer.body).expect("the answer is JSON")
 }

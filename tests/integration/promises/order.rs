@@ -37,20 +37,27 @@ fn every_subscriber_receives_everything_once_in_one_order_from_every_kind_of_pub
         thread::spawn(move || {
             for number in 0..EACH {
                 let text = format!("4 {number}");
-                wait_for("room", || publisher.try_publish("news", fanfare::Message::text(&text)).ok());
+                wait_for("room", || {
+                    publisher.try_publish("news", fanfare::Message::text(&text)).ok()
+                });
             }
         }),
     ];
     publishers.into_iter().for_each(|publisher| publisher.join().unwrap());
     // Who publishes by WebSocket is a subscriber as well.
-    let received: Vec<_> = subscribers.into_iter().chain(speakers).map(|one| one.join().unwrap()).collect();
+    let received: Vec<_> =
+        subscribers.into_iter().chain(speakers).map(|one| one.join().unwrap()).collect();
 
     let order = &received[0];
     let mut next = HashMap::new();
     for message in order {
         let (publisher, number) = message.split_once(' ').unwrap();
         let expected = next.entry(publisher).or_insert(0);
-        assert_eq!(number.parse(), Ok(*expected), "{message}: a publisher's messages keep their order");
+        assert_eq!(
+            number.parse(),
+            Ok(*expected),
+            "{message}: a publisher's messages keep their order"
+        );
         *expected += 1;
     }
     assert!(received.iter().all(|one| one == order), "there is one order");
@@ -66,7 +73,8 @@ fn every_subscriber_receives_everything_once_in_one_order_from_every_kind_of_pub
 
 /// Reads so many messages, and then nothing more until the server closes at our wish.
 fn take(client: &mut Client, count: usize) -> Vec<String> {
-    let received = (0..count).map(|_| client.read().unwrap().into_text().unwrap().to_string()).collect();
+    let received =
+        (0..count).map(|_| client.read().unwrap().into_text().unwrap().to_string()).collect();
     client.close(None).unwrap();
     let last = std::iter::from_fn(|| client.read().ok()).find(|message| !message.is_close());
     assert_eq!(last, None, "after the last message");
@@ -94,7 +102,10 @@ fn whoever_has_read_the_101_receives_everything_accepted_after_it() {
             published(&post(&mut publisher, "/race", format!("{turn} first")));
         assert_eq!((&same_epoch, number), (&epoch, first + 2 * turn - 1), "numbers have no gap");
         assert!(subscribers >= 1, "the subscriber of turn {turn} is counted");
-        assert_eq!(published(&post(&mut publisher, "/race", format!("{turn} second"))).1, first + 2 * turn);
+        assert_eq!(
+            published(&post(&mut publisher, "/race", format!("{turn} second"))).1,
+            first + 2 * turn
+        );
         let received = [subscriber.text(), subscriber.text()];
         assert_eq!(received, [format!("{turn} first"), format!("{turn} second")]);
     }

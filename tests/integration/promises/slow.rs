@@ -19,7 +19,10 @@ const STEP: usize = 50;
 
 fn with_policy(policy: SlowPolicy) -> Running {
     Running::broadcast_with(BroadcastOptions::default(), |builder| {
-        builder.slow_policy(policy).message_bytes_max(PAYLOAD_BYTES).channel_buffer_bytes(BUFFER_BYTES)
+        builder
+            .slow_policy(policy)
+            .message_bytes_max(PAYLOAD_BYTES)
+            .channel_buffer_bytes(BUFFER_BYTES)
     })
 }
 
@@ -42,7 +45,8 @@ struct Run {
     dropped: u64,
 }
 
-/// Publishes [`MESSAGES`] to one subscriber that does not read and several that do, then one that both get.
+/// Publishes [`MESSAGES`] to one subscriber that does not read and several that do, then one that
+/// both get.
 fn run(policy: SlowPolicy, reason: &str) -> Run {
     let server = with_policy(policy);
     let mut slow = Peer::connect_narrow(server.address).open("/news");
@@ -68,7 +72,10 @@ fn run(policy: SlowPolicy, reason: &str) -> Run {
         if number > 0 && number % STEP == 0 {
             (0..HEALTHY).for_each(|_| reports.recv().expect("a healthy one reads"));
         }
-        assert_eq!(published(&post(&mut publisher, "/news", numbered(number))).1, number as u64 + 1);
+        assert_eq!(
+            published(&post(&mut publisher, "/news", numbered(number))).1,
+            number as u64 + 1
+        );
     }
     drop(report);
     let mut healthy: Vec<_> = healthy.into_iter().map(|one| one.join().unwrap()).collect();
@@ -121,7 +128,11 @@ fn with_skip_a_slow_subscriber_goes_on_behind_a_gap_that_is_counted() {
     let run = run(SlowPolicy::Skip, "skipped");
     assert_eq!(run.close, None);
     assert!(run.received.is_sorted_by(|one, next| one < next), "in order, each once");
-    assert_eq!(run.received.len() as u64 + run.dropped, MESSAGES as u64, "each copy is received or counted");
+    assert_eq!(
+        run.received.len() as u64 + run.dropped,
+        MESSAGES as u64,
+        "each copy is received or counted"
+    );
     let kept = BUFFER_BYTES / PAYLOAD_BYTES / 2;
     let behind_the_gap = run.received.len() - without_gap(&run.received);
     assert!(
@@ -135,7 +146,11 @@ fn with_latest_a_slow_subscriber_goes_on_at_the_newest_message() {
     let run = run(SlowPolicy::Latest, "skipped");
     assert_eq!(run.close, None);
     assert!(run.received.is_sorted_by(|one, next| one < next), "in order, each once");
-    assert_eq!(run.received.len() as u64 + run.dropped, MESSAGES as u64, "each copy is received or counted");
+    assert_eq!(
+        run.received.len() as u64 + run.dropped,
+        MESSAGES as u64,
+        "each copy is received or counted"
+    );
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! What the modules share: a server in this process or as the real command, the far end of a connection byte by
-//! byte, tungstenite as a client that nobody here wrote, and the metrics page.
+//! What the modules share: a server in this process or as the real command, the far end of a
+//! connection byte by byte, tungstenite as a client that nobody here wrote, and the metrics page.
 //!
 //! Nothing sleeps. Whoever waits, waits for a condition, and gives up at [`DEADLINE`].
 
@@ -19,7 +19,8 @@ pub(crate) use wire::{
     Frame, Peer, Response, close_frame, continuation, frame, frame_header, request, text, upgrade,
 };
 
-/// How long anything may take before the test that waits for it fails. No test passes because of it.
+/// How long anything may take before the test that waits for it fails. No test passes because of
+/// it.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Asks again and again until there is something.

@@ -38,10 +38,11 @@ impl Program {
         }
         let mut child = command.spawn().expect("the command starts");
         let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
-        let address = lines.by_ref().map(|line| line.expect("log lines are text")).find_map(|line| {
-            let (_, rest) = line.split_once("listening on http://")?;
-            rest.split([';', ',', ' ']).next()?.parse().ok()
-        });
+        let address =
+            lines.by_ref().map(|line| line.expect("log lines are text")).find_map(|line| {
+                let (_, rest) = line.split_once("listening on http://")?;
+                rest.split([';', ',', ' ']).next()?.parse().ok()
+            });
         // Whatever it logs later is read, so that it never waits for a reader.
         std::thread::spawn(move || lines.for_each(drop));
         Program { address: address.expect("it says where it listens"), child }
@@ -59,7 +60,8 @@ impl Program {
     /// Resident memory, in bytes.
     pub(crate) fn resident_bytes(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it is resident");
+        let line =
+            status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it is resident");
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 }

@@ -29,7 +29,9 @@ impl Running {
         limits: impl FnOnce(Builder<Closures>) -> Builder<Closures>,
     ) -> Running {
         let builder = limits(Server::builder().listen("127.0.0.1:0"));
-        Running::start(move || builder.handler(move |_reactor| Broadcast::new(options.clone())).bind())
+        Running::start(move || {
+            builder.handler(move |_reactor| Broadcast::new(options.clone())).bind()
+        })
     }
 
     /// Any server.

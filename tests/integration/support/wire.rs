@@ -1,5 +1,5 @@
-//! The far end of a connection, byte by byte: written apart from the crate's own protocol code, so that a mistake
-//! there is not made here as well.
+//! The far end of a connection, byte by byte: written apart from the crate's own protocol code, so
+//! that a mistake there is not made here as well.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -36,7 +36,10 @@ pub(crate) struct Frame {
 impl Response {
     /// The value of a header.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(one, _)| one.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(one, _)| one.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 }
 
@@ -45,7 +48,10 @@ impl Frame {
     pub(crate) fn close(&self) -> Option<(u16, &str)> {
         let (&[high, low], reason) = self.payload.split_first_chunk::<2>()?;
         (self.first_byte == 0x88).then(|| {
-            (u16::from_be_bytes([high, low]), std::str::from_utf8(reason).expect("a reason is UTF-8"))
+            (
+                u16::from_be_bytes([high, low]),
+                std::str::from_utf8(reason).expect("a reason is UTF-8"),
+            )
         })
     }
 }
@@ -64,7 +70,8 @@ impl Peer {
         Peer::of(socket.into())
     }
 
-    /// Connects with a receive buffer that is full soon. (A still smaller one makes the system send in drops.)
+    /// Connects with a receive buffer that is full soon. (A still smaller one makes the system send
+    /// in drops.)
     pub(crate) fn connect_narrow(address: SocketAddr) -> Peer {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
         socket.set_recv_buffer_size(NARROW_BYTES).unwrap();
@@ -110,7 +117,8 @@ impl Peer {
         self.response()
     }
 
-    /// The same with a server that may have ended the connection; it must not have broken it off in an answer.
+    /// The same with a server that may have ended the connection; it must not have broken it off in
+    /// an answer.
     pub(crate) fn try_ask(&mut self, request: impl AsRef<[u8]>) -> Option<Response> {
         self.try_send(request).ok()?;
         match self.stream.peek(&mut [0]) {
@@ -144,7 +152,8 @@ impl Peer {
         self.read.drain(..end + 4);
         let mut lines = head.split("\r\n");
         let status_line = lines.next().unwrap_or_default();
-        let status = status_line.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok());
+        let status =
+            status_line.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok());
         let headers = lines.map(|line| line.split_once(": ").expect("a header line"));
         Response {
             status: status.unwrap_or_else(|| panic!("a status line: {status_line:?}")),
@@ -202,11 +211,21 @@ impl Peer {
 }
 
 /// A plain request; `headers` are whole lines.
-pub(crate) fn request(method: &str, target: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
+pub(crate) fn request(
+    method: &str,
+    target: &str,
+    headers: &str,
+    body: impl AsRef<[u8]>,
+) -> Vec<u8> {
     let body = body.as_ref();
-    let length = if method == "POST" { format!("Content-Length: {}\r\n", body.len()) } else { String::new() };
+    let length = if method == "POST" {
+        format!("Content-Length: {}\r\n", body.len())
+    } else {
+        String::new()
+    };
     let mut bytes =
-        format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n{headers}{length}\r\n").into_bytes();
+        format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n{headers}{length}\r\n")
+            .into_bytes();
     bytes.extend_from_slice(body);
     bytes
 }

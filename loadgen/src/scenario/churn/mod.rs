@@ -1,5 +1,5 @@
-//! Connections that come and go, and subscribers that stop reading, beside healthy subscribers, whose deliveries stay
-//! exact and are timed apart.
+//! Connections that come and go, and subscribers that stop reading, beside healthy subscribers,
+//! whose deliveries stay exact and are timed apart.
 mod sleepers;
 mod storm;
 mod visitors;
@@ -35,7 +35,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// Between the last visitor's end and the reading of memory and files.
 const SETTLE: Duration = Duration::from_millis(500);
 
-/// What the server's process and the kernel hold. What cannot be read counts as zero, and is not reported.
+/// What the server's process and the kernel hold. What cannot be read counts as zero, and is not
+/// reported.
 #[derive(Clone, Copy, Default)]
 struct Held {
     memory: Memory,
@@ -135,8 +136,8 @@ impl Churn {
         self.sampling.as_ref().map(Schedule::next)
     }
 
-    /// When the traffic is over: wakes who sleeps, waits until the last visitor is gone, then reads what the server has
-    /// kept.
+    /// When the traffic is over: wakes who sleeps, waits until the last visitor is gone, then reads
+    /// what the server has kept.
     fn turn_after(&mut self, load: &mut Load, now: Moment) -> Turn {
         let total = self.traffic.fanout.total_of_the_first();
         if let turn @ Turn::Until(_) = self.sleepers.turn_awake(load, now, total) {
@@ -170,8 +171,14 @@ impl Churn {
             .row("before_anonymous_bytes", Value::Bytes(before.memory.anonymous_bytes))
             .row("resident_growth_bytes", growth(|memory| memory.resident_bytes))
             .row("anonymous_growth_bytes", growth(|memory| memory.anonymous_bytes))
-            .optional("after_resident_bytes", after(|held| held.memory.resident_bytes).map(Value::Bytes))
-            .optional("after_anonymous_bytes", after(|held| held.memory.anonymous_bytes).map(Value::Bytes))
+            .optional(
+                "after_resident_bytes",
+                after(|held| held.memory.resident_bytes).map(Value::Bytes),
+            )
+            .optional(
+                "after_anonymous_bytes",
+                after(|held| held.memory.anonymous_bytes).map(Value::Bytes),
+            )
             .row("kernel_tcp_before_bytes", Value::Bytes(before.tcp_bytes))
             .row("kernel_tcp_peak_bytes", Value::Bytes(self.peak.tcp_bytes));
         report
@@ -276,7 +283,10 @@ impl Scenario for Churn {
             .row("left_by_reset", Value::Count(visitors.left_by_reset))
             .row("left_by_closing", Value::Count(visitors.left_by_closing))
             .row("cut_short", Value::Count(visitors.cut_short))
-            .optional("storm_until_all_back_ns", self.storm.nanos_until_all_back().map(Value::Nanos));
+            .optional(
+                "storm_until_all_back_ns",
+                self.storm.nanos_until_all_back().map(Value::Nanos),
+            );
         self.report_held(report);
         self.sleepers.report(report);
         let unfinished = opened.saturating_sub(visitors.left_by_reset + visitors.left_by_closing);

@@ -1,5 +1,6 @@
-//! Subscribers that stop reading. The healthy ones must not feel it, and the server's memory must not either. Woken at
-//! the end they read on: each must find messages without a gap, and then either all of them or Close 4008.
+//! Subscribers that stop reading. The healthy ones must not feel it, and the server's memory must
+//! not either. Woken at the end they read on: each must find messages without a gap, and then
+//! either all of them or Close 4008.
 use std::time::Duration;
 
 use fanfare::protocol::{CloseCode, Message};
@@ -82,8 +83,10 @@ impl Sleepers {
 
     pub(super) fn on_message(&mut self, index: u32, message: &Message<'_>) {
         let sleeper = &mut self.sleepers[index as usize];
-        let is_next =
-            self.payloads.read(message.payload()).is_some_and(|stamp| stamp.sequence == sleeper.next);
+        let is_next = self
+            .payloads
+            .read(message.payload())
+            .is_some_and(|stamp| stamp.sequence == sleeper.next);
         sleeper.is_broken |= !is_next;
         sleeper.next += 1;
     }
@@ -92,8 +95,8 @@ impl Sleepers {
         self.sleepers[index as usize].end = Some(end);
     }
 
-    /// When the traffic is over, with so many messages: lets the stalled ones read on, until each has had its end or all
-    /// messages. Ctrl-C does not shorten that: it is part of the drain.
+    /// When the traffic is over, with so many messages: lets the stalled ones read on, until each
+    /// has had its end or all messages. Ctrl-C does not shorten that: it is part of the drain.
     pub(super) fn turn_awake(&mut self, load: &mut Load, now: Moment, total: Option<u32>) -> Turn {
         if !self.wake {
             return Turn::Done;
@@ -118,7 +121,9 @@ impl Sleepers {
     fn outcome(&self, sleeper: &Sleeper) -> Outcome {
         match sleeper.end {
             _ if sleeper.is_broken => Outcome::Broken,
-            Some(End::ClosedByServer(code)) if code == CloseCode::SLOW_CONSUMER.as_u16() => Outcome::Cut,
+            Some(End::ClosedByServer(code)) if code == CloseCode::SLOW_CONSUMER.as_u16() => {
+                Outcome::Cut
+            }
             Some(End::Reset) => Outcome::Reset,
             Some(_) => Outcome::OtherEnd,
             None if Some(sleeper.next) == self.total => Outcome::CaughtUp,
@@ -134,7 +139,8 @@ impl Sleepers {
         if self.awake_until.is_none() {
             return;
         }
-        let count = |wanted| self.opened().filter(|sleeper| self.outcome(sleeper) == wanted).count() as u64;
+        let count =
+            |wanted| self.opened().filter(|sleeper| self.outcome(sleeper) == wanted).count() as u64;
         let prefix = self.sleepers.iter().map(|sleeper| u64::from(sleeper.next));
         report
             .section("woken")
@@ -146,9 +152,19 @@ impl Sleepers {
             .row("silent", Value::Count(count(Outcome::Silent)))
             .optional("prefix_messages_min", prefix.clone().min().map(Value::Count))
             .optional("prefix_messages_max", prefix.max().map(Value::Count));
-        report.fail_if_any(count(Outcome::Reset), "stalled subscribers were reset instead of told why");
-        report.fail_if_any(count(Outcome::OtherEnd), "stalled subscribers ended without Close 4008");
-        report.fail_if_any(count(Outcome::Broken), "stalled subscribers read a gap or something else");
-        report.fail_if_any(count(Outcome::Silent), "stalled subscribers got neither the rest nor an end");
+        report.fail_if_any(
+            count(Outcome::Reset),
+            "stalled subscribers were reset instead of told why",
+        );
+        report
+            .fail_if_any(count(Outcome::OtherEnd), "stalled subscribers ended without Close 4008");
+        report.fail_if_any(
+            count(Outcome::Broken),
+            "stalled subscribers read a gap or something else",
+        );
+        report.fail_if_any(
+            count(Outcome::Silent),
+            "stalled subscribers got neither the rest nor an end",
+        );
     }
 }

@@ -80,8 +80,8 @@ impl Storm {
                 let again = opening.turn(load, now);
                 // Others may be opening, too.
                 let counts = load.counts(STORMER);
-                let all_tried =
-                    counts.wanted == 2 * self.count && counts.opened + counts.failed == counts.wanted;
+                let all_tried = counts.wanted == 2 * self.count
+                    && counts.opened + counts.failed == counts.wanted;
                 if again.is_none() || all_tried {
                     self.stage = Stage::Over { nanos: now.nanos_since(*began) };
                 }

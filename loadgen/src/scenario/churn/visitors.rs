@@ -1,5 +1,5 @@
-//! Visitors: they open, read the 101, stay for their lifetime, and leave, some by a reset and the others by the closing
-//! handshake.
+//! Visitors: they open, read the 101, stay for their lifetime, and leave, some by a reset and the
+//! others by the closing handshake.
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -46,7 +46,8 @@ impl Visitors {
 
     pub(super) fn begin(&mut self, load: &Load, now: Moment) {
         let (thread, threads) = (u64::from(load.team.thread()), u64::from(load.team.threads()));
-        self.schedule = (self.per_second > 0).then(|| Schedule::every(now, self.per_second, thread, threads));
+        self.schedule =
+            (self.per_second > 0).then(|| Schedule::every(now, self.per_second, thread, threads));
     }
 
     /// Nobody comes any more, and whoever is there leaves.
@@ -74,7 +75,10 @@ impl Visitors {
     /// Lets out who has stayed and lets in who is due; says when to come again.
     pub(super) fn turn(&mut self, load: &mut Load, now: Moment) -> Option<Moment> {
         for _ in 0..VISITORS_PER_TURN_MAX {
-            let Some((_, id)) = self.staying.pop_front_if(|(leaves_at, _)| *leaves_at <= now) else { break };
+            let Some((_, id)) = self.staying.pop_front_if(|(leaves_at, _)| *leaves_at <= now)
+            else {
+                break;
+            };
             // The server may have ended it before: that was told.
             if !load.is_open(id) {
                 continue;

@@ -44,7 +44,11 @@ fn a_peer_crashes_after_any_byte_that_it_receives() {
             assert_eq!(pair.peer.take_received(), &b"hello"[..bytes as usize]);
             // What comes behind the crash finds nobody.
             let _ = pair.write(b"x");
-            assert_eq!(pair.peer.is_reset(), how != SimCrash::Silence, "after {bytes} bytes: {how:?}");
+            assert_eq!(
+                pair.peer.is_reset(),
+                how != SimCrash::Silence,
+                "after {bytes} bytes: {how:?}"
+            );
         }
     }
 }
@@ -76,7 +80,8 @@ fn a_crash_at_a_byte_that_is_past_comes_at_once_and_takes_back_nothing() {
 #[test]
 fn the_end_does_not_overtake_a_crash_at_the_last_byte() {
     let mut pair = Pair::new(SimFaults::NONE);
-    pair.world.set_limits(SimLimits { latency_max: Duration::from_millis(1), ..SimLimits::default() });
+    pair.world
+        .set_limits(SimLimits { latency_max: Duration::from_millis(1), ..SimLimits::default() });
     pair.peer.crash_after_sent(5, SimCrash::Silence);
     pair.peer.send(b"hello");
     pair.peer.close_write();
@@ -111,7 +116,10 @@ fn a_silent_peer_is_found_by_a_timeout_of_the_system_alone() {
     pair.peer.crash(SimCrash::Silence);
     assert_eq!(pair.read(), Err(ErrorKind::WouldBlock), "no reset comes from there");
     pair.world.set_faults(SimFaults { losses: 1.0, ..SimFaults::NONE });
-    assert!(!matches!(pair.read(), Ok(_) | Err(ErrorKind::WouldBlock | ErrorKind::ConnectionReset)));
+    assert!(!matches!(
+        pair.read(),
+        Ok(_) | Err(ErrorKind::WouldBlock | ErrorKind::ConnectionReset)
+    ));
 }
 
 #[test]
@@ -139,7 +147,10 @@ fn a_crash_with_something_unread_is_a_reset_as_a_close_is() {
 fn with_latency_a_crash_still_comes_after_the_very_byte() {
     for seed in 0..50 {
         let (mut net, world) = SimNet::new(seed, SimFaults::NONE);
-        world.set_limits(SimLimits { latency_max: Duration::from_millis(3), ..SimLimits::default() });
+        world.set_limits(SimLimits {
+            latency_max: Duration::from_millis(3),
+            ..SimLimits::default()
+        });
         let mut listener = world.listener(80);
         let peer = world.connect(80);
         peer.crash_after_sent(12_345, SimCrash::Reset);

@@ -7,7 +7,8 @@ use super::*;
 /// Calls after which every error of a fault has been drawn.
 const CALLS: usize = 500;
 
-/// accept(2) and tcp(7): errors of the network that are pending on the connection at the queue's head.
+/// accept(2) and tcp(7): errors of the network that are pending on the connection at the queue's
+/// head.
 const OF_THE_CONNECTION: [i32; 9] = [
     libc::ECONNABORTED,
     libc::EPROTO,
@@ -49,7 +50,8 @@ fn an_accept_fails_with_every_error_of_its_connection_and_the_next_is_sound() {
 
 #[test]
 fn a_read_and_a_write_fail_with_everything_that_changes_nothing() {
-    let mut pair = Pair::new(SimFaults { read_shortage: 1.0, write_shortage: 1.0, ..SimFaults::NONE });
+    let mut pair =
+        Pair::new(SimFaults { read_shortage: 1.0, write_shortage: 1.0, ..SimFaults::NONE });
     pair.peer.send(b"there");
     let named = BTreeSet::from([libc::ENOBUFS, libc::ENOMEM, libc::EINTR]);
     let (mut of_reads, mut of_writes) = (BTreeSet::new(), BTreeSet::new());
@@ -115,9 +117,13 @@ fn after_the_end_a_reset_is_a_broken_pipe_and_a_loss_is_told_by_a_write_alone() 
 fn a_seed_may_draw_every_fault() {
     let drawn: Vec<SimFaults> = (0..200).map(SimFaults::from_seed).collect();
     for fault in [0, 1, 2] {
-        let chance = |faults: &SimFaults| [faults.losses, faults.read_shortage, faults.resets][fault];
+        let chance =
+            |faults: &SimFaults| [faults.losses, faults.read_shortage, faults.resets][fault];
         let present = drawn.iter().filter(|faults| chance(faults) > 0.0).count();
         assert!((60..140).contains(&present), "{present} of 200");
     }
-    assert!(drawn.iter().all(|faults| faults.losses < 0.01), "more often and little else would happen");
+    assert!(
+        drawn.iter().all(|faults| faults.losses < 0.01),
+        "more often and little else would happen"
+    );
 }

@@ -5,7 +5,8 @@ use crate::net::is_shortage;
 
 /// Whether a call has failed and changed nothing.
 fn is_not_done(error: &io::Error) -> bool {
-    is_shortage(error) || [ErrorKind::Interrupted, ErrorKind::PermissionDenied].contains(&error.kind())
+    is_shortage(error)
+        || [ErrorKind::Interrupted, ErrorKind::PermissionDenied].contains(&error.kind())
 }
 
 #[test]
@@ -69,7 +70,10 @@ fn room_is_told_after_a_short_or_refused_write() {
         SimFaults { refused_writes: 1.0, ..SimFaults::NONE },
     ] {
         let mut pair = Pair::new(faults);
-        pair.world.set_limits(SimLimits { latency_max: Duration::from_millis(1), ..SimLimits::default() });
+        pair.world.set_limits(SimLimits {
+            latency_max: Duration::from_millis(1),
+            ..SimLimits::default()
+        });
         let taken = pair.write(b"0123456789").unwrap_or(0);
         assert!(taken < 10);
         pair.world.set_faults(SimFaults::NONE);

@@ -51,7 +51,9 @@ impl Echo {
                     self.readable = bytes == buffer.len() || self.hung_up;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,
-                Err(error) if error.kind() == ErrorKind::Interrupted || is_shortage(&error) => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted || is_shortage(&error) => {
+                    break;
+                }
                 Err(_) => return true,
             }
         }
@@ -63,7 +65,9 @@ impl Echo {
                     self.owed.drain(..bytes);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
-                Err(error) if error.kind() == ErrorKind::Interrupted || is_shortage(&error) => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted || is_shortage(&error) => {
+                    break;
+                }
                 Err(_) => return true,
             }
         }
@@ -109,8 +113,8 @@ impl Server {
     }
 }
 
-/// Runs so many echo servers that heed the contract until all peers are done; checks what they got. The seed
-/// decides who runs, who is paused, and who crashes where.
+/// Runs so many echo servers that heed the contract until all peers are done; checks what they got.
+/// The seed decides who runs, who is paused, and who crashes where.
 fn run_echo(seed: u64, reactors: usize) -> SimWorld {
     let world = SimWorld::new(seed, SimFaults::from_seed(seed));
     let mut dice = Random::new(!seed);
@@ -139,7 +143,8 @@ fn run_echo(seed: u64, reactors: usize) -> SimWorld {
         if reactors > 1 && dice.chance(0.01) {
             world.pause(dice.below(reactors), dice.duration(Duration::from_secs(1)));
         }
-        let running: Vec<usize> = (0..reactors).filter(|reactor| !world.is_paused(*reactor)).collect();
+        let running: Vec<usize> =
+            (0..reactors).filter(|reactor| !world.is_paused(*reactor)).collect();
         if running.is_empty() {
             assert!(world.go_on(), "a pause ends");
             continue;

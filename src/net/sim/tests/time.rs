@@ -10,7 +10,8 @@ fn a_wait_takes_the_clock_to_what_happens_next_or_to_its_timeout() {
     pair.net.wait(&mut told, Some(Duration::from_secs(3))).unwrap();
     assert_eq!(pair.net.now(), start + Duration::from_secs(3));
 
-    pair.world.set_limits(SimLimits { latency_max: Duration::from_secs(1), ..SimLimits::default() });
+    pair.world
+        .set_limits(SimLimits { latency_max: Duration::from_secs(1), ..SimLimits::default() });
     pair.peer.send(b"x");
     pair.net.wait(&mut told, None).unwrap();
     assert_eq!(told, [readiness(true, true, false)]);
@@ -43,7 +44,8 @@ fn who_polls_does_not_sleep() {
 #[test]
 fn bytes_that_take_time_arrive_in_order() {
     let mut pair = Pair::new(SimFaults::NONE);
-    pair.world.set_limits(SimLimits { latency_max: Duration::from_millis(5), ..SimLimits::default() });
+    pair.world
+        .set_limits(SimLimits { latency_max: Duration::from_millis(5), ..SimLimits::default() });
     let sent: Vec<u8> = (0..100_000u32).map(|number| (number % 251) as u8).collect();
     pair.peer.send(&sent);
     pair.peer.close_write();
@@ -66,7 +68,8 @@ fn bytes_that_take_time_arrive_in_order() {
 #[test]
 fn calls_take_time_and_a_pause_takes_more() {
     let mut pair = Pair::new(SimFaults::NONE);
-    pair.world.set_limits(SimLimits { call_duration: Duration::from_micros(10), ..SimLimits::default() });
+    pair.world
+        .set_limits(SimLimits { call_duration: Duration::from_micros(10), ..SimLimits::default() });
     let start = pair.net.now();
     pair.write(b"x").unwrap();
     assert_eq!(pair.net.now(), start + Duration::from_micros(10));

@@ -51,13 +51,14 @@ fn frames() -> impl Strategy<Value = Vec<Frame>> {
         2 => (1000..1020_u16, "[a-ö]{0,4}").prop_map(|(code, reason)| [&code.to_be_bytes(), reason.as_bytes()].concat()),
     ];
     let rarely = |weight| prop_oneof![weight => Just(false), 1 => Just(true)];
-    let frame =
-        (first, payload, rarely(60), rarely(60)).prop_map(|(first, payload, unmasked, lengthened)| Frame {
+    let frame = (first, payload, rarely(60), rarely(60)).prop_map(
+        |(first, payload, unmasked, lengthened)| Frame {
             first,
             payload,
             masked: !unmasked,
             lengthened,
-        });
+        },
+    );
     prop::collection::vec(frame, 1..8)
 }
 

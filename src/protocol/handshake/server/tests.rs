@@ -38,7 +38,10 @@ fn without_a_subprotocol_the_answer_names_none() {
     let mut out = Vec::new();
     encode_switching_protocols(&mut out, "dGhlIHNhbXBsZSBub25jZQ==", None);
     let answer = std::str::from_utf8(&out).unwrap();
-    assert!(answer.ends_with("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"), "{answer}");
+    assert!(
+        answer.ends_with("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"),
+        "{answer}"
+    );
 }
 
 #[test]
@@ -62,9 +65,13 @@ fn accepts_what_browsers_and_proxies_make_of_it() {
 
 #[test]
 fn subprotocols_come_from_every_line_in_their_order() {
-    let head = EXAMPLE.replace("superchat\r\n", "superchat\r\nsec-websocket-protocol: ,a.b~c ,, d\r\n");
+    let head =
+        EXAMPLE.replace("superchat\r\n", "superchat\r\nsec-websocket-protocol: ,a.b~c ,, d\r\n");
     assert_eq!(check(&head), Ok(["chat", "superchat", "a.b~c", "d"].map(String::from).to_vec()));
-    assert_eq!(check(&EXAMPLE.replace("Sec-WebSocket-Protocol: chat, superchat\r\n", "")), Ok(Vec::new()));
+    assert_eq!(
+        check(&EXAMPLE.replace("Sec-WebSocket-Protocol: chat, superchat\r\n", "")),
+        Ok(Vec::new())
+    );
 }
 
 #[test]
@@ -128,9 +135,11 @@ fn a_refusal_says_what_would_be_right() {
     };
     let text = encoded(HandshakeError::VersionUnsupported);
     assert!(text.starts_with("HTTP/1.1 426 Upgrade Required\r\n"), "{text}");
-    for header in
-        ["\r\nUpgrade: websocket\r\n", "\r\nSec-WebSocket-Version: 13\r\n", "\r\nConnection: upgrade\r\n"]
-    {
+    for header in [
+        "\r\nUpgrade: websocket\r\n",
+        "\r\nSec-WebSocket-Version: 13\r\n",
+        "\r\nConnection: upgrade\r\n",
+    ] {
         assert!(text.contains(header), "{text}");
     }
     assert!(encoded(HandshakeError::MethodNotGet).contains("\r\nAllow: GET\r\n"));

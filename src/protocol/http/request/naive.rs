@@ -1,6 +1,7 @@
-//! The request parser's naive twin: line by line, on the text, with copies, by the grammar of RFC 9112 and RFC 9110 as
-//! this server takes it. It imports nothing, so that the fuzz target uses it too. It says whether a head is accepted and
-//! what was read from it, not which of several errors comes first.
+//! The request parser's naive twin: line by line, on the text, with copies, by the grammar of RFC
+//! 9112 and RFC 9110 as this server takes it. It imports nothing, so that the fuzz target uses it
+//! too. It says whether a head is accepted and what was read from it, not which of several errors
+//! comes first.
 
 /// What a request says.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -39,7 +40,8 @@ pub(super) fn parse(head: &[u8], headers_max: usize) -> Option<NaiveRequest> {
 
     for line in lines {
         let (name, value) = line.split_once(':')?;
-        if !is_token(name) || value.chars().any(|character| character.is_ascii_control() && character != '\t')
+        if !is_token(name)
+            || value.chars().any(|character| character.is_ascii_control() && character != '\t')
         {
             return None;
         }
@@ -75,9 +77,12 @@ pub(super) fn parse(head: &[u8], headers_max: usize) -> Option<NaiveRequest> {
         }
     }
     for (name, _) in &request.headers {
-        let letters: String = name.to_lowercase().chars().filter(char::is_ascii_alphanumeric).collect();
+        let letters: String =
+            name.to_lowercase().chars().filter(char::is_ascii_alphanumeric).collect();
         let framing = ["contentlength", "transferencoding"].contains(&letters.as_str());
-        if framing && !["content-length", "transfer-encoding"].contains(&name.to_lowercase().as_str()) {
+        if framing
+            && !["content-length", "transfer-encoding"].contains(&name.to_lowercase().as_str())
+        {
             return None;
         }
     }
@@ -86,7 +91,9 @@ pub(super) fn parse(head: &[u8], headers_max: usize) -> Option<NaiveRequest> {
     }
     request.body_bytes = match all("content-length").pop() {
         None => 0,
-        Some(value) if value.is_empty() || value.chars().any(|c| !c.is_ascii_digit()) => return None,
+        Some(value) if value.is_empty() || value.chars().any(|c| !c.is_ascii_digit()) => {
+            return None;
+        }
         Some(value) => value.chars().fold(0_usize, |number, digit| {
             number.saturating_mul(10).saturating_add(digit as usize - '0' as usize)
         }),
@@ -160,9 +167,11 @@ fn is_host(text: &str) -> bool {
     if let Some(address) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
         return address.parse::<std::net::Ipv6Addr>().is_ok();
     }
-    !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || "-._~%!$&'()*+,;=".contains(c))
+    !host.is_empty()
+        && host.chars().all(|c| c.is_ascii_alphanumeric() || "-._~%!$&'()*+,;=".contains(c))
 }
 
 fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c))
+    !text.is_empty()
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c))
 }

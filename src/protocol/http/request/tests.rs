@@ -18,7 +18,10 @@ fn owned(request: &Request<'_>) -> NaiveRequest {
         body_bytes: request.body_bytes(),
         expects_continue: request.expects_continue(),
         wants_websocket: request.wants_websocket(),
-        headers: request.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        headers: request
+            .headers()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
     }
 }
 
@@ -87,7 +90,8 @@ fn a_connection_stays_open_as_rfc_9112_section_9_3_says() {
 #[test]
 fn each_bad_request_has_its_error_and_status() {
     use HttpError as E;
-    let many_headers = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "A: b\r\n".repeat(HEADERS_MAX));
+    let many_headers =
+        format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "A: b\r\n".repeat(HEADERS_MAX));
     let long_target = format!("GET /{} HTTP/1.1\r\n", "a".repeat(LIMITS.head_bytes_max));
     let long_head = format!("GET / HTTP/1.1\r\nA: {}", "a".repeat(LIMITS.head_bytes_max));
     for (request, error, status) in [
@@ -148,7 +152,11 @@ fn each_bad_request_has_its_error_and_status() {
         ("GET / HTTP/1.1\r\nHost: a\r\nA: b\rc\r\n\r\n", E::HeaderValueMalformed, 400),
         ("GET / HTTP/1.1\r\nHost: a\r\nA: b\x7f\r\n\r\n", E::HeaderValueMalformed, 400),
         ("GET / HTTP/1.1\r\nHost: a\r\nOrigin: a\r\nOrigin: b\r\n\r\n", E::HeaderRepeated, 400),
-        ("GET / HTTP/1.1\r\nHost: a\r\nAuthorization: a\r\nauthorization: b\r\n\r\n", E::HeaderRepeated, 400),
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: a\r\nauthorization: b\r\n\r\n",
+            E::HeaderRepeated,
+            400,
+        ),
         (
             "GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Key: a\r\nSec-WebSocket-Key: a\r\n\r\n",
             E::HeaderRepeated,
@@ -165,17 +173,45 @@ fn each_bad_request_has_its_error_and_status() {
             E::HeaderRepeated,
             400,
         ),
-        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5, 5\r\n\r\n", E::ContentLengthMalformed, 400),
-        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5 5\r\n\r\n", E::ContentLengthMalformed, 400),
-        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +5\r\n\r\n", E::ContentLengthMalformed, 400),
-        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -5\r\n\r\n", E::ContentLengthMalformed, 400),
-        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x5\r\n\r\n", E::ContentLengthMalformed, 400),
-        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5.0\r\n\r\n", E::ContentLengthMalformed, 400),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5, 5\r\n\r\n",
+            E::ContentLengthMalformed,
+            400,
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5 5\r\n\r\n",
+            E::ContentLengthMalformed,
+            400,
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +5\r\n\r\n",
+            E::ContentLengthMalformed,
+            400,
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -5\r\n\r\n",
+            E::ContentLengthMalformed,
+            400,
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x5\r\n\r\n",
+            E::ContentLengthMalformed,
+            400,
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5.0\r\n\r\n",
+            E::ContentLengthMalformed,
+            400,
+        ),
         ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n\r\n", E::ContentLengthMalformed, 400),
         ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length : 5\r\n\r\n", E::HeaderNameMalformed, 400),
         ("POST / HTTP/1.1\r\nHost: a\r\nContent_Length: 5\r\n\r\n", E::HeaderLookalike, 400),
         ("POST / HTTP/1.1\r\nHost: a\r\nContentLength: 5\r\n\r\n", E::HeaderLookalike, 400),
-        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer_Encoding: chunked\r\n\r\n", E::HeaderLookalike, 400),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer_Encoding: chunked\r\n\r\n",
+            E::HeaderLookalike,
+            400,
+        ),
         (
             "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
             E::TransferEncodingUnsupported,
@@ -186,7 +222,11 @@ fn each_bad_request_has_its_error_and_status() {
             E::TransferEncodingUnsupported,
             501,
         ),
-        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n\r\n", E::TransferEncodingUnsupported, 501),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n\r\n",
+            E::TransferEncodingUnsupported,
+            501,
+        ),
         ("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", E::FramingAmbiguous, 400),
         (
             "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n",
@@ -206,7 +246,10 @@ fn each_bad_request_has_its_error_and_status() {
     }
     let latin_1 = b"GET / HTTP/1.1\r\nHost: a\r\nCookie: \xe4\r\n\r\n";
     assert_eq!(parse(latin_1), Err(HttpError::HeaderValueMalformed));
-    assert_eq!(parse(b"GET /\xe4 HTTP/1.1\r\nHost: a\r\n\r\n"), Err(HttpError::RequestLineMalformed));
+    assert_eq!(
+        parse(b"GET /\xe4 HTTP/1.1\r\nHost: a\r\n\r\n"),
+        Err(HttpError::RequestLineMalformed)
+    );
 }
 
 #[test]
@@ -243,7 +286,10 @@ fn a_head_is_parsed_whole_or_not_at_all() {
     for end in 0..head.len() {
         assert!(parse(&head[..end]).is_err(), "cut at {end}");
     }
-    assert_eq!(parse(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nA: b\r\n\r\n"), Err(HttpError::LineEndMalformed));
+    assert_eq!(
+        parse(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nA: b\r\n\r\n"),
+        Err(HttpError::LineEndMalformed)
+    );
 }
 
 /// Heads that are mostly right: pieces that belong there, and at times one that does not.

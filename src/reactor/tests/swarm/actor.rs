@@ -44,7 +44,8 @@ pub(super) struct Actor {
     pub(super) has_paused: bool,
     /// Everything that a member has received.
     pub(super) received: Vec<Vec<u8>>,
-    /// How many messages of its channels had been accepted when it was heard to be let in: it receives all others.
+    /// How many messages of its channels had been accepted when it was heard to be let in: it
+    /// receives all others.
     pub(super) joined: Vec<usize>,
     /// Echoes that are still to come.
     pub(super) echoes: VecDeque<Vec<u8>>,
@@ -91,7 +92,10 @@ impl Actor {
     }
 
     pub(super) fn can_send(&self) -> bool {
-        !self.is_done && self.closed.is_none() && !self.client.is_gone() && !self.client.peer.has_crashed()
+        !self.is_done
+            && self.closed.is_none()
+            && !self.client.is_gone()
+            && !self.client.peer.has_crashed()
     }
 
     /// Ends its side, once.

@@ -47,7 +47,8 @@ pub(super) struct Plan {
     pub(super) steps: usize,
     /// Payloads are drawn from these sizes, and smaller ones.
     pub(super) sizes: &'static [usize],
-    /// So many clients at a time: with a few, channels lose their last subscribers and get new ones.
+    /// So many clients at a time: with a few, channels lose their last subscribers and get new
+    /// ones.
     pub(super) crowd: usize,
     /// Of fourteen actions, so many are somebody's leave.
     pub(super) leaves: usize,
@@ -60,7 +61,8 @@ pub(super) struct Plan {
 impl Plan {
     pub(super) fn draw(seed: u64, dice: &mut Dice) -> Plan {
         // Every fourth seed has a faultless network: there the strictest promises can be checked.
-        let faults = if seed.is_multiple_of(4) { SimFaults::NONE } else { SimFaults::from_seed(seed) };
+        let faults =
+            if seed.is_multiple_of(4) { SimFaults::NONE } else { SimFaults::from_seed(seed) };
         let latency = if seed.is_multiple_of(4) { 0 } else { dice.pick(&[0, 0, 1, 50]) };
         // With a byte for each fiftieth of a second nothing would ever be done.
         let bytes_min = if latency > 0 { 4_096 } else { 1 };
@@ -99,7 +101,10 @@ impl Plan {
                 connections_per_address_max: dice.pick(&[None, None, Some(6)]),
                 accepts_per_second_max: dice.pick(&[None, None, Some(5)]),
                 decoder: DecoderLimits { message_bytes_max, fragments_max: 20 },
-                http: crate::protocol::HttpLimits { body_bytes_max: message_bytes_max, ..Default::default() },
+                http: crate::protocol::HttpLimits {
+                    body_bytes_max: message_bytes_max,
+                    ..Default::default()
+                },
                 handshake_timeout: seconds(&[5, 20], dice),
                 idle_timeout: seconds(&[5, 60], dice),
                 ping_interval: seconds(&[8, 25], dice),
@@ -110,11 +115,19 @@ impl Plan {
             },
             hub: HubLimits {
                 channel_buffer_bytes: dice.pick(&[0, 500, 10_000, 50_000, 1 << 20]),
-                memory_bytes: if memory_is_short { short(dice.pick(&[30_000, 200_000])) } else { 1 << 30 },
+                memory_bytes: if memory_is_short {
+                    short(dice.pick(&[30_000, 200_000]))
+                } else {
+                    1 << 30
+                },
                 private_bytes_max: dice.pick(&[0, 1_000, 8 << 20]),
                 channels_max: dice.pick(&[3, 1_000_000, 1_000_000, 1_000_000]),
                 linger: seconds(&[0, 2, 60], dice),
-                slow_policy: dice.pick(&[SlowPolicy::Disconnect, SlowPolicy::Skip, SlowPolicy::Latest]),
+                slow_policy: dice.pick(&[
+                    SlowPolicy::Disconnect,
+                    SlowPolicy::Skip,
+                    SlowPolicy::Latest,
+                ]),
                 message_bytes_max,
                 forget_after: Duration::from_secs(1_000_000),
             },
@@ -137,8 +150,8 @@ impl Plan {
         refused == 0.0 && self.sim.latency_max.is_zero()
     }
 
-    /// Whether nothing may be taken for seconds from a peer that reads: writes are refused for want of memory ten
-    /// times running, each time for half a second.
+    /// Whether nothing may be taken for seconds from a peer that reads: writes are refused for want
+    /// of memory ten times running, each time for half a second.
     pub(super) fn often_starves(&self) -> bool {
         self.faults.write_shortage > 0.1
     }

@@ -26,10 +26,12 @@ const ACTORS_MAX: usize = 80;
 /// Turns after which what is pending will never come.
 const TURNS_TO_REST_MAX: usize = 40_000;
 
-/// Turns after which a drain goes on without faults: where somebody is always woken for nothing, hardly any time passes.
+/// Turns after which a drain goes on without faults: where somebody is always woken for nothing,
+/// hardly any time passes.
 const FAULTY_TURNS_MAX: usize = 100_000;
 
-/// Turns after which a drain does not end because some reactor never sleeps, so that no time passes.
+/// Turns after which a drain does not end because some reactor never sleeps, so that no time
+/// passes.
 const DRAIN_TURNS_MAX: usize = 1_000_000;
 
 pub(super) struct Run {
@@ -40,11 +42,13 @@ pub(super) struct Run {
     /// Names the publishers in their messages.
     publishers: u32,
     mailed: u32,
-    /// Somebody has sent bytes that may happen to be a frame, or the end of one: a message that nobody meant.
+    /// Somebody has sent bytes that may happen to be a frame, or the end of one: a message that
+    /// nobody meant.
     has_garbage: bool,
 }
 
-/// A payload that says who published it and its number, in its first eight bytes; all others follow from them.
+/// A payload that says who published it and its number, in its first eight bytes; all others follow
+/// from them.
 fn payload(publisher: u32, number: u32, bytes: usize) -> Vec<u8> {
     let mut payload = Vec::with_capacity(bytes.max(8));
     payload.extend_from_slice(&number.to_le_bytes());
@@ -145,7 +149,10 @@ impl Run {
         for status in refused {
             let expected = [400, 408, 413, 429, 431, 501, 503].contains(&status);
             assert!(expected, "status {status}");
-            assert!(!actor.is_healthy || [408, 429, 503].contains(&status), "a healthy client got {status}");
+            assert!(
+                !actor.is_healthy || [408, 429, 503].contains(&status),
+                "a healthy client got {status}"
+            );
         }
         if let Some(code) = actor.closed
             && actor.is_healthy
@@ -213,7 +220,9 @@ impl Run {
         match role {
             Role::Echo => client.upgrade("/echo"),
             // A few publish once, and are closed in the same callback.
-            Role::Member(channel) if self.dice.one_in(10) => client.upgrade(&format!("/leave/{channel}")),
+            Role::Member(channel) if self.dice.one_in(10) => {
+                client.upgrade(&format!("/leave/{channel}"))
+            }
             Role::Member(channel) => client.upgrade(&format!("/{channel}")),
             Role::Both => client.upgrade("/two"),
             Role::Mourned => client.upgrade("/bye/news"),
@@ -280,7 +289,12 @@ impl Run {
         for left in (0..=self.dice.below(3)).rev() {
             let size = if left == 0 { rest.len() } else { self.dice.below(rest.len() + 1) };
             let mask = [left as u8, 2, 3, 4];
-            let header = FrameHeader { fin: left == 0, opcode, mask: Some(mask), payload_bytes: size as u64 };
+            let header = FrameHeader {
+                fin: left == 0,
+                opcode,
+                mask: Some(mask),
+                payload_bytes: size as u64,
+            };
             frames.extend_from_slice(&header.encode());
             let start = frames.len();
             frames.extend_from_slice(&rest[..size]);
@@ -306,7 +320,8 @@ impl Run {
         let count = self.dice.pick(&[1, 5, 20, 300]);
         for _ in 0..count {
             let payload = payload(MAILER, self.mailed, 8 + self.dice.below(100));
-            self.mailed += u32::from(self.world.publish(MAIL, MessageKind::Binary, &payload).is_ok());
+            self.mailed +=
+                u32::from(self.world.publish(MAIL, MessageKind::Binary, &payload).is_ok());
         }
     }
 
@@ -428,7 +443,8 @@ impl Run {
         actor.client.is_open && actor.can_send()
     }
 
-    /// What an actor has received of one channel: of several, each message tells by itself where it is from.
+    /// What an actor has received of one channel: of several, each message tells by itself where it
+    /// is from.
     fn received_of<'a>(actor: &'a Actor, accepted: &[Vec<u8>]) -> Vec<&'a Vec<u8>> {
         let is_only_one = actor.role.channels().len() == 1;
         let accepted: HashSet<&Vec<u8>> = accepted.iter().collect();
@@ -439,14 +455,15 @@ impl Run {
         self.world.accepted.get(channel).map_or(&[], Vec::as_slice)
     }
 
-    /// What one publisher has said was accepted in this order, each message once; and without a gap, for behind one
-    /// that is refused so are all. Other threads hear of no refusal.
+    /// What one publisher has said was accepted in this order, each message once; and without a
+    /// gap, for behind one that is refused so are all. Other threads hear of no refusal.
     fn check_publishers(&self) {
         for (channel, accepted) in &self.world.accepted {
             let mut latest = HashMap::new();
             for payload in accepted.iter().filter(|payload| *payload != FAREWELL) {
-                let is_known =
-                    |(publisher, _): &(u32, u32)| *publisher <= self.publishers || *publisher == MAILER;
+                let is_known = |(publisher, _): &(u32, u32)| {
+                    *publisher <= self.publishers || *publisher == MAILER
+                };
                 let Some((publisher, number)) = author(payload).filter(is_known) else {
                     let bytes = payload.len();
                     assert!(self.has_garbage, "{channel}: {bytes} bytes that nobody has published");
@@ -462,8 +479,8 @@ impl Run {
         }
     }
 
-    /// Whatever anybody has received was accepted, in this order, each message once; and where nothing may be
-    /// skipped, it is everything from one message to another.
+    /// Whatever anybody has received was accepted, in this order, each message once; and where
+    /// nothing may be skipped, it is everything from one message to another.
     fn check_order(&self) {
         for actor in &self.actors {
             let mut received_of_all = 0;
@@ -481,15 +498,16 @@ impl Run {
                     );
                 }
                 let mut runs = accepted.windows(received.len().max(1));
-                let is_run = received.is_empty() || runs.any(|run| run.iter().eq(received.iter().copied()));
+                let is_run =
+                    received.is_empty() || runs.any(|run| run.iter().eq(received.iter().copied()));
                 assert!(is_run || self.plan.skips(), "something of {channel} was left out");
             }
             assert_eq!(received_of_all, actor.received.len(), "something from nowhere");
         }
     }
 
-    /// Everybody who is in has received everything that was accepted since it was known to be let in; and all that it
-    /// has published was accepted, for whoever is refused is closed.
+    /// Everybody who is in has received everything that was accepted since it was known to be let
+    /// in; and all that it has published was accepted, for whoever is refused is closed.
     fn check_nothing_is_missing(&self) {
         let mut gaps = 0;
         for actor in self.actors.iter().filter(|actor| Run::is_in(actor)) {
@@ -511,7 +529,10 @@ impl Run {
                 let last = &accepted[accepted.len() - received.len().min(accepted.len())..];
                 let has_all = last.iter().eq(received.iter().copied());
                 let missing = (accepted.len() - joined).saturating_sub(received.len());
-                assert!(has_all && missing == 0 || self.plan.skips(), "{missing} of {channel} are missing");
+                assert!(
+                    has_all && missing == 0 || self.plan.skips(),
+                    "{missing} of {channel} are missing"
+                );
                 gaps += missing as u64;
             }
         }
@@ -524,13 +545,15 @@ impl Run {
         let accepted_before = self.world.accepted.clone();
         self.world.drain();
         if self.plan.reactors > 1 {
-            // Every turn of any reactor can bring a pause of all: one that seldom comes might never have its turn.
+            // Every turn of any reactor can bring a pause of all: one that seldom comes might never
+            // have its turn.
             let faults = if has_rested { SimFaults::NONE } else { self.plan.faults };
             self.world.sim.set_faults(SimFaults { pauses: 0.0, ..faults });
         }
-        // A pause of the process may come before the first turn of the drain, and another before the last; and one
-        // of a reactor alone.
-        let deadline = self.world.sim.now() + self.plan.limits.drain_timeout + Duration::from_secs(57);
+        // A pause of the process may come before the first turn of the drain, and another before
+        // the last; and one of a reactor alone.
+        let deadline =
+            self.world.sim.now() + self.plan.limits.drain_timeout + Duration::from_secs(57);
         let mut turns = 0;
         while !self.world.is_over() {
             turns += 1;
@@ -560,12 +583,16 @@ impl Run {
 
     /// Whoever was told of the end has received everything that was accepted before.
     fn check_nothing_was_cut_off(&self, accepted_before: &HashMap<String, Vec<Vec<u8>>>) {
-        let are_told = self.actors.iter().filter(|actor| actor.closed == Some(1012) && !self.plan.skips());
+        let are_told =
+            self.actors.iter().filter(|actor| actor.closed == Some(1012) && !self.plan.skips());
         for actor in are_told {
             for (channel, joined) in actor.role.channels().iter().zip(&actor.joined) {
                 let before = accepted_before.get(*channel).map_or(&[][..], Vec::as_slice);
                 if let Some(last) = before.get(*joined..).and_then(<[_]>::last) {
-                    assert!(actor.received.contains(last), "closed with something of {channel} under way");
+                    assert!(
+                        actor.received.contains(last),
+                        "closed with something of {channel} under way"
+                    );
                 }
             }
         }

@@ -69,7 +69,11 @@ impl App {
 impl Handler for App {
     type Session = Session;
 
-    fn before_body(&mut self, visitor: &mut Visitor<'_>, request: &Request<'_>) -> Option<Response> {
+    fn before_body(
+        &mut self,
+        visitor: &mut Visitor<'_>,
+        request: &Request<'_>,
+    ) -> Option<Response> {
         let is_refused = request.path() == "/no";
         if is_refused {
             self.note_request(visitor, request);
@@ -77,7 +81,12 @@ impl Handler for App {
         is_refused.then(|| Response::text(403, "not here\n"))
     }
 
-    fn on_request(&mut self, visitor: &mut Visitor<'_>, request: &Request<'_>, body: &[u8]) -> Answer {
+    fn on_request(
+        &mut self,
+        visitor: &mut Visitor<'_>,
+        request: &Request<'_>,
+        body: &[u8],
+    ) -> Answer {
         self.note_request(visitor, request);
         let channel = channel_of(request.path());
         match (request.method(), channel) {
@@ -85,15 +94,17 @@ impl Handler for App {
                 Ok(ticket) => Answer::Later(ticket),
                 Err(error) => panic!("one question per request always finds room: {error}"),
             },
-            ("POST", Some(channel)) => match visitor.publish(name(channel), Message::binary(body)) {
-                Ok(ticket) => {
-                    if let Known::Whole(number) = self.book.borrow().recognise(body) {
-                        self.tickets.push((ticket, number));
+            ("POST", Some(channel)) => {
+                match visitor.publish(name(channel), Message::binary(body)) {
+                    Ok(ticket) => {
+                        if let Known::Whole(number) = self.book.borrow().recognise(body) {
+                            self.tickets.push((ticket, number));
+                        }
+                        Answer::Later(ticket)
                     }
-                    Answer::Later(ticket)
+                    Err(error) => panic!("one publish per request always finds room: {error}"),
                 }
-                Err(error) => panic!("one publish per request always finds room: {error}"),
-            },
+            }
             _ => Response::text(200, format!("{} pending\n", visitor.status().pending())).into(),
         }
     }
@@ -185,7 +196,12 @@ impl Handler for App {
         }
     }
 
-    fn on_inspected(&mut self, _: Ticket, channel: ChannelName<'_>, info: Option<ChannelInfo>) -> Response {
+    fn on_inspected(
+        &mut self,
+        _: Ticket,
+        channel: ChannelName<'_>,
+        info: Option<ChannelInfo>,
+    ) -> Response {
         Response::text(200, format!("{channel} {info:?}\n"))
     }
 }

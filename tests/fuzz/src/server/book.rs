@@ -1,5 +1,5 @@
-//! Every message of a run. Each has a number of its own, and its bytes follow from that, so that whoever receives it
-//! knows which it is.
+//! Every message of a run. Each has a number of its own, and its bytes follow from that, so that
+//! whoever receives it knows which it is.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;

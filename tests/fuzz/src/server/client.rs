@@ -1,4 +1,5 @@
-//! One client: what it says, and what it may be told. A byte that the protocol does not allow is a panic.
+//! One client: what it says, and what it may be told. A byte that the protocol does not allow is a
+//! panic.
 
 use std::collections::VecDeque;
 
@@ -64,7 +65,8 @@ pub struct Client {
     pub torn: Vec<u32>,
     /// It has received what nobody has written down.
     pub has_foreign: bool,
-    /// The next number of all messages when the 101 was read: of its channels it misses none from there.
+    /// The next number of all messages when the 101 was read: of its channels it misses none from
+    /// there.
     pub joined: u32,
 }
 
@@ -186,7 +188,14 @@ impl Client {
         let mut request = Vec::new();
         match what >> 1 & 3 {
             0 => write_request(&mut request, "GET", HOST, &path, &[], b""),
-            1 => write_request(&mut request, "HEAD", HOST, ["/", &path][usize::from(what & 1)], &[], b""),
+            1 => write_request(
+                &mut request,
+                "HEAD",
+                HOST,
+                ["/", &path][usize::from(what & 1)],
+                &[],
+                b"",
+            ),
             2 => write_request(&mut request, "GET", HOST, "/", &[], b""),
             _ => {
                 let bytes = SIZES[usize::from(what >> 3 & 7)].min(bytes_max);
@@ -224,12 +233,18 @@ impl Client {
         let fragments = usize::from(how >> 3 & 3);
         let mut frames = Vec::new();
         let is_text = how & 32 != 0 && matches!(self.path, "/echo" | "/hop");
-        let (mut rest, mut opcode) = (&payload[..], if is_text { Opcode::Text } else { Opcode::Binary });
+        let (mut rest, mut opcode) =
+            (&payload[..], if is_text { Opcode::Text } else { Opcode::Binary });
         for left in (0..=fragments).rev() {
-            let (piece, behind) = rest.split_at(if left == 0 { rest.len() } else { rest.len() / 3 });
+            let (piece, behind) =
+                rest.split_at(if left == 0 { rest.len() } else { rest.len() / 3 });
             let mask = self.mask();
-            let header =
-                FrameHeader { fin: left == 0, opcode, mask: Some(mask), payload_bytes: piece.len() as u64 };
+            let header = FrameHeader {
+                fin: left == 0,
+                opcode,
+                mask: Some(mask),
+                payload_bytes: piece.len() as u64,
+            };
             frames.extend_from_slice(&header.encode());
             let start = frames.len();
             frames.extend_from_slice(piece);
@@ -341,7 +356,8 @@ impl Client {
         let scanned = HeadScanner::new().find_end(&self.bytes, &HttpLimits::default());
         let Some(end) = scanned.expect("a response has a head") else { return false };
         let mut storage = HeaderStorage::default();
-        let head = ResponseHead::parse(&self.bytes[..end], &mut storage).expect("a head is well-formed");
+        let head =
+            ResponseHead::parse(&self.bytes[..end], &mut storage).expect("a head is well-formed");
         let status = head.status();
         if status == 100 {
             assert!(!self.is_clean, "nobody has waited for 100");
@@ -353,14 +369,22 @@ impl Client {
             Some(is_head) => (true, *is_head),
             None => (false, false),
         };
-        let body_bytes = if is_head { 0 } else { head.body_bytes().expect("every body has a length") };
+        let body_bytes =
+            if is_head { 0 } else { head.body_bytes().expect("every body has a length") };
         if self.bytes.len() < end + body_bytes {
             return false;
         }
         requests.pop_front();
-        let is_last = head.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
-        assert!(is_of_application || is_last && (LAST.contains(&status) || status == 503), "{status}");
-        assert!(!self.is_clean || STATUSES.contains(&status), "{status} for somebody who did nothing wrong");
+        let is_last =
+            head.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
+        assert!(
+            is_of_application || is_last && (LAST.contains(&status) || status == 503),
+            "{status}"
+        );
+        assert!(
+            !self.is_clean || STATUSES.contains(&status),
+            "{status} for somebody who did nothing wrong"
+        );
         self.asked = self.asked.saturating_sub(1);
         self.was_answered = true;
         if status == 101 {
@@ -385,7 +409,8 @@ impl Client {
         while self.phase == Phase::Open {
             let input = &mut bytes[consumed..];
             let decoded = self.decoder.decode(&DecoderLimits::UNLIMITED, input, &mut self.assembly);
-            let Decoded { consumed: used, event } = decoded.expect("the server keeps to the protocol");
+            let Decoded { consumed: used, event } =
+                decoded.expect("the server keeps to the protocol");
             consumed += used;
             let Some(event) = event else { break };
             match event {
@@ -396,7 +421,9 @@ impl Client {
                             let echo = self.echoes.pop_front();
                             assert_eq!(echo.as_deref(), Some(payload), "an echo");
                         }
-                        "/bye" | "/shut" | "/away" if self.is_clean => panic!("a message for nobody"),
+                        "/bye" | "/shut" | "/away" if self.is_clean => {
+                            panic!("a message for nobody")
+                        }
                         _ => match book.recognise(payload) {
                             Known::Whole(number) => self.received.push(number),
                             Known::Torn(number) => self.torn.push(number),
@@ -410,12 +437,18 @@ impl Client {
                 }
                 Event::Pong(payload) => {
                     let ping = self.pings.pop_front();
-                    assert!(!self.is_clean || ping.as_deref() == Some(payload), "a pong without its ping");
+                    assert!(
+                        !self.is_clean || ping.as_deref() == Some(payload),
+                        "a pong without its ping"
+                    );
                 }
                 Event::Close(frame) => {
                     let code = frame.expect("a server's Close has a code").code.as_u16();
                     let is_own = self.is_done && code == 3000;
-                    assert!(!self.is_clean || is_own || CODES.contains(&code), "closed with {code}");
+                    assert!(
+                        !self.is_clean || is_own || CODES.contains(&code),
+                        "closed with {code}"
+                    );
                     self.phase = Phase::Closed(code);
                 }
             }
@@ -426,8 +459,8 @@ impl Client {
         (0..pings).for_each(|_| self.pong());
     }
 
-    /// Whether something is on its way from or to this client that must arrive. `all_are_let_in`: nobody has to
-    /// wait for others.
+    /// Whether something is on its way from or to this client that must arrive. `all_are_let_in`:
+    /// nobody has to wait for others.
     pub fn is_pending(&self, all_are_let_in: bool) -> bool {
         if !self.can_say() {
             return false;
@@ -435,10 +468,13 @@ impl Client {
         let peer = &self.peer;
         let is_owed = match self.phase {
             Phase::Open => {
-                peer.unread_bytes() > 0 || self.is_clean && !(self.echoes.is_empty() && self.pings.is_empty())
+                peer.unread_bytes() > 0
+                    || self.is_clean && !(self.echoes.is_empty() && self.pings.is_empty())
             }
             Phase::Waiting => self.is_clean && all_are_let_in,
-            Phase::Asking => self.is_clean && self.asked > 0 && (self.was_answered || all_are_let_in),
+            Phase::Asking => {
+                self.is_clean && self.asked > 0 && (self.was_answered || all_are_let_in)
+            }
             Phase::Closed(_) => false,
         };
         peer.bytes_under_way() > 0 || is_owed

@@ -6,8 +6,9 @@ use super::book::{Book, Outcome};
 use super::client::Client;
 use super::plan::Plan;
 
-/// Nothing comes twice, nothing comes that was refused, the messages of a publisher keep their order; and there is one
-/// order of a channel's messages that everybody's agrees with, and the numbers that its home has given.
+/// Nothing comes twice, nothing comes that was refused, the messages of a publisher keep their
+/// order; and there is one order of a channel's messages that everybody's agrees with, and the
+/// numbers that its home has given.
 pub fn check(book: &Book, clients: &[Client]) {
     let mut edges: HashMap<u32, Vec<u32>> = HashMap::new();
     for client in clients {
@@ -27,12 +28,16 @@ pub fn check(book: &Book, clients: &[Client]) {
                 edges.entry(before).or_default().push(*number);
             }
             if let Some(before) = last.insert((channel, published.publisher), *number) {
-                assert!(before < *number, "the publisher of {before} and {number} has sent them in order");
+                assert!(
+                    before < *number,
+                    "the publisher of {before} and {number} has sent them in order"
+                );
             }
         }
         for number in &client.torn {
             let publisher = book.published[*number as usize].publisher;
-            let is_clean = clients.iter().all(|client| client.publisher() != publisher || client.is_clean);
+            let is_clean =
+                clients.iter().all(|client| client.publisher() != publisher || client.is_clean);
             assert!(!is_clean, "message {number} has come with other bytes");
         }
     }
@@ -79,9 +84,15 @@ fn is_order(edges: &HashMap<u32, Vec<u32>>) -> bool {
     taken == incoming.len()
 }
 
-/// At rest, whoever is in and stays so has received what was accepted since it was let in: all of it, or where some
-/// may be passed over, the last. `certain`: what was accepted, whoever has received it.
-pub fn check_nothing_is_missing(book: &Book, clients: &[Client], certain: &HashSet<u32>, plan: &Plan) {
+/// At rest, whoever is in and stays so has received what was accepted since it was let in: all of
+/// it, or where some may be passed over, the last. `certain`: what was accepted, whoever has
+/// received it.
+pub fn check_nothing_is_missing(
+    book: &Book,
+    clients: &[Client],
+    certain: &HashSet<u32>,
+    plan: &Plan,
+) {
     let received = clients.iter().flat_map(|client| &client.received);
     let accepted: HashSet<u32> = received.chain(certain).copied().collect();
     let has_foreign = clients.iter().any(|client| client.has_foreign || !client.torn.is_empty());
@@ -89,16 +100,23 @@ pub fn check_nothing_is_missing(book: &Book, clients: &[Client], certain: &HashS
     let mut last = HashMap::new();
     for client in clients.iter().filter(|client| client.is_in() && client.stays()) {
         for channel in client.channels() {
-            let is_of_channel = |number: &&u32| book.published[**number as usize].channel == *channel;
-            let of_channel: Vec<u32> = client.received.iter().filter(is_of_channel).copied().collect();
-            let mut owed = accepted.iter().filter(is_of_channel).filter(|number| **number >= client.joined);
+            let is_of_channel =
+                |number: &&u32| book.published[**number as usize].channel == *channel;
+            let of_channel: Vec<u32> =
+                client.received.iter().filter(is_of_channel).copied().collect();
+            let mut owed =
+                accepted.iter().filter(is_of_channel).filter(|number| **number >= client.joined);
             if plan.skips() {
-                // What nobody can tell apart may be the last. And a reactor that is short of memory keeps nothing for
-                // slow subscribers alone, the last message not either: that is counted, and so it was promised.
+                // What nobody can tell apart may be the last. And a reactor that is short of memory
+                // keeps nothing for slow subscribers alone, the last message not either: that is
+                // counted, and so it was promised.
                 if has_foreign || plan.is_short_of_memory() {
                     continue;
                 }
-                assert!(!of_channel.is_empty() || owed.next().is_none(), "nothing of {channel} has come");
+                assert!(
+                    !of_channel.is_empty() || owed.next().is_none(),
+                    "nothing of {channel} has come"
+                );
                 if let Some(number) = of_channel.last() {
                     let last = last.entry(*channel).or_insert(*number);
                     assert_eq!(last, number, "the last of {channel} is missing");
@@ -106,7 +124,11 @@ pub fn check_nothing_is_missing(book: &Book, clients: &[Client], certain: &HashS
             } else {
                 let of_channel: HashSet<u32> = of_channel.into_iter().collect();
                 let missing: Vec<_> = owed.filter(|number| !of_channel.contains(number)).collect();
-                assert!(missing.is_empty(), "{missing:?} of {channel} are missing, of {:?}", client.received);
+                assert!(
+                    missing.is_empty(),
+                    "{missing:?} of {channel} are missing, of {:?}",
+                    client.received
+                );
             }
         }
     }

@@ -35,7 +35,8 @@ impl Plan {
         let byte = &mut input.byte();
         let reactors = pick(byte, &[1, 2, 3, 4]);
         let rings = pick(byte, &[RingSizes::MIN, RingSizes { bytes: 4096, beside: 2 }]);
-        let slow_policy = pick(byte, &[SlowPolicy::Disconnect, SlowPolicy::Skip, SlowPolicy::Latest]);
+        let slow_policy =
+            pick(byte, &[SlowPolicy::Disconnect, SlowPolicy::Skip, SlowPolicy::Latest]);
         let is_clock_held = pick(byte, &[true, false]);
         let latency_max = pick(byte, &[Duration::ZERO, Duration::from_millis(20)]);
 
@@ -46,7 +47,8 @@ impl Plan {
         let linger = pick(byte, &[Duration::ZERO, Duration::from_secs(1)]);
 
         let byte = &mut input.byte();
-        // In small steps a large message would take thousands of turns, and with a while for each step all of the time.
+        // In small steps a large message would take thousands of turns, and with a while for each
+        // step all of the time.
         let is_large = pick(byte, &[true, false]);
         let [send, receive, window]: [&[usize]; 3] = match is_large {
             true => [&[16_384, 2_000], &[131_072, 2_000], &[65_536, 1_000]],
@@ -128,7 +130,8 @@ impl Plan {
         self.is_short_of_memory() || self.hub.channels_max < 100
     }
 
-    /// Whether nobody has to wait for somebody else to leave, or is sent away for there are too many.
+    /// Whether nobody has to wait for somebody else to leave, or is sent away for there are too
+    /// many.
     pub fn lets_everybody_in(&self) -> bool {
         self.sim.streams_max.min(self.limits.connections_max) >= 1_000
             && self.limits.connections_per_address_max.is_none()

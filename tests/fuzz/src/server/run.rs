@@ -1,4 +1,5 @@
-//! The program: what clients do, who takes a turn, when time passes; then rest, drain and the checks.
+//! The program: what clients do, who takes a turn, when time passes; then rest, drain and the
+//! checks.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -25,8 +26,8 @@ const STEPS_MAX: usize = 300;
 
 /// Rounds, each a turn of everybody, after which what is pending will never come.
 const ROUNDS_TO_REST_MAX: usize = 6_000;
-/// How long after nothing was pending for the first time nothing is: a call that has failed for want of memory is made
-/// again after a second and a half at most.
+/// How long after nothing was pending for the first time nothing is: a call that has failed for
+/// want of memory is made again after a second and a half at most.
 const REST: Duration = Duration::from_secs(2);
 
 const ROUNDS_TO_DRAIN_MAX: usize = 6_000;
@@ -108,7 +109,8 @@ impl Run {
             2 => self.turn_of(who),
             3 => (0..=who % 4).for_each(|_| self.round()),
             14 => match who {
-                0..8 => self.pass(Duration::from_millis([1, 20, 100, 500, 500, 1_000, 2_000, 5_000][who])),
+                0..8 => self
+                    .pass(Duration::from_millis([1, 20, 100, 500, 500, 1_000, 2_000, 5_000][who])),
                 8..15 => {
                     let millis = [5, 300, 3_000][who % 3];
                     self.world.pause(who % self.plan.reactors, Duration::from_millis(millis));
@@ -123,7 +125,9 @@ impl Run {
             }
             _ => {
                 let count = self.clients.len();
-                let Some(client) = (count > 0).then(|| &mut self.clients[who % count]) else { return };
+                let Some(client) = (count > 0).then(|| &mut self.clients[who % count]) else {
+                    return;
+                };
                 let how = input.byte();
                 let book = &mut book.borrow_mut();
                 match what {
@@ -145,7 +149,8 @@ impl Run {
                     11 => client.finish(),
                     12 => client.upgrade(PATHS[usize::from(how) % PATHS.len()], how >> 6),
                     // Many small ones at once.
-                    _ => (0..how % 32).for_each(|number| client.message(book, number & 1, 0, bytes_max)),
+                    _ => (0..how % 32)
+                        .for_each(|number| client.message(book, number & 1, 0, bytes_max)),
                 }
             }
         }
@@ -168,7 +173,8 @@ impl Run {
         let (channel, thread) =
             if who.is_multiple_of(4) { (NEWS, self.threads[0]) } else { (MAIL, self.threads[1]) };
         let name = ChannelName::parse(channel).expect("these are names");
-        let bytes = [12, 130, 600, 3_000][usize::from(how >> 3 & 3)].min(self.plan.payload_bytes_max);
+        let bytes =
+            [12, 130, 600, 3_000][usize::from(how >> 3 & 3)].min(self.plan.payload_bytes_max);
         let number = self.book.borrow().next();
         let payload = self.book.borrow_mut().write(channel, thread, bytes);
         let remote = self.reactors[self.homes.home_of(name).index()].remote();
@@ -227,17 +233,18 @@ impl Run {
         if !self.is_draining {
             self.come_to_rest();
             self.check_nothing_is_missing();
-            let will_hear = |place: &usize| self.clients[*place].is_in() && !self.clients[*place].is_doomed;
+            let will_hear =
+                |place: &usize| self.clients[*place].is_in() && !self.clients[*place].is_doomed;
             let_in = (0..self.clients.len()).filter(will_hear).collect();
         }
         self.end();
         let was_told = |place: &usize| matches!(self.clients[*place].phase, Phase::Closed(_));
         let untold: Vec<_> = let_in.into_iter().filter(|place| !was_told(place)).collect();
-        // Whoever falls off a log in the middle of a frame whose rest there is no memory for: the last messages of
-        // those who are closed can be too many for a channel.
+        // Whoever falls off a log in the middle of a frame whose rest there is no memory for: the
+        // last messages of those who are closed can be too many for a channel.
         let resets = self.status().counters().impatient_resets as usize;
-        let is_excused =
-            untold.len() <= resets && untold.iter().all(|place| self.clients[*place].peer.is_reset());
+        let is_excused = untold.len() <= resets
+            && untold.iter().all(|place| self.clients[*place].peer.is_reset());
         assert!(is_excused, "{untold:?} were not told of the end: {}", self.describe());
         order::check(&self.book.borrow(), &self.clients);
     }
@@ -251,8 +258,8 @@ impl Run {
         for _ in 0..ROUNDS_TO_REST_MAX {
             self.round();
             if !self.is_pending() {
-                // Time goes on when all sleep: by itself if the clock is not held, and with a step if it is. Whatever
-                // is due then is pings and their pongs.
+                // Time goes on when all sleep: by itself if the clock is not held, and with a step
+                // if it is. Whatever is due then is pings and their pongs.
                 let now = self.world.now();
                 if now > *since.get_or_insert(now) + REST {
                     return;
@@ -292,7 +299,8 @@ impl Run {
         for call in calls.iter().rev().take(20).rev() {
             eprintln!("{call:?}");
         }
-        let paused: Vec<_> = (0..self.reactors.len()).map(|number| self.world.is_paused(number)).collect();
+        let paused: Vec<_> =
+            (0..self.reactors.len()).map(|number| self.world.is_paused(number)).collect();
         format!(
             "over {:?}, paused {paused:?}, {:?}, mail {:?}, clients {clients:?}",
             self.over,
@@ -344,7 +352,10 @@ impl Run {
         for reactor in &self.reactors {
             let status = reactor.status();
             assert_eq!(status.ledger().outstanding(), 0, "the ledger does not balance");
-            assert_eq!((status.connections(), status.subscriptions(), status.log_bytes()), (0, 0, 0));
+            assert_eq!(
+                (status.connections(), status.subscriptions(), status.log_bytes()),
+                (0, 0, 0)
+            );
         }
         assert_eq!(self.book.borrow().open, 0, "on_close for every on_open");
         // What is on its way arrives.
