@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use crate::hub::SubscriptionId;
 use crate::instant::Instant;
 use crate::protocol::{CloseCode, Decoder, HeadScanner};
-use crate::transport::Link;
+use crate::transport::IoBuffers;
 
 use super::context::Ticket;
 
@@ -20,7 +20,7 @@ use super::context::Ticket;
 ///    +--- last response ----------------------+        (nothing left unread)
 /// ```
 pub(super) struct Connection<T, S> {
-    pub(super) link: Link<T>,
+    pub(super) link: IoBuffers<T>,
     pub(super) phase: Phase<S>,
     /// The next moment at which something is due, by the phase: the request complete, a ping or the
     /// pong for it, the patience with a peer that does not take its Close, the end of lingering.
@@ -149,7 +149,7 @@ impl<T, S> Connection<T, S> {
         deadline: Instant,
     ) -> Self {
         Connection {
-            link: Link::new(stream),
+            link: IoBuffers::new(stream),
             phase: Phase::Http(Http {
                 scanner: HeadScanner::default(),
                 body: None,

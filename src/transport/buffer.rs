@@ -3,10 +3,10 @@
 /// A byte buffer that is handed out by a [`BufferPool`]; what has been used up at its front is
 /// skipped without moving the rest. One pointer wide, for each connection has room for several.
 #[derive(Debug, Default)]
-pub(crate) struct Buffer(Box<Body>);
+pub(crate) struct Buffer(Box<Contents>);
 
 #[derive(Debug, Default)]
-struct Body {
+struct Contents {
     bytes: Vec<u8>,
     /// Everything before this has been used up. Invariant: `start <= bytes.len()`.
     start: usize,

@@ -7,7 +7,7 @@ use crate::net::{Net, is_shortage};
 use super::{Buffer, BufferPool};
 
 /// One connection's stream with what has been read and not decoded, and what is owed and not sent.
-pub(crate) struct Link<S> {
+pub(crate) struct IoBuffers<S> {
     pub(crate) stream: S,
     /// Read and not yet decoded: a partial frame or head, or what a paused connection had read
     /// already.
@@ -42,9 +42,9 @@ pub(crate) enum Sent {
     Starved,
 }
 
-impl<S> Link<S> {
-    pub(crate) fn new(stream: S) -> Link<S> {
-        Link { stream, spill: None, assembly: None, outbound: None, held: None }
+impl<S> IoBuffers<S> {
+    pub(crate) fn new(stream: S) -> IoBuffers<S> {
+        IoBuffers { stream, spill: None, assembly: None, outbound: None, held: None }
     }
 
     /// Moves what was kept to the front of the reactor's receive buffer; how many bytes that is.
@@ -241,16 +241,16 @@ mod tests {
             let (mut net, world) = SimNet::new(1, SimFaults::NONE);
             let mut listener = world.listener(80);
             let peer = world.connect(80);
-            let mut link = Link::new(net.accept(&mut listener).unwrap().0);
+            let mut io = IoBuffers::new(net.accept(&mut listener).unwrap().0);
             let mut pool = BufferPool::new(1 << 20);
             let mut room = [0; 16];
             peer.send(b"there");
             peer.fail_next_read(errno);
-            assert_eq!(link.receive(&mut net, &mut room).unwrap(), Received::Bytes(0));
-            assert_eq!(link.receive(&mut net, &mut room).unwrap(), Received::Drained(5));
+            assert_eq!(io.receive(&mut net, &mut room).unwrap(), Received::Bytes(0));
+            assert_eq!(io.receive(&mut net, &mut room).unwrap(), Received::Drained(5));
             peer.fail_next_write(errno);
-            assert_eq!(link.send(&mut net, b"back", true, &mut pool).unwrap(), (0, Sent::Starved));
-            assert_eq!(link.flush(&mut net, &mut pool).unwrap(), (4, Sent::All));
+            assert_eq!(io.send(&mut net, b"back", true, &mut pool).unwrap(), (0, Sent::Starved));
+            assert_eq!(io.flush(&mut net, &mut pool).unwrap(), (4, Sent::All));
             assert_eq!(peer.take_received(), b"back");
         }
     }
@@ -263,11 +263,11 @@ mod tests {
             let (mut net, world) = SimNet::new(1, SimFaults::NONE);
             let mut listener = world.listener(80);
             let peer = world.connect(80);
-            let mut link = Link::new(net.accept(&mut listener).unwrap().0);
+            let mut io = IoBuffers::new(net.accept(&mut listener).unwrap().0);
             peer.fail_next_read(errno);
-            assert!(link.receive(&mut net, &mut [0; 16]).is_err());
+            assert!(io.receive(&mut net, &mut [0; 16]).is_err());
             peer.fail_next_write(errno);
-            assert!(link.send(&mut net, b"x", true, &mut BufferPool::new(1 << 20)).is_err());
+            assert!(io.send(&mut net, b"x", true, &mut BufferPool::new(1 << 20)).is_err());
         }
     }
 }
