@@ -23,6 +23,8 @@ pub mod protocol;
 pub mod reactor;
 mod server;
 mod transport;
+#[doc(hidden)]
+pub mod units;
 
 pub use hub::{
     Accepted, ChannelInfo, ChannelName, ChannelNameError, DropReason, Ledger, MessageId, Refused,

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each layer and the others that it may name.
-const LAYERS: [(&str, &[&str]); 7] = [
+const LAYERS: [(&str, &[&str]); 8] = [
     ("instant", &[]),
+    ("units", &[]),
     ("protocol", &[]),
     ("net", &["instant"]),
     ("hub", &["instant", "protocol"]),
@@ -35,7 +36,7 @@ fn layers_name_only_what_stands_below_them() {
     for file in sources(&root.join("loadgen/src")) {
         let text = fs::read_to_string(&file).unwrap();
         let named = roots(&tokens(&text), "fanfare");
-        let foreign = named.iter().filter(|name| **name != "protocol");
+        let foreign = named.iter().filter(|name| !["protocol", "units"].contains(name));
         faults.extend(
             foreign.map(|name| format!("{}: loadgen names fanfare::{name}", file.display())),
         );
@@ -63,6 +64,8 @@ fn a_planted_violation_is_found() {
         ("hub/log.rs", "mod tests { use super::super::super::net::Token; }"),
         ("cli", "use fanfare::reactor::Reactor;"),
         ("cli", "use crate::hub::Hub;"),
+        ("units", "use crate::instant::Instant;"),
+        ("hub", "use crate::units::parse_size;"),
         ("protocol", "use crate::*;"),
         ("hub", "use crate::Server;"),
         ("reactor", "use crate as all;"),
@@ -126,9 +129,11 @@ fn check(file: &str, text: &str) -> Vec<String> {
     );
     if layer == "cli" {
         let named = roots(&tokens, "fanfare");
-        // What the root of the library exports, and the protocol, which is there for other programs
-        // to use.
-        let is_public = |name: &str| name == "protocol" || name.starts_with(char::is_uppercase);
+        // What the root of the library exports, the protocol, which is there for other programs to
+        // use, and the grammar of units that the commands share.
+        let is_public = |name: &str| {
+            ["protocol", "units"].contains(&name) || name.starts_with(char::is_uppercase)
+        };
         faults.extend(
             named
                 .iter()
