@@ -139,8 +139,8 @@ fn walk_beside_stalled(criterion: &mut Criterion) {
                 hub.publish_to(subscriptions[0], Message::binary(&payload), &mut ())
                     .expect("room for a message");
                 assert_eq!(sweep(&mut hub), 100);
-                while let Some(fallen) = hub.next_fallen() {
-                    assert!(fallen.lives_on);
+                while let Some(overrun) = hub.next_overrun() {
+                    assert!(overrun.lives_on);
                 }
             });
             finish(hub, &subscriptions);

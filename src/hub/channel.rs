@@ -1,6 +1,8 @@
 //! One channel: its name, its numbering, its log and its subscribers.
 
 use super::log::{FIRST_NUMBER, Log};
+use super::members::NO_MEMBERS;
+use super::membership::Membership;
 use super::name::ChannelName;
 use super::subscribers::Subscribers;
 use std::fmt;
@@ -55,14 +57,12 @@ pub(super) struct Channel {
     /// It stands in the queue of the sweep.
     pub(super) is_queued: bool,
     pub(super) idleness: Idleness,
-    pub(super) standing: Standing,
+    pub(super) membership: Membership,
     /// It stands among those whose home has to be told something (see `interest`).
     pub(super) is_listed_for_home: bool,
     /// The other reactors with subscribers, where this is the home; or `NO_MEMBERS`.
     pub(super) members: u32,
 }
-
-pub(super) const NO_MEMBERS: u32 = u32::MAX;
 
 /// Whether a channel stands in a queue of the idle (see `Idle`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -73,26 +73,11 @@ pub(super) enum Idleness {
     ListedAndUsed,
 }
 
-/// How a reactor stands to a channel (the way from one to the next is drawn in `interest`).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Standing {
-    /// The channel lives here.
-    Home,
-    /// It has subscribers here, and its home does not know yet.
-    Unannounced,
-    /// Its home has been told, and has not answered.
-    Joining,
-    /// Its messages come.
-    Live,
-    /// It has had no subscribers for a while, and its home does not know yet.
-    Leaving,
-}
-
 const _: () =
     assert!(size_of::<Channel>() <= 128, "a million quiet channels are this, a million times");
 
 impl Channel {
-    pub(super) fn new(name: &str, epoch: u64, standing: Standing) -> Channel {
+    pub(super) fn new(name: &str, epoch: u64, membership: Membership) -> Channel {
         Channel {
             name: name.into(),
             epoch,
@@ -100,19 +85,19 @@ impl Channel {
             subscribers: Subscribers::default(),
             is_queued: false,
             idleness: Idleness::NotListed,
-            standing,
+            membership,
             is_listed_for_home: false,
             members: NO_MEMBERS,
         }
     }
 
     pub(super) fn is_at_home(&self) -> bool {
-        self.standing == Standing::Home
+        self.membership == Membership::Home
     }
 
     /// Whether its subscribers wait for its home.
     pub(super) fn is_joining(&self) -> bool {
-        matches!(self.standing, Standing::Unannounced | Standing::Joining)
+        matches!(self.membership, Membership::Unannounced | Membership::Joining)
     }
 
     /// Nobody is subscribed, here or elsewhere.
@@ -122,8 +107,8 @@ impl Channel {
 
     /// Somebody has come before the home was told that there is nobody.
     pub(super) fn come_back(&mut self) {
-        if self.standing == Standing::Leaving {
-            self.standing = Standing::Live;
+        if self.membership == Membership::Leaving {
+            self.membership = Membership::Live;
         }
     }
 

@@ -1,8 +1,10 @@
 //! All channels of a hub: found by name, made when needed, forgotten when idle.
 
-use super::channel::{Channel, Idleness, Standing};
+use super::channel::{Channel, Idleness};
+use super::channel_id::ChannelId;
 use super::homes::{Homes, NameHash, ReactorNumber};
 use super::limits::Refused;
+use super::membership::Membership;
 use super::name::ChannelName;
 use crate::instant::Instant;
 use hashbrown::HashTable;
@@ -14,10 +16,6 @@ use std::time::Duration;
 
 /// Idle channels looked at in one call of `forget_idle`: a bounded part of a turn.
 const IDLE_PER_CALL_MAX: usize = 256;
-
-/// A channel, as long as it exists.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct ChannelId(pub(super) u32);
 
 /// An entry of the table. It holds its hash, so that growing the table touches neither channel nor
 /// name.
@@ -110,8 +108,8 @@ impl Channels {
         }
         self.at_home += usize::from(lives_here);
         let channel = match lives_here {
-            true => Channel::new(name.as_str(), self.epochs.take(), Standing::Home),
-            false => Channel::new(name.as_str(), 0, Standing::Unannounced),
+            true => Channel::new(name.as_str(), self.epochs.take(), Membership::Home),
+            false => Channel::new(name.as_str(), 0, Membership::Unannounced),
         };
         let (hash, channel) = (hash.in_table(), ChannelId(self.channels.insert(channel) as u32));
         self.by_name
@@ -125,7 +123,7 @@ impl Channels {
         let channel = &mut self[id];
         match channel.idleness {
             Idleness::Listed | Idleness::ListedAndUsed => {
-                channel.idleness = Idleness::ListedAndUsed
+                channel.idleness = Idleness::ListedAndUsed;
             }
             Idleness::NotListed => {
                 channel.idleness = Idleness::Listed;
@@ -162,17 +160,17 @@ impl Channels {
             return;
         }
         let was_used = idleness == Idleness::ListedAndUsed || channel.is_queued;
-        match channel.standing {
-            Standing::Home | Standing::Live if was_used => self.used_without_subscribers(id),
-            Standing::Home => self.remove(id),
-            Standing::Live => {
-                channel.standing = Standing::Leaving;
+        match channel.membership {
+            Membership::Home | Membership::Live if was_used => self.used_without_subscribers(id),
+            Membership::Home => self.remove(id),
+            Membership::Live => {
+                channel.membership = Membership::Leaving;
                 self.left.push_back(id);
             }
             // The home has refused it, and nobody has asked again.
-            Standing::Unannounced if !channel.is_listed_for_home => self.remove(id),
+            Membership::Unannounced if !channel.is_listed_for_home => self.remove(id),
             // The home's answer lists it anew.
-            Standing::Unannounced | Standing::Joining | Standing::Leaving => {}
+            Membership::Unannounced | Membership::Joining | Membership::Leaving => {}
         }
     }
 

@@ -4,9 +4,9 @@
 /// Why a copy of a message was not delivered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DropReason {
-    /// The subscriber fell off the log, and its subscription ended for it.
+    /// The subscriber was overrun, and its subscription ended for it.
     SlowConsumer,
-    /// The subscriber fell off the log and went on behind the message, as the operator chose.
+    /// The subscriber was overrun and went on behind the message, as the operator chose.
     Skipped,
     /// The subscriber took no byte for the slow timeout.
     NoProgress,
@@ -36,7 +36,7 @@ impl DropReason {
 /// Copies of messages, counted since the start of the hub.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Ledger {
-    /// For every message the subscribers it was appended for.
+    /// For each message, the number of subscribers it was appended for.
     pub owed: u64,
     /// Copies whose last byte was taken by a stream.
     pub delivered: u64,
@@ -50,8 +50,8 @@ impl Ledger {
         self.dropped[reason as usize]
     }
 
-    /// Copies neither delivered nor dropped yet: what must be there when it is counted
-    /// ([`Hub::pending`](super::Hub::pending)).
+    /// Copies neither delivered nor dropped yet. Must equal [`Hub::pending`](super::Hub::pending),
+    /// which counts them.
     pub fn outstanding(&self) -> u64 {
         self.owed - self.delivered - self.dropped.iter().sum::<u64>()
     }

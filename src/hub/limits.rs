@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-/// What happens to a subscriber that is blocked and has fallen off its channel's log.
+/// What happens to a subscriber that was overrun: it was blocked for so long that its next message
+/// has left the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum SlowPolicy {
     /// Its subscription ends.
@@ -21,21 +22,22 @@ pub enum SlowPolicy {
 pub struct HubLimits {
     /// Channels that exist at a time.
     pub channels_max: usize,
-    /// How far a subscriber may fall behind, in bytes of frames per channel. The last message
-    /// always fits.
+    /// Bytes of frames that one channel's log keeps: how far a subscriber may be behind. The last
+    /// message always fits.
     pub channel_buffer_bytes: usize,
-    /// All segments of all channels, those in the pool included, and the private rests.
+    /// Bytes of all segments, the free ones included, and of the private rests.
     pub memory_bytes: usize,
     /// The longest payload published. Enforced where messages are decoded.
     pub message_bytes_max: usize,
-    /// Rests of frames that have left the log but not yet this process; a part of `memory_bytes`.
+    /// Bytes of private rests: of frames that have left the log in the middle. A part of
+    /// `memory_bytes`.
     pub private_bytes_max: usize,
-    /// What becomes of slow subscribers.
+    /// What happens to a subscriber that was overrun.
     pub slow_policy: SlowPolicy,
     /// How long a channel without subscribers and publishers keeps its numbering.
     pub forget_after: Duration,
-    /// How long a reactor without subscribers of a channel goes on receiving it from its home
-    /// elsewhere: who comes back within this time need not wait for the home.
+    /// How long a reactor stays a member of a channel without subscribers: a subscriber that comes
+    /// within this time does not wait for the home.
     pub linger: Duration,
 }
 
@@ -55,19 +57,19 @@ impl Default for HubLimits {
     }
 }
 
-/// Why a message was not numbered, or a subscription not made. Nobody has received anything of it.
+/// Why a message was not numbered, or a subscription not made. Nobody has received such a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refused {
-    /// The room is held by a subscriber that is not slow, only not yet visited: try again after the
-    /// sweep.
+    /// The log is full of messages for a subscriber that is not slow, but only not visited yet: try
+    /// again after the sweep.
     Busy,
-    /// The way to another reactor that has subscribers is full: try again when that one has taken
-    /// something.
+    /// The ring to another reactor that has subscribers is full: try again when that one has taken
+    /// messages from it.
     WayFull,
-    /// The limit of memory is reached, and cutting off this channel's slow subscribers would not
-    /// help.
+    /// The limit of memory is reached, and freeing what this channel keeps for slow subscribers would
+    /// not help.
     MemoryFull,
-    /// The channel does not exist, and no further one may.
+    /// The channel does not exist, and there may be no more channels.
     TooManyChannels,
 }
 

@@ -1,7 +1,7 @@
 //! Segments: the pieces of memory that logs are made of, and the pool they come from and return to.
 
 use super::cursor::Tally;
-use super::spares::Spares;
+use super::free_list::FreeList;
 use crate::protocol::HEADER_BYTES_MAX;
 use std::collections::VecDeque;
 
@@ -18,12 +18,12 @@ pub(super) const LARGE_SEGMENT_BYTES: usize = (64 << 10) + HEADER_BYTES_MAX;
 /// are used, lest a subscriber loses most of the channel's buffer at one stroke.
 const SEGMENTS_PER_LOG_MIN: usize = 4;
 
-/// Spares of each kind that are kept whatever happens. The large ones are one full log of the
+/// FreeList of each kind that are kept whatever happens. The large ones are one full log of the
 /// default channel buffer, so that a slow subscriber now and then costs no allocation; together 1.3
 /// MiB for a hub at rest.
-const SMALL_SPARES_KEPT: usize = 64;
-const LARGE_SPARES_KEPT: usize = 17;
-const LIST_SPARES_KEPT: usize = 256;
+const SMALL_FREE_KEPT: usize = 64;
+const LARGE_FREE_KEPT: usize = 17;
+const LIST_FREE_KEPT: usize = 256;
 
 /// Consecutive whole frames of one channel.
 #[derive(Debug)]
@@ -55,9 +55,9 @@ impl Segment {
 /// log's segments together, so that a channel at rest owns neither.
 #[derive(Debug)]
 pub(super) struct SegmentPool {
-    small: Spares<Vec<u8>>,
-    large: Spares<Vec<u8>>,
-    lists: Spares<VecDeque<Segment>>,
+    small: FreeList<Vec<u8>>,
+    large: FreeList<Vec<u8>>,
+    lists: FreeList<VecDeque<Segment>>,
     /// Capacity of the segments in logs.
     in_use_bytes: usize,
     /// Limit of `in_use_bytes` and the spare segments together.
@@ -69,9 +69,9 @@ pub(super) struct SegmentPool {
 impl SegmentPool {
     pub(super) fn new(bytes_max: usize, channel_buffer_bytes: usize) -> SegmentPool {
         SegmentPool {
-            small: Spares::new(SMALL_SPARES_KEPT),
-            large: Spares::new(LARGE_SPARES_KEPT),
-            lists: Spares::new(LIST_SPARES_KEPT),
+            small: FreeList::new(SMALL_FREE_KEPT),
+            large: FreeList::new(LARGE_FREE_KEPT),
+            lists: FreeList::new(LIST_FREE_KEPT),
             in_use_bytes: 0,
             bytes_max,
             channel_buffer_bytes,
@@ -104,7 +104,7 @@ impl SegmentPool {
 
     /// Whether a segment can be had within the limit once `freed_bytes` have come back.
     pub(super) fn has_room_for(&self, capacity: usize, freed_bytes: usize) -> bool {
-        // Spares do not count: `take` lets go of them when they are in the way.
+        // FreeList do not count: `take` lets go of them when they are in the way.
         capacity <= self.bytes_max.saturating_sub(self.in_use_bytes - freed_bytes)
     }
 
@@ -116,7 +116,7 @@ impl SegmentPool {
             _ => None,
         };
         let bytes = spare.unwrap_or_else(|| {
-            self.release_spares(capacity);
+            self.free_unused(capacity);
             Vec::with_capacity(capacity)
         });
         self.in_use_bytes += bytes.capacity();
@@ -151,7 +151,7 @@ impl SegmentPool {
     }
 
     /// Makes room within the limit for a new segment.
-    fn release_spares(&mut self, capacity: usize) {
+    fn free_unused(&mut self, capacity: usize) {
         while self.allocated_bytes() + capacity > self.bytes_max {
             if self.large.take().or_else(|| self.small.take()).is_none() {
                 break;

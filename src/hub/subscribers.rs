@@ -179,7 +179,7 @@ impl Subscribers {
     #[cfg(test)]
     pub(super) fn check_invariants(
         &self,
-        channel: super::channels::ChannelId,
+        channel: super::channel_id::ChannelId,
         places: &Subscriptions,
     ) {
         assert!(self.position <= self.awake && self.awake as usize <= self.entries.len());
@@ -195,7 +195,7 @@ impl Subscribers {
 
 #[cfg(test)]
 mod tests {
-    use super::super::channels::ChannelId;
+    use super::super::channel_id::ChannelId;
     use super::*;
 
     const START: Cursor = Cursor { number: 1, offset: 0, under_way_bytes: 0 };

@@ -1,16 +1,16 @@
-//! Every subscription of a hub: from its id to its place among its channel's subscribers.
+//! All subscriptions of a hub: from an id to the place among its channel's subscribers.
 
-use super::channels::ChannelId;
+use super::channel_id::ChannelId;
 use slab::Slab;
 
-/// So many bits of an id are the key; the rest is a generation, which tells a bug from a
-/// subscription.
+/// So many bits of an id are the key. The rest is a generation, so that the use of an id after its
+/// end is noticed.
 const KEY_BITS: u32 = 24;
 
 /// Subscriptions of one hub at a time: 16,777,216, which alone would be a gigabyte.
 pub(super) const SUBSCRIPTIONS_MAX: usize = 1 << KEY_BITS;
 
-/// A subscription, valid until it is removed, or reported as fallen off and not living on.
+/// A subscription, valid until it is removed, or reported as overrun and not living on.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct SubscriptionId(u32);
 
@@ -32,21 +32,21 @@ impl SubscriptionId {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Owner(pub u64);
 
-/// Where a subscription's cursor is.
+/// Where a subscription's cursor stands.
 #[derive(Clone, Copy, Debug)]
 struct Place {
     channel: ChannelId,
-    /// Among the channel's subscribers; or `FALLEN`.
+    /// The index among the channel's subscribers, or `OVERRUN`.
     index: u32,
     generation: u8,
-    /// Its owner has not been let in.
+    /// The 101 of its owner is held.
     is_parked: bool,
 }
 
-/// The cursor has fallen off and left; its owner has not been told yet.
-const FALLEN: u32 = u32::MAX;
+/// The subscriber was overrun and its subscription has ended; its owner has not been told yet.
+const OVERRUN: u32 = u32::MAX;
 
-/// The back-pointers of all channels' subscribers.
+/// All subscriptions of a hub: back-pointers to the subscribers of the channels.
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions {
     places: Slab<Place>,
@@ -62,12 +62,12 @@ impl Subscriptions {
         self.places.len() >= SUBSCRIPTIONS_MAX
     }
 
-    /// A new id; its place is told with `moved`.
+    /// A new id. Its place must be set with `moved`.
     pub(super) fn insert(&mut self, channel: ChannelId) -> SubscriptionId {
         self.generation = self.generation.wrapping_add(1);
         let generation = self.generation;
         SubscriptionId::new(
-            self.places.insert(Place { channel, index: FALLEN, generation, is_parked: false }),
+            self.places.insert(Place { channel, index: OVERRUN, generation, is_parked: false }),
             generation,
         )
     }
@@ -82,9 +82,9 @@ impl Subscriptions {
         self.places[subscription.key()].index = index as u32;
     }
 
-    /// The id stays taken, but nothing can be done with it any more.
-    pub(super) fn fell(&mut self, subscription: SubscriptionId) {
-        self.moved(subscription, FALLEN as usize);
+    /// The id stays taken, but every operation with it does nothing from now on.
+    pub(super) fn set_overrun(&mut self, subscription: SubscriptionId) {
+        self.moved(subscription, OVERRUN as usize);
     }
 
     pub(super) fn set_parked(&mut self, subscription: SubscriptionId, is_parked: bool) {
@@ -101,12 +101,12 @@ impl Subscriptions {
         self.places[subscription.key()].channel
     }
 
-    /// The channel and the index among its subscribers. `None`: it has fallen off, which will be
-    /// reported.
+    /// The channel and the index among its subscribers; `None` if it was overrun, and its owner has
+    /// not been told yet.
     pub(super) fn place_of(&self, subscription: SubscriptionId) -> Option<(ChannelId, usize)> {
         self.check(subscription);
         let place = self.places[subscription.key()];
-        (place.index != FALLEN).then_some((place.channel, place.index as usize))
+        (place.index != OVERRUN).then_some((place.channel, place.index as usize))
     }
 
     fn check(&self, subscription: SubscriptionId) {
@@ -133,7 +133,7 @@ mod tests {
         subscriptions.moved(first, 1);
         assert_eq!(subscriptions.place_of(first), Some((ChannelId(7), 1)));
         assert_eq!(subscriptions.place_of(second), Some((ChannelId(8), 0)));
-        subscriptions.fell(first);
+        subscriptions.set_overrun(first);
         assert_eq!(subscriptions.place_of(first), None);
         assert_eq!(subscriptions.channel_of(first), ChannelId(7));
     }

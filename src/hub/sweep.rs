@@ -1,6 +1,7 @@
 //! The order in which channels are swept: round-robin, a few subscribers at a time.
 
-use super::channels::{ChannelId, Channels};
+use super::channel_id::ChannelId;
+use super::channels::Channels;
 use super::subscriptions::{Owner, SubscriptionId};
 use std::collections::VecDeque;
 

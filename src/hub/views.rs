@@ -1,16 +1,18 @@
 //! What tests look at to hold homes and members together.
 
-use super::Hub;
-use super::channel::Standing;
+use super::channel::Channel;
+use super::channel_id::ChannelId;
 use super::homes::ReactorNumber;
+use super::hub::Hub;
 use super::members::Slot;
+use super::membership::Membership;
 
 /// A channel as one reactor has it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct ChannelView {
     pub(crate) name: String,
     pub(crate) slot: Slot,
-    pub(crate) standing: Standing,
+    pub(crate) membership: Membership,
     pub(crate) epoch: u64,
     /// The number of the next message.
     pub(crate) next: u64,
@@ -23,22 +25,21 @@ pub(crate) struct ChannelView {
 
 impl Hub {
     pub(crate) fn views(&self) -> Vec<ChannelView> {
-        let view =
-            |(id, channel): (super::channels::ChannelId, &super::channel::Channel)| ChannelView {
-                name: channel.name.to_string(),
-                slot: Slot(id.0),
-                standing: channel.standing,
-                epoch: channel.epoch,
-                next: channel.log.end().number,
-                subscribers: channel.subscribers.len(),
-                log_bytes: (channel.log.end().offset - channel.log.start()) as usize,
-                members: self
-                    .members
-                    .of(channel.members)
-                    .iter()
-                    .map(|member| (member.reactor, member.slot, member.subscribers))
-                    .collect(),
-            };
+        let view = |(id, channel): (ChannelId, &Channel)| ChannelView {
+            name: channel.name.to_string(),
+            slot: Slot(id.0),
+            membership: channel.membership,
+            epoch: channel.epoch,
+            next: channel.log.end().number,
+            subscribers: channel.subscribers.len(),
+            log_bytes: (channel.log.end().offset - channel.log.start()) as usize,
+            members: self
+                .members
+                .of(channel.members)
+                .iter()
+                .map(|member| (member.reactor, member.slot, member.subscribers))
+                .collect(),
+        };
         self.channels.iter().map(view).collect()
     }
 
@@ -48,6 +49,6 @@ impl Hub {
 
     /// Whether somebody has to hear that a channel is live, or refused.
     pub(crate) fn has_arrivals(&self) -> bool {
-        self.interests.has_arrivals()
+        !self.membership_queue.arrivals.is_empty()
     }
 }

@@ -1,7 +1,7 @@
 //! Ends. Every connection ends here, once, for one reason; its subscriptions leave their logs, its
 //! application is told, and its last bytes go out without a reset destroying them.
 
-use crate::hub::{DropReason, Fallen, PrivateBudgetSpent, Refused};
+use crate::hub::{DropReason, Overrun, PrivateBudgetSpent, Refused};
 use crate::net::{Net, Token};
 use crate::protocol::CloseCode;
 use crate::transport::Sent;
@@ -42,7 +42,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
 
     /// The next subscriber that has fallen off the log of its channel; false when there is none.
     pub(super) fn cut_off_next_fallen(&mut self) -> bool {
-        let Some(Fallen { subscription, owner, lives_on, rest }) = self.commons.hub.next_fallen()
+        let Some(Overrun { subscription, owner, lives_on, rest }) = self.commons.hub.next_overrun()
         else {
             return false;
         };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::hub::{
-    Accepted, ChannelInfo, ChannelName, Hub, Interest, Owner, ReactorNumber, Refused,
+    Accepted, ChannelInfo, ChannelName, Hub, MembershipUpdate, Owner, ReactorNumber, Refused,
     SubscriptionId,
 };
 use crate::instant::Instant;
@@ -189,7 +189,7 @@ impl Commons {
     /// Tells all homes what they have to know, as far as there is room, and looks for room where
     /// there was none.
     pub(super) fn tell_all_interest(&mut self) {
-        if self.hub.has_interest() || !self.outbox.has_room() {
+        if self.hub.has_membership_update() || !self.outbox.has_room() {
             for home in 0..self.shared.reactors() as u16 {
                 self.tell_interest(ReactorNumber(home));
             }
@@ -197,13 +197,13 @@ impl Commons {
     }
 
     fn tell_interest(&mut self, home: ReactorNumber) {
-        while let Some(interest) = self.hub.interest(home) {
+        while let Some(interest) = self.hub.membership_update(home) {
             if !self.outbox.tell(home, interest) {
                 break;
             }
-            self.hub.interest_told(home);
+            self.hub.membership_update_sent(home);
         }
-        let is_told = self.hub.interest(home).is_none();
+        let is_told = self.hub.membership_update(home).is_none();
         self.outbox.look_for_room(home, is_told);
     }
 
@@ -224,7 +224,7 @@ impl Commons {
     fn take_interest(&mut self, from: ReactorNumber) -> bool {
         let Some(interest) = self.inbox.interest(from) else { return false };
         match interest {
-            Interest::Join { slot, channel, subscribers } => {
+            MembershipUpdate::Join { slot, channel, subscribers } => {
                 if !self.outbox.has_room_to_answer(from) {
                     return false;
                 }
@@ -234,10 +234,10 @@ impl Commons {
                 };
                 self.outbox.answer(from, &answer);
             }
-            Interest::Count { channel, subscribers } => {
+            MembershipUpdate::Count { channel, subscribers } => {
                 self.hub.count_member(from, channel, subscribers)
             }
-            Interest::Leave { channel } => self.hub.leave_member(from, channel),
+            MembershipUpdate::Leave { channel } => self.hub.leave_member(from, channel),
         }
         self.inbox.use_up_interest(from);
         true

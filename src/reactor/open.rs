@@ -186,7 +186,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
                     if let Some(code) = peer.outgoing.close {
                         break Halt::Closed(code);
                     }
-                    if peer.commons.hub.has_fallen() || !peer.commons.outcomes.is_empty() {
+                    if peer.commons.hub.has_overrun() || !peer.commons.outcomes.is_empty() {
                         break Halt::News;
                     }
                     if peer.outgoing.has_subscribed {

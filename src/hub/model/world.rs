@@ -5,8 +5,10 @@
 use super::super::tests::{hub, name};
 use super::super::*;
 use super::{CHANNELS, Op};
-use crate::protocol::{Opcode, encode_frame};
+use crate::instant::Instant;
+use crate::protocol::{Message, Opcode, encode_frame};
 use std::collections::VecDeque;
+use std::time::Duration;
 
 /// A subscriber with a queue of its own.
 struct Twin {
@@ -252,16 +254,16 @@ impl World {
                 self.hub.remove(twin.id, DropReason::Closed);
             }
         }
-        while let Some(fallen) = self.hub.next_fallen() {
+        while let Some(overrun) = self.hub.next_overrun() {
             any = true;
             let (id, lives_on, rest) =
-                (fallen.subscription, fallen.lives_on, fallen.rest.map(<[u8]>::to_vec));
+                (overrun.subscription, overrun.lives_on, overrun.rest.map(<[u8]>::to_vec));
             let index = self
                 .twins
                 .iter()
                 .position(|twin| twin.id == id)
                 .expect("a subscription that we know");
-            assert_eq!(fallen.owner, self.twins[index].owner);
+            assert_eq!(overrun.owner, self.twins[index].owner);
             let twin = self.twins.swap_remove(index);
             assert!(twin.channel == channel && twin.blocked && !twin.queue.is_empty(), "not slow");
             assert_eq!(
@@ -394,7 +396,7 @@ impl World {
         }
         assert!(self.twins.iter().all(|twin| twin.queue.is_empty()));
         assert_eq!((self.hub.ledger().outstanding(), self.hub.log_bytes()), (0, 0));
-        assert!(self.hub.next_fallen().is_none());
+        assert!(self.hub.next_overrun().is_none());
         // Whoever is healthy is never in the way for longer than a round.
         if self.hub.limits.memory_bytes == usize::MAX {
             for channel in CHANNELS {

@@ -4,8 +4,8 @@
 mod slow;
 
 use super::*;
-
-use crate::protocol::{Opcode, encode_frame};
+use crate::protocol::{Message, Opcode, encode_frame};
+use std::sync::Arc;
 
 const NEWS: &str = "news";
 
@@ -281,13 +281,13 @@ impl Hub {
         assert_eq!(self.pool.in_use_bytes(), segment_bytes, "segments that nobody has");
         // What another home has accepted cannot be refused here.
         let can_refuse =
-            self.channels.iter().all(|(_, channel)| channel.standing == Standing::Home);
+            self.channels.iter().all(|(_, channel)| channel.membership == Membership::Home);
         let bytes_max = self.limits.memory_bytes.max(self.limits.private_bytes_max);
         assert!(self.memory_bytes() <= bytes_max || !can_refuse, "over the limit of memory");
         assert_eq!(self.ledger.outstanding(), self.pending(), "the ledger does not balance");
         assert_eq!(
             self.subscriptions.len(),
-            living + self.fallen.ended(),
+            living + self.overrun.ended(),
             "subscriptions that nobody has"
         );
     }

@@ -23,7 +23,7 @@ fn a_log_smaller_than_one_round_cuts_off_no_healthy_subscriber() {
         }
         sweep(&mut hub);
         assert!(busy > 0, "the log was large enough");
-        assert!(hub.next_fallen().is_none());
+        assert!(hub.next_overrun().is_none());
         assert_eq!(hub.ledger(), Ledger { owed: 5_000, delivered: 5_000, ..Ledger::default() });
     }
 }
@@ -40,10 +40,10 @@ fn a_refused_message_changes_nothing() {
     let before = (hub.ledger(), hub.inspect(name(NEWS)), hub.log_bytes());
     assert_eq!(publish(&mut hub, &[3; 4_900]), Err(Refused::Busy));
     assert_eq!((hub.ledger(), hub.inspect(name(NEWS)), hub.log_bytes()), before);
-    assert!(hub.next_fallen().is_none());
+    assert!(hub.next_overrun().is_none());
     sweep(&mut hub);
     assert_eq!(publish(&mut hub, &[3; 4_900]).unwrap().id.number, 3);
-    assert_eq!(hub.next_fallen().map(|fallen| fallen.subscription), Some(subscriptions[0]));
+    assert_eq!(hub.next_overrun().map(|overrun| overrun.subscription), Some(subscriptions[0]));
 }
 
 #[test]
@@ -60,13 +60,13 @@ fn a_cursor_below_the_start_of_the_log_is_noticed_before_it_is_read_from() {
     assert_eq!(hub.advance(subscriptions[0], 0), Advanced::default());
     hub.unblock(subscriptions[0]);
     assert!(hub.next_due().is_none());
-    let fallen = hub.next_fallen().unwrap();
+    let overrun = hub.next_overrun().unwrap();
     assert_eq!(
-        (fallen.subscription, fallen.owner, fallen.lives_on),
+        (overrun.subscription, overrun.owner, overrun.lives_on),
         (subscriptions[0], Owner(0), false)
     );
-    assert_eq!(fallen.rest, Ok([].as_slice()));
-    assert!(hub.next_fallen().is_none());
+    assert_eq!(overrun.rest, Ok([].as_slice()));
+    assert!(hub.next_overrun().is_none());
     assert_eq!(hub.ledger().outstanding(), 0);
 }
 
@@ -79,7 +79,7 @@ fn who_falls_off_under_skip_goes_on_at_the_oldest_message_kept() {
     }
     let first = hub.inspect(name(NEWS)).unwrap().first_number.unwrap();
     assert!(first > 1);
-    assert!(hub.next_fallen().unwrap().lives_on);
+    assert!(hub.next_overrun().unwrap().lives_on);
     assert!(hub.unsent(subscriptions[0]).first.starts_with(&frame(&[first as u8; 3_000])));
     assert_eq!(hub.ledger().dropped_for(DropReason::Skipped), first - 1);
 }
@@ -103,10 +103,10 @@ fn the_rest_of_a_frame_under_way_survives_the_fall_and_is_pending_until_it_is_se
         hub.advance(subscriptions[0], 1_000);
         hub.block(subscriptions[0]);
         publish(&mut hub, &[2; 4_000]).unwrap();
-        let fallen = hub.next_fallen().unwrap();
-        assert_eq!(fallen.rest, Ok(&frame(&[1; 3_000])[1_000..]));
-        assert_eq!(fallen.lives_on, slow_policy != SlowPolicy::Disconnect);
-        let owed_by_log = u64::from(fallen.lives_on);
+        let overrun = hub.next_overrun().unwrap();
+        assert_eq!(overrun.rest, Ok(&frame(&[1; 3_000])[1_000..]));
+        assert_eq!(overrun.lives_on, slow_policy != SlowPolicy::Disconnect);
+        let owed_by_log = u64::from(overrun.lives_on);
         assert_eq!(hub.ledger().outstanding(), 1 + owed_by_log);
         hub.private_sent(2_000, false);
         hub.check_invariants();
@@ -134,8 +134,8 @@ fn past_the_private_budget_a_subscription_ends_under_every_policy() {
         }
         publish(&mut hub, &[2; 4_000]).unwrap();
         let outcomes = [(); 2].map(|()| {
-            let fallen = hub.next_fallen().unwrap();
-            (fallen.lives_on, fallen.rest.map(<[u8]>::len))
+            let overrun = hub.next_overrun().unwrap();
+            (overrun.lives_on, overrun.rest.map(<[u8]>::len))
         });
         let lives_on = slow_policy != SlowPolicy::Disconnect;
         assert_eq!(outcomes, [(lives_on, Ok(2_004)), (false, Err(PrivateBudgetSpent))]);
@@ -146,7 +146,7 @@ fn past_the_private_budget_a_subscription_ends_under_every_policy() {
 }
 
 #[test]
-fn one_who_has_fallen_off_can_be_ended_before_its_event_is_fetched() {
+fn one_that_was_overrun_can_be_ended_before_its_event_is_fetched() {
     let (mut hub, subscriptions) = news(SlowPolicy::Disconnect, 5_000, 1);
     publish(&mut hub, &[1; 3_000]).unwrap();
     hub.advance(subscriptions[0], 1);
@@ -163,7 +163,7 @@ fn one_who_has_fallen_off_can_be_ended_before_its_event_is_fetched() {
     hub.remove(subscriptions[0], DropReason::Closed);
     hub.check_invariants();
     assert_eq!(rest.len(), 3_003, "it has to be sent before whatever is said at the leave");
-    assert_eq!(hub.next_fallen().unwrap().rest.unwrap().len(), 0, "and it is handed out once");
+    assert_eq!(hub.next_overrun().unwrap().rest.unwrap().len(), 0, "and it is handed out once");
     hub.private_abandoned(3_003, DropReason::Closed);
     assert_eq!((hub.ledger().outstanding(), hub.subscriptions()), (0, 0));
 }
@@ -184,7 +184,7 @@ fn memory_that_is_full_of_other_channels_refuses_and_that_of_slow_subscribers_is
         publish(&mut hub, &[0; 1_000]).unwrap();
         assert!(hub.memory_bytes() <= limits.memory_bytes);
     }
-    assert!(hub.next_fallen().is_some());
+    assert!(hub.next_overrun().is_some());
 }
 
 #[test]
@@ -216,7 +216,7 @@ fn one_who_lives_on_can_be_ended_before_its_event_is_fetched() {
     let mut rest = Vec::new();
     assert_eq!(hub.unsubscribe(subscriptions[0], DropReason::Closed, &mut rest), Ok(true));
     assert_eq!(rest, frame(&[1; 3_000])[1..]);
-    assert_eq!(hub.next_fallen().unwrap().rest, Ok([].as_slice()));
+    assert_eq!(hub.next_overrun().unwrap().rest, Ok([].as_slice()));
     hub.private_sent(rest.len(), true);
     assert_eq!(hub.ledger(), Ledger { owed: 2, delivered: 1, dropped: [0, 0, 0, 1] });
     hub.check_invariants();

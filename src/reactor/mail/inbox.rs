@@ -1,6 +1,6 @@
 //! A reactor's ends of the ways from all reactors, itself included.
 
-use crate::hub::{Interest, ReactorNumber};
+use crate::hub::{MembershipUpdate, ReactorNumber};
 
 use super::record::{Delivery, Request, decode_interest};
 use super::ring::RingReader;
@@ -57,7 +57,10 @@ impl Inbox {
 
     /// What a reactor has told this home first, if it was there when that was noted; it stays until
     /// it is [used up](Self::use_up_interest).
-    pub(in super::super) fn interest(&mut self, from: ReactorNumber) -> Option<Interest<'_>> {
+    pub(in super::super) fn interest(
+        &mut self,
+        from: ReactorNumber,
+    ) -> Option<MembershipUpdate<'_>> {
         if !self.has_noted_interest(from) {
             return None;
         }
@@ -163,7 +166,7 @@ impl Inbox {
     pub(in super::super) fn look_through(
         &mut self,
         from: ReactorNumber,
-        mut interests: impl FnMut(Interest<'_>),
+        mut interests: impl FnMut(MembershipUpdate<'_>),
         mut requests: impl FnMut(Request<'_>),
         mut deliveries: impl FnMut(Delivery<'_>),
     ) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::hub::{Interest, Numbered, Outlet, ReactorNumber};
+use crate::hub::{MembershipUpdate, Numbered, Outlet, ReactorNumber};
 
 use super::super::shared::Shared;
 use super::record::{Delivery, Request, encode_interest};
@@ -52,7 +52,11 @@ impl Outbox {
     }
 
     /// Tells a home; false if there is no room for it.
-    pub(in super::super) fn tell(&mut self, home: ReactorNumber, interest: Interest<'_>) -> bool {
+    pub(in super::super) fn tell(
+        &mut self,
+        home: ReactorNumber,
+        interest: MembershipUpdate<'_>,
+    ) -> bool {
         let way = &mut self.ways[home.index()];
         let is_in = way.interests.has_room(0, 0)
             && way.interests.put(|head| encode_interest(interest, head), b"");

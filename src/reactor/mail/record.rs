@@ -2,7 +2,8 @@
 //! record that cannot be read is a bug, and not an error of anybody.
 
 use crate::hub::{
-    Accepted, ChannelInfo, ChannelName, Interest, Joined, MessageId, Numbered, Refused, Slot,
+    Accepted, ChannelInfo, ChannelName, Joined, MembershipUpdate, MessageId, Numbered, Refused,
+    Slot,
 };
 use crate::net::Token;
 use crate::protocol::{Message, MessageKind};
@@ -96,38 +97,38 @@ impl<'a> Request<'a> {
 }
 
 /// What a member tells the home.
-pub(super) fn encode_interest(interest: Interest<'_>, head: &mut Vec<u8>) {
+pub(super) fn encode_interest(interest: MembershipUpdate<'_>, head: &mut Vec<u8>) {
     match interest {
-        Interest::Join { slot, channel, subscribers } => {
+        MembershipUpdate::Join { slot, channel, subscribers } => {
             head.push(JOIN);
             put_u32(head, slot.0);
             put_u32(head, subscribers);
             put_name(head, channel);
         }
-        Interest::Count { channel, subscribers } => {
+        MembershipUpdate::Count { channel, subscribers } => {
             head.push(COUNT);
             put_u32(head, subscribers);
             put_name(head, channel);
         }
-        Interest::Leave { channel } => {
+        MembershipUpdate::Leave { channel } => {
             head.push(LEAVE);
             put_name(head, channel);
         }
     }
 }
 
-pub(super) fn decode_interest(head: &[u8]) -> Option<Interest<'_>> {
+pub(super) fn decode_interest(head: &[u8]) -> Option<MembershipUpdate<'_>> {
     let mut fields = Fields(head);
     Some(match fields.u8()? {
         JOIN => {
             let (slot, subscribers) = (Slot(fields.u32()?), fields.u32()?);
-            Interest::Join { slot, channel: fields.name()?, subscribers }
+            MembershipUpdate::Join { slot, channel: fields.name()?, subscribers }
         }
         COUNT => {
             let subscribers = fields.u32()?;
-            Interest::Count { channel: fields.name()?, subscribers }
+            MembershipUpdate::Count { channel: fields.name()?, subscribers }
         }
-        LEAVE => Interest::Leave { channel: fields.name()? },
+        LEAVE => MembershipUpdate::Leave { channel: fields.name()? },
         _ => return None,
     })
 }
@@ -385,9 +386,9 @@ mod tests {
         let longest = "x".repeat(255);
         let channel = name(&longest);
         for interest in [
-            Interest::Join { slot: Slot(u32::MAX - 1), channel, subscribers: 3 },
-            Interest::Count { channel, subscribers: 0 },
-            Interest::Leave { channel },
+            MembershipUpdate::Join { slot: Slot(u32::MAX - 1), channel, subscribers: 3 },
+            MembershipUpdate::Count { channel, subscribers: 0 },
+            MembershipUpdate::Leave { channel },
         ] {
             let mut head = Vec::new();
             encode_interest(interest, &mut head);

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::super::mail::Delivery;
 use super::world::SimReactor;
 use crate::hub::views::ChannelView;
-use crate::hub::{ReactorNumber, Slot, Standing};
+use crate::hub::{Membership, ReactorNumber, Slot};
 
 /// What is under way from one reactor to another of one channel, by slot and epoch.
 #[derive(Default)]
@@ -76,7 +76,7 @@ fn check_ring(reactors: &mut [SimReactor], home: usize, member: usize) -> Delive
 
 /// Every member of a home has, or will take out of its ring, every number up to the last.
 fn check_members(views: &[Vec<ChannelView>], home: usize, member: usize, deliveries: &Deliveries) {
-    for channel in views[home].iter().filter(|view| view.standing == Standing::Home) {
+    for channel in views[home].iter().filter(|view| view.membership == Membership::Home) {
         let number = ReactorNumber(member as u16);
         let Some((_, slot, _)) = channel.members.iter().find(|(reactor, ..)| *reactor == number)
         else {
@@ -88,11 +88,11 @@ fn check_members(views: &[Vec<ChannelView>], home: usize, member: usize, deliver
             views[member].iter().find(|view| view.slot == *slot && view.name == channel.name);
         // Gone: its leave is on the way.
         let Some(view) = view else { continue };
-        let next = match (view.standing, under_way.joined) {
-            (Standing::Joining, Some(next)) => next,
-            (Standing::Live | Standing::Leaving, None) => view.next,
+        let next = match (view.membership, under_way.joined) {
+            (Membership::Joining, Some(next)) => next,
+            (Membership::Live | Membership::Leaving, None) => view.next,
             // It has left and wants to come back: the home is still to hear of both.
-            (Standing::Unannounced | Standing::Joining, None) => continue,
+            (Membership::Unannounced | Membership::Joining, None) => continue,
             odd => panic!("{odd:?}: {channel:?} {view:?}"),
         };
         let since: Vec<u64> = (next..channel.next).collect();
@@ -110,7 +110,7 @@ fn check_standing(
 ) {
     let number = ReactorNumber(member as u16);
     let elsewhere = views[member].iter().filter(|view| {
-        matches!(view.standing, Standing::Live | Standing::Leaving)
+        matches!(view.membership, Membership::Live | Membership::Leaving)
             && reactors[member].commons.hub.home_of(parse(&view.name)).index() == home
     });
     for view in elsewhere {
@@ -233,9 +233,10 @@ pub(super) fn is_mail_under_way(reactors: &mut [SimReactor]) -> bool {
         })
     }) || reactors.iter().any(|reactor| {
         let joining = |view: &ChannelView| {
-            matches!(view.standing, Standing::Unannounced | Standing::Joining)
+            matches!(view.membership, Membership::Unannounced | Membership::Joining)
                 && view.subscribers > 0
         };
-        reactor.commons.hub.has_interest() || reactor.commons.hub.views().iter().any(joining)
+        reactor.commons.hub.has_membership_update()
+            || reactor.commons.hub.views().iter().any(joining)
     })
 }

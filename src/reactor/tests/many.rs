@@ -8,14 +8,14 @@ use super::super::commons::Taken;
 use super::super::mail::Origin;
 use super::client::{Client, Heard};
 use super::world::{Setting, World};
-use crate::hub::{HubLimits, ReactorNumber, Standing};
+use crate::hub::{HubLimits, Membership, ReactorNumber};
 use crate::protocol::{MessageKind, Opcode};
 use crate::reactor::{ReactorLimits, RingSizes};
 
 /// How a reactor stands to a channel; `None`: it does not know of it.
-fn standing(world: &World, reactor: usize, channel: &str) -> Option<Standing> {
+fn standing(world: &World, reactor: usize, channel: &str) -> Option<Membership> {
     let views = world.reactors[reactor].commons.hub.views();
-    views.iter().find(|view| view.name == channel).map(|view| view.standing)
+    views.iter().find(|view| view.name == channel).map(|view| view.membership)
 }
 
 /// A client that is connected to this reactor, and has said nothing.
@@ -69,7 +69,7 @@ fn the_101_waits_until_the_home_knows_and_nothing_accepted_after_it_is_missed() 
     let channel = world.channel_at(0);
     let mut client = knock(&mut world, 1, &format!("/{channel}"));
     assert_eq!(client.answered(), None, "the home has not had a turn");
-    assert_eq!(standing(&world, 1, &channel), Some(Standing::Joining));
+    assert_eq!(standing(&world, 1, &channel), Some(Membership::Joining));
     world.turn_of(0);
     assert_eq!(client.answered(), None, "its answer has not been taken");
     // From here on messages are for it as well.
@@ -145,7 +145,7 @@ fn who_leaves_before_the_home_has_answered_leaves_nothing_behind() {
     drop(client);
     world.turn_of(1);
     world.rest();
-    assert_eq!(standing(&world, 1, &channel), Some(Standing::Live), "it lingers");
+    assert_eq!(standing(&world, 1, &channel), Some(Membership::Live), "it lingers");
     world.pass_secs(5);
     assert_eq!(standing(&world, 1, &channel), None);
     let home = world.reactors[0].commons.hub.views();

@@ -375,7 +375,7 @@ fn check_reactor(reactor: &SimReactor) -> usize {
     let Reactor { connections, commons, .. } = reactor;
     assert_eq!(commons.connections, connections.len());
     assert_eq!(commons.hub.ledger().outstanding(), commons.hub.pending(), "the ledger balances");
-    assert!(!commons.hub.has_fallen() && !commons.hub.has_arrivals(), "all have been told");
+    assert!(!commons.hub.has_overrun() && !commons.hub.has_arrivals(), "all have been told");
     assert!(commons.outcomes.is_empty(), "all have been answered");
     assert!(reactor.outgoing.replies.is_empty() && reactor.outgoing.close.is_none());
 

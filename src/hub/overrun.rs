@@ -1,62 +1,62 @@
-//! Who has fallen off a log, to be told to their owners: found in a publish, where no connection
-//! can be touched, and fetched from here when one can.
+//! Subscribers that were overrun: the log went on, and the messages before their cursors are gone. It
+//! happens in a publish, where no connection can be touched, so their owners fetch it from here.
 
 use super::private::PrivateBudgetSpent;
 use super::subscriptions::{Owner, SubscriptionId};
 use std::collections::VecDeque;
 use std::ops::Range;
 
-/// A slow subscriber that has fallen off its channel's log.
+/// A slow subscriber whose unread messages have left its channel's log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Fallen<'h> {
+pub struct Overrun<'h> {
     /// Its subscription.
     pub subscription: SubscriptionId,
     /// Its owner.
     pub owner: Owner,
     /// The subscription goes on at a later message (`skip`, `latest`), still blocked. Otherwise it
-    /// has ended, and its id with this event.
+    /// has ended, and its id must not be used any more.
     pub lives_on: bool,
-    /// The rest of the frame under way, now private to the connection: to be sent before anything
-    /// else, and accounted for with [`Hub::private_sent`](super::Hub::private_sent). Empty: it
-    /// stood between frames. Past the budget the connection can only be reset; then `lives_on` is
-    /// false.
+    /// The rest of the frame under way, empty between frames. It is private to the connection now:
+    /// it must be sent before anything else, and reported to
+    /// [`Hub::private_sent`](super::Hub::private_sent). An error: there is no budget for it, the
+    /// connection must be reset, and `lives_on` is false.
     pub rest: Result<&'h [u8], PrivateBudgetSpent>,
 }
 
-/// One event, its rest being a range of `FallenQueue::rests`.
+/// An [`Overrun`] that has not been fetched; its rest is a range of `OverrunQueue::rests`.
 #[derive(Debug)]
-struct Event {
+struct QueuedOverrun {
     subscription: SubscriptionId,
     owner: Owner,
     lives_on: bool,
     rest: Result<Range<usize>, PrivateBudgetSpent>,
 }
 
-/// The events not yet fetched.
+/// The overruns that their owners have not fetched yet.
 #[derive(Debug, Default)]
-pub(super) struct FallenQueue {
-    events: VecDeque<Event>,
-    /// The private rests of all events, one behind the other. Within the budget of private rests.
+pub(super) struct OverrunQueue {
+    events: VecDeque<QueuedOverrun>,
+    /// The private rests of all of them, one behind the other. The budget of private rests bounds it.
     pub(super) rests: Vec<u8>,
 }
 
-impl FallenQueue {
+impl OverrunQueue {
     pub(super) fn is_empty(&self) -> bool {
         self.events.is_empty()
     }
 
-    /// The rest, if there is one, stands in `rests` from `rest_start` on.
+    /// `rest` is a range of `rests`.
     pub(super) fn push(
         &mut self,
         (subscription, owner): (SubscriptionId, Owner),
         lives_on: bool,
         rest: Result<Range<usize>, PrivateBudgetSpent>,
     ) {
-        self.events.push_back(Event { subscription, owner, lives_on, rest });
+        self.events.push_back(QueuedOverrun { subscription, owner, lives_on, rest });
     }
 
-    /// Takes the rest of its frame out of the event of one that leaves before it has been fetched:
-    /// it has to be sent before anything that is said at the leave. False if there is none.
+    /// A subscriber leaves before its overrun has been fetched: appends the rest of its frame, which
+    /// must be sent before anything else, to `out`. Returns whether there was one.
     pub(super) fn take_rest(
         &mut self,
         subscription: SubscriptionId,
@@ -72,15 +72,16 @@ impl FallenQueue {
         Ok(false)
     }
 
-    pub(super) fn pop(&mut self) -> Option<Fallen<'_>> {
-        let Some(Event { subscription, owner, lives_on, rest }) = self.events.pop_front() else {
+    pub(super) fn pop(&mut self) -> Option<Overrun<'_>> {
+        let Some(QueuedOverrun { subscription, owner, lives_on, rest }) = self.events.pop_front()
+        else {
             self.rests.clear();
             return None;
         };
-        Some(Fallen { subscription, owner, lives_on, rest: rest.map(|range| &self.rests[range]) })
+        Some(Overrun { subscription, owner, lives_on, rest: rest.map(|range| &self.rests[range]) })
     }
 
-    /// How many of the events end a subscription.
+    /// How many of them end a subscription.
     #[cfg(test)]
     pub(super) fn ended(&self) -> usize {
         self.events.iter().filter(|event| !event.lives_on).count()

@@ -5,7 +5,7 @@ const TRIMMED_MAX: usize = 64;
 
 /// A stack of spare things.
 #[derive(Debug)]
-pub(super) struct Spares<T> {
+pub(super) struct FreeList<T> {
     items: Vec<T>,
     /// The fewest there were since the last trim: so many were not needed.
     fewest: usize,
@@ -13,9 +13,9 @@ pub(super) struct Spares<T> {
     kept: usize,
 }
 
-impl<T> Spares<T> {
-    pub(super) fn new(kept: usize) -> Spares<T> {
-        Spares { items: Vec::new(), fewest: 0, kept }
+impl<T> FreeList<T> {
+    pub(super) fn new(kept: usize) -> FreeList<T> {
+        FreeList { items: Vec::new(), fewest: 0, kept }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -47,25 +47,25 @@ mod tests {
 
     #[test]
     fn what_was_needed_since_the_last_trim_stays() {
-        let mut spares = Spares::new(1);
-        (0..8).for_each(|item| spares.give(item));
-        spares.trim();
-        assert_eq!(spares.len(), 8, "they were all in use at some time before the first trim");
+        let mut free_list = FreeList::new(1);
+        (0..8).for_each(|item| free_list.give(item));
+        free_list.trim();
+        assert_eq!(free_list.len(), 8, "they were all in use at some time before the first trim");
         for _ in 0..6 {
-            spares.take();
+            free_list.take();
         }
-        (0..6).for_each(|item| spares.give(item));
-        spares.trim();
-        assert_eq!(spares.len(), 7, "two were not needed, and one of them goes");
+        (0..6).for_each(|item| free_list.give(item));
+        free_list.trim();
+        assert_eq!(free_list.len(), 7, "two were not needed, and one of them goes");
     }
 
     #[test]
     fn a_peak_is_forgotten_but_for_the_kept_ones() {
-        let mut spares = Spares::new(3);
-        (0..100).for_each(|item| spares.give(item));
+        let mut free_list = FreeList::new(3);
+        (0..100).for_each(|item| free_list.give(item));
         for _ in 0..20 {
-            spares.trim();
+            free_list.trim();
         }
-        assert_eq!(spares.len(), 3);
+        assert_eq!(free_list.len(), 3);
     }
 }

@@ -1,0 +1,221 @@
+//! What a hub does as a member of a channel whose home is another reactor: it tells the home what it
+//! needs, and appends what the home has numbered. The states are in [`Membership`].
+
+use super::channel_id::ChannelId;
+use super::frames::frame_bytes_of;
+use super::homes::ReactorNumber;
+use super::hub::Hub;
+use super::limits::Refused;
+use super::members::{Joined, Numbered, Slot};
+use super::membership::{Arrival, Membership, MembershipUpdate};
+use super::subscriptions::SubscriptionId;
+use std::collections::VecDeque;
+
+impl Hub {
+    /// The number of a channel's subscribers here has changed.
+    pub(super) fn subscribers_changed(&mut self, id: ChannelId) {
+        let channel = &mut self.channels[id];
+        if channel.subscribers.is_empty() && channel.is_unused() {
+            self.channels.used_without_subscribers(id);
+        }
+        let channel = &self.channels[id];
+        let concerns_nobody =
+            channel.membership == Membership::Unannounced && channel.subscribers.is_empty();
+        if !channel.is_at_home() && !concerns_nobody {
+            self.tell_home(id);
+        }
+    }
+
+    pub(super) fn tell_home(&mut self, id: ChannelId) {
+        if !std::mem::replace(&mut self.channels[id].is_listed_for_home, true) {
+            let home = self.channels.home_of(id);
+            self.membership_queue.by_home[home.index()].push_back(id);
+        }
+    }
+
+    /// Whether any home has to be told something.
+    pub fn has_membership_update(&self) -> bool {
+        !self.membership_queue.by_home.iter().all(VecDeque::is_empty)
+    }
+
+    /// What a home has to be told next. Stays the same until
+    /// [`membership_update_sent`](Self::membership_update_sent).
+    pub fn membership_update(&self, home: ReactorNumber) -> Option<MembershipUpdate<'_>> {
+        let id = *self.membership_queue.by_home[home.index()].front()?;
+        let channel = &self.channels[id];
+        let (name, subscribers) = (channel.name(), channel.subscribers.len() as u32);
+        Some(match channel.membership {
+            Membership::Unannounced => {
+                MembershipUpdate::Join { slot: Slot(id.0), channel: name, subscribers }
+            }
+            Membership::Leaving => MembershipUpdate::Leave { channel: name },
+            Membership::Home | Membership::Joining | Membership::Live => {
+                MembershipUpdate::Count { channel: name, subscribers }
+            }
+        })
+    }
+
+    /// The update has been sent to the home.
+    pub fn membership_update_sent(&mut self, home: ReactorNumber) {
+        let Some(id) = self.membership_queue.by_home[home.index()].pop_front() else { return };
+        let channel = &mut self.channels[id];
+        channel.is_listed_for_home = false;
+        match channel.membership {
+            Membership::Unannounced => channel.membership = Membership::Joining,
+            Membership::Leaving => self.channels.remove(id),
+            Membership::Home | Membership::Joining | Membership::Live => {}
+        }
+    }
+
+    /// The home has answered a join: everybody who has subscribed meanwhile is live.
+    pub fn joined(&mut self, joined: Joined) {
+        let Some(id) = self.joining_channel(joined.slot) else { return };
+        let channel = &mut self.channels[id];
+        channel.membership = Membership::Live;
+        channel.epoch = joined.epoch;
+        channel.log.begin_at(joined.next);
+        channel.subscribers.begin_at(channel.log.end());
+        self.announce_arrivals(id, Ok(()));
+    }
+
+    /// The home has refused a join.
+    pub fn not_joined(&mut self, slot: Slot, refused: Refused) {
+        let Some(id) = self.joining_channel(slot) else { return };
+        self.channels[id].membership = Membership::Unannounced;
+        self.announce_arrivals(id, Err(refused));
+    }
+
+    fn joining_channel(&self, slot: Slot) -> Option<ChannelId> {
+        let id = ChannelId(slot.0);
+        let is_joining = self
+            .channels
+            .find_by_id(id)
+            .is_some_and(|channel| channel.membership == Membership::Joining);
+        debug_assert!(is_joining, "the home has answered what was not asked");
+        is_joining.then_some(id)
+    }
+
+    fn announce_arrivals(&mut self, id: ChannelId, outcome: Result<(), Refused>) {
+        if self.channels[id].subscribers.is_empty() {
+            self.channels.used_without_subscribers(id);
+        }
+        let subscribers = &self.channels[id].subscribers;
+        self.membership_queue.arrivals.extend((0..subscribers.len()).map(|index| {
+            let (subscription, owner) = subscribers.subscription(index);
+            Arrival { subscription, owner, outcome }
+        }));
+    }
+
+    /// The next subscription that waited for the home's decision. It may have ended meanwhile.
+    pub fn next_arrival(&mut self) -> Option<Arrival> {
+        self.membership_queue.arrivals.pop_front()
+    }
+
+    /// Whether a subscription still waits for its home's decision.
+    pub fn is_joining(&self, subscription: SubscriptionId) -> bool {
+        self.channels[self.subscriptions.channel_of(subscription)].is_joining()
+    }
+
+    /// Appends a message that its home has numbered. The home has accepted it, so it is never
+    /// dropped: after [`Refused::Busy`] it must be given again when the sweep has passed. Does
+    /// nothing if the channel has been left meanwhile. Then fetch
+    /// [`next_overrun`](Self::next_overrun).
+    pub fn append(&mut self, numbered: Numbered<'_>) -> Result<(), Refused> {
+        let Numbered { slot, epoch, number, message } = numbered;
+        let id = ChannelId(slot.0);
+        let Some(channel) = self.channels.find_by_id(id) else { return Ok(()) };
+        let receives = matches!(channel.membership, Membership::Live | Membership::Leaving);
+        if !receives || channel.epoch != epoch {
+            return Ok(());
+        }
+        // Checked in release builds too: after a gap everything would be delivered under wrong
+        // numbers.
+        assert_eq!(channel.log.end().number, number, "the home's numbers have a gap");
+        if !channel.subscribers.is_empty() {
+            let (frame_bytes, bound) = (frame_bytes_of(message), self.limits.channel_buffer_bytes);
+            let kept_from = match channel.log.make_room(frame_bytes, bound, Some(&self.pool)) {
+                // The home has accepted it, so it is appended past the limit. The home learns of it
+                // by `is_memory_full`, and refuses the next one.
+                Err(Refused::MemoryFull) => channel.log.make_room(frame_bytes, bound, None)?,
+                kept_from => kept_from?,
+            };
+            self.cut_off(id, kept_from);
+        }
+        self.append_for_all(id, message);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{DropReason, Homes, HubLimits, Owner};
+    use super::*;
+    use crate::hub::ChannelName;
+    use crate::instant::Instant;
+    use crate::protocol::Message;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    const HOME: ReactorNumber = ReactorNumber(0);
+
+    /// A hub that is not the home of this channel.
+    fn member() -> (Hub, String) {
+        let hub =
+            Hub::new(HubLimits::default(), Arc::new(Homes::new([1; 16], 2)), ReactorNumber(1), 1);
+        let lives_elsewhere =
+            |name: &String| hub.home_of(ChannelName::parse(name).unwrap()) == HOME;
+        let name = (0..).map(|number| number.to_string()).find(lives_elsewhere).unwrap();
+        (hub, name)
+    }
+
+    #[test]
+    fn who_comes_back_before_the_home_was_told_keeps_the_channel_and_misses_nothing() {
+        let (mut hub, text) = member();
+        let name = ChannelName::parse(&text).unwrap();
+        let first = hub.subscribe(name, Owner(1)).unwrap();
+        let Some(MembershipUpdate::Join { slot, .. }) = hub.membership_update(HOME) else {
+            panic!("it joins")
+        };
+        hub.membership_update_sent(HOME);
+        hub.joined(Joined { slot, epoch: 7, next: 1 });
+        hub.next_arrival();
+        hub.remove(first, DropReason::Closed);
+        let numbered =
+            |number| Numbered { slot, epoch: 7, number, message: Message::text("hello") };
+        for seconds in [0, 10] {
+            hub.forget_idle(Instant::ZERO + Duration::from_secs(seconds));
+        }
+        assert_eq!(hub.membership_update(HOME), Some(MembershipUpdate::Leave { channel: name }));
+        hub.append(numbered(1)).unwrap();
+        let second = hub.subscribe(name, Owner(2)).unwrap();
+        assert!(!hub.is_joining(second));
+        assert_eq!(
+            hub.membership_update(HOME),
+            Some(MembershipUpdate::Count { channel: name, subscribers: 1 })
+        );
+        hub.membership_update_sent(HOME);
+        hub.append(numbered(2)).unwrap();
+        assert_eq!(hub.pending(), 1);
+    }
+
+    #[test]
+    fn a_message_of_what_had_the_slot_before_is_for_nobody() {
+        let (mut hub, name) = member();
+        hub.subscribe(ChannelName::parse(&name).unwrap(), Owner(1)).unwrap();
+        let Some(MembershipUpdate::Join { slot, .. }) = hub.membership_update(HOME) else {
+            panic!("it joins")
+        };
+        hub.membership_update_sent(HOME);
+        let numbered =
+            |epoch, number| Numbered { slot, epoch, number, message: Message::text("hello") };
+        hub.append(numbered(6, 40)).unwrap();
+        hub.joined(Joined { slot, epoch: 7, next: 3 });
+        assert!(hub.next_arrival().is_some_and(|arrival| arrival.outcome.is_ok()));
+        hub.append(numbered(6, 41)).unwrap();
+        assert_eq!(hub.pending(), 0, "its epoch is another one");
+        hub.append(numbered(7, 3)).unwrap();
+        assert_eq!(hub.pending(), 1);
+        hub.append(Numbered { slot: Slot(slot.0 + 1), ..numbered(7, 4) }).unwrap();
+        assert_eq!(hub.pending(), 1, "nothing has this slot");
+    }
+}

@@ -1,0 +1,281 @@
+//! The struct [`Hub`]: all channels of one reactor. Subscribing, the sweep, and figures stand here.
+
+use super::channel_id::ChannelId;
+use super::channels::Channels;
+use super::homes::{Homes, ReactorNumber};
+use super::ledger::Ledger;
+use super::limits::{HubLimits, Refused};
+use super::members::Members;
+use super::membership::MembershipQueue;
+use super::name::ChannelName;
+use super::overrun::OverrunQueue;
+use super::private::PrivateRests;
+use super::segment::{LARGE_SEGMENT_BYTES, SegmentPool};
+use super::subscriptions::{Owner, SubscriptionId, Subscriptions};
+use super::sweep::{Due, Sweep};
+use super::unsent::{Advanced, Unsent};
+use crate::instant::Instant;
+use crate::protocol::{HEADER_BYTES_MAX, Message};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often a part of the memory that was not needed meanwhile goes back to the system.
+const TRIM_INTERVAL: Duration = Duration::from_secs(10);
+
+/// All channels of one reactor: those that live here, and those of other homes that have
+/// subscribers here.
+#[derive(Debug)]
+pub struct Hub {
+    pub(super) limits: HubLimits,
+    pub(super) channels: Channels,
+    pub(super) members: Members,
+    pub(super) membership_queue: MembershipQueue,
+    pub(super) subscriptions: Subscriptions,
+    pub(super) pool: SegmentPool,
+    pub(super) sweep: Sweep,
+    pub(super) overrun: OverrunQueue,
+    pub(super) private: PrivateRests,
+    pub(super) ledger: Ledger,
+    pub(super) trim_at: Instant,
+    /// The channel at which [`relieve_memory`](Hub::relieve_memory) goes on.
+    pub(super) relief_at: usize,
+    /// Every message that was numbered here: tests compare it with what was received.
+    #[cfg(test)]
+    pub(crate) numbered: Vec<(String, u64, Vec<u8>)>,
+}
+
+impl Hub {
+    /// An empty hub, of the reactor `own`. Epochs come from the seed, which should be another one
+    /// for each hub and process.
+    pub fn new(limits: HubLimits, homes: Arc<Homes>, own: ReactorNumber, epoch_seed: u64) -> Hub {
+        // The memory of private rests is set aside, so that logs cannot use it up.
+        let segment_bytes_max = limits.memory_bytes.saturating_sub(limits.private_bytes_max);
+        Hub {
+            limits,
+            membership_queue: MembershipQueue::new(homes.reactors()),
+            channels: Channels::new(limits.channels_max, homes, own, epoch_seed),
+            members: Members::default(),
+            subscriptions: Subscriptions::default(),
+            pool: SegmentPool::new(segment_bytes_max, limits.channel_buffer_bytes),
+            sweep: Sweep::new(),
+            overrun: OverrunQueue::default(),
+            private: PrivateRests::new(limits.private_bytes_max),
+            ledger: Ledger::default(),
+            trim_at: Instant::ZERO,
+            relief_at: 0,
+            #[cfg(test)]
+            numbered: Vec::new(),
+        }
+    }
+
+    /// The reactor that numbers the messages of this channel.
+    pub fn home_of(&self, name: ChannelName<'_>) -> ReactorNumber {
+        self.channels.homes().home_of(name)
+    }
+
+    /// The home of a subscription's channel.
+    pub fn home_of_subscription(&self, subscription: SubscriptionId) -> ReactorNumber {
+        self.channels.home_of(self.subscriptions.channel_of(subscription))
+    }
+
+    /// Subscribes to a channel, which is made if there is none. The subscriber gets every message
+    /// published from now on, and none from before. If another reactor is the channel's home, "now"
+    /// is when that one has answered: see [`is_joining`](Self::is_joining). Refused as
+    /// `TooManyChannels`, or as `MemoryFull` beyond 16,777,216 subscriptions.
+    pub fn subscribe(
+        &mut self,
+        name: ChannelName<'_>,
+        owner: Owner,
+    ) -> Result<SubscriptionId, Refused> {
+        if self.subscriptions.is_full() {
+            return Err(Refused::MemoryFull);
+        }
+        let id = self.channels.find_or_insert(name)?;
+        let subscription = self.subscriptions.insert(id);
+        let channel = &mut self.channels[id];
+        let cursor = channel.log.end();
+        channel.log.enter(cursor.offset, false);
+        channel.subscribers.join(subscription, owner, cursor, &mut self.subscriptions);
+        channel.come_back();
+        self.subscribers_changed(id);
+        Ok(subscription)
+    }
+
+    /// Appends a message, for which there is room, for the subscribers on this reactor. Returns its
+    /// number, and how many they are.
+    pub(super) fn append_for_all(&mut self, id: ChannelId, message: Message<'_>) -> (u64, u64) {
+        let channel = &mut self.channels[id];
+        let subscribers = channel.subscribers.len() as u64;
+        self.ledger.owed += subscribers;
+        if subscribers == 0 {
+            return (channel.log.skip_number(), 0);
+        }
+        let number = channel.log.append(message, &mut self.pool);
+        self.sweep.add(id, &mut self.channels);
+        (number, subscribers)
+    }
+
+    // The sweep.
+
+    /// The next subscriber that is behind and not blocked: round-robin over the channels, and over
+    /// the subscribers of each. It is returned again one round later, unless it has
+    /// [advanced](Self::advance) to the end or is [blocked](Self::block).
+    pub fn next_due(&mut self) -> Option<Due> {
+        self.sweep.next_due(&mut self.channels)
+    }
+
+    /// False if [`next_due`](Self::next_due) would return `None`; true may be wrong.
+    pub fn has_due(&self) -> bool {
+        !self.sweep.is_empty()
+    }
+
+    /// The bytes between a subscriber's cursor and the end of the log, as far as one write goes.
+    pub fn unsent(&self, subscription: SubscriptionId) -> Unsent<'_> {
+        let Some((id, index)) = self.place_of(subscription) else { return Unsent::default() };
+        let channel = &self.channels[id];
+        channel.log.unsent(channel.subscribers.cursor(index))
+    }
+
+    /// Moves a cursor: the stream has taken so many of the unsent bytes.
+    pub fn advance(&mut self, subscription: SubscriptionId, bytes_taken: usize) -> Advanced {
+        let Some((id, index)) = self.place_of(subscription) else { return Advanced::default() };
+        let channel = &mut self.channels[id];
+        let before = channel.subscribers.cursor(index);
+        let after = channel.log.advanced(before, bytes_taken);
+        let blocked = channel.subscribers.is_blocked(index);
+        let was_last = channel.log.leave(before.offset, blocked);
+        channel.log.enter(after.offset, blocked);
+        if was_last {
+            channel.log.release(&mut self.pool);
+        }
+        channel.subscribers.set_cursor(index, after);
+        let delivered = after.number - before.number;
+        self.ledger.delivered += delivered;
+        Advanced { delivered, under_way: after.under_way_bytes > 0 }
+    }
+
+    /// The owner's socket takes no more: the subscriber is not due, and may be overrun. Idempotent.
+    pub fn block(&mut self, subscription: SubscriptionId) {
+        let Some((id, index)) = self.place_of(subscription) else { return };
+        let channel = &mut self.channels[id];
+        if !channel.subscribers.is_blocked(index) {
+            let offset = channel.subscribers.cursor(index).offset;
+            channel.subscribers.block(index, &mut self.subscriptions);
+            channel.log.leave(offset, false);
+            channel.log.enter(offset, true);
+        }
+    }
+
+    /// The owner's socket takes bytes again. Idempotent.
+    pub fn unblock(&mut self, subscription: SubscriptionId) {
+        let Some((id, index)) = self.place_of(subscription) else { return };
+        let channel = &mut self.channels[id];
+        if !channel.subscribers.is_blocked(index) {
+            return;
+        }
+        let offset = channel.subscribers.cursor(index).offset;
+        let nobody_was_due = channel.log.due() == 0;
+        let index = channel.subscribers.unblock(index, &mut self.subscriptions);
+        channel.log.leave(offset, true);
+        channel.log.enter(offset, false);
+        if nobody_was_due {
+            // Otherwise each of ten thousand slow subscribers that wake one by one would cost a scan
+            // of all.
+            channel.subscribers.visit_next(index);
+        }
+        self.sweep.add(id, &mut self.channels);
+    }
+
+    /// Blocks a subscriber whose 101 is held. Nothing has been promised to it yet, so it is never
+    /// overrun: messages that cannot be kept for it are passed over. Ends with
+    /// [`admit`](Self::admit).
+    pub fn park(&mut self, subscription: SubscriptionId) {
+        self.block(subscription);
+        self.subscriptions.set_parked(subscription, true);
+    }
+
+    /// The 101 goes out: from here on the subscriber misses nothing. It is still blocked.
+    pub fn admit(&mut self, subscription: SubscriptionId) {
+        self.subscriptions.set_parked(subscription, false);
+    }
+
+    /// The channel and the index among its subscribers; `None` if it was overrun, and its owner has
+    /// not been told yet.
+    pub(super) fn place_of(&self, subscription: SubscriptionId) -> Option<(ChannelId, usize)> {
+        let place = self.sweep.place_of(subscription, &self.channels);
+        debug_assert!(
+            place.is_none() || place == self.subscriptions.place_of(subscription),
+            "the sweep remembers a wrong place"
+        );
+        place.or_else(|| self.subscriptions.place_of(subscription))
+    }
+
+    // Figures.
+
+    /// The name of a subscription's channel.
+    pub fn channel_name(&self, subscription: SubscriptionId) -> ChannelName<'_> {
+        self.channels[self.subscriptions.channel_of(subscription)].name()
+    }
+
+    /// Whether nothing is unsent to a subscriber.
+    pub fn is_caught_up(&self, subscription: SubscriptionId) -> bool {
+        self.unsent(subscription).is_empty()
+    }
+
+    /// Forgets the channels that nobody has used for `forget_after`, and gives memory that was not
+    /// needed for long back to the system. The work is bounded; true if there is more to do at once.
+    pub fn forget_idle(&mut self, now: Instant) -> bool {
+        if self.trim_at <= now {
+            self.trim_at = now + TRIM_INTERVAL;
+            self.pool.trim();
+        }
+        // A subscriber that was overrun may publish to its channel until its owner has been told.
+        if !self.overrun.is_empty() {
+            return false;
+        }
+        let more = self.channels.forget_idle(now, self.limits.forget_after, self.limits.linger);
+        while let Some(id) = self.channels.next_left() {
+            self.tell_home(id);
+        }
+        more
+    }
+
+    /// Copies owed, delivered and dropped so far.
+    pub fn ledger(&self) -> Ledger {
+        self.ledger
+    }
+
+    /// Copies neither delivered nor dropped yet, counted one by one: the messages that each cursor
+    /// has before it, and the private rests. For tests: it always equals [`Ledger::outstanding`].
+    pub fn pending(&self) -> u64 {
+        self.channels.iter().map(|(_, channel)| channel.pending()).sum::<u64>()
+            + self.private.messages()
+    }
+
+    /// Memory of the segments in channel logs, in bytes.
+    pub fn log_bytes(&self) -> usize {
+        self.pool.in_use_bytes()
+    }
+
+    /// Memory that counts towards the limit, in bytes: all segments, in logs and free, and private
+    /// rests.
+    pub fn memory_bytes(&self) -> usize {
+        self.pool.allocated_bytes() + self.private.bytes()
+    }
+
+    /// Whether the largest message might find no memory.
+    pub fn is_memory_full(&self) -> bool {
+        let largest = self.limits.message_bytes_max.saturating_add(HEADER_BYTES_MAX);
+        !self.pool.has_room_for(largest.max(LARGE_SEGMENT_BYTES), 0)
+    }
+
+    /// Channels whose home is this reactor.
+    pub fn channels(&self) -> usize {
+        self.channels.at_home()
+    }
+
+    /// Subscriptions on this reactor.
+    pub fn subscriptions(&self) -> usize {
+        self.subscriptions.len()
+    }
+}
