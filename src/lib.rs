@@ -22,6 +22,7 @@ pub mod protocol;
 #[doc(hidden)]
 pub mod reactor;
 mod server;
+mod split_mix;
 mod transport;
 #[doc(hidden)]
 pub mod units;

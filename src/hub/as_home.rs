@@ -1,5 +1,5 @@
-//! What a hub does as the home of a channel: it numbers the messages, and knows which other reactors
-//! are members.
+//! What a hub does as the home of a channel: it numbers the messages, and knows which other
+//! reactors are members.
 
 use super::channel::{Accepted, ChannelInfo, MessageId};
 use super::channel_id::ChannelId;
@@ -72,8 +72,8 @@ impl Hub {
         Ok(Accepted { id: MessageId { epoch, number }, subscribers })
     }
 
-    /// A reactor has its first subscribers of a channel whose home is here: it receives all messages
-    /// from now on. Refused as [`Refused::TooManyChannels`].
+    /// A reactor has its first subscribers of a channel whose home is here: it receives all
+    /// messages from now on. Refused as [`Refused::TooManyChannels`].
     pub fn join_member(
         &mut self,
         reactor: ReactorNumber,

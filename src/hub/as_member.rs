@@ -1,5 +1,5 @@
-//! What a hub does as a member of a channel whose home is another reactor: it tells the home what it
-//! needs, and appends what the home has numbered. The states are in [`Membership`].
+//! What a hub does as a member of a channel whose home is another reactor: it tells the home what
+//! it needs, and appends what the home has numbered. The states are in [`Membership`].
 
 use super::channel_id::ChannelId;
 use super::frames::frame_bytes_of;

@@ -179,8 +179,8 @@ impl Hub {
         channel.log.leave(offset, true);
         channel.log.enter(offset, false);
         if nobody_was_due {
-            // Otherwise each of ten thousand slow subscribers that wake one by one would cost a scan
-            // of all.
+            // Otherwise each of ten thousand slow subscribers that wake one by one would cost a
+            // scan of all.
             channel.subscribers.visit_next(index);
         }
         self.sweep.add(id, &mut self.channels);
@@ -223,7 +223,8 @@ impl Hub {
     }
 
     /// Forgets the channels that nobody has used for `forget_after`, and gives memory that was not
-    /// needed for long back to the system. The work is bounded; true if there is more to do at once.
+    /// needed for long back to the system. The work is bounded; true if there is more to do at
+    /// once.
     pub fn forget_idle(&mut self, now: Instant) -> bool {
         if self.trim_at <= now {
             self.trim_at = now + TRIM_INTERVAL;

@@ -165,9 +165,9 @@ impl Hub {
         self.channels[id].log.release(&mut self.pool);
     }
 
-    /// If memory is short, frees the oldest segments that only slow subscribers need, of one channel
-    /// after the other, and looks at no more channels than the budget says. Without this the homes
-    /// of other channels would have to refuse messages. Then fetch
+    /// If memory is short, frees the oldest segments that only slow subscribers need, of one
+    /// channel after the other, and looks at no more channels than the budget says. Without this
+    /// the homes of other channels would have to refuse messages. Then fetch
     /// [`next_overrun`](Self::next_overrun).
     pub fn relieve_memory(&mut self, budget: usize) {
         for _ in 0..budget.min(self.channels.places()) {

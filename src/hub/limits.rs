@@ -66,8 +66,8 @@ pub enum Refused {
     /// The ring to another reactor that has subscribers is full: try again when that one has taken
     /// messages from it.
     WayFull,
-    /// The limit of memory is reached, and freeing what this channel keeps for slow subscribers would
-    /// not help.
+    /// The limit of memory is reached, and freeing what this channel keeps for slow subscribers
+    /// would not help.
     MemoryFull,
     /// The channel does not exist, and there may be no more channels.
     TooManyChannels,

@@ -1,5 +1,5 @@
-//! The members of a channel: the reactors, other than its home, that have subscribers of it. And what
-//! a home and its members send each other.
+//! The members of a channel: the reactors, other than its home, that have subscribers of it. And
+//! what a home and its members send each other.
 
 use super::homes::ReactorNumber;
 use super::limits::Refused;
@@ -99,8 +99,8 @@ impl Members {
                 return Err(Refused::MemoryFull);
             }
         }
-        // Ask all of them, not only until one is full: each that is full will wake this reactor when
-        // it has room.
+        // Ask all of them, not only until one is full: each that is full will wake this reactor
+        // when it has room.
         let missing =
             self.of(key).iter().filter(|member| !outlet.has_room(member.reactor, payload_bytes));
         if missing.count() == 0 { Ok(()) } else { Err(Refused::WayFull) }

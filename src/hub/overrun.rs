@@ -1,5 +1,5 @@
-//! Subscribers that were overrun: the log went on, and the messages before their cursors are gone. It
-//! happens in a publish, where no connection can be touched, so their owners fetch it from here.
+//! Subscribers that were overrun: the log went on, and the messages before their cursors are gone.
+//! It happens in a publish, where no connection can be touched, so their owners fetch it from here.
 
 use super::private::PrivateBudgetSpent;
 use super::subscriptions::{Owner, SubscriptionId};
@@ -36,7 +36,8 @@ struct QueuedOverrun {
 #[derive(Debug, Default)]
 pub(super) struct OverrunQueue {
     events: VecDeque<QueuedOverrun>,
-    /// The private rests of all of them, one behind the other. The budget of private rests bounds it.
+    /// The private rests of all of them, one behind the other. The budget of private rests bounds
+    /// it.
     pub(super) rests: Vec<u8>,
 }
 
@@ -55,8 +56,8 @@ impl OverrunQueue {
         self.events.push_back(QueuedOverrun { subscription, owner, lives_on, rest });
     }
 
-    /// A subscriber leaves before its overrun has been fetched: appends the rest of its frame, which
-    /// must be sent before anything else, to `out`. Returns whether there was one.
+    /// A subscriber leaves before its overrun has been fetched: appends the rest of its frame,
+    /// which must be sent before anything else, to `out`. Returns whether there was one.
     pub(super) fn take_rest(
         &mut self,
         subscription: SubscriptionId,

@@ -2,11 +2,12 @@
 //! and the wake-up from other threads. It knows nothing of WebSocket or of channels.
 //!
 //! [`MioNet`] is the real one, a thin layer on mio (which is named in this folder and nowhere
-//! else); `bind` opens its listening sockets. [`sim`] is a deterministic one, for tests.
+//! else); `bind` opens its listening sockets. `sim` is a deterministic one, for tests and fuzzing.
 
 mod bind;
 mod mio_net;
 mod shortage;
+#[cfg(any(test, fuzzing))]
 pub mod sim;
 
 use std::io::{self, IoSlice};

@@ -4,12 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each layer and the others that it may name.
-const LAYERS: [(&str, &[&str]); 8] = [
+const LAYERS: [(&str, &[&str]); 9] = [
     ("instant", &[]),
+    ("split_mix", &[]),
     ("units", &[]),
     ("protocol", &[]),
-    ("net", &["instant"]),
-    ("hub", &["instant", "protocol"]),
+    ("net", &["instant", "split_mix"]),
+    ("hub", &["instant", "protocol", "split_mix"]),
     ("transport", &["net", "protocol"]),
     ("reactor", &["hub", "instant", "net", "protocol", "transport"]),
     ("server", &["hub", "instant", "net", "protocol", "reactor"]),

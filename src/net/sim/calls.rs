@@ -5,10 +5,9 @@ use std::io::IoSlice;
 use std::net::SocketAddr;
 
 use super::errors;
-use super::happenings::Happening;
-use super::socket::{Hold, News, Registration, Socket};
+use super::socket::{Edges, Hold, Registration, Socket};
 use super::trace::SimCall;
-use super::world::{Id, World};
+use super::world::{Id, SimEvent, World};
 use crate::net::Token;
 
 impl World {
@@ -28,8 +27,8 @@ impl World {
         let listener = self.listeners.get_mut(&id).expect("the listener is open");
         assert!(listener.registration.is_none(), "a listener is registered once");
         listener.registration =
-            Some(Registration { reactor, token, news: News::default(), queued: false });
-        self.tell(id, News::READABLE);
+            Some(Registration { reactor, token, edges: Edges::default(), queued: false });
+        self.tell(id, Edges::READABLE);
         self.record(reactor, SimCall::Listen, id, Ok(0));
     }
 
@@ -86,8 +85,8 @@ impl World {
             return Err(libc::ENOMEM);
         }
         self.stream(id).registration =
-            Some(Registration { reactor, token, news: News::default(), queued: false });
-        self.tell(id, News::BOTH);
+            Some(Registration { reactor, token, edges: Edges::default(), queued: false });
+        self.tell(id, Edges::BOTH);
         Ok(())
     }
 
@@ -112,7 +111,7 @@ impl World {
         }
         let there = self.stream(id).inbound.unread.len();
         if there > 0 && self.random.chance(self.faults.refused_reads) {
-            self.later(id, Happening::Readable);
+            self.later(id, SimEvent::Readable);
             return Err(libc::EAGAIN);
         }
         let asked = there.min(buffer.len());
@@ -120,7 +119,7 @@ impl World {
         if asked > 1 && self.random.chance(self.faults.short_reads) {
             bytes_max = 1 + self.random.below(asked - 1);
             // A read shorter than asked for means that nothing is left, unless it has just come in.
-            self.later(id, Happening::Readable);
+            self.later(id, SimEvent::Readable);
         }
         let result = self.stream(id).read(buffer, bytes_max);
         self.schedule_inbound(id);
@@ -210,7 +209,7 @@ impl World {
     /// A fault: no room until it is told.
     fn shut_send_buffer(&mut self, id: Id) {
         self.stream(id).shut = true;
-        self.later(id, Happening::Room);
+        self.later(id, SimEvent::Room);
     }
 
     pub(super) fn shutdown_write(&mut self, reactor: usize, id: Id) -> Result<(), i32> {
@@ -220,7 +219,7 @@ impl World {
         socket.outbound.ending = true;
         self.schedule_outbound(id);
         // Linux announces the new state of the socket, also when the call has failed.
-        self.tell(id, News::WRITABLE);
+        self.tell(id, Edges::WRITABLE);
         self.settle();
         self.record(reactor, SimCall::ShutdownWrite, id, result.map(|()| 0));
         result

@@ -1,21 +1,8 @@
 //! Peers that crash: at once, or at the very byte of what they send or receive.
 
-use super::happenings::Happening;
+use super::faults::SimCrash;
 use super::socket::{PeerState, Pipe, Socket};
-use super::world::{Id, World};
-
-/// How a peer crashes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum SimCrash {
-    /// Its program ends, and its system closes the socket: what has been sent still arrives, and
-    /// the end behind it. With something unread it is a reset instead.
-    Close,
-    /// The connection is reset.
-    Reset,
-    /// Its machine is gone, or the way to it: nothing arrives any more, nothing is answered, not
-    /// even by a reset. Only timeouts find it.
-    Silence,
-}
+use super::world::{Id, SimEvent, World};
 
 impl World {
     /// The peer crashes once so many bytes have arrived of what `pipe` carries.
@@ -64,10 +51,10 @@ impl World {
                 if unread.is_empty() {
                     self.schedule_inbound(id);
                 } else {
-                    self.later(id, Happening::Reset);
+                    self.later(id, SimEvent::Reset);
                 }
             }
-            SimCrash::Reset => self.later(id, Happening::Reset),
+            SimCrash::Reset => self.later(id, SimEvent::Reset),
             SimCrash::Silence => {
                 socket.peer = PeerState::Silent;
                 socket.inbound.unsent.clear();

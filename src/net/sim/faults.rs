@@ -121,6 +121,19 @@ impl Default for SimFaults {
     }
 }
 
+/// How a peer crashes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SimCrash {
+    /// Its program ends, and its system closes the socket: what has been sent still arrives, and
+    /// the end behind it. With something unread it is a reset instead.
+    Close,
+    /// The connection is reset.
+    Reset,
+    /// Its machine is gone, or the way to it: nothing arrives any more, nothing is answered, not
+    /// even by a reset. Only timeouts find it.
+    Silence,
+}
+
 /// How large and how slow things are in a world. No probabilities: see [`SimFaults`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SimLimits {

@@ -5,11 +5,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::faults::{SimFaults, SimLimits};
-use super::happenings::Happening;
+use super::net::{SimListener, SimNet};
+use super::peer::SimPeer;
 use super::socket::Socket;
 use super::trace::{SimCall, SimCallRecord};
-use super::world::{Id, Listener, Reactor, Shared, Sleep, World};
-use super::{SimListener, SimNet, SimPeer, SimWaker};
+use super::waker::SimWaker;
+use super::world::{EventPoll, Id, Listener, Shared, SimEvent, Sleep, World};
 use crate::instant::Instant;
 
 /// Where the ports of peers begin, as in Linux.
@@ -31,7 +32,7 @@ impl SimWorld {
         let mut world = self.0.borrow_mut();
         let reactor = world.reactors.len();
         let waker = SimWaker::default();
-        world.reactors.push(Reactor {
+        world.reactors.push(EventPoll {
             waker: waker.clone(),
             ready: Default::default(),
             sleep: Sleep::Awake,
@@ -73,7 +74,7 @@ impl SimWorld {
             world.abandon(id);
         } else {
             let listener = world.random.one_of(&listeners);
-            world.later(id, Happening::Connect { listener });
+            world.later(id, SimEvent::Connect { listener });
             world.settle();
         }
         SimPeer::new(Shared::clone(&self.0), id)
@@ -174,5 +175,14 @@ impl SimWorld {
     /// A hash over all calls, what they carried, their times and results.
     pub fn trace_hash(&self) -> u64 {
         self.0.borrow().trace.hash()
+    }
+}
+
+impl SimNet {
+    /// A world with one reactor. More come from [`SimWorld::reactor`].
+    #[allow(clippy::new_ret_no_self, reason = "it makes the pair")]
+    pub fn new(seed: u64, faults: SimFaults) -> (SimNet, SimWorld) {
+        let world = SimWorld::new(seed, faults);
+        (world.reactor(), world)
     }
 }

@@ -2,10 +2,9 @@
 
 use std::net::SocketAddr;
 
-use super::crash::SimCrash;
-use super::happenings::Happening;
+use super::faults::SimCrash;
 use super::socket::{PeerState, Socket};
-use super::world::{Id, Shared};
+use super::world::{Id, Shared, SimEvent};
 
 /// The far end of a connection. It reads everything as it arrives, unless told not to. Dropping it
 /// closes it, as the end of its program does.
@@ -42,13 +41,13 @@ impl SimPeer {
                 socket.inbound.unsent.extend(bytes);
             }
         });
-        self.let_inbound_happen();
+        self.carry_inbound_now();
     }
 
     /// Ends the peer's side of the stream, after what it has sent.
     pub fn close_write(&self) {
         self.with(|socket| socket.inbound.ending |= socket.peer == PeerState::Alive);
-        self.let_inbound_happen();
+        self.carry_inbound_now();
     }
 
     /// Resets the connection: what has not arrived is lost.
@@ -57,7 +56,7 @@ impl SimPeer {
             return;
         }
         let mut world = self.world.borrow_mut();
-        world.later(self.id, Happening::Reset);
+        world.later(self.id, SimEvent::Reset);
         world.settle();
     }
 
@@ -103,14 +102,14 @@ impl SimPeer {
     /// Reads up to `bytes_max` of the bytes that have arrived, and says how many.
     pub fn read(&self, bytes_max: usize) -> usize {
         let bytes = self.with(|socket| socket.read_as_peer(bytes_max));
-        self.let_outbound_happen();
+        self.carry_outbound_now();
         bytes
     }
 
     /// Sets how many bytes the peer's system takes in while its program does not read.
     pub fn set_window(&self, bytes: usize) {
         self.with(|socket| socket.peer_window_bytes = bytes);
-        self.let_outbound_happen();
+        self.carry_outbound_now();
     }
 
     /// All that the peer's program has read and not yet taken.
@@ -155,13 +154,13 @@ impl SimPeer {
         self.with(|socket| socket.next_write_error = Some(errno));
     }
 
-    fn let_inbound_happen(&self) {
+    fn carry_inbound_now(&self) {
         let mut world = self.world.borrow_mut();
         world.schedule_inbound(self.id);
         world.settle();
     }
 
-    fn let_outbound_happen(&self) {
+    fn carry_outbound_now(&self) {
         let mut world = self.world.borrow_mut();
         world.schedule_outbound(self.id);
         world.settle();

@@ -1,22 +1,19 @@
-//! The generator behind a simulation: small, seeded, and the same on every machine. Not for keys.
+//! What a simulation draws from its seed.
 
 use std::time::Duration;
 
-/// SplitMix64: a counter in steps of an odd constant, each value scrambled.
+use crate::split_mix::SplitMix64;
+
 #[derive(Debug)]
-pub(super) struct Random(u64);
+pub(super) struct Random(SplitMix64);
 
 impl Random {
     pub(super) fn new(seed: u64) -> Random {
-        Random(seed)
+        Random(SplitMix64(seed))
     }
 
     pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        self.0.next()
     }
 
     /// A number in `0..end`; `end` is not zero.

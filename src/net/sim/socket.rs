@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::net::SocketAddr;
 
-use super::crash::SimCrash;
+use super::faults::SimCrash;
 use crate::net::Token;
 
 /// Bytes on their way from one end to the other.
@@ -20,7 +20,7 @@ pub(super) struct Pipe {
     pub(super) ending: bool,
     /// The end has arrived, behind what is unread. Invariant: nothing is unsent.
     pub(super) ended: bool,
-    /// A happening is scheduled that will carry.
+    /// A event is scheduled that will carry.
     pub(super) carrying: bool,
     /// All that has ever arrived.
     pub(super) carried_bytes: u64,
@@ -88,15 +88,15 @@ pub(super) enum PeerState {
 
 /// What has changed since it was last told.
 #[derive(Clone, Copy, Default, Debug)]
-pub(super) struct News {
+pub(super) struct Edges {
     pub(super) readable: bool,
     pub(super) writable: bool,
 }
 
-impl News {
-    pub(super) const READABLE: News = News { readable: true, writable: false };
-    pub(super) const WRITABLE: News = News { readable: false, writable: true };
-    pub(super) const BOTH: News = News { readable: true, writable: true };
+impl Edges {
+    pub(super) const READABLE: Edges = Edges { readable: true, writable: false };
+    pub(super) const WRITABLE: Edges = Edges { readable: false, writable: true };
+    pub(super) const BOTH: Edges = Edges { readable: true, writable: true };
 }
 
 /// Where a listener or stream is registered.
@@ -104,7 +104,7 @@ impl News {
 pub(super) struct Registration {
     pub(super) reactor: usize,
     pub(super) token: Token,
-    pub(super) news: News,
+    pub(super) edges: Edges,
     /// It stands in the reactor's list of what is ready.
     pub(super) queued: bool,
 }

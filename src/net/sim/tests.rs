@@ -8,9 +8,12 @@ mod pauses;
 mod runs;
 mod time;
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
+use std::time::Duration;
 
 use super::*;
+use crate::instant::Instant;
+use crate::net::{Net, Readiness, Token, Wake};
 
 const LISTENER: Token = Token(0);
 const STREAM: Token = Token(1);

@@ -123,7 +123,7 @@ impl World {
             Sleep::Awake => state.pause_end(self.clock),
             Sleep::Gone => None,
         });
-        deadlines.chain(self.next_happening()).min()
+        deadlines.chain(self.next_event()).min()
     }
 
     fn move_clocks_by_fault(&mut self) {
@@ -180,9 +180,9 @@ impl World {
             let narrow = self.random.chance(self.faults.narrow_readiness);
             let Some(registration) = self.registration(id) else { continue };
             registration.queued = false;
-            let news = std::mem::take(&mut registration.news);
-            let readable = possible.readable && (news.readable || !narrow);
-            let writable = possible.writable && (news.writable || !narrow);
+            let edges = std::mem::take(&mut registration.edges);
+            let readable = possible.readable && (edges.readable || !narrow);
+            let writable = possible.writable && (edges.writable || !narrow);
             if readable || writable {
                 let hung_up = possible.hung_up && readable;
                 let readiness =

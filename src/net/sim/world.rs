@@ -1,5 +1,5 @@
 //! The state of a simulated world: clock, sockets, and what is going to happen to them
-//! (`happenings`). Reactors enter it through `calls` and `waiting`, the test through
+//! (`events`). Reactors enter it through `calls` and `waiting`, the test through
 //! [`SimWorld`](super::SimWorld) and [`SimPeer`](super::SimPeer).
 
 use std::cell::RefCell;
@@ -7,12 +7,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::SimWaker;
 use super::faults::{SimFaults, SimLimits};
-use super::happenings::Happening;
 use super::random::Random;
-use super::socket::{News, Registration, Socket};
+use super::socket::{Edges, Registration, Socket};
 use super::trace::{SimCall, SimCallRecord, Trace};
+use super::waker::SimWaker;
 use crate::instant::Instant;
 use crate::net::Token;
 
@@ -37,9 +36,9 @@ pub(super) struct Listener {
 
 /// What the world keeps for one reactor: its event poll.
 #[derive(Debug)]
-pub(super) struct Reactor {
+pub(super) struct EventPoll {
     pub(super) waker: SimWaker,
-    /// Listeners and streams with news, the oldest first. Some may have been closed since.
+    /// Listeners and streams with edges to tell, the oldest first. Some may have been closed since.
     pub(super) ready: VecDeque<Id>,
     pub(super) sleep: Sleep,
     /// The test has stopped it until then.
@@ -48,7 +47,7 @@ pub(super) struct Reactor {
     pub(super) stale: VecDeque<Token>,
 }
 
-impl Reactor {
+impl EventPoll {
     /// When its pause ends, if it has not.
     pub(super) fn pause_end(&self, clock: Instant) -> Option<Instant> {
         self.paused_until.filter(|end| *end > clock)
@@ -64,6 +63,23 @@ pub(super) enum Sleep {
     Gone,
 }
 
+/// What is going to happen to a connection, at its time.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum SimEvent {
+    /// It reaches the queue of its listener.
+    Connect { listener: Id },
+    /// Bytes or the end arrive from the peer.
+    Inbound,
+    /// Bytes or the end arrive at the peer.
+    Outbound,
+    /// The peer's reset arrives.
+    Reset,
+    /// What a fault refused to read is told after all.
+    Readable,
+    /// What a fault refused to take has room after all.
+    Room,
+}
+
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) clock: Instant,
@@ -75,7 +91,7 @@ pub(super) struct World {
     pub(super) faults: SimFaults,
     pub(super) limits: SimLimits,
     pub(super) trace: Trace,
-    pub(super) reactors: Vec<Reactor>,
+    pub(super) reactors: Vec<EventPoll>,
     pub(super) listeners: BTreeMap<Id, Listener>,
     /// Connections that one of the two ends can still see.
     pub(super) sockets: BTreeMap<Id, Socket>,
@@ -83,8 +99,8 @@ pub(super) struct World {
     pub(super) next_accept_error: Option<i32>,
     ids: Id,
     /// By time, and in the order of their causes within one moment.
-    happenings: BTreeMap<(Instant, u64), (Id, Happening)>,
-    happenings_made: u64,
+    events: BTreeMap<(Instant, u64), (Id, SimEvent)>,
+    events_made: u64,
 }
 
 impl World {
@@ -103,8 +119,8 @@ impl World {
             open_streams: 0,
             next_accept_error: None,
             ids: 0,
-            happenings: BTreeMap::new(),
-            happenings_made: 0,
+            events: BTreeMap::new(),
+            events_made: 0,
         }
     }
 
@@ -139,12 +155,12 @@ impl World {
 
     /// Moves the clock, never back; what happens on the way happens at its time.
     pub(super) fn advance_to(&mut self, end: Instant) {
-        while let Some((moment, _)) = self.happenings.first_key_value().map(|(key, _)| *key)
+        while let Some((moment, _)) = self.events.first_key_value().map(|(key, _)| *key)
             && moment <= end
         {
             self.clock = self.clock.max(moment);
-            let Some((_, (id, happening))) = self.happenings.pop_first() else { return };
-            self.happen(id, happening);
+            let Some((_, (id, event))) = self.events.pop_first() else { return };
+            self.apply(id, event);
         }
         self.clock = self.clock.max(end);
     }
@@ -154,14 +170,14 @@ impl World {
         self.advance_to(self.clock);
     }
 
-    pub(super) fn next_happening(&self) -> Option<Instant> {
-        self.happenings.first_key_value().map(|((moment, _), _)| *moment)
+    pub(super) fn next_event(&self) -> Option<Instant> {
+        self.events.first_key_value().map(|((moment, _), _)| *moment)
     }
 
-    pub(super) fn later(&mut self, id: Id, happening: Happening) {
+    pub(super) fn later(&mut self, id: Id, event: SimEvent) {
         let moment = self.clock + self.random.duration(self.limits.latency_max);
-        self.happenings_made += 1;
-        self.happenings.insert((moment, self.happenings_made), (id, happening));
+        self.events_made += 1;
+        self.events.insert((moment, self.events_made), (id, event));
     }
 
     // Edges.
@@ -175,10 +191,10 @@ impl World {
 
     /// Queues an edge for a listener or stream, once until it is told. What is not registered has
     /// none: a registration begins by telling what is possible.
-    pub(super) fn tell(&mut self, id: Id, news: News) {
+    pub(super) fn tell(&mut self, id: Id, edges: Edges) {
         let Some(registration) = self.registration(id) else { return };
-        registration.news.readable |= news.readable;
-        registration.news.writable |= news.writable;
+        registration.edges.readable |= edges.readable;
+        registration.edges.writable |= edges.writable;
         if !std::mem::replace(&mut registration.queued, true) {
             let reactor = registration.reactor;
             self.reactors[reactor].ready.push_back(id);

@@ -1,45 +1,28 @@
 //! What happens to the connections of a simulated world between the calls: they arrive, their bytes
 //! are carried, they are reset or lost.
 
-use super::socket::{Hold, News, PeerState, Socket};
-use super::world::{Id, World};
+use super::socket::{Edges, Hold, PeerState, Socket};
+use super::world::{Id, SimEvent, World};
 
 /// The most that arrives at once when arriving takes time: some packets.
 const SEGMENT_BYTES_MAX: usize = 8 * 1024;
 
-/// What is going to happen to a connection, at its time.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Happening {
-    /// It reaches the queue of its listener.
-    Connect { listener: Id },
-    /// Bytes or the end arrive from the peer.
-    Inbound,
-    /// Bytes or the end arrive at the peer.
-    Outbound,
-    /// The peer's reset arrives.
-    Reset,
-    /// What a fault refused to read is told after all.
-    Readable,
-    /// What a fault refused to take has room after all.
-    Room,
-}
-
 impl World {
-    pub(super) fn happen(&mut self, id: Id, happening: Happening) {
-        match happening {
-            Happening::Connect { listener } => self.arrive_at(listener, id),
-            Happening::Inbound => self.carry_inbound(id),
-            Happening::Outbound => self.carry_outbound(id),
-            Happening::Reset => self.reset_by_peer(id),
-            Happening::Readable => self.tell(id, News::READABLE),
-            Happening::Room => self.open_send_buffer(id),
+    pub(super) fn apply(&mut self, id: Id, event: SimEvent) {
+        match event {
+            SimEvent::Connect { listener } => self.arrive_at(listener, id),
+            SimEvent::Inbound => self.carry_inbound(id),
+            SimEvent::Outbound => self.carry_outbound(id),
+            SimEvent::Reset => self.reset_by_peer(id),
+            SimEvent::Readable => self.tell(id, Edges::READABLE),
+            SimEvent::Room => self.open_send_buffer(id),
         }
     }
 
     fn arrive_at(&mut self, listener: Id, id: Id) {
         if let Some(found) = self.listeners.get_mut(&listener) {
             found.queue.push_back(id);
-            self.tell(listener, News::READABLE);
+            self.tell(listener, Edges::READABLE);
         } else {
             // The listener was closed meanwhile: refused.
             self.abandon(id);
@@ -68,7 +51,7 @@ impl World {
             socket.is_connected() && socket.inbound.can_carry(self.limits.receive_buffer_bytes);
         if can_carry && !socket.inbound.carrying {
             socket.inbound.carrying = true;
-            self.later(id, Happening::Inbound);
+            self.later(id, SimEvent::Inbound);
         }
     }
 
@@ -87,7 +70,7 @@ impl World {
             return;
         }
         if arrived.bytes > 0 || arrived.end {
-            self.tell(id, News::READABLE);
+            self.tell(id, Edges::READABLE);
         }
         self.crash_if_due(id);
         self.schedule_inbound(id);
@@ -99,7 +82,7 @@ impl World {
             socket.is_connected() && socket.outbound.can_carry(socket.peer_window_bytes);
         if can_carry && !socket.outbound.carrying {
             socket.outbound.carrying = true;
-            self.later(id, Happening::Outbound);
+            self.later(id, SimEvent::Outbound);
         }
     }
 
@@ -121,7 +104,7 @@ impl World {
         }
         if socket.wants_room && socket.has_room() {
             socket.wants_room = false;
-            self.tell(id, News::WRITABLE);
+            self.tell(id, Edges::WRITABLE);
         }
         self.crash_if_due(id);
         self.schedule_outbound(id);
@@ -132,7 +115,7 @@ impl World {
         socket.shut = false;
         socket.wants_room = !socket.has_room();
         if !socket.wants_room {
-            self.tell(id, News::WRITABLE);
+            self.tell(id, Edges::WRITABLE);
         }
     }
 
@@ -149,7 +132,7 @@ impl World {
         if destroying {
             socket.inbound.unread.clear();
         }
-        self.tell(id, News::BOTH);
+        self.tell(id, Edges::BOTH);
     }
 
     /// Our system gives a connection up: what it has sent was not acknowledged in time. What has
@@ -158,7 +141,7 @@ impl World {
         let Some(socket) = self.sockets.get_mut(&id) else { return };
         if !socket.reset {
             socket.tear(Some(errno));
-            self.tell(id, News::BOTH);
+            self.tell(id, Edges::BOTH);
         }
     }
 
