@@ -12,6 +12,17 @@
 //! What a program needs stands at the root, and [`protocol`] is there for clients too. The other
 //! layers can be reached for the benchmarks of this repository; they are no part of what is
 //! promised.
+//!
+//! # Features
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `cli` (default) | the command `fanfare`, which needs the two below |
+//! | `broadcast` | `Broadcast`: the standalone server as a [`Handler`], with its access rules and metrics |
+//! | `units` | for the commands of this repository: how they read durations and sizes |
+//!
+//! A program with a handler or closures of its own needs none of them, and builds in a third of the
+//! time with `default-features = false`.
 #[doc(hidden)]
 pub mod hub;
 #[doc(hidden)]
@@ -24,6 +35,7 @@ pub mod reactor;
 mod server;
 mod split_mix;
 mod transport;
+#[cfg(feature = "units")]
 #[doc(hidden)]
 pub mod units;
 
@@ -39,7 +51,11 @@ pub use reactor::{
 };
 pub use serde_json::Value;
 pub use server::{
-    BindError, Broadcast, BroadcastOptions, BroadcastSession, Builder, ClosureHandler, Closures,
-    Factory, LimitsError, OriginPattern, OriginPatternError, Peer, PublishKey, PublishKeyError,
-    PublishPolicy, Publisher, Reject, Server, Stopper, event,
+    BindError, Builder, ClosureHandler, Closures, Factory, LimitsError, OriginPattern,
+    OriginPatternError, Peer, Publisher, Server, Stopper, event,
+};
+#[cfg(feature = "broadcast")]
+pub use server::{
+    Broadcast, BroadcastOptions, BroadcastSession, PublishKey, PublishKeyError, PublishPolicy,
+    Reject,
 };

@@ -8,6 +8,7 @@ use crate::reactor::Visitor;
 use super::access::{self, Denied};
 use super::options::{BroadcastOptions, PublishPolicy};
 use super::origin;
+use super::publish_key::check_key;
 use super::refusal::Refusal;
 use super::route::Route;
 
@@ -44,14 +45,14 @@ pub(crate) fn admit<'n>(
         (Route::Channel(_), "POST") => {
             check_origin(options, request)?;
             match &options.publish_key {
-                Some(key) => access::check_key(key, request)?,
+                Some(key) => check_key(key, request)?,
                 None if is_local() => {}
                 None => return Err(Denied::PublishElsewhere.into()),
             }
         }
         (Route::Metrics, "GET" | "HEAD") => match &options.publish_key {
             _ if visitor.is_admin() || is_local() => {}
-            Some(key) => access::check_key(key, request)?,
+            Some(key) => check_key(key, request)?,
             None => return Err(Denied::MetricsElsewhere.into()),
         },
         (Route::Echo, _) if !options.echo => return Err(Refusal::NotFound),

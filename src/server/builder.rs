@@ -210,7 +210,7 @@ impl<A> Builder<A> {
     }
 
     /// Listens on one more address, for the operator: a handler can tell who comes by it with
-    /// [`Visitor::is_admin`](crate::Visitor::is_admin). A [`Broadcast`](crate::Broadcast) server
+    /// [`Visitor::is_admin`](crate::Visitor::is_admin). A `Broadcast` server
     /// then serves health and metrics there, to everybody who reaches it, and nowhere else.
     pub fn admin_listen(mut self, address: impl Into<String>) -> Self {
         self.admin_addresses.push(address.into());

@@ -2,17 +2,16 @@
 //! programs on top of what the protocol knows.
 
 use std::borrow::Cow;
+use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// A custom event, borrowed from the text of a message. `data` is JSON that has not been looked
 /// into.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug)]
 pub(crate) struct Event<'m> {
-    #[serde(borrow, rename = "event")]
     pub(crate) name: Cow<'m, str>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub(crate) data: Option<&'m RawValue>,
 }
 
@@ -24,6 +23,66 @@ impl<'m> Event<'m> {
             return None;
         }
         serde_json::from_str(text).ok()
+    }
+}
+
+/// Written out, because a program that embeds the library shall not have to build the derive macros
+/// for this one struct.
+impl<'de> Deserialize<'de> for Event<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Event<'de>, D::Error> {
+        deserializer.deserialize_map(EventVisitor)
+    }
+}
+
+struct EventVisitor;
+
+impl<'de> Visitor<'de> for EventVisitor {
+    type Value = Event<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a custom event")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Event<'de>, A::Error> {
+        let (mut name, mut data) = (None, None);
+        while let Some(Text(member)) = map.next_key()? {
+            match &*member {
+                "event" if name.is_none() => name = Some(map.next_value::<Text<'de>>()?.0),
+                "data" if data.is_none() => data = Some(map.next_value()?),
+                "event" => return Err(Error::duplicate_field("event")),
+                "data" => return Err(Error::duplicate_field("data")),
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        let name = name.ok_or_else(|| Error::missing_field("event"))?;
+        Ok(Event { name, data: data.flatten() })
+    }
+}
+
+/// A JSON string, borrowed unless it has escapes.
+struct Text<'m>(Cow<'m, str>);
+
+impl<'de> Deserialize<'de> for Text<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Text<'de>, D::Error> {
+        deserializer.deserialize_str(TextVisitor)
+    }
+}
+
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Text<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
+        Ok(Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
+        Ok(Text(Cow::Owned(text.to_owned())))
     }
 }
 

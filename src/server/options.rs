@@ -1,7 +1,7 @@
 //! What an operator decides about a [`Broadcast`](super::Broadcast) server.
 
-use super::access::PublishKey;
 use super::origin::OriginPattern;
+use super::publish_key::PublishKey;
 
 /// The rules of a [`Broadcast`](super::Broadcast) server. The default is what suits a program on
 /// the same machine: whatever comes from loopback may publish, nothing else may.
