@@ -1,7 +1,6 @@
 //! The product as its users see it, over real sockets: the command, the library, the promises, and
 //! bytes that no client would send.
 
-mod architecture;
 mod bad_bytes;
 mod broadcast;
 mod cli;

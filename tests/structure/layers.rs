@@ -80,12 +80,14 @@ fn what_is_allowed_is_not_found() {
     for (file, text) in [
         (
             "protocol/handshake/mod.rs",
-            "use super::server; use crate::protocol::Message; // not crate::net\n/* crate::net */ const TEXT: &str = \"crate::net\";",
+            "use super::server; use crate::protocol::Message; // not crate::net\n\
+             /* crate::net */ const TEXT: &str = \"crate::net\";",
         ),
         ("net", "use mio::Poll; use crate::{instant::Instant, net::Token};"),
         (
             "hub/log.rs",
-            "use super::segment::Segment; const QUOTE: char = '\"'; use crate::protocol::{Message, MessageKind};",
+            "use super::segment::Segment; const QUOTE: char = '\"'; \
+             use crate::protocol::{Message, MessageKind};",
         ),
         (
             "server/builder.rs",
@@ -169,7 +171,7 @@ fn escapes(tokens: &[Token<'_>], file_depth: usize) -> bool {
             }
             Token::Sign(':') => {}
             Token::Sign('{') => {
-                braces.push(matches!(tokens[..at], [.., Token::Word("mod"), Token::Word(_)]))
+                braces.push(matches!(tokens[..at], [.., Token::Word("mod"), Token::Word(_)]));
             }
             Token::Sign('}') => drop(braces.pop()),
             Token::Word(_) | Token::Sign(_) => supers = 0,

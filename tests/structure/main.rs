@@ -1,0 +1,163 @@
+//! The structure of the source: rules that a reader relies on, and no compiler checks.
+//!
+//! Each rule is a function over texts, and has tests with planted violations beside it.
+//! `cargo test --test structure` says for every violation where it is and what to do.
+
+mod circles;
+mod layers;
+mod names;
+mod sizes;
+mod test_only;
+mod tree;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use tree::{Crate, Sources};
+
+/// The folders of the packages, and the folders of all Rust files.
+const PACKAGES: [&str; 2] = ["src", "loadgen/src"];
+const FOLDERS: [&str; 6] = ["benches", "examples", "flamegraphs", "loadgen", "src", "tests"];
+
+/// A rule and a place that may break it, with the reason.
+const EXCEPTIONS: [(&str, &str, &str); 0] = [];
+
+/// Violations that are left from before these rules, a rule and a place in each line. The list may
+/// only become shorter: a line without its violation fails the test. When it is empty, it goes.
+const NOT_YET: &str = include_str!("NOT_YET");
+
+/// A violation: `rule` and `place` name it in the lists above, `what` tells what to do.
+struct Fault {
+    rule: &'static str,
+    place: String,
+    what: String,
+}
+
+#[test]
+fn the_source_keeps_the_rules() {
+    let sources = sources();
+    let found: BTreeMap<String, String> = faults(&sources)
+        .into_iter()
+        .map(|fault| (format!("{}: {}", fault.rule, fault.place), fault.what))
+        .collect();
+    let exceptions: BTreeSet<_> =
+        EXCEPTIONS.iter().map(|(rule, place, _)| format!("{rule}: {place}")).collect();
+    let known: BTreeSet<_> = NOT_YET.lines().map(str::to_owned).collect();
+    let mut said = String::new();
+    for (name, what) in &found {
+        if !exceptions.contains(name) && !known.contains(name) {
+            said += &format!("\n{name}{what}\n");
+        }
+    }
+    for gone in exceptions.union(&known).filter(|name| !found.contains_key(*name)) {
+        said += &format!("\n{gone}\n    It is mended: take it off the list in tests/structure.\n");
+    }
+    if std::env::var_os("STRUCTURE_WRITE").is_some() {
+        let left: Vec<_> = found.keys().filter(|name| !exceptions.contains(*name)).collect();
+        assert!(left.len() <= known.len(), "the list would become longer:\n{said}");
+        let text: String = left.iter().map(|name| format!("{name}\n")).collect();
+        fs::write(root().join("tests/structure/NOT_YET"), text).unwrap();
+        return;
+    }
+    assert!(said.is_empty(), "{said}");
+}
+
+/// All rules but that of the layers, over the files of the repository.
+fn faults(sources: &Sources) -> Vec<Fault> {
+    let mut faults: Vec<_> =
+        sources.iter().filter_map(|(file, text)| sizes::lines(file, text)).collect();
+    let mut unreached: BTreeSet<&str> = sources
+        .keys()
+        .map(String::as_str)
+        .filter(|file| PACKAGES.iter().any(|folder| file.starts_with(&format!("{folder}/"))))
+        .collect();
+    for folder in PACKAGES {
+        let crates: BTreeMap<_, _> = roots(sources, folder)
+            .into_iter()
+            .map(|root| (root.clone(), Crate::read(sources, &root)))
+            .collect();
+        for tree in crates.values() {
+            faults.extend(circles::of_files(tree));
+            faults.extend(circles::of_folders(tree));
+            faults.extend(sizes::functions(tree));
+            for file in tree.files() {
+                unreached.remove(file);
+            }
+        }
+        // Each file in `bin` is a crate to itself.
+        let bin = format!("{folder}/bin/");
+        let (alone, together): (Vec<_>, Vec<_>) =
+            crates.iter().partition(|(root, _)| root.starts_with(&bin));
+        let together: Vec<_> = together.into_iter().map(|(_, tree)| tree).collect();
+        faults.extend(names::of_types(&together));
+        for (_, tree) in alone {
+            faults.extend(names::of_types(&[tree]));
+        }
+        for (root, tree) in &crates {
+            faults.extend(test_only::modules(tree, &named_outside(sources, root)));
+        }
+    }
+    faults
+}
+
+/// The crates' roots in a package's folder.
+fn roots(sources: &Sources, folder: &str) -> Vec<String> {
+    let is_root = |file: &&String| {
+        let path = file.strip_prefix(folder).unwrap_or_default();
+        let parts: Vec<_> = path.split('/').collect();
+        matches!(*parts, ["", "lib.rs" | "main.rs"] | ["", "bin", _] | ["", "bin", _, "main.rs"])
+    };
+    sources.keys().filter(is_root).cloned().collect()
+}
+
+/// What the other programs of the workspace name of the library, as paths from its root.
+fn named_outside(sources: &Sources, root: &str) -> Vec<tree::Path> {
+    if root != "src/lib.rs" {
+        return Vec::new();
+    }
+    let others = PACKAGES.iter().flat_map(|folder| roots(sources, folder));
+    let mut named = Vec::new();
+    for other in others.filter(|other| other != root) {
+        for module in Crate::read(sources, &other).modules {
+            for mut path in module.uses.into_iter().filter(|path| path[0] == "fanfare") {
+                path[0] = "crate".to_owned();
+                named.push(path);
+            }
+        }
+    }
+    named
+}
+
+/// The crate whose files these are.
+fn planted(files: &[(&str, &str)]) -> Crate {
+    let sources = files.iter().map(|(file, text)| (file.to_string(), text.to_string())).collect();
+    Crate::read(&sources, files[0].0)
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All Rust files of the repository.
+fn sources() -> Sources {
+    let mut sources = Sources::new();
+    for folder in FOLDERS {
+        read_folder(folder, &mut sources);
+    }
+    assert!(sources.len() > 100, "only {} files were found", sources.len());
+    sources
+}
+
+fn read_folder(folder: &str, sources: &mut Sources) {
+    let Ok(entries) = fs::read_dir(root().join(folder)) else { return };
+    for entry in entries {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let path = format!("{folder}/{name}");
+        if root().join(&path).is_dir() && name != "target" {
+            read_folder(&path, sources);
+        } else if name.ends_with(".rs") {
+            sources.insert(path.clone(), fs::read_to_string(root().join(&path)).unwrap());
+        }
+    }
+}
