@@ -1,48 +1,32 @@
 //! The load generator: `loadgen SCENARIO URL [flags]`.
 //!
 //! ```text
-//! main       preflight, one scenario, its report, the exit code        cli  preflight
-//! crew       the threads of a run, and whoever watches them            team  watch  usage  process
+//! main       preflight, one scenario, its report, the exit code         outcome  what comes of a run
 //! scenario/  what to open, what to send, how to judge it: one file each
-//! traffic    what the scenarios that broadcast share                   fanout/  sequence  payload  timeline
-//! run        one thread: its turn, and the hooks of a scenario         load  connection  opening  http  clock
-//! report/    the result as JSON, and its views                         latency  series  measurement  ends
-//! serve/     a reference server to try all of it on
+//! fanout/    publishers and receivers of one channel
+//! run/       the threads of a run, their turn, and the hooks of a scenario
+//! report/    the result as JSON, and its views
+//! check/     is it what was sent        measure/  how long it took, how busy both sides were
+//! cli/       the command line           net/      clock, sockets, TLS, one connection
+//!
+//! serve/     a reference server to try all of it on: of the above it uses net/ alone
+//! bin/floor  a program of its own: the least that a server can do
 //! ```
 //!
-//! Below stands `fanfare::protocol` in the role of a client, and nothing else of fanfare.
+//! Imports point down. At the bottom stands `fanfare::protocol` in the role of a client, and nothing
+//! else of fanfare but the grammar of durations and sizes (`fanfare::units`).
+mod check;
 mod cli;
-mod clock;
-mod connection;
-mod crew;
-mod ends;
 mod fanout;
-mod http;
-mod latency;
-mod load;
-mod measurement;
+mod measure;
+mod net;
 #[cfg(test)]
 mod no_alloc;
-mod opening;
 mod outcome;
-mod payload;
-mod preflight;
-mod process;
-mod random;
 mod report;
-mod round_trip;
 mod run;
 mod scenario;
-mod sequence;
-mod series;
 mod serve;
-mod stream;
-mod target;
-mod team;
-mod timeline;
-mod traffic;
-mod usage;
-mod watch;
 
 use std::ffi::OsString;
 use std::io;
@@ -53,17 +37,18 @@ use std::sync::atomic::AtomicBool;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 use fanfare::protocol::Opcode;
 
-use crate::cli::{Cli, ReportArgs, Scenario, Verb};
-use crate::crew::Finished;
-use crate::load::LoadSettings;
-use crate::outcome::Ran;
-use crate::preflight::Machine;
-use crate::process::Process;
-use crate::report::view;
+use crate::cli::command::{Cli, ReportArgs, ScenarioArgs, Verb};
+use crate::measure::machine::Machine;
+use crate::measure::process::Process;
+use crate::net::target::Target;
+use crate::outcome::RunOutcome;
+use crate::report::finished;
+use crate::run::load::LoadSettings;
+use crate::run::scenario::Scenario;
+use crate::run::start::{self, Finished};
+use crate::run::threads::ThisThread;
+use crate::run::watch::Watch;
 use crate::scenario::{Broadcast, Check, Churn, Connect, Hold, RoundTrips};
-use crate::target::Target;
-use crate::team::Team;
-use crate::watch::Watch;
 
 const EXIT_CANNOT_RUN: u8 = 1;
 const EXIT_INTERRUPTED: i32 = 130;
@@ -73,7 +58,7 @@ fn main() -> ExitCode {
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let done = match cli.verb {
         Verb::Run(scenario) => run(&scenario, matches.subcommand().map(|(_, flags)| flags)),
-        Verb::Serve(args) => serve::serve(args).map(|()| ExitCode::SUCCESS),
+        Verb::Serve(args) => serve::server::serve(args).map(|()| ExitCode::SUCCESS),
         Verb::Report(args) => show(&args),
     };
     done.unwrap_or_else(|reason| {
@@ -94,7 +79,7 @@ fn arguments() -> Vec<OsString> {
 }
 
 /// Runs a scenario and reports. The error says why it cannot run.
-fn run(scenario: &Scenario, flags: Option<&ArgMatches>) -> Result<ExitCode, String> {
+fn run(scenario: &ScenarioArgs, flags: Option<&ArgMatches>) -> Result<ExitCode, String> {
     let common = scenario.common();
     let settings = settings(scenario)?;
     let server = common
@@ -120,18 +105,18 @@ fn run(scenario: &Scenario, flags: Option<&ArgMatches>) -> Result<ExitCode, Stri
     let go =
         Go { settings: &settings, threads: scenario.threads() as u32, stop: &stop, watch: &watch };
     let ran = match scenario {
-        Scenario::Check(args) => go.run(|_| Check::new(&args.common.url, machine, watch.shows)),
-        Scenario::Ping(args) => go.run(|team| RoundTrips::ping(args, server, team)),
-        Scenario::Echo(args) => go.run(|team| RoundTrips::echo(args, server, team)),
-        Scenario::Broadcast(args) => {
+        ScenarioArgs::Check(args) => go.run(|_| Check::new(&args.common.url, machine, watch.shows)),
+        ScenarioArgs::Ping(args) => go.run(|thread| RoundTrips::ping(args, server, thread)),
+        ScenarioArgs::Echo(args) => go.run(|thread| RoundTrips::echo(args, server, thread)),
+        ScenarioArgs::Broadcast(args) => {
             let plan = Broadcast::plan(args, server);
-            go.run(|team| Broadcast::new(&plan, team))
+            go.run(|thread| Broadcast::new(&plan, thread))
         }
-        Scenario::Connect(args) => go.run(|team| Connect::new(args, server, team)),
-        Scenario::Hold(args) => go.run(|team| Hold::new(args, server, team)),
-        Scenario::Churn(args) => {
+        ScenarioArgs::Connect(args) => go.run(|thread| Connect::new(args, server, thread)),
+        ScenarioArgs::Hold(args) => go.run(|thread| Hold::new(args, server, thread)),
+        ScenarioArgs::Churn(args) => {
             let plan = Churn::plan(args, server);
-            go.run(|team| Churn::new(args, &plan, team))
+            go.run(|thread| Churn::new(args, &plan, thread))
         }
     }
     .map_err(|error| error.to_string())?;
@@ -149,29 +134,32 @@ struct Go<'a> {
 }
 
 impl Go<'_> {
-    fn run<S: run::Scenario + Send>(&self, make: impl Fn(&Team) -> S + Sync) -> io::Result<Ran> {
+    fn run<S: Scenario + Send>(
+        &self,
+        make: impl Fn(&ThisThread) -> S + Sync,
+    ) -> io::Result<RunOutcome> {
         let Finished { load, scenario, seconds } =
-            crew::run(self.settings, self.threads, Arc::clone(self.stop), self.watch, make)?;
-        Ok(Ran::new(&load, scenario, seconds))
+            start::run(self.settings, self.threads, Arc::clone(self.stop), self.watch, make)?;
+        Ok(RunOutcome::new(&load, scenario, seconds))
     }
 }
 
-fn settings(scenario: &Scenario) -> Result<LoadSettings, String> {
+fn settings(scenario: &ScenarioArgs) -> Result<LoadSettings, String> {
     let common = scenario.common();
     let mut target = Target::parse(&common.url, common.insecure)?;
     let mut publish = None;
     match scenario {
-        Scenario::Hold(args) => target.channels = args.channels.map(|channels| channels as u32),
-        Scenario::Broadcast(args) => {
+        ScenarioArgs::Hold(args) => target.channels = args.channels.map(|channels| channels as u32),
+        ScenarioArgs::Broadcast(args) => {
             let parsed =
                 args.publish_url.as_deref().map(|url| Target::parse_http(url, common.insecure));
             publish = parsed.transpose().map_err(|error| format!("--publish-url: {error}"))?;
         }
-        Scenario::Check(_)
-        | Scenario::Ping(_)
-        | Scenario::Echo(_)
-        | Scenario::Connect(_)
-        | Scenario::Churn(_) => {}
+        ScenarioArgs::Check(_)
+        | ScenarioArgs::Ping(_)
+        | ScenarioArgs::Echo(_)
+        | ScenarioArgs::Connect(_)
+        | ScenarioArgs::Churn(_) => {}
     }
     // They live as long as the process: every handshake points to them.
     let subprotocols: Vec<&'static str> =
@@ -191,7 +179,7 @@ fn settings(scenario: &Scenario) -> Result<LoadSettings, String> {
 fn show(args: &ReportArgs) -> Result<ExitCode, String> {
     let named = |error: &dyn std::fmt::Display| format!("{}: {error}", args.file.display());
     let text = std::fs::read_to_string(&args.file).map_err(|error| named(&error))?;
-    let report = view::load(&text).map_err(|error| named(&error))?;
+    let report = finished::load(&text).map_err(|error| named(&error))?;
     outcome::write(&report, &args.output)?;
     Ok(ExitCode::SUCCESS)
 }

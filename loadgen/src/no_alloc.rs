@@ -12,11 +12,12 @@ use std::sync::{Arc, Mutex};
 use clap::Parser as _;
 use fanfare::protocol::{Opcode, encode_frame};
 
-use crate::cli::{Cli, Scenario as Args, Verb};
-use crate::load::{Load, LoadSettings};
-use crate::run::{self, Scenario};
+use crate::cli::command::{Cli, ScenarioArgs as Args, Verb};
+use crate::run::load::{Load, LoadSettings};
+use crate::run::scenario::Scenario;
+use crate::run::threads::{ThisThread, Threads};
+use crate::run::turn;
 use crate::scenario::{Broadcast, RoundTrips};
-use crate::team::{Shared, Team};
 
 /// Of lists and histograms, and of seconds: 5 to 40 on an idle machine, for 9,000 messages more or
 /// 30,000.
@@ -77,14 +78,14 @@ fn broadcast() -> SocketAddr {
 fn count(words: &str) -> (u64, u64) {
     let cli = Cli::try_parse_from(words.split_whitespace()).unwrap();
     let Verb::Run(args) = cli.verb else { panic!("{words}: no run") };
-    let team = Team::new(Shared::new(1, Arc::default()), 0);
+    let thread = ThisThread::new(Threads::new(1, Arc::default()), 0);
     let settings = crate::settings(&args).unwrap();
     match &*args {
-        Args::Echo(args) => count_run(settings, RoundTrips::echo(args, None, &team), team),
-        Args::Ping(args) => count_run(settings, RoundTrips::ping(args, None, &team), team),
+        Args::Echo(args) => count_run(settings, RoundTrips::echo(args, None, &thread), thread),
+        Args::Ping(args) => count_run(settings, RoundTrips::ping(args, None, &thread), thread),
         Args::Broadcast(args) => {
-            let broadcast = Broadcast::new(&Broadcast::plan(args, None), &team);
-            count_run(settings, broadcast, team)
+            let broadcast = Broadcast::new(&Broadcast::plan(args, None), &thread);
+            count_run(settings, broadcast, thread)
         }
         Args::Check(_) | Args::Connect(_) | Args::Hold(_) | Args::Churn(_) => {
             panic!("{words}: not counted")
@@ -92,9 +93,13 @@ fn count(words: &str) -> (u64, u64) {
     }
 }
 
-fn count_run(settings: LoadSettings, mut scenario: impl Scenario, team: Team) -> (u64, u64) {
-    let mut load = Load::new(settings, team).unwrap();
-    let counted = allocation_counter::measure(|| run::run(&mut load, &mut scenario).unwrap());
+fn count_run(
+    settings: LoadSettings,
+    mut scenario: impl Scenario,
+    thread: ThisThread,
+) -> (u64, u64) {
+    let mut load = Load::new(settings, thread).unwrap();
+    let counted = allocation_counter::measure(|| turn::run(&mut load, &mut scenario).unwrap());
     (counted.count_total, scenario.progress().delivered)
 }
 

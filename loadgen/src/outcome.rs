@@ -8,12 +8,17 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, CommandFactory as _};
 use serde_json::Value as Json;
 
-use crate::cli::{Cli, Format, OutputArgs, Scenario, Verify};
-use crate::load::Load;
+use crate::cli::command::{Cli, ScenarioArgs};
+use crate::cli::common::{Format, OutputArgs, Verify};
+use crate::report::finished;
+use crate::report::gather::Report;
+use crate::report::second::{Second, SecondPhase};
+use crate::report::value::Value;
 use crate::report::verdict::{Evidence, Judgement, Tally, Verdict, judge};
-use crate::report::{Report, Second, SecondPhase, Value, csv, hdr, html, text, view};
-use crate::run;
-use crate::watch::Watched;
+use crate::report::views::{csv, hdr, html, text};
+use crate::run::load::Load;
+use crate::run::scenario::Scenario;
+use crate::run::watch::Watched;
 
 const EXIT_NOTHING_CONNECTED: u8 = 1;
 const EXIT_CHECK_FAILED: u8 = 3;
@@ -24,19 +29,19 @@ const EXIT_THRESHOLD_MISSED: u8 = 99;
 const SECRET_FLAGS: [&str; 2] = ["headers", "bearer"];
 
 /// A run that is over.
-pub(crate) struct Ran {
+pub(crate) struct RunOutcome {
     report: Report,
     evidence: Evidence,
     was_interrupted: bool,
     seconds: Vec<Second>,
 }
 
-impl Ran {
-    pub(crate) fn new<S: run::Scenario>(
+impl RunOutcome {
+    pub(crate) fn new<S: Scenario>(
         load: &Load,
         mut scenario: S,
         watched: Vec<Watched>,
-    ) -> Ran {
+    ) -> RunOutcome {
         let mut report = Report::default();
         scenario.report(load, &mut report);
         let work = scenario.work();
@@ -67,10 +72,10 @@ impl Ran {
             .into_iter()
             .map(|watched| second(watched, latency_of(watched.second)))
             .collect();
-        Ran {
+        RunOutcome {
             report,
             evidence,
-            was_interrupted: load.is_stopping() && !load.team.has_failed(),
+            was_interrupted: load.is_stopping() && !load.thread.has_failed(),
             seconds,
         }
     }
@@ -94,12 +99,12 @@ fn second(watched: Watched, latency: Option<[u64; 3]>) -> Second {
 
 /// The finished report.
 pub(crate) fn report(
-    scenario: &Scenario,
-    ran: Ran,
+    scenario: &ScenarioArgs,
+    ran: RunOutcome,
     started: SystemTime,
     flags: Option<&ArgMatches>,
 ) -> Json {
-    let Ran { mut report, mut evidence, was_interrupted, seconds } = ran;
+    let RunOutcome { mut report, mut evidence, was_interrupted, seconds } = ran;
     let common = scenario.common();
     if common.verify == Verify::Off {
         report.judge_nothing();
@@ -129,7 +134,7 @@ pub(crate) fn report(
     if scenario.loop_name().is_some() {
         match scenario.rate() {
             // What is late begins late, when there is room: it is the server that makes room.
-            Some(rate) if matches!(scenario, Scenario::Connect(_)) => {
+            Some(rate) if matches!(scenario, ScenarioArgs::Connect(_)) => {
                 let due = scenario
                     .duration()
                     .map_or(0, |duration| (rate as f64 * duration.as_secs_f64()) as u64);
@@ -266,11 +271,13 @@ pub(crate) fn exit_code(report: &Json, is_strict: bool) -> ExitCode {
         eprintln!("loadgen: nothing connected");
         return ExitCode::from(EXIT_NOTHING_CONNECTED);
     }
-    match view::outcome(report) {
-        view::Outcome::CheckFailed => ExitCode::from(EXIT_CHECK_FAILED),
-        _ if is_strict && view::is_generator_bound(report) => ExitCode::from(EXIT_GENERATOR_BOUND),
-        view::Outcome::ThresholdMissed => ExitCode::from(EXIT_THRESHOLD_MISSED),
-        view::Outcome::Passed => ExitCode::SUCCESS,
+    match finished::outcome(report) {
+        finished::Outcome::CheckFailed => ExitCode::from(EXIT_CHECK_FAILED),
+        _ if is_strict && finished::is_generator_bound(report) => {
+            ExitCode::from(EXIT_GENERATOR_BOUND)
+        }
+        finished::Outcome::ThresholdMissed => ExitCode::from(EXIT_THRESHOLD_MISSED),
+        finished::Outcome::Passed => ExitCode::SUCCESS,
     }
 }
 

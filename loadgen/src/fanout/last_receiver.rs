@@ -1,5 +1,5 @@
 //! How long each message took until the last of its receivers had it.
-use crate::latency::Latencies;
+use crate::measure::latency::Latencies;
 
 /// Messages of all publishers that are remembered until the threads can be asked who was last.
 /// Later ones are left out.
@@ -47,7 +47,7 @@ impl LastReceiver {
     pub(super) fn absorb(&mut self, other: LastReceiver) {
         match (self, other) {
             (LastReceiver::Alone(latencies), LastReceiver::Alone(others)) => {
-                latencies.merge(&others)
+                latencies.merge(&others);
             }
             (LastReceiver::OfThread(publishers), LastReceiver::OfThread(others)) => {
                 for (times, others) in publishers.iter_mut().zip(others) {

@@ -1,8 +1,11 @@
 //! The sending half of a fan-out: what this thread's publishers send, and when.
-use super::{Fanout, Pacing, Stamp};
-use crate::clock::{Moment, Schedule};
-use crate::load::Load;
-use crate::timeline::Timeline;
+use super::settings::Pacing;
+use super::state::Fanout;
+use crate::check::payload::Stamp;
+use crate::net::clock::Moment;
+use crate::run::load::Load;
+use crate::run::schedule::Schedule;
+use crate::run::timeline::Timeline;
 
 /// Messages sent in one turn of the open loop: however late it is, what arrives is read in between.
 const SENDS_PER_TURN_MAX: u32 = 1_024;

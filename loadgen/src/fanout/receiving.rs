@@ -1,12 +1,14 @@
 //! The receiving half of a fan-out: what a receiver has read is held against what was sent.
 use fanfare::protocol::{Message, MessageKind, Opcode};
 
-use super::{Fanout, OwnCopies, Pacing};
-use crate::cli::Verify;
-use crate::clock::Moment;
-use crate::payload::Payloads;
-use crate::sequence::Arrival;
-use crate::timeline::Timeline;
+use super::board::OwnCopies;
+use super::settings::Pacing;
+use super::state::Fanout;
+use crate::check::payload::Payloads;
+use crate::check::sequence::Arrival;
+use crate::cli::common::Verify;
+use crate::net::clock::Moment;
+use crate::run::timeline::Timeline;
 
 impl Fanout {
     /// A receiver has read a message at `at`.

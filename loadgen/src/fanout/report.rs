@@ -1,11 +1,14 @@
 //! What a fan-out says of itself: counts over all threads, latency, and the checks that it passed
 //! or did not.
-use super::{Fanout, OwnCopies, Pacing};
-use crate::measurement::Measurement;
-use crate::report::{Report, Value};
+use super::board::OwnCopies;
+use super::settings::Pacing;
+use super::state::Fanout;
+use crate::report::gather::Report;
+use crate::report::value::Value;
+use crate::run::measurement::Measurement;
 
 impl Fanout {
-    /// Counts what this thread's receivers should have had. All threads have stopped sending.
+    /// FanoutCounts what this thread's receivers should have had. All threads have stopped sending.
     fn close(&mut self) {
         if std::mem::replace(&mut self.is_closed, true) {
             return;

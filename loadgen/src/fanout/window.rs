@@ -2,13 +2,13 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use crate::clock::Moment;
+use crate::net::clock::Moment;
 
 /// Messages of one publisher that are waited for at once.
 const UNDER_WAY_MAX: usize = 1 << 20;
 
 /// A message on its way.
-struct UnderWay {
+struct PendingMessage {
     since: Moment,
     /// How many receivers do not have it yet.
     missing: u32,
@@ -17,7 +17,7 @@ struct UnderWay {
 #[derive(Default)]
 pub(super) struct Window {
     /// Messages `settled..settled + under_way.len()`.
-    under_way: VecDeque<UnderWay>,
+    under_way: VecDeque<PendingMessage>,
     settled: u32,
 }
 
@@ -38,7 +38,7 @@ impl Window {
             self.under_way.pop_front();
             self.settled += 1;
         }
-        self.under_way.push_back(UnderWay { since, missing });
+        self.under_way.push_back(PendingMessage { since, missing });
         // With no receiver it has arrived everywhere already.
         self.pop_settled();
     }

@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use boon::{Compiler, SchemaIndex, Schemas};
 use serde_json::Value as Json;
 
-use super::{Report, csv, hdr, html, samples, text, view};
+use super::finished;
+use super::gather::Report;
+use super::samples;
+use super::views::{csv, hdr, html, text};
 
 fn compare(name: &str, extension: &str, actual: &str) {
     let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "golden", name].iter().collect();
@@ -37,7 +40,7 @@ fn a_built_report_is_the_stored_one_and_so_are_its_views() {
     for (name, report) in samples::all() {
         let stored = format!("{}\n", serde_json::to_string_pretty(&report).unwrap());
         compare(name, "json", &stored);
-        let loaded = view::load(&stored).unwrap();
+        let loaded = finished::load(&stored).unwrap();
         assert_eq!(loaded, report, "{name}: storing it must lose nothing");
         compare(name, "txt", &text::render(&loaded));
         compare(name, "html", &html::render(&loaded));
@@ -85,7 +88,7 @@ fn the_schema_refuses_what_is_no_report() {
         |report| report["check"]["lost"] = "none".into(),
         |report| report["latency"]["response_ns"]["p99"] = 1.5.into(),
         |report| {
-            drop(report["latency"]["response_ns"].as_object_mut().unwrap().remove("histogram"))
+            drop(report["latency"]["response_ns"].as_object_mut().unwrap().remove("histogram"));
         },
         |report| report["seconds"][0]["phase"] = "lunch".into(),
         |report| report["verdict"]["verdict"] = "fine".into(),

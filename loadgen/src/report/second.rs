@@ -1,7 +1,7 @@
 //! One second of a run.
 use serde_json::{Value as Json, json};
 
-use super::Value;
+use super::value::Value;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum SecondPhase {

@@ -6,8 +6,8 @@
 //! or any percentile, such as `p95`.
 use serde_json::{Map, Value as Json, json};
 
+use super::finished;
 use super::units::{Measure, Unit, is_latency, number_text};
-use super::view;
 
 /// Names at least this near to the one that is missing are suggested (Jaro-Winkler).
 const NEAR_LEAST: f64 = 0.75;
@@ -160,7 +160,7 @@ fn figure(report: &Json, path: &str) -> Result<(f64, Unit), String> {
     if first == "errors" {
         return Ok((errors(report, rest), Unit::Count));
     }
-    let sections: Vec<(&str, &Map<String, Json>)> = view::sections(report).collect();
+    let sections: Vec<(&str, &Map<String, Json>)> = finished::sections(report).collect();
     let (sections, path) = match sections.iter().find(|(name, _)| *name == first) {
         Some(_) if rest.is_empty() => return Err(format!("{first} is a section: say {first}.ROW")),
         Some(section) => (vec![*section], rest),
@@ -168,7 +168,7 @@ fn figure(report: &Json, path: &str) -> Result<(f64, Unit), String> {
     };
     let (row, stat) = path.split_once('.').map_or((path, None), |(row, stat)| (row, Some(stat)));
     let row = match row {
-        "delivery" if view::is_closed_loop(report) => "service",
+        "delivery" if finished::is_closed_loop(report) => "service",
         "delivery" => "response",
         other => other,
     };
@@ -206,8 +206,8 @@ fn latency_stat(row: &str, latency: &Json, stat: &str) -> Result<(f64, Unit), St
     else {
         return Err(format!("{row} has no {stat}: count, min, max or a percentile such as p99"));
     };
-    let latencies =
-        view::decoded(latency).ok_or_else(|| format!("the histogram of {row} cannot be read"))?;
+    let latencies = finished::decoded(latency)
+        .ok_or_else(|| format!("the histogram of {row} cannot be read"))?;
     Ok((latencies.histogram().value_at_percentile(percentile) as f64, Unit::Nanos))
 }
 
@@ -244,8 +244,9 @@ fn missing(row: &str, sections: &[(&str, &Map<String, Json>)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::latency::Latencies;
-    use crate::report::{Report, Value};
+    use crate::measure::latency::Latencies;
+    use crate::report::gather::Report;
+    use crate::report::value::Value;
 
     fn report(closed: bool) -> Json {
         let mut latencies = Latencies::new();

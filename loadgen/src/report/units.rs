@@ -108,7 +108,7 @@ fn three_digits(value: f64, unit: &str) -> String {
 }
 
 /// The value of a row for people. A latency in one line; where there is room for a table, see
-/// [`view`](super::view).
+/// [`latencies`](super::finished::latencies).
 pub(super) fn value_text(name: &str, value: &Json) -> String {
     match value {
         Json::Null => "not measured".to_owned(),

@@ -2,7 +2,7 @@
 //! was not measured. The row's name says which unit it is.
 use serde_json::{Map, Value as Json, json};
 
-use crate::latency::{Latencies, LatencySummary, QUANTILES};
+use crate::measure::latency::{Latencies, LatencySummary, QUANTILES};
 
 #[derive(Clone, Debug)]
 pub(crate) enum Value {

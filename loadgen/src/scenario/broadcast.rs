@@ -2,17 +2,18 @@
 //! moment of sending. Closed loop: as fast as all deliveries return.
 use fanfare::protocol::Message;
 
-use crate::cli::BroadcastArgs;
-use crate::clock::Moment;
-use crate::connection::Part;
-use crate::fanout::{FanoutSettings, Pacing};
-use crate::load::{Ended, Id, Load};
-use crate::process::Process;
-use crate::report::Report;
-use crate::run::{Peer, Progress, Scenario, Turn, Work};
-use crate::series::Recorder;
-use crate::team::Team;
-use crate::traffic::{PUBLISHER, SUBSCRIBER, Traffic, TrafficPlan};
+use crate::cli::scenarios::BroadcastArgs;
+use crate::fanout::settings::{FanoutSettings, Pacing};
+use crate::fanout::traffic::{PUBLISHER, SUBSCRIBER, Traffic, TrafficPlan};
+use crate::measure::process::Process;
+use crate::measure::series::Recorder;
+use crate::net::clock::Moment;
+use crate::net::connection::Part;
+use crate::net::slots::Id;
+use crate::report::gather::Report;
+use crate::run::load::{Ended, Load};
+use crate::run::scenario::{Peer, Progress, Scenario, Turn, Work};
+use crate::run::threads::ThisThread;
 
 pub(crate) struct Broadcast {
     traffic: Traffic,
@@ -40,8 +41,8 @@ impl Broadcast {
         TrafficPlan::new(settings, args.phases, &args.common, server)
     }
 
-    pub(crate) fn new(plan: &TrafficPlan, team: &Team) -> Broadcast {
-        Broadcast { traffic: Traffic::new(plan, team, &[]) }
+    pub(crate) fn new(plan: &TrafficPlan, thread: &ThisThread) -> Broadcast {
+        Broadcast { traffic: Traffic::new(plan, thread, &[]) }
     }
 }
 

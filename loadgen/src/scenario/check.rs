@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use fanfare::protocol::Message;
 
-use crate::clock::Moment;
-use crate::connection::Part;
-use crate::load::{Ended, Id, Load};
-use crate::preflight::Machine;
-use crate::report::{Report, Value};
-use crate::run::{Peer, Progress, Scenario, Turn, Work};
-use crate::series::Recorder;
+use crate::measure::machine::Machine;
+use crate::measure::series::Recorder;
+use crate::net::clock::Moment;
+use crate::net::connection::Part;
+use crate::net::slots::Id;
+use crate::report::gather::Report;
+use crate::report::value::Value;
+use crate::run::load::{Ended, Load};
+use crate::run::scenario::{Peer, Progress, Scenario, Turn, Work};
 
 const SPEAKER: Part = Part(0);
 const LISTENER: Part = Part(1);
@@ -25,7 +27,7 @@ const QUIET: Duration = Duration::from_millis(300);
 const MESSAGE: &[u8] = b"loadgen check: what becomes of this message?";
 const PING: &[u8] = b"loadgen check";
 
-enum Stage {
+enum CheckStage {
     Begin,
     /// For both connections.
     Opening {
@@ -72,7 +74,7 @@ pub(crate) struct Check {
     url: String,
     machine: Machine,
     tells: bool,
-    stage: Stage,
+    stage: CheckStage,
     ids: [Option<Id>; 2],
     has_speaker_ended: bool,
     ping_nanos: Option<u64>,
@@ -87,7 +89,7 @@ impl Check {
             url: url.to_owned(),
             machine,
             tells,
-            stage: Stage::Begin,
+            stage: CheckStage::Begin,
             ids: [None; 2],
             has_speaker_ended: false,
             ping_nanos: None,
@@ -145,7 +147,7 @@ impl Scenario for Check {
     }
 
     fn on_pong(&mut self, _peer: &mut Peer<'_>, payload: &[u8], at: Moment) {
-        if let Stage::Pinging { since } = self.stage
+        if let CheckStage::Pinging { since } = self.stage
             && payload == PING
         {
             self.ping_nanos = Some(at.nanos_since(since));
@@ -161,7 +163,7 @@ impl Scenario for Check {
     fn on_turn(&mut self, load: &mut Load, now: Moment) -> Turn {
         loop {
             self.stage = match self.stage {
-                Stage::Begin => {
+                CheckStage::Begin => {
                     let Machine { open_files, ports, cores } = self.machine;
                     let ports =
                         ports.map_or("an unknown number of".to_owned(), |ports| ports.to_string());
@@ -171,22 +173,22 @@ impl Scenario for Check {
                     load.open(SPEAKER, 0);
                     load.open(LISTENER, 1);
                     // An opening has a time limit of its own.
-                    Stage::Opening { until: now + 10 * PATIENCE }
+                    CheckStage::Opening { until: now + 10 * PATIENCE }
                 }
-                Stage::Opening { until } => {
+                CheckStage::Opening { until } => {
                     if load.openings_under_way() > 0 && now < until && !load.is_stopping() {
                         return Turn::Until(until);
                     }
                     match self.speaker() {
-                        None => Stage::Over,
+                        None => CheckStage::Over,
                         Some(id) => {
                             self.tell("handshake: 101");
                             load.ping(id, PING);
-                            Stage::Pinging { since: now }
+                            CheckStage::Pinging { since: now }
                         }
                     }
                 }
-                Stage::Pinging { since } => {
+                CheckStage::Pinging { since } => {
                     if self.ping_nanos.is_none()
                         && now < since + PATIENCE
                         && !self.has_speaker_ended
@@ -195,25 +197,25 @@ impl Scenario for Check {
                     }
                     match self.ping_nanos {
                         Some(nanos) => {
-                            self.tell(&format!("ping: answered in {} µs", nanos / 1_000))
+                            self.tell(&format!("ping: answered in {} µs", nanos / 1_000));
                         }
                         None => self.tell("ping: not answered"),
                     }
                     if let Some(id) = self.speaker() {
                         load.send(id, MESSAGE);
                     }
-                    Stage::Speaking { until: now + PATIENCE }
+                    CheckStage::Speaking { until: now + PATIENCE }
                 }
-                Stage::Speaking { until } => {
+                CheckStage::Speaking { until } => {
                     let until = self.last_heard.map_or(until, |heard| until.min(heard + QUIET));
                     if now < until && !load.is_stopping() {
                         return Turn::Until(until);
                     }
                     self.tell(&format!("message: the server {}", self.finding()));
                     self.tell(&format!("\nrun next:\n  {}\n", self.next_line()));
-                    Stage::Over
+                    CheckStage::Over
                 }
-                Stage::Over => return Turn::Done,
+                CheckStage::Over => return Turn::Done,
             };
         }
     }

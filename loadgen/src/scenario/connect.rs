@@ -6,19 +6,22 @@ use std::time::Duration;
 use fanfare::protocol::Message;
 use slab::Slab;
 
-use crate::cli::ConnectArgs;
-use crate::clock::{Moment, Schedule};
-use crate::connection::Part;
-use crate::ends::End;
-use crate::load::{Ended, Id, Load};
-use crate::measurement::Measurement;
-use crate::opening::Pace;
-use crate::process::Process;
-use crate::report::{Report, Value};
-use crate::run::{Peer, Progress, Scenario, Turn, Work, end_together};
-use crate::series::Recorder;
-use crate::team::{LOOK_AGAIN, Team};
-use crate::timeline::Phase;
+use crate::cli::scenarios::ConnectArgs;
+use crate::measure::process::Process;
+use crate::measure::series::Recorder;
+use crate::net::clock::Moment;
+use crate::net::connection::Part;
+use crate::net::ends::End;
+use crate::net::slots::Id;
+use crate::report::gather::Report;
+use crate::report::value::Value;
+use crate::run::load::{Ended, Load};
+use crate::run::measurement::Measurement;
+use crate::run::opening::Pace;
+use crate::run::scenario::{Peer, Progress, Scenario, Turn, Work, end_together};
+use crate::run::schedule::Schedule;
+use crate::run::threads::{LOOK_AGAIN, ThisThread};
+use crate::run::timeline::Phase;
 
 const CLIENT: Part = Part(0);
 
@@ -28,7 +31,7 @@ const ALL_GONE: usize = 1;
 /// Openings begun in one turn. Each costs some 30 µs, and meanwhile nobody reads.
 const OPENINGS_PER_TURN_MAX: u32 = 32;
 
-enum Stage {
+enum ConnectStage {
     Ready,
     Opening { until: Moment },
     Draining { until: Moment },
@@ -36,7 +39,7 @@ enum Stage {
 }
 
 pub(crate) struct Connect {
-    stage: Stage,
+    stage: ConnectStage,
     rate: Option<u64>,
     pace: Pace,
     duration: Duration,
@@ -57,20 +60,16 @@ pub(crate) struct Connect {
 }
 
 impl Connect {
-    pub(crate) fn new(args: &ConnectArgs, server: Option<Process>, team: &Team) -> Connect {
+    pub(crate) fn new(args: &ConnectArgs, server: Option<Process>, thread: &ThisThread) -> Connect {
         let rate = args.common.connect_rate.filter(|rate| *rate > 0);
-        let budget = args
-            .connections
-            .map(|connections| team.share(connections))
-            .map(|part| part.end - part.start);
         Connect {
-            stage: Stage::Ready,
+            stage: ConnectStage::Ready,
             rate,
             pace: Pace { per_second: rate, concurrency_max: args.common.connect_concurrency },
             duration: args.duration,
             drain: args.common.drain,
             schedule: None,
-            budget,
+            budget: args.connections.map(|connections| thread.share_count(connections)),
             under_way: Slab::new(),
             measurement: Measurement::new(server),
             begun: 0,
@@ -116,7 +115,7 @@ impl Scenario for Connect {
         self.opened += 1;
         self.opened_in_span += u64::from(load.is_measuring);
         self.opened_by_end +=
-            u64::from(matches!(self.stage, Stage::Opening { until } if now < until));
+            u64::from(matches!(self.stage, ConnectStage::Opening { until } if now < until));
         self.response.record(now, now.nanos_since(intended), true);
         load.close(id);
     }
@@ -134,36 +133,33 @@ impl Scenario for Connect {
     fn on_turn(&mut self, load: &mut Load, now: Moment) -> Turn {
         loop {
             self.stage = match self.stage {
-                Stage::Ready => {
-                    let Some(at) = load.team.meet(READY, now) else {
+                ConnectStage::Ready => {
+                    let Some(at) = load.thread.wait_at(READY, now) else {
                         return Turn::Until(now + LOOK_AGAIN);
                     };
-                    let (thread, threads) =
-                        (u64::from(load.team.thread()), u64::from(load.team.threads()));
-                    self.schedule =
-                        self.rate.map(|rate| Schedule::every(at, rate, thread, threads));
-                    load.team.begin(at);
+                    self.schedule = self.rate.map(|rate| load.thread.schedule(at, rate));
+                    load.thread.begin(at);
                     self.measurement.on_phase(Phase::Measuring, load);
-                    Stage::Opening { until: at + self.duration }
+                    ConnectStage::Opening { until: at + self.duration }
                 }
-                Stage::Opening { until } => {
+                ConnectStage::Opening { until } => {
                     if let Some(again) = self.open_due(load, now, until) {
                         // Behind the end what is late still begins, when there is room: readiness
                         // tells.
                         return Turn::Until(if now < until { again.min(until) } else { again });
                     }
                     self.measurement.on_phase(Phase::Draining, load);
-                    Stage::Draining { until: now + self.drain }
+                    ConnectStage::Draining { until: now + self.drain }
                 }
-                Stage::Draining { until } => {
+                ConnectStage::Draining { until } => {
                     let is_under_way =
                         load.openings_under_way() > 0 || load.counts(CLIENT).open > 0;
                     if is_under_way && now < until {
                         return Turn::Until(now + LOOK_AGAIN);
                     }
-                    Stage::Over
+                    ConnectStage::Over
                 }
-                Stage::Over => {
+                ConnectStage::Over => {
                     return end_together(load, ALL_GONE, now);
                 }
             };

@@ -4,16 +4,18 @@ use std::time::Duration;
 
 use fanfare::protocol::Message;
 
-use crate::cli::HoldArgs;
-use crate::clock::Moment;
-use crate::connection::Part;
-use crate::load::{Ended, Id, Load};
-use crate::opening::{Batch, Opening, Pace};
-use crate::process::{Memory, Process, tcp_memory_bytes};
-use crate::report::{Report, Value};
-use crate::run::{Peer, Progress, Scenario, Turn, Work};
-use crate::series::Recorder;
-use crate::team::{LOOK_AGAIN, Team, share};
+use crate::cli::scenarios::HoldArgs;
+use crate::measure::process::{Memory, Process, tcp_memory_bytes};
+use crate::measure::series::Recorder;
+use crate::net::clock::Moment;
+use crate::net::connection::Part;
+use crate::net::slots::Id;
+use crate::report::gather::Report;
+use crate::report::value::Value;
+use crate::run::load::{Ended, Load};
+use crate::run::opening::{Batch, Opening, Pace};
+use crate::run::scenario::{Peer, Progress, Scenario, Turn, Work};
+use crate::run::threads::{LOOK_AGAIN, ThisThread};
 
 const HELD: Part = Part(0);
 
@@ -23,13 +25,13 @@ const STEPS: [u64; 3] = [5_000, 10_000, 15_000];
 /// left.
 const SETTLE: Duration = Duration::from_millis(500);
 
-struct Step {
+struct HoldStep {
     open: u64,
     memory: Option<Memory>,
     tcp_bytes: Option<u64>,
 }
 
-enum Stage {
+enum HoldStage {
     Opening(Opening),
     /// This thread has opened its share of the step.
     Opened,
@@ -51,46 +53,42 @@ pub(crate) struct Hold {
     targets: Vec<u64>,
     /// Which step this is.
     at: usize,
-    before: Step,
-    steps: Vec<Step>,
-    after_hold: Option<Step>,
+    before: HoldStep,
+    steps: Vec<HoldStep>,
+    after_hold: Option<HoldStep>,
     ended: u64,
-    stage: Stage,
+    stage: HoldStage,
 }
 
 impl Hold {
-    pub(crate) fn new(args: &HoldArgs, server: Option<Process>, team: &Team) -> Hold {
+    pub(crate) fn new(args: &HoldArgs, server: Option<Process>, thread: &ThisThread) -> Hold {
         let mut hold = Hold {
             pace: Pace::of(&args.common),
             hold: args.hold,
-            server: server.filter(|_| team.is_first()),
+            server: server.filter(|_| thread.is_first()),
             targets: targets(args.connections),
             at: 0,
             before: step(server, 0),
             steps: Vec::new(),
             after_hold: None,
             ended: 0,
-            stage: Stage::Opened,
+            stage: HoldStage::Opened,
         };
-        hold.stage = Stage::Opening(hold.opening(team));
+        hold.stage = HoldStage::Opening(hold.opening(thread));
         hold
     }
 
     /// This thread's share of what is missing from the last step to this one.
-    fn opening(&self, team: &Team) -> Opening {
-        let count = |total: u64| {
-            let part = share(total, team.thread(), team.threads());
-            part.end - part.start
-        };
+    fn opening(&self, thread: &ThisThread) -> Opening {
         let before = self.at.checked_sub(1).map_or(0, |at| self.targets[at]);
-        let missing = count(self.targets[self.at]) - count(before);
+        let missing = thread.share_count(self.targets[self.at]) - thread.share_count(before);
         Opening::new(self.pace, [Batch::new(HELD, missing)])
     }
 }
 
-fn step(server: Option<Process>, open: u64) -> Step {
+fn step(server: Option<Process>, open: u64) -> HoldStep {
     let memory = server.and_then(|server| server.memory().ok());
-    Step { open, memory, tcp_bytes: tcp_memory_bytes().ok() }
+    HoldStep { open, memory, tcp_bytes: tcp_memory_bytes().ok() }
 }
 
 fn targets(connections: u64) -> Vec<u64> {
@@ -114,41 +112,41 @@ impl Scenario for Hold {
     fn on_turn(&mut self, load: &mut Load, now: Moment) -> Turn {
         loop {
             self.stage = match &mut self.stage {
-                Stage::Opening(opening) => match opening.turn(load, now) {
+                HoldStage::Opening(opening) => match opening.turn(load, now) {
                     Some(again) => return Turn::Until(again),
-                    None => Stage::Opened,
+                    None => HoldStage::Opened,
                 },
-                Stage::Opened => match load.team.meet(2 * self.at, now) {
-                    Some(at) => Stage::Settling { until: at + SETTLE },
+                HoldStage::Opened => match load.thread.wait_at(2 * self.at, now) {
+                    Some(at) => HoldStage::Settling { until: at + SETTLE },
                     // Another thread may have seen Ctrl-C one meeting earlier, and is gone.
                     None if load.is_stopping() => return Turn::Done,
                     None => return Turn::Until(now + LOOK_AGAIN),
                 },
-                Stage::Settling { until } if now < *until => return Turn::Until(*until),
-                Stage::Settling { .. } => {
-                    if load.team.is_first() {
-                        self.steps.push(step(self.server, load.team.open_on_all()));
+                HoldStage::Settling { until } if now < *until => return Turn::Until(*until),
+                HoldStage::Settling { .. } => {
+                    if load.thread.is_first() {
+                        self.steps.push(step(self.server, load.thread.open_on_all()));
                     }
-                    Stage::Read
+                    HoldStage::Read
                 }
-                Stage::Read => match load.team.meet(2 * self.at + 1, now) {
+                HoldStage::Read => match load.thread.wait_at(2 * self.at + 1, now) {
                     None if load.is_stopping() => return Turn::Done,
                     None => return Turn::Until(now + LOOK_AGAIN),
                     Some(_) if self.at + 1 < self.targets.len() && !load.is_stopping() => {
                         self.at += 1;
-                        Stage::Opening(self.opening(&load.team))
+                        HoldStage::Opening(self.opening(&load.thread))
                     }
                     Some(at) => {
-                        load.team.begin(at);
-                        Stage::Holding { until: at + self.hold }
+                        load.thread.begin(at);
+                        HoldStage::Holding { until: at + self.hold }
                     }
                 },
-                Stage::Holding { until } if now < *until && !load.is_stopping() => {
+                HoldStage::Holding { until } if now < *until && !load.is_stopping() => {
                     return Turn::Until(*until);
                 }
-                Stage::Holding { .. } => {
-                    if load.team.is_first() {
-                        self.after_hold = Some(step(self.server, load.team.open_on_all()));
+                HoldStage::Holding { .. } => {
+                    if load.thread.is_first() {
+                        self.after_hold = Some(step(self.server, load.thread.open_on_all()));
                     }
                     return Turn::Done;
                 }

@@ -1,4 +1,4 @@
-//! The scenarios, one file each. A scenario is a [`crate::run::Scenario`]: it says what to open,
+//! The scenarios, one file each. A scenario is a [`Scenario`](crate::run::scenario::Scenario): it says what to open,
 //! what to send and when it is done, and it judges what comes back. It does no I/O of its own. Each
 //! thread of a run drives one.
 mod broadcast;

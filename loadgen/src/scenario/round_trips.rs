@@ -7,22 +7,26 @@ use std::time::Duration;
 
 use fanfare::protocol::{Message, MessageKind, Opcode};
 
-use crate::cli::{CommonArgs, EchoArgs, PingArgs, RoundTripArgs, Verify};
-use crate::clock::{Moment, Schedule};
-use crate::connection::Part;
-use crate::latency::Latencies;
-use crate::load::{Ended, Id, Load};
-use crate::measurement::Measurement;
-use crate::opening::{Batch, Opening, Pace};
-use crate::payload::Sizes;
-use crate::process::Process;
-use crate::report::{Report, Value};
-use crate::round_trip::{HEAD_BYTES, Reply, RoundTripMessages};
-use crate::run::{Peer, Progress, Scenario, Turn, Work, end_together};
-use crate::sequence::{Arrival, Sequences};
-use crate::series::Recorder;
-use crate::team::{LOOK_AGAIN, Team};
-use crate::timeline::{Phase, Timeline};
+use crate::check::payload::Sizes;
+use crate::check::round_trip::{HEAD_BYTES, Reply, RoundTripMessages};
+use crate::check::sequence::{Arrival, Sequences};
+use crate::cli::common::{CommonArgs, RoundTripArgs, Verify};
+use crate::cli::scenarios::{EchoArgs, PingArgs};
+use crate::measure::latency::Latencies;
+use crate::measure::process::Process;
+use crate::measure::series::Recorder;
+use crate::net::clock::Moment;
+use crate::net::connection::Part;
+use crate::net::slots::Id;
+use crate::report::gather::Report;
+use crate::report::value::Value;
+use crate::run::load::{Ended, Load};
+use crate::run::measurement::Measurement;
+use crate::run::opening::{Batch, Opening, Pace};
+use crate::run::scenario::{Peer, Progress, Scenario, Turn, Work, end_together};
+use crate::run::schedule::Schedule;
+use crate::run::threads::{LOOK_AGAIN, ThisThread};
+use crate::run::timeline::{Phase, Timeline};
 
 const CLIENT: Part = Part(0);
 
@@ -46,31 +50,31 @@ pub(crate) enum Kind {
 
 /// A message on its way.
 #[derive(Clone, Copy)]
-struct UnderWay {
+struct SentMessage {
     intended: Moment,
     sent: Moment,
 }
 
 #[derive(Default)]
-struct Client {
+struct RoundTripClient {
     id: Option<Id>,
     /// The sequence of the next message.
     sent: u32,
     /// The last `under_way.len()` of those that were sent.
-    under_way: VecDeque<UnderWay>,
+    under_way: VecDeque<SentMessage>,
     /// Waited for no longer, with their sequences: overtaken, or too long under way. They may still
     /// come.
-    late: VecDeque<(u32, UnderWay)>,
+    late: VecDeque<(u32, SentMessage)>,
 }
 
-impl Client {
+impl RoundTripClient {
     /// The sequence of the first one under way.
     fn first(&self) -> u32 {
         self.sent - self.under_way.len() as u32
     }
 
     /// Takes out message `sequence`, which was sent. Those under way before it are overtaken.
-    fn take(&mut self, sequence: u32) -> Option<UnderWay> {
+    fn take(&mut self, sequence: u32) -> Option<SentMessage> {
         if sequence < self.first() {
             let at = self.late.iter().position(|(late, _)| *late == sequence)?;
             return self.late.remove(at).map(|(_, message)| message);
@@ -93,7 +97,7 @@ impl Client {
 }
 
 #[derive(Default)]
-struct Counts {
+struct RoundTripCounts {
     sent: u64,
     replied: u64,
     measured_sent: u64,
@@ -115,7 +119,7 @@ pub(crate) struct RoundTrips {
     opening: Option<Opening>,
     timeline: Timeline,
     measurement: Measurement,
-    clients: Vec<Client>,
+    clients: Vec<RoundTripClient>,
     /// The number that the first of this thread's clients has in the whole run.
     first_client: u32,
     messages: RoundTripMessages,
@@ -128,20 +132,28 @@ pub(crate) struct RoundTrips {
     verify: Verify,
     patience: Duration,
     look_again: Moment,
-    counts: Counts,
+    counts: RoundTripCounts,
     response: Recorder,
     service: Latencies,
     send_delay: Latencies,
 }
 
 impl RoundTrips {
-    pub(crate) fn echo(args: &EchoArgs, server: Option<Process>, team: &Team) -> RoundTrips {
-        RoundTrips::new(Kind::Echo, &args.round_trips, &args.common, args.size, server, team)
+    pub(crate) fn echo(
+        args: &EchoArgs,
+        server: Option<Process>,
+        thread: &ThisThread,
+    ) -> RoundTrips {
+        RoundTrips::new(Kind::Echo, &args.round_trips, &args.common, args.size, server, thread)
     }
 
-    pub(crate) fn ping(args: &PingArgs, server: Option<Process>, team: &Team) -> RoundTrips {
+    pub(crate) fn ping(
+        args: &PingArgs,
+        server: Option<Process>,
+        thread: &ThisThread,
+    ) -> RoundTrips {
         let sizes = Sizes { least: HEAD_BYTES, most: HEAD_BYTES };
-        RoundTrips::new(Kind::Ping, &args.round_trips, &args.common, sizes, server, team)
+        RoundTrips::new(Kind::Ping, &args.round_trips, &args.common, sizes, server, thread)
     }
 
     fn new(
@@ -150,21 +162,16 @@ impl RoundTrips {
         common: &CommonArgs,
         sizes: Sizes,
         server: Option<Process>,
-        team: &Team,
+        thread: &ThisThread,
     ) -> RoundTrips {
-        let share = team.share(args.connections);
+        let share = thread.share(args.connections);
         let count = share.end - share.start;
-        let budget = args
-            .phases
-            .messages
-            .map(|messages| team.share(messages))
-            .map(|part| part.end - part.start);
         RoundTrips {
             kind,
             opening: Some(Opening::new(Pace::of(common), [Batch::new(CLIENT, count)])),
             timeline: Timeline::new(args.phases, common.drain),
             measurement: Measurement::new(server),
-            clients: (0..count).map(|_| Client::default()).collect(),
+            clients: (0..count).map(|_| RoundTripClient::default()).collect(),
             first_client: share.start as u32,
             messages: RoundTripMessages::new(sizes),
             sequences: Sequences::new(count as usize, 1),
@@ -172,11 +179,11 @@ impl RoundTrips {
             schedule: None,
             next_client: 0,
             inflight: args.inflight as usize,
-            budget,
+            budget: args.phases.messages.map(|messages| thread.share_count(messages)),
             verify: common.verify,
             patience: common.drain,
             look_again: Moment::default(),
-            counts: Counts::default(),
+            counts: RoundTripCounts::default(),
             response: Recorder::new(),
             service: Latencies::new(),
             send_delay: Latencies::new(),
@@ -202,7 +209,7 @@ impl RoundTrips {
         let state = &mut self.clients[client];
         let sequence = state.sent;
         state.sent += 1;
-        state.under_way.push_back(UnderWay { intended, sent });
+        state.under_way.push_back(SentMessage { intended, sent });
         Some(self.messages.write(self.first_client + client as u32, sequence))
     }
 
@@ -331,7 +338,7 @@ impl Scenario for RoundTrips {
             client.id = None;
             self.counts.ended += 1;
             self.counts.cut_off += client.under_way.len() as u64;
-            let is_measured = |message: &&UnderWay| self.timeline.measures(message.intended);
+            let is_measured = |message: &&SentMessage| self.timeline.measures(message.intended);
             self.counts.measured_cut_off +=
                 client.under_way.iter().filter(is_measured).count() as u64;
             client.under_way.clear();
@@ -343,14 +350,13 @@ impl Scenario for RoundTrips {
             if let Some(again) = opening.turn(load, now) {
                 return Turn::Until(again);
             }
-            let Some(at) = load.team.meet(ALL_OPEN, now) else {
+            let Some(at) = load.thread.wait_at(ALL_OPEN, now) else {
                 return if load.is_stopping() { Turn::Done } else { Turn::Until(now + LOOK_AGAIN) };
             };
             self.opening = None;
             self.timeline.begin(at);
-            load.team.begin(at);
-            let (thread, threads) = (u64::from(load.team.thread()), u64::from(load.team.threads()));
-            self.schedule = self.rate.map(|rate| Schedule::every(at, rate, thread, threads));
+            load.thread.begin(at);
+            self.schedule = self.rate.map(|rate| load.thread.schedule(at, rate));
         }
         if self.timeline.phase() == Phase::Over {
             return end_together(load, ALL_ARRIVED, now);

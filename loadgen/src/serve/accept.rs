@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use mio::Interest;
 
-use super::connection::Connection;
+use super::connection::ServerConnection;
 use super::receiver::Receiver;
-use super::{Id, Server};
+use super::server::Server;
 
 /// Connections accepted in one turn: some milliseconds, in which nothing is read.
 const ACCEPTS_PER_TURN_MAX: usize = 256;
@@ -32,13 +32,7 @@ impl Server {
                     return;
                 }
             };
-            let entry = self.connections.vacant_entry();
-            let id = Id {
-                key: u32::try_from(entry.key()).unwrap_or(u32::MAX),
-                generation: self.generation,
-            };
-            // The upper half is left to the tokens above.
-            self.generation = self.generation.wrapping_add(1) & (u32::MAX >> 1);
+            let id = self.connections.next_id();
             let interest = Interest::READABLE | Interest::WRITABLE;
             if let Err(error) = self.poll.registry().register(&mut stream, id.token(), interest) {
                 eprintln!("loadgen: a connection cannot be watched and is closed: {error}");
@@ -46,7 +40,7 @@ impl Server {
             }
             let receiver = Receiver::new(self.args.seed, self.accepted);
             self.accepted += 1;
-            entry.insert((id.generation, Connection::new(stream, receiver)));
+            self.connections.insert(ServerConnection::new(stream, receiver));
         }
         self.accept_at = Some(self.clock.now());
     }

@@ -51,19 +51,19 @@ pub(crate) struct ServeArgs {
 
 /// What becomes of a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Mode {
+pub(crate) enum ServeMode {
     Echo,
     Broadcast,
     Sink,
 }
 
 impl ServeArgs {
-    pub(crate) fn mode(&self) -> Mode {
+    pub(crate) fn mode(&self) -> ServeMode {
         match (self.broadcast, self.sink) {
-            (true, _) => Mode::Broadcast,
-            (false, true) => Mode::Sink,
+            (true, _) => ServeMode::Broadcast,
+            (false, true) => ServeMode::Sink,
             // Also where every handshake is refused.
-            (false, false) => Mode::Echo,
+            (false, false) => ServeMode::Echo,
         }
     }
 }
@@ -85,9 +85,9 @@ mod tests {
 
     #[test]
     fn one_mode_is_chosen_unless_every_handshake_is_refused() {
-        assert_eq!(parse("serve --broadcast --no-own-copy").unwrap().mode(), Mode::Broadcast);
-        assert_eq!(parse("serve --sink").unwrap().mode(), Mode::Sink);
-        assert_eq!(parse("serve --refuse 403").unwrap().mode(), Mode::Echo);
+        assert_eq!(parse("serve --broadcast --no-own-copy").unwrap().mode(), ServeMode::Broadcast);
+        assert_eq!(parse("serve --sink").unwrap().mode(), ServeMode::Sink);
+        assert_eq!(parse("serve --refuse 403").unwrap().mode(), ServeMode::Echo);
         for line in [
             "serve",
             "serve --echo --sink",

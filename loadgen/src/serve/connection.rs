@@ -13,9 +13,9 @@ use super::receiver::Receiver;
 /// A receiver further behind than this is closed.
 const BEHIND_BYTES_MAX: usize = 64 << 20;
 
-pub(crate) struct Connection {
+pub(crate) struct ServerConnection {
     stream: TcpStream,
-    pub(crate) phase: Phase,
+    pub(crate) phase: ServerPhase,
     pub(crate) decoder: Decoder,
     /// The decoder's: a message that did not come in one piece; before, the body of a request.
     pub(crate) assembly: Vec<u8>,
@@ -33,7 +33,7 @@ pub(crate) struct Connection {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Phase {
+pub(crate) enum ServerPhase {
     /// Requests, until one is upgraded.
     Http {
         scanner: HeadScanner,
@@ -51,11 +51,11 @@ pub(crate) struct Body {
     pub(crate) keep_alive: bool,
 }
 
-impl Connection {
-    pub(crate) fn new(stream: TcpStream, receiver: Receiver) -> Connection {
-        Connection {
+impl ServerConnection {
+    pub(crate) fn new(stream: TcpStream, receiver: Receiver) -> ServerConnection {
+        ServerConnection {
             stream,
-            phase: Phase::Http { scanner: HeadScanner::new(), body: None },
+            phase: ServerPhase::Http { scanner: HeadScanner::new(), body: None },
             decoder: Decoder::new(Role::Server),
             assembly: Vec::new(),
             rest: Vec::new(),
@@ -96,7 +96,7 @@ impl Connection {
             let taken = self.outbound.write_to(&mut self.stream);
             self.note_written(taken, ledger)?;
         }
-        if self.phase == Phase::Ending && self.outbound.is_empty() && !self.shut {
+        if self.phase == ServerPhase::Ending && self.outbound.is_empty() && !self.shut {
             self.shut = true;
             // A peer that is gone already ends by the read that is to come.
             let _ = self.stream.shutdown(Shutdown::Write);
@@ -116,23 +116,23 @@ impl Connection {
     }
 
     pub(crate) fn is_too_far_behind(&self) -> bool {
-        self.phase == Phase::Open && self.outbound.unsent_bytes() > BEHIND_BYTES_MAX
+        self.phase == ServerPhase::Open && self.outbound.unsent_bytes() > BEHIND_BYTES_MAX
     }
 
     /// Puts a Close frame in line behind what waits there: the last frame, so a held copy goes out
     /// before it.
     pub(crate) fn close(&mut self, code: CloseCode, reason: &str, ledger: &mut Ledger) {
-        debug_assert_eq!(self.phase, Phase::Open, "it is closed once");
+        debug_assert_eq!(self.phase, ServerPhase::Open, "it is closed once");
         self.receiver.release_now(&mut self.outbound, ledger);
         encode_close(self.outbound.frames(), code, reason);
-        self.phase = Phase::Ending;
+        self.phase = ServerPhase::Ending;
     }
 
     /// The same instead of all that waits.
     pub(crate) fn close_behind(&mut self, ledger: &mut Ledger) {
         self.outbound.cut(ledger);
         encode_close(self.outbound.frames(), CloseCode::TRY_AGAIN_LATER, "too far behind");
-        self.phase = Phase::Ending;
+        self.phase = ServerPhase::Ending;
         ledger.closed_behind += 1;
     }
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 use fanfare::protocol::CloseCode;
 use mio::Events;
 
-use super::connection::Phase;
+use super::connection::ServerPhase;
 use super::faults::Ledger;
-use super::{Id, Server, get_mut};
+use super::server::Server;
+use crate::net::slots::Id;
 
 /// A connection that ends has so long to take its last bytes and to go.
 const ENDING_TIME: Duration = Duration::from_secs(10);
@@ -18,10 +19,10 @@ const DRAIN_TIME: Duration = Duration::from_secs(1);
 impl Server {
     /// After a delivery: it has failed, was the last one, or leaves the receiver too far behind.
     pub(super) fn end_receiver(&mut self, id: Id) {
-        let Some(connection) = get_mut(&mut self.connections, id) else { return };
+        let Some(connection) = self.connections.get_mut(id) else { return };
         let is_last =
             self.plan.close.filter(|close| connection.receiver.messages() >= close.messages);
-        if let (Some(close), Phase::Open) = (is_last, connection.phase) {
+        if let (Some(close), ServerPhase::Open) = (is_last, connection.phase) {
             connection.close(close.code, "after so many messages, as asked for", &mut self.ledger);
             self.note_ending(id);
         }
@@ -30,7 +31,7 @@ impl Server {
 
     /// Writes what waits for one connection, and ends it where that has to be.
     pub(super) fn flush(&mut self, id: Id) {
-        let Some(connection) = get_mut(&mut self.connections, id) else { return };
+        let Some(connection) = self.connections.get_mut(id) else { return };
         if connection.is_too_far_behind() {
             if self.ledger.closed_behind == 0 {
                 eprintln!(
@@ -51,8 +52,7 @@ impl Server {
 
     /// Whatever the kernel has not taken in full was not sent.
     pub(super) fn remove(&mut self, id: Id) {
-        if get_mut(&mut self.connections, id).is_some() {
-            let (_, mut connection) = self.connections.remove(id.key as usize);
+        if let Some(mut connection) = self.connections.remove(id) {
             connection.outbound.take_back(&mut self.ledger);
         }
     }
@@ -60,7 +60,7 @@ impl Server {
     /// The ledger without what still waits.
     pub(super) fn settled_ledger(&mut self) -> Ledger {
         let mut ledger = self.ledger;
-        for (_, (_, connection)) in &mut self.connections {
+        for (_, connection) in self.connections.iter_mut() {
             connection.outbound.take_back(&mut ledger);
         }
         ledger
@@ -69,15 +69,15 @@ impl Server {
     /// Nothing more is read. What waits, and a Close frame, is written as far as it is taken in
     /// time.
     pub(super) fn drain(&mut self, events: &mut Events) -> io::Result<()> {
-        for (_, (_, connection)) in &mut self.connections {
-            if connection.phase == Phase::Open {
+        for (_, connection) in self.connections.iter_mut() {
+            if connection.phase == ServerPhase::Open {
                 connection.close(CloseCode::GOING_AWAY, "", &mut self.ledger);
             }
             // Whether it is gone shows in what is left.
             let _ = connection.flush(&mut self.ledger);
         }
         let until = self.clock.now() + DRAIN_TIME;
-        while self.connections.iter().any(|(_, (_, connection))| !connection.outbound.is_empty()) {
+        while self.connections.iter_mut().any(|(_, connection)| !connection.outbound.is_empty()) {
             let now = self.clock.now();
             if now >= until {
                 break;
@@ -87,7 +87,7 @@ impl Server {
                 other => other?,
             }
             for event in events.iter().filter(|event| event.is_writable()) {
-                let Some(connection) = get_mut(&mut self.connections, Id::of(event.token())) else {
+                let Some(connection) = self.connections.get_mut(Id::of(event.token())) else {
                     continue;
                 };
                 connection.on_writable();

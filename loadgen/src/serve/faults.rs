@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use fanfare::protocol::CloseCode;
 
-use crate::cli;
-use crate::random::Random;
+use crate::net::clock::parse_duration;
+use crate::net::random::Random;
 
 /// Probabilities are held as multiples of 2^-53: as finely as a double has them, and compared
 /// without rounding.
@@ -112,7 +112,7 @@ fn parse_rate(value: &str) -> Result<u64, String> {
 
 fn parse_stall(value: &str) -> Result<Stall, String> {
     let (length, after) = value.split_once('@').ok_or("a stall is LENGTH@AFTER, as in 2s@10s")?;
-    Ok(Stall { length: cli::duration(length)?, after: cli::duration(after)? })
+    Ok(Stall { length: parse_duration(length)?, after: parse_duration(after)? })
 }
 
 fn parse_close(value: &str) -> Result<CloseAfter, String> {
@@ -225,7 +225,8 @@ mod tests {
             ("drop=0.6,dup=0.6", "more than 1"),
             ("drop=0.1,drop=0.1", "twice"),
             ("stall=2s", "LENGTH@AFTER"),
-            ("stall=2@10", "unit"),
+            ("stall=2@10", "not a duration"),
+            ("stall=1s@2h", "an hour"),
             ("stall=1s@1s,stall=1s@2s", "twice"),
             ("close=1005@1", "may not"),
             ("close=4008", "CODE@MESSAGES"),

@@ -4,10 +4,12 @@ use fanfare::protocol::{
     MessageKind, Request, Response, check_upgrade, encode_switching_protocols,
 };
 
-use super::args::{Mode, ServeArgs};
-use super::connection::{Body, Connection, Phase};
-use super::{MESSAGE_BYTES_MAX, REST_BYTES_MAX};
+use super::args::{ServeArgs, ServeMode};
+use super::connection::{Body, ServerConnection, ServerPhase};
+use crate::net::socket::REST_BYTES_MAX;
 
+/// The largest message that is taken.
+pub(super) const MESSAGE_BYTES_MAX: usize = 32 << 20;
 const LIMITS: HttpLimits =
     HttpLimits { head_bytes_max: HEAD_BYTES_MAX_DEFAULT, body_bytes_max: MESSAGE_BYTES_MAX };
 const _: () =
@@ -16,7 +18,7 @@ const _: () =
 /// Any valid key that no client has drawn.
 const OTHER_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAA==";
 
-impl Connection {
+impl ServerConnection {
     /// Takes requests from the front of `bytes`, and answers them. Returns how many bytes are done
     /// with: what is left is an incomplete head, or belongs to the phase that has begun.
     pub(crate) fn take_requests(
@@ -26,7 +28,7 @@ impl Connection {
         mut publish: impl FnMut(Message<'_>),
     ) -> usize {
         let mut start = 0;
-        while let Phase::Http { scanner, body } = &mut self.phase {
+        while let ServerPhase::Http { scanner, body } = &mut self.phase {
             if let Some(body) = body {
                 let taken = body.missing_bytes.min(bytes.len() - start);
                 self.assembly.extend_from_slice(&bytes[start..start + taken]);
@@ -57,7 +59,7 @@ impl Connection {
             Ok(request) => request,
             Err(error) => return self.refuse(&http_response(error)),
         };
-        if request.method() == "POST" && args.mode() == Mode::Broadcast {
+        if request.method() == "POST" && args.mode() == ServeMode::Broadcast {
             return self.begin_body(&request);
         }
         let upgrade = match check_upgrade(&request) {
@@ -70,7 +72,7 @@ impl Connection {
         let key = if args.wrong_accept { OTHER_KEY } else { upgrade.key };
         encode_switching_protocols(self.outbound.answer(), key, upgrade.subprotocols().next());
         self.outbound.end_answer();
-        self.phase = Phase::Open;
+        self.phase = ServerPhase::Open;
     }
 
     fn begin_body(&mut self, request: &Request<'_>) {
@@ -84,7 +86,7 @@ impl Connection {
         }
         self.assembly.clear();
         let body = Body { missing_bytes, keep_alive: request.keep_alive() };
-        self.phase = Phase::Http { scanner: HeadScanner::new(), body: Some(body) };
+        self.phase = ServerPhase::Http { scanner: HeadScanner::new(), body: Some(body) };
     }
 
     fn end_body(&mut self, keep_alive: bool, publish: &mut impl FnMut(Message<'_>)) {
@@ -98,16 +100,16 @@ impl Connection {
         Response::new(201).encode(self.outbound.answer(), keep_alive, false);
         self.outbound.end_answer();
         self.phase = if keep_alive {
-            Phase::Http { scanner: HeadScanner::new(), body: None }
+            ServerPhase::Http { scanner: HeadScanner::new(), body: None }
         } else {
-            Phase::Ending
+            ServerPhase::Ending
         };
     }
 
     fn refuse(&mut self, response: &Response) {
         response.encode(self.outbound.answer(), false, false);
         self.outbound.end_answer();
-        self.phase = Phase::Ending;
+        self.phase = ServerPhase::Ending;
     }
 }
 

@@ -3,12 +3,15 @@ use std::io;
 
 use fanfare::protocol::{CloseCode, DecoderLimits, Event, Opcode, encode_frame};
 
-use super::args::Mode;
-use super::connection::{Connection, Phase};
+use super::args::ServeMode;
+use super::connection::{ServerConnection, ServerPhase};
 use super::faults::FaultPlan;
+use super::http::MESSAGE_BYTES_MAX;
 use super::receiver::{Delivery, Next};
-use super::{Id, MESSAGE_BYTES_MAX, READ_BYTES_MAX, Server, get_mut};
-use crate::clock::Moment;
+use super::server::Server;
+use crate::net::clock::Moment;
+use crate::net::slots::Id;
+use crate::net::socket::READ_BYTES_MAX;
 
 const LIMITS: DecoderLimits =
     DecoderLimits { message_bytes_max: MESSAGE_BYTES_MAX, fragments_max: 1 << 16 };
@@ -23,7 +26,7 @@ impl Server {
     /// A short read has emptied the socket, unless the peer has closed behind it: that is told
     /// once, with the bytes.
     pub(super) fn read(&mut self, id: Id, hung_up: bool) {
-        let Some(connection) = get_mut(&mut self.connections, id) else { return };
+        let Some(connection) = self.connections.get_mut(id) else { return };
         let held = connection.rest.len();
         let taken = match connection.read(&mut self.buffer[held..held + READ_BYTES_MAX]) {
             Ok(0) => return self.remove(id),
@@ -47,25 +50,25 @@ impl Server {
 
     /// Takes the first `filled` bytes of the receive buffer: requests, then frames.
     fn take(&mut self, id: Id, filled: usize) {
-        let Some(connection) = get_mut(&mut self.connections, id) else { return };
-        if connection.phase == Phase::Ending {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        if connection.phase == ServerPhase::Ending {
             return;
         }
         let messages_before = self.ledger.messages_in;
         let mut start = 0;
-        if let Phase::Http { .. } = connection.phase {
+        if let ServerPhase::Http { .. } = connection.phase {
             let (round, ledger, args) = (&mut self.round, &mut self.ledger, &self.args);
             start = connection.take_requests(&self.buffer[..filled], args, |message| {
                 round.push(message, id, ledger.messages_in >= args.fault_after);
                 ledger.messages_in += 1;
             });
             match connection.phase {
-                Phase::Http { .. } => {}
-                Phase::Open => {
+                ServerPhase::Http { .. } => {}
+                ServerPhase::Open => {
                     self.ledger.connections += 1;
                     connection.round_taken = self.round.len();
                 }
-                Phase::Ending => self.note_ending(id),
+                ServerPhase::Ending => self.note_ending(id),
             }
         }
         self.take_frames(id, start, filled);
@@ -76,15 +79,15 @@ impl Server {
 
     fn take_frames(&mut self, id: Id, mut start: usize, filled: usize) {
         let Server { connections, buffer, round, scratch, ledger, args, plan, clock, .. } = self;
-        let Some(connection) = get_mut(connections, id) else { return };
+        let Some(connection) = connections.get_mut(id) else { return };
         let mode = args.mode();
         let mut closing = None;
         let mut release = None;
         // One reading of the clock for all that a read has brought, and only where a copy may have
         // to wait.
         let now = if plan.touches_copies() { clock.now() } else { Moment::default() };
-        while connection.phase == Phase::Open && closing.is_none() && start < filled {
-            let Connection { decoder, assembly, outbound, receiver, .. } = connection;
+        while connection.phase == ServerPhase::Open && closing.is_none() && start < filled {
+            let ServerConnection { decoder, assembly, outbound, receiver, .. } = connection;
             let decoded = match decoder.decode(&LIMITS, &mut buffer[start..filled], assembly) {
                 Ok(decoded) => decoded,
                 Err(error) => {
@@ -99,9 +102,9 @@ impl Server {
                     let may_fail = ledger.messages_in >= args.fault_after;
                     ledger.messages_in += 1;
                     match mode {
-                        Mode::Sink => {}
-                        Mode::Broadcast => round.push(message, id, may_fail),
-                        Mode::Echo if plan.touches_copies() => {
+                        ServeMode::Sink => {}
+                        ServeMode::Broadcast => round.push(message, id, may_fail),
+                        ServeMode::Echo if plan.touches_copies() => {
                             scratch.clear();
                             encode_frame(scratch, message.kind().opcode(), message.payload());
                             let delivery = Delivery {
@@ -115,7 +118,7 @@ impl Server {
                                 Next::Close => closing = close_after(plan),
                             }
                         }
-                        Mode::Echo => {
+                        ServeMode::Echo => {
                             encode_frame(
                                 outbound.frames(),
                                 message.kind().opcode(),
@@ -126,7 +129,7 @@ impl Server {
                     }
                 }
                 Some(Event::Ping(payload)) => {
-                    encode_frame(outbound.frames(), Opcode::Pong, payload)
+                    encode_frame(outbound.frames(), Opcode::Pong, payload);
                 }
                 Some(Event::Pong(_)) => {}
                 Some(Event::Close(frame)) => {
@@ -140,7 +143,7 @@ impl Server {
         }
         match closing {
             Some(closing) => self.close(id, &closing),
-            None if connection.phase != Phase::Ending => {
+            None if connection.phase != ServerPhase::Ending => {
                 connection.rest.extend_from_slice(&buffer[start..filled]);
             }
             None => {}
@@ -151,7 +154,7 @@ impl Server {
     fn close(&mut self, id: Id, closing: &Closing) {
         let now = self.clock.now();
         let Server { connections, round, ledger, args, plan, .. } = self;
-        let Some(connection) = get_mut(connections, id) else { return };
+        let Some(connection) = connections.get_mut(id) else { return };
         if round.deliver(id, connection, args, plan, now, ledger).is_err() {
             return self.remove(id);
         }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::faults::{Fault, FaultPlan, Ledger, corrupt};
 use super::outbound::Outbound;
-use crate::clock::Moment;
-use crate::random::Random;
+use crate::net::clock::Moment;
+use crate::net::random::Random;
 
 /// A copy that is to be overtaken waits this long for one that overtakes it, and then goes out in
 /// its place.

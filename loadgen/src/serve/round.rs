@@ -4,12 +4,12 @@ use std::io;
 
 use fanfare::protocol::{Message, encode_frame};
 
-use super::Id;
 use super::args::ServeArgs;
-use super::connection::{Connection, Phase};
+use super::connection::{ServerConnection, ServerPhase};
 use super::faults::{FaultPlan, Ledger};
 use super::receiver::{Delivery, Next};
-use crate::clock::Moment;
+use crate::net::clock::Moment;
+use crate::net::slots::Id;
 
 /// A round that has grown so far goes out before more is read.
 const ROUND_BYTES_MAX: usize = 1 << 20;
@@ -63,7 +63,7 @@ impl Round {
     pub(crate) fn deliver(
         &self,
         id: Id,
-        connection: &mut Connection,
+        connection: &mut ServerConnection,
         args: &ServeArgs,
         plan: &FaultPlan,
         now: Moment,
@@ -88,7 +88,7 @@ impl Round {
                 payload_bytes: message.payload_bytes,
                 may_fail: message.may_fail,
             };
-            let Connection { receiver, outbound, .. } = connection;
+            let ServerConnection { receiver, outbound, .. } = connection;
             match receiver.deliver(plan, delivery, now, outbound, ledger) {
                 Next::GoOn => {}
                 Next::Release(at) => next = Next::Release(at),
@@ -98,7 +98,7 @@ impl Round {
                 }
             }
         }
-        debug_assert_eq!(connection.phase, Phase::Open, "only receivers are delivered to");
+        debug_assert_eq!(connection.phase, ServerPhase::Open, "only receivers are delivered to");
         connection.flush(ledger)?;
         Ok(next)
     }

@@ -262,7 +262,10 @@ fn one_kind_of_fault_is_counted_exactly() {
             "dup" => assert_eq!((missing, foreign, twice, overtaken), (0, 0, duplicated, 0)),
             "reorder" => assert_eq!((missing, foreign, twice, overtaken), (0, 0, 0, reordered)),
             _ => {
-                assert_eq!(sent.iter().zip(&seen).filter(|(a, b)| a != b).count() as u64, corrupted)
+                assert_eq!(
+                    sent.iter().zip(&seen).filter(|(a, b)| a != b).count() as u64,
+                    corrupted
+                );
             }
         }
     }

@@ -1,13 +1,16 @@
 //! A storm: many connections are reset at once in the middle of the run, and come back at once.
-use super::STORMER;
-use crate::clock::Moment;
-use crate::load::{Id, Load};
-use crate::opening::{Batch, Opening, Pace};
+use crate::net::clock::Moment;
+use crate::net::connection::Part;
+use crate::net::slots::Id;
+use crate::run::load::Load;
+use crate::run::opening::{Batch, Opening, Pace};
+
+pub(super) const STORMER: Part = Part(3);
 
 /// Connections reset in one turn: meanwhile nobody reads.
 const RESETS_PER_TURN_MAX: usize = 128;
 
-enum Stage {
+enum StormStage {
     /// All are open, or there are none.
     Calm,
     Resetting {
@@ -26,7 +29,7 @@ enum Stage {
 pub(super) struct Storm {
     count: u64,
     begins_at: Option<Moment>,
-    stage: Stage,
+    stage: StormStage,
     members: Vec<Id>,
     /// Not reset by us.
     pub(super) ended: u64,
@@ -34,7 +37,7 @@ pub(super) struct Storm {
 
 impl Storm {
     pub(super) fn new(count: u64) -> Storm {
-        Storm { count, begins_at: None, stage: Stage::Calm, members: Vec::new(), ended: 0 }
+        Storm { count, begins_at: None, stage: StormStage::Calm, members: Vec::new(), ended: 0 }
     }
 
     pub(super) fn batch(&self) -> Batch {
@@ -57,51 +60,51 @@ impl Storm {
     /// When to come again; `None` when there is nothing to do any more.
     pub(super) fn turn(&mut self, load: &mut Load, now: Moment) -> Option<Moment> {
         match &mut self.stage {
-            Stage::Calm => {
+            StormStage::Calm => {
                 let at = self.begins_at?;
                 if now < at {
                     return Some(at);
                 }
-                self.stage = Stage::Resetting { began: now };
+                self.stage = StormStage::Resetting { began: now };
                 Some(now)
             }
-            Stage::Resetting { began } => {
+            StormStage::Resetting { began } => {
                 for id in self.members.drain(..self.members.len().min(RESETS_PER_TURN_MAX)) {
                     load.reset(id);
                 }
                 if self.members.is_empty() {
                     let pace = Pace { per_second: None, concurrency_max: u64::MAX };
                     let opening = Opening::new(pace, [Batch::new(STORMER, self.count)]);
-                    self.stage = Stage::Returning { began: *began, opening };
+                    self.stage = StormStage::Returning { began: *began, opening };
                 }
                 Some(now)
             }
-            Stage::Returning { began, opening } => {
+            StormStage::Returning { began, opening } => {
                 let again = opening.turn(load, now);
                 // Others may be opening, too.
                 let counts = load.counts(STORMER);
                 let all_tried = counts.wanted == 2 * self.count
                     && counts.opened + counts.failed == counts.wanted;
                 if again.is_none() || all_tried {
-                    self.stage = Stage::Over { nanos: now.nanos_since(*began) };
+                    self.stage = StormStage::Over { nanos: now.nanos_since(*began) };
                 }
                 again.filter(|_| !all_tried)
             }
-            Stage::Over { .. } => None,
+            StormStage::Over { .. } => None,
         }
     }
 
     pub(super) fn nanos_until_all_back(&self) -> Option<u64> {
         match self.stage {
-            Stage::Over { nanos } => Some(nanos),
-            Stage::Calm | Stage::Resetting { .. } | Stage::Returning { .. } => None,
+            StormStage::Over { nanos } => Some(nanos),
+            StormStage::Calm | StormStage::Resetting { .. } | StormStage::Returning { .. } => None,
         }
     }
 
     pub(super) fn absorb(&mut self, other: &Storm) {
         self.ended += other.ended;
         if let Some(nanos) = other.nanos_until_all_back().max(self.nanos_until_all_back()) {
-            self.stage = Stage::Over { nanos };
+            self.stage = StormStage::Over { nanos };
         }
     }
 }

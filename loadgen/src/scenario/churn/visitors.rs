@@ -3,12 +3,16 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::VISITOR;
-use crate::cli::ChurnArgs;
-use crate::clock::{Moment, Schedule};
-use crate::ends::End;
-use crate::load::{Id, Load};
-use crate::opening::Pace;
+use crate::cli::scenarios::ChurnArgs;
+use crate::net::clock::Moment;
+use crate::net::connection::Part;
+use crate::net::ends::End;
+use crate::net::slots::Id;
+use crate::run::load::Load;
+use crate::run::opening::Pace;
+use crate::run::schedule::Schedule;
+
+pub(super) const VISITOR: Part = Part(2);
 
 /// Visitors opened in one turn, and of those that leave: meanwhile nobody reads.
 const VISITORS_PER_TURN_MAX: u32 = 32;
@@ -45,9 +49,7 @@ impl Visitors {
     }
 
     pub(super) fn begin(&mut self, load: &Load, now: Moment) {
-        let (thread, threads) = (u64::from(load.team.thread()), u64::from(load.team.threads()));
-        self.schedule =
-            (self.per_second > 0).then(|| Schedule::every(now, self.per_second, thread, threads));
+        self.schedule = (self.per_second > 0).then(|| load.thread.schedule(now, self.per_second));
     }
 
     /// Nobody comes any more, and whoever is there leaves.

@@ -1,0 +1,171 @@
+//! Flags that several scenarios have.
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::values::{connections, header, inflight, messages, rate, rate_or_none, threads};
+use crate::net::clock::parse_duration;
+use crate::net::target::Sources;
+use crate::report::thresholds::{self, Threshold};
+
+/// Openings a second where nothing else is asked for: a server's queue of openings holds them.
+pub(crate) const CONNECT_RATE: u64 = 1_000;
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct CommonArgs {
+    /// `ws://HOST[:PORT][/PATH]`, or `wss://`
+    pub(crate) url: String,
+    /// Threads, each with its share of the connections; give each a core
+    #[arg(short = 't', long, default_value = "1", value_parser = threads)]
+    pub(crate) threads: u64,
+    /// Openings per second; 0 for as fast as the server answers [default: 1k, and 0 for `connect`]
+    #[arg(long, value_parser = rate_or_none)]
+    pub(crate) connect_rate: Option<u64>,
+    /// Openings under way at once
+    #[arg(long, default_value_t = 256, value_parser = connections)]
+    pub(crate) connect_concurrency: u64,
+    /// Connect from this address, or from all of this IPv4 network in turn (127.0.0.0/8 needs no
+    /// set-up)
+    #[arg(short = 'b', long, value_name = "IP|CIDR", value_parser = Sources::parse)]
+    pub(crate) source_ip: Option<Sources>,
+    /// A header of the opening handshake, "Name: value"; repeatable
+    #[arg(short = 'H', long = "header", value_parser = header)]
+    pub(crate) headers: Vec<(String, String)>,
+    /// Offer this subprotocol; repeatable
+    #[arg(long = "subprotocol", value_name = "NAME")]
+    pub(crate) subprotocols: Vec<String>,
+    /// The Origin header, as a browser sends it
+    #[arg(long)]
+    pub(crate) origin: Option<String>,
+    /// Sends `Authorization: Bearer TOKEN`
+    #[arg(long, value_name = "TOKEN", env = "LOADGEN_BEARER", hide_env_values = true)]
+    pub(crate) bearer: Option<String>,
+    /// wss: take any certificate
+    #[arg(short = 'k', long)]
+    pub(crate) insecure: bool,
+    /// How long what is under way may take to arrive at the end
+    #[arg(long, default_value = "2s", value_parser = parse_duration)]
+    pub(crate) drain: Duration,
+    /// The server's process, for its processor time and memory
+    #[arg(long, value_name = "PID")]
+    pub(crate) server_pid: Option<u32>,
+    /// full: contents and sequences; count: sequences, not contents; off: nothing is judged
+    #[arg(long, value_enum, default_value_t = Verify::Full)]
+    pub(crate) verify: Verify,
+    /// Send binary messages
+    #[arg(long, conflicts_with = "text")]
+    pub(crate) binary: bool,
+    /// Send text messages, which is the default
+    #[arg(long)]
+    pub(crate) text: bool,
+    /// Makes masking keys, nonces and choices repeatable
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Fails the run (exit 99) unless it holds: 'response.p99<20ms', 'lost==0'; repeatable
+    #[arg(long = "threshold", value_name = "EXPRESSION", value_parser = thresholds::parse)]
+    pub(crate) thresholds: Vec<Threshold>,
+    /// Exit 4 when loadgen itself was the limit
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// A name for this run, kept in its report
+    #[arg(long)]
+    pub(crate) label: Option<String>,
+    /// No live view
+    #[arg(long)]
+    pub(crate) no_progress: bool,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+impl CommonArgs {
+    /// The headers of each opening, those with a flag of their own included.
+    pub(crate) fn all_headers(&self) -> Vec<(String, String)> {
+        let origin = self.origin.iter().map(|origin| ("Origin".to_owned(), origin.clone()));
+        let bearer =
+            self.bearer.iter().map(|token| ("Authorization".to_owned(), format!("Bearer {token}")));
+        self.headers.iter().cloned().chain(origin).chain(bearer).collect()
+    }
+}
+
+/// Where the report goes.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct OutputArgs {
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// The report goes into this file instead of standard output
+    #[arg(short = 'o', long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Also writes the report with its plots as one HTML file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Also writes the latency distribution as HdrHistogram's plotters read it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) hdr: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Verify {
+    Full,
+    Count,
+    Off,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Format {
+    Text,
+    Json,
+    Csv,
+}
+
+/// The phases of a run that measures traffic.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct PhaseArgs {
+    /// How long to measure
+    #[arg(short = 'd', long, default_value = "10s", value_parser = parse_duration)]
+    pub(crate) duration: Duration,
+    /// Traffic before measuring
+    #[arg(short = 'W', long, default_value = "2s", value_parser = parse_duration)]
+    pub(crate) warmup: Duration,
+    /// Measuring ends when so many messages are sent, if that comes first
+    #[arg(short = 'n', long, value_parser = messages)]
+    pub(crate) messages: Option<u64>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct RoundTripArgs {
+    #[command(flatten)]
+    pub(crate) phases: PhaseArgs,
+    #[arg(short = 'c', long, default_value_t = 100, value_parser = connections)]
+    pub(crate) connections: u64,
+    /// Open loop: messages per second of all connections together
+    #[arg(short = 'R', long, value_parser = rate)]
+    pub(crate) rate: Option<u64>,
+    /// Closed loop: messages under way on each connection
+    #[arg(long, default_value_t = 1, value_parser = inflight, conflicts_with = "rate")]
+    pub(crate) inflight: u64,
+}
+
+/// When publishers send.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct PacingArgs {
+    /// Open loop: messages per second of all publishers together
+    #[arg(short = 'R', long, default_value = "100", value_parser = rate, conflicts_with = "saturate")]
+    pub(crate) rate: u64,
+    /// Closed loop, as fast as all deliveries return
+    #[arg(long)]
+    pub(crate) saturate: bool,
+    /// Closed loop: messages of each publisher under way until all receivers have them
+    #[arg(long, default_value_t = 1, value_parser = inflight, requires = "saturate")]
+    pub(crate) inflight: u64,
+    /// Closed loop: send all of --inflight in one write, when all receivers have all of the last
+    /// ones
+    #[arg(long, requires = "saturate")]
+    pub(crate) pipeline: bool,
+}
+
+impl PacingArgs {
+    pub(crate) fn open_rate(&self) -> Option<u64> {
+        (!self.saturate).then_some(self.rate)
+    }
+}

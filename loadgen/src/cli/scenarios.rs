@@ -1,0 +1,129 @@
+//! The flags of each scenario.
+use std::time::Duration;
+
+use clap::Args;
+
+use super::common::{CommonArgs, PacingArgs, PhaseArgs, RoundTripArgs};
+use super::values::{
+    Amount, amount, connections, connections_or_none, messages, published_sizes, publishers, rate,
+    rate_or_none, share, size, sizes,
+};
+use crate::check::payload::Sizes;
+use crate::net::clock::parse_duration;
+
+#[derive(Args, Debug)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PingArgs {
+    #[command(flatten)]
+    pub(crate) round_trips: RoundTripArgs,
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct EchoArgs {
+    #[command(flatten)]
+    pub(crate) round_trips: RoundTripArgs,
+    /// Payload bytes of a message, or a range of sizes, 16..1k
+    #[arg(short = 's', long, default_value = "64", value_parser = sizes)]
+    pub(crate) size: Sizes,
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct BroadcastArgs {
+    #[arg(long, default_value_t = 100, value_parser = connections_or_none)]
+    pub(crate) subscribers: u64,
+    /// Connections that publish, and are subscribers too
+    #[arg(long, default_value_t = 1, value_parser = publishers)]
+    pub(crate) publishers: u64,
+    /// Publish by POST to this http:// URL; publishers then receive nothing
+    #[arg(long, value_name = "URL")]
+    pub(crate) publish_url: Option<String>,
+    /// Payload bytes of a message, or a range of sizes, 40..1k
+    #[arg(short = 's', long, default_value = "64", value_parser = published_sizes)]
+    pub(crate) size: Sizes,
+    #[command(flatten)]
+    pub(crate) pacing: PacingArgs,
+    #[command(flatten)]
+    pub(crate) phases: PhaseArgs,
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ConnectArgs {
+    /// How long connections are opened
+    #[arg(short = 'd', long, default_value = "10s", value_parser = parse_duration)]
+    pub(crate) duration: Duration,
+    /// Ends when so many were opened, if that comes first
+    #[arg(short = 'n', long, value_parser = messages)]
+    pub(crate) connections: Option<u64>,
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct HoldArgs {
+    #[arg(short = 'c', long, default_value_t = 1_000, value_parser = connections)]
+    pub(crate) connections: u64,
+    /// Spread over this many channels: connection n goes to PATH-(n mod N)
+    #[arg(long, value_parser = connections)]
+    pub(crate) channels: Option<u64>,
+    /// How long to hold all of them
+    #[arg(long, default_value = "10s", value_parser = parse_duration)]
+    pub(crate) hold: Duration,
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ChurnArgs {
+    /// Healthy subscribers, whose deliveries are timed and checked
+    #[arg(long, default_value_t = 100, value_parser = connections)]
+    pub(crate) subscribers: u64,
+    /// Payload bytes of a message, or a range of sizes, 40..1k
+    #[arg(short = 's', long, default_value = "64", value_parser = published_sizes)]
+    pub(crate) size: Sizes,
+    /// Messages per second
+    #[arg(short = 'R', long, default_value = "100", value_parser = rate)]
+    pub(crate) rate: u64,
+    /// Connections per second that open, stay for --lifetime, and leave; 0 for none
+    #[arg(long, default_value = "100", value_parser = rate_or_none)]
+    pub(crate) visits: u64,
+    #[arg(long, default_value = "1s", value_parser = parse_duration)]
+    pub(crate) lifetime: Duration,
+    /// How many of them leave by a reset; the others leave by the closing handshake
+    #[arg(long, default_value = "50%", value_parser = share)]
+    pub(crate) reset_fraction: f64,
+    /// Connections that are reset at once in the middle of the run, and come back at once
+    #[arg(long, default_value_t = 0, value_parser = connections_or_none)]
+    pub(crate) storm: u64,
+    /// Further subscribers that read nothing after the 101: how many, or a share of --subscribers
+    #[arg(long, default_value = "0", value_name = "N|SHARE%", value_parser = amount)]
+    pub(crate) slow: Amount,
+    /// Receive buffer of each slow connection. Left to the kernel it grows to megabytes, which on
+    /// loopback count as the same machine's TCP memory as the server's
+    #[arg(long, default_value = "4KiB", value_parser = size)]
+    pub(crate) slow_buffer: usize,
+    /// At the end the slow ones read on: each must find messages without a gap, then either all of
+    /// them or Close 4008
+    #[arg(long)]
+    pub(crate) wake: bool,
+    #[command(flatten)]
+    pub(crate) phases: PhaseArgs,
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+impl ChurnArgs {
+    pub(crate) fn slow_count(&self) -> u64 {
+        self.slow.of(self.subscribers)
+    }
+}

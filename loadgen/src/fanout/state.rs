@@ -1,0 +1,266 @@
+//! What one thread knows of the publishers and receivers of one channel.
+use std::ops::Range;
+
+use super::board::Board;
+use super::board::OwnCopies;
+use super::last_receiver::LastReceiver;
+use super::settings::FanoutSettings;
+use super::window::Window;
+use crate::check::order::Orders;
+use crate::check::payload::Payloads;
+use crate::check::sequence::Sequences;
+use crate::measure::latency::Latencies;
+use crate::measure::series::Recorder;
+use crate::net::slots::Id;
+use crate::run::schedule::Schedule;
+use crate::run::threads::ThisThread;
+
+/// What this thread knows of a publisher.
+#[derive(Default)]
+pub(super) struct Publisher {
+    /// Its connection, if it is this thread's and open.
+    pub(super) id: Option<Id>,
+    /// Only those of its own thread are counted here.
+    pub(super) sent: u32,
+    /// Those of them whose intended time is measured.
+    pub(super) measured: Range<u32>,
+    pub(super) window: Window,
+}
+
+#[derive(Default)]
+pub(super) struct FanoutCounts {
+    pub(super) published: u64,
+    /// Of everything published, by receivers that were there and stayed; known when all threads
+    /// have stopped.
+    pub(super) expected: u64,
+    pub(super) measured_expected: u64,
+    pub(super) delivered: u64,
+    pub(super) measured_published: u64,
+    /// Those of them that were also sent within the span.
+    pub(super) published_in_time: u64,
+    pub(super) measured_delivered: u64,
+    /// Arrived within the measured span, whenever sent.
+    pub(super) span_delivered: u64,
+    pub(super) span_bytes: u64,
+    pub(super) corrupt: u64,
+    pub(super) unexpected: u64,
+    /// Receivers that were open and have ended before the end of the run.
+    pub(super) receivers_ended: u64,
+    /// A closed loop waited for them no longer.
+    pub(super) given_up: u64,
+    pub(super) refused_posts: u64,
+    pub(super) answered_posts: u64,
+}
+
+pub(crate) struct Fanout {
+    pub(super) settings: FanoutSettings,
+    pub(super) board: Board,
+    /// Which publishers are this thread's.
+    pub(super) own: Range<usize>,
+    pub(super) publishers: Vec<Publisher>,
+    /// Whether each receiver of this thread is open: first its publishers, then its subscribers.
+    pub(super) receivers: Vec<bool>,
+    /// How many of them are.
+    pub(super) open_count: u32,
+    pub(super) payloads: Payloads,
+    pub(super) scratch: Vec<u8>,
+    pub(super) sequences: Sequences,
+    pub(super) orders: Orders,
+    pub(super) schedule: Option<Schedule>,
+    /// Whose turn it is in the open loop.
+    pub(super) next_publisher: usize,
+    /// Measured messages that may still be sent.
+    pub(super) budget: Option<u64>,
+    pub(super) is_measuring: bool,
+    /// What is expected has been counted.
+    pub(super) is_closed: bool,
+    pub(super) counts: FanoutCounts,
+    pub(super) response: Recorder,
+    pub(super) service: Latencies,
+    pub(super) last_receiver: LastReceiver,
+    pub(super) send_delay: Latencies,
+}
+
+impl Fanout {
+    pub(crate) fn new(settings: FanoutSettings, board: Board, thread: &ThisThread) -> Fanout {
+        let (own, subscribers) = settings.shares(thread);
+        let receivers = subscribers.len() + if settings.by_post { 0 } else { own.len() };
+        // As many for each publisher, up to one.
+        let budget = settings.messages.map(|messages| {
+            let bound =
+                |publishers: u32| messages * u64::from(publishers) / u64::from(settings.publishers);
+            bound(own.end) - bound(own.start)
+        });
+        Fanout {
+            board,
+            own: own.start as usize..own.end as usize,
+            publishers: (0..settings.publishers).map(|_| Publisher::default()).collect(),
+            receivers: vec![false; receivers],
+            open_count: 0,
+            payloads: Payloads::new(settings.sizes),
+            scratch: Vec::new(),
+            sequences: Sequences::new(receivers, settings.publishers as usize),
+            orders: Orders::new(receivers),
+            schedule: None,
+            next_publisher: own.start as usize,
+            budget,
+            is_measuring: false,
+            is_closed: false,
+            counts: FanoutCounts::default(),
+            response: Recorder::new(),
+            service: Latencies::new(),
+            last_receiver: LastReceiver::new(thread.count(), settings.publishers as usize),
+            send_delay: Latencies::new(),
+            settings,
+        }
+    }
+
+    pub(crate) fn by_post(&self) -> bool {
+        self.settings.by_post
+    }
+
+    /// Which receiver publisher number `index` of this thread is.
+    pub(crate) fn publisher_receiver(&self, index: u32) -> Option<usize> {
+        (!self.settings.by_post).then_some(index as usize)
+    }
+
+    /// Which receiver subscriber number `index` of this thread is.
+    pub(crate) fn subscriber_receiver(&self, index: u32) -> usize {
+        index as usize + if self.settings.by_post { 0 } else { self.own.len() }
+    }
+
+    /// Publisher number `index` of this thread is open.
+    pub(crate) fn on_publisher_open(&mut self, index: u32, id: Id) {
+        let at = self.own.start + index as usize;
+        self.publishers[at].id = Some(id);
+        if let Some(receiver) = self.publisher_receiver(index) {
+            self.on_receiver_open(receiver);
+        }
+    }
+
+    /// All receivers open before the first message.
+    pub(crate) fn on_receiver_open(&mut self, receiver: usize) {
+        self.receivers[receiver] = true;
+        self.open_count += 1;
+    }
+
+    pub(crate) fn on_publisher_ended(&mut self, index: u32) {
+        let at = self.own.start + index as usize;
+        self.publishers[at].id = None;
+        if let Some(receiver) = self.publisher_receiver(index) {
+            self.on_receiver_ended(receiver);
+        }
+    }
+
+    /// A receiver that was open has ended: what it has not had is no longer expected.
+    pub(crate) fn on_receiver_ended(&mut self, receiver: usize) {
+        self.receivers[receiver] = false;
+        self.open_count -= 1;
+        self.counts.receivers_ended += 1;
+        for at in 0..self.publishers.len() {
+            if self.expects(receiver, at) {
+                let next = self.sequences.next(receiver, at);
+                let window = &mut self.publishers[at].window;
+                window.settle(next..window.end());
+            }
+        }
+    }
+
+    /// Whether a receiver gets what this publisher sends.
+    pub(super) fn expects(&self, receiver: usize, publisher: usize) -> bool {
+        !self.is_own(receiver, publisher) || self.board.own_copies() == OwnCopies::Yes
+    }
+
+    pub(super) fn is_own(&self, receiver: usize, publisher: usize) -> bool {
+        !self.settings.by_post
+            && receiver < self.own.len()
+            && self.own.start + receiver == publisher
+    }
+
+    /// Whether there is nobody left to send, or to receive, on this thread.
+    pub(crate) fn is_dead(&self) -> bool {
+        let has_publisher =
+            self.publishers[self.own.clone()].iter().any(|publisher| publisher.id.is_some());
+        (!self.own.is_empty() && !has_publisher)
+            || (!self.receivers.is_empty() && self.open_count == 0)
+    }
+
+    /// This thread has the publisher that sends the probe.
+    pub(crate) fn is_prober(&self) -> bool {
+        self.own.start == 0 && !self.own.is_empty()
+    }
+
+    /// Every receiver of this thread has the probe, but for its publisher.
+    pub(crate) fn has_probe_arrived(&self) -> bool {
+        (0..self.receivers.len()).all(|receiver| {
+            !self.receivers[receiver]
+                || self.is_own(receiver, 0)
+                || self.sequences.next(receiver, 0) > 0
+        })
+    }
+
+    /// The publisher of the probe has it, too.
+    pub(crate) fn has_own_copy_arrived(&self) -> bool {
+        !self.settings.by_post && self.sequences.next(0, 0) > 0
+    }
+
+    pub(crate) fn set_own_copies(&self, sends: bool) {
+        self.board.set_own_copies(sends);
+    }
+
+    pub(crate) fn set_measuring(&mut self, is_measuring: bool) {
+        self.is_measuring = is_measuring;
+    }
+
+    /// Publishing is over: the other threads are told how much there was.
+    pub(crate) fn end(&mut self) {
+        for at in self.own.clone() {
+            let publisher = &self.publishers[at];
+            self.board.set_total(at, publisher.sent, &publisher.measured);
+        }
+    }
+
+    /// How many receivers of this thread a message of this publisher goes to. The probe's own
+    /// publisher does not count: whether it gets it is the question.
+    pub(super) fn missing(&self, publisher: usize) -> u32 {
+        let sends_own = self.board.own_copies() == OwnCopies::Yes;
+        let own_receiver = !self.settings.by_post
+            && self.own.contains(&publisher)
+            && self.receivers[publisher - self.own.start];
+        self.open_count - u32::from(own_receiver && !sends_own)
+    }
+
+    /// Every receiver of this thread has had its turn with every message of all publishers.
+    pub(crate) fn has_all_arrived(&self) -> bool {
+        let has_all = |publisher: usize| {
+            let Some(total) = self.board.total(publisher) else { return false };
+            let window = &self.publishers[publisher].window;
+            window.under_way() == 0 && (self.missing(publisher) == 0 || window.end() == total)
+        };
+        let has_answers =
+            !self.settings.by_post || self.counts.answered_posts == self.counts.published;
+        has_answers && (0..self.publishers.len()).all(has_all)
+    }
+
+    /// How many messages the first publisher has sent, once it has stopped.
+    pub(crate) fn total_of_the_first(&self) -> Option<u32> {
+        self.board.total(0)
+    }
+
+    pub(crate) fn published(&self) -> u64 {
+        self.counts.published
+    }
+
+    pub(crate) fn delivered(&self) -> u64 {
+        self.counts.delivered
+    }
+
+    pub(crate) fn recorder(&self) -> &Recorder {
+        &self.response
+    }
+
+    /// Deliveries within the measured span.
+    pub(crate) fn span_delivered(&self) -> u64 {
+        self.counts.span_delivered
+    }
+}

@@ -1,0 +1,291 @@
+//! A broadcast run from opening to the last delivery: what the scenarios with publishers and
+//! subscribers have in common. One thread's half of it; the threads meet between the stages.
+use std::time::Duration;
+
+use fanfare::protocol::Message;
+
+use super::board::Board;
+use super::settings::FanoutSettings;
+use super::state::Fanout;
+use crate::cli::common::{CommonArgs, PhaseArgs};
+use crate::measure::process::Process;
+use crate::net::clock::Moment;
+use crate::net::connection::Part;
+use crate::net::slots::Id;
+use crate::report::gather::Report;
+use crate::run::load::{Ended, Load};
+use crate::run::measurement::Measurement;
+use crate::run::opening::{Batch, Opening, Pace};
+use crate::run::scenario::{Peer, Progress, Turn, Work, end_together};
+use crate::run::threads::{LOOK_AGAIN, ThisThread};
+use crate::run::timeline::{Phase, Timeline};
+
+pub(crate) const PUBLISHER: Part = Part(0);
+pub(crate) const SUBSCRIBER: Part = Part(1);
+
+/// The probe must reach every receiver in this time.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A publisher's own copy of the probe comes within this time after everybody else's, or the server
+/// sends none.
+const OWN_COPY_WAIT: Duration = Duration::from_millis(250);
+
+/// The moments at which the threads of a run with traffic meet.
+const ALL_OPEN: usize = 0;
+const PROBE_ARRIVED: usize = 1;
+const PROBE_ANSWERED: usize = 2;
+const ALL_ARRIVED: usize = 3;
+
+/// What the halves of all threads are made of.
+#[derive(Clone)]
+pub(crate) struct TrafficPlan {
+    pub(crate) settings: FanoutSettings,
+    pub(crate) phases: PhaseArgs,
+    pub(crate) pace: Pace,
+    pub(crate) drain: Duration,
+    pub(crate) server: Option<Process>,
+    board: Board,
+}
+
+impl TrafficPlan {
+    pub(crate) fn new(
+        settings: FanoutSettings,
+        phases: PhaseArgs,
+        common: &CommonArgs,
+        server: Option<Process>,
+    ) -> TrafficPlan {
+        let board = Board::new(settings.publishers);
+        TrafficPlan { settings, phases, pace: Pace::of(common), drain: common.drain, server, board }
+    }
+}
+
+pub(crate) struct Traffic {
+    pub(crate) fanout: Fanout,
+    pub(crate) measurement: Measurement,
+    pub(crate) timeline: Timeline,
+    stage: TrafficStage,
+}
+
+enum TrafficStage {
+    Opening(Opening),
+    /// All are open, on this thread.
+    Open,
+    /// Everybody waits for the first message.
+    Probing {
+        until: Moment,
+    },
+    /// Everybody has it, but perhaps for its publisher.
+    AwaitingOwnCopy {
+        until: Moment,
+    },
+    Answered,
+    Running,
+    /// Nothing is under way on this thread any more.
+    Arrived,
+}
+
+impl Traffic {
+    /// `others` are opened after publishers and subscribers, and before the first message.
+    pub(crate) fn new(plan: &TrafficPlan, thread: &ThisThread, others: &[Batch]) -> Traffic {
+        let (publishers, subscribers) = plan.settings.shares(thread);
+        let publishers = Batch {
+            part: PUBLISHER,
+            first: 0,
+            count: publishers.len() as u64,
+            is_http: plan.settings.by_post,
+        };
+        let subscribers = Batch::new(SUBSCRIBER, subscribers.len() as u64);
+        let batches = [publishers, subscribers].into_iter().chain(others.iter().copied());
+        Traffic {
+            stage: TrafficStage::Opening(Opening::new(plan.pace, batches)),
+            timeline: Timeline::new(plan.phases, plan.drain),
+            measurement: Measurement::new(plan.server),
+            fanout: Fanout::new(plan.settings, plan.board.clone(), thread),
+        }
+    }
+
+    pub(crate) fn on_open(&mut self, id: Id, part: Part, index: u32) {
+        if part == PUBLISHER {
+            self.fanout.on_publisher_open(index, id);
+        } else if part == SUBSCRIBER {
+            self.fanout.on_receiver_open(self.fanout.subscriber_receiver(index));
+        }
+    }
+
+    pub(crate) fn on_message(&mut self, peer: &Peer<'_>, message: &Message<'_>, at: Moment) {
+        let receiver = match peer.part {
+            PUBLISHER => self.fanout.publisher_receiver(peer.index),
+            SUBSCRIBER => Some(self.fanout.subscriber_receiver(peer.index)),
+            Part(_) => None,
+        };
+        if let Some(receiver) = receiver {
+            self.fanout.on_delivery(receiver, message, peer.opcode(), at, &self.timeline);
+        }
+    }
+
+    pub(crate) fn on_answer(&mut self, status: u16) {
+        self.fanout.on_answer(status);
+    }
+
+    pub(crate) fn on_ended(&mut self, ended: &Ended) {
+        if !ended.was_open {
+            return;
+        }
+        if ended.part == PUBLISHER {
+            self.fanout.on_publisher_ended(ended.index);
+        } else if ended.part == SUBSCRIBER {
+            self.fanout.on_receiver_ended(self.fanout.subscriber_receiver(ended.index));
+        }
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.timeline.phase()
+    }
+
+    /// Does what is due; `on_phase` is told of each phase entered. Done when the last phase is
+    /// over.
+    pub(crate) fn turn(
+        &mut self,
+        load: &mut Load,
+        now: Moment,
+        mut on_phase: impl FnMut(Phase, &mut Load, Moment),
+    ) -> Turn {
+        if let Some(turn) = self.turn_before(load, now) {
+            return turn;
+        }
+        if matches!(self.stage, TrafficStage::Arrived) {
+            return end_together(load, ALL_ARRIVED, now);
+        }
+        loop {
+            if self.timeline.is_sending() {
+                // What is intended within a phase is sent before the phase ends, however late.
+                self.fanout.send_due(load, now.min(self.timeline.until()), &self.timeline);
+                let is_behind =
+                    self.fanout.next_due().is_some_and(|due| due < now.min(self.timeline.until()));
+                if is_behind && !self.fanout.is_dead() && !load.is_stopping() {
+                    return Turn::Until(now);
+                }
+            }
+            let is_over = self.fanout.is_dead()
+                || self.fanout.is_budget_spent()
+                || self.fanout.is_over_elsewhere();
+            let stop = load.is_stopping() || is_over;
+            let all_arrived =
+                self.timeline.phase() == Phase::Draining && self.fanout.has_all_arrived();
+            let Some(entered) = self.timeline.turn(now, all_arrived, stop) else { break };
+            match entered {
+                Phase::Measuring => self.fanout.set_measuring(true),
+                Phase::Draining => {
+                    self.fanout.set_measuring(false);
+                    self.fanout.end();
+                }
+                Phase::Opening | Phase::WarmUp | Phase::Over => {}
+            }
+            self.measurement.on_phase(entered, load);
+            on_phase(entered, load, now);
+        }
+        if self.timeline.phase() == Phase::Over {
+            self.stage = TrafficStage::Arrived;
+            return end_together(load, ALL_ARRIVED, now);
+        }
+        let next_due = self.fanout.next_due().filter(|_| self.timeline.is_sending());
+        Turn::Until(self.timeline.next_turn(now, next_due))
+    }
+
+    /// What comes before the traffic: opening and the probe. `None` when that is over.
+    fn turn_before(&mut self, load: &mut Load, now: Moment) -> Option<Turn> {
+        loop {
+            self.stage = match &mut self.stage {
+                TrafficStage::Opening(opening) => match opening.turn(load, now) {
+                    Some(again) => return Some(Turn::Until(again)),
+                    None => TrafficStage::Open,
+                },
+                TrafficStage::Open
+                | TrafficStage::Probing { .. }
+                | TrafficStage::AwaitingOwnCopy { .. }
+                    if load.is_stopping() =>
+                {
+                    return Some(Turn::Done);
+                }
+                TrafficStage::Open => match load.thread.wait_at(ALL_OPEN, now) {
+                    None => return Some(Turn::Until(now + LOOK_AGAIN)),
+                    Some(at) => {
+                        if self.fanout.is_prober()
+                            && !self.fanout.send_probe(load, now, &self.timeline)
+                        {
+                            load.thread.fail();
+                        }
+                        TrafficStage::Probing { until: at + PROBE_TIMEOUT }
+                    }
+                },
+                TrafficStage::Probing { until } => {
+                    if *until <= now || self.fanout.is_dead() {
+                        load.thread.fail();
+                        return Some(Turn::Done);
+                    }
+                    let has_arrived = self.fanout.has_probe_arrived();
+                    match has_arrived.then(|| load.thread.wait_at(PROBE_ARRIVED, now)).flatten() {
+                        None => return Some(Turn::Until(now + LOOK_AGAIN)),
+                        Some(at) => TrafficStage::AwaitingOwnCopy { until: at + OWN_COPY_WAIT },
+                    }
+                }
+                TrafficStage::AwaitingOwnCopy { until } => {
+                    if self.fanout.is_prober() {
+                        let has_come = self.fanout.has_own_copy_arrived();
+                        if !has_come && now < *until && !self.fanout.by_post() {
+                            return Some(Turn::Until(now + LOOK_AGAIN));
+                        }
+                        self.fanout.set_own_copies(has_come);
+                    }
+                    TrafficStage::Answered
+                }
+                TrafficStage::Answered => match load.thread.wait_at(PROBE_ANSWERED, now) {
+                    None if load.is_stopping() => return Some(Turn::Done),
+                    None => return Some(Turn::Until(now + LOOK_AGAIN)),
+                    Some(at) => {
+                        self.timeline.begin(at);
+                        self.fanout.begin(at);
+                        load.thread.begin(at);
+                        TrafficStage::Running
+                    }
+                },
+                TrafficStage::Running | TrafficStage::Arrived => return None,
+            };
+        }
+    }
+
+    pub(crate) fn progress(&self) -> Progress {
+        Progress {
+            sent: self.fanout.published(),
+            delivered: self.fanout.delivered(),
+            p99_nanos: self.fanout.recorder().last_p99_nanos(),
+        }
+    }
+
+    pub(crate) fn absorb(&mut self, other: Traffic) {
+        self.fanout.absorb(other.fanout);
+        self.measurement.absorb(&other.measurement);
+    }
+
+    /// `is_all`: both sides were busy with nothing else.
+    pub(crate) fn report(&mut self, load: &Load, report: &mut Report, is_all: bool) {
+        let has_opened = load.counts(PUBLISHER).opened + load.counts(SUBSCRIBER).opened > 0;
+        if load.thread.has_failed() && has_opened {
+            report.fail(
+                "the first message did not reach every receiver: does this path broadcast?"
+                    .to_owned(),
+            );
+        }
+        self.fanout.report(&self.measurement, report, load.is_stopping());
+        self.measurement.report(load, report, is_all.then(|| self.fanout.span_delivered()));
+    }
+
+    pub(crate) fn work(&self) -> Work {
+        let (expected, delivered) = self.fanout.expected_and_in_span();
+        Work {
+            usage: self.measurement.usage(),
+            sent: self.fanout.published_in_time(),
+            expected,
+            delivered,
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! One clock for the whole run: nanoseconds on the monotonic clock since the process began, and a
+//! timer that ends a wait to the nanosecond.
+use std::io;
+use std::ops::{Add, Sub};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::Duration;
+
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
+};
+
+/// A moment of the run, in nanoseconds since [`Clock::start`]. It fits in a message, as 11
+/// hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub(crate) struct Moment(u64);
+
+impl Moment {
+    pub(crate) const fn from_nanos(nanos: u64) -> Moment {
+        Moment(nanos)
+    }
+
+    pub(crate) const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// Which second of the run it lies in.
+    pub(crate) const fn second(self) -> u32 {
+        (self.0 / 1_000_000_000) as u32
+    }
+
+    /// The nanoseconds from `earlier` to this moment; zero when it is not earlier.
+    pub(crate) const fn nanos_since(self, earlier: Moment) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl Add<Duration> for Moment {
+    type Output = Moment;
+
+    fn add(self, duration: Duration) -> Moment {
+        Moment(self.0.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
+    }
+}
+
+impl Sub<Duration> for Moment {
+    type Output = Moment;
+
+    fn sub(self, duration: Duration) -> Moment {
+        Moment(self.0.saturating_sub(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
+    }
+}
+
+/// Reads a time of a run, which lasts an hour at most.
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    let duration = fanfare::units::parse_duration(text)?;
+    let fits = duration <= Duration::from_secs(3_600);
+    if fits { Ok(duration) } else { Err("at most an hour".to_owned()) }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    started: std::time::Instant,
+}
+
+impl Clock {
+    pub(crate) fn start() -> Clock {
+        Clock { started: std::time::Instant::now() }
+    }
+
+    pub(crate) fn now(self) -> Moment {
+        Moment(u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX))
+    }
+}
+
+/// A timer descriptor in the poll: `Poll::poll` rounds its timeout up to a whole millisecond, which
+/// at 2,500 messages a second would be two and a half of them.
+pub(crate) struct Timer {
+    descriptor: OwnedFd,
+    armed_for: Option<Moment>,
+}
+
+impl Timer {
+    pub(crate) fn new(registry: &Registry, token: Token) -> io::Result<Timer> {
+        let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
+        let descriptor = timerfd_create(TimerfdClockId::Monotonic, flags)?;
+        registry.register(&mut SourceFd(&descriptor.as_raw_fd()), token, Interest::READABLE)?;
+        Ok(Timer { descriptor, armed_for: None })
+    }
+
+    /// Makes the poll return at `at`, which lies after `now`. Setting the timer anew makes its next
+    /// end a new edge, so the descriptor is never read.
+    pub(crate) fn arm(&mut self, at: Moment, now: Moment) -> io::Result<()> {
+        if self.armed_for == Some(at) {
+            return Ok(());
+        }
+        let nanos = at.nanos_since(now).max(1);
+        let value = Timespec {
+            tv_sec: i64::try_from(nanos / 1_000_000_000).unwrap_or(i64::MAX),
+            tv_nsec: i64::try_from(nanos % 1_000_000_000).unwrap_or(0),
+        };
+        let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
+        timerfd_settime(&self.descriptor, TimerfdTimerFlags::empty(), &once)?;
+        self.armed_for = Some(at);
+        Ok(())
+    }
+}

@@ -1,0 +1,182 @@
+//! One connection of this side: its socket, the opening handshake, what was read and not yet
+//! decoded, and what waits to be written.
+use std::io;
+use std::time::Duration;
+
+use fanfare::protocol::{
+    ClientHandshake, Decoder, HeadScanner, HeaderStorage, HttpLimits, Opcode, ResponseHead, Role,
+    encode_masked_frame,
+};
+use socket2::SockRef;
+
+use super::clock::Moment;
+use super::ends::End;
+use super::post::Responses;
+use super::random::Random;
+use super::stream::{Stream, is_tls_record};
+
+/// What a scenario uses a connection for; each scenario names its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Part(pub(crate) u8);
+
+/// Parts that one scenario may have.
+pub(crate) const PARTS_MAX: usize = 5;
+
+pub(crate) struct Connection {
+    stream: Stream,
+    pub(crate) part: Part,
+    /// Which one of its part.
+    pub(crate) index: u32,
+    pub(crate) phase: ConnectionPhase,
+    decoder: Decoder,
+    /// The decoder's: a message that did not come in one piece.
+    assembly: Vec<u8>,
+    /// Read, and to be presented again in front of the next bytes: a piece of a head or of a frame
+    /// header.
+    pub(crate) rest: Vec<u8>,
+    outbound: Vec<u8>,
+    /// How much of `outbound` the kernel has taken.
+    sent: usize,
+    writable: bool,
+    /// A stalled subscriber has this off.
+    pub(crate) reading: bool,
+}
+
+pub(crate) enum ConnectionPhase {
+    Opening {
+        handshake: ClientHandshake<'static>,
+        scanner: HeadScanner,
+        began: Moment,
+        /// When the TCP connection stood.
+        connected: Option<Moment>,
+    },
+    /// A connection for publishing by POST, whose TCP connection does not stand yet.
+    Connecting {
+        began: Moment,
+    },
+    /// A connection for publishing by POST.
+    Http(Responses),
+    Open,
+    /// We have begun the closing handshake.
+    Closing,
+    /// Close frames went both ways, and the scenario was told. What is waited for is the end of the
+    /// stream: it is the server that closes the connection (RFC 6455 section 7.1.1).
+    Closed,
+}
+
+impl Connection {
+    /// Begins to connect; the opening handshake waits in `outbound`.
+    pub(crate) fn new(
+        stream: Stream,
+        part: Part,
+        index: u32,
+        phase: ConnectionPhase,
+        request: Vec<u8>,
+    ) -> Connection {
+        Connection {
+            stream,
+            part,
+            index,
+            phase,
+            decoder: Decoder::new(Role::Client),
+            assembly: Vec::new(),
+            rest: Vec::new(),
+            outbound: request,
+            sent: 0,
+            writable: false,
+            reading: true,
+        }
+    }
+
+    /// One `recv`.
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let was_handshaking = self.stream.is_handshaking();
+        let taken = self.stream.read(buffer);
+        if was_handshaking && !self.stream.is_handshaking() {
+            // The request waited for TLS, and no edge tells of it.
+            self.writable = true;
+            self.flush()?;
+        }
+        taken
+    }
+
+    /// Whether a short read leaves nothing to be read.
+    pub(crate) fn drained_by_short_read(&self) -> bool {
+        self.stream.drained_by_short_read()
+    }
+
+    /// The length of the response at the front of `bytes`, which is the 101 that was asked for;
+    /// `None` while it is not complete.
+    pub(crate) fn take_response(&mut self, bytes: &[u8]) -> Result<Option<usize>, (End, String)> {
+        let ConnectionPhase::Opening { handshake, scanner, .. } = &mut self.phase else {
+            return Ok(Some(0));
+        };
+        if is_tls_record(bytes) {
+            let text = "the server speaks TLS on this port: use wss://";
+            return Err((End::HandshakeInvalid, text.to_owned()));
+        }
+        let invalid = |error: &dyn std::fmt::Display| (End::HandshakeInvalid, error.to_string());
+        let found = scanner.find_end(bytes, &HttpLimits::default());
+        let Some(head_bytes) = found.map_err(|error| invalid(&error))? else { return Ok(None) };
+        let mut storage = HeaderStorage::new();
+        let response = ResponseHead::parse(&bytes[..head_bytes], &mut storage)
+            .map_err(|error| invalid(&error))?;
+        if response.status() != 101 {
+            return Err((End::HandshakeRefused, format!("status {}", response.status())));
+        }
+        handshake.check_response(&response).map_err(|error| invalid(&error))?;
+        Ok(Some(head_bytes))
+    }
+
+    /// Appends a message. It leaves with the next [`Connection::flush`].
+    pub(crate) fn send(&mut self, opcode: Opcode, payload: &[u8], random: &mut Random) {
+        encode_masked_frame(&mut self.outbound, opcode, payload, random.mask());
+    }
+
+    pub(crate) fn outbound(&mut self) -> &mut Vec<u8> {
+        &mut self.outbound
+    }
+
+    /// What decoding needs, all at once: the decoder, its assembly, and where answers go.
+    pub(crate) fn decoding(&mut self) -> (&mut Decoder, &mut Vec<u8>, &mut Vec<u8>) {
+        (&mut self.decoder, &mut self.assembly, &mut self.outbound)
+    }
+
+    pub(crate) fn has_outbound(&self) -> bool {
+        !self.outbound.is_empty()
+    }
+
+    pub(crate) fn on_writable(&mut self) {
+        self.writable = true;
+    }
+
+    /// Writes what waits, as far as the kernel takes it.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        while self.writable && (self.has_outbound() || self.stream.wants_write()) {
+            let written = if self.has_outbound() {
+                self.stream.write(&self.outbound[self.sent..])
+            } else {
+                self.stream.flush().map(|()| 0)
+            };
+            match written {
+                Ok(0) if !self.has_outbound() => {}
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(taken) => self.sent += taken,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable = false,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+            if self.sent == self.outbound.len() {
+                self.outbound.clear();
+                self.sent = 0;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the connection by a reset: what is unread and unsent on either side is lost.
+    pub(crate) fn reset(self) {
+        // Refused only for a socket that is gone already, and then there is nothing to reset.
+        let _ = SockRef::from(self.stream.tcp()).set_linger(Some(Duration::ZERO));
+    }
+}

@@ -1,0 +1,20 @@
+//! One connection at a time, and what it needs of the machine. The generator and the reference
+//! server stand on it; it knows neither.
+//!
+//! ```text
+//! clock       moments, and a timer that ends a wait       random   masking keys, nonces, chances
+//! socket      connecting, open files, one read            stream   a socket, or TLS over one (tls)
+//! slots       the connections of a thread, by id          target   the URL and --source-ip
+//! connection  opening handshake, frames, what waits       post     publishing by POST
+//! ends        how connections end, by class
+//! ```
+pub(crate) mod clock;
+pub(crate) mod connection;
+pub(crate) mod ends;
+pub(crate) mod post;
+pub(crate) mod random;
+pub(crate) mod slots;
+pub(crate) mod socket;
+pub(crate) mod stream;
+pub(crate) mod target;
+mod tls;

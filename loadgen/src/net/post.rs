@@ -1,0 +1,148 @@
+//! Publishing by POST: requests go out as messages do, and responses come in their order (RFC 9112
+//! section 9.3.2).
+use std::io::Write as _;
+
+use fanfare::protocol::{HeadScanner, HeaderStorage, HttpLimits, ResponseHead, write_request};
+
+use super::ends::End;
+
+/// A response with a longer body is not an answer to a publish.
+const BODY_BYTES_MAX: u64 = 1 << 20;
+
+/// The responses of one connection, as far as they were read.
+#[derive(Default)]
+pub(crate) struct Responses {
+    scanner: HeadScanner,
+    /// The status whose body is being passed over, and how much of that is missing.
+    body: Option<(u16, u64)>,
+}
+
+struct Head {
+    status: u16,
+    body_bytes: u64,
+    /// Of itself.
+    bytes: usize,
+}
+
+impl Responses {
+    /// Takes from the front of `bytes`: how many, and the status of the response that these
+    /// complete. With neither, more bytes are needed behind the same ones.
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<(usize, Option<u16>), (End, String)> {
+        let (status, missing, head_bytes) = match self.body.take() {
+            Some((status, missing)) => (status, missing, 0),
+            None => match self.take_head(bytes)? {
+                Some(Head { status, body_bytes, bytes }) => (status, body_bytes, bytes),
+                None => return Ok((0, None)),
+            },
+        };
+        let here = missing.min((bytes.len() - head_bytes) as u64);
+        let taken = head_bytes + here as usize;
+        if here < missing {
+            self.body = Some((status, missing - here));
+            return Ok((taken, None));
+        }
+        Ok((taken, Some(status)))
+    }
+
+    fn take_head(&mut self, bytes: &[u8]) -> Result<Option<Head>, (End, String)> {
+        let invalid = |error: &dyn std::fmt::Display| (End::Protocol, error.to_string());
+        let found = self
+            .scanner
+            .find_end(bytes, &HttpLimits::default())
+            .map_err(|error| invalid(&error))?;
+        let Some(head_bytes) = found else { return Ok(None) };
+        self.scanner = HeadScanner::default();
+        let mut storage = HeaderStorage::new();
+        let head = ResponseHead::parse(&bytes[..head_bytes], &mut storage)
+            .map_err(|error| invalid(&error))?;
+        if head.header("transfer-encoding").is_some() {
+            return Err(invalid(
+                &"a response without Content-Length, which this client does not read",
+            ));
+        }
+        let length = match head.header("content-length") {
+            Some(text) => {
+                text.parse().map_err(|_| invalid(&"a Content-Length that is no number"))?
+            }
+            None => 0,
+        };
+        if length > BODY_BYTES_MAX {
+            return Err(invalid(&"a response longer than any answer to a publish"));
+        }
+        Ok(Some(Head { status: head.status(), body_bytes: length, bytes: head_bytes }))
+    }
+}
+
+/// The requests of one run, which differ only in their bodies.
+pub(crate) struct Posts {
+    /// Up to the length of the body.
+    head: Vec<u8>,
+}
+
+impl Posts {
+    pub(crate) fn new(
+        host: &str,
+        path: &str,
+        headers: &[(String, String)],
+        is_text: bool,
+    ) -> Posts {
+        let kind = if is_text { "text/plain; charset=utf-8" } else { "application/octet-stream" };
+        let own = ("Content-Type", kind);
+        let all: Vec<(&str, &str)> = std::iter::once(own)
+            .chain(headers.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+            .collect();
+        let mut head = Vec::new();
+        write_request(&mut head, "POST", host, path, &all, b"");
+        // An empty body ends in its length.
+        head.truncate(head.len() - b"0\r\n\r\n".len());
+        Posts { head }
+    }
+
+    pub(crate) fn write(&self, out: &mut Vec<u8>, body: &[u8]) {
+        out.extend_from_slice(&self.head);
+        write!(out, "{}\r\n\r\n", body.len()).expect("a vector takes everything");
+        out.extend_from_slice(body);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn responses_are_told_apart_however_they_are_cut() {
+        let stream = b"HTTP/1.1 201 Created\r\nContent-Length: 3\r\n\r\nabcHTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n";
+        for chunk in [1, 2, 7, stream.len()] {
+            let (mut responses, mut held, mut seen) =
+                (Responses::default(), Vec::new(), Vec::new());
+            for piece in stream.chunks(chunk) {
+                held.extend_from_slice(piece);
+                while let Ok((taken, status)) = responses.take(&held) {
+                    held.drain(..taken);
+                    seen.extend(status);
+                    if taken == 0 || held.is_empty() {
+                        break;
+                    }
+                }
+            }
+            assert_eq!(seen, [201, 202], "in pieces of {chunk}");
+        }
+    }
+
+    #[test]
+    fn a_post_has_the_length_of_its_body() {
+        let mut out = Vec::new();
+        Posts::new("a:1", "/news", &[("X-Y".into(), "z".into())], true)
+            .write(&mut out, b"hello, all");
+        let expected = "POST /news HTTP/1.1\r\nHost: a:1\r\nContent-Type: text/plain; charset=utf-8\r\nX-Y: z\r\n\
+                        Content-Length: 10\r\n\r\nhello, all";
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
+    #[test]
+    fn refuses_what_it_does_not_read() {
+        let error = |head: &[u8]| Responses::default().take(head).unwrap_err().0;
+        assert_eq!(error(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"), End::Protocol);
+        assert_eq!(error(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n"), End::Protocol);
+    }
+}

@@ -1,0 +1,210 @@
+//! What gathers a report while a run goes on and ends.
+use super::schema::{NOT_SECTIONS, SCHEMA, SECTIONS};
+use serde_json::{Map, Value as Json, json};
+
+use super::second::Second;
+use super::thresholds::{Judged, Threshold};
+use super::units::count_text;
+use super::value::Value;
+use super::verdict::Verdict;
+
+#[derive(Default)]
+pub(crate) struct Section {
+    rows: Vec<(String, Value)>,
+}
+
+impl Section {
+    /// `name` is the key in JSON: snake case with its unit, so that it is the same whether measured
+    /// or not.
+    pub(crate) fn row(&mut self, name: impl Into<String>, value: Value) -> &mut Section {
+        self.rows.push((name.into(), value));
+        self
+    }
+
+    pub(crate) fn optional(&mut self, name: &str, value: Option<Value>) -> &mut Section {
+        self.row(name, value.unwrap_or(Value::Absent))
+    }
+}
+
+struct ErrorClass {
+    class: String,
+    count: u64,
+    first: String,
+}
+
+/// Gathers a report while a run goes on and ends.
+#[derive(Default)]
+pub(crate) struct Report {
+    sections: Vec<(&'static str, Section)>,
+    settings: Vec<(String, String)>,
+    errors: Vec<ErrorClass>,
+    seconds: Vec<Second>,
+    verdict: Option<Verdict>,
+    thresholds: Vec<Threshold>,
+    /// Set with `--verify off`: what would fail is only noted.
+    judges_nothing: bool,
+    failures: Vec<String>,
+    notes: Vec<String>,
+}
+
+impl Report {
+    /// The section of this name, made when it is not there.
+    pub(crate) fn section(&mut self, name: &'static str) -> &mut Section {
+        debug_assert!(!NOT_SECTIONS.contains(&name), "{name} is no section of rows");
+        let at = self.sections.iter().position(|(found, _)| *found == name).unwrap_or_else(|| {
+            self.sections.push((name, Section::default()));
+            self.sections.len() - 1
+        });
+        &mut self.sections[at].1
+    }
+
+    /// All flags with their values, given or by default. Not for secrets: they are stored.
+    pub(crate) fn settings(&mut self, settings: impl IntoIterator<Item = (String, String)>) {
+        self.settings.extend(settings);
+    }
+
+    /// Errors of one class, such as `closed_4008`, and what the first of them said.
+    pub(crate) fn error(&mut self, class: impl Into<String>, count: u64, first: impl Into<String>) {
+        self.errors.push(ErrorClass { class: class.into(), count, first: first.into() });
+    }
+
+    pub(crate) fn seconds(&mut self, seconds: Vec<Second>) {
+        self.seconds = seconds;
+    }
+
+    /// Whether the figures can be trusted, and why. Without it the report says that nothing was
+    /// measured.
+    pub(crate) fn verdict(&mut self, verdict: Verdict) {
+        self.verdict = Some(verdict);
+    }
+
+    /// To be met by the finished report.
+    pub(crate) fn threshold(&mut self, threshold: Threshold) {
+        self.thresholds.push(threshold);
+    }
+
+    pub(crate) fn judge_nothing(&mut self) {
+        self.judges_nothing = true;
+        self.notes.append(&mut self.failures);
+    }
+
+    /// A check that the run did not pass; it sets the exit code.
+    pub(crate) fn fail(&mut self, sentence: String) {
+        if self.judges_nothing { &mut self.notes } else { &mut self.failures }.push(sentence);
+    }
+
+    /// Fails with `sentence` after the count, unless that is zero.
+    pub(crate) fn fail_if_any(&mut self, count: u64, sentence: &str) {
+        if count > 0 {
+            self.fail(format!("{} {sentence}", count_text(count)));
+        }
+    }
+
+    /// Something a reader must know to judge the figures.
+    pub(crate) fn note(&mut self, sentence: String) {
+        self.notes.push(sentence);
+    }
+
+    /// The report. What nobody has measured is there too, as null.
+    pub(crate) fn finish(mut self) -> Json {
+        let mut object = Map::new();
+        object.insert("loadgen".to_owned(), json!(env!("CARGO_PKG_VERSION")));
+        object.insert("schema".to_owned(), json!(SCHEMA));
+        for (name, rows) in SECTIONS {
+            let section = self.take_section(name);
+            object.insert(name.to_owned(), object_of(rows, &section));
+            if name == "check" {
+                object.insert("errors".to_owned(), self.errors.iter().map(error_json).collect());
+            }
+        }
+        object["run"]["settings"] =
+            self.settings.iter().map(|(flag, value)| (flag.clone(), json!(value))).collect();
+        let memory = self.take_section("memory");
+        object.insert("memory".to_owned(), object_of(&[], &memory));
+        for (name, section) in &self.sections {
+            object.insert((*name).to_owned(), object_of(&[], section));
+        }
+        object.insert("seconds".to_owned(), self.seconds.iter().map(Second::to_json).collect());
+        object.insert(
+            "verdict".to_owned(),
+            self.verdict.unwrap_or_else(Verdict::nothing_measured).to_json(),
+        );
+        let mut report = Json::Object(object);
+        let judged: Vec<_> =
+            self.thresholds.iter().map(|threshold| threshold.judge(&report)).collect();
+        let passed = self.failures.is_empty() && judged.iter().all(|judged| judged.passed);
+        report["thresholds"] = judged.iter().map(Judged::to_json).collect();
+        report["passed"] = json!(passed);
+        report["failures"] = json!(self.failures);
+        report["notes"] = json!(self.notes);
+        report
+    }
+
+    fn take_section(&mut self, name: &str) -> Section {
+        let at = self.sections.iter().position(|(found, _)| *found == name);
+        at.map(|at| self.sections.remove(at).1).unwrap_or_default()
+    }
+}
+
+fn object_of(rows: &[&str], section: &Section) -> Json {
+    let mut object: Map<String, Json> =
+        rows.iter().map(|name| ((*name).to_owned(), Json::Null)).collect();
+    object.extend(section.rows.iter().map(|(name, value)| (name.clone(), value.to_json())));
+    Json::Object(object)
+}
+
+fn error_json(error: &ErrorClass) -> Json {
+    json!({ "class": error.class, "count": error.count, "first": error.first })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::thresholds::parse;
+    use super::*;
+
+    fn keys(object: &Json) -> Vec<&str> {
+        object.as_object().unwrap().keys().map(String::as_str).collect()
+    }
+
+    #[test]
+    fn the_order_is_that_of_the_schema_whatever_the_order_of_reporting() {
+        let mut report = Report::default();
+        report.section("churn").row("left", Value::Count(3));
+        report
+            .section("check")
+            .row("own_copies", Value::Text("yes".to_owned()))
+            .row("lost", Value::Count(2));
+        let json = report.finish();
+        assert_eq!(
+            keys(&json).join(" "),
+            "loadgen schema run connect throughput latency check errors cpu memory churn seconds verdict \
+             thresholds passed failures notes"
+        );
+        assert_eq!(
+            json["check"].to_string(),
+            r#"{"lost":2,"duplicated":null,"reordered":null,"corrupt":null,"unexpected":null,"own_copies":"yes"}"#
+        );
+        assert_eq!(json["verdict"]["verdict"], "too short");
+    }
+
+    #[test]
+    fn a_missed_threshold_fails_a_report_whose_checks_have_passed() {
+        let mut report = Report::default();
+        report.section("check").row("lost", Value::Count(2));
+        report.threshold(parse("lost==0").unwrap());
+        let json = report.finish();
+        assert_eq!((&json["passed"], &json["failures"]), (&json!(false), &json!([])));
+    }
+
+    #[test]
+    fn with_verify_off_what_would_fail_is_a_note() {
+        let mut report = Report::default();
+        report.fail_if_any(2_000, "deliveries were lost");
+        report.judge_nothing();
+        report.fail_if_any(0, "are never told");
+        report.fail_if_any(3_000, "were duplicated");
+        let json = report.finish();
+        let notes = json!(["2,000 deliveries were lost", "3,000 were duplicated"]);
+        assert_eq!((&json["passed"], &json["notes"]), (&json!(true), &notes));
+    }
+}

@@ -1,0 +1,111 @@
+//! What a scenario is: the hooks that it has, what it is given, and what it says.
+use fanfare::protocol::{Message, Opcode, encode_masked_frame};
+
+use super::load::{Ended, Load};
+use super::threads::LOOK_AGAIN;
+use crate::measure::series::Recorder;
+use crate::measure::usage::Usage;
+use crate::net::clock::Moment;
+use crate::net::connection::Part;
+use crate::net::random::Random;
+use crate::net::slots::Id;
+use crate::report::gather::Report;
+
+/// What a scenario has to say about the next turn.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Turn {
+    /// Call again at this moment at the latest.
+    Until(Moment),
+    Done,
+}
+
+/// How a scenario ends: nobody hangs up before all threads have come to this meeting, unless the
+/// run is to end now.
+pub(crate) fn end_together(load: &mut Load, meeting: usize, now: Moment) -> Turn {
+    match load.thread.wait_at(meeting, now) {
+        Some(_) => Turn::Done,
+        None if load.is_stopping() => Turn::Done,
+        None => Turn::Until(now + LOOK_AGAIN),
+    }
+}
+
+/// A use of connections, told of everything that happens to them.
+pub(crate) trait Scenario {
+    /// A connection is open: its 101 has been read, nothing after it yet.
+    fn on_open(&mut self, load: &mut Load, id: Id, part: Part, index: u32);
+
+    /// A message has come, and was read at `at`.
+    fn on_message(&mut self, peer: &mut Peer<'_>, message: Message<'_>, at: Moment);
+
+    /// A Pong has come.
+    fn on_pong(&mut self, _peer: &mut Peer<'_>, _payload: &[u8], _at: Moment) {}
+
+    /// A publish by POST was answered.
+    fn on_answer(&mut self, _index: u32, _status: u16) {}
+
+    /// A connection has ended, or was not made.
+    fn on_ended(&mut self, load: &mut Load, ended: &Ended);
+
+    /// Called once a turn, when everything that was ready has been read.
+    fn on_turn(&mut self, load: &mut Load, now: Moment) -> Turn;
+
+    /// How far it is, for whoever watches.
+    fn progress(&self) -> Progress;
+
+    /// Takes in what another thread's half of the scenario has seen, after the last turn.
+    fn absorb(&mut self, other: Self);
+
+    /// What was recorded of how long things took.
+    fn recorder(&self) -> Option<&Recorder>;
+
+    /// Says what was measured, after the last turn.
+    fn report(&mut self, load: &Load, report: &mut Report);
+
+    /// What the verdict rests on. Asked after the report.
+    fn work(&self) -> Work;
+}
+
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Progress {
+    pub(crate) sent: u64,
+    pub(crate) delivered: u64,
+    /// Of the last full second.
+    pub(crate) p99_nanos: u64,
+}
+
+/// What was done in the measured span, for the verdict.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Work {
+    pub(crate) usage: Option<Usage>,
+    /// Messages that were to be sent in it, and were.
+    pub(crate) sent: u64,
+    /// Deliveries of them that were to be expected.
+    pub(crate) expected: u64,
+    /// Deliveries that came within the span.
+    pub(crate) delivered: u64,
+}
+
+/// The connection a message came on.
+pub(crate) struct Peer<'a> {
+    pub(crate) part: Part,
+    pub(crate) index: u32,
+    pub(super) outbound: &'a mut Vec<u8>,
+    pub(super) random: &'a mut Random,
+    pub(super) opcode: Opcode,
+}
+
+impl Peer<'_> {
+    /// Replies. All replies to what one read has brought leave in one write.
+    pub(crate) fn send(&mut self, payload: &[u8]) {
+        encode_masked_frame(self.outbound, self.opcode, payload, self.random.mask());
+    }
+
+    /// What this run sends.
+    pub(crate) fn opcode(&self) -> Opcode {
+        self.opcode
+    }
+
+    pub(crate) fn ping(&mut self, payload: &[u8]) {
+        encode_masked_frame(self.outbound, Opcode::Ping, payload, self.random.mask());
+    }
+}

@@ -1,0 +1,85 @@
+//! The threads of a run: each drives its share of the connections, and at the end they are put
+//! together.
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::load::{Load, LoadSettings};
+use super::scenario::Scenario;
+use super::threads::{ThisThread, Threads};
+use super::turn;
+use super::watch::{Watch, Watched};
+
+/// What a run has come to.
+pub(crate) struct Finished<S> {
+    pub(crate) load: Load,
+    pub(crate) scenario: S,
+    pub(crate) seconds: Vec<Watched>,
+}
+
+/// Runs a scenario on so many threads. `make` makes each thread's half of it; `stop` ends it early.
+pub(crate) fn run<S: Scenario + Send>(
+    settings: &LoadSettings,
+    threads: u32,
+    stop: Arc<AtomicBool>,
+    watch: &Watch,
+    make: impl Fn(&ThisThread) -> S + Sync,
+) -> io::Result<Finished<S>> {
+    let shared = Threads::new(threads, stop);
+    std::thread::scope(|scope| {
+        let mut workers = Vec::new();
+        for number in 0..threads {
+            let (shared, make) = (&shared, &make);
+            let work = move || {
+                let thread = ThisThread::new(Arc::clone(shared), number);
+                let mut end = EndOfThread { shared, number: number as usize, is_good: false };
+                let mut scenario = make(&thread);
+                let mut load = Load::new(settings.clone(), thread)?;
+                turn::run(&mut load, &mut scenario)?;
+                end.is_good = true;
+                io::Result::Ok((load, scenario))
+            };
+            let builder = std::thread::Builder::new().name(format!("load-{number}"));
+            match builder.spawn_scoped(scope, work) {
+                Ok(worker) => workers.push(worker),
+                // The scope joins those that run, and they would wait for one that never comes.
+                Err(error) => {
+                    shared.fail();
+                    return Err(error);
+                }
+            }
+        }
+        let seconds = watch.run(&shared);
+        let mut halves = Vec::new();
+        for worker in workers {
+            halves.push(
+                worker
+                    .join()
+                    .map_err(|_| io::Error::other("a thread of loadgen has panicked"))??,
+            );
+        }
+        let mut halves = halves.into_iter();
+        let (mut load, mut scenario) = halves.next().ok_or(io::ErrorKind::NotFound)?;
+        for (other_load, other) in halves {
+            load.absorb(&other_load);
+            scenario.absorb(other);
+        }
+        Ok(Finished { load, scenario, seconds })
+    })
+}
+
+/// Says that a thread is over, however it ends. The others do not wait for one that has failed.
+struct EndOfThread<'a> {
+    shared: &'a Threads,
+    number: usize,
+    is_good: bool,
+}
+
+impl Drop for EndOfThread<'_> {
+    fn drop(&mut self) {
+        if !self.is_good {
+            self.shared.fail();
+        }
+        self.shared.figures[self.number].is_over.store(true, Ordering::Relaxed);
+    }
+}

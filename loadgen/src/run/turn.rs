@@ -1,0 +1,243 @@
+//! The turn of one thread: wait, read, decode, tell the scenario, write.
+use std::io;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use fanfare::protocol::{CloseCode, ProtocolError};
+use fanfare::protocol::{DecoderLimits, Event, Opcode, encode_masked_close, encode_masked_frame};
+use mio::Events;
+
+use super::load::{Load, TIMER};
+use super::scenario::{Peer, Progress, Scenario, Turn};
+use crate::net::clock::Moment;
+use crate::net::connection::ConnectionPhase;
+use crate::net::ends::End;
+use crate::net::slots::Id;
+use crate::net::socket::{READ_BYTES_MAX, REST_BYTES_MAX};
+
+/// Readiness taken in one turn. What is due meanwhile is sent after it, so this bounds the delay of
+/// sending: some 128 reads, a fraction of a millisecond.
+const EVENTS_PER_TURN_MAX: usize = 128;
+/// A signal that comes just before a wait is noticed after it.
+const WAIT_MAX: Duration = Duration::from_millis(100);
+/// What a server may send: more than any message that a scenario sends, and what a server puts
+/// around it.
+const LIMITS: DecoderLimits = DecoderLimits { message_bytes_max: 17 << 20, fragments_max: 1 << 16 };
+/// Waiting to be written when a Ping comes: behind more than this no Pong is put.
+const PONGS_BYTES_MAX: usize = 1 << 20;
+
+/// Runs a scenario, or a thread's share of it, to its end.
+pub(crate) fn run<S: Scenario>(load: &mut Load, scenario: &mut S) -> io::Result<()> {
+    let mut events = Events::with_capacity(EVENTS_PER_TURN_MAX);
+    let mut unfinished = Vec::new();
+    let mut woke = load.clock.now();
+    loop {
+        let now = load.clock.now();
+        load.expire(now);
+        while let Some(ended) = load.ended.pop_front() {
+            scenario.on_ended(load, &ended);
+        }
+        let until = match scenario.on_turn(load, now) {
+            Turn::Until(until) => until,
+            Turn::Done => return Ok(()),
+        };
+        load.flush();
+        publish_figures(load, scenario.progress());
+        woke = wait(load, &mut events, until, woke)?;
+        std::mem::swap(&mut load.unfinished, &mut unfinished);
+        for (id, hung_up) in unfinished.drain(..) {
+            read(load, scenario, id, hung_up);
+        }
+        for event in &events {
+            if event.token() == TIMER {
+                continue;
+            }
+            let id = Id::of(event.token());
+            if event.is_writable() || event.is_error() {
+                if load.on_writable(id, event.is_error())
+                    && let Some(connection) = load.get_mut(id)
+                {
+                    let (part, index) = (connection.part, connection.index);
+                    scenario.on_open(load, id, part, index);
+                }
+                load.flush_one(id);
+            }
+            let hung_up = event.is_read_closed() || event.is_error();
+            if event.is_readable() || hung_up {
+                read(load, scenario, id, hung_up);
+            }
+        }
+    }
+}
+
+fn publish_figures(load: &Load, progress: Progress) {
+    load.publish_figures();
+    let figures = load.thread.figures();
+    figures.sent.store(progress.sent, Ordering::Relaxed);
+    figures.delivered.store(progress.delivered, Ordering::Relaxed);
+    figures.p99_nanos.store(progress.p99_nanos, Ordering::Relaxed);
+}
+
+/// Waits for readiness, at most until `until`; `woke` is when the last wait ended. Says when this
+/// one did.
+fn wait(load: &mut Load, events: &mut Events, until: Moment, woke: Moment) -> io::Result<Moment> {
+    let now = load.clock.now();
+    let until = load.next_deadline().map_or(until, |deadline| deadline.min(until));
+    let busy = until <= now || !load.unfinished.is_empty() || !load.ended.is_empty();
+    if !busy {
+        load.timer.arm(until, now)?;
+    }
+    match load.poll.poll(events, Some(if busy { Duration::ZERO } else { WAIT_MAX })) {
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
+        other => other?,
+    }
+    let awake = load.clock.now();
+    if load.is_measuring {
+        // Away from the sockets: at work between two waits, or kept from a core when the timer
+        // rang. Weighed by time: one long stall is not made small by many short turns.
+        let (at_work, late) =
+            (now.nanos_since(woke), if busy { 0 } else { awake.nanos_since(until) });
+        load.stalls.record_by_time(at_work, at_work);
+        load.stalls.record_by_time(late, late);
+        load.stalls.record_by_time(0, awake.nanos_since(now).saturating_sub(late));
+    }
+    Ok(awake)
+}
+
+/// One `recv`, and everything that it completes. A short one has emptied a plain socket, unless the
+/// peer has closed behind it: that is told once, with the bytes.
+fn read<S: Scenario>(load: &mut Load, scenario: &mut S, id: Id, hung_up: bool) {
+    let Load { connections, buffer, .. } = load;
+    let Some(connection) = connections.get_mut(id) else { return };
+    if !connection.reading {
+        return;
+    }
+    let held = connection.rest.len();
+    debug_assert!(held <= REST_BYTES_MAX, "the head scanner and the decoder leave less");
+    let taken = match connection.read(&mut buffer[held..held + READ_BYTES_MAX]) {
+        Ok(0) => {
+            return load.end(id, End::NoCloseFrame, || "the stream ended without one".to_owned());
+        }
+        Ok(taken) => taken,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
+        Err(error) => {
+            let is_tls = error.kind() == io::ErrorKind::InvalidData;
+            let end = match connection.phase {
+                ConnectionPhase::Connecting { .. }
+                | ConnectionPhase::Opening { connected: None, .. } => End::NotConnected,
+                ConnectionPhase::Opening { .. } if is_tls => End::NotConnected,
+                ConnectionPhase::Opening { .. }
+                | ConnectionPhase::Http(_)
+                | ConnectionPhase::Open
+                | ConnectionPhase::Closing
+                | ConnectionPhase::Closed => End::Reset,
+            };
+            return load.end(id, end, || error.to_string());
+        }
+    };
+    let at = load.clock.now();
+    buffer[..held].copy_from_slice(&connection.rest);
+    connection.rest.clear();
+    let filled = held + taken;
+    match take(load, scenario, id, filled, at) {
+        Ok(()) => load.flush_one(id),
+        Err((end, text)) => return load.end(id, end, || text),
+    }
+    let Some(connection) = load.get_mut(id) else { return };
+    if hung_up || taken == READ_BYTES_MAX || taken == 0 || !connection.drained_by_short_read() {
+        load.unfinished.push((id, hung_up));
+    }
+}
+
+/// Takes the first `filled` bytes of the receive buffer: the rest of the opening handshake, then
+/// frames.
+fn take<S: Scenario>(
+    load: &mut Load,
+    scenario: &mut S,
+    id: Id,
+    filled: usize,
+    at: Moment,
+) -> Result<(), (End, String)> {
+    let mut start = 0;
+    let Load { connections, buffer, .. } = load;
+    let Some(connection) = connections.get_mut(id) else { return Ok(()) };
+    if matches!(connection.phase, ConnectionPhase::Closed) {
+        // Nothing is decoded after a Close frame.
+        return Ok(());
+    }
+    if let ConnectionPhase::Http(responses) = &mut connection.phase {
+        while start < filled {
+            let (taken, status) = responses.take(&buffer[start..filled])?;
+            start += taken;
+            if let Some(status) = status {
+                scenario.on_answer(connection.index, status);
+            } else if taken == 0 {
+                break;
+            }
+        }
+        connection.rest.extend_from_slice(&buffer[start..filled]);
+        return Ok(());
+    }
+    if matches!(connection.phase, ConnectionPhase::Opening { .. }) {
+        let Some(head_bytes) = connection.take_response(&buffer[..filled])? else {
+            connection.rest.extend_from_slice(&buffer[..filled]);
+            return Ok(());
+        };
+        start = head_bytes;
+        let (part, index) = (connection.part, connection.index);
+        load.note_opened(id, at);
+        scenario.on_open(load, id, part, index);
+    }
+    let opcode = load.opcode();
+    let Load { connections, buffer, random, .. } = load;
+    // A scenario may have reset it on opening.
+    let Some(connection) = connections.get_mut(id) else { return Ok(()) };
+    let mut closed = None;
+    let (part, index) = (connection.part, connection.index);
+    let is_closing = matches!(connection.phase, ConnectionPhase::Closing);
+    while closed.is_none() && start < filled {
+        let (decoder, assembly, outbound) = connection.decoding();
+        let decoded = decoder
+            .decode(&LIMITS, &mut buffer[start..filled], assembly)
+            .map_err(|error: ProtocolError| (End::Protocol, error.to_string()))?;
+        start += decoded.consumed;
+        match decoded.event {
+            None => break,
+            Some(Event::Message(message)) => {
+                scenario.on_message(
+                    &mut Peer { part, index, outbound, random, opcode },
+                    message,
+                    at,
+                );
+            }
+            Some(Event::Ping(payload)) => {
+                // A server that does not read them gets no more (RFC 6455 section 5.5.3 asks for
+                // the last one's alone).
+                if outbound.len() < PONGS_BYTES_MAX {
+                    encode_masked_frame(outbound, Opcode::Pong, payload, random.mask());
+                }
+            }
+            Some(Event::Pong(payload)) => {
+                scenario.on_pong(&mut Peer { part, index, outbound, random, opcode }, payload, at);
+            }
+            Some(Event::Close(frame)) => {
+                let code = frame.as_ref().map_or(CloseCode::NO_STATUS, |frame| frame.code);
+                let reason = frame.map_or(String::new(), |frame| frame.reason.to_owned());
+                if !is_closing {
+                    let answer =
+                        if code == CloseCode::NO_STATUS { CloseCode::NORMAL } else { code };
+                    encode_masked_close(outbound, answer, "", random.mask());
+                }
+                closed = Some((code, reason));
+            }
+        }
+    }
+    if let Some((code, reason)) = closed {
+        let end = if is_closing { End::ClosedByUs } else { End::ClosedByServer(code.as_u16()) };
+        load.note_closed(id, end, reason);
+    } else {
+        connection.rest.extend_from_slice(&buffer[start..filled]);
+    }
+    Ok(())
+}
