@@ -41,15 +41,15 @@ impl Echo {
         let builder = self.listen.iter().fold(Server::builder(), Builder::listen);
         let builder = builder
             .reactors(self.reactors)
-            .message_bytes_max(message_bytes_max)
-            .channel_buffer_bytes(channel_buffer_bytes);
+            .max_message_size(message_bytes_max)
+            .channel_buffer(channel_buffer_bytes);
         let memory_bytes =
-            builder.memory_bytes_min().max(REACTOR_MEMORY_BYTES.saturating_mul(self.reactors));
+            builder.memory_limit_min().max(REACTOR_MEMORY_BYTES.saturating_mul(self.reactors));
         let server = builder
-            .memory_bytes(memory_bytes)
-            .fragments_max(u32::MAX)
+            .memory_limit(memory_bytes)
+            .max_fragments(u32::MAX)
             .message_timeout(None)
-            .connections_max(super::resources::connections_max(
+            .max_connections(super::resources::connections_max(
                 super::resources::open_files_max(),
                 self.reactors,
             ))

@@ -51,8 +51,8 @@ impl Settings {
             Size(whole_mebibytes(resources::available_memory() / 100 * MEMORY_PERCENT))
         });
         let reactors = config.reactors.unwrap_or_else(|| {
-            let builder = Server::builder().memory_bytes(memory_limit.0);
-            builder.channel_buffer_bytes(config.channel_buffer.0).reactor_count()
+            let builder = Server::builder().memory_limit(memory_limit.0);
+            builder.channel_buffer(config.channel_buffer.0).reactor_count()
         });
         let settings = Settings {
             options: options(&config)?,
@@ -80,13 +80,13 @@ impl Settings {
         let options = self.options.clone();
         builder
             .reactors(self.reactors)
-            .connections_max(self.max_connections)
-            .connections_per_address_max(self.max_connections_per_ip)
-            .accepts_per_second_max(config.accept_rate.0)
-            .message_bytes_max(config.max_message_size.0)
-            .channels_max(config.max_channels)
-            .memory_bytes(self.memory_limit.0)
-            .channel_buffer_bytes(config.channel_buffer.0)
+            .max_connections(self.max_connections)
+            .max_connections_per_ip(self.max_connections_per_ip)
+            .accept_rate(config.accept_rate.0)
+            .max_message_size(config.max_message_size.0)
+            .max_channels(config.max_channels)
+            .memory_limit(self.memory_limit.0)
+            .channel_buffer(config.channel_buffer.0)
             .slow_policy(match config.slow_policy {
                 config::SlowPolicy::Disconnect => SlowPolicy::Disconnect,
                 config::SlowPolicy::Skip => SlowPolicy::Skip,
@@ -171,7 +171,7 @@ impl Settings {
                  the reactors send each other: set --memory-limit {} or more, or fewer --reactors",
                 self.memory_limit,
                 self.reactors,
-                Size(self.builder().memory_bytes_min().next_multiple_of(1 << 20))
+                Size(self.builder().memory_limit_min().next_multiple_of(1 << 20))
             ),
             LimitsError::MemoryTooSmall => format!(
                 "--memory-limit ({}) must be at least --channel-buffer ({channel_buffer})",

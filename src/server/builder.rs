@@ -25,8 +25,9 @@ const REACTORS_MAX: usize = 256;
 /// Rests of frames whose subscription has ended have at most this part of the memory: an eighth.
 const PRIVATE_PART: usize = 8;
 
-/// Collects what a [`Server`] needs; made by [`Server::builder`]. Every limit has a default that
-/// suits a public server with small messages.
+/// Collects what a [`Server`] needs; made by [`Server::builder`]. A limit has the name of the flag
+/// of the command that sets it: [`max_connections`](Builder::max_connections) is
+/// `--max-connections`. Every limit has a default that suits a public server with small messages.
 ///
 /// `A` says where the application comes from: [closures](Closures), or the [factory](Factory) given
 /// to [`handler`](Builder::handler).
@@ -220,7 +221,7 @@ impl<A> Builder<A> {
     /// How many threads serve, each with listening sockets and a handler of its own, between which
     /// the system spreads the connections. The messages of a channel keep one order across all of
     /// them. At most 256. Default: the number of cores; fewer where the
-    /// [memory](Builder::memory_bytes) would not go round.
+    /// [memory](Builder::memory_limit) would not go round.
     pub fn reactors(mut self, reactors: usize) -> Self {
         self.reactors = Some(reactors);
         self
@@ -236,7 +237,7 @@ impl<A> Builder<A> {
 
     /// The largest message, in bytes: received, published, and as the body of a request. Default 64
     /// KiB.
-    pub fn message_bytes_max(mut self, bytes: usize) -> Self {
+    pub fn max_message_size(mut self, bytes: usize) -> Self {
         self.reactor.decoder.message_bytes_max = bytes;
         self.reactor.http.body_bytes_max = bytes;
         self.hub.message_bytes_max = bytes;
@@ -244,7 +245,7 @@ impl<A> Builder<A> {
     }
 
     /// How many fragments a message may come in.
-    pub fn fragments_max(mut self, fragments: u32) -> Self {
+    pub fn max_fragments(mut self, fragments: u32) -> Self {
         self.reactor.decoder.fragments_max = fragments;
         self
     }
@@ -256,33 +257,33 @@ impl<A> Builder<A> {
     }
 
     /// Connections at once; one more is answered 503.
-    pub fn connections_max(mut self, connections: usize) -> Self {
+    pub fn max_connections(mut self, connections: usize) -> Self {
         self.reactor.connections_max = connections;
         self
     }
 
     /// Connections at once from one IPv4 address or IPv6 /64; one more is answered 429. Default: no
     /// limit.
-    pub fn connections_per_address_max(mut self, connections: Option<u32>) -> Self {
+    pub fn max_connections_per_ip(mut self, connections: Option<u32>) -> Self {
         self.reactor.connections_per_address_max = connections;
         self
     }
 
     /// Connections taken per second; more wait in the system's queue. Default: no limit.
-    pub fn accepts_per_second_max(mut self, accepts: Option<u32>) -> Self {
+    pub fn accept_rate(mut self, accepts: Option<u32>) -> Self {
         self.reactor.accepts_per_second_max = accepts;
         self
     }
 
     /// Channels at once. Default a million.
-    pub fn channels_max(mut self, channels: usize) -> Self {
+    pub fn max_channels(mut self, channels: usize) -> Self {
         self.hub.channels_max = channels;
         self
     }
 
     /// Memory for the logs of all channels together; beyond it publishing is refused. Each reactor
     /// has its part of it, in which at least one channel's buffer must fit. Default 1 GiB.
-    pub fn memory_bytes(mut self, bytes: usize) -> Self {
+    pub fn memory_limit(mut self, bytes: usize) -> Self {
         self.hub.memory_bytes = bytes;
         // What is set aside for the rests of frames comes out of it, and of little memory all would
         // be set aside.
@@ -293,7 +294,7 @@ impl<A> Builder<A> {
 
     /// How far a subscriber may fall behind, in bytes of one channel. At least twice the largest
     /// message. Default 1 MiB.
-    pub fn channel_buffer_bytes(mut self, bytes: usize) -> Self {
+    pub fn channel_buffer(mut self, bytes: usize) -> Self {
         self.hub.channel_buffer_bytes = bytes;
         self
     }
@@ -358,7 +359,7 @@ impl<A> Builder<A> {
             (self.reactor.connections_max > 0, LimitsError::NoConnection),
             (self.hub.channels_max > 0, LimitsError::NoChannel),
             (self.hub.channel_buffer_bytes / 2 >= message_bytes_max, LimitsError::BufferTooSmall),
-            (self.hub.memory_bytes >= self.memory_bytes_min(), LimitsError::MemoryTooSmall),
+            (self.hub.memory_bytes >= self.memory_limit_min(), LimitsError::MemoryTooSmall),
             (
                 ![
                     self.reactor.handshake_timeout,
@@ -384,8 +385,8 @@ impl<A> Builder<A> {
         })
     }
 
-    /// The least [`memory_bytes`](Self::memory_bytes) with which so many reactors can serve.
-    pub fn memory_bytes_min(&self) -> usize {
+    /// The least [`memory_limit`](Self::memory_limit) with which so many reactors can serve.
+    pub fn memory_limit_min(&self) -> usize {
         self.memory_bytes_for(self.reactor_count())
     }
 
@@ -509,16 +510,13 @@ mod tests {
     fn limits_that_cannot_work_are_refused_before_anything_is_bound() {
         let builder = || Server::builder().listen("127.0.0.1:0");
         for (builder, error) in [
-            (builder().message_bytes_max(0), LimitsError::NoMessage),
-            (builder().message_bytes_max((1 << 30) + 1), LimitsError::MessageTooLarge),
-            (builder().connections_max(0), LimitsError::NoConnection),
-            (builder().channels_max(0), LimitsError::NoChannel),
-            (
-                builder().message_bytes_max(1000).channel_buffer_bytes(1999),
-                LimitsError::BufferTooSmall,
-            ),
-            (builder().memory_bytes(1000), LimitsError::MemoryTooSmall),
-            (builder().memory_bytes(4 << 20).reactors(4), LimitsError::MemoryTooSmall),
+            (builder().max_message_size(0), LimitsError::NoMessage),
+            (builder().max_message_size((1 << 30) + 1), LimitsError::MessageTooLarge),
+            (builder().max_connections(0), LimitsError::NoConnection),
+            (builder().max_channels(0), LimitsError::NoChannel),
+            (builder().max_message_size(1000).channel_buffer(1999), LimitsError::BufferTooSmall),
+            (builder().memory_limit(1000), LimitsError::MemoryTooSmall),
+            (builder().memory_limit(4 << 20).reactors(4), LimitsError::MemoryTooSmall),
             (builder().reactors(0), LimitsError::NoReactor),
             (builder().reactors(257), LimitsError::TooManyReactors),
             (builder().pong_timeout(Duration::ZERO), LimitsError::NoTime),
@@ -533,8 +531,8 @@ mod tests {
     #[test]
     fn the_least_memory_suffices_and_less_does_not() {
         for reactors in [1, 2, 4, 64, REACTORS_MAX] {
-            let builder = |bytes: usize| Server::builder().reactors(reactors).memory_bytes(bytes);
-            let least = builder(1).memory_bytes_min();
+            let builder = |bytes: usize| Server::builder().reactors(reactors).memory_limit(bytes);
+            let least = builder(1).memory_limit_min();
             assert_eq!(builder(least).check(), Ok(()), "{reactors} reactors");
             assert_eq!(
                 builder(least - 1).check(),
@@ -548,7 +546,7 @@ mod tests {
     fn by_default_there_are_as_many_reactors_as_the_memory_is_enough_for() {
         let cores = available_parallelism().map_or(1, usize::from).min(REACTORS_MAX);
         for memory_bytes in [1 << 20, 4 << 20, 16 << 20, 64 << 20, 1 << 30] {
-            let builder = Server::builder().memory_bytes(memory_bytes);
+            let builder = Server::builder().memory_limit(memory_bytes);
             assert_eq!(builder.check(), Ok(()), "{memory_bytes} bytes");
             let one_more = builder.memory_bytes_for(builder.reactor_count() + 1);
             assert!(
@@ -556,7 +554,7 @@ mod tests {
                 "{memory_bytes} bytes"
             );
         }
-        assert_eq!(Server::builder().memory_bytes(1 << 20).reactor_count(), 1);
+        assert_eq!(Server::builder().memory_limit(1 << 20).reactor_count(), 1);
     }
 
     #[test]

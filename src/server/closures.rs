@@ -100,24 +100,24 @@ impl Builder<Closures> {
     /// host alone. Programs that are no browsers send no origin and always may.
     ///
     /// ```
-    /// let builder = fanfare::Server::builder().allowed_origin("https://*.example.com".parse()?);
+    /// let builder = fanfare::Server::builder().allowed_origins(["https://*.example.com".parse()?]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn allowed_origin(mut self, origin: OriginPattern) -> Self {
-        self.application.allowed_origins.push(origin);
+    pub fn allowed_origins(mut self, origins: impl IntoIterator<Item = OriginPattern>) -> Self {
+        self.application.allowed_origins.extend(origins);
         self
     }
 
-    /// A host name, besides `localhost` and IP addresses, under which peers on this machine may ask
-    /// for it. Other names are declined there with 403: a web page could have its own name point
-    /// here. A proxy on this machine that passes on the `Host` it was asked for takes its names
-    /// here.
+    /// The host names, besides `localhost` and IP addresses, under which peers on this machine may
+    /// ask for it. Other names are declined there with 403, because a web page could have its own
+    /// name point here. A proxy on this machine that passes on the `Host` it was asked for needs its
+    /// names here.
     ///
     /// ```
-    /// let builder = fanfare::Server::builder().allowed_host("chat.example.com");
+    /// let builder = fanfare::Server::builder().allowed_hosts(["chat.example.com"]);
     /// ```
-    pub fn allowed_host(mut self, host: impl Into<String>) -> Self {
-        self.application.allowed_hosts.push(host.into());
+    pub fn allowed_hosts(mut self, hosts: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.application.allowed_hosts.extend(hosts.into_iter().map(Into::into));
         self
     }
 }

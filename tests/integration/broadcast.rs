@@ -20,7 +20,7 @@ impl Running {
     fn start(options: BroadcastOptions) -> Running {
         let server = Server::builder()
             .listen("127.0.0.1:0")
-            .message_bytes_max(1024)
+            .max_message_size(1024)
             .handler(move |_reactor| Broadcast::new(options.clone()))
             .bind()
             .unwrap();

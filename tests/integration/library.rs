@@ -59,7 +59,7 @@ fn closures_serve_connections_messages_events_and_closes() {
 #[test]
 fn a_page_whose_own_name_points_to_this_machine_is_declined_unless_it_is_allowed() {
     let server = Running::start(|| {
-        Server::builder().listen("127.0.0.1:0").allowed_host("dev.example").bind()
+        Server::builder().listen("127.0.0.1:0").allowed_hosts(["dev.example"]).bind()
     });
     for (name, status) in [("dev.example", 101), ("localhost", 101), ("evil.example", 403)] {
         // A browser takes such a page and this server for the same origin.
@@ -74,7 +74,7 @@ fn a_page_whose_own_name_points_to_this_machine_is_declined_unless_it_is_allowed
 fn a_page_of_another_origin_is_declined_unless_it_is_allowed() {
     let server = Server::builder()
         .listen("127.0.0.1:0")
-        .allowed_origin("https://*.example.com".parse().unwrap())
+        .allowed_origins(["https://*.example.com".parse().unwrap()])
         .bind()
         .unwrap();
     let (address, stopper) = (server.local_addresses()[0], server.stopper());

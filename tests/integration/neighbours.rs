@@ -96,10 +96,10 @@ fn a_million_fragments_are_echoed_where_limits_are_lifted() {
     let options = BroadcastOptions { echo: true, ..BroadcastOptions::default() };
     let server = Running::broadcast_with(options, |builder| {
         builder
-            .fragments_max(u32::MAX)
+            .max_fragments(u32::MAX)
             .message_timeout(None)
-            .message_bytes_max(FRAGMENTS)
-            .channel_buffer_bytes(2 * FRAGMENTS)
+            .max_message_size(FRAGMENTS)
+            .channel_buffer(2 * FRAGMENTS)
     });
     let mut honest = Honest::connect(server.address);
     let mut echo = Peer::subscribe(server.address, "/-/echo");

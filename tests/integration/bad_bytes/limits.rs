@@ -16,7 +16,7 @@ fn limited(
 
 #[test]
 fn one_connection_too_many_is_503_and_may_come_back() {
-    let server = limited(|builder| builder.connections_max(2));
+    let server = limited(|builder| builder.max_connections(2));
     let mut scraper = Scraper::connect(server.address);
     let member = Peer::subscribe(server.address, "/news");
     scraper.until("the member", |metrics| {
@@ -55,7 +55,7 @@ fn one_connection_too_many_is_503_and_may_come_back() {
 #[test]
 fn who_is_one_too_many_is_counted_once_whatever_he_sends() {
     let server =
-        limited(|builder| builder.connections_max(1).handshake_timeout(Duration::from_secs(1)));
+        limited(|builder| builder.max_connections(1).handshake_timeout(Duration::from_secs(1)));
     let mut scraper = Scraper::connect(server.address);
     for (name, bytes, status) in [
         ("a malformed request", &b"\x16\x03\x01"[..], 400),
@@ -75,7 +75,7 @@ fn who_is_one_too_many_is_counted_once_whatever_he_sends() {
 
 #[test]
 fn one_connection_too_many_from_an_address_is_429_and_others_are_served() {
-    let server = limited(|builder| builder.connections_per_address_max(Some(1)));
+    let server = limited(|builder| builder.max_connections_per_ip(Some(1)));
     let [here, there]: [IpAddr; 2] =
         ["127.0.0.2", "127.0.0.3"].map(|address| address.parse().unwrap());
     let mut scraper = Scraper::connect_from(there, server.address);

@@ -12,7 +12,7 @@ fn post(peer: &mut Peer, channel: &str, body: &str) -> (u16, Option<String>) {
 #[test]
 fn without_memory_a_publish_is_503_or_closes_with_1013_until_there_is_some_again() {
     let server = Running::broadcast_with(BroadcastOptions::default(), |builder| {
-        builder.memory_bytes(2 << 20)
+        builder.memory_limit(2 << 20)
     });
     let mut publisher = Peer::connect(server.address);
     let mut scraper = Scraper::connect(server.address);
@@ -72,7 +72,7 @@ fn messages(peer: &mut Peer) -> (u64, u64) {
 #[test]
 fn one_channel_too_many_is_503_for_a_publish_and_1013_for_a_subscriber() {
     let server =
-        Running::broadcast_with(BroadcastOptions::default(), |builder| builder.channels_max(2));
+        Running::broadcast_with(BroadcastOptions::default(), |builder| builder.max_channels(2));
     let mut publisher = Peer::connect(server.address);
     let mut members = ["/one", "/two"].map(|channel| Peer::subscribe(server.address, channel));
     assert_eq!(post(&mut publisher, "/three", "a"), (503, Some("1".to_owned())));

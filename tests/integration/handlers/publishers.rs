@@ -12,8 +12,8 @@ fn running() -> Running {
     Running::start(|| {
         Server::builder()
             .listen("127.0.0.1:0")
-            .message_bytes_max(1000)
-            .channel_buffer_bytes(64 << 10)
+            .max_message_size(1000)
+            .channel_buffer(64 << 10)
             .on_connection(|peer| {
                 peer.subscribe(ChannelName::parse("news").unwrap()).unwrap();
             })

@@ -19,10 +19,7 @@ const STEP: usize = 50;
 
 fn with_policy(policy: SlowPolicy) -> Running {
     Running::broadcast_with(BroadcastOptions::default(), |builder| {
-        builder
-            .slow_policy(policy)
-            .message_bytes_max(PAYLOAD_BYTES)
-            .channel_buffer_bytes(BUFFER_BYTES)
+        builder.slow_policy(policy).max_message_size(PAYLOAD_BYTES).channel_buffer(BUFFER_BYTES)
     })
 }
 
