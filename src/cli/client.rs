@@ -88,8 +88,8 @@ pub(crate) struct Client {
     url: Url,
 }
 
-/// An answer by HTTP.
-pub(crate) struct Answer {
+/// The response to a request.
+pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) body: String,
 }
@@ -136,7 +136,7 @@ impl Client {
         target: &str,
         headers: &[(&str, &str)],
         body: &[u8],
-    ) -> Result<Answer, String> {
+    ) -> Result<Reply, String> {
         let mut request = Vec::new();
         write_request(&mut request, method, &self.url.authority, target, headers, body);
         self.write(&request)?;
@@ -147,7 +147,7 @@ impl Client {
     pub(crate) fn read_answer(
         &mut self,
         check: impl FnOnce(&ResponseHead<'_>) -> Result<(), String>,
-    ) -> Result<Answer, String> {
+    ) -> Result<Reply, String> {
         let mut scanner = HeadScanner::new();
         let head_bytes = loop {
             let found = scanner.find_end(&self.inbound, &HttpLimits::default());
@@ -172,7 +172,7 @@ impl Client {
         let body = String::from_utf8_lossy(&self.inbound[head_bytes..head_bytes + body_bytes])
             .into_owned();
         self.inbound.drain(..head_bytes + body_bytes);
-        Ok(Answer { status, body })
+        Ok(Reply { status, body })
     }
 
     /// Reads what has come; 0 at the end of the stream.

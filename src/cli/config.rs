@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, ValueEnum};
-use fanfare::{OriginPattern, PublishKey};
+use fanfare::{OriginPattern, PublishKey, PublishPolicy, Reject, SlowPolicy};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -24,163 +24,139 @@ use super::units::{Ceiling, Size, Time};
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Config {
     /// Address to listen on; may be given several times [default: 127.0.0.1:8080]
-    #[arg(
-        long,
-        env = "FANFARE_LISTEN",
-        value_name = "ADDR",
-        value_delimiter = ',',
-        help_heading = "Listening"
-    )]
+    #[arg(long, value_name = "ADDR", value_delimiter = ',', help_heading = "Listening")]
     #[serde(deserialize_with = "one_or_many")]
     pub(crate) listen: Vec<String>,
 
     /// Address for health and metrics alone, open to whoever reaches it [default: where the
     /// channels are]
-    #[arg(long, env = "FANFARE_ADMIN_LISTEN", value_name = "ADDR", help_heading = "Listening")]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "ADDR", help_heading = "Listening")]
     pub(crate) admin_listen: Option<String>,
 
     /// Threads, one listening socket each [default: the number of cores, as far as --memory-limit
     /// goes round]
-    #[arg(long, env = "FANFARE_REACTORS", value_name = "N", help_heading = "Listening")]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "N", help_heading = "Listening")]
     pub(crate) reactors: Option<usize>,
 
     /// Connections at once [default: the open-file limit - 128, or half of it if that is more]
-    #[arg(long, env = "FANFARE_MAX_CONNECTIONS", value_name = "N", help_heading = "Listening")]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "N", help_heading = "Listening")]
     pub(crate) max_connections: Option<usize>,
 
     /// Connections at once from one IPv4 address or IPv6 /64 [default: off on loopback, else 256]
-    #[arg(
-        long,
-        env = "FANFARE_MAX_CONNECTIONS_PER_IP",
-        value_name = "N|off",
-        help_heading = "Listening"
-    )]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "N|off", help_heading = "Listening")]
     pub(crate) max_connections_per_ip: Option<Ceiling>,
 
     /// Connections taken per second [default: off]
-    #[arg(long, env = "FANFARE_ACCEPT_RATE", value_name = "N|off", help_heading = "Listening")]
+    #[arg(long, value_name = "N|off", help_heading = "Listening")]
     pub(crate) accept_rate: Ceiling,
 
     /// Who may publish over a WebSocket [default: a peer on this machine may, others not]
-    #[arg(long, env = "FANFARE_PUBLISH", value_name = "WHO", help_heading = "Access")]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "WHO", help_heading = "Access")]
     pub(crate) publish: Option<PublishPolicy>,
 
     /// The key that a POST must bear (Authorization: Bearer KEY) [default: none, and only this
     /// machine may POST]
-    #[arg(
-        long,
-        env = "FANFARE_PUBLISH_KEY",
-        value_name = "KEY",
-        hide_env_values = true,
-        help_heading = "Access"
-    )]
+    #[arg(long, value_name = "KEY", hide_env_values = true, help_heading = "Access")]
     #[serde(skip_serializing)]
     pub(crate) publish_key: Option<Secret>,
 
     /// A file that holds the publish key
-    #[arg(long, env = "FANFARE_PUBLISH_KEY_FILE", value_name = "FILE", help_heading = "Access")]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "FILE", help_heading = "Access")]
     pub(crate) publish_key_file: Option<PathBuf>,
 
     /// Host names besides localhost under which this machine may ask itself, without a publish key
-    #[arg(
-        long,
-        env = "FANFARE_ALLOWED_HOSTS",
-        value_name = "LIST",
-        value_delimiter = ',',
-        help_heading = "Access"
-    )]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', help_heading = "Access")]
     #[serde(deserialize_with = "one_or_many")]
     pub(crate) allowed_hosts: Vec<String>,
 
     /// Origins of web pages that may connect: https://example.com, https://*.example.com, *
     /// [default: same origin]
-    #[arg(
-        long,
-        env = "FANFARE_ALLOWED_ORIGINS",
-        value_name = "LIST",
-        value_delimiter = ',',
-        help_heading = "Access"
-    )]
-    #[serde(deserialize_with = "one_or_many")]
-    pub(crate) allowed_origins: Vec<Origin>,
+    #[arg(long, value_name = "LIST", value_delimiter = ',', help_heading = "Access")]
+    #[serde(deserialize_with = "one_or_many", serialize_with = "as_texts")]
+    pub(crate) allowed_origins: Vec<OriginPattern>,
 
     /// Refuse an upgrade with its HTTP status, or with 101 and a close code that scripts can see
     /// [default: http]
-    #[arg(long, env = "FANFARE_REJECT", value_name = "HOW", help_heading = "Access")]
+    #[arg(long, value_name = "HOW", help_heading = "Access")]
     pub(crate) reject: Reject,
 
     /// Messages a second that each connection may send [default: off]
-    #[arg(long, env = "FANFARE_MESSAGE_RATE", value_name = "N|off", help_heading = "Access")]
+    #[arg(long, value_name = "N|off", help_heading = "Access")]
     pub(crate) message_rate: Ceiling,
 
     /// Serve an echo at /-/echo
     #[arg(
-        long, env = "FANFARE_ECHO", value_name = "BOOL", help_heading = "Access", action = ArgAction::Set,
-        num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = BoolishValueParser::new()
+        long,
+        value_name = "BOOL",
+        help_heading = "Access",
+        action = ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = BoolishValueParser::new()
     )]
     pub(crate) echo: bool,
 
     /// The largest message [default: 64KiB]
-    #[arg(long, env = "FANFARE_MAX_MESSAGE_SIZE", value_name = "SIZE", help_heading = "Channels")]
+    #[arg(long, value_name = "SIZE", help_heading = "Channels")]
     pub(crate) max_message_size: Size,
 
     /// Channels at once [default: 1000000]
-    #[arg(long, env = "FANFARE_MAX_CHANNELS", value_name = "N", help_heading = "Channels")]
+    #[arg(long, value_name = "N", help_heading = "Channels")]
     pub(crate) max_channels: usize,
 
     /// Memory for channel logs (three quarters) and for what connections hold; beyond it: 503, 1013
     /// [default: 60 % of what is available]
-    #[arg(long, env = "FANFARE_MEMORY_LIMIT", value_name = "SIZE", help_heading = "Channels")]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "SIZE", help_heading = "Channels")]
     pub(crate) memory_limit: Option<Size>,
 
     /// How far a subscriber may fall behind, per channel [default: 1MiB]
-    #[arg(long, env = "FANFARE_CHANNEL_BUFFER", value_name = "SIZE", help_heading = "Channels")]
+    #[arg(long, value_name = "SIZE", help_heading = "Channels")]
     pub(crate) channel_buffer: Size,
 
     /// What happens to a subscriber that falls further behind [default: disconnect]
-    #[arg(long, env = "FANFARE_SLOW_POLICY", value_name = "WHAT", help_heading = "Channels")]
+    #[arg(long, value_name = "WHAT", help_heading = "Channels")]
     pub(crate) slow_policy: SlowPolicy,
 
     /// How long a subscriber may take nothing of what it is owed [default: 10s]
-    #[arg(long, env = "FANFARE_SLOW_TIMEOUT", value_name = "TIME", help_heading = "Channels")]
+    #[arg(long, value_name = "TIME", help_heading = "Channels")]
     pub(crate) slow_timeout: Time,
 
     /// From accept to the end of the request's head [default: 5s]
-    #[arg(long, env = "FANFARE_HANDSHAKE_TIMEOUT", value_name = "TIME", help_heading = "Times")]
+    #[arg(long, value_name = "TIME", help_heading = "Times")]
     pub(crate) handshake_timeout: Time,
 
     /// Between two pings, give or take a fifth [default: 25s]
-    #[arg(long, env = "FANFARE_PING_INTERVAL", value_name = "TIME", help_heading = "Times")]
+    #[arg(long, value_name = "TIME", help_heading = "Times")]
     pub(crate) ping_interval: Time,
 
     /// From a ping to its pong [default: 10s]
-    #[arg(long, env = "FANFARE_PONG_TIMEOUT", value_name = "TIME", help_heading = "Times")]
+    #[arg(long, value_name = "TIME", help_heading = "Times")]
     pub(crate) pong_timeout: Time,
 
     /// How long an HTTP connection may wait for its next request [default: 1m]
-    #[arg(long, env = "FANFARE_IDLE_TIMEOUT", value_name = "TIME", help_heading = "Times")]
+    #[arg(long, value_name = "TIME", help_heading = "Times")]
     pub(crate) idle_timeout: Time,
 
     /// How long connections may take to end after SIGTERM or SIGINT [default: 20s]
-    #[arg(long, env = "FANFARE_DRAIN_TIMEOUT", value_name = "TIME", help_heading = "Times")]
+    #[arg(long, value_name = "TIME", help_heading = "Times")]
     pub(crate) drain_timeout: Time,
 
     /// How log lines are written [default: text]
-    #[arg(long, env = "FANFARE_LOG_FORMAT", value_name = "FORMAT", help_heading = "Logging")]
+    #[arg(long, value_name = "FORMAT", help_heading = "Logging")]
     pub(crate) log_format: LogFormat,
 
     /// Log each connection, message, custom event and close; a pipe on the standard error must be
     /// read, for a full one holds up the server
     #[arg(
-        long, env = "FANFARE_LOG_EVENTS", value_name = "BOOL", help_heading = "Logging", action = ArgAction::Set,
-        num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = BoolishValueParser::new()
+        long,
+        value_name = "BOOL",
+        help_heading = "Logging",
+        action = ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = BoolishValueParser::new()
     )]
     pub(crate) log_events: bool,
 }
@@ -253,40 +229,6 @@ impl Config {
     }
 }
 
-/// Who may publish over a WebSocket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum PublishPolicy {
-    /// Nobody: only by POST
-    None,
-    /// Whoever shows a token (this version knows no tokens yet: nobody)
-    Token,
-    /// Every subscriber, on its channel
-    All,
-}
-
-/// How an upgrade is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Reject {
-    /// With the HTTP status
-    Http,
-    /// With 101 and a close code, which browsers show to scripts
-    Close,
-}
-
-/// What happens to a subscriber that has fallen off its channel's log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum SlowPolicy {
-    /// Its connection is closed with 4008
-    Disconnect,
-    /// It goes on at the oldest message kept
-    Skip,
-    /// It goes on at the newest message
-    Latest,
-}
-
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -329,22 +271,9 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// An allowed origin, as it stands in a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Origin(pub(crate) OriginPattern);
-
-impl FromStr for Origin {
-    type Err = fanfare::OriginPatternError;
-
-    fn from_str(text: &str) -> Result<Origin, Self::Err> {
-        text.parse().map(Origin)
-    }
-}
-
-impl Serialize for Origin {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
+/// Writes a list of values as their texts.
+fn as_texts<S: Serializer>(values: &[impl Display], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(values.iter().map(ToString::to_string))
 }
 
 /// A list with one member may be written without the brackets.

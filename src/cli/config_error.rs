@@ -50,7 +50,8 @@ impl fmt::Display for ConfigError {
             ConfigError::UnknownVariable(name) => {
                 write!(
                     f,
-                    "the environment variable {name} is not one that fanfare knows: see `fanfare serve --help`"
+                    "the environment variable {name} is not one that fanfare knows: see \
+                     `fanfare serve --help`"
                 )
             }
             ConfigError::Rule(text) => f.write_str(text),

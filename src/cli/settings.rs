@@ -3,12 +3,9 @@
 
 use std::net::ToSocketAddrs;
 
-use fanfare::{
-    Broadcast, BroadcastOptions, Builder, Factory, LimitsError, OriginPattern, PublishPolicy,
-    Reject, Server, SlowPolicy,
-};
+use fanfare::{Broadcast, BroadcastOptions, Builder, Factory, LimitsError, PublishPolicy, Server};
 
-use super::config::{self, Config};
+use super::config::{Config, LogFormat};
 use super::config_error::ConfigError;
 use super::resources;
 use super::units::{Ceiling, Size};
@@ -87,11 +84,7 @@ impl Settings {
             .max_channels(config.max_channels)
             .memory_limit(self.memory_limit.0)
             .channel_buffer(config.channel_buffer.0)
-            .slow_policy(match config.slow_policy {
-                config::SlowPolicy::Disconnect => SlowPolicy::Disconnect,
-                config::SlowPolicy::Skip => SlowPolicy::Skip,
-                config::SlowPolicy::Latest => SlowPolicy::Latest,
-            })
+            .slow_policy(config.slow_policy)
             .slow_timeout(config.slow_timeout.0)
             .handshake_timeout(config.handshake_timeout.0)
             .ping_interval(config.ping_interval.0)
@@ -111,13 +104,15 @@ impl Settings {
         }
         if self.options.publish == Some(PublishPolicy::Token) {
             warnings.push(
-                "--publish token: no kind of token is configured, so nobody can publish over a WebSocket"
+                "--publish token: no kind of token is configured, so nobody can publish over a \
+                 WebSocket"
                     .to_owned(),
             );
         }
         if self.max_connections as u64 > resources::open_files_max() {
             warnings.push(format!(
-                "--max-connections {} is more than the {} files that this process may open: raise the limit (ulimit -n)",
+                "--max-connections {} is more than the {} files that this process may open: raise \
+                 the limit (ulimit -n)",
                 self.max_connections,
                 resources::open_files_max()
             ));
@@ -162,13 +157,14 @@ impl Settings {
             LimitsError::NoConnection => "--max-connections must be at least 1".to_owned(),
             LimitsError::NoChannel => "--max-channels must be at least 1".to_owned(),
             LimitsError::BufferTooSmall => format!(
-                "--channel-buffer ({channel_buffer}) must be at least twice --max-message-size ({max_message_size}): \
-                 set --channel-buffer {} or more",
+                "--channel-buffer ({channel_buffer}) must be at least twice --max-message-size \
+                 ({max_message_size}): set --channel-buffer {} or more",
                 Size(max_message_size.0.saturating_mul(2))
             ),
             LimitsError::MemoryTooSmall if self.reactors > 1 => format!(
-                "--memory-limit ({}) is shared out among {} reactors, which is too little for the channels and what \
-                 the reactors send each other: set --memory-limit {} or more, or fewer --reactors",
+                "--memory-limit ({}) is shared out among {} reactors, which is too little for the \
+                 channels and what the reactors send each other: set --memory-limit {} or more, or \
+                 fewer --reactors",
                 self.memory_limit,
                 self.reactors,
                 Size(self.builder().memory_limit_min().next_multiple_of(1 << 20))
@@ -184,29 +180,18 @@ impl Settings {
         })
     }
 
-    pub(crate) fn log_format(&self) -> config::LogFormat {
+    pub(crate) fn log_format(&self) -> LogFormat {
         self.config.log_format
     }
 }
 
 fn options(config: &Config) -> Result<BroadcastOptions, ConfigError> {
     Ok(BroadcastOptions {
-        publish: config.publish.map(|policy| match policy {
-            config::PublishPolicy::None => PublishPolicy::None,
-            config::PublishPolicy::Token => PublishPolicy::Token,
-            config::PublishPolicy::All => PublishPolicy::All,
-        }),
+        publish: config.publish,
         publish_key: config.publish_key()?,
         allowed_hosts: config.allowed_hosts.clone(),
-        allowed_origins: config
-            .allowed_origins
-            .iter()
-            .map(|origin| origin.0.clone())
-            .collect::<Vec<OriginPattern>>(),
-        reject: match config.reject {
-            config::Reject::Http => Reject::Http,
-            config::Reject::Close => Reject::Close,
-        },
+        allowed_origins: config.allowed_origins.clone(),
+        reject: config.reject,
         message_rate: config.message_rate.0,
         echo: config.echo,
         log_events: config.log_events,
@@ -217,17 +202,18 @@ fn options(config: &Config) -> Result<BroadcastOptions, ConfigError> {
 fn exposure(options: &BroadcastOptions) -> Option<&'static str> {
     match (options.publish, options.publish_key.is_some()) {
         (Some(PublishPolicy::All), false) => Some(
-            "listening beyond this machine without authentication, and with --publish all: whoever reaches the \
-             address may subscribe and publish over a WebSocket; --publish none keeps them from publishing, \
-             and a --publish-key lets those publish by POST who have it",
+            "listening beyond this machine without authentication, and with --publish all: whoever \
+             reaches the address may subscribe and publish over a WebSocket; --publish none keeps \
+             them from publishing, and a --publish-key lets those publish by POST who have it",
         ),
         (Some(PublishPolicy::All), true) => Some(
-            "listening beyond this machine with --publish all: whoever reaches the address may publish over a \
-             WebSocket, for the --publish-key is asked of a POST only; --publish none keeps them from it",
+            "listening beyond this machine with --publish all: whoever reaches the address may \
+             publish over a WebSocket, because only a POST needs the --publish-key; --publish none \
+             keeps them from it",
         ),
         (None | Some(PublishPolicy::None | PublishPolicy::Token), false) => Some(
-            "listening beyond this machine without authentication: whoever reaches the address may subscribe; \
-             publishing from elsewhere is refused until there is a --publish-key",
+            "listening beyond this machine without authentication: whoever reaches the address may \
+             subscribe; publishing from elsewhere is refused until there is a --publish-key",
         ),
         (None | Some(PublishPolicy::None | PublishPolicy::Token), true) => None,
     }
@@ -256,7 +242,8 @@ fn check_address(flag: &str, address: &str) -> Result<bool, ConfigError> {
 fn check_host(host: &str) -> Result<(), ConfigError> {
     if host.is_empty() || host.contains(['/', ':', '*', ' ']) {
         return Err(ConfigError::Rule(format!(
-            "--allowed-hosts {host}: a host is a name alone, without scheme, port or *, as in dev.example.com"
+            "--allowed-hosts {host}: a host is a name alone, without scheme, port or *, as in \
+             dev.example.com"
         )));
     }
     Ok(())
@@ -302,7 +289,7 @@ mod tests {
             });
             settings.unwrap().warnings().join("\n")
         };
-        use config::PublishPolicy::{All, None as Nobody};
+        use fanfare::PublishPolicy::{All, None as Nobody};
         assert!(warnings(Some(All), None).contains("subscribe and publish"));
         assert!(warnings(Some(All), Some("key")).contains("--publish all"));
         for publish in [None, Some(Nobody)] {

@@ -11,7 +11,7 @@ use super::config_error::ConfigError;
 #[derive(Args)]
 pub(crate) struct Sources {
     /// Read the configuration from a TOML file, in which every flag is a key
-    #[arg(long, env = "FANFARE_CONFIG", value_name = "FILE")]
+    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Print the configuration that results, as a TOML file, and end
     #[arg(long)]
@@ -21,7 +21,15 @@ pub(crate) struct Sources {
 /// Adds all flags of a server to a command.
 pub(crate) fn augment(command: Command) -> Command {
     // For an update: no flag is required, and only those given are put over the file's.
-    Config::augment_args_for_update(Sources::augment_args(command))
+    let command = Config::augment_args_for_update(Sources::augment_args(command));
+    // Each has an environment variable of the same name.
+    command.mut_args(|argument| match argument.get_long() {
+        Some(flag) if flag != "print-config" => {
+            let name = format!("FANFARE_{}", flag.replace('-', "_").to_uppercase());
+            argument.env(name)
+        }
+        _ => argument,
+    })
 }
 
 /// Reads the file, if any, and puts the environment and the command line over it.
@@ -95,7 +103,8 @@ mod tests {
     #[test]
     fn the_command_line_goes_over_the_file_and_the_file_over_the_defaults() {
         let file = file(
-            "listen = '127.0.0.1:1'\nmax-message-size = '1KiB'\nchannel-buffer = 4096\necho = true\n",
+            "listen = '127.0.0.1:1'\nmax-message-size = '1KiB'\n\
+             channel-buffer = 4096\necho = true\n",
         );
         let path = file.path().to_str().unwrap();
         let read = config(&["--config", path]).unwrap();

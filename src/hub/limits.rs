@@ -6,8 +6,10 @@ use std::time::Duration;
 /// What happens to a subscriber that was overrun: it was blocked for so long that its next message
 /// has left the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum, serde::Deserialize, serde::Serialize))]
+#[cfg_attr(feature = "cli", serde(rename_all = "lowercase"))]
 pub enum SlowPolicy {
-    /// Its subscription ends.
+    /// Its subscription ends; the standalone server closes its connection with 4008.
     #[default]
     Disconnect,
     /// It goes on at the oldest message kept.

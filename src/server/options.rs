@@ -28,10 +28,12 @@ pub struct BroadcastOptions {
 
 /// Who may publish over a WebSocket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum, serde::Deserialize, serde::Serialize))]
+#[cfg_attr(feature = "cli", serde(rename_all = "lowercase"))]
 pub enum PublishPolicy {
-    /// Nobody; only by POST.
+    /// Nobody: only by POST.
     None,
-    /// Whoever shows a token that allows it. As long as no kind of token is configured: nobody.
+    /// Whoever shows a token (this version knows no tokens yet: nobody).
     Token,
     /// Every subscriber, on its own channel.
     All,
@@ -39,8 +41,10 @@ pub enum PublishPolicy {
 
 /// How an upgrade is refused for want of rights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum, serde::Deserialize, serde::Serialize))]
+#[cfg_attr(feature = "cli", serde(rename_all = "lowercase"))]
 pub enum Reject {
-    /// With the HTTP status. Browsers hide it from scripts.
+    /// With the HTTP status, which browsers hide from scripts.
     #[default]
     Http,
     /// With 101 and a close code, whose reason browsers show to scripts.
