@@ -1,4 +1,5 @@
-//! Taking connections from the listeners, and who is let in only to be told that he is not.
+//! Taking connections from the listeners. Over a limit, a connection may still be accepted, so that
+//! it can be answered 503 or 429.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,19 +7,29 @@ use std::net::SocketAddr;
 use crate::instant::Instant;
 use crate::net::Net;
 
-use super::Reactor;
-use super::connection::{Connection, Refusal};
-use super::counters::RejectReason;
-use super::handler::Handler;
+use super::api::Handler;
+use super::connection::{Connection, listener_token};
+use super::group::Refusal;
 use super::limits::{ACCEPT_RETRY, ACCEPTS_PER_TURN_MAX};
+use super::peers::Peers;
 
-/// What a reactor has to remember of its accepting.
-#[derive(Default)]
-pub(super) struct Admission {
+/// The listening sockets of a reactor.
+pub(super) struct Listeners<L> {
+    all: Vec<Listener<L>>,
     /// After a shortage of descriptors: when to try again.
     retry_at: Option<Instant>,
     /// Where the round of the listeners begins.
-    first_listener: usize,
+    first: usize,
+}
+
+/// A listening socket and what has been told of it.
+struct Listener<L> {
+    /// The operator's: health and metrics are asked for here.
+    is_admin: bool,
+    /// `None` once it has been closed by a drain.
+    socket: Option<L>,
+    /// Readiness was told and the queue is not empty yet, as far as is known.
+    ready: bool,
 }
 
 /// What accept(2) hands out of the connection that it would have brought: the errors pending on it.
@@ -46,95 +57,142 @@ fn is_of_the_peer(error: &io::Error) -> bool {
         .is_some_and(|errno| errno == libc::EINTR || ERRORS_OF_THE_PEER.contains(&errno))
 }
 
-impl Refusal {
-    pub(super) fn reason(self) -> RejectReason {
-        match self {
-            Refusal::TooManyConnections => RejectReason::TooManyConnections,
-            Refusal::TooManyFromAddress => RejectReason::TooManyFromAddress,
-            Refusal::Draining => RejectReason::Draining,
+impl<L> Listeners<L> {
+    /// Registers all of them.
+    pub(super) fn new<N: Net<Listener = L>>(
+        net: &mut N,
+        listeners: Vec<L>,
+        admin_listeners: Vec<L>,
+    ) -> io::Result<Listeners<L>> {
+        let listeners = listeners.into_iter().map(|socket| (socket, false));
+        let admin_listeners = admin_listeners.into_iter().map(|socket| (socket, true));
+        let mut all = Vec::new();
+        for (number, (mut socket, is_admin)) in listeners.chain(admin_listeners).enumerate() {
+            net.listen(&mut socket, listener_token(number))?;
+            all.push(Listener { is_admin, socket: Some(socket), ready: false });
         }
-    }
-}
-
-impl<N: Net, H: Handler> Reactor<N, H> {
-    /// When accepting has been put off, until when.
-    pub(super) fn accept_again_at(&self) -> Option<Instant> {
-        if !self.listeners.iter().any(|listener| listener.ready) {
-            return None;
-        }
-        self.admission.retry_at.max(self.commons.shared.gate.next_at(self.commons.now))
+        Ok(Listeners { all, retry_at: None, first: 0 })
     }
 
-    /// Whether a listener has been told ready and nothing keeps us from accepting.
-    pub(super) fn can_accept_now(&self) -> bool {
-        self.listeners.iter().any(|listener| listener.ready)
-            && self.accept_again_at().is_none_or(|moment| moment <= self.commons.now)
+    /// Whether any of them still listens.
+    pub(super) fn are_open(&self) -> bool {
+        self.all.iter().any(|listener| listener.socket.is_some())
     }
 
-    pub(super) fn accept_connections(&mut self) {
-        let mut budget = ACCEPTS_PER_TURN_MAX;
-        // The one that was served first goes last next time, lest a busy listener keeps the others
-        // waiting.
-        let listeners = self.listeners.len();
-        self.admission.first_listener = (self.admission.first_listener + 1) % listeners.max(1);
-        for offset in 0..listeners {
-            let number = (self.admission.first_listener + offset) % listeners;
-            while self.listeners[number].ready && budget > 0 && self.can_accept_now() {
-                budget -= 1;
-                self.accept_one(number);
+    pub(super) fn note_ready(&mut self, number: usize) {
+        self.all[number].ready = true;
+    }
+
+    /// As if connections waited in every queue.
+    pub(super) fn note_all_ready(&mut self) {
+        self.all.iter_mut().for_each(|listener| listener.ready = listener.socket.is_some());
+    }
+
+    /// Closes those whose queues are empty, or all of them.
+    pub(super) fn close<N: Net<Listener = L>>(&mut self, net: &mut N, even_if_ready: bool) {
+        for listener in &mut self.all {
+            if (even_if_ready || !listener.ready)
+                && let Some(socket) = listener.socket.take()
+            {
+                net.unlisten(socket);
             }
         }
     }
 
-    fn accept_one(&mut self, number: usize) {
-        self.admission.retry_at = None;
-        let listener = &mut self.listeners[number];
+    /// Where a listener has been told ready: the moment from which on it may be accepted from.
+    pub(super) fn next_at<N, H>(&self, peers: &Peers<N, H>) -> Option<Instant>
+    where
+        N: Net<Listener = L>,
+        H: Handler,
+    {
+        if !self.all.iter().any(|listener| listener.ready) {
+            return None;
+        }
+        let now = peers.core.turn.now;
+        let of_rate = peers.core.exchange.shared.gate.next_at(now);
+        Some(self.retry_at.max(of_rate).unwrap_or(now))
+    }
+
+    /// Takes connections, within a budget.
+    pub(super) fn accept<N, H>(&mut self, peers: &mut Peers<N, H>)
+    where
+        N: Net<Listener = L>,
+        H: Handler,
+    {
+        let mut budget = ACCEPTS_PER_TURN_MAX;
+        // The one that was served first goes last next time, lest a busy listener keeps the others
+        // waiting.
+        let listeners = self.all.len();
+        self.first = (self.first + 1) % listeners.max(1);
+        for offset in 0..listeners {
+            let number = (self.first + offset) % listeners;
+            let may_accept = |all: &Listeners<L>, peers: &Peers<N, H>| {
+                all.next_at(peers).is_some_and(|moment| moment <= peers.core.turn.now)
+            };
+            while self.all[number].ready && budget > 0 && may_accept(self, peers) {
+                budget -= 1;
+                self.accept_one(number, peers);
+            }
+        }
+    }
+
+    fn accept_one<N, H>(&mut self, number: usize, peers: &mut Peers<N, H>)
+    where
+        N: Net<Listener = L>,
+        H: Handler,
+    {
+        self.retry_at = None;
+        let listener = &mut self.all[number];
         let Some(socket) = &mut listener.socket else {
             listener.ready = false;
             return;
         };
-        match self.net.accept(socket) {
-            Ok((stream, address)) => {
-                self.commons.counters.accepted += 1;
-                let is_admin = listener.is_admin;
-                self.admit(stream, address, is_admin);
-            }
+        match peers.core.net.accept(socket) {
+            Ok((stream, address)) => peers.admit(stream, address, listener.is_admin),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => listener.ready = false,
             // The peer was gone before it was taken: the next one may be well.
             Err(error) if is_of_the_peer(&error) => {}
             // A shortage, or something unknown that may last: not again at once.
             Err(_) => {
-                self.commons.counters.accept_shortages += 1;
-                self.admission.retry_at = Some(self.commons.now + ACCEPT_RETRY);
+                peers.core.turn.counters.accept_shortages += 1;
+                self.retry_at = Some(peers.core.turn.now + ACCEPT_RETRY);
             }
         }
     }
+}
 
+impl<N: Net, H: Handler> Peers<N, H> {
+    /// Lets a new connection in, lets it in to be refused, or closes it.
     fn admit(&mut self, stream: N::Stream, address: SocketAddr, is_admin: bool) {
-        let gate = &self.commons.shared.gate;
+        let core = &mut self.core;
+        core.turn.counters.accepted += 1;
+        let gate = &core.exchange.shared.gate;
         let mut refusal = gate.enter(address);
-        if self.drain.is_some() {
+        if core.turn.draining {
             if refusal.is_none() {
                 gate.give_place_back();
             }
             refusal = Some(Refusal::Draining);
         }
         if let Some(refusal) = refusal {
-            self.commons.counters.reject(refusal.reason());
+            core.turn.counters.reject(refusal.reason());
             if !gate.begin_refusal() {
                 gate.leave(address);
-                self.net.close(stream);
+                core.net.close(stream);
                 return;
             }
         }
-        let deadline = self.commons.now + self.limits.handshake_timeout;
-        let token = self.connections.insert(Connection::new(stream, address, refusal, deadline));
-        self.commons.connections = self.connections.len();
-        let Some(connection) = self.connections.get_mut(token) else { return };
+        let deadline = core.turn.now + core.limits.handshake_timeout;
+        let connection = self
+            .connections
+            .insert(|token| Connection::new(token, stream, address, refusal, deadline));
         connection.is_admin = is_admin;
-        if self.net.register(&mut connection.link.stream, token).is_err() {
-            self.commons.counters.accept_shortages += 1;
-            self.leave_silently(token);
+        let token = connection.token;
+        let registered = core.net.register(&mut connection.io.stream, token);
+        core.turn.connections = self.connections.len();
+        if registered.is_err() {
+            self.core.turn.counters.accept_shortages += 1;
+            self.step_alone(token, |core, connection| core.leave_silently(connection));
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::protocol::CloseCode;
 
-use super::connection::Initiator;
+use super::end::Initiator;
 
 /// The statuses that have a counter of their own; what a handler answers beyond them counts as 0.
 pub const STATUSES: [u16; 22] = [
@@ -71,7 +71,7 @@ pub enum Source {
     WebSocket,
     /// A request.
     Http,
-    /// A [`Publisher`](super::Remote) in this process.
+    /// A [`Publisher`](super::Handle) in this process.
     Publisher,
 }
 

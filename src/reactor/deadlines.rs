@@ -4,16 +4,17 @@
 use std::time::Duration;
 
 use crate::instant::Instant;
-use crate::net::{Net, Token};
+use crate::net::Net;
 use crate::protocol::{CloseCode, Opcode, encode_frame};
 
-use super::Reactor;
+use super::api::Handler;
 use super::connection::Phase;
-use super::handler::Handler;
+use super::core::{ConnectionOf, Core};
 use super::limits::{
     BODY_BYTES_PER_SECOND_MIN, DEADLINE_SWEEP_PERIOD, DEADLINES_PER_TURN_MAX, PAUSE_GRACE,
     PAUSE_MIN, WAIT_MAX,
 };
+use super::peers::Peers;
 
 pub(super) struct DeadlineSweep {
     /// The place in the slab that is looked at next.
@@ -69,58 +70,52 @@ impl DeadlineSweep {
     }
 }
 
-impl<N: Net, H: Handler> Reactor<N, H> {
-    pub(super) fn check_deadlines(&mut self) {
+impl<N: Net, H: Handler> Peers<N, H> {
+    /// Looks at the deadlines of this turn's part of the connections.
+    pub(super) fn check_deadlines(&mut self, sweep: &mut DeadlineSweep) {
         let places = self.connections.places();
-        for _ in 0..self.deadline_sweep.places_due(self.commons.now, places) {
-            let place = self.deadline_sweep.place % places;
-            self.deadline_sweep.place = place + 1;
+        for _ in 0..sweep.places_due(self.core.turn.now, places) {
+            let place = sweep.place % places;
+            sweep.place = place + 1;
             if let Some(token) = self.connections.token_at(place) {
-                self.check_deadline(token);
-                self.settle();
+                let judge_from = sweep.judge_from;
+                self.step(token, |core, connection| core.check_deadline(connection, judge_from));
             }
         }
-        self.deadline_sweep.is_behind |= self.commons.hub.forget_idle(self.commons.now);
+        sweep.is_behind |= self.core.exchange.hub.forget_idle(self.core.turn.now);
     }
+}
 
-    fn check_deadline(&mut self, token: Token) {
-        let now = self.commons.now;
-        let Some(connection) = self.connections.get_mut(token) else { return };
+impl<N: Net, H: Handler> Core<N, H> {
+    fn check_deadline(&mut self, connection: &mut ConnectionOf<N, H>, judge_from: Instant) {
+        let now = self.turn.now;
         if connection.starved {
-            self.on_writable(token);
+            self.on_writable(connection);
         }
-        let Some(connection) = self.connections.get_mut(token) else { return };
         // In a pause of ours nothing was offered to be taken.
-        let progress_at = connection.progress_at.max(self.deadline_sweep.judge_from);
+        let progress_at = connection.progress_at.max(judge_from);
         let stuck = connection.blocked && now >= progress_at + self.limits.slow_timeout;
         let due = now >= connection.deadline;
         // Who waits for us to read cannot be said to be late.
-        let held = connection.link.is_held();
-        let unheard =
-            connection.readable || connection.unfinished || connection.link.owes() || held;
+        let io = &connection.io;
+        let unheard = connection.readable || connection.unfinished || io.owes() || io.is_held();
         let late = due && !unheard;
         let dripping = match (connection.message_since, self.limits.message_timeout) {
             (Some(since), Some(timeout)) => {
-                let slowest =
-                    connection.link.assembled_bytes() / u64::from(BODY_BYTES_PER_SECOND_MIN);
+                let slowest = io.assembled_bytes() / u64::from(BODY_BYTES_PER_SECOND_MIN);
                 now >= since.instant() + timeout + Duration::from_secs(slowest) && !unheard
             }
             _ => false,
         };
         match &connection.phase {
-            Phase::Http(_) if stuck => self.lose(token),
+            Phase::Http(_) if stuck => self.lose(connection),
             // The answer that is owed is ours to give.
-            Phase::Http(http) if late && http.answer.is_none() => {
-                self.time_out_request(token);
-            }
+            Phase::Http(http) if late && http.answer.is_none() => self.time_out_request(connection),
             Phase::Http(_) => {}
-            Phase::Open(_) if stuck => self.close_without_progress(token),
+            Phase::Open(_) if stuck => self.close_without_progress(connection),
             Phase::Open(_) if dripping => {
-                self.close(
-                    token,
-                    CloseCode::POLICY_VIOLATION,
-                    "the message took too long to arrive",
-                );
+                let reason = "the message took too long to arrive";
+                self.close(connection, CloseCode::POLICY_VIOLATION, reason);
             }
             // What waits behind a full send buffer cannot have been answered, and a ping would wait
             // there too.
@@ -128,27 +123,23 @@ impl<N: Net, H: Handler> Reactor<N, H> {
                 connection.deadline = now + self.limits.pong_timeout;
             }
             Phase::Open(open) if late && open.awaiting_pong => {
-                self.close(token, CloseCode::NO_PONG, "no pong came in time");
+                self.close(connection, CloseCode::NO_PONG, "no pong came in time");
             }
-            Phase::Open(open) if late && !open.awaiting_pong => self.ping(token),
+            Phase::Open(_) if late => self.ping(connection),
             Phase::Open(_) => {}
-            Phase::Closing { .. } if due => {
-                self.commons.counters.impatient_resets += 1;
-                self.reset(token);
-            }
-            Phase::Lingering { .. } if due => self.remove(token),
-            Phase::Closing { .. } | Phase::Lingering { .. } => {}
+            Phase::Closing { .. } if due => self.reset_early(connection),
+            Phase::Lingering { .. } if due => self.remove(connection),
+            Phase::Closing { .. } | Phase::Lingering { .. } | Phase::Gone(_) => {}
         }
     }
 
-    fn ping(&mut self, token: Token) {
-        self.commons.counters.pings_sent += 1;
+    fn ping(&mut self, connection: &mut ConnectionOf<N, H>) {
+        self.turn.counters.pings_sent += 1;
         encode_frame(&mut self.outgoing.replies, Opcode::Ping, b"");
-        if !self.send_replies(token) {
+        if !self.send_replies(connection) {
             return;
         }
-        let Some(connection) = self.connections.get_mut(token) else { return };
-        connection.deadline = self.commons.now + self.limits.pong_timeout;
+        connection.deadline = self.turn.now + self.limits.pong_timeout;
         if let Phase::Open(open) = &mut connection.phase {
             open.awaiting_pong = true;
         }

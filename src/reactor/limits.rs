@@ -71,7 +71,7 @@ pub(super) const ACCEPTS_PER_TURN_MAX: usize = 64;
 /// Sends of the sweep between two looks at what has arrived: about two milliseconds.
 pub(super) const SENDS_PER_TURN_MAX: usize = 256;
 /// Publishes taken from other threads per turn.
-pub(super) const MAIL_PER_TURN_MAX: usize = 256;
+pub(super) const PUBLISHES_PER_TURN_MAX: usize = 256;
 /// Requests, and deliveries, taken from all reactors together per turn: less time than the sends of
 /// the sweep take. Each reactor has an equal part, and no less than the minimum.
 pub(super) const RECORDS_PER_TURN_MAX: usize = 1024;

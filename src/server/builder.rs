@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::hub::{Homes, HubLimits, SlowPolicy};
 use crate::net::{MioListener, MioNet, Net};
-use crate::reactor::{Handler, ReactorLimits, RingSizes, reactor_memory_min, seats};
+use crate::reactor::{Handler, ReactorLimits, RingSizes, reactor_memory_min, setups};
 
 use super::closures::{ClosureHandler, Closures};
 use super::instance::{Server, Thread};
@@ -167,14 +167,14 @@ impl Builder<()> {
         nets[0].fill_random(&mut key);
         let homes = Homes::new(key, reactors as u16);
         let wakers = nets.iter().map(MioNet::waker).collect();
-        let seats = seats(wakers, homes, nets[0].now(), &self.reactor, self.hub, self.rings);
-        let parts = nets.into_iter().zip(listeners).zip(admin_listeners).zip(seats);
+        let setups = setups(wakers, homes, nets[0].now(), &self.reactor, self.hub, self.rings);
+        let parts = nets.into_iter().zip(listeners).zip(admin_listeners).zip(setups);
         let threads = parts
-            .map(|(((net, listeners), admin_listeners), seat)| Thread {
+            .map(|(((net, listeners), admin_listeners), setup)| Thread {
                 net,
                 listeners,
                 admin_listeners,
-                seat,
+                setup,
             })
             .collect();
         Ok(Server { threads, make: Box::new(make), addresses, admin_addresses })

@@ -8,7 +8,7 @@ use std::thread;
 use crate::hub::{ChannelName, Homes};
 use crate::net::{MioListener, MioNet, MioWaker};
 use crate::protocol::Message;
-use crate::reactor::{Handler, PublishError, Reactor, Remote, Seat};
+use crate::reactor::{Handle, Handler, PublishError, Reactor, Setup};
 
 use super::builder::Builder;
 use super::closures::{ClosureHandler, Closures};
@@ -52,7 +52,7 @@ pub(super) struct Thread {
     pub(super) net: MioNet,
     pub(super) listeners: Vec<MioListener>,
     pub(super) admin_listeners: Vec<MioListener>,
-    pub(super) seat: Seat<MioWaker>,
+    pub(super) setup: Setup<MioWaker>,
 }
 
 impl Thread {
@@ -60,7 +60,7 @@ impl Thread {
     /// too: what is mailed to a reactor that is no more would wait for ever.
     fn run<H: Handler>(self, make: impl FnOnce() -> H, stopper: Stopper) -> io::Result<()> {
         let _stop_others = StopOthers(stopper);
-        Reactor::new(self.net, self.listeners, self.admin_listeners, make(), self.seat)?.run()
+        Reactor::new(self.net, self.listeners, self.admin_listeners, make(), self.setup)?.run()
     }
 }
 
@@ -98,16 +98,16 @@ impl<H: Handler> Server<H> {
 
     /// A handle to publish from any thread.
     pub fn publisher(&self) -> Publisher {
-        Publisher { homes: self.threads[0].seat.homes(), reactors: self.remotes() }
+        Publisher { homes: self.threads[0].setup.homes(), reactors: self.handles() }
     }
 
     /// A handle to end the server from any thread.
     pub fn stopper(&self) -> Stopper {
-        Stopper { reactors: self.remotes() }
+        Stopper { reactors: self.handles() }
     }
 
-    fn remotes(&self) -> Arc<[Remote<MioWaker>]> {
-        self.threads.iter().map(|thread| thread.seat.remote()).collect()
+    fn handles(&self) -> Arc<[Handle<MioWaker>]> {
+        self.threads.iter().map(|thread| thread.setup.handle()).collect()
     }
 
     /// Serves until the server has been drained or stopped: the first reactor on this thread, the
@@ -157,7 +157,7 @@ impl<H: Handler> Server<H> {
 #[derive(Clone)]
 pub struct Publisher {
     homes: Arc<Homes>,
-    reactors: Arc<[Remote<MioWaker>]>,
+    reactors: Arc<[Handle<MioWaker>]>,
 }
 
 impl Publisher {
@@ -186,19 +186,19 @@ impl Publisher {
 /// ```
 #[derive(Clone)]
 pub struct Stopper {
-    reactors: Arc<[Remote<MioWaker>]>,
+    reactors: Arc<[Handle<MioWaker>]>,
 }
 
 impl Stopper {
     /// Takes no new connections, sends what is pending, closes every connection with 1012, and ends
     /// [`Server::run`]; at the latest after the drain timeout.
     pub fn drain(&self) {
-        self.reactors.iter().for_each(Remote::drain);
+        self.reactors.iter().for_each(Handle::drain);
     }
 
     /// Ends [`Server::run`] now; connections are cut.
     pub fn stop(&self) {
-        self.reactors.iter().for_each(Remote::stop);
+        self.reactors.iter().for_each(Handle::stop);
     }
 }
 

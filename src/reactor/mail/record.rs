@@ -8,11 +8,11 @@ use crate::hub::{
 use crate::net::Token;
 use crate::protocol::{Message, MessageKind};
 
-use super::super::context::Ticket;
+use crate::reactor::ticket::Ticket;
 
 /// Who published.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in super::super) enum Origin {
+pub(crate) enum PublishOrigin {
     /// A WebSocket connection: closed with 1013 if the home refuses.
     Peer(Token),
     /// A request: answered with the outcome.
@@ -23,18 +23,18 @@ pub(in super::super) enum Origin {
 
 /// To the home of a channel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in super::super) enum Request<'a> {
-    Publish { origin: Origin, channel: ChannelName<'a>, message: Message<'a> },
+pub(crate) enum HomeRequest<'a> {
+    Publish { origin: PublishOrigin, channel: ChannelName<'a>, message: Message<'a> },
     Inspect { ticket: Ticket, channel: ChannelName<'a> },
 }
 
 /// From the home of a channel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in super::super) enum Delivery<'a> {
+pub(crate) enum Delivery<'a> {
     Message(Numbered<'a>),
     Joined(Joined),
     NotJoined { slot: Slot, refused: Refused },
-    Published { origin: Origin, outcome: Result<Accepted, Refused> },
+    Published { origin: PublishOrigin, outcome: Result<Accepted, Refused> },
     Inspected { ticket: Ticket, channel: ChannelName<'a>, info: Option<ChannelInfo> },
 }
 
@@ -55,17 +55,17 @@ const PUBLISHED: u8 = 4;
 const REFUSED: u8 = 5;
 const INSPECTED: u8 = 6;
 
-impl<'a> Request<'a> {
+impl<'a> HomeRequest<'a> {
     pub(super) fn payload(&self) -> &'a [u8] {
         match self {
-            Request::Publish { message, .. } => message.payload(),
-            Request::Inspect { .. } => &[],
+            HomeRequest::Publish { message, .. } => message.payload(),
+            HomeRequest::Inspect { .. } => &[],
         }
     }
 
     pub(super) fn encode(&self, head: &mut Vec<u8>) {
         match *self {
-            Request::Publish { origin, channel, message } => {
+            HomeRequest::Publish { origin, channel, message } => {
                 head.push(match message.kind() {
                     MessageKind::Text => PUBLISH_TEXT,
                     MessageKind::Binary => PUBLISH_BINARY,
@@ -73,7 +73,7 @@ impl<'a> Request<'a> {
                 put_origin(head, origin);
                 put_name(head, channel);
             }
-            Request::Inspect { ticket, channel } => {
+            HomeRequest::Inspect { ticket, channel } => {
                 head.push(INSPECT);
                 put_ticket(head, ticket);
                 put_name(head, channel);
@@ -81,24 +81,24 @@ impl<'a> Request<'a> {
         }
     }
 
-    pub(super) fn decode(head: &'a [u8], payload: &'a [u8]) -> Option<Request<'a>> {
+    pub(super) fn decode(head: &'a [u8], payload: &'a [u8]) -> Option<HomeRequest<'a>> {
         let mut fields = Fields(head);
         let tag = fields.u8()?;
         Some(match tag {
-            PUBLISH_TEXT | PUBLISH_BINARY => Request::Publish {
+            PUBLISH_TEXT | PUBLISH_BINARY => HomeRequest::Publish {
                 origin: fields.origin()?,
                 channel: fields.name()?,
                 message: Message::from_checked(kind(tag == PUBLISH_BINARY), payload),
             },
-            INSPECT => Request::Inspect { ticket: fields.ticket()?, channel: fields.name()? },
+            INSPECT => HomeRequest::Inspect { ticket: fields.ticket()?, channel: fields.name()? },
             _ => return None,
         })
     }
 }
 
 /// What a member tells the home.
-pub(super) fn encode_interest(interest: MembershipUpdate<'_>, head: &mut Vec<u8>) {
-    match interest {
+pub(super) fn encode_update(update: MembershipUpdate<'_>, head: &mut Vec<u8>) {
+    match update {
         MembershipUpdate::Join { slot, channel, subscribers } => {
             head.push(JOIN);
             put_u32(head, slot.0);
@@ -117,7 +117,7 @@ pub(super) fn encode_interest(interest: MembershipUpdate<'_>, head: &mut Vec<u8>
     }
 }
 
-pub(super) fn decode_interest(head: &[u8]) -> Option<MembershipUpdate<'_>> {
+pub(super) fn decode_update(head: &[u8]) -> Option<MembershipUpdate<'_>> {
     let mut fields = Fields(head);
     Some(match fields.u8()? {
         JOIN => {
@@ -264,14 +264,14 @@ fn put_ticket(head: &mut Vec<u8>, ticket: Ticket) {
     put_u64(head, ticket.number);
 }
 
-fn put_origin(head: &mut Vec<u8>, origin: Origin) {
+fn put_origin(head: &mut Vec<u8>, origin: PublishOrigin) {
     match origin {
-        Origin::Publisher => head.push(0),
-        Origin::Peer(token) => {
+        PublishOrigin::Publisher => head.push(0),
+        PublishOrigin::Peer(token) => {
             head.push(1);
             put_u64(head, token.0);
         }
-        Origin::Request(ticket) => {
+        PublishOrigin::Request(ticket) => {
             head.push(2);
             put_ticket(head, ticket);
         }
@@ -310,11 +310,11 @@ impl<'a> Fields<'a> {
         Some(Ticket { token: Token(self.u64()?), number: self.u64()? })
     }
 
-    fn origin(&mut self) -> Option<Origin> {
+    fn origin(&mut self) -> Option<PublishOrigin> {
         Some(match self.u8()? {
-            0 => Origin::Publisher,
-            1 => Origin::Peer(Token(self.u64()?)),
-            2 => Origin::Request(self.ticket()?),
+            0 => PublishOrigin::Publisher,
+            1 => PublishOrigin::Peer(Token(self.u64()?)),
+            2 => PublishOrigin::Request(self.ticket()?),
             _ => return None,
         })
     }
@@ -358,25 +358,33 @@ mod tests {
         let longest = "x".repeat(255);
         let channel = name(&longest);
         for request in [
-            Request::Publish { origin: Origin::Publisher, channel, message: Message::text("") },
-            Request::Publish {
-                origin: Origin::Peer(Token(7)),
+            HomeRequest::Publish {
+                origin: PublishOrigin::Publisher,
+                channel,
+                message: Message::text(""),
+            },
+            HomeRequest::Publish {
+                origin: PublishOrigin::Peer(Token(7)),
                 channel,
                 message: Message::binary(b"\xff"),
             },
-            Request::Publish {
-                origin: Origin::Request(TICKET),
+            HomeRequest::Publish {
+                origin: PublishOrigin::Request(TICKET),
                 channel,
                 message: Message::text("hello"),
             },
-            Request::Inspect { ticket: TICKET, channel },
+            HomeRequest::Inspect { ticket: TICKET, channel },
         ] {
             let mut head = Vec::new();
             request.encode(&mut head);
             assert!(head.len() <= HEAD_BYTES_MAX);
-            assert_eq!(Request::decode(&head, request.payload()), Some(request));
+            assert_eq!(HomeRequest::decode(&head, request.payload()), Some(request));
             for cut in 0..head.len() {
-                assert_eq!(Request::decode(&head[..cut], request.payload()), None, "cut at {cut}");
+                assert_eq!(
+                    HomeRequest::decode(&head[..cut], request.payload()),
+                    None,
+                    "cut at {cut}"
+                );
             }
         }
     }
@@ -385,17 +393,17 @@ mod tests {
     fn every_interest_is_read_as_it_was_written() {
         let longest = "x".repeat(255);
         let channel = name(&longest);
-        for interest in [
+        for update in [
             MembershipUpdate::Join { slot: Slot(u32::MAX - 1), channel, subscribers: 3 },
             MembershipUpdate::Count { channel, subscribers: 0 },
             MembershipUpdate::Leave { channel },
         ] {
             let mut head = Vec::new();
-            encode_interest(interest, &mut head);
+            encode_update(update, &mut head);
             assert!(head.len() <= HEAD_BYTES_MAX);
-            assert_eq!(decode_interest(&head), Some(interest));
+            assert_eq!(decode_update(&head), Some(update));
             for cut in 0..head.len() {
-                assert_eq!(decode_interest(&head[..cut]), None, "cut at {cut}");
+                assert_eq!(decode_update(&head[..cut]), None, "cut at {cut}");
             }
         }
     }
@@ -420,11 +428,11 @@ mod tests {
             Delivery::Joined(Joined { slot, epoch: 7, next: 1 }),
             Delivery::NotJoined { slot, refused: Refused::TooManyChannels },
             Delivery::Published {
-                origin: Origin::Request(TICKET),
+                origin: PublishOrigin::Request(TICKET),
                 outcome: Ok(Accepted { id, subscribers: 4 }),
             },
             Delivery::Published {
-                origin: Origin::Peer(Token(1)),
+                origin: PublishOrigin::Peer(Token(1)),
                 outcome: Err(Refused::MemoryFull),
             },
             Delivery::Inspected { ticket: TICKET, channel, info: Some(info) },

@@ -39,7 +39,7 @@ impl RingSizes {
     pub const MIN: RingSizes = RingSizes { bytes: 2 * 1024, beside: 1 };
 
     /// The size of a ring for heads alone.
-    pub(in super::super) fn interest_bytes(self) -> usize {
+    pub(crate) fn update_bytes(self) -> usize {
         (self.bytes / 8).max(RECORD_BYTES_MAX)
     }
 

@@ -58,7 +58,7 @@ fn lingering_ends_after_64_kib() {
     assert!(!client.peer.is_reset());
     client.peer.send(&[0; 10 << 10]);
     world.rest();
-    assert_eq!(world.reactor().connections.len(), 0);
+    assert_eq!(world.reactor().peers.connections.len(), 0);
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn lingering_ends_after_two_seconds() {
     let mut world = World::new();
     let client = world.open("/shut");
     world.pass(Duration::from_millis(1500));
-    assert_eq!(world.reactor().connections.len(), 1);
+    assert_eq!(world.reactor().peers.connections.len(), 1);
     world.pass(Duration::from_millis(1500));
     world.check_empty();
     assert!(!client.peer.is_reset());
@@ -98,7 +98,7 @@ fn what_was_sent_before_the_end_of_the_stream_is_heard() {
     writer.peer.close();
     world.rest();
     assert_eq!(reader.messages(), vec![b"last words"; 3]);
-    assert_eq!(world.reactor().connections.len(), 1);
+    assert_eq!(world.reactor().peers.connections.len(), 1);
 }
 
 #[test]

@@ -145,7 +145,7 @@ fn a_stop_ends_at_once_and_the_application_is_told_of_everybody() {
     let mut world = World::new();
     let _clients = world.open_many(10, "/bye/news");
     let _readers = world.open_many(10, "/news");
-    world.remotes()[0].stop();
+    world.handles()[0].stop();
     world.rest();
     assert!(world.is_over());
     assert_eq!(world.log.borrow().closed.len(), 20);

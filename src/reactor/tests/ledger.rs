@@ -26,7 +26,7 @@ pub(super) fn check_mail(reactors: &mut [SimReactor], acted: usize) {
         return;
     }
     let views: Vec<Vec<ChannelView>> =
-        reactors.iter().map(|reactor| reactor.commons.hub.views()).collect();
+        reactors.iter().map(|reactor| reactor.peers.core.exchange.hub.views()).collect();
     for member in 0..reactors.len() {
         for home in (0..reactors.len())
             .filter(|home| *home != member && (acted == *home || acted == member))
@@ -41,13 +41,13 @@ pub(super) fn check_mail(reactors: &mut [SimReactor], acted: usize) {
 /// Put = taken + inside, both ways; and what is inside from home to member.
 fn check_ring(reactors: &mut [SimReactor], home: usize, member: usize) -> Deliveries {
     let (from, to) = (ReactorNumber(home as u16), ReactorNumber(member as u16));
-    let put = reactors[home].commons.outbox.put_so_far(to);
-    let taken = reactors[member].commons.inbox.taken_so_far(from);
+    let put = reactors[home].peers.core.exchange.outbox.put_so_far(to);
+    let taken = reactors[member].peers.core.exchange.inbox.taken_so_far(from);
     let mut under_way = Deliveries::new();
-    let (mut interests, mut requests, mut deliveries) = (0, 0, 0);
-    reactors[member].commons.inbox.look_through(
+    let (mut updates, mut requests, mut deliveries) = (0, 0, 0);
+    reactors[member].peers.core.exchange.inbox.look_through(
         from,
-        |_| interests += 1,
+        |_| updates += 1,
         |_| requests += 1,
         |delivery| {
             deliveries += 1;
@@ -66,7 +66,7 @@ fn check_ring(reactors: &mut [SimReactor], home: usize, member: usize) -> Delive
             }
         },
     );
-    let inside = [interests, requests, deliveries];
+    let inside = [updates, requests, deliveries];
     assert!(
         put.iter().zip(taken).zip(inside).all(|((put, taken), inside)| *put == taken + inside),
         "a ring loses nothing"
@@ -111,7 +111,7 @@ fn check_standing(
     let number = ReactorNumber(member as u16);
     let elsewhere = views[member].iter().filter(|view| {
         matches!(view.membership, Membership::Live | Membership::Leaving)
-            && reactors[member].commons.hub.home_of(parse(&view.name)).index() == home
+            && reactors[member].peers.core.exchange.hub.home_of(parse(&view.name)).index() == home
     });
     for view in elsewhere {
         let channel = views[home].iter().find(|channel| channel.name == view.name);
@@ -132,14 +132,12 @@ fn parse(name: &str) -> crate::hub::ChannelName<'_> {
 fn check_gate(reactors: &[SimReactor]) {
     let (mut let_in, mut refused) = (0, 0);
     for reactor in reactors {
-        let connections = &reactor.connections;
-        let tokens = (0..connections.places()).filter_map(|place| connections.token_at(place));
-        for connection in tokens.filter_map(|token| connections.get(token)) {
+        for connection in reactor.peers.connections.iter() {
             *if connection.refusal.is_some() { &mut refused } else { &mut let_in } += 1;
         }
     }
     assert_eq!(
-        reactors[0].commons.shared.gate.counts(),
+        reactors[0].peers.core.exchange.shared.gate.counts(),
         (let_in, refused),
         "places that are taken"
     );
@@ -156,12 +154,12 @@ pub(super) struct Words {
 
 impl Words {
     pub(super) fn of(reactors: &[SimReactor], own: usize) -> Words {
-        let commons = &reactors[own].commons;
+        let exchange = &reactors[own].peers.core.exchange;
         let numbers = || (0..reactors.len() as u16).map(ReactorNumber);
         Words {
             own,
-            put: numbers().map(|to| commons.outbox.put_so_far(to)).collect(),
-            fetched: numbers().map(|from| commons.inbox.fetched(from)).collect(),
+            put: numbers().map(|to| exchange.outbox.put_so_far(to)).collect(),
+            fetched: numbers().map(|from| exchange.inbox.fetched(from)).collect(),
         }
     }
 
@@ -187,7 +185,7 @@ impl Words {
 pub(super) fn has_left_mail(reactors: &mut [SimReactor], own: usize) -> bool {
     let (mut has_requests, mut has_deliveries) = (false, false);
     for from in 0..reactors.len() as u16 {
-        let inbox = &mut reactors[own].commons.inbox;
+        let inbox = &mut reactors[own].peers.core.exchange.inbox;
         inbox.look_through(
             ReactorNumber(from),
             |_| {},
@@ -197,14 +195,15 @@ pub(super) fn has_left_mail(reactors: &mut [SimReactor], own: usize) -> bool {
     }
     // A request may have to wait until there is room for all that it causes.
     let number = ReactorNumber(own as u16);
-    let waits_for_room = reactors.iter().any(|other| other.commons.inbox.fetched(number)[2].1);
+    let waits_for_room =
+        reactors.iter().any(|other| other.peers.core.exchange.inbox.fetched(number)[2].1);
     has_deliveries || has_requests && !waits_for_room
 }
 
 /// With nothing under way: the homes know how many subscribers each member has.
 pub(super) fn check_counts(reactors: &[SimReactor]) {
     let views: Vec<Vec<ChannelView>> =
-        reactors.iter().map(|reactor| reactor.commons.hub.views()).collect();
+        reactors.iter().map(|reactor| reactor.peers.core.exchange.hub.views()).collect();
     for channel in views.iter().flatten() {
         for (member, slot, subscribers) in &channel.members {
             let view = views[member.index()].iter().find(|view| view.slot == *slot);
@@ -222,21 +221,21 @@ pub(super) fn check_counts(reactors: &[SimReactor]) {
 pub(super) fn is_mail_under_way(reactors: &mut [SimReactor]) -> bool {
     (0..reactors.len() as u16).any(|from| {
         reactors.iter_mut().any(|to| {
-            let (mut interests, mut requests, mut deliveries) = (false, false, false);
-            to.commons.inbox.look_through(
+            let (mut updates, mut requests, mut deliveries) = (false, false, false);
+            to.peers.core.exchange.inbox.look_through(
                 ReactorNumber(from),
-                |_| interests = true,
+                |_| updates = true,
                 |_| requests = true,
                 |_| deliveries = true,
             );
-            interests || requests || deliveries
+            updates || requests || deliveries
         })
     }) || reactors.iter().any(|reactor| {
         let joining = |view: &ChannelView| {
             matches!(view.membership, Membership::Unannounced | Membership::Joining)
                 && view.subscribers > 0
         };
-        reactor.commons.hub.has_membership_update()
-            || reactor.commons.hub.views().iter().any(joining)
+        reactor.peers.core.exchange.hub.has_membership_update()
+            || reactor.peers.core.exchange.hub.views().iter().any(joining)
     })
 }

@@ -3,18 +3,18 @@
 
 use std::time::Duration;
 
-use super::super::closing::OUT_OF_MEMORY;
-use super::super::commons::Taken;
-use super::super::mail::Origin;
+use super::super::close::OUT_OF_MEMORY;
+use super::super::core::Core;
+use super::super::mail::{PublishOrigin, Taken};
 use super::client::{Client, Heard};
 use super::world::{Setting, World};
 use crate::hub::{HubLimits, Membership, ReactorNumber};
-use crate::protocol::{MessageKind, Opcode};
+use crate::protocol::{Message, MessageKind, Opcode};
 use crate::reactor::{ReactorLimits, RingSizes};
 
 /// How a reactor stands to a channel; `None`: it does not know of it.
 fn standing(world: &World, reactor: usize, channel: &str) -> Option<Membership> {
-    let views = world.reactors[reactor].commons.hub.views();
+    let views = world.reactors[reactor].peers.core.exchange.hub.views();
     views.iter().find(|view| view.name == channel).map(|view| view.membership)
 }
 
@@ -148,7 +148,7 @@ fn who_leaves_before_the_home_has_answered_leaves_nothing_behind() {
     assert_eq!(standing(&world, 1, &channel), Some(Membership::Live), "it lingers");
     world.pass_secs(5);
     assert_eq!(standing(&world, 1, &channel), None);
-    let home = world.reactors[0].commons.hub.views();
+    let home = world.reactors[0].peers.core.exchange.hub.views();
     assert!(home.iter().all(|view| view.members.is_empty()), "{home:?}");
 }
 
@@ -238,7 +238,10 @@ fn a_publisher_whose_home_does_not_come_is_not_read_and_loses_nothing() {
     for _ in 0..50 {
         world.turn_of(1);
     }
-    assert!(publisher.peer.unread_bytes() > 0 || !world.reactors[1].waiting_for_room.is_empty());
+    assert!(
+        publisher.peer.unread_bytes() > 0
+            || !world.reactors[1].peers.core.waiting_for_room.is_empty()
+    );
     world.rest();
     let expected: Vec<_> = (0..200u8).map(|number| vec![number; 100]).collect();
     assert_eq!(reader.messages(), expected);
@@ -301,7 +304,7 @@ fn where_a_reactor_is_short_of_memory_slow_subscribers_pay_and_no_publisher() {
     let closed: Vec<u16> = world.log.borrow().closed.iter().map(|(_, code, _)| *code).collect();
     assert!(closed.len() > 10 && closed.iter().all(|code| *code == 4008), "{closed:?}");
     drop(stalled);
-    assert!(world.reactors[1].commons.hub.memory_bytes() <= 4 << 20);
+    assert!(world.reactors[1].peers.core.exchange.hub.memory_bytes() <= 4 << 20);
 }
 
 #[test]
@@ -311,7 +314,7 @@ fn a_reactor_whose_memory_nobody_slow_holds_makes_the_home_refuse() {
     let mut healthy = world.open_at(0, &format!("/{channel}"));
     let _member = world.open_at(1, &format!("/{channel}"));
     let mut publisher = connect_at(&mut world, 0);
-    world.reactors[1].commons.shared.set_memory_full(ReactorNumber(1), true);
+    world.reactors[1].peers.core.exchange.shared.set_memory_full(ReactorNumber(1), true);
     publisher.request("POST", &format!("/{channel}"), &[], b"refused");
     // Reactor 1 would find at the end of its turn that it has memory after all.
     for _ in 0..5 {
@@ -337,10 +340,10 @@ fn what_was_sent_behind_a_refused_message_is_refused_as_well() {
     other.binary(b"from somebody else");
     world.turn_of(1);
     // Between one request and the next another thread finds that reactor 1 has memory after all.
-    let home = &mut world.reactors[0].commons;
+    let Core { exchange: home, turn, .. } = &mut world.reactors[0].peers.core;
     home.take_note_of_requests();
     home.shared.set_memory_full(ReactorNumber(1), true);
-    assert_eq!(home.serve_request(ReactorNumber(1)), Taken::One);
+    assert_eq!(home.serve_request(ReactorNumber(1), &mut turn.counters), Taken::One);
     home.shared.set_memory_full(ReactorNumber(1), false);
     world.turn_of(0);
     // It was not told yet.
@@ -350,7 +353,10 @@ fn what_was_sent_behind_a_refused_message_is_refused_as_well() {
     assert_eq!(refused.heard().pop(), Some(Heard::Close(1013, OUT_OF_MEMORY.to_owned())));
     assert_eq!((world.counters().refused, world.ledger().owed), (2, 2));
     world.turn();
-    assert!(world.reactors[0].commons.refused.is_empty(), "it has gone, and nothing is left of it");
+    assert!(
+        world.reactors[0].peers.core.exchange.refused.is_empty(),
+        "it has gone, and nothing is left of it"
+    );
 }
 
 #[test]
@@ -515,32 +521,40 @@ fn no_request_overtakes_an_interest_that_has_to_wait() {
         world.turn_of(0);
     }
     // Too full for an answer.
-    while world.reactors[0].commons.outbox.has_room_to_answer(ReactorNumber(1)) {
+    while world.reactors[0].peers.core.exchange.outbox.has_room_to_answer(ReactorNumber(1)) {
         let slot = crate::hub::Slot(u32::MAX);
-        let message = crate::protocol::Message::binary(b"");
+        let message = Message::binary(b"");
         let numbered = crate::hub::Numbered { slot, epoch: 0, number: 0, message };
         crate::hub::Outlet::deliver(
-            &mut world.reactors[0].commons.outbox,
+            &mut world.reactors[0].peers.core.exchange.outbox,
             ReactorNumber(1),
             numbered,
         );
     }
     // Subscribes and publishes to the same channel, in this order, on reactor 1.
     {
-        let commons = &mut world.reactors[1].commons;
+        let Core { exchange, turn, .. } = &mut world.reactors[1].peers.core;
         let name = crate::hub::ChannelName::parse(&wanted).unwrap();
         let owner = crate::hub::Owner(u64::MAX - 5);
-        let _subscription = commons.subscribe(name, owner).unwrap();
-        let origin = Origin::Publisher;
-        commons.submit(origin, name, crate::protocol::Message::binary(b"mine")).unwrap();
+        let _subscription = exchange.subscribe(name, owner).unwrap();
+        let origin = PublishOrigin::Publisher;
+        let mine = Message::binary(b"mine");
+        exchange.submit(origin, name, mine, &mut turn.counters).unwrap();
     }
-    // Reactor 0 looks at its interests; then 1 takes its deliveries, on its own core; then 0 serves
+    // Reactor 0 looks at its updates; then 1 takes its deliveries, on its own core; then 0 serves
     // requests.
-    world.reactors[0].commons.take_note_of_requests();
-    while world.reactors[1].commons.take_delivery(ReactorNumber(0)) == Taken::One {}
-    let served = world.reactors[0].commons.serve_request(ReactorNumber(1));
-    let members =
-        world.reactors[0].commons.hub.views().into_iter().find(|view| view.name == wanted);
+    world.reactors[0].peers.core.exchange.take_note_of_requests();
+    while world.reactors[1].peers.core.exchange.take_delivery(ReactorNumber(0)) == Taken::One {}
+    let Core { exchange, turn, .. } = &mut world.reactors[0].peers.core;
+    let served = exchange.serve_request(ReactorNumber(1), &mut turn.counters);
+    let members = world.reactors[0]
+        .peers
+        .core
+        .exchange
+        .hub
+        .views()
+        .into_iter()
+        .find(|view| view.name == wanted);
     assert!(
         members.as_ref().is_some_and(|view| !view.members.is_empty()) || served != Taken::One,
         "numbered {served:?} although its join, put before it, has not been taken: {members:?}"

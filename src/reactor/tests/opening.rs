@@ -18,7 +18,7 @@ fn a_handshake_opens_wherever_it_is_cut() {
         drop(client);
         world.rest();
     }
-    assert_eq!(world.reactor().connections.len(), 0);
+    assert_eq!(world.reactor().peers.connections.len(), 0);
 }
 
 #[test]

@@ -116,12 +116,12 @@ fn pings_of_a_peer_that_does_not_read_cost_little_memory() {
         reader.say(Opcode::Ping, &[9; 125]);
     }
     world.rest();
-    let held = world.reactor().pool.held_bytes();
+    let held = world.reactor().peers.core.pool.held_bytes();
     assert!(held <= 66 << 10, "{held} bytes: one receive buffer, and one pong");
     reader.wake();
     world.rest();
     assert!(matches!(reader.heard().pop(), Some(Heard::Pong(_))));
-    assert_eq!(world.reactor().pool.held_bytes(), 0);
+    assert_eq!(world.reactor().peers.core.pool.held_bytes(), 0);
 }
 
 #[test]

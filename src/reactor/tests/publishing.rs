@@ -58,7 +58,7 @@ fn publishes_that_were_held_back_follow_without_waiting_for_the_clock() {
     let answers =
         std::iter::from_fn(|| publisher.answered()).filter(|answered| answered.status == 201);
     assert_eq!(answers.count(), 40);
-    assert!(!world.reactor().mail_left);
+    assert!(!world.reactor().mail.is_left);
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn unfinished_messages_are_ended_at_their_share_of_the_memory_and_publishing_goe
         !ended.is_empty() && ended.len() < 40 && ended.iter().all(|code| *code == 1013),
         "{ended:?}"
     );
-    assert!(world.reactor().pool.held_bytes() <= 1 << 20);
+    assert!(world.reactor().peers.core.pool.held_bytes() <= 1 << 20);
     let publisher = world.connect();
     publisher.request("POST", "/news", &[], b"still here");
     world.rest();

@@ -218,13 +218,13 @@ fn replies_that_are_not_taken_hold_up_the_messages_behind_them() {
         client.binary(&numbered(number));
     }
     world.rest();
-    let held = world.reactor().pool.held_bytes();
+    let held = world.reactor().peers.core.pool.held_bytes();
     assert!(held <= 300 << 10, "{held} bytes are held for one connection");
     assert!(client.peer.unread_bytes() > 500_000);
     client.wake();
     world.rest();
     assert_eq!(numbers(&client.heard()), (0..1000).collect::<Vec<_>>());
-    assert_eq!(world.reactor().pool.held_bytes(), 0);
+    assert_eq!(world.reactor().peers.core.pool.held_bytes(), 0);
 }
 
 #[test]

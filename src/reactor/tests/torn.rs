@@ -124,7 +124,7 @@ fn a_subscription_that_ends_in_the_middle_of_its_frame_finishes_it() {
         world.rest();
         client.stall();
         publish(&mut world, "news", &[5; BIG]);
-        publish(&mut world, "news", b"not of interest any more");
+        publish(&mut world, "news", b"not of update any more");
         client.text(command);
         if both_at_once {
             client.wake();

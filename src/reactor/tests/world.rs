@@ -11,8 +11,10 @@ use crate::net::sim::{SimCall, SimFaults, SimLimits, SimNet, SimWaker, SimWorld}
 use crate::protocol::{HEADER_BYTES_MAX, Message, MessageKind};
 
 use super::super::connection::Phase;
+use super::super::core::Core;
 use super::super::counters::Counters;
-use super::super::{PublishError, Reactor, ReactorLimits, Remote, RingSizes, seats};
+use super::super::peers::Peers;
+use super::super::{Handle, PublishError, Reactor, ReactorLimits, RingSizes, setups};
 use super::app::{App, Log};
 use super::client::Client;
 use super::ledger::Words;
@@ -104,11 +106,11 @@ impl World {
         nets[0].fill_random(&mut key);
         let wakers = nets.iter().map(SimNet::waker).collect();
         let homes = Homes::new(key, reactors as u16);
-        let seats = seats(wakers, homes, sim.now(), &limits, hub, rings);
+        let setups = setups(wakers, homes, sim.now(), &limits, hub, rings);
         let log = Rc::new(RefCell::new(Log::default()));
-        let seated = nets.into_iter().zip(seats).map(|(net, seat)| {
+        let seated = nets.into_iter().zip(setups).map(|(net, setup)| {
             let app = App { log: Rc::clone(&log) };
-            Reactor::new(net, vec![sim.listener(PORT)], Vec::new(), app, seat).unwrap()
+            Reactor::new(net, vec![sim.listener(PORT)], Vec::new(), app, setup).unwrap()
         });
         let reactors: Vec<_> = seated.collect();
         World { over: vec![false; reactors.len()], reactors, sim, log, accepted: HashMap::new() }
@@ -142,7 +144,9 @@ impl World {
     }
 
     fn note_numbered(&mut self, number: usize) {
-        for (channel, number, payload) in self.reactors[number].commons.hub.numbered.drain(..) {
+        for (channel, number, payload) in
+            self.reactors[number].peers.core.exchange.hub.numbered.drain(..)
+        {
             let accepted = self.accepted.entry(channel).or_default();
             assert_eq!(number, accepted.len() as u64 + 1, "the numbers of a home are contiguous");
             accepted.push(payload);
@@ -211,7 +215,13 @@ impl World {
 
     /// The home of a channel.
     pub(super) fn home_of(&self, channel: &str) -> usize {
-        self.reactors[0].commons.hub.home_of(ChannelName::parse(channel).unwrap()).index()
+        self.reactors[0]
+            .peers
+            .core
+            .exchange
+            .hub
+            .home_of(ChannelName::parse(channel).unwrap())
+            .index()
     }
 
     /// A channel whose home is this reactor.
@@ -224,9 +234,7 @@ impl World {
     pub(super) fn holder_of(&self, client: &Client) -> usize {
         let address = client.peer.addr();
         let holds = |reactor: &SimReactor| {
-            let connections = &reactor.connections;
-            let tokens = (0..connections.places()).filter_map(|place| connections.token_at(place));
-            tokens.filter_map(|token| connections.get(token)).any(|one| one.address() == address)
+            reactor.peers.connections.iter().any(|one| one.address() == address)
         };
         self.reactors.iter().position(holds).expect("somebody holds it")
     }
@@ -257,27 +265,27 @@ impl World {
     ) -> Result<(), PublishError> {
         let name = ChannelName::parse(channel).unwrap();
         let message = Message::new(kind, payload).unwrap();
-        self.reactors[self.home_of(channel)].remote().try_publish(name, message)
+        self.reactors[self.home_of(channel)].handle().try_publish(name, message)
     }
 
-    pub(super) fn remotes(&self) -> Vec<Remote<SimWaker>> {
-        self.reactors.iter().map(Reactor::remote).collect()
+    pub(super) fn handles(&self) -> Vec<Handle<SimWaker>> {
+        self.reactors.iter().map(Reactor::handle).collect()
     }
 
     pub(super) fn drain(&mut self) {
-        self.remotes().iter().for_each(Remote::drain);
+        self.handles().iter().for_each(Handle::drain);
     }
 
     /// Of all reactors together.
     pub(super) fn counters(&self) -> Counters {
         let mut sum = Counters::default();
-        self.reactors.iter().for_each(|reactor| sum.add(&reactor.commons.counters));
+        self.reactors.iter().for_each(|reactor| sum.add(&reactor.peers.core.turn.counters));
         sum
     }
 
     pub(super) fn ledger(&self) -> Ledger {
         let mut sum = Ledger::default();
-        self.reactors.iter().for_each(|reactor| sum.add(&reactor.commons.hub.ledger()));
+        self.reactors.iter().for_each(|reactor| sum.add(&reactor.peers.core.exchange.hub.ledger()));
         sum
     }
 
@@ -294,13 +302,13 @@ impl World {
 
     /// What holds between any two turns; the last one was of this reactor.
     fn check(&mut self, acted: usize) {
-        let commons = &self.reactors[acted].commons;
-        if commons.counters.turns.is_multiple_of(TURNS_PER_RECOUNT) {
-            commons.hub.check_invariants();
+        let core = &self.reactors[acted].peers.core;
+        if core.turn.counters.turns.is_multiple_of(TURNS_PER_RECOUNT) {
+            core.exchange.hub.check_invariants();
         }
         let open: usize = self.reactors.iter().map(check_reactor).sum();
         let connections: usize =
-            self.reactors.iter().map(|reactor| reactor.connections.len()).sum();
+            self.reactors.iter().map(|reactor| reactor.peers.connections.len()).sum();
         assert_eq!(connections, self.sim.open_streams(), "connections and sockets");
         assert_eq!(self.log.borrow().open, open, "on_close for every on_open");
         super::ledger::check_mail(&mut self.reactors, acted);
@@ -310,7 +318,7 @@ impl World {
     /// it.
     fn check_end(&self, number: usize) {
         let ends = self.over[number] && self.reactors[number].drain.is_some();
-        let is_empty = self.reactors.iter().all(|reactor| reactor.connections.len() == 0);
+        let is_empty = self.reactors.iter().all(|reactor| reactor.peers.connections.len() == 0);
         assert!(!ends || is_empty, "reactor {number} has ended, and somebody is left");
     }
 
@@ -323,18 +331,18 @@ impl World {
 
     /// Whether a connection waits for its peer, or for the kernel, to take something.
     pub(super) fn is_anybody_blocked(&self) -> bool {
-        self.reactors.iter().any(|reactor| {
-            let connections = &reactor.connections;
-            let tokens = (0..connections.places()).filter_map(|place| connections.token_at(place));
-            tokens.filter_map(|token| connections.get(token)).any(|connection| connection.blocked)
-        })
+        self.reactors
+            .iter()
+            .any(|reactor| reactor.peers.connections.iter().any(|connection| connection.blocked))
     }
 
     /// Whether a connection is to go on: it has been read further than it has been decoded, or is
     /// to be read.
     pub(super) fn is_anybody_unfinished(&self) -> bool {
-        let goes_on =
-            |one: &SimReactor| !one.unfinished.is_empty() || !one.waiting_for_room.is_empty();
+        let goes_on = |one: &SimReactor| {
+            let core = &one.peers.core;
+            !core.unfinished.is_empty() || !core.waiting_for_room.is_empty()
+        };
         self.reactors.iter().any(goes_on)
     }
 
@@ -361,69 +369,64 @@ impl World {
     /// What holds when everybody has gone.
     pub(super) fn check_empty(&mut self) {
         (0..self.reactors.len()).for_each(|number| self.check(number));
-        for Reactor { connections, commons, pool, .. } in &self.reactors {
+        for Peers { connections, core } in self.reactors.iter().map(|reactor| &reactor.peers) {
             assert_eq!(connections.len(), 0, "somebody is left");
-            assert_eq!(commons.hub.pending(), 0);
-            assert_eq!(commons.hub.log_bytes(), 0);
-            assert_eq!(pool.held_bytes(), 0, "a buffer is counted that nobody has");
+            assert_eq!(core.exchange.hub.pending(), 0);
+            assert_eq!(core.exchange.hub.log_bytes(), 0);
+            assert_eq!(core.pool.held_bytes(), 0, "a buffer is counted that nobody has");
         }
     }
 }
 
 /// What holds on each reactor; how many of its connections are open.
 fn check_reactor(reactor: &SimReactor) -> usize {
-    let Reactor { connections, commons, .. } = reactor;
-    assert_eq!(commons.connections, connections.len());
-    assert_eq!(commons.hub.ledger().outstanding(), commons.hub.pending(), "the ledger balances");
-    assert!(!commons.hub.has_overrun() && !commons.hub.has_arrivals(), "all have been told");
-    assert!(commons.outcomes.is_empty(), "all have been answered");
-    assert!(reactor.outgoing.replies.is_empty() && reactor.outgoing.close.is_none());
+    let Peers { connections, core } = &reactor.peers;
+    let exchange = &core.exchange;
+    assert_eq!(core.turn.connections, connections.len());
+    assert_eq!(exchange.hub.ledger().outstanding(), exchange.hub.pending(), "the ledger balances");
+    assert!(!exchange.hub.has_overrun() && !exchange.hub.has_arrivals(), "all have been told");
+    assert!(exchange.outcomes.is_empty(), "all have been answered");
+    assert!(core.outgoing.replies.is_empty() && core.outgoing.close.is_none());
 
-    check_memory(&commons.hub);
+    check_memory(&exchange.hub);
 
     let (mut open, mut subscriptions, mut patient) = (0, 0, 0);
-    for place in 0..connections.places() {
-        let Some(connection) = connections.token_at(place).and_then(|token| connections.get(token))
-        else {
-            continue;
-        };
-        let link = &connection.link;
-        assert!(
-            !link.owes() || connection.blocked || link.is_held(),
-            "what is owed waits for an edge"
-        );
-        assert!(connection.rest_bytes == 0 || link.owes(), "a rest is owed");
+    for connection in connections.iter() {
+        let io = &connection.io;
+        assert!(!io.owes() || connection.blocked || io.is_held(), "what is owed waits for an edge");
+        assert!(connection.rest_bytes == 0 || io.owes(), "a rest is owed");
         assert!(!connection.starved || connection.blocked);
         let has_unread = connection.readable;
         match &connection.phase {
             Phase::Http(http) => {
-                let waits = connection.unfinished || link.owes() || http.answer.is_some();
+                let waits = connection.unfinished || io.owes() || http.answer.is_some();
                 assert!(!has_unread || waits, "a request is forgotten");
             }
             Phase::Open(state) => {
                 open += 1;
                 subscriptions += state.subscriptions.len();
-                let is_joining = state.subscriptions.iter().any(|one| commons.hub.is_joining(one));
-                assert_eq!(link.is_held(), is_joining, "held as long as a channel is not live");
-                let waits = connection.unfinished || link.owes() || link.is_held();
+                let is_joining = state.subscriptions.iter().any(|one| exchange.hub.is_joining(one));
+                assert_eq!(io.is_held(), is_joining, "held as long as a channel is not live");
+                let waits = connection.unfinished || io.owes() || io.is_held();
                 assert!(!has_unread || waits, "messages are forgotten");
                 if let Some(one) = connection.under_way {
                     assert!(state.subscriptions.contains(one));
-                    assert!(commons.hub.unsent(one).under_way_bytes > 0, "a frame is under way");
+                    assert!(exchange.hub.unsent(one).under_way_bytes > 0, "a frame is under way");
                 }
             }
             Phase::Closing { patient: is_patient, .. } => {
                 patient += usize::from(*is_patient);
-                assert!(link.owes(), "nothing is left to wait for");
+                assert!(io.owes(), "nothing is left to wait for");
             }
             Phase::Lingering { .. } => {
                 assert!(!connection.readable || connection.unfinished, "the rest is forgotten");
             }
+            Phase::Gone(_) => panic!("its step has ended"),
         }
     }
-    assert_eq!(commons.hub.subscriptions(), subscriptions, "subscriptions have connections");
-    assert_eq!(reactor.patient, patient);
-    let counters = &commons.counters;
+    assert_eq!(exchange.hub.subscriptions(), subscriptions, "subscriptions have connections");
+    assert_eq!(core.patient, patient);
+    let counters = &core.turn.counters;
     let closed: u64 = counters.closed.iter().flatten().sum();
     assert_eq!(counters.opened, closed + open as u64, "every end is counted once");
     open
@@ -440,27 +443,33 @@ fn check_memory(hub: &Hub) {
 }
 
 fn dump_reactor(number: usize, reactor: &SimReactor) {
-    let Reactor { connections, commons, unfinished, waiting_for_room, mail_left, .. } = reactor;
+    let Peers { connections, core } = &reactor.peers;
+    let Core { exchange, unfinished, waiting_for_room, .. } = core;
+    let mail_left = reactor.mail.is_left;
     eprintln!("reactor {number}: unfinished {unfinished:?}, waiting {waiting_for_room:?}");
-    eprintln!("mail left {mail_left}, due {}, room {}", commons.hub.has_due(), commons.has_room());
-    eprintln!("{:?} {:?}", commons.hub.ledger(), commons.counters);
-    for view in commons.hub.views() {
+    eprintln!(
+        "mail left {mail_left}, due {}, room {}",
+        exchange.hub.has_due(),
+        exchange.has_room()
+    );
+    eprintln!("{:?} {:?}", exchange.hub.ledger(), core.turn.counters);
+    for view in exchange.hub.views() {
         eprintln!("{view:?}");
     }
-    for place in 0..connections.places() {
-        let Some(token) = connections.token_at(place) else { continue };
-        let Some(one) = connections.get(token) else { continue };
+    for one in connections.iter() {
+        let token = one.token;
         let phase = match &one.phase {
             Phase::Http(http) => format!("http, answer owed {}", http.answer.is_some()),
             Phase::Open(open) => format!("open, awaiting pong {}", open.awaiting_pong),
             Phase::Closing { .. } => "closing".to_owned(),
             Phase::Lingering { .. } => "lingering".to_owned(),
+            Phase::Gone(_) => "gone".to_owned(),
         };
-        let (owes, under_way, rest) = (one.link.owes(), one.under_way.is_some(), one.rest_bytes);
+        let (owes, under_way, rest) = (one.io.owes(), one.under_way.is_some(), one.rest_bytes);
         eprintln!(
             "{token:?} {phase}: held {}, owes {owes}, under way {under_way}, rest {rest}, readable {}, \
              blocked {}, starved {}, unfinished {}, progress {:?}, deadline {:?}",
-            one.link.is_held(),
+            one.io.is_held(),
             one.readable,
             one.blocked,
             one.starved,

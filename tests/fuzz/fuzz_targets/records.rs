@@ -6,8 +6,8 @@
 use std::collections::VecDeque;
 
 use fanfare::reactor::RingSizes;
-use fanfare::reactor::exposed::{
-    HEAD_BYTES_MAX, Ring, rewrite_delivery, rewrite_interest, rewrite_request,
+use fanfare::reactor::fuzzing::{
+    HEAD_BYTES_MAX, Ring, rewrite_delivery, rewrite_update, rewrite_request,
 };
 use fanfare_fuzz::input::Input;
 use libfuzzer_sys::fuzz_target;
@@ -32,7 +32,7 @@ fuzz_target!(|data: &[u8]| {
             // Any head with any payload.
             0 | 1 => pair.put(&head(&mut input), &payload(&mut input)),
             // What a member and a home may say to each other, among heads that nobody writes.
-            2 => pair.put_record(&mut input, rewrite_interest, false),
+            2 => pair.put_record(&mut input, rewrite_update, false),
             3 => pair.put_record(&mut input, rewrite_request, false),
             4 => pair.put_record(&mut input, rewrite_delivery, true),
             5 => {

@@ -10,7 +10,7 @@ use fanfare::hub::{ChannelName, Homes};
 use fanfare::net::Net;
 use fanfare::net::sim::{SimFaults, SimNet, SimWorld};
 use fanfare::protocol::Message;
-use fanfare::reactor::{PublishError, Reactor, Status, seats};
+use fanfare::reactor::{PublishError, Reactor, Status, setups};
 
 use super::app::App;
 use super::book::{Book, MAIL, NEWS, Outcome};
@@ -73,13 +73,13 @@ impl Run {
         let nets: Vec<SimNet> = (0..plan.reactors).map(|_| world.reactor()).collect();
         let wakers = nets.iter().map(SimNet::waker).collect();
         let homes = Homes::new([plan.seed as u8; 16], plan.reactors as u16);
-        let seats = seats(wakers, homes, world.now(), &plan.limits, plan.hub, Some(plan.rings));
-        let homes = seats[0].homes();
+        let setups = setups(wakers, homes, world.now(), &plan.limits, plan.hub, Some(plan.rings));
+        let homes = setups[0].homes();
         let threads = [book.new_publisher(), book.new_publisher()];
         let book = Rc::new(RefCell::new(book));
-        let reactors = nets.into_iter().zip(seats).map(|(net, seat)| {
+        let reactors = nets.into_iter().zip(setups).map(|(net, setup)| {
             let app = App::new(Rc::clone(&book));
-            Reactor::new(net, vec![world.listener(PORT)], Vec::new(), app, seat)
+            Reactor::new(net, vec![world.listener(PORT)], Vec::new(), app, setup)
                 .expect("a listener is registered")
         });
         let reactors: Vec<_> = reactors.collect();
@@ -177,7 +177,7 @@ impl Run {
             [12, 130, 600, 3_000][usize::from(how >> 3 & 3)].min(self.plan.payload_bytes_max);
         let number = self.book.borrow().next();
         let payload = self.book.borrow_mut().write(channel, thread, bytes);
-        let remote = self.reactors[self.homes.home_of(name).index()].remote();
+        let remote = self.reactors[self.homes.home_of(name).index()].handle();
         match remote.try_publish(name, Message::binary(&payload)) {
             Ok(()) => self.mailed.push(number),
             Err(PublishError::Busy | PublishError::TooBig) => {
@@ -189,7 +189,7 @@ impl Run {
 
     fn drain(&mut self) {
         self.is_draining = true;
-        self.reactors.iter().for_each(|reactor| reactor.remote().drain());
+        self.reactors.iter().for_each(|reactor| reactor.handle().drain());
     }
 
     // Turns.

@@ -1,4 +1,4 @@
-//! Waking a reactor: at most once until it looks.
+//! Waking a reactor: at most once until it looks at what it was sent.
 
 use std::sync::Arc;
 
@@ -8,25 +8,25 @@ use super::flags::Pending;
 
 /// Wakes one reactor, from any thread.
 #[derive(Clone)]
-pub(in super::super) struct Bell<W> {
+pub(crate) struct Notifier<W> {
     pending: Arc<Pending>,
     waker: W,
 }
 
-impl<W: Wake> Bell<W> {
-    pub(in super::super) fn new(waker: W) -> Bell<W> {
-        Bell { pending: Arc::new(Pending::new()), waker }
+impl<W: Wake> Notifier<W> {
+    pub(crate) fn new(waker: W) -> Notifier<W> {
+        Notifier { pending: Arc::new(Pending::new()), waker }
     }
 
     /// After something was put down for the reactor.
-    pub(in super::super) fn ring(&self) {
+    pub(crate) fn notify(&self) {
         if self.pending.announce() {
             self.waker.wake();
         }
     }
 
     /// Before the reactor looks at what was put down for it.
-    pub(in super::super) fn hear(&self) {
+    pub(crate) fn clear(&self) {
         self.pending.clear();
     }
 }

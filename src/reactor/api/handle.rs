@@ -1,4 +1,4 @@
-//! A reactor's door for other threads: publishing, draining, stopping.
+//! What other threads ask of a reactor: publishing, draining, stopping.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -7,54 +7,46 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use crate::hub::{ChannelName, ChannelNameError};
 use crate::net::Wake;
 use crate::protocol::{Message, MessageKind};
-
-use super::commons::Commons;
-use super::mail::{Bell, Origin};
+use crate::reactor::mail::Notifier;
 
 /// Publishes that may wait for the reactor; one more is [`PublishError::Busy`].
-const MAIL_MAX: usize = 1024;
+const PUBLISHES_MAX: usize = 1024;
 
 /// A message on its way from another thread.
-pub(super) struct Mail {
-    pub(super) channel: Box<str>,
-    pub(super) kind: MessageKind,
-    pub(super) payload: Box<[u8]>,
+pub(crate) struct RemotePublish {
+    channel: Box<str>,
+    kind: MessageKind,
+    payload: Box<[u8]>,
 }
 
-impl Mail {
-    /// Brings the message to its channel's home. There is room: that is looked at before mail is
-    /// taken.
-    pub(super) fn deliver(&self, commons: &mut Commons) {
-        let Ok(channel) = ChannelName::parse(&self.channel) else { return };
-        let submitted = commons.submit(
-            Origin::Publisher,
-            channel,
-            Message::from_checked(self.kind, &self.payload),
-        );
-        debug_assert!(submitted.is_ok(), "mail was taken although there was no room for it");
+impl RemotePublish {
+    /// The channel and the message, which were checked when they were sent.
+    pub(crate) fn parts(&self) -> Option<(ChannelName<'_>, Message<'_>)> {
+        let channel = ChannelName::parse(&self.channel).ok()?;
+        Some((channel, Message::from_checked(self.kind, &self.payload)))
     }
 }
 
 /// How far the end has come. Only ever grows.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum Ending {
+pub(crate) enum Ending {
     Not = 0,
     Drain = 1,
     Stop = 2,
 }
 
-/// The reactor's end.
-pub(super) struct Door {
-    mail: Receiver<Mail>,
+/// The reactor's end: what its handles have asked.
+pub(crate) struct Commands {
+    publishes: Receiver<RemotePublish>,
     ending: Arc<AtomicU8>,
 }
 
 /// A handle to a reactor from any thread. Messages of one clone keep their order.
 #[derive(Clone)]
-pub struct Remote<W> {
-    mail: SyncSender<Mail>,
+pub struct Handle<W> {
+    publishes: SyncSender<RemotePublish>,
     ending: Arc<AtomicU8>,
-    bell: Bell<W>,
+    notifier: Notifier<W>,
     message_bytes_max: usize,
 }
 
@@ -86,22 +78,23 @@ impl std::fmt::Display for PublishError {
 
 impl std::error::Error for PublishError {}
 
-/// Both ends of a reactor's door.
-pub(super) fn door<W: Wake>(bell: Bell<W>, message_bytes_max: usize) -> (Door, Remote<W>) {
-    let (sender, receiver) = sync_channel(MAIL_MAX);
+/// Both ends.
+pub(crate) fn handle<W: Wake>(
+    notifier: Notifier<W>,
+    message_bytes_max: usize,
+) -> (Commands, Handle<W>) {
+    let (sender, publishes) = sync_channel(PUBLISHES_MAX);
     let ending = Arc::new(AtomicU8::new(Ending::Not as u8));
-    (
-        Door { mail: receiver, ending: Arc::clone(&ending) },
-        Remote { mail: sender, ending, bell, message_bytes_max },
-    )
+    let commands = Commands { publishes, ending: Arc::clone(&ending) };
+    (commands, Handle { publishes: sender, ending, notifier, message_bytes_max })
 }
 
-impl Door {
-    pub(super) fn take(&self) -> Option<Mail> {
-        self.mail.try_recv().ok()
+impl Commands {
+    pub(crate) fn take(&self) -> Option<RemotePublish> {
+        self.publishes.try_recv().ok()
     }
 
-    pub(super) fn ending(&self) -> Ending {
+    pub(crate) fn ending(&self) -> Ending {
         match self.ending.load(Ordering::SeqCst) {
             0 => Ending::Not,
             1 => Ending::Drain,
@@ -110,7 +103,7 @@ impl Door {
     }
 }
 
-impl<W: Wake> Remote<W> {
+impl<W: Wake> Handle<W> {
     /// Puts a message on its way to the subscribers of a channel whose home this reactor is. Does
     /// not block.
     ///
@@ -125,16 +118,16 @@ impl<W: Wake> Remote<W> {
         if message.payload().len() > self.message_bytes_max {
             return Err(PublishError::TooBig);
         }
-        let mail = Mail {
+        let publish = RemotePublish {
             channel: channel.as_str().into(),
             kind: message.kind(),
             payload: message.payload().into(),
         };
-        self.mail.try_send(mail).map_err(|error| match error {
+        self.publishes.try_send(publish).map_err(|error| match error {
             TrySendError::Full(_) => PublishError::Busy,
             TrySendError::Disconnected(_) => PublishError::Stopped,
         })?;
-        self.bell.ring();
+        self.notifier.notify();
         Ok(())
     }
 
@@ -151,6 +144,6 @@ impl<W: Wake> Remote<W> {
 
     fn end(&self, ending: Ending) {
         self.ending.fetch_max(ending as u8, Ordering::SeqCst);
-        self.bell.ring();
+        self.notifier.notify();
     }
 }

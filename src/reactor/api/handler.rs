@@ -3,8 +3,9 @@
 
 use crate::hub::{Accepted, ChannelInfo, ChannelName, Refused};
 use crate::protocol::{CloseCode, Message, Request, Response};
+use crate::reactor::ticket::Ticket;
 
-use super::context::{Context, Ticket, Visitor};
+use super::context::{Context, Visitor};
 
 /// The application of one reactor. Each reactor has its own, so no method needs a lock.
 ///

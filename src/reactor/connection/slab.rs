@@ -5,6 +5,8 @@ use slab::Slab;
 use crate::hub::ReactorNumber;
 use crate::net::Token;
 
+use super::Connection;
+
 /// A connection's place in the slab (low half) and the generation of its tenant (high half): an
 /// event for a connection that has gone finds another generation, or nothing, and is ignored.
 fn token(index: usize, generation: u32) -> Token {
@@ -24,90 +26,97 @@ const GENERATION_END: u32 = u32::MAX;
 
 /// A running number for people: of so many reactors, the first connection of the first is 1, that
 /// of the next 2.
-pub(super) fn running_number(of: Token, own: ReactorNumber, reactors: usize) -> u64 {
+pub(crate) fn running_number(of: Token, own: ReactorNumber, reactors: usize) -> u64 {
     u64::from(generation(of)) * reactors as u64 + u64::from(own.0) + 1
 }
 
 /// The token of a listener.
-pub(super) fn listener_token(number: usize) -> Token {
+pub(crate) fn listener_token(number: usize) -> Token {
     token(number, GENERATION_END)
 }
 
 /// The number of the listener that has this token.
-pub(super) fn listener_number(of: Token) -> Option<usize> {
+pub(crate) fn listener_number(of: Token) -> Option<usize> {
     (generation(of) == GENERATION_END).then(|| index(of))
 }
 
 /// All connections of a reactor.
-pub(super) struct Connections<C> {
-    slab: Slab<(u32, C)>,
+pub(crate) struct Connections<T, S> {
+    slab: Slab<Connection<T, S>>,
     /// The generation of the next connection. It comes round after four thousand million of them.
     generation: u32,
 }
 
-impl<C> Connections<C> {
-    pub(super) fn new() -> Connections<C> {
+impl<T, S> Connections<T, S> {
+    pub(crate) fn new() -> Connections<T, S> {
         Connections { slab: Slab::new(), generation: 0 }
     }
 
-    pub(super) fn insert(&mut self, connection: C) -> Token {
-        let generation = self.generation;
-        self.generation = match generation + 1 {
+    /// Keeps a connection, which is made with the token that it is given.
+    pub(crate) fn insert(
+        &mut self,
+        connection: impl FnOnce(Token) -> Connection<T, S>,
+    ) -> &mut Connection<T, S> {
+        let place = self.slab.vacant_entry();
+        let token = token(place.key(), self.generation);
+        self.generation = match self.generation + 1 {
             GENERATION_END => 0,
             next => next,
         };
-        token(self.slab.insert((generation, connection)), generation)
+        place.insert(connection(token))
     }
 
-    pub(super) fn get_mut(&mut self, token: Token) -> Option<&mut C> {
-        match self.slab.get_mut(index(token)) {
-            Some((tenant, connection)) if *tenant == generation(token) => Some(connection),
-            _ => None,
-        }
+    pub(crate) fn get_mut(&mut self, token: Token) -> Option<&mut Connection<T, S>> {
+        self.slab.get_mut(index(token)).filter(|connection| connection.token == token)
     }
 
-    #[cfg(test)]
-    pub(super) fn get(&self, token: Token) -> Option<&C> {
-        let (tenant, connection) = self.slab.get(index(token))?;
-        (*tenant == generation(token)).then_some(connection)
-    }
-
-    pub(super) fn remove(&mut self, token: Token) -> Option<C> {
+    pub(crate) fn remove(&mut self, token: Token) -> Option<Connection<T, S>> {
         self.get_mut(token)?;
-        Some(self.slab.remove(index(token)).1)
+        Some(self.slab.remove(index(token)))
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.slab.len()
     }
 
     /// How many places a sweep has to look at, vacant ones included.
-    pub(super) fn places(&self) -> usize {
+    pub(crate) fn places(&self) -> usize {
         // The slab's own length of entries is private; its capacity is no less, and grows by
         // doubling.
         self.slab.capacity()
     }
 
     /// The token of the connection in a place, if one is there.
-    pub(super) fn token_at(&self, place: usize) -> Option<Token> {
-        self.slab.get(place).map(|(generation, _)| token(place, *generation))
+    pub(crate) fn token_at(&self, place: usize) -> Option<Token> {
+        self.slab.get(place).map(|connection| connection.token)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Connection<T, S>> {
+        self.slab.iter().map(|(_, connection)| connection)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::instant::Instant;
+
+    fn insert(connections: &mut Connections<&'static str, ()>, stream: &'static str) -> Token {
+        let here = "127.0.0.1:1".parse().unwrap();
+        connections.insert(|token| Connection::new(token, stream, here, None, Instant::ZERO)).token
+    }
 
     #[test]
     fn a_token_of_a_connection_that_has_gone_finds_nobody() {
         let mut connections = Connections::new();
-        let first = connections.insert("first");
-        assert_eq!(connections.remove(first), Some("first"));
-        let second = connections.insert("second");
+        let first = insert(&mut connections, "first");
+        assert_eq!(connections.remove(first).map(|gone| gone.io.stream), Some("first"));
+        let second = insert(&mut connections, "second");
         assert_eq!(index(first), index(second), "the place is used again");
-        assert_eq!(connections.get_mut(first), None);
-        assert_eq!(connections.remove(first), None);
-        assert_eq!(connections.get_mut(second), Some(&mut "second"));
+        assert!(connections.get_mut(first).is_none());
+        assert!(connections.remove(first).is_none());
+        assert_eq!(connections.get_mut(second).map(|found| found.io.stream), Some("second"));
         assert_eq!(connections.token_at(index(second)), Some(second));
         let number = |of, own| running_number(of, ReactorNumber(own), 2);
         assert_eq!((number(first, 0), number(first, 1), number(second, 0)), (1, 2, 3));
@@ -116,8 +125,8 @@ mod tests {
     #[test]
     fn no_connection_ever_has_the_token_of_a_listener() {
         let mut connections = Connections { slab: Slab::new(), generation: GENERATION_END - 1 };
-        let last = connections.insert(());
-        let next = connections.insert(());
+        let last = insert(&mut connections, "last");
+        let next = insert(&mut connections, "next");
         assert_eq!((listener_number(last), listener_number(next)), (None, None));
         assert_eq!(listener_number(listener_token(3)), Some(3));
     }

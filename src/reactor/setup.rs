@@ -1,5 +1,4 @@
-//! The seats of a server's reactors: what each is given before its thread begins, so that they
-//! reach each other.
+//! What each reactor of a server is given before its thread begins, so that they reach each other.
 
 use std::sync::Arc;
 
@@ -7,32 +6,30 @@ use crate::hub::{Homes, HubLimits, ReactorNumber};
 use crate::instant::Instant;
 use crate::net::Wake;
 
-use super::ReactorLimits;
-use super::gate::Gate;
-use super::limits::HELD_MEMORY_SHARE;
-use super::mail::{Bell, Inbox, Outbox, RingSizes, boxes};
-use super::remote::{Door, Remote, door};
-use super::shared::Shared;
+use super::api::{Commands, Handle, handle};
+use super::group::{Gate, Shared};
+use super::limits::{HELD_MEMORY_SHARE, ReactorLimits};
+use super::mail::{Inbox, Notifier, Outbox, RingSizes, boxes};
 
-/// One reactor's seat.
-pub struct Seat<W> {
+/// One reactor's part of its server.
+pub struct Setup<W> {
     pub(super) own: ReactorNumber,
     pub(super) shared: Arc<Shared>,
     pub(super) inbox: Inbox,
     pub(super) outbox: Outbox,
-    pub(super) door: Door,
-    pub(super) remote: Remote<W>,
+    pub(super) commands: Commands,
+    pub(super) handle: Handle<W>,
     /// Of all reactors, by their numbers.
-    pub(super) bells: Vec<Bell<W>>,
+    pub(super) notifiers: Vec<Notifier<W>>,
     pub(super) limits: ReactorLimits,
     pub(super) hub_limits: HubLimits,
     pub(super) held_bytes_max: usize,
 }
 
-impl<W: Clone> Seat<W> {
-    /// A handle to the reactor that will sit here, for other threads.
-    pub fn remote(&self) -> Remote<W> {
-        self.remote.clone()
+impl<W: Clone> Setup<W> {
+    /// A handle to the reactor, for other threads.
+    pub fn handle(&self) -> Handle<W> {
+        self.handle.clone()
     }
 
     /// Where the channels of the server live.
@@ -68,15 +65,15 @@ const BESIDE_MAX: usize = 16;
 /// What the rings that lead to one of so many reactors may hold.
 fn ring_bytes(reactors: usize, sizes: RingSizes, message_bytes_max: usize) -> usize {
     let beside = sizes.beside.saturating_mul(message_bytes_max);
-    // Requests and deliveries of each other reactor, and its interests.
-    (2 * (sizes.bytes.saturating_add(beside)) + sizes.interest_bytes()).saturating_mul(reactors - 1)
+    // Requests and deliveries of each other reactor, and its updates.
+    (2 * (sizes.bytes.saturating_add(beside)) + sizes.update_bytes()).saturating_mul(reactors - 1)
 }
 
 /// Sizes of rings that fit into the memory of one of so many reactors, if it is enough.
 fn ring_sizes(reactors: usize, memory_bytes: usize, message_bytes_max: usize) -> RingSizes {
     let of_one_other = memory_bytes / RING_MEMORY_SHARE / 2 / (reactors - 1).max(1);
     // About half of it for what travels beside two rings, the rest for their bytes and the ring of
-    // interests.
+    // updates.
     let beside = of_one_other / 4 / message_bytes_max.max(1);
     let beside = beside.clamp(RingSizes::MIN.beside, BESIDE_MAX);
     let rest = of_one_other.saturating_sub(2 * beside * message_bytes_max);
@@ -84,17 +81,17 @@ fn ring_sizes(reactors: usize, memory_bytes: usize, message_bytes_max: usize) ->
     RingSizes { bytes: bytes.clamp(RingSizes::MIN.bytes, RING_BYTES_MAX), beside }
 }
 
-/// Seats for as many reactors as there are wakers. The limits are those of all together: memory is
-/// divided among them; connections, channels and rates are counted together. Without sizes of their
-/// own the rings have such that they fit into the memory.
-pub fn seats<W: Wake + Clone>(
+/// The set-ups of as many reactors as there are wakers. The limits are those of all together:
+/// memory is divided among them; connections, channels and rates are counted together. Without
+/// sizes of their own the rings have such that they fit into the memory.
+pub fn setups<W: Wake + Clone>(
     wakers: Vec<W>,
     homes: Homes,
     now: Instant,
     limits: &ReactorLimits,
     hub_limits: HubLimits,
     rings: Option<RingSizes>,
-) -> Vec<Seat<W>> {
+) -> Vec<Setup<W>> {
     let reactors = homes.reactors();
     debug_assert_eq!(wakers.len(), reactors, "a waker for each");
     let message_bytes_max = limits.decoder.message_bytes_max;
@@ -110,21 +107,21 @@ pub fn seats<W: Wake + Clone>(
         ..hub_limits
     };
     let shared = Arc::new(Shared::new(Arc::new(homes), Gate::new(limits, now)));
-    let bells: Vec<_> = wakers.into_iter().map(Bell::new).collect();
+    let notifiers: Vec<_> = wakers.into_iter().map(Notifier::new).collect();
     boxes(&shared, sizes, message_bytes_max)
         .into_iter()
-        .zip(&bells)
+        .zip(&notifiers)
         .enumerate()
-        .map(|(number, ((inbox, outbox), bell))| {
-            let (door, remote) = door(bell.clone(), message_bytes_max);
-            Seat {
+        .map(|(number, ((inbox, outbox), notifier))| {
+            let (commands, handle) = handle(notifier.clone(), message_bytes_max);
+            Setup {
                 own: ReactorNumber(number as u16),
                 shared: Arc::clone(&shared),
                 inbox,
                 outbox,
-                door,
-                remote,
-                bells: bells.clone(),
+                commands,
+                handle,
+                notifiers: notifiers.clone(),
                 limits: limits.clone(),
                 hub_limits,
                 held_bytes_max,

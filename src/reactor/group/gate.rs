@@ -9,15 +9,32 @@ use std::time::Duration;
 
 use crate::instant::Instant;
 
-use super::ReactorLimits;
-use super::connection::Refusal;
-use super::limits::REFUSALS_MAX;
+use crate::reactor::counters::RejectReason;
+use crate::reactor::limits::{REFUSALS_MAX, ReactorLimits};
 
-pub(super) struct Gate {
-    /// Connections that are in, those that are in only to be refused left out.
+/// Why a connection is answered before its request is looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Refusal {
+    TooManyConnections,
+    TooManyFromAddress,
+    Draining,
+}
+
+impl Refusal {
+    pub(crate) fn reason(self) -> RejectReason {
+        match self {
+            Refusal::TooManyConnections => RejectReason::TooManyConnections,
+            Refusal::TooManyFromAddress => RejectReason::TooManyFromAddress,
+            Refusal::Draining => RejectReason::Draining,
+        }
+    }
+}
+
+pub(crate) struct Gate {
+    /// Connections that take a place; those that are refused do not.
     connections: AtomicUsize,
     connections_max: usize,
-    /// Connections that are in only to be refused.
+    /// Connections that were accepted only so that they can be answered 503 or 429.
     refusals: AtomicUsize,
     rate: Option<Mutex<AcceptRate>>,
     /// Connections by network, where that is limited.
@@ -67,7 +84,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Gate {
-    pub(super) fn new(limits: &ReactorLimits, now: Instant) -> Gate {
+    pub(crate) fn new(limits: &ReactorLimits, now: Instant) -> Gate {
         let bucket = |per_second: u32| AcceptRate {
             per_second: f64::from(per_second.max(1)),
             available: f64::from(per_second.max(1)),
@@ -83,7 +100,7 @@ impl Gate {
     }
 
     /// When the rate allows the next connection; `None` where it is not limited.
-    pub(super) fn next_at(&self, now: Instant) -> Option<Instant> {
+    pub(crate) fn next_at(&self, now: Instant) -> Option<Instant> {
         self.rate.as_ref().map(|rate| {
             let mut rate = lock(rate);
             rate.fill(now);
@@ -93,7 +110,7 @@ impl Gate {
 
     /// A connection has been taken. It counts from now on, refused or not, until it
     /// [leaves](Self::leave).
-    pub(super) fn enter(&self, address: SocketAddr) -> Option<Refusal> {
+    pub(crate) fn enter(&self, address: SocketAddr) -> Option<Refusal> {
         if let Some(rate) = &self.rate {
             lock(rate).available -= 1.0;
         }
@@ -112,28 +129,28 @@ impl Gate {
 
     /// Whether one more may be let in to be told that it is refused. It counts until the
     /// [end of its refusal](Self::end_refusal).
-    pub(super) fn begin_refusal(&self) -> bool {
+    pub(crate) fn begin_refusal(&self) -> bool {
         count_one_more(&self.refusals, REFUSALS_MAX)
     }
 
-    pub(super) fn end_refusal(&self) {
+    pub(crate) fn end_refusal(&self) {
         self.refusals.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// A connection that was let in takes nobody's place any more: it has gone, or is refused for
     /// another reason.
-    pub(super) fn give_place_back(&self) {
+    pub(crate) fn give_place_back(&self) {
         self.connections.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Connections that are let in, and those that are in only to be refused.
     #[cfg(test)]
-    pub(super) fn counts(&self) -> (usize, usize) {
+    pub(crate) fn counts(&self) -> (usize, usize) {
         (self.connections.load(Ordering::Relaxed), self.refusals.load(Ordering::Relaxed))
     }
 
     /// A connection has gone, whatever it was.
-    pub(super) fn leave(&self, address: SocketAddr) {
+    pub(crate) fn leave(&self, address: SocketAddr) {
         let Some((_, networks)) = &self.networks else { return };
         let mut networks = lock(networks);
         if let Some(count) = networks.get_mut(&network(address)) {

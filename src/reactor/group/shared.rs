@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::hub::{Homes, ReactorNumber};
 
-use super::figures::Figures;
 use super::gate::Gate;
+use super::status::ReactorStatus;
 
-pub(super) struct Shared {
-    pub(super) homes: Arc<Homes>,
-    pub(super) gate: Gate,
+pub(crate) struct Shared {
+    pub(crate) homes: Arc<Homes>,
+    pub(crate) gate: Gate,
     /// By reactor: as of its last turn.
-    figures: Vec<Mutex<Figures>>,
+    statuses: Vec<Mutex<ReactorStatus>>,
     /// By reactor: it has no memory left for messages. Read by homes for each message.
     memory_full: Vec<Flag>,
     /// Reactors that have completed their drain, and serve on for the others.
@@ -27,50 +27,50 @@ pub(super) struct Shared {
 struct Flag(AtomicBool);
 
 impl Shared {
-    pub(super) fn new(homes: Arc<Homes>, gate: Gate) -> Shared {
+    pub(crate) fn new(homes: Arc<Homes>, gate: Gate) -> Shared {
         let reactors = homes.reactors();
         Shared {
             homes,
             gate,
-            figures: (0..reactors).map(|_| Mutex::default()).collect(),
+            statuses: (0..reactors).map(|_| Mutex::default()).collect(),
             memory_full: (0..reactors).map(|_| Flag::default()).collect(),
             drained: AtomicUsize::new(0),
         }
     }
 
-    pub(super) fn reactors(&self) -> usize {
-        self.figures.len()
+    pub(crate) fn reactors(&self) -> usize {
+        self.statuses.len()
     }
 
-    pub(super) fn store_figures(&self, own: ReactorNumber, figures: Figures) {
-        // A thread that has died in the middle of storing leaves figures that are as good as any.
-        *self.figures[own.index()].lock().unwrap_or_else(PoisonError::into_inner) = figures;
+    pub(crate) fn store_status(&self, own: ReactorNumber, status: ReactorStatus) {
+        // A thread that has died in the middle of storing leaves a status that is as good as any.
+        *self.statuses[own.index()].lock().unwrap_or_else(PoisonError::into_inner) = status;
     }
 
     /// Adds what all reactors but one have done, as of their last turns.
-    pub(super) fn add_figures_of_others(&self, own: ReactorNumber, sum: &mut Figures) {
-        let others = self.figures.iter().enumerate().filter(|(number, _)| *number != own.index());
-        for (_, figures) in others {
-            sum.add(&figures.lock().unwrap_or_else(PoisonError::into_inner));
+    pub(crate) fn add_statuses_of_others(&self, own: ReactorNumber, sum: &mut ReactorStatus) {
+        let others = self.statuses.iter().enumerate().filter(|(number, _)| *number != own.index());
+        for (_, status) in others {
+            sum.add(&status.lock().unwrap_or_else(PoisonError::into_inner));
         }
     }
 
-    pub(super) fn set_memory_full(&self, own: ReactorNumber, is_full: bool) {
+    pub(crate) fn set_memory_full(&self, own: ReactorNumber, is_full: bool) {
         if self.memory_full[own.index()].0.load(Ordering::Relaxed) != is_full {
             self.memory_full[own.index()].0.store(is_full, Ordering::Relaxed);
         }
     }
 
-    pub(super) fn is_memory_full(&self, reactor: ReactorNumber) -> bool {
+    pub(crate) fn is_memory_full(&self, reactor: ReactorNumber) -> bool {
         self.memory_full[reactor.index()].0.load(Ordering::Relaxed)
     }
 
     /// One reactor has nobody left; whether that was the last one.
-    pub(super) fn note_drained(&self) -> bool {
+    pub(crate) fn note_drained(&self) -> bool {
         self.drained.fetch_add(1, Ordering::AcqRel) + 1 == self.reactors()
     }
 
-    pub(super) fn all_are_drained(&self) -> bool {
+    pub(crate) fn all_are_drained(&self) -> bool {
         self.drained.load(Ordering::Acquire) == self.reactors()
     }
 }

@@ -1,17 +1,19 @@
-//! Peers whose publish was refused. What they have sent behind it is refused as well, so that what
-//! is accepted of a publisher is a beginning without a gap: it cannot know of more when it is
-//! closed.
+//! Peers whose publish was refused. Once a message is refused, everything that its publisher sends
+//! after it is refused too, so what was accepted is a gap-free prefix; a closed publisher can know
+//! of no more.
 
 use std::collections::HashMap;
 
 use crate::hub::ReactorNumber;
 use crate::net::Token;
 
-use super::mail::{Inbox, Origin, Outbox};
+use super::inbox::Inbox;
+use super::outbox::Outbox;
+use super::record::PublishOrigin;
 
 /// The peers that this home has refused, by reactor, as long as anything of them can still come.
 #[derive(Default)]
-pub(super) struct RefusedPeers(HashMap<(ReactorNumber, Token), Rest>);
+pub(crate) struct RefusedPeers(HashMap<(ReactorNumber, Token), Rest>);
 
 /// Where the last request of a refused peer stands.
 enum Rest {
@@ -24,20 +26,20 @@ enum Rest {
 
 impl RefusedPeers {
     /// Its reactor has been answered, or hears of it before the peer is read again.
-    pub(super) fn add(&mut self, from: ReactorNumber, token: Token, outbox: &Outbox) {
+    pub(crate) fn add(&mut self, from: ReactorNumber, token: Token, outbox: &Outbox) {
         self.0.insert((from, token), Rest::Open(outbox.deliveries_filled_to(from)));
     }
 
     /// Whether something of this peer was refused before.
-    pub(super) fn contains(&self, from: ReactorNumber, origin: Origin) -> bool {
+    pub(crate) fn contains(&self, from: ReactorNumber, origin: PublishOrigin) -> bool {
         match origin {
-            Origin::Peer(token) => !self.0.is_empty() && self.0.contains_key(&(from, token)),
-            Origin::Request(_) | Origin::Publisher => false,
+            PublishOrigin::Peer(token) => !self.0.is_empty() && self.0.contains_key(&(from, token)),
+            PublishOrigin::Request(_) | PublishOrigin::Publisher => false,
         }
     }
 
     /// Forgets those of whom nothing can come any more.
-    pub(super) fn forget_closed(&mut self, inbox: &Inbox, outbox: &Outbox) {
+    pub(crate) fn forget_closed(&mut self, inbox: &Inbox, outbox: &Outbox) {
         self.0.retain(|(from, _), rest| {
             // In this order: what the peer has sent stands in the requests by the time that the
             // answer is taken.
@@ -54,7 +56,7 @@ impl RefusedPeers {
     }
 
     #[cfg(test)]
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }

@@ -1,59 +1,26 @@
-//! What a callback holds in its hand: the peer it is about, and the [`Commons`] behind it.
+//! What a callback is given: the peer that it is about, and what can be asked for that peer.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::hub::{ChannelName, DropReason, Owner, Refused, SubscriptionId};
+use crate::hub::{ChannelName, DropReason, Owner, Refused};
 use crate::instant::Instant;
 use crate::net::Token;
-use crate::protocol::{CloseCode, Message, encode_close, encode_frame};
-
-use super::commons::Commons;
-use super::connection::Subscriptions;
-use super::connections::running_number;
-use super::figures::Status;
-use super::mail::Origin;
+use crate::protocol::{CloseCode, Message, encode_frame};
+use crate::reactor::connection::{Outgoing, PeerSubscriptions, running_number};
+use crate::reactor::group::Status;
+use crate::reactor::mail::{Exchange, PublishOrigin};
+use crate::reactor::ticket::{NotPublished, Subscription, Ticket};
+use crate::reactor::turn_state::TurnState;
 
 /// A peer that is not a WebSocket connection, or not yet.
 pub struct Visitor<'a> {
-    pub(super) commons: &'a mut Commons,
-    pub(super) token: Token,
-    pub(super) address: SocketAddr,
-    pub(super) is_admin: bool,
+    pub(crate) exchange: &'a mut Exchange,
+    pub(crate) turn: &'a mut TurnState,
+    pub(crate) token: Token,
+    pub(crate) address: SocketAddr,
+    pub(crate) is_admin: bool,
 }
-
-/// Stands for a publish, or a question, whose outcome a request is waiting for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Ticket {
-    /// The connection of the request.
-    pub(super) token: Token,
-    /// Counts all tickets, so that no other publish can be taken for the one that is waited for.
-    pub(super) number: u64,
-}
-
-/// One subscription of the peer; only valid for the peer that made it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Subscription(pub(super) SubscriptionId);
-
-/// Why a callback's message or question was not taken. It has reached nobody.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum NotPublished {
-    /// The way to the channel's home is full for the moment.
-    Busy,
-    /// The peer is not, or no longer, subscribed to that channel.
-    NotSubscribed,
-}
-
-impl std::fmt::Display for NotPublished {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(match self {
-            NotPublished::Busy => "the way to the channel is full for the moment",
-            NotPublished::NotSubscribed => "the peer is not subscribed to the channel",
-        })
-    }
-}
-
-impl std::error::Error for NotPublished {}
 
 impl Visitor<'_> {
     /// Publishes. To answer the request with the outcome, return
@@ -62,16 +29,17 @@ impl Visitor<'_> {
     ///
     /// # Errors
     ///
-    /// [`NotPublished::Busy`] when the way to the channel's home is full: not after one publish per
-    /// request.
+    /// [`NotPublished::Busy`] when the ring to the channel's home is full: not after one publish
+    /// per request.
     pub fn publish(
         &mut self,
         channel: ChannelName<'_>,
         message: Message<'_>,
     ) -> Result<Ticket, NotPublished> {
         let ticket = self.next_ticket();
-        self.commons.submit(Origin::Request(ticket), channel, message)?;
-        self.commons.tickets += 1;
+        let origin = PublishOrigin::Request(ticket);
+        self.exchange.submit(origin, channel, message, &mut self.turn.counters)?;
+        self.exchange.tickets += 1;
         Ok(ticket)
     }
 
@@ -84,13 +52,13 @@ impl Visitor<'_> {
     /// As [`publish`](Self::publish).
     pub fn inspect(&mut self, channel: ChannelName<'_>) -> Result<Ticket, NotPublished> {
         let ticket = self.next_ticket();
-        self.commons.inspect(ticket, channel)?;
-        self.commons.tickets += 1;
+        self.exchange.inspect(ticket, channel)?;
+        self.exchange.tickets += 1;
         Ok(ticket)
     }
 
     fn next_ticket(&self) -> Ticket {
-        Ticket { token: self.token, number: self.commons.tickets }
+        Ticket { token: self.token, number: self.exchange.tickets }
     }
 
     /// The far end of the connection.
@@ -105,55 +73,19 @@ impl Visitor<'_> {
 
     /// Whether the operator has listeners of his own.
     pub fn has_admin_listener(&self) -> bool {
-        self.commons.has_admin_listener
+        self.turn.has_admin_listener
     }
 }
 
 /// A WebSocket peer: its session, its own outbound and its subscriptions.
 pub struct Context<'a, S> {
-    pub(super) commons: &'a mut Commons,
-    pub(super) token: Token,
-    pub(super) address: SocketAddr,
-    pub(super) session: &'a mut S,
-    pub(super) subscriptions: &'a mut Subscriptions,
-    pub(super) outgoing: &'a mut Outgoing,
-}
-
-/// What a callback has to say to its peer: gathered here, written when it has returned.
-#[derive(Default)]
-pub(super) struct Outgoing {
-    pub(super) replies: Vec<u8>,
-    /// A Close frame stands at the end of the replies: nothing may follow.
-    pub(super) close: Option<CloseCode>,
-    /// The reason in that Close frame, or in the peer's.
-    pub(super) reason: String,
-    /// The rest of a frame that an ended subscription was in the middle of: it goes before the
-    /// replies.
-    pub(super) rest: Vec<u8>,
-    /// There was such a rest and no room for it: the stream cannot go on.
-    pub(super) cut_short: bool,
-    /// A channel was subscribed to whose home has to be told first: what is said waits for that.
-    pub(super) has_subscribed: bool,
-}
-
-impl Outgoing {
-    /// Forgets what has been written.
-    pub(super) fn clear(&mut self) {
-        self.replies.clear();
-        self.close = None;
-        self.reason.clear();
-        self.rest.clear();
-        self.cut_short = false;
-        self.has_subscribed = false;
-    }
-
-    pub(super) fn close(&mut self, code: CloseCode, reason: &str) {
-        if self.close.is_none() {
-            encode_close(&mut self.replies, code, reason);
-            self.close = Some(code);
-            self.reason.push_str(reason);
-        }
-    }
+    pub(crate) exchange: &'a mut Exchange,
+    pub(crate) turn: &'a mut TurnState,
+    pub(crate) token: Token,
+    pub(crate) address: SocketAddr,
+    pub(crate) session: &'a mut S,
+    pub(crate) subscriptions: &'a mut PeerSubscriptions,
+    pub(crate) outgoing: &'a mut Outgoing,
 }
 
 impl<S> Context<'_, S> {
@@ -175,7 +107,7 @@ impl<S> Context<'_, S> {
     /// A running number for logs: no two connections of a server have the same, until after four
     /// thousand million of them it begins again.
     pub fn connection(&self) -> u64 {
-        running_number(self.token, self.commons.own, self.commons.shared.reactors())
+        running_number(self.token, self.exchange.own, self.exchange.shared.reactors())
     }
 
     /// Sends a message to this peer only, after everything sent to it before. Does nothing after
@@ -205,8 +137,8 @@ impl<S> Context<'_, S> {
     /// [`Refused`] when the channel would be one too many. Another reactor can find that out only
     /// later; the peer is then closed with 1013.
     pub fn subscribe(&mut self, channel: ChannelName<'_>) -> Result<Subscription, Refused> {
-        let subscription = self.commons.subscribe(channel, Owner(self.token.0))?;
-        self.outgoing.has_subscribed |= self.commons.hub.is_joining(subscription);
+        let subscription = self.exchange.subscribe(channel, Owner(self.token.0))?;
+        self.outgoing.has_subscribed |= self.exchange.hub.is_joining(subscription);
         self.subscriptions.add(subscription);
         Ok(Subscription(subscription))
     }
@@ -217,7 +149,7 @@ impl<S> Context<'_, S> {
     pub fn unsubscribe(&mut self, subscription: Subscription) {
         if self.subscriptions.remove(subscription.0) {
             let rest = &mut self.outgoing.rest;
-            let left = self.commons.hub.unsubscribe(subscription.0, DropReason::Closed, rest);
+            let left = self.exchange.hub.unsubscribe(subscription.0, DropReason::Closed, rest);
             self.outgoing.cut_short |= left.is_err();
         }
     }
@@ -228,7 +160,7 @@ impl<S> Context<'_, S> {
     ///
     /// # Errors
     ///
-    /// [`NotPublished::Busy`] when the way to the channel's home is full. One publish per
+    /// [`NotPublished::Busy`] when the ring to the channel's home is full. One publish per
     /// [`on_message`] never gets it.
     ///
     /// [`on_message`]: super::Handler::on_message
@@ -237,7 +169,8 @@ impl<S> Context<'_, S> {
         channel: ChannelName<'_>,
         message: Message<'_>,
     ) -> Result<(), NotPublished> {
-        self.commons.submit(Origin::Peer(self.token), channel, message)
+        let origin = PublishOrigin::Peer(self.token);
+        self.exchange.submit(origin, channel, message, &mut self.turn.counters)
     }
 
     /// As [`publish`](Self::publish), to a channel that this peer is subscribed to.
@@ -253,7 +186,8 @@ impl<S> Context<'_, S> {
         if !self.subscriptions.contains(subscription.0) {
             return Err(NotPublished::NotSubscribed);
         }
-        self.commons.submit_to(Origin::Peer(self.token), subscription.0, message)
+        let origin = PublishOrigin::Peer(self.token);
+        self.exchange.submit_to(origin, subscription.0, message, &mut self.turn.counters)
     }
 }
 
@@ -262,22 +196,22 @@ macro_rules! shared_reads {
     () => {
         /// The monotonic clock, as read in this turn.
         pub fn now(&self) -> Instant {
-            self.commons.now
+            self.turn.now
         }
 
         /// The wall clock, as read in this turn: the time since 1970-01-01 UTC.
         pub fn unix_time(&self) -> Duration {
-            self.commons.unix_time
+            self.turn.unix_time
         }
 
         /// Whether the server is about to end: readiness checks should fail.
         pub fn is_draining(&self) -> bool {
-            self.commons.draining
+            self.turn.draining
         }
 
         /// Figures of the server for metrics and status pages: they are added up for each call.
         pub fn status(&self) -> Status {
-            Status::of(self.commons)
+            self.exchange.status(self.turn)
         }
     };
 }

@@ -2,7 +2,7 @@
 //! crate: so thin that all it tries is what the reactors run, and so that nothing else in here has
 //! to be public. The server uses none of it.
 
-use super::record::{Delivery, Request, decode_interest, encode_interest};
+use super::record::{Delivery, HomeRequest, decode_update, encode_update};
 use super::ring::{self, RingReader, RingSizes, RingWriter};
 
 /// The longest head that a record may have.
@@ -69,21 +69,21 @@ impl Ring {
 
 /// Reads a record as what a member tells the home, and writes down what was read: head and payload.
 /// `None`: nobody writes such a head.
-pub fn rewrite_interest(head: &[u8], _: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
-    let interest = decode_interest(head)?;
+pub fn rewrite_update(head: &[u8], _: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let update = decode_update(head)?;
     let mut again = Vec::new();
-    encode_interest(interest, &mut again);
-    assert_eq!(decode_interest(&again), Some(interest), "what was written is what is read");
+    encode_update(update, &mut again);
+    assert_eq!(decode_update(&again), Some(update), "what was written is what is read");
     Some((again, Vec::new()))
 }
 
 /// The same for a request to the home.
 pub fn rewrite_request(head: &[u8], payload: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
-    let request = Request::decode(head, payload)?;
+    let request = HomeRequest::decode(head, payload)?;
     let mut again = Vec::new();
     request.encode(&mut again);
     assert_eq!(
-        Request::decode(&again, request.payload()),
+        HomeRequest::decode(&again, request.payload()),
         Some(request),
         "what was written is what is read"
     );

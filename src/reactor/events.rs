@@ -1,0 +1,66 @@
+//! What a step has caused for others than its own peer: it is told when the step has returned.
+
+use crate::hub::{Arrival, Overrun};
+use crate::net::{Net, Token};
+use crate::protocol::CloseCode;
+
+use super::api::Handler;
+use super::close::overload_reason;
+use super::mail::Outcome;
+use super::peers::Peers;
+
+impl<N: Net, H: Handler> Peers<N, H> {
+    /// Tells who was overrun by its channel's log, whose channel is live, and who waits to hear
+    /// from a channel's home.
+    pub(super) fn dispatch_events(&mut self) {
+        loop {
+            if self.cut_off_next_overrun() {
+                continue;
+            }
+            if let Some(Arrival { subscription, owner, outcome }) =
+                self.core.exchange.hub.next_arrival()
+            {
+                self.step_alone(Token(owner.0), |core, connection| {
+                    core.on_joined(connection, subscription, outcome);
+                });
+                continue;
+            }
+            let Some(outcome) = self.core.exchange.outcomes.pop_front() else { return };
+            self.tell_outcome(outcome);
+        }
+    }
+
+    /// The next subscriber that was overrun; false when there is none.
+    fn cut_off_next_overrun(&mut self) -> bool {
+        let core = &mut self.core;
+        let Some(Overrun { subscription, owner, lives_on, rest }) =
+            core.exchange.hub.next_overrun()
+        else {
+            return false;
+        };
+        core.rest.clear();
+        let rest = rest.map(|rest| core.rest.extend_from_slice(rest));
+        let is_there = self.step_alone(Token(owner.0), |core, connection| {
+            core.on_overrun(connection, subscription, lives_on, rest);
+        });
+        if !is_there {
+            self.core.abandon_rest();
+        }
+        true
+    }
+
+    fn tell_outcome(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Answer(ticket, answer) => {
+                self.step_alone(ticket.token, |core, connection| {
+                    core.answer_waiting(connection, ticket, answer);
+                });
+            }
+            Outcome::Overloaded(token, refused) => {
+                self.step_alone(token, |core, connection| {
+                    core.close(connection, CloseCode::TRY_AGAIN_LATER, overload_reason(refused));
+                });
+            }
+        }
+    }
+}

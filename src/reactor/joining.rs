@@ -1,0 +1,74 @@
+//! Joining: a connection has subscribed to a channel whose home is another reactor, and hears
+//! nothing, its own 101 included, before that home has said from which number on messages come.
+
+use crate::hub::{Refused, SubscriptionId};
+use crate::net::Net;
+use crate::protocol::CloseCode;
+use crate::transport::Sent;
+
+use super::api::Handler;
+use super::close::overload_reason;
+use super::connection::Phase;
+use super::core::{ConnectionOf, Core};
+
+impl<N: Net, H: Handler> Core<N, H> {
+    /// Holds what the last callback has said, if it has subscribed to channels that are not live.
+    pub(super) fn hold_until_joined(&mut self, connection: &mut ConnectionOf<N, H>) {
+        if std::mem::take(&mut self.outgoing.has_subscribed) && self.is_joining(connection) {
+            connection.io.hold(b"", &mut self.pool);
+        }
+    }
+
+    /// The 101 is held: no message may come before it. What the peer has published to itself
+    /// meanwhile follows it.
+    pub(super) fn park(&mut self, connection: &ConnectionOf<N, H>) {
+        let hub = &mut self.exchange.hub;
+        for subscription in connection.subscriptions() {
+            while !hub.is_caught_up(subscription) {
+                let unsent = hub.unsent(subscription);
+                self.outgoing.replies.extend_from_slice(unsent.first);
+                let bytes = unsent.first.len();
+                hub.advance(subscription, bytes);
+            }
+            hub.park(subscription);
+        }
+    }
+
+    /// Whether any channel of a connection is not live yet.
+    fn is_joining(&self, connection: &ConnectionOf<N, H>) -> bool {
+        connection.subscriptions().any(|one| self.exchange.hub.is_joining(one))
+    }
+
+    /// The home of a channel has answered one who has subscribed to it. If all channels of the
+    /// connection are live now, what was held leaves, and the connection is read again.
+    pub(super) fn on_joined(
+        &mut self,
+        connection: &mut ConnectionOf<N, H>,
+        subscription: SubscriptionId,
+        outcome: Result<(), Refused>,
+    ) {
+        if !connection.subscriptions().any(|one| one == subscription) {
+            return;
+        }
+        if let Err(refused) = outcome {
+            let reason = overload_reason(refused);
+            return self.close(connection, CloseCode::TRY_AGAIN_LATER, reason);
+        }
+        if self.is_joining(connection) || !connection.io.is_held() {
+            return;
+        }
+        connection.io.release(&mut self.pool);
+        connection.subscriptions().for_each(|one| self.exchange.hub.admit(one));
+        if matches!(&connection.phase, Phase::Open(open) if open.awaiting_pong) {
+            connection.deadline = self.turn.now + self.limits.pong_timeout;
+        }
+        if connection.blocked {
+            return;
+        }
+        match self.write_owed(connection) {
+            Err(_) => self.lose(connection),
+            Ok(Sent::Blocked | Sent::Starved) => {}
+            Ok(Sent::All) => self.unblock(connection),
+        }
+    }
+}

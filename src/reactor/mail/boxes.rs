@@ -1,0 +1,34 @@
+//! The inboxes and outboxes of all reactors of a server, joined by their rings.
+
+use std::sync::Arc;
+
+use crate::hub::ReactorNumber;
+use crate::reactor::group::Shared;
+
+use super::inbox::Inbox;
+use super::outbox::Outbox;
+use super::ring::{self, RingSizes};
+
+/// One inbox and one outbox for each reactor, by their numbers.
+pub(crate) fn boxes(
+    shared: &Arc<Shared>,
+    sizes: RingSizes,
+    message_bytes_max: usize,
+) -> Vec<(Inbox, Outbox)> {
+    let numbers: Vec<_> = (0..shared.reactors() as u16).map(ReactorNumber).collect();
+    let mut boxes: Vec<_> = numbers
+        .iter()
+        .map(|own| (Inbox::new(), Outbox::new(*own, Arc::clone(shared), message_bytes_max)))
+        .collect();
+    for from in &numbers {
+        for to in &numbers {
+            let (updates, updates_out) =
+                ring::ring(RingSizes { bytes: sizes.update_bytes(), ..sizes });
+            let (requests, requests_out) = ring::ring(sizes);
+            let (deliveries, deliveries_out) = ring::ring(sizes);
+            boxes[from.index()].1.add(updates, requests, deliveries);
+            boxes[to.index()].0.add(updates_out, requests_out, deliveries_out);
+        }
+    }
+    boxes
+}

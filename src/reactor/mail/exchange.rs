@@ -1,0 +1,439 @@
+//! The hub between its inbox and its outbox: what a reactor's own callbacks, the other reactors and
+//! other threads ask of its channels comes together here. It reaches no socket and no connection,
+//! so no callback is called from within another; what a connection has to hear of is an
+//! [`Outcome`].
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::hub::{
+    Accepted, ChannelInfo, ChannelName, Hub, MembershipUpdate, Owner, ReactorNumber, Refused,
+    SubscriptionId,
+};
+use crate::net::Token;
+use crate::protocol::Message;
+use crate::reactor::counters::{Counters, Source};
+use crate::reactor::group::{ReactorStatus, Shared, Status};
+use crate::reactor::limits::CHANNELS_RELIEVED_MAX;
+use crate::reactor::ticket::{NotPublished, Ticket};
+use crate::reactor::turn_state::TurnState;
+
+use super::inbox::Inbox;
+use super::outbox::Outbox;
+use super::record::{Delivery, HomeRequest, PublishOrigin};
+use super::refused::RefusedPeers;
+
+pub(crate) struct Exchange {
+    pub(crate) own: ReactorNumber,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) hub: Hub,
+    pub(crate) inbox: Inbox,
+    pub(crate) outbox: Outbox,
+    /// A publish of this turn waits here for the sweep: the next turn follows at once.
+    pub(crate) waits_for_sweep: bool,
+    /// Each is told when the callback that caused it has returned.
+    pub(crate) outcomes: VecDeque<Outcome>,
+    /// Peers of whom this home refuses everything.
+    pub(crate) refused: RefusedPeers,
+    /// Tickets given out so far.
+    pub(crate) tickets: u64,
+}
+
+/// What a connection of this reactor has to hear from the home of a channel.
+pub(crate) enum Outcome {
+    /// The answer to the request that waits for this ticket.
+    Answer(Ticket, HomeAnswer),
+    /// The message of this publisher was refused, and so would be its next: it has to be closed.
+    Overloaded(Token, Refused),
+}
+
+/// What a home answers to a request.
+pub(crate) enum HomeAnswer {
+    Published(Result<Accepted, Refused>),
+    /// What is known of this channel.
+    Inspected(Box<str>, Option<ChannelInfo>),
+}
+
+/// What became of the oldest record of a ring.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Taken {
+    /// It was dealt with.
+    One,
+    /// There is none.
+    None,
+    /// It waits for the sweep.
+    AfterSweep,
+    /// It waits until another reactor drains its ring; that reactor will wake us.
+    AfterRoom,
+}
+
+impl Exchange {
+    pub(crate) fn new(
+        own: ReactorNumber,
+        shared: Arc<Shared>,
+        hub: Hub,
+        inbox: Inbox,
+        outbox: Outbox,
+    ) -> Exchange {
+        Exchange {
+            own,
+            shared,
+            hub,
+            inbox,
+            outbox,
+            waits_for_sweep: false,
+            outcomes: VecDeque::new(),
+            refused: RefusedPeers::default(),
+            tickets: 0,
+        }
+    }
+
+    // Publishing and subscribing, from this reactor's callbacks.
+
+    /// Brings a message to the home of its channel, behind whatever waits there already. An error
+    /// leaves nothing behind.
+    pub(crate) fn submit(
+        &mut self,
+        origin: PublishOrigin,
+        channel: ChannelName<'_>,
+        message: Message<'_>,
+        counters: &mut Counters,
+    ) -> Result<(), NotPublished> {
+        let home = self.hub.home_of(channel);
+        if self.publish_here(home, origin, counters, |hub, outbox| {
+            hub.publish(channel, message, outbox)
+        }) {
+            return Ok(());
+        }
+        send(home, &HomeRequest::Publish { origin, channel, message }, &mut self.outbox)
+    }
+
+    /// As [`submit`](Self::submit), to the channel of a subscription.
+    pub(crate) fn submit_to(
+        &mut self,
+        origin: PublishOrigin,
+        subscription: SubscriptionId,
+        message: Message<'_>,
+        counters: &mut Counters,
+    ) -> Result<(), NotPublished> {
+        let home = self.hub.home_of_subscription(subscription);
+        if self.publish_here(home, origin, counters, |hub, outbox| {
+            hub.publish_to(subscription, message, outbox)
+        }) {
+            return Ok(());
+        }
+        let channel = self.hub.channel_name(subscription);
+        send(home, &HomeRequest::Publish { origin, channel, message }, &mut self.outbox)
+    }
+
+    /// Publishes at once where the home is here and nothing has to go before it; false if the
+    /// message has to go by a ring.
+    fn publish_here(
+        &mut self,
+        home: ReactorNumber,
+        origin: PublishOrigin,
+        counters: &mut Counters,
+        publish: impl FnOnce(&mut Hub, &mut Outbox) -> Result<Accepted, Refused>,
+    ) -> bool {
+        if home != self.own {
+            return false;
+        }
+        if self.refused.contains(home, origin) {
+            counters.refused += 1;
+            return true;
+        }
+        // The answer to a request tells how many subscribers there are, and whoever knows of its
+        // subscription counts.
+        let counts_all = !matches!(origin, PublishOrigin::Request(_)) || self.take_updates();
+        if !counts_all || !self.inbox.has_no_request(self.own) {
+            return false;
+        }
+        match publish(&mut self.hub, &mut self.outbox) {
+            Err(Refused::Busy) => {
+                self.waits_for_sweep = true;
+                false
+            }
+            Err(Refused::WayFull) => false,
+            outcome => {
+                self.conclude(self.own, origin, outcome, counters);
+                true
+            }
+        }
+    }
+
+    /// Whether anybody has to hear of what the last callback has caused.
+    pub(crate) fn has_events(&self) -> bool {
+        self.hub.has_overrun() || !self.outcomes.is_empty()
+    }
+
+    /// Forgets refused peers of whom nothing can come any more.
+    pub(crate) fn forget_refused(&mut self) {
+        self.refused.forget_closed(&self.inbox, &self.outbox);
+    }
+
+    /// Asks the home of a channel what is known of it.
+    pub(crate) fn inspect(
+        &mut self,
+        ticket: Ticket,
+        channel: ChannelName<'_>,
+    ) -> Result<(), NotPublished> {
+        let home = self.hub.home_of(channel);
+        if home != self.own || !self.take_updates() {
+            return send(home, &HomeRequest::Inspect { ticket, channel }, &mut self.outbox);
+        }
+        let info = self.hub.inspect(channel);
+        note_inspected(&mut self.outcomes, ticket, channel, info);
+        Ok(())
+    }
+
+    /// Takes the answer for a ticket, if the home is here and has given it at once. Others have to
+    /// hear first of what the same request has caused for them.
+    pub(crate) fn take_answer(&mut self, ticket: Ticket) -> Option<HomeAnswer> {
+        if self.hub.has_overrun() {
+            return None;
+        }
+        match self.outcomes.pop_back()? {
+            Outcome::Answer(of, answer) if of == ticket => Some(answer),
+            other => {
+                self.outcomes.push_back(other);
+                None
+            }
+        }
+    }
+
+    /// Subscribes, and tells the home if it has to know first.
+    pub(crate) fn subscribe(
+        &mut self,
+        channel: ChannelName<'_>,
+        owner: Owner,
+    ) -> Result<SubscriptionId, Refused> {
+        let subscription = self.hub.subscribe(channel, owner)?;
+        let home = self.hub.home_of_subscription(subscription);
+        if home != self.own {
+            // Before anything is published by the same peer, so that it receives that too; and
+            // before the peer hears that it is subscribed, so that it is counted from then on.
+            self.send_updates_to(home);
+        }
+        Ok(subscription)
+    }
+
+    /// True if every ring to a home has room for one more request of maximum size: whoever is
+    /// decoded now can neither publish nor ask in vain.
+    pub(crate) fn has_room(&self) -> bool {
+        self.outbox.has_room()
+    }
+
+    /// Tells all homes what they have to know, as far as there is room, and looks for room where
+    /// there was none.
+    pub(crate) fn send_updates(&mut self) {
+        if self.hub.has_membership_update() || !self.outbox.has_room() {
+            for home in 0..self.shared.reactors() as u16 {
+                self.send_updates_to(ReactorNumber(home));
+            }
+        }
+    }
+
+    fn send_updates_to(&mut self, home: ReactorNumber) {
+        while let Some(update) = self.hub.membership_update(home) {
+            if !self.outbox.tell(home, update) {
+                break;
+            }
+            self.hub.membership_update_sent(home);
+        }
+        let is_told = self.hub.membership_update(home).is_none();
+        self.outbox.look_for_room(home, is_told);
+    }
+
+    // Updates and requests in.
+
+    /// Takes what all reactors have told this home up to now; false if some of it has to wait for
+    /// room.
+    pub(crate) fn take_updates(&mut self) -> bool {
+        self.inbox.note_updates();
+        let reactors = (0..self.shared.reactors() as u16).map(ReactorNumber);
+        // One reactor whose update has to wait holds up none of the others.
+        reactors.fold(true, |all, from| {
+            while self.take_update(from) {}
+            all && !self.inbox.has_noted_update(from)
+        })
+    }
+
+    fn take_update(&mut self, from: ReactorNumber) -> bool {
+        let Some(update) = self.inbox.update(from) else { return false };
+        match update {
+            MembershipUpdate::Join { slot, channel, subscribers } => {
+                if !self.outbox.has_room_to_answer(from) {
+                    return false;
+                }
+                let answer = match self.hub.join_member(from, slot, channel, subscribers) {
+                    Ok(joined) => Delivery::Joined(joined),
+                    Err(refused) => Delivery::NotJoined { slot, refused },
+                };
+                self.outbox.answer(from, &answer);
+            }
+            MembershipUpdate::Count { channel, subscribers } => {
+                self.hub.count_member(from, channel, subscribers)
+            }
+            MembershipUpdate::Leave { channel } => self.hub.leave_member(from, channel),
+        }
+        self.inbox.use_up_update(from);
+        true
+    }
+
+    /// Notes which requests may be served: those that were there before the updates were taken.
+    /// As long as an update has to wait, so do the requests that may have come after it.
+    pub(crate) fn take_note_of_requests(&mut self) {
+        self.inbox.note_requests();
+        if self.take_updates() {
+            self.inbox.serve_noted();
+        }
+    }
+
+    /// Serves the oldest request of a reactor, if there is room for all that it causes.
+    pub(crate) fn serve_request(&mut self, from: ReactorNumber, counters: &mut Counters) -> Taken {
+        // Every answer is small, and a refused publish needs one too.
+        if from != self.own && !self.outbox.has_room_to_answer(from) {
+            return if self.inbox.has_no_request(from) { Taken::None } else { Taken::AfterRoom };
+        }
+        let Some(request) = self.inbox.request(from) else { return Taken::None };
+        match request {
+            HomeRequest::Publish { origin, .. } if self.refused.contains(from, origin) => {
+                counters.refused += 1;
+            }
+            HomeRequest::Publish { origin, channel, message } => {
+                let outcome = match self.hub.publish(channel, message, &mut self.outbox) {
+                    Err(Refused::Busy) => return Taken::AfterSweep,
+                    Err(Refused::WayFull) => return Taken::AfterRoom,
+                    outcome => outcome,
+                };
+                self.conclude(from, origin, outcome, counters);
+            }
+            HomeRequest::Inspect { ticket, channel } => {
+                let info = self.hub.inspect(channel);
+                self.outbox.answer(from, &Delivery::Inspected { ticket, channel, info });
+            }
+        }
+        self.inbox.use_up_request(from);
+        Taken::One
+    }
+
+    /// Counts the outcome of a publish, and tells it to the publisher where that waits for it or
+    /// has to be closed.
+    fn conclude(
+        &mut self,
+        from: ReactorNumber,
+        origin: PublishOrigin,
+        outcome: Result<Accepted, Refused>,
+        counters: &mut Counters,
+    ) {
+        match outcome {
+            Ok(_) => counters.publish(match origin {
+                PublishOrigin::Peer(_) => Source::WebSocket,
+                PublishOrigin::Request(_) => Source::Http,
+                PublishOrigin::Publisher => Source::Publisher,
+            }),
+            Err(_) => counters.refused += 1,
+        }
+        let is_to_hear = match origin {
+            PublishOrigin::Request(_) => true,
+            PublishOrigin::Peer(_) => outcome.is_err(),
+            PublishOrigin::Publisher => false,
+        };
+        if is_to_hear && from == self.own {
+            self.note_published(origin, outcome);
+        } else if is_to_hear {
+            self.outbox.answer(from, &Delivery::Published { origin, outcome });
+        }
+        if let (PublishOrigin::Peer(token), Err(_)) = (origin, outcome) {
+            self.refused.add(from, token, &self.outbox);
+        }
+    }
+
+    // Deliveries in.
+
+    /// Takes the oldest delivery of a reactor. Needs no room in any ring.
+    pub(crate) fn take_delivery(&mut self, from: ReactorNumber) -> Taken {
+        let Some(delivery) = self.inbox.delivery(from) else { return Taken::None };
+        match delivery {
+            Delivery::Message(numbered) => {
+                if self.hub.append(numbered).is_err() {
+                    return Taken::AfterSweep;
+                }
+                self.relieve_memory();
+            }
+            Delivery::Joined(joined) => self.hub.joined(joined),
+            Delivery::NotJoined { slot, refused } => self.hub.not_joined(slot, refused),
+            Delivery::Published { origin, outcome } => self.note_published(origin, outcome),
+            Delivery::Inspected { ticket, channel, info } => {
+                note_inspected(&mut self.outcomes, ticket, channel, info);
+            }
+        }
+        self.inbox.use_up_delivery(from);
+        Taken::One
+    }
+
+    /// Where memory is short, slow subscribers make room; if that does not help, the homes of the
+    /// channels that have subscribers here have to refuse what they are asked to publish.
+    pub(crate) fn relieve_memory(&mut self) {
+        if self.hub.is_memory_full() {
+            self.hub.relieve_memory(CHANNELS_RELIEVED_MAX);
+        }
+        self.shared.set_memory_full(self.own, self.hub.is_memory_full());
+    }
+
+    fn note_published(&mut self, origin: PublishOrigin, outcome: Result<Accepted, Refused>) {
+        match (origin, outcome) {
+            (PublishOrigin::Request(ticket), _) => {
+                let answer = HomeAnswer::Published(outcome);
+                self.outcomes.push_back(Outcome::Answer(ticket, answer));
+            }
+            (PublishOrigin::Peer(token), Err(refused)) => {
+                self.outcomes.push_back(Outcome::Overloaded(token, refused));
+            }
+            (PublishOrigin::Peer(_), Ok(_)) | (PublishOrigin::Publisher, _) => {}
+        }
+    }
+
+    // How it is doing.
+
+    /// What this reactor has done and what it holds.
+    pub(crate) fn status_of_reactor(&self, turn: &TurnState) -> ReactorStatus {
+        ReactorStatus {
+            counters: turn.counters.clone(),
+            ledger: self.hub.ledger(),
+            connections: turn.connections,
+            channels: self.hub.channels(),
+            subscriptions: self.hub.subscriptions(),
+            log_bytes: self.hub.log_bytes(),
+            mail: [self.outbox.put_for_others(), self.inbox.taken_of_others(self.own)],
+        }
+    }
+
+    /// The same of all reactors together: this one as of now, the others as of their last turns.
+    pub(crate) fn status(&self, turn: &TurnState) -> Status {
+        let mut sum = self.status_of_reactor(turn);
+        self.shared.add_statuses_of_others(self.own, &mut sum);
+        Status { sum, is_draining: turn.draining }
+    }
+}
+
+fn send(
+    home: ReactorNumber,
+    request: &HomeRequest<'_>,
+    outbox: &mut Outbox,
+) -> Result<(), NotPublished> {
+    // Where a request of maximum size would not fit, something may wait for room already, and
+    // nothing may overtake it.
+    let is_in = outbox.has_room_to(home) && outbox.request(home, request);
+    if is_in { Ok(()) } else { Err(NotPublished::Busy) }
+}
+
+fn note_inspected(
+    outcomes: &mut VecDeque<Outcome>,
+    ticket: Ticket,
+    channel: ChannelName<'_>,
+    info: Option<ChannelInfo>,
+) {
+    let answer = HomeAnswer::Inspected(channel.as_str().into(), info);
+    outcomes.push_back(Outcome::Answer(ticket, answer));
+}

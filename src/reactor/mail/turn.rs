@@ -1,0 +1,71 @@
+//! The mail that one turn takes: of every reactor a part of its deliveries, then of its requests.
+
+use crate::hub::ReactorNumber;
+use crate::reactor::counters::Counters;
+use crate::reactor::limits::{RECORDS_OF_ONE_MIN, RECORDS_PER_TURN_MAX};
+
+use super::exchange::{Exchange, Taken};
+
+#[derive(Default)]
+pub(crate) struct MailTurn {
+    /// There may be more mail than was taken.
+    pub(crate) is_left: bool,
+    /// Some of that can be taken in the next turn: there was no time for it, or it waits for the
+    /// sweep. The rest waits for another reactor.
+    pub(crate) goes_on: bool,
+    /// Whose mail is looked at first: another reactor's in each turn.
+    first_sender: usize,
+    /// How many rings have been looked at in this turn: two of each reactor.
+    rings: usize,
+    /// How many more records may be taken out of the present ring.
+    budget: usize,
+}
+
+impl MailTurn {
+    /// Begins a turn's mail.
+    pub(crate) fn begin(&mut self, exchange: &mut Exchange) {
+        let reactors = exchange.shared.reactors();
+        (self.is_left, self.goes_on) = (false, false);
+        self.first_sender = (self.first_sender + 1) % reactors;
+        self.rings = 0;
+        self.budget = budget(reactors);
+        exchange.waits_for_sweep = false;
+        exchange.take_note_of_requests();
+        exchange.forget_refused();
+    }
+
+    /// Takes the next record; false when the turn has had its part of all of them.
+    pub(crate) fn take_next(&mut self, exchange: &mut Exchange, counters: &mut Counters) -> bool {
+        let reactors = exchange.shared.reactors();
+        while self.rings < 2 * reactors {
+            let from = ReactorNumber(((self.first_sender + self.rings / 2) % reactors) as u16);
+            let taken = match self.budget {
+                0 => Taken::AfterSweep,
+                _ if self.rings.is_multiple_of(2) => exchange.take_delivery(from),
+                _ => exchange.serve_request(from, counters),
+            };
+            match taken {
+                Taken::One => {
+                    self.budget -= 1;
+                    return true;
+                }
+                Taken::None => {}
+                Taken::AfterSweep => self.leave_for_next_turn(),
+                Taken::AfterRoom => self.is_left = true,
+            }
+            self.rings += 1;
+            self.budget = budget(reactors);
+        }
+        false
+    }
+
+    /// There may be more that can be taken in the next turn.
+    pub(crate) fn leave_for_next_turn(&mut self) {
+        (self.is_left, self.goes_on) = (true, true);
+    }
+}
+
+/// Records taken per turn out of one ring.
+fn budget(reactors: usize) -> usize {
+    (RECORDS_PER_TURN_MAX / reactors).max(RECORDS_OF_ONE_MIN)
+}

@@ -1,0 +1,138 @@
+//! Reading one connection: at most one `recv`, then everything that can be decoded from it.
+
+use crate::net::Net;
+use crate::transport::Received;
+
+use super::api::Handler;
+use super::connection::{Connection, Phase};
+use super::core::{ConnectionOf, Core};
+use super::limits::{HELD_BYTES_HARMLESS, LINGER_BYTES_MAX, RECEIVE_BYTES};
+use super::stop::Stop;
+
+/// With more than this kept from before, that is decoded first: a read needs room to be worth its
+/// call.
+const KEPT_BYTES_MAX: usize = RECEIVE_BYTES / 2;
+
+impl<N: Net, H: Handler> Core<N, H> {
+    /// Reads and decodes what there is. Called at readiness, and when a connection may go on.
+    pub(super) fn read(&mut self, connection: &mut ConnectionOf<N, H>) {
+        match &connection.phase {
+            Phase::Http(http) if http.answer.is_some() => return,
+            Phase::Http(_) | Phase::Open(_) => {}
+            // Nothing is read until our last bytes are out; whether they can be, writing them will
+            // tell.
+            Phase::Closing { .. } | Phase::Gone(_) => return,
+            Phase::Lingering { .. } => return self.discard(connection),
+        }
+        if connection.io.owes() || connection.io.is_held() {
+            return;
+        }
+        if !self.exchange.has_room() {
+            return self.go_on_with_room(connection);
+        }
+        let kept = connection.io.restore(&mut self.receive, &mut self.pool);
+        let mut filled = kept;
+        if connection.readable && kept <= KEPT_BYTES_MAX {
+            self.turn.counters.receives += 1;
+            match connection.io.receive(&mut self.net, &mut self.receive[kept..]) {
+                Ok(received) => filled += note_received(connection, received),
+                Err(_) => return self.lose(connection),
+            }
+        }
+        self.turn.counters.received_bytes += (filled - kept) as u64;
+        let (consumed, stop) = match connection.phase {
+            Phase::Http(_) => self.decode_requests(connection, filled),
+            Phase::Open(_) | Phase::Closing { .. } | Phase::Lingering { .. } | Phase::Gone(_) => {
+                self.decode_messages(connection, filled, filled > kept)
+            }
+        };
+        match connection.phase {
+            Phase::Http(_) | Phase::Open(_) => self.keep_rest(connection, consumed, filled, stop),
+            // What was read behind its last bytes is discarded, and the rest as it comes.
+            Phase::Closing { .. } | Phase::Lingering { .. } | Phase::Gone(_) => {}
+        }
+    }
+
+    /// Keeps what could not be decoded yet, and sees to it that the connection goes on.
+    fn keep_rest(
+        &mut self,
+        connection: &mut ConnectionOf<N, H>,
+        consumed: usize,
+        filled: usize,
+        stop: Stop,
+    ) {
+        connection.io.keep(&self.receive[consumed..filled], &mut self.pool);
+        if self.pool.is_spent() && connection.io.held_bytes() > HELD_BYTES_HARMLESS {
+            // A few bytes in a large buffer are no reason to end anybody.
+            connection.io.shrink(&mut self.pool);
+            if connection.io.held_bytes() > HELD_BYTES_HARMLESS {
+                return self.end_for_want_of_memory(connection);
+            }
+        }
+        match stop {
+            Stop::Yield => self.go_on_next_turn(connection),
+            Stop::NeedMore if connection.ended => self.on_end(connection),
+            Stop::NeedMore if connection.readable => self.go_on_next_turn(connection),
+            Stop::Paused if !connection.io.owes() && !connection.io.is_held() => {
+                // Nothing is owed to the peer: unless its answer is on the way, it waits for room.
+                if !matches!(&connection.phase, Phase::Http(http) if http.answer.is_some()) {
+                    self.go_on_with_room(connection);
+                }
+            }
+            Stop::NeedMore | Stop::Paused | Stop::Left => {}
+        }
+    }
+
+    /// The peer sends nothing more, and all that it sent has been decoded.
+    fn on_end(&mut self, connection: &mut ConnectionOf<N, H>) {
+        match &connection.phase {
+            // A request cut off, or none at all: there is nothing to answer.
+            Phase::Http(_) => self.leave_silently(connection),
+            // Without a Close frame the connection is lost (RFC 6455 section 7.1.5).
+            Phase::Open(_) => self.lose(connection),
+            Phase::Closing { .. } | Phase::Lingering { .. } | Phase::Gone(_) => {}
+        }
+    }
+
+    /// Our side is shut down: what still comes is read and forgotten, within bounds.
+    fn discard(&mut self, connection: &mut ConnectionOf<N, H>) {
+        let Phase::Lingering { discarded_bytes } = &mut connection.phase else { return };
+        if !connection.readable {
+            return;
+        }
+        self.turn.counters.receives += 1;
+        match connection.io.receive(&mut self.net, &mut self.receive) {
+            Ok(Received::Bytes(count)) if *discarded_bytes + count <= LINGER_BYTES_MAX => {
+                *discarded_bytes += count;
+                self.go_on_next_turn(connection);
+            }
+            Ok(Received::Drained(count)) if *discarded_bytes + count <= LINGER_BYTES_MAX => {
+                *discarded_bytes += count;
+                connection.readable = connection.hung_up && count > 0;
+                if connection.readable {
+                    self.go_on_next_turn(connection);
+                }
+            }
+            // Its end, or more than we have the patience for, or it is lost.
+            Ok(Received::End | Received::Bytes(_) | Received::Drained(_)) | Err(_) => {
+                self.remove(connection);
+            }
+        }
+    }
+}
+
+/// Notes what a read says of the socket; how many bytes it brought.
+fn note_received<T, S>(connection: &mut Connection<T, S>, received: Received) -> usize {
+    match received {
+        Received::Bytes(count) => count,
+        Received::Drained(count) => {
+            connection.readable = connection.hung_up && count > 0;
+            count
+        }
+        Received::End => {
+            connection.readable = false;
+            connection.ended = true;
+            0
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! A reactor and its turn: the event loop, on one screen.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::hub::{Hub, ReactorNumber};
+use crate::instant::Instant;
+use crate::net::{Net, Readiness};
+use crate::transport::BufferPool;
+
+use super::accept::Listeners;
+use super::api::{Commands, Ending, Handle, Handler};
+use super::connection::{Connections, Outgoing, listener_number};
+use super::core::Core;
+use super::counters::Counters;
+use super::deadlines::DeadlineSweep;
+use super::drain::{self, Drain};
+use super::group::Status;
+use super::limits::{PUBLISHES_PER_TURN_MAX, READINESS_MAX, RECEIVE_BYTES, WAIT_MAX};
+use super::mail::{Exchange, MailTurn, Notifier, PublishOrigin};
+use super::peers::Peers;
+use super::setup::Setup;
+use super::turn_state::TurnState;
+
+/// A reactor: its sockets, its hub and its application. All of it is driven by
+/// [`turn`](Self::turn).
+pub struct Reactor<N: Net, H: Handler> {
+    pub(super) peers: Peers<N, H>,
+    listeners: Listeners<N::Listener>,
+    pub(super) mail: MailTurn,
+    commands: Commands,
+    /// The farthest that `commands` have gone, as of this turn.
+    ending: Ending,
+    handle: Handle<N::Waker>,
+    /// Of all reactors, by their numbers.
+    notifiers: Vec<Notifier<N::Waker>>,
+    /// What `wait` has brought in this turn.
+    readiness: Vec<Readiness>,
+    deadlines: DeadlineSweep,
+    pub(super) drain: Option<Drain>,
+}
+
+impl<N: Net, H: Handler> Reactor<N, H> {
+    /// A reactor, which serves `listeners` by `handler`; who comes by one of `admin_listeners` is
+    /// [told apart](super::Visitor::is_admin).
+    ///
+    /// # Errors
+    ///
+    /// When a listener cannot be registered.
+    pub fn new(
+        mut net: N,
+        listeners: Vec<N::Listener>,
+        admin_listeners: Vec<N::Listener>,
+        handler: H,
+        setup: Setup<N::Waker>,
+    ) -> io::Result<Reactor<N, H>> {
+        let has_admin_listener = !admin_listeners.is_empty();
+        let listeners = Listeners::new(&mut net, listeners, admin_listeners)?;
+        let mut seeds = [[0; 8]; 2];
+        seeds.iter_mut().for_each(|seed| net.fill_random(seed));
+        let [epoch_seed, jitter] = seeds.map(u64::from_ne_bytes);
+        let turn = TurnState {
+            now: net.now(),
+            unix_time: net.unix_time(),
+            counters: Counters::default(),
+            connections: 0,
+            has_admin_listener,
+            draining: false,
+        };
+        let homes = Arc::clone(&setup.shared.homes);
+        let hub = Hub::new(setup.hub_limits, homes, setup.own, epoch_seed);
+        let deadlines = DeadlineSweep::new(turn.now);
+        let core = Core {
+            net,
+            handler,
+            limits: setup.limits,
+            exchange: Exchange::new(setup.own, setup.shared, hub, setup.inbox, setup.outbox),
+            turn,
+            receive: vec![0; RECEIVE_BYTES].into(),
+            pool: BufferPool::new(setup.held_bytes_max),
+            outgoing: Outgoing::default(),
+            rest: Vec::new(),
+            unfinished: VecDeque::new(),
+            waiting_for_room: VecDeque::new(),
+            patient: 0,
+            jitter: jitter | 1,
+        };
+        Ok(Reactor {
+            peers: Peers { connections: Connections::new(), core },
+            listeners,
+            mail: MailTurn::default(),
+            commands: setup.commands,
+            ending: Ending::Not,
+            handle: setup.handle,
+            notifiers: setup.notifiers,
+            readiness: Vec::with_capacity(READINESS_MAX),
+            deadlines,
+            drain: None,
+        })
+    }
+
+    /// A handle for other threads.
+    pub fn handle(&self) -> Handle<N::Waker> {
+        self.handle.clone()
+    }
+
+    /// How the server is doing.
+    pub fn status(&self) -> Status {
+        self.peers.core.exchange.status(&self.peers.core.turn)
+    }
+
+    /// Serves until a drain has been completed, or until stopped.
+    ///
+    /// # Errors
+    ///
+    /// When the wait itself fails: nothing can be done then.
+    pub fn run(&mut self) -> io::Result<()> {
+        while self.turn()? {}
+        Ok(())
+    }
+
+    /// One turn; false when it was the last.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub fn turn(&mut self) -> io::Result<bool> {
+        self.wait()?;
+        self.take_commands_and_mail();
+        // Who has waited comes before who has just become ready, or a few could take all the room
+        // that there is.
+        self.peers.go_on_with_waiting();
+        self.peers.go_on_with_unfinished();
+        self.take_readiness();
+        self.listeners.accept(&mut self.peers);
+        self.peers.check_deadlines(&mut self.deadlines);
+        self.notify_reactors();
+        self.peers.sweep();
+        Ok(self.end_turn())
+    }
+
+    pub(super) fn wait(&mut self) -> io::Result<()> {
+        let timeout = self.wait_timeout();
+        let core = &mut self.peers.core;
+        core.net.wait(&mut self.readiness, Some(timeout))?;
+        core.turn.now = core.net.now();
+        core.turn.unix_time = core.net.unix_time();
+        core.turn.counters.turns += 1;
+        Ok(())
+    }
+
+    /// Zero while anything is left to do, else until the next deadline can be due.
+    pub(super) fn wait_timeout(&self) -> Duration {
+        let core = &self.peers.core;
+        if core.exchange.hub.has_due()
+            || core.exchange.waits_for_sweep
+            || self.deadlines.is_behind
+            || self.mail.goes_on
+            || !core.unfinished.is_empty()
+        {
+            return Duration::ZERO;
+        }
+        let until = |moment: Instant| moment.saturating_since(core.turn.now);
+        let accept = self.listeners.next_at(&self.peers).map_or(WAIT_MAX, until);
+        let drain = self.drain.as_ref().map_or(WAIT_MAX, |_| drain::STEP);
+        WAIT_MAX.min(accept).min(drain)
+    }
+
+    /// Takes what other reactors and other threads have sent, and what waits here for the log of
+    /// its channel.
+    pub(super) fn take_commands_and_mail(&mut self) {
+        let own = self.peers.core.exchange.own;
+        self.notifiers[own.index()].clear();
+        // Before the mail: what was accepted before the server was told to end is in there.
+        self.ending = self.commands.ending();
+        self.mail.begin(&mut self.peers.core.exchange);
+        loop {
+            let Core { exchange, turn, .. } = &mut self.peers.core;
+            if !self.mail.take_next(exchange, &mut turn.counters) {
+                break;
+            }
+            self.peers.dispatch_events();
+        }
+        // The ring to this reactor itself may have room again.
+        self.peers.core.exchange.send_updates();
+        self.take_remote_publishes();
+        if self.ending == Ending::Drain && self.drain.is_none() {
+            self.drain = Some(Drain::begin(&mut self.peers, &mut self.listeners));
+        }
+    }
+
+    /// Takes what other threads have published, as long as there is room for it.
+    fn take_remote_publishes(&mut self) {
+        for _ in 0..PUBLISHES_PER_TURN_MAX {
+            let Core { exchange, turn, .. } = &mut self.peers.core;
+            if !exchange.outbox.has_room_to(exchange.own) {
+                // Whatever makes room there makes this reactor take its mail again.
+                self.mail.is_left = true;
+                return;
+            }
+            let Some(publish) = self.commands.take() else { return };
+            let Some((channel, message)) = publish.parts() else { continue };
+            let origin = PublishOrigin::Publisher;
+            let submitted = exchange.submit(origin, channel, message, &mut turn.counters);
+            debug_assert!(submitted.is_ok(), "there is room");
+            self.peers.dispatch_events();
+        }
+        self.mail.leave_for_next_turn();
+    }
+
+    pub(super) fn take_readiness(&mut self) {
+        for place in 0..self.readiness.len() {
+            let Readiness { token, readable, writable, hung_up } = self.readiness[place];
+            if let Some(number) = listener_number(token) {
+                self.listeners.note_ready(number);
+                continue;
+            }
+            self.peers.on_ready(token, readable, writable, hung_up);
+        }
+    }
+
+    /// Tells the other reactors what they have to know, and wakes those for whom there is
+    /// something.
+    pub(super) fn notify_reactors(&mut self) {
+        if self.notifiers.len() == 1 {
+            return;
+        }
+        let exchange = &mut self.peers.core.exchange;
+        exchange.send_updates();
+        for (number, notifier) in self.notifiers.iter().enumerate() {
+            let number = ReactorNumber(number as u16);
+            let has_room_again = exchange.inbox.relieve(number);
+            if number != exchange.own && (exchange.outbox.take_news(number) || has_room_again) {
+                notifier.notify();
+            }
+        }
+    }
+
+    /// Goes on with a drain, and leaves for the others what they have to know of this reactor;
+    /// false when this was the last turn.
+    pub(super) fn end_turn(&mut self) -> bool {
+        let goes_on = match self.ending {
+            Ending::Not => true,
+            Ending::Drain => !self.advance_drain(),
+            Ending::Stop => {
+                drain::cut_everybody(&mut self.peers, &mut self.listeners);
+                false
+            }
+        };
+        // Once more, for what the sweep has caused.
+        self.notify_reactors();
+        if self.notifiers.len() > 1 {
+            self.peers.core.exchange.relieve_memory();
+            self.peers.dispatch_events();
+            let Core { exchange, turn, .. } = &self.peers.core;
+            exchange.shared.store_status(exchange.own, exchange.status_of_reactor(turn));
+        }
+        goes_on
+    }
+
+    /// Goes on with a drain; true when it is complete. A reactor with nobody left serves on as the
+    /// home of its channels until nobody is left anywhere, and the last one tells all.
+    fn advance_drain(&mut self) -> bool {
+        let Some(drain) = &mut self.drain else { return false };
+        if drain.has_nobody {
+            return self.peers.core.exchange.shared.all_are_drained();
+        }
+        drain.has_nobody = drain.advance(&mut self.peers, &mut self.listeners, self.mail.is_left);
+        let is_last = drain.has_nobody && self.peers.core.exchange.shared.note_drained();
+        if is_last {
+            self.notifiers.iter().for_each(Notifier::notify);
+        }
+        is_last
+    }
+}

@@ -1,0 +1,17 @@
+//! What is known in a turn: the clocks as read once at its beginning, and the counters.
+
+use std::time::Duration;
+
+use crate::instant::Instant;
+
+use super::counters::Counters;
+
+pub(crate) struct TurnState {
+    pub(crate) now: Instant,
+    /// The time since 1970-01-01 UTC.
+    pub(crate) unix_time: Duration,
+    pub(crate) counters: Counters,
+    pub(crate) connections: usize,
+    pub(crate) has_admin_listener: bool,
+    pub(crate) draining: bool,
+}

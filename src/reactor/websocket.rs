@@ -1,0 +1,225 @@
+//! An open WebSocket connection: its frames in, the application's replies out.
+
+use crate::hub::DropReason;
+use crate::net::Net;
+use crate::protocol::{
+    CloseCode, CloseFrame, Decoded, Decoder, Event, Opcode, ProtocolError, Role, encode_frame,
+};
+
+use super::api::{Context, Handler};
+use super::connection::{NonZeroInstant, Open, PeerSubscriptions, Phase};
+use super::core::{ConnectionOf, Core};
+use super::end::End;
+use super::limits::REPLIES_BYTES_MAX;
+use super::stop::Stop;
+
+/// Why decoding messages stopped.
+enum Halt {
+    /// No whole frame is left.
+    NeedMore,
+    /// The ring to a home is full.
+    NoRoom,
+    /// Others, or this peer, have to hear of what was published before anything else is.
+    Events,
+    /// A channel was subscribed to that is not live yet.
+    Subscribed,
+    /// The replies have grown enough to be written.
+    Replies,
+    /// The application has closed.
+    Closed(CloseCode),
+    /// The peer has closed.
+    PeerClosed(CloseCode),
+    /// The peer has broken the protocol.
+    Failed(ProtocolError),
+}
+
+impl<N: Net, H: Handler> Core<N, H> {
+    /// The 101 stands in the outgoing: the connection is let in.
+    pub(super) fn open(&mut self, connection: &mut ConnectionOf<N, H>, mut session: H::Session) {
+        let mut subscriptions = PeerSubscriptions::default();
+        let mut peer = Context {
+            exchange: &mut self.exchange,
+            turn: &mut self.turn,
+            token: connection.token,
+            address: connection.address(),
+            session: &mut session,
+            subscriptions: &mut subscriptions,
+            outgoing: &mut self.outgoing,
+        };
+        self.handler.on_open(&mut peer);
+        self.turn.counters.opened += 1;
+        let decoder = Decoder::new(Role::Server);
+        connection.phase =
+            Phase::Open(Open { decoder, awaiting_pong: false, subscriptions, session });
+        connection.deadline = self.turn.now + self.spread_ping_interval();
+        if let Some(code) = self.outgoing.close {
+            return self.begin_closing(connection, End::by_server(code), DropReason::Closed, false);
+        }
+        self.hold_until_joined(connection);
+        if connection.io.is_held() {
+            self.park(connection);
+        }
+        self.send_replies(connection);
+    }
+
+    /// Decodes what stands in the receive buffer; how much of it has been used. `progressed`: the
+    /// peer has sent something.
+    pub(super) fn decode_messages(
+        &mut self,
+        connection: &mut ConnectionOf<N, H>,
+        filled: usize,
+        progressed: bool,
+    ) -> (usize, Stop) {
+        if progressed
+            && let Phase::Open(open) = &mut connection.phase
+            && std::mem::take(&mut open.awaiting_pong)
+        {
+            // Anything that a peer sends shows that it lives; its pong is one of those things.
+            connection.deadline = self.turn.now + self.spread_ping_interval();
+        }
+        let mut consumed = 0;
+        loop {
+            let halt = self.decode_some(connection, &mut consumed, filled);
+            let is_all_used = consumed == filled;
+            if let Some(stop) = self.after_decoding(connection, halt, is_all_used) {
+                return (consumed, stop);
+            }
+        }
+    }
+
+    /// Decodes until something else has to be done. Replies gather in the outgoing.
+    fn decode_some(
+        &mut self,
+        connection: &mut ConnectionOf<N, H>,
+        consumed: &mut usize,
+        filled: usize,
+    ) -> Halt {
+        let address = connection.address();
+        let Phase::Open(open) = &mut connection.phase else { return Halt::NeedMore };
+        let mut assembly = connection.io.assembly.take().unwrap_or_else(|| self.pool.take());
+        let mut peer = Context {
+            exchange: &mut self.exchange,
+            turn: &mut self.turn,
+            token: connection.token,
+            address,
+            session: &mut open.session,
+            subscriptions: &mut open.subscriptions,
+            outgoing: &mut self.outgoing,
+        };
+        let mut message_since = connection.message_since;
+        // While the socket is blocked, decoding stops once any reply is queued.
+        let replies_bytes_max = if connection.blocked { 1 } else { REPLIES_BYTES_MAX };
+        let halt = loop {
+            if !peer.exchange.has_room() {
+                break Halt::NoRoom;
+            }
+            if peer.outgoing.replies.len() >= replies_bytes_max {
+                break Halt::Replies;
+            }
+            let input = &mut self.receive[*consumed..filled];
+            let decoded = open.decoder.decode(&self.limits.decoder, input, assembly.assembly());
+            let Decoded { consumed: used, event } = match decoded {
+                Ok(decoded) => decoded,
+                Err(error) => break Halt::Failed(error),
+            };
+            *consumed += used;
+            match event {
+                None => break Halt::NeedMore,
+                Some(Event::Message(message)) => {
+                    message_since = None;
+                    self.handler.on_message(&mut peer, message);
+                    if let Some(code) = peer.outgoing.close {
+                        break Halt::Closed(code);
+                    }
+                    if peer.exchange.has_events() {
+                        break Halt::Events;
+                    }
+                    if peer.outgoing.has_subscribed {
+                        break Halt::Subscribed;
+                    }
+                }
+                Some(Event::Ping(payload)) => {
+                    peer.turn.counters.pings_received += 1;
+                    encode_frame(&mut peer.outgoing.replies, Opcode::Pong, payload);
+                }
+                Some(Event::Pong(_)) => peer.turn.counters.pongs_received += 1,
+                Some(Event::Close(frame)) => break peer_closed(&mut peer, frame),
+            }
+        };
+        // A frame header that never becomes whole is a message under way as well.
+        let partial = matches!(halt, Halt::NeedMore) && *consumed < filled;
+        let under_way = open.decoder.is_mid_message() || partial;
+        connection.message_since =
+            under_way.then(|| message_since.unwrap_or(NonZeroInstant::new(self.turn.now)));
+        if open.decoder.is_mid_message() {
+            self.pool.count(&mut assembly);
+            connection.io.assembly = Some(assembly);
+        } else {
+            self.pool.put(assembly);
+        }
+        halt
+    }
+
+    /// Writes what the callbacks have said, and closes if they, the peer or the protocol want it.
+    /// `None`: decoding goes on.
+    fn after_decoding(
+        &mut self,
+        connection: &mut ConnectionOf<N, H>,
+        halt: Halt,
+        is_all_used: bool,
+    ) -> Option<Stop> {
+        if !self.finish_left_frame(connection) {
+            return Some(Stop::Left);
+        }
+        let (end, clean) = match halt {
+            Halt::Closed(code) => (Some(End::by_server(code)), false),
+            Halt::PeerClosed(code) => (Some(End::by_client(code)), is_all_used),
+            Halt::Failed(error) => {
+                self.outgoing.close(error.close_code(), error.reason());
+                (Some(End::by_server(error.close_code())), false)
+            }
+            Halt::NeedMore | Halt::NoRoom | Halt::Events | Halt::Subscribed | Halt::Replies => {
+                (None, false)
+            }
+        };
+        if let Some(end) = end {
+            self.begin_closing(connection, end, DropReason::Closed, clean);
+            return Some(Stop::Left);
+        }
+        self.hold_until_joined(connection);
+        if !self.send_replies(connection) {
+            return Some(Stop::Left);
+        }
+        if connection.blocked {
+            // Also those subscriptions that have just been made.
+            connection.subscriptions().for_each(|one| self.exchange.hub.block(one));
+        }
+        match halt {
+            _ if connection.io.is_held() => Some(Stop::Paused),
+            Halt::NeedMore => Some(Stop::NeedMore),
+            Halt::NoRoom => Some(Stop::Paused),
+            Halt::Events => Some(Stop::Yield),
+            Halt::Replies if connection.io.owes() => Some(Stop::Paused),
+            Halt::Subscribed
+            | Halt::Replies
+            | Halt::Closed(_)
+            | Halt::PeerClosed(_)
+            | Halt::Failed(_) => None,
+        }
+    }
+}
+
+/// The peer's Close frame is answered by one with the same code (RFC 6455 section 5.5.1), and an
+/// empty one by 1000.
+fn peer_closed<S>(peer: &mut Context<'_, S>, frame: Option<CloseFrame<'_>>) -> Halt {
+    match frame {
+        None => {
+            peer.outgoing.close(CloseCode::NORMAL, "");
+            Halt::PeerClosed(CloseCode::NO_STATUS)
+        }
+        Some(frame) => {
+            peer.outgoing.close(frame.code, frame.reason);
+            Halt::PeerClosed(frame.code)
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Writing: the continuous sweep over subscribers that are behind, and what is owed to one peer
+//! alone.
+
+use std::io::{self, IoSlice};
+
+use crate::hub::SubscriptionId;
+use crate::net::{Net, Token};
+use crate::transport::{Sent, sent};
+
+use super::api::Handler;
+use super::connection::Phase;
+use super::core::{ConnectionOf, Core};
+use super::limits::SENDS_PER_TURN_MAX;
+use super::peers::Peers;
+
+impl<N: Net, H: Handler> Peers<N, H> {
+    /// Gives subscribers that are behind one `send` each, of everything between their cursor and
+    /// the end of the log, and returns to the turn after a while: those not yet visited then get
+    /// old and new messages in one send, so load itself raises the bytes per system call.
+    pub(super) fn sweep(&mut self) {
+        for _ in 0..SENDS_PER_TURN_MAX {
+            let Some(due) = self.core.exchange.hub.next_due() else { return };
+            let token = Token(due.owner.0);
+            let Some(connection) = self.connections.get_mut(token) else {
+                debug_assert!(false, "a subscription outlives its connection");
+                return;
+            };
+            self.core.write_unsent(connection, due.subscription);
+            if let Phase::Gone(gone) = connection.phase {
+                self.take_out(token, gone);
+                self.dispatch_events();
+            }
+        }
+    }
+}
+
+impl<N: Net, H: Handler> Core<N, H> {
+    /// One `send` of what a subscriber has before it.
+    fn write_unsent(&mut self, connection: &mut ConnectionOf<N, H>, due: SubscriptionId) {
+        debug_assert!(!connection.blocked, "a blocked connection is not due");
+        // Its stream may stand in the middle of another subscription's frame: that comes first.
+        let subscription = connection.under_way.unwrap_or(due);
+        let unsent = self.exchange.hub.unsent(subscription);
+        let written = match unsent.second.is_empty() {
+            true => self.net.write(&mut connection.io.stream, unsent.first),
+            false => {
+                let slices = [IoSlice::new(unsent.first), IoSlice::new(unsent.second)];
+                self.net.write_vectored(&mut connection.io.stream, &slices)
+            }
+        };
+        let offered = unsent.bytes();
+        if self.note_written(connection, subscription, written, offered).is_err() {
+            self.lose(connection);
+        }
+    }
+
+    /// Notes how much a subscription's stream has taken of its log.
+    fn note_written(
+        &mut self,
+        connection: &mut ConnectionOf<N, H>,
+        subscription: SubscriptionId,
+        written: io::Result<usize>,
+        offered: usize,
+    ) -> io::Result<Sent> {
+        self.turn.counters.sends += 1;
+        let (taken, sent) = sent(written, offered)?;
+        self.turn.counters.sent_bytes += taken as u64;
+        let advanced = self.exchange.hub.advance(subscription, taken);
+        connection.under_way = advanced.under_way.then_some(subscription);
+        self.note_sent(connection, taken, sent);
+        Ok(sent)
+    }
+
+    /// The kernel takes bytes of a blocked connection again.
+    pub(super) fn on_writable(&mut self, connection: &mut ConnectionOf<N, H>) {
+        connection.starved = false;
+        connection.blocked = false;
+        connection.unproven = true;
+        match self.write_owed(connection) {
+            Err(_) => self.lose(connection),
+            Ok(Sent::Blocked | Sent::Starved) => {}
+            Ok(Sent::All) => match &connection.phase {
+                Phase::Open(open) => {
+                    if open.awaiting_pong {
+                        // The ping, or what it stands behind, has only now left.
+                        connection.deadline = self.turn.now + self.limits.pong_timeout;
+                    }
+                    self.unblock(connection);
+                }
+                Phase::Http(_) => self.go_on_next_turn(connection),
+                Phase::Closing { .. } => self.on_last_byte_out(connection),
+                Phase::Lingering { .. } | Phase::Gone(_) => {}
+            },
+        }
+    }
+
+    /// Writes the rest of a frame under way, then what is owed to this peer alone: in this order,
+    /// for a frame may not be interrupted. A frame under way with nothing owed behind it, on a
+    /// connection with one subscription, is left to the sweep, which has more to send with it.
+    pub(super) fn write_owed(&mut self, connection: &mut ConnectionOf<N, H>) -> io::Result<Sent> {
+        if let (Some(subscription), Phase::Open(open)) = (connection.under_way, &connection.phase)
+            && (connection.io.owes() || open.subscriptions.len() > 1)
+        {
+            let unsent = self.exchange.hub.unsent(subscription);
+            let rest = &unsent.first[..unsent.under_way_bytes];
+            let offered = rest.len();
+            let written = self.net.write(&mut connection.io.stream, rest);
+            let sent = self.note_written(connection, subscription, written, offered)?;
+            if sent != Sent::All {
+                return Ok(sent);
+            }
+        }
+        if !connection.io.owes() {
+            return Ok(Sent::All);
+        }
+        self.turn.counters.sends += 1;
+        let (taken, sent) = connection.io.flush(&mut self.net, &mut self.pool)?;
+        self.turn.counters.sent_bytes += taken as u64;
+        if connection.rest_bytes > 0 {
+            let of_rest = connection.rest_bytes.min(taken as u32);
+            connection.rest_bytes -= of_rest;
+            self.exchange.hub.private_sent(of_rest as usize, connection.rest_bytes == 0);
+        }
+        self.note_sent(connection, taken, sent);
+        Ok(sent)
+    }
+
+    /// Writes what callbacks have said to their peer. False when the peer is lost.
+    pub(super) fn send_replies(&mut self, connection: &mut ConnectionOf<N, H>) -> bool {
+        let replies = &self.outgoing.replies;
+        if replies.is_empty() {
+            return true;
+        }
+        if connection.io.is_held() {
+            connection.io.hold(replies, &mut self.pool);
+            self.outgoing.replies.clear();
+            return true;
+        }
+        // Between the edge and the sweep a connection that is not blocked may be in the middle of a
+        // frame.
+        let is_between_frames = connection.under_way.is_none() && !connection.io.owes();
+        let may_write = !connection.blocked && is_between_frames;
+        let may_write_behind = !connection.blocked && !is_between_frames;
+        if may_write {
+            self.turn.counters.sends += 1;
+        }
+        let is_last = matches!(connection.phase, Phase::Closing { .. });
+        let sent = match may_write && is_last {
+            true => connection.io.send_last(&mut self.net, replies, &mut self.pool),
+            false => connection.io.send(&mut self.net, replies, may_write, &mut self.pool),
+        };
+        self.outgoing.replies.clear();
+        let sent = match sent {
+            Ok((taken, sent)) if may_write => {
+                self.turn.counters.sent_bytes += taken as u64;
+                self.note_sent(connection, taken, sent);
+                Ok(sent)
+            }
+            Ok(_) if may_write_behind => self.write_owed(connection),
+            other => other.map(|(_, sent)| sent),
+        };
+        if sent.is_err() {
+            self.lose(connection);
+        }
+        sent.is_ok()
+    }
+
+    /// The messages of an open connection's channels go on, and so does reading it.
+    pub(super) fn unblock(&mut self, connection: &mut ConnectionOf<N, H>) {
+        connection.subscriptions().for_each(|one| self.exchange.hub.unblock(one));
+        self.go_on_next_turn(connection);
+    }
+
+    /// Notes what a write says of the socket.
+    fn note_sent(&mut self, connection: &mut ConnectionOf<N, H>, taken: usize, sent: Sent) {
+        if sent == Sent::All {
+            connection.unproven = false;
+            return;
+        }
+        // An edge that brought no room is no progress.
+        if taken > 0 || !(connection.blocked || connection.unproven) {
+            connection.progress_at = self.turn.now;
+        }
+        connection.unproven = false;
+        connection.blocked = true;
+        connection.starved = sent == Sent::Starved;
+        connection.subscriptions().for_each(|one| self.exchange.hub.block(one));
+    }
+}
