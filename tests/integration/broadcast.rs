@@ -1,97 +1,32 @@
 //! The broadcast server over real sockets: every path, who may do what, and how it is said.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::thread::JoinHandle;
-
-use fanfare::{Broadcast, BroadcastOptions, PublishKey, PublishPolicy, Reject, Server, Stopper};
-use tungstenite::client::IntoClientRequest;
+use fanfare::{BroadcastOptions, PublishKey, PublishPolicy, Reject};
+use tungstenite::Message;
 use tungstenite::protocol::frame::coding::CloseCode;
-use tungstenite::{Message, WebSocket};
 
-/// A broadcast server on a thread of its own.
-struct Running {
-    address: SocketAddr,
-    stopper: Stopper,
-    thread: Option<JoinHandle<std::io::Result<()>>>,
+use crate::support::{Client, Peer, Response, Running, ask_once, connect, try_connect, wait_for};
+
+/// A server whose messages are small.
+fn start(options: BroadcastOptions) -> Running {
+    Running::broadcast_with(options, |builder| builder.max_message_size(1024))
 }
 
-impl Running {
-    fn start(options: BroadcastOptions) -> Running {
-        let server = Server::builder()
-            .listen("127.0.0.1:0")
-            .max_message_size(1024)
-            .handler(move |_reactor| Broadcast::new(options.clone()))
-            .bind()
-            .unwrap();
-        let (address, stopper) = (server.local_addresses()[0], server.stopper());
-        Running { address, stopper, thread: Some(std::thread::spawn(move || server.run())) }
-    }
-
-    /// Sends a request line with headers and a body, and reads the answer to its end.
-    fn request(&self, line: &str, headers: &[&str], body: &[u8]) -> Answer {
-        let mut stream = TcpStream::connect(self.address).unwrap();
-        let mut request = format!("{line} HTTP/1.1\r\nConnection: close\r\n");
-        if !headers.iter().any(|header| header.starts_with("Host:")) {
-            request += "Host: localhost\r\n";
-        }
-        for header in headers {
-            request += &format!("{header}\r\n");
-        }
-        if !body.is_empty() {
-            request += &format!("Content-Length: {}\r\n", body.len());
-        }
-        stream.write_all(&[request.as_bytes(), b"\r\n", body].concat()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Answer { status, head: head.to_owned(), body: body.to_owned() }
-    }
-
-    fn status(&self, line: &str, headers: &[&str]) -> u16 {
-        let body: &[u8] = if line.starts_with("POST") { b"hello" } else { b"" };
-        self.request(line, headers, body).status
-    }
-
-    fn connect(
-        &self,
-        path: &str,
-        headers: &[(&'static str, &str)],
-    ) -> Result<WebSocket<TcpStream>, u16> {
-        let mut request = format!("ws://{}{path}", self.address).into_client_request().unwrap();
-        for (name, value) in headers {
-            request.headers_mut().insert(*name, value.parse().unwrap());
-        }
-        let stream = TcpStream::connect(self.address).unwrap();
-        match tungstenite::client(request, stream) {
-            Ok((peer, _)) => Ok(peer),
-            Err(tungstenite::HandshakeError::Failure(tungstenite::Error::Http(response))) => {
-                Err(response.status().as_u16())
-            }
-            Err(error) => panic!("{error}"),
-        }
-    }
+fn ask(server: &Running, line: &str, headers: &[&str], body: &[u8]) -> Response {
+    ask_once(server.address, line, headers, body)
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.stopper.stop();
-        if let Some(thread) = self.thread.take() {
-            let ended = thread.join();
-            assert!(std::thread::panicking() || ended.is_ok_and(|result| result.is_ok()));
-        }
-    }
+fn status_of(server: &Running, line: &str, headers: &[&str]) -> u16 {
+    let body: &[u8] = if line.starts_with("POST") { b"hello" } else { b"" };
+    ask(server, line, headers, body).status
 }
 
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
+/// The status by which an opening handshake is refused, if it is.
+fn refusal(server: &Running, path: &str, headers: &[(&'static str, &str)]) -> Option<u16> {
+    try_connect(server.address, path, headers).err().map(|answer| answer.status().as_u16())
 }
 
 /// The close code and reason that end a connection.
-fn close(peer: &mut WebSocket<TcpStream>) -> (CloseCode, String) {
+fn close(peer: &mut Client) -> (CloseCode, String) {
     match peer.read().unwrap() {
         Message::Close(Some(frame)) => (frame.code, frame.reason.to_string()),
         message => panic!("{message}"),
@@ -107,10 +42,10 @@ fn with_key() -> BroadcastOptions {
 
 #[test]
 fn a_post_reaches_the_subscribers_of_its_channel() {
-    let server = Running::start(BroadcastOptions::default());
-    let mut here = server.connect("/caf%C3%A9/1", &[]).unwrap();
-    let mut there = server.connect("/other", &[]).unwrap();
-    let answer = server.request("POST /caf%c3%a9%2f1", &[], "grüße".as_bytes());
+    let server = start(BroadcastOptions::default());
+    let mut here = connect(server.address, "/caf%C3%A9/1");
+    let mut there = connect(server.address, "/other");
+    let answer = ask(&server, "POST /caf%c3%a9%2f1", &[], "grüße".as_bytes());
     assert_eq!(answer.status, 201);
     let id = answer
         .body
@@ -119,7 +54,8 @@ fn a_post_reaches_the_subscribers_of_its_channel() {
         .strip_suffix("-1\",\"subscribers\":1}\n")
         .unwrap();
     assert_eq!(here.read().unwrap(), Message::text("grüße"));
-    let answer = server.request(
+    let answer = ask(
+        &server,
         "POST /caf%C3%A9/1",
         &["Content-Type: Application/Octet-Stream; x=y"],
         b"\xff\0",
@@ -129,23 +65,23 @@ fn a_post_reaches_the_subscribers_of_its_channel() {
         (201, format!("{{\"id\":\"{id}-2\",\"subscribers\":1}}\n"))
     );
     assert_eq!(here.read().unwrap(), Message::binary(&b"\xff\0"[..]));
-    let answer = server.request("GET /caf%C3%A9/1", &[], b"");
-    assert!(answer.head.contains("Content-Type: application/json"));
+    let answer = ask(&server, "GET /caf%C3%A9/1", &[], b"");
+    assert!(answer.header("Content-Type") == Some("application/json"));
     assert!(
         answer.body.starts_with("{\"channel\":\"café/1\",\"subscribers\":1,\"messages\":2,"),
         "{}",
         answer.body
     );
     assert!(answer.body.contains(&format!("\"last_id\":\"{id}-2\"")), "{}", answer.body);
-    server.request("POST /other", &[], b"last");
+    ask(&server, "POST /other", &[], b"last");
     assert_eq!(there.read().unwrap(), Message::text("last"));
 }
 
 #[test]
 fn a_subscriber_publishes_to_all_on_its_channel_itself_included() {
-    let server = Running::start(BroadcastOptions::default());
-    let mut one = server.connect("/news", &[]).unwrap();
-    let mut two = server.connect("/news?anything", &[]).unwrap();
+    let server = start(BroadcastOptions::default());
+    let mut one = connect(server.address, "/news");
+    let mut two = connect(server.address, "/news?anything");
     one.send(Message::text("hello, all")).unwrap();
     one.send(Message::binary(&b"\0\xff"[..])).unwrap();
     for peer in [&mut one, &mut two] {
@@ -156,17 +92,22 @@ fn a_subscriber_publishes_to_all_on_its_channel_itself_included() {
 
 #[test]
 fn a_channel_that_nobody_uses_is_empty_and_takes_messages() {
-    let server = Running::start(BroadcastOptions::default());
-    let answer = server.request("GET /quiet", &[], b"");
-    let empty = "{\"channel\":\"quiet\",\"subscribers\":0,\"messages\":0,\"first_id\":null,\"last_id\":null}\n";
+    let server = start(BroadcastOptions::default());
+    let answer = ask(&server, "GET /quiet", &[], b"");
+    let empty = concat!(
+        "{\"channel\":\"quiet\",\"subscribers\":0,\"messages\":0,",
+        "\"first_id\":null,\"last_id\":null}\n"
+    );
     assert_eq!((answer.status, &*answer.body), (200, empty));
-    assert_eq!(server.request("POST /quiet", &[], b"hello").status, 202);
-    assert_eq!(server.request("POST /quiet", &[], b"").status, 202);
+    assert_eq!(ask(&server, "POST /quiet", &[], b"hello").status, 202);
+    assert_eq!(ask(&server, "POST /quiet", &[], b"").status, 202);
+    let without_length = "POST /quiet HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    assert_eq!(Peer::connect(server.address).ask(without_length).status, 202);
 }
 
 #[test]
 fn every_path_has_its_statuses() {
-    let server = Running::start(BroadcastOptions::default());
+    let server = start(BroadcastOptions::default());
     for (line, headers, status) in [
         ("GET /-/healthz", "", 200),
         ("HEAD /-/readyz", "", 200),
@@ -184,36 +125,36 @@ fn every_path_has_its_statuses() {
         ("GET /news", "Accept: text/event-stream", 501),
     ] {
         let headers: &[&str] = if headers.is_empty() { &[] } else { &[headers] };
-        assert_eq!(server.status(line, headers), status, "{line}");
+        assert_eq!(status_of(&server, line, headers), status, "{line}");
     }
-    assert!(server.request("PUT /news", &[], b"").head.contains("Allow: GET, HEAD, POST"));
-    assert_eq!(server.request("POST /news", &[], b"\xff").status, 400);
-    assert_eq!(server.request("POST /news", &[], &[b'x'; 1025]).status, 413);
+    let answer = ask(&server, "PUT /news", &[], b"");
+    assert_eq!(answer.header("Allow"), Some("GET, HEAD, POST"));
+    assert_eq!(ask(&server, "POST /news", &[], b"\xff").status, 400);
+    assert_eq!(ask(&server, "POST /news", &[], &[b'x'; 1025]).status, 413);
     let browser = ["Accept: text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"];
-    let page = server.request("GET /news", &browser, b"");
-    assert!(
-        page.body.starts_with("<!doctype html>") && page.head.contains("Content-Security-Policy: ")
-    );
+    let page = ask(&server, "GET /news", &browser, b"");
+    assert!(page.body.starts_with("<!doctype html>"));
+    assert!(page.header("Content-Security-Policy").is_some());
 }
 
 #[test]
 fn a_websocket_is_served_on_channels_only_and_an_echo_where_it_is_switched_on() {
-    let server = Running::start(BroadcastOptions::default());
+    let server = start(BroadcastOptions::default());
     for (path, status) in
         [("/", 404), ("/-/other", 404), ("/-/echo", 404), ("/-/metrics", 404), ("/%ff", 400)]
     {
-        assert_eq!(server.connect(path, &[]).err(), Some(status), "{path}");
+        assert_eq!(refusal(&server, path, &[]), Some(status), "{path}");
     }
-    let server = Running::start(BroadcastOptions { echo: true, ..BroadcastOptions::default() });
-    let mut peer = server.connect("/-/echo", &[]).unwrap();
+    let server = start(BroadcastOptions { echo: true, ..BroadcastOptions::default() });
+    let mut peer = connect(server.address, "/-/echo");
     peer.send(Message::text("hello")).unwrap();
     assert_eq!(peer.read().unwrap(), Message::text("hello"));
-    assert_eq!(server.status("GET /-/echo", &[]), 426);
+    assert_eq!(status_of(&server, "GET /-/echo", &[]), 426);
 }
 
 #[test]
 fn without_a_key_only_this_machine_itself_may_post_and_read_the_metrics() {
-    let server = Running::start(BroadcastOptions::default());
+    let server = start(BroadcastOptions::default());
     for line in ["POST /news", "GET /-/metrics"] {
         for header in [
             "Forwarded: for=192.0.2.1",
@@ -221,7 +162,7 @@ fn without_a_key_only_this_machine_itself_may_post_and_read_the_metrics() {
             "X-Forwarded-Proto: https",
             "Via: 1.1 a",
         ] {
-            let answer = server.request(line, &[header], b"hello");
+            let answer = ask(&server, line, &[header], b"hello");
             assert_eq!(answer.status, 403, "{line} with {header}");
             assert!(answer.body.contains("--publish-key"));
         }
@@ -230,42 +171,40 @@ fn without_a_key_only_this_machine_itself_may_post_and_read_the_metrics() {
 
 #[test]
 fn with_a_key_whoever_has_it_may_post_and_read_the_metrics_and_nobody_else_may_post() {
-    let server = Running::start(with_key());
+    let server = start(with_key());
     for (header, status) in [
         ("Accept: */*", 401),
         ("Authorization: Basic sesame", 401),
         ("Authorization: Bearer sesam", 401),
         ("Authorization: Bearer sesame", 201),
     ] {
-        let mut peer = server.connect("/news", &[]).unwrap();
-        let answer = server.request("POST /news", &[header], b"hello");
+        let mut peer = connect(server.address, "/news");
+        let answer = ask(&server, "POST /news", &[header], b"hello");
         assert_eq!(answer.status, status, "{header}");
-        assert_eq!(answer.head.contains("WWW-Authenticate: Bearer"), status == 401);
+        let challenge = answer.header("WWW-Authenticate");
+        assert_eq!(challenge.is_some_and(|value| value.starts_with("Bearer")), status == 401);
         peer.close(None).unwrap();
         while peer.read().is_ok() {}
     }
-    assert_eq!(server.status("GET /-/metrics", &["X-Forwarded-For: 192.0.2.1"]), 401);
+    assert_eq!(status_of(&server, "GET /-/metrics", &["X-Forwarded-For: 192.0.2.1"]), 401);
     let both = ["X-Forwarded-For: 192.0.2.1", "Authorization: Bearer sesame"];
-    assert_eq!(server.status("GET /-/metrics", &both), 200);
+    assert_eq!(status_of(&server, "GET /-/metrics", &both), 200);
     // The name by which a proxy in front is known.
-    assert_eq!(server.status("GET /news", &["Host: live.example.com"]), 200);
+    assert_eq!(status_of(&server, "GET /news", &["Host: live.example.com"]), 200);
 }
 
 #[test]
 fn no_body_is_read_of_who_may_not_send_one() {
-    let server = Running::start(with_key());
-    let mut stream = TcpStream::connect(server.address).unwrap();
-    stream
-        .write_all(b"POST /news HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n")
-        .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    let server = start(with_key());
+    let mut peer = Peer::connect(server.address);
+    peer.send("POST /news HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n");
+    assert_eq!(peer.response().status, 401);
+    peer.end();
 }
 
 #[test]
 fn a_page_of_another_origin_may_neither_subscribe_nor_publish() {
-    let server = Running::start(BroadcastOptions::default());
+    let server = start(BroadcastOptions::default());
     for (origin, allowed) in [
         ("http://localhost", true),
         ("https://localhost", true),
@@ -274,50 +213,49 @@ fn a_page_of_another_origin_may_neither_subscribe_nor_publish() {
         ("null", false),
     ] {
         let headers = [("Host", "localhost"), ("Origin", origin)];
-        assert_eq!(server.connect("/news", &headers).err(), (!allowed).then_some(403), "{origin}");
-        let status = server.status("POST /quiet", &[&format!("Origin: {origin}")]);
+        assert_eq!(refusal(&server, "/news", &headers), (!allowed).then_some(403), "{origin}");
+        let status = status_of(&server, "POST /quiet", &[&format!("Origin: {origin}")]);
         assert_eq!(status, if allowed { 202 } else { 403 }, "{origin}");
     }
     let allowed_origins = vec!["https://*.example.com".parse().unwrap()];
-    let server =
-        Running::start(BroadcastOptions { allowed_origins, ..BroadcastOptions::default() });
-    assert!(server.connect("/news", &[("Origin", "https://app.example.com")]).is_ok());
-    assert_eq!(server.connect("/news", &[("Origin", "https://example.com")]).err(), Some(403));
+    let server = start(BroadcastOptions { allowed_origins, ..BroadcastOptions::default() });
+    assert_eq!(refusal(&server, "/news", &[("Origin", "https://app.example.com")]), None);
+    assert_eq!(refusal(&server, "/news", &[("Origin", "https://example.com")]), Some(403));
 }
 
 #[test]
 fn a_foreign_name_that_points_to_this_machine_is_refused() {
-    let server = Running::start(BroadcastOptions::default());
+    let server = start(BroadcastOptions::default());
     for line in ["GET /", "GET /news", "POST /news", "GET /-/metrics"] {
-        let answer = server.request(line, &["Host: evil.example"], b"");
+        let answer = ask(&server, line, &["Host: evil.example"], b"");
         assert_eq!(answer.status, 403, "{line}");
         assert!(answer.body.contains("--allowed-hosts"));
     }
     let rebound = [("Host", "evil.example"), ("Origin", "http://evil.example")];
-    assert_eq!(server.connect("/news", &rebound).err(), Some(403));
-    assert_eq!(server.status("GET /-/healthz", &["Host: evil.example"]), 200);
+    assert_eq!(refusal(&server, "/news", &rebound), Some(403));
+    assert_eq!(status_of(&server, "GET /-/healthz", &["Host: evil.example"]), 200);
     let allowed_hosts = vec!["dev.example".to_owned()];
-    let server = Running::start(BroadcastOptions { allowed_hosts, ..BroadcastOptions::default() });
-    assert_eq!(server.status("POST /news", &["Host: dev.example:8080"]), 202);
+    let server = start(BroadcastOptions { allowed_hosts, ..BroadcastOptions::default() });
+    assert_eq!(status_of(&server, "POST /news", &["Host: dev.example:8080"]), 202);
 }
 
 #[test]
 fn a_refusal_can_be_said_by_a_close_code_that_scripts_can_see() {
-    let server =
-        Running::start(BroadcastOptions { reject: Reject::Close, ..BroadcastOptions::default() });
-    let mut peer = server.connect("/news", &[("Origin", "https://evil.example")]).unwrap();
+    let server = start(BroadcastOptions { reject: Reject::Close, ..BroadcastOptions::default() });
+    let evil = [("Origin", "https://evil.example")];
+    let (mut peer, _) = try_connect(server.address, "/news", &evil).expect("it is let in");
     let (code, reason) = close(&mut peer);
     assert_eq!(u16::from(code), 4403);
     assert!(reason.contains("--allowed-origins"), "{reason}");
     // What is not a question of rights stays a status.
-    assert_eq!(server.connect("/", &[]).err(), Some(404));
+    assert_eq!(refusal(&server, "/", &[]), Some(404));
 }
 
 #[test]
 fn who_may_not_publish_is_told_so() {
     let refused = |options: BroadcastOptions, headers: &[(&'static str, &str)]| {
-        let server = Running::start(options);
-        let mut peer = server.connect("/news", headers).unwrap();
+        let server = start(options);
+        let (mut peer, _) = try_connect(server.address, "/news", headers).expect("it is let in");
         peer.send(Message::text("hello")).unwrap();
         match peer.read().unwrap() {
             Message::Close(Some(frame)) => {
@@ -338,9 +276,8 @@ fn who_may_not_publish_is_told_so() {
 
 #[test]
 fn more_messages_than_the_rate_close_the_connection() {
-    let server =
-        Running::start(BroadcastOptions { message_rate: Some(1), ..BroadcastOptions::default() });
-    let mut peer = server.connect("/news", &[]).unwrap();
+    let server = start(BroadcastOptions { message_rate: Some(1), ..BroadcastOptions::default() });
+    let mut peer = connect(server.address, "/news");
     // Two at once: the bucket holds one.
     peer.write(Message::text("one")).unwrap();
     peer.write(Message::text("two")).unwrap();
@@ -356,13 +293,13 @@ fn more_messages_than_the_rate_close_the_connection() {
 
 #[test]
 fn the_metrics_say_what_has_been_done() {
-    let server = Running::start(BroadcastOptions::default());
-    let mut peer = server.connect("/news", &[]).unwrap();
+    let server = start(BroadcastOptions::default());
+    let mut peer = connect(server.address, "/news");
     peer.send(Message::text("hello")).unwrap();
     peer.read().unwrap();
-    assert_eq!(server.status("POST /news", &[]), 201);
+    assert_eq!(status_of(&server, "POST /news", &[]), 201);
     peer.read().unwrap();
-    assert_eq!(server.connect("/", &[]).err(), Some(404));
+    assert_eq!(refusal(&server, "/", &[]), Some(404));
     let lines = [
         concat!("fanfare_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
         "fanfare_connections{transport=\"websocket\"} 1",
@@ -380,9 +317,10 @@ fn the_metrics_say_what_has_been_done() {
         "# EOF",
     ];
     // Each reactor says what it has done at the end of its turn.
-    crate::support::wait_for(&format!("{lines:#?}"), || {
-        let answer = server.request("GET /-/metrics", &[], b"");
-        assert!(answer.head.contains("Content-Type: application/openmetrics-text"));
+    wait_for(&format!("{lines:#?}"), || {
+        let answer = ask(&server, "GET /-/metrics", &[], b"");
+        let kind = answer.header("Content-Type").unwrap_or_default();
+        assert!(kind.starts_with("application/openmetrics-text"), "{kind}");
         lines.iter().all(|line| answer.body.lines().any(|found| found == *line)).then_some(())
     });
 }

@@ -1,99 +1,22 @@
 //! The `fanfare` command: its verbs, its configuration, its exit codes.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::io::Write;
+use std::process::{Command, Stdio};
 
 use assert_cmd::assert::OutputAssertExt;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tempfile::NamedTempFile;
+use tungstenite::Message;
 
-/// The command, in an environment without variables of its own.
-fn fanfare(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_fanfare"));
-    command.args(arguments);
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("FANFARE_") {
-            command.env_remove(name);
-        }
-    }
-    command
-}
+use crate::support::{Peer, Program, ask_once, connect, fanfare, request, wait_for};
 
-/// A server that is running, on a port that the system has chosen.
-struct Running {
-    child: Child,
-    /// Its standard error, until the test hangs up.
-    log: Option<BufReader<std::process::ChildStderr>>,
-    url: String,
-}
-
-impl Running {
-    fn start(arguments: &[&str]) -> Running {
-        let mut child = fanfare(arguments)
-            .args(["--listen", "127.0.0.1:0"])
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let log = child.stderr.take().map(BufReader::new);
-        let mut running = Running { child, log, url: String::new() };
-        let line = running.wait_for("listening on ");
-        let (_, rest) = line.split_once("listening on ").unwrap();
-        running.url = rest.split_once(';').unwrap().0.to_owned();
-        running
-    }
-
-    /// Reads the log up to a line with this text.
-    fn wait_for(&mut self, text: &str) -> String {
-        let mut line = String::new();
-        let log = self.log.as_mut().unwrap();
-        while log.read_line(&mut line).unwrap() > 0 {
-            if line.contains(text) {
-                return line;
-            }
-            line.clear();
-        }
-        panic!("the server has ended without saying {text:?}");
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-    }
-
-    /// The code with which the server ends.
-    fn exit_code(mut self) -> Option<i32> {
-        // Its log is read to the end, or it would wait for somebody to do so.
-        if let Some(log) = &mut self.log {
-            std::io::copy(log, &mut std::io::sink()).unwrap();
-        }
-        self.child.wait().unwrap().code()
-    }
-
-    /// Waits until a channel has so many subscribers.
-    fn wait_for_subscribers(&self, channel: &str, subscribers: u64) {
-        let authority = self.url.strip_prefix("http://").unwrap();
-        let wanted = format!("\"subscribers\":{subscribers},");
-        loop {
-            let mut stream = TcpStream::connect(authority).unwrap();
-            write!(
-                stream,
-                "GET /{channel} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-            )
-            .unwrap();
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).unwrap();
-            if answer.contains(&wanted) {
-                return;
-            }
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Waits until a channel has so many subscribers.
+fn wait_for_subscribers(server: &Program, channel: &str, subscribers: u64) {
+    let wanted = format!("\"subscribers\":{subscribers},");
+    wait_for("the subscribers", || {
+        let answer = ask_once(server.address, &format!("GET /{channel}"), &[], "");
+        answer.body.contains(&wanted).then_some(())
+    });
 }
 
 fn file(text: &str) -> NamedTempFile {
@@ -113,12 +36,12 @@ fn output(command: &mut Command, code: i32) -> (String, String) {
 
 #[test]
 fn what_sub_prints_is_what_pub_has_published() {
-    let server = Running::start(&[]);
+    let server = Program::start(&[]);
     let sub = fanfare(&["sub", "news/uk", "--count", "4", "--url", &server.url])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    server.wait_for_subscribers("news/uk", 1);
+    wait_for_subscribers(&server, "news/uk", 1);
     let (answer, _) = output(&mut fanfare(&["pub", "news/uk", "one", "--url", &server.url]), 0);
     assert!(answer.ends_with(",\"subscribers\":1}\n"), "{answer}");
     assert_cmd::Command::from_std(fanfare(&["pub", "news/uk", "--url", &server.url]))
@@ -136,18 +59,18 @@ fn what_sub_prints_is_what_pub_has_published() {
 
 #[test]
 fn sub_says_why_it_was_refused() {
-    let server = Running::start(&[]);
+    let server = Program::start(&[]);
     let (_, error) = output(&mut fanfare(&["sub", "/-/nothing", "--url", &server.url]), 1);
     assert!(error.contains("404") && error.contains("no WebSocket is served here"), "{error}");
 }
 
 #[test]
 fn sub_ends_quietly_when_its_reader_has_gone() {
-    let server = Running::start(&[]);
+    let server = Program::start(&[]);
     let mut sub =
         fanfare(&["sub", "news", "--url", &server.url]).stdout(Stdio::piped()).spawn().unwrap();
     drop(sub.stdout.take());
-    server.wait_for_subscribers("news", 1);
+    wait_for_subscribers(&server, "news", 1);
     fanfare(&["pub", "news", "hello", "--url", &server.url]).assert().success();
     assert_eq!(sub.wait().unwrap().code(), Some(0));
 }
@@ -155,13 +78,12 @@ fn sub_ends_quietly_when_its_reader_has_gone() {
 #[test]
 fn a_server_outlives_the_reader_of_its_log() {
     for format in ["text", "json"] {
-        let mut server = Running::start(&["--log-events", "--log-format", format]);
-        drop(server.log.take());
-        let url = server.url.replace("http", "ws");
+        let (mut server, log) = Program::start_with_log(&["--log-events", "--log-format", format]);
+        drop(log);
         for _ in 0..2 {
-            let (mut peer, _) = tungstenite::connect(format!("{url}/news")).unwrap();
-            peer.send(tungstenite::Message::text("hello")).unwrap();
-            assert_eq!(peer.read().unwrap(), tungstenite::Message::text("hello"));
+            let mut peer = connect(server.address, "/news");
+            peer.send(Message::text("hello")).unwrap();
+            assert_eq!(peer.read().unwrap(), Message::text("hello"));
         }
         server.signal(Signal::TERM);
         assert_eq!(server.exit_code(), Some(0));
@@ -171,10 +93,11 @@ fn a_server_outlives_the_reader_of_its_log() {
 #[test]
 fn the_first_signal_drains_and_the_server_exits_with_0() {
     for signal in [Signal::TERM, Signal::INT] {
-        let mut server = Running::start(&["--log-events"]);
+        let (mut server, mut log) = Program::start_with_log(&["--log-events"]);
         let mut sub = fanfare(&["sub", "news", "--url", &server.url]);
         let sub = sub.stderr(Stdio::piped()).spawn().unwrap();
-        server.wait_for("open");
+        log.wait_for("open");
+        log.read_in_background();
         server.signal(signal);
         let sub = sub.wait_with_output().unwrap();
         assert_eq!(sub.status.code(), Some(1));
@@ -185,11 +108,11 @@ fn the_first_signal_drains_and_the_server_exits_with_0() {
 
 #[test]
 fn the_second_signal_ends_the_server_at_once() {
-    let mut server = Running::start(&["--drain-timeout", "1h"]);
-    let authority = server.url.strip_prefix("http://").unwrap().to_owned();
-    let (_peer, _) = tungstenite::connect(format!("ws://{authority}/news")).unwrap();
+    let (mut server, mut log) = Program::start_with_log(&["--drain-timeout", "1h"]);
+    let _peer = connect(server.address, "/news");
     server.signal(Signal::TERM);
-    server.wait_for("draining");
+    log.wait_for("draining");
+    log.read_in_background();
     server.signal(Signal::TERM);
     assert_eq!(server.exit_code(), Some(0));
 }
@@ -197,7 +120,7 @@ fn the_second_signal_ends_the_server_at_once() {
 #[test]
 fn a_publish_key_is_asked_for_and_taken() {
     let key = file("open-sesame\n");
-    let server = Running::start(&["--publish-key-file", key.path().to_str().unwrap()]);
+    let server = Program::start(&["--publish-key-file", key.path().to_str().unwrap()]);
     let publish = ["pub", "news", "hello", "--url", &server.url];
     let (_, error) = output(&mut fanfare(&publish), 1);
     assert!(error.contains("401") && error.contains("Authorization: Bearer"), "{error}");
@@ -208,7 +131,7 @@ fn a_publish_key_is_asked_for_and_taken() {
 
 #[test]
 fn healthcheck_tells_by_its_exit_code() {
-    let server = Running::start(&[]);
+    let server = Program::start(&[]);
     fanfare(&["healthcheck", "--url", &server.url]).assert().code(0);
     let url = server.url.clone();
     drop(server);
@@ -218,29 +141,28 @@ fn healthcheck_tells_by_its_exit_code() {
 
 #[test]
 fn a_port_in_use_is_named_with_the_way_out() {
-    let server = Running::start(&[]);
-    let address = server.url.strip_prefix("http://").unwrap();
-    let (_, error) = output(&mut fanfare(&["--listen", address]), 1);
-    assert!(error.contains(address) && error.contains("--listen"), "{error}");
+    let server = Program::start(&[]);
+    let address = server.address.to_string();
+    let (_, error) = output(&mut fanfare(&["--listen", &address]), 1);
+    assert!(error.contains(&address) && error.contains("--listen"), "{error}");
 }
 
 #[test]
 fn echo_answers_with_what_it_gets() {
-    let server = Running::start(&["echo"]);
-    let authority = server.url.strip_prefix("http://").unwrap();
-    let (mut peer, _) = tungstenite::connect(format!("ws://{authority}/any/path")).unwrap();
+    let server = Program::start(&["echo"]);
+    let mut peer = connect(server.address, "/any/path");
     // Larger than the standalone server takes.
-    let message = tungstenite::Message::binary(vec![7; 1 << 20]);
+    let message = Message::binary(vec![7; 1 << 20]);
     peer.send(message.clone()).unwrap();
     assert_eq!(peer.read().unwrap(), message);
 }
 
 #[test]
 fn echo_may_have_several_reactors_and_a_reactor_must_be() {
-    let server = Running::start(&["echo", "--reactors", "16"]);
-    let (mut peer, _) = tungstenite::connect(server.url.replace("http", "ws")).unwrap();
-    peer.send(tungstenite::Message::text("hello")).unwrap();
-    assert_eq!(peer.read().unwrap(), tungstenite::Message::text("hello"));
+    let server = Program::start(&["echo", "--reactors", "16"]);
+    let mut peer = connect(server.address, "/");
+    peer.send(Message::text("hello")).unwrap();
+    assert_eq!(peer.read().unwrap(), Message::text("hello"));
     let (_, error) =
         output(&mut fanfare(&["echo", "--reactors", "0", "--listen", "127.0.0.1:0"]), 1);
     assert!(error.contains("at least one reactor"), "{error}");
@@ -332,28 +254,23 @@ fn a_server_for_everyone_without_authentication_is_warned_of() {
 
 #[test]
 fn events_are_logged_one_line_each_and_escaped() {
-    let mut server = Running::start(&["--log-events"]);
-    let authority = server.url.strip_prefix("http://").unwrap().to_owned();
-    let (mut peer, _) = tungstenite::connect(format!("ws://{authority}/news")).unwrap();
-    assert!(server.wait_for("open").contains("channel=\"news\""));
-    peer.send(tungstenite::Message::text("hello")).unwrap();
-    assert!(server.wait_for("message").contains("kind=\"text\" bytes=5"));
-    peer.send(tungstenite::Message::text(r#"{"event":"move\nINFO forged","data":{"x":1}}"#))
-        .unwrap();
-    let line = server.wait_for("event");
+    let (server, mut log) = Program::start_with_log(&["--log-events"]);
+    let mut peer = connect(server.address, "/news");
+    assert!(log.wait_for("open").contains("channel=\"news\""));
+    peer.send(Message::text("hello")).unwrap();
+    assert!(log.wait_for("message").contains("kind=\"text\" bytes=5"));
+    peer.send(Message::text(r#"{"event":"move\nINFO forged","data":{"x":1}}"#)).unwrap();
+    let line = log.wait_for("event");
     assert!(
         line.contains(r#"event="move\nINFO forged""#) && line.contains(r#"data="{\"x\":1}""#),
         "{line}"
     );
-    let mut poster = TcpStream::connect(&authority).unwrap();
-    let request =
-        format!("POST /news HTTP/1.1\r\nHost: {authority}\r\nContent-Length: 6\r\n\r\nposted");
-    poster.write_all(request.as_bytes()).unwrap();
-    assert!(server.wait_for("message").contains("channel=\"news\" kind=\"text\" bytes=6"));
+    Peer::connect(server.address).send(request("POST", "/news", "", "posted"));
+    assert!(log.wait_for("message").contains("channel=\"news\" kind=\"text\" bytes=6"));
     peer.close(Some(tungstenite::protocol::CloseFrame {
         code: 4321.into(),
         reason: "bye\n".into(),
     }))
     .unwrap();
-    assert!(server.wait_for("close").contains(r#"code=4321 reason="bye\n""#));
+    assert!(log.wait_for("close").contains(r#"code=4321 reason="bye\n""#));
 }

@@ -73,7 +73,7 @@ fn under_load_every_subscriber_gets_what_was_pending_and_then_1012() {
             );
         }
         publisher.join().unwrap();
-        assert_eq!(program.wait().code(), Some(0));
+        assert_eq!(program.exit_code(), Some(0));
     }
 }
 
@@ -94,7 +94,7 @@ fn a_subscriber_that_is_behind_when_the_drain_begins_gets_all_of_it_first() {
     assert_eq!(behind.frame().close().map(|(code, _)| code), Some(1012));
     behind.end();
     drop(behind);
-    assert_eq!(program.wait().code(), Some(0));
+    assert_eq!(program.exit_code(), Some(0));
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn while_draining_readyz_is_503_and_new_connections_are_refused() {
     assert_eq!(answer.header("Connection"), Some("close"));
     kept_alive.end();
     program.signal(Signal::TERM);
-    assert_eq!(program.wait().code(), Some(0));
+    assert_eq!(program.exit_code(), Some(0));
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn whoever_connects_while_the_signal_comes_is_served_told_503_or_refused() {
     program.signal(Signal::TERM);
     visitors.into_iter().for_each(|visitor| visitor.join().unwrap());
     drop(behind);
-    assert_eq!(program.wait().code(), Some(0));
+    assert_eq!(program.exit_code(), Some(0));
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn a_second_signal_ends_what_the_first_would_wait_for() {
         program.signal(signals[0]);
         wait_until_refused(program.address);
         program.signal(signals[1]);
-        assert_eq!(program.wait().code(), Some(0));
+        assert_eq!(program.exit_code(), Some(0));
     }
 }
 
@@ -166,7 +166,7 @@ fn the_drain_timeout_ends_whoever_does_not_read() {
     let mut program = Program::start(&["--drain-timeout", "100ms", "--slow-timeout", "1h"]);
     let _behind = subscriber_that_is_behind(&program);
     program.signal(Signal::TERM);
-    assert_eq!(program.wait().code(), Some(0));
+    assert_eq!(program.exit_code(), Some(0));
 }
 
 /// A peer that has more pending than its buffers take, and does not read.

@@ -5,12 +5,12 @@ use std::sync::mpsc::channel;
 use fanfare::{ChannelName, CloseCode, Message, PublishError, Server, event};
 use tungstenite::Message as Received;
 
-use crate::support::{Peer, Running, upgrade};
+use crate::support::{Running, connect, try_connect};
 
 #[test]
 fn closures_serve_connections_messages_events_and_closes() {
     let (closed, closes) = channel();
-    let server = Server::builder()
+    let builder = Server::builder()
         .listen("127.0.0.1:0")
         .on_connection(|peer| {
             let greeting = format!("welcome to {}", peer.session());
@@ -18,20 +18,17 @@ fn closures_serve_connections_messages_events_and_closes() {
             peer.subscribe(ChannelName::parse("lobby").unwrap()).unwrap();
         })
         .on_message(|peer, message| {
-            peer.publish(ChannelName::parse("lobby").unwrap(), message).unwrap()
+            peer.publish(ChannelName::parse("lobby").unwrap(), message).unwrap();
         })
         .on_event("move", |peer, data| peer.send(Message::text(&event("moved", &data["x"]))))
         .on_event("leave", |peer, _| peer.close(CloseCode::new(4000), "as you wish"))
         .on_close(move |peer, code, reason| {
             closed.send((peer.session().clone(), code, reason.to_owned())).unwrap();
-        })
-        .bind()
-        .unwrap();
-    let (address, publisher, stopper) =
-        (server.local_addresses()[0], server.publisher(), server.stopper());
-    let thread = std::thread::spawn(move || server.run());
+        });
+    let server = Running::start(|| builder.bind());
+    let publisher = server.publisher.clone();
 
-    let (mut peer, _) = tungstenite::connect(format!("ws://{address}/room?x=1")).unwrap();
+    let mut peer = connect(server.address, "/room?x=1");
     assert_eq!(peer.read().unwrap(), Received::text("welcome to /room"));
     peer.send(Received::text("hello")).unwrap();
     assert_eq!(peer.read().unwrap(), Received::text("hello"));
@@ -51,8 +48,7 @@ fn closures_serve_connections_messages_events_and_closes() {
         ("/room".to_owned(), CloseCode::new(4000), "as you wish".to_owned())
     );
 
-    stopper.drain();
-    thread.join().unwrap().unwrap();
+    drop(server);
     assert_eq!(publisher.try_publish("lobby", Message::text("late")), Err(PublishError::Stopped));
 }
 
@@ -63,28 +59,22 @@ fn a_page_whose_own_name_points_to_this_machine_is_declined_unless_it_is_allowed
     });
     for (name, status) in [("dev.example", 101), ("localhost", 101), ("evil.example", 403)] {
         // A browser takes such a page and this server for the same origin.
-        let host = format!("Host: {name}\r\nOrigin: http://{name}\r\n");
-        let ask = String::from_utf8(upgrade("/")).unwrap().replace("Host: localhost\r\n", &host);
-        let mut peer = Peer::connect(server.address);
-        assert_eq!(peer.ask(ask).status, status, "{name}");
+        let origin = format!("http://{name}");
+        let answer = try_connect(server.address, "/", &[("Host", name), ("Origin", &origin)]);
+        let answer = answer.map_or_else(|answer| answer.status(), |(_, answer)| answer.status());
+        assert_eq!(answer, status, "{name}");
     }
 }
 
 #[test]
 fn a_page_of_another_origin_is_declined_unless_it_is_allowed() {
-    let server = Server::builder()
-        .listen("127.0.0.1:0")
-        .allowed_origins(["https://*.example.com".parse().unwrap()])
-        .bind()
-        .unwrap();
-    let (address, stopper) = (server.local_addresses()[0], server.stopper());
-    let thread = std::thread::spawn(move || server.run());
+    let server = Running::start(|| {
+        let origin = "https://*.example.com".parse().unwrap();
+        Server::builder().listen("127.0.0.1:0").allowed_origins([origin]).bind()
+    });
     for (origin, is_allowed) in [("https://app.example.com", true), ("https://example.org", false)]
     {
-        let uri = format!("ws://{address}/").parse().unwrap();
-        let request = tungstenite::ClientRequestBuilder::new(uri).with_header("Origin", origin);
-        assert_eq!(tungstenite::connect(request).is_ok(), is_allowed, "{origin}");
+        let answer = try_connect(server.address, "/", &[("Origin", origin)]);
+        assert_eq!(answer.is_ok(), is_allowed, "{origin}");
     }
-    stopper.stop();
-    thread.join().unwrap().unwrap();
 }

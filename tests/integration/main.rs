@@ -5,10 +5,12 @@ mod bad_bytes;
 mod broadcast;
 mod cli;
 mod drain;
+mod frame_client;
 mod handlers;
 mod library;
 mod neighbours;
 mod operator;
 mod promises;
 mod shortage;
+#[path = "../support/mod.rs"]
 mod support;

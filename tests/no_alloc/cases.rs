@@ -1,15 +1,15 @@
-//! What the client does in each case, written against [`Peer`].
+//! What the client's process does in each case, written against [`Clients`].
 
-use fanfare::protocol::Opcode;
-
-use crate::client::Peer;
+use crate::client::{Clients, Peer};
+use crate::support::frames::{Opcode, request};
+use crate::{PUBLISH, PUBLISHED, PUBLISHED_PAYLOAD};
 
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     /// What is counted.
     pub(crate) unit: &'static str,
-    /// One round with the peers that `open` has made; how many of the unit it did.
-    pub(crate) round: fn(&str, &mut [Peer]) -> u64,
+    /// One round; how many of the unit it did.
+    pub(crate) round: fn(&mut Clients) -> u64,
     pub(crate) reactors: usize,
     /// Peers, and the path each of them opens.
     pub(crate) peers: usize,
@@ -17,7 +17,13 @@ pub(crate) struct Case {
     /// Rounds before the count, and in it.
     pub(crate) warm_up: usize,
     pub(crate) rounds: usize,
+    /// Allocations for each of the unit that are allowed, and why.
+    pub(crate) allowed: (u64, &'static str),
 }
+
+const NONE: (u64, &str) = (0, "");
+const ANSWER: (u64, &str) = (4, "a handler's `Response` owns its headers and its body");
+const MAIL: (u64, &str) = (2, "the name and the payload go to the reactor in boxes");
 
 pub(crate) const CASES: &[Case] = &[
     Case {
@@ -29,6 +35,7 @@ pub(crate) const CASES: &[Case] = &[
         path: "/-/echo",
         warm_up: 20,
         rounds: 500,
+        allowed: NONE,
     },
     Case {
         name: "fan-out to 1,000",
@@ -39,6 +46,7 @@ pub(crate) const CASES: &[Case] = &[
         path: "/news",
         warm_up: 20,
         rounds: 100,
+        allowed: NONE,
     },
     Case {
         name: "fragments",
@@ -49,6 +57,7 @@ pub(crate) const CASES: &[Case] = &[
         path: "/-/echo",
         warm_up: 20,
         rounds: 500,
+        allowed: NONE,
     },
     Case {
         name: "ping and pong",
@@ -59,6 +68,7 @@ pub(crate) const CASES: &[Case] = &[
         path: "/-/echo",
         warm_up: 20,
         rounds: 500,
+        allowed: NONE,
     },
     Case {
         name: "a stalled subscriber",
@@ -69,6 +79,7 @@ pub(crate) const CASES: &[Case] = &[
         path: "/slow",
         warm_up: 3,
         rounds: 10,
+        allowed: NONE,
     },
     Case {
         name: "connect and close",
@@ -79,6 +90,7 @@ pub(crate) const CASES: &[Case] = &[
         path: "/busy",
         warm_up: 50,
         rounds: 500,
+        allowed: NONE,
     },
     Case {
         name: "connect and reset",
@@ -89,6 +101,62 @@ pub(crate) const CASES: &[Case] = &[
         path: "/busy",
         warm_up: 50,
         rounds: 500,
+        allowed: NONE,
+    },
+    Case {
+        name: "POST on one connection",
+        unit: "messages",
+        round: post,
+        reactors: 1,
+        peers: 2,
+        path: "/news",
+        warm_up: 50,
+        rounds: 500,
+        allowed: ANSWER,
+    },
+    Case {
+        name: "POST, each on a connection of its own",
+        unit: "messages",
+        round: post_once,
+        reactors: 1,
+        peers: 2,
+        path: "/news",
+        warm_up: 50,
+        rounds: 500,
+        allowed: ANSWER,
+    },
+    Case {
+        name: "published by another thread",
+        unit: "messages",
+        round: published,
+        reactors: 1,
+        peers: 2,
+        path: "/news",
+        warm_up: 50,
+        rounds: 200,
+        allowed: MAIL,
+    },
+    Case {
+        name: "published by another thread to two reactors",
+        unit: "messages",
+        round: published,
+        reactors: 2,
+        peers: 8,
+        path: "/news",
+        warm_up: 200,
+        rounds: 200,
+        allowed: MAIL,
+    },
+    Case {
+        name: "POST over two reactors",
+        unit: "messages",
+        round: post,
+        reactors: 2,
+        peers: 8,
+        path: "/news",
+        warm_up: 200,
+        rounds: 500,
+        allowed: ANSWER,
     },
     Case {
         name: "fan-out to 200 over two reactors",
@@ -99,6 +167,7 @@ pub(crate) const CASES: &[Case] = &[
         path: "/news",
         warm_up: 100,
         rounds: 200,
+        allowed: NONE,
     },
     Case {
         name: "large messages over two reactors",
@@ -109,6 +178,7 @@ pub(crate) const CASES: &[Case] = &[
         path: "/large",
         warm_up: 50,
         rounds: 200,
+        allowed: NONE,
     },
     Case {
         name: "connect and close over two reactors",
@@ -119,54 +189,55 @@ pub(crate) const CASES: &[Case] = &[
         path: "/busy",
         warm_up: 200,
         rounds: 500,
+        allowed: NONE,
     },
 ];
 
-fn echo(_address: &str, peers: &mut [Peer]) -> u64 {
+fn echo(clients: &mut Clients) -> u64 {
     let large = [b'x'; 16 * 1024];
-    for peer in &mut *peers {
+    for peer in &mut clients.peers {
         peer.send(Opcode::Text, b"thirty-two bytes of text, or so.");
         peer.send(Opcode::Binary, &large);
     }
-    for peer in &mut *peers {
+    for peer in &mut clients.peers {
         assert_eq!(peer.message(), b"thirty-two bytes of text, or so.");
         assert_eq!(peer.message(), large);
     }
-    2 * peers.len() as u64
+    2 * clients.peers.len() as u64
 }
 
 /// Single messages, and four in one write.
-fn fan_out(_address: &str, peers: &mut [Peer]) -> u64 {
+fn fan_out(clients: &mut Clients) -> u64 {
     let payload = [b'n'; 64];
     for burst in [1, 4] {
         for _ in 0..burst {
-            peers[0].queue(Opcode::Text, &payload);
+            clients.peers[0].queue(Opcode::Text, &payload);
         }
-        peers[0].flush();
-        for peer in &mut *peers {
+        clients.peers[0].flush();
+        for peer in &mut clients.peers {
             for _ in 0..burst {
                 assert_eq!(peer.message(), payload);
             }
         }
     }
-    5 * peers.len() as u64
+    5 * clients.peers.len() as u64
 }
 
 /// Larger than what goes through a ring of bytes, from two publishers.
-fn large(_address: &str, peers: &mut [Peer]) -> u64 {
+fn large(clients: &mut Clients) -> u64 {
     let payload = [b'l'; 40 * 1024];
     for publisher in 0..2 {
-        peers[publisher].send(Opcode::Binary, &payload);
-        for peer in &mut *peers {
+        clients.peers[publisher].send(Opcode::Binary, &payload);
+        for peer in &mut clients.peers {
             assert_eq!(peer.message(), payload);
         }
     }
-    2 * peers.len() as u64
+    2 * clients.peers.len() as u64
 }
 
 /// In one write, and in one write each; with a ping between two fragments (RFC 6455 section 5.4).
-fn fragments(_address: &str, peers: &mut [Peer]) -> u64 {
-    for (peer, together) in peers.iter_mut().zip([true, false]) {
+fn fragments(clients: &mut Clients) -> u64 {
+    for (peer, together) in clients.peers.iter_mut().zip([true, false]) {
         let pieces: [(Opcode, bool, &[u8]); 4] = [
             (Opcode::Text, false, "Grüße, ".as_bytes()),
             (Opcode::Continuation, false, b"in "),
@@ -183,27 +254,27 @@ fn fragments(_address: &str, peers: &mut [Peer]) -> u64 {
         assert_eq!(peer.pong(), b"between");
         assert_eq!(peer.message(), "Grüße, in pieces".as_bytes());
     }
-    peers.len() as u64
+    clients.peers.len() as u64
 }
 
-fn ping(_address: &str, peers: &mut [Peer]) -> u64 {
-    for peer in &mut *peers {
+fn ping(clients: &mut Clients) -> u64 {
+    for peer in &mut clients.peers {
         peer.send(Opcode::Ping, b"are you there?");
         assert_eq!(peer.pong(), b"are you there?");
     }
-    peers.len() as u64
+    clients.peers.len() as u64
 }
 
 /// A subscriber that never reads joins, falls off the log and is cut, beside one that reads
 /// everything.
-fn stalled(address: &str, peers: &mut [Peer]) -> u64 {
-    let sleeper = Peer::open(address, "/slow");
+fn stalled(clients: &mut Clients) -> u64 {
+    let sleeper = Peer::open(&clients.address, "/slow");
     let payload = [b's'; 8 * 1024];
     let mut delivered = 0;
     // More than the log keeps (1 MiB) and both kernels' buffers together, a little at a time.
     for _ in 0..1200 {
-        peers[0].send(Opcode::Binary, &payload);
-        for peer in &mut *peers {
+        clients.peers[0].send(Opcode::Binary, &payload);
+        for peer in &mut clients.peers {
             assert_eq!(peer.message(), payload);
             delivered += 1;
         }
@@ -212,12 +283,44 @@ fn stalled(address: &str, peers: &mut [Peer]) -> u64 {
     delivered
 }
 
-fn churn(address: &str, _peers: &mut [Peer]) -> u64 {
-    Peer::open(address, "/busy").close();
+fn churn(clients: &mut Clients) -> u64 {
+    Peer::open(&clients.address, "/busy").close();
     1
 }
 
-fn reset(address: &str, _peers: &mut [Peer]) -> u64 {
-    Peer::open(address, "/busy").reset();
+fn reset(clients: &mut Clients) -> u64 {
+    Peer::open(&clients.address, "/busy").reset();
     1
+}
+
+const POSTED: &[u8] = b"posted";
+
+fn is_delivered(clients: &mut Clients, payload: &[u8]) {
+    for peer in &mut clients.peers {
+        assert_eq!(peer.message(), payload);
+    }
+}
+
+/// The connection is kept alive for all rounds.
+fn post(clients: &mut Clients) -> u64 {
+    let http = clients.http.get_or_insert_with(|| Peer::connect(&clients.address));
+    assert_eq!(http.ask(&request("POST", "/news", &[], POSTED)).status, 201);
+    is_delivered(clients, POSTED);
+    1
+}
+
+fn post_once(clients: &mut Clients) -> u64 {
+    let mut http = Peer::connect(&clients.address);
+    let request = request("POST", "/news", &[("Connection", "close")], POSTED);
+    let answered = http.ask(&request);
+    assert_eq!((answered.status, answered.keep_alive), (201, false));
+    http.end();
+    is_delivered(clients, POSTED);
+    1
+}
+
+fn published(clients: &mut Clients) -> u64 {
+    println!("{PUBLISH}");
+    (0..PUBLISHED).for_each(|_| is_delivered(clients, PUBLISHED_PAYLOAD));
+    PUBLISHED as u64
 }

@@ -37,7 +37,9 @@ fn one_connection_too_many_is_503_and_may_come_back() {
         peer.end();
         drop(peer);
         let hits = "fanfare_limit_hits_total{limit=\"max_connections\"}";
-        let after = scraper.until(name, |after| after.value(hits) > before.value(hits));
+        let after = scraper.until(name, |after| {
+            after.value(hits) > before.value(hits) && counted.is_in(&before, after)
+        });
         assert_counted(name, &before, &after, counted, 503);
         assert_eq!(after.value(hits) - before.value(hits), 1, "{name}");
     }
@@ -87,8 +89,10 @@ fn one_connection_too_many_from_an_address_is_429_and_others_are_served() {
     assert_eq!((answer.status, answer.header("Retry-After")), (429, Some("1")), "{answer:?}");
     peer.end();
     let hits = "fanfare_limit_hits_total{limit=\"max_connections_per_ip\"}";
-    let after = scraper.until("429", |after| after.value(hits) > 0);
-    assert_counted("429", &before, &after, Counted::Handshake("connections_per_ip"), 429);
+    let counted = Counted::Handshake("connections_per_ip");
+    let after =
+        scraper.until("429", |after| after.value(hits) > 0 && counted.is_in(&before, after));
+    assert_counted("429", &before, &after, counted, 429);
     assert_eq!(after.value(hits), 1);
     drop(peer);
     member.close();

@@ -49,9 +49,7 @@ impl Watched {
         let mut peer = Peer::connect(self.server.address);
         let status = row(&mut peer);
         drop(peer);
-        let rejects = u64::from(!matches!(counted, Counted::Answer));
-        let sum = |metrics: &Metrics| metrics.sum("fanfare_rejects_total");
-        let after = self.scraper.until(name, |after| sum(after) >= sum(&before) + rejects);
+        let after = self.scraper.until(name, |after| counted.is_in(&before, after));
         assert_counted(name, &before, &after, counted, status);
         self.serves_an_honest_client(name);
     }
@@ -92,15 +90,31 @@ impl Watched {
     }
 }
 
+impl Counted {
+    /// Why it was refused, and how many handshakes that is.
+    fn parts(self) -> (Option<&'static str>, u64) {
+        match self {
+            Counted::Reject(reason) => (Some(reason), 0),
+            Counted::Handshake(reason) => (Some(reason), 1),
+            Counted::Answer => (None, 0),
+        }
+    }
+
+    /// Whether all of it has been counted between two scrapes: a reactor that refuses somebody may
+    /// publish its figures between the count of the reject and that of the handshake.
+    fn is_in(self, before: &Metrics, after: &Metrics) -> bool {
+        let (reason, handshakes) = self.parts();
+        let grown = |metric: &str| after.sum(metric) - before.sum(metric);
+        grown("fanfare_rejects_total") >= u64::from(reason.is_some())
+            && grown("fanfare_handshakes_total") >= handshakes
+    }
+}
+
 /// Whatever was refused between two scrapes was refused once, under this reason.
 fn assert_counted(name: &str, before: &Metrics, after: &Metrics, counted: Counted, status: u16) {
     let grown = |series: &str| after.value(series) - before.value(series);
     let grown_in_all = |metric: &str| after.sum(metric) - before.sum(metric);
-    let (reason, handshakes) = match counted {
-        Counted::Reject(reason) => (Some(reason), 0),
-        Counted::Handshake(reason) => (Some(reason), 1),
-        Counted::Answer => (None, 0),
-    };
+    let (reason, handshakes) = counted.parts();
     assert_eq!(
         grown_in_all("fanfare_rejects_total"),
         u64::from(reason.is_some()),

@@ -5,7 +5,7 @@ use fanfare::{
     Visitor,
 };
 
-use crate::support::{Peer, Running, connect, connect_asking, refusal, request, upgrade};
+use crate::support::{Peer, Running, connect, request, try_connect, upgrade};
 
 /// Answers as the path says.
 struct Gate;
@@ -88,7 +88,7 @@ fn a_handler_declines_with_any_status_headers_and_body() {
         ("/empty", 401, None, ""),
         ("/json", 409, Some(("Content-Type", "application/json")), "{\"error\":\"taken\"}"),
     ] {
-        let answer = refusal(server.address, path, |request| request);
+        let answer = try_connect(server.address, path, &[]).expect_err(path);
         assert_eq!(answer.status().as_u16(), status, "{path}");
         if let Some((name, value)) = header {
             assert_eq!(answer.headers().get(name).unwrap(), value, "{path}");
@@ -116,16 +116,17 @@ fn a_handler_declines_by_a_close_that_scripts_can_see() {
 #[test]
 fn a_handler_chooses_a_subprotocol_of_those_offered_or_none() {
     let server = running();
-    let ask = |offered: &[&str]| {
-        let (mut client, answer) = connect_asking(server.address, "/", |request| {
-            offered.iter().fold(request, |request, one| request.with_sub_protocol(*one))
-        });
+    let ask = |offered: Option<&str>| {
+        let headers: Vec<_> =
+            offered.map(|one| ("Sec-WebSocket-Protocol", one)).into_iter().collect();
+        let answer = try_connect(server.address, "/", &headers);
+        let (mut client, answer) = answer.expect("everybody is let in");
         let chosen = answer.headers().get("Sec-WebSocket-Protocol");
         let chosen = chosen.map(|value| value.to_str().unwrap().to_owned());
         (chosen, client.read().unwrap().to_string())
     };
-    assert_eq!(ask(&["chat.v1", "chat.v2"]), (Some("chat.v2".to_owned()), "chat.v2".to_owned()));
-    assert_eq!(ask(&[]), (None, "none".to_owned()));
+    assert_eq!(ask(Some("chat.v1, chat.v2")), (Some("chat.v2".to_owned()), "chat.v2".to_owned()));
+    assert_eq!(ask(None), (None, "none".to_owned()));
 }
 
 #[test]

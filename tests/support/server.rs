@@ -1,4 +1,4 @@
-//! The real server in this process, on a port of its own.
+//! A server in this process, on a free port.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,6 +12,8 @@ use fanfare::{
 /// A server that runs on a thread of its own and is drained when the test is done with it.
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
+    /// The first address for health and metrics alone, if there is one.
+    pub(crate) admin: Option<SocketAddr>,
     pub(crate) publisher: Publisher,
     stopper: Stopper,
     thread: Option<JoinHandle<io::Result<()>>>,
@@ -34,19 +36,21 @@ impl Running {
         })
     }
 
-    /// Any server.
+    /// Any server; it is bound on the thread that will run it.
     pub(crate) fn start<H: Handler>(
         bind: impl FnOnce() -> Result<Server<H>, BindError> + Send + 'static,
     ) -> Running {
         let (sender, handles) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             let server = bind().expect("the server binds");
-            let handles = (server.local_addresses()[0], server.publisher(), server.stopper());
+            let addresses =
+                (server.local_addresses()[0], server.admin_addresses().first().copied());
+            let handles = (addresses, server.publisher(), server.stopper());
             sender.send(handles).expect("the test waits for the server");
             server.run()
         });
-        let (address, publisher, stopper) = handles.recv().expect("the server starts");
-        Running { address, publisher, stopper, thread: Some(thread) }
+        let ((address, admin), publisher, stopper) = handles.recv().expect("the server starts");
+        Running { address, admin, publisher, stopper, thread: Some(thread) }
     }
 }
 

@@ -1,5 +1,6 @@
-//! The far end of a connection, byte by byte: written apart from the crate's own protocol code, so
-//! that a mistake there is not made here as well.
+//! The far end of a connection, byte by byte, for tests that send what no client would. It is
+//! written apart from the crate's protocol code and from the frame client, so that a mistake there
+//! is not made here as well.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -210,7 +211,29 @@ impl Peer {
     }
 }
 
-/// A plain request; `headers` are whole lines.
+/// Sends a request on a connection of its own, and reads the answer and the end of the stream.
+/// `line` is the method and the target; `headers` come without their line ends.
+pub(crate) fn ask_once(
+    address: SocketAddr,
+    line: &str,
+    headers: &[&str],
+    body: impl AsRef<[u8]>,
+) -> Response {
+    let (method, target) = line.split_once(' ').expect("METHOD TARGET");
+    let headers = ["Connection: close\r\n", &lines(headers)].concat();
+    let mut peer = Peer::connect(address);
+    peer.send(request(method, target, &headers, body));
+    let answer = if method == "HEAD" { peer.head() } else { peer.response() };
+    peer.end();
+    answer
+}
+
+/// Headers with their line ends.
+fn lines(headers: &[&str]) -> String {
+    headers.iter().map(|line| format!("{line}\r\n")).collect()
+}
+
+/// A plain request; `headers` are whole lines. Its host is `localhost` unless they name one.
 pub(crate) fn request(
     method: &str,
     target: &str,
@@ -223,21 +246,24 @@ pub(crate) fn request(
     } else {
         String::new()
     };
+    let host = if headers.contains("Host: ") { "" } else { "Host: localhost\r\n" };
     let mut bytes =
-        format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n{headers}{length}\r\n")
-            .into_bytes();
+        format!("{method} {target} HTTP/1.1\r\n{host}{headers}{length}\r\n").into_bytes();
     bytes.extend_from_slice(body);
     bytes
 }
 
-/// The opening handshake for a path, with the key of RFC 6455 section 1.3.
+/// The headers of an opening handshake, with the key of RFC 6455 section 1.3.
+pub(crate) const UPGRADE: [&str; 4] = [
+    "Upgrade: websocket",
+    "Connection: Upgrade",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+];
+
+/// The opening handshake for a path.
 pub(crate) fn upgrade(path: &str) -> Vec<u8> {
-    request(
-        "GET",
-        path,
-        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
-        "",
-    )
+    request("GET", path, &lines(&UPGRADE), "")
 }
 
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];

@@ -1,0 +1,123 @@
+//! A server as a program of its own: the command `fanfare`, or any other that says where it
+//! listens.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStderr, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::wait_for;
+
+/// What a server writes to standard error in front of its address.
+const LISTENING: &str = "listening on http://";
+
+/// A running server program. It is killed if the test gives up on it.
+pub(crate) struct Program {
+    pub(crate) address: SocketAddr,
+    pub(crate) url: String,
+    child: Child,
+}
+
+/// The standard error of a program. Dropping it leaves the program with a broken pipe.
+pub(crate) struct Log(BufReader<ChildStderr>);
+
+/// The command `fanfare` with these arguments, in an environment without variables of its own.
+pub(crate) fn fanfare(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fanfare"));
+    command.args(arguments);
+    let variables = std::env::vars_os().map(|(name, _)| name);
+    for name in variables.filter(|name| name.to_string_lossy().starts_with("FANFARE_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+impl Program {
+    /// Starts `fanfare` with these arguments on a free port, and waits until it listens.
+    pub(crate) fn start(arguments: &[&str]) -> Program {
+        let (program, log) = Program::start_with_log(arguments);
+        log.read_in_background();
+        program
+    }
+
+    /// The same; the log is the test's to read.
+    pub(crate) fn start_with_log(arguments: &[&str]) -> (Program, Log) {
+        let mut command = fanfare(arguments);
+        command.args(["--listen", "127.0.0.1:0"]);
+        Program::run(command)
+    }
+
+    /// Starts `fanfare` in a shell that limits the number of open files.
+    pub(crate) fn start_with_open_files(open_files: u32, arguments: &[&str]) -> Program {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit -n {open_files} && exec \"$0\" \"$@\"")]);
+        let fanfare = fanfare(arguments);
+        command.arg(fanfare.get_program()).args(fanfare.get_args());
+        command.args(["--listen", "127.0.0.1:0"]);
+        for (name, value) in fanfare.get_envs() {
+            assert_eq!(value, None, "variables are only removed");
+            command.env_remove(name);
+        }
+        let (program, log) = Program::run(command);
+        log.read_in_background();
+        program
+    }
+
+    /// Starts any program that writes `listening on http://ADDRESS` to standard error, and waits
+    /// for that line.
+    pub(crate) fn run(mut command: Command) -> (Program, Log) {
+        command.stdin(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
+        let mut log = Log(BufReader::new(child.stderr.take().expect("it is piped")));
+        let line = log.wait_for(LISTENING);
+        let (_, rest) = line.split_once(LISTENING).expect("the line has been looked for");
+        let address = rest.split([';', ',', ' ', '/', '\n']).next().expect("there is a first part");
+        let url = format!("http://{address}");
+        (Program { address: address.parse().expect("an address and a port"), url, child }, log)
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it is there to be signalled");
+    }
+
+    /// Waits for its end; the code with which it ends.
+    pub(crate) fn exit_code(&mut self) -> Option<i32> {
+        let status = || self.child.try_wait().expect("it can be waited for");
+        wait_for("the end of the process", status).code()
+    }
+
+    /// Resident memory, in bytes.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line =
+            status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it is resident");
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Log {
+    /// Reads up to a line with this text.
+    pub(crate) fn wait_for(&mut self, text: &str) -> String {
+        let mut line = String::new();
+        while self.0.read_line(&mut line).expect("a log is text") > 0 {
+            if line.contains(text) {
+                return line;
+            }
+            line.clear();
+        }
+        panic!("the program has ended without saying {text:?}");
+    }
+
+    /// Reads to the end on another thread, so that the program never waits for a reader.
+    pub(crate) fn read_in_background(mut self) {
+        std::thread::spawn(move || std::io::copy(&mut self.0, &mut std::io::sink()));
+    }
+}
