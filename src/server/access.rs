@@ -1,4 +1,4 @@
-//! Who may do what over the network: what loopback is, and the answers to those who may not.
+//! Who may do what over the network: what loopback is, and the answers to requests that are denied.
 
 use std::net::IpAddr;
 
@@ -6,16 +6,16 @@ use crate::protocol::{CloseCode, Request, Response};
 
 use super::origin::host_is_local;
 
-/// Why a request may not do what it asks for.
+/// Why a request is denied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Denied {
-    /// The Host header names something else than this machine.
+    /// The Host header does not name this machine.
     Host,
-    /// The page that asks is of an origin that is not allowed.
+    /// The request comes from a web page whose origin is not allowed.
     Origin,
     /// The key is missing.
     KeyMissing,
-    /// The key is another.
+    /// The key is a wrong one.
     KeyWrong,
     /// Publishing without a key, from another machine.
     PublishElsewhere,
@@ -24,7 +24,7 @@ pub(crate) enum Denied {
 }
 
 impl Denied {
-    /// What the reason comes to: shown to people, so it names the flag.
+    /// The text of the answer. People read it, so it names the flag.
     fn reason(self) -> &'static str {
         match self {
             Denied::Host => {
@@ -34,15 +34,17 @@ impl Denied {
             Denied::KeyMissing => "the publish key is missing: Authorization: Bearer KEY\n",
             Denied::KeyWrong => "this is not the publish key\n",
             Denied::PublishElsewhere => {
-                "publishing from another machine, or through a proxy, takes a key: start with --publish-key\n"
+                "publishing from another machine, or through a proxy, takes a key: \
+                 start with --publish-key\n"
             }
             Denied::MetricsElsewhere => {
-                "metrics for another machine, or through a proxy, take the key: start with --publish-key\n"
+                "metrics for another machine, or through a proxy, take the key: \
+                 start with --publish-key\n"
             }
         }
     }
 
-    /// 401 invites to come again with credentials, 403 does not.
+    /// The answer: 401 where credentials would help, 403 where not.
     pub(crate) fn response(self) -> Response {
         match self {
             Denied::KeyMissing | Denied::KeyWrong => {
@@ -54,7 +56,7 @@ impl Denied {
         }
     }
 
-    /// The same, said in a Close frame.
+    /// The close code and reason that say the same.
     pub(crate) fn close(self) -> (CloseCode, &'static str) {
         let code = match self {
             Denied::KeyMissing | Denied::KeyWrong => CloseCode::UNAUTHORIZED,
@@ -66,14 +68,14 @@ impl Denied {
     }
 }
 
-/// Whether the request was made on this machine, for this machine: the peer is loopback, no proxy
-/// says that it passes on what another one asked, and no web page has its own name point here.
+/// Whether a request was made on this machine and meant for it: it comes from loopback, no proxy
+/// has forwarded it, and its Host names this machine (see [`check_host`]).
 pub(crate) fn is_local(peer: IpAddr, request: &Request<'_>, allowed_hosts: &[String]) -> bool {
     is_loopback(peer) && !is_forwarded(request) && host_is_local(request.host(), allowed_hosts)
 }
 
-/// Where whatever comes from loopback is trusted, it must have meant this machine: a web page can
-/// have its own name point here.
+/// Checks that a request from loopback names this machine in Host. Any web page can let its own
+/// name point to 127.0.0.1 (DNS rebinding); its requests then come from a browser on this machine.
 pub(crate) fn check_host(
     peer: IpAddr,
     request: &Request<'_>,
@@ -83,17 +85,17 @@ pub(crate) fn check_host(
     if is_meant { Ok(()) } else { Err(Denied::Host) }
 }
 
-/// Whether an address is this machine's own, also where IPv4 comes in by an IPv6 socket.
+/// Whether an address is loopback, also if IPv4 comes in by an IPv6 socket.
 pub(crate) fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
 
-/// With these headers proxies say that they pass a request on: two have a standard (RFC 7239, RFC
-/// 9110 section 7.6.3), the others are what proxies and their manuals have made common.
+/// Headers that a proxy adds to a request that it forwards. The first two have a standard (RFC
+/// 7239, RFC 9110 section 7.6.3), the others are common.
 const FORWARDED: [&str; 6] =
     ["Forwarded", "Via", "X-Real-IP", "True-Client-IP", "X-Client-IP", "CF-Connecting-IP"];
 
-/// Many headers begin like this: `-For`, `-Proto`, `-Host` and more.
+/// The beginning of further such headers: `-For`, `-Proto`, `-Host` and more.
 const X_FORWARDED: &str = "X-Forwarded-";
 
 fn is_forwarded(request: &Request<'_>) -> bool {

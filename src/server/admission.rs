@@ -9,7 +9,7 @@ use super::access::{self, Denied};
 use super::options::{BroadcastOptions, PublishPolicy};
 use super::origin;
 use super::publish_key::check_key;
-use super::refusal::Refusal;
+use super::rejection::Rejection;
 use super::route::Route;
 
 const ALLOW_READ: &str = "GET, HEAD";
@@ -21,18 +21,18 @@ pub(crate) fn admit<'n>(
     decoded: &'n mut Vec<u8>,
     visitor: &Visitor<'_>,
     request: &'n Request<'_>,
-) -> Result<Route<'n>, Refusal> {
+) -> Result<Route<'n>, Rejection> {
     let route = Route::parse(request.path(), decoded)?;
     let is_operators = matches!(route, Route::Healthz | Route::Readyz | Route::Metrics);
     if visitor.has_admin_listener() && visitor.is_admin() != is_operators {
-        return Err(Refusal::NotFound);
+        return Err(Rejection::NotFound);
     }
     let allow = match route {
         Route::Channel(_) => ALLOW_CHANNEL,
         Route::Console | Route::Healthz | Route::Readyz | Route::Metrics | Route::Echo => {
             ALLOW_READ
         }
-        Route::Reserved => return Err(Refusal::NotFound),
+        Route::Reserved => return Err(Rejection::NotFound),
     };
     // Whether the process is well may be known to all, and those who ask have names for it that
     // nobody lists.
@@ -55,12 +55,12 @@ pub(crate) fn admit<'n>(
             Some(key) => check_key(key, request)?,
             None => return Err(Denied::MetricsElsewhere.into()),
         },
-        (Route::Echo, _) if !options.echo => return Err(Refusal::NotFound),
+        (Route::Echo, _) if !options.echo => return Err(Rejection::NotFound),
         (Route::Channel(_), "GET") if accepts(request, "text/event-stream") => {
-            return Err(Refusal::EventStream);
+            return Err(Rejection::EventStream);
         }
         (_, "GET" | "HEAD") => {}
-        (_, _) => return Err(Refusal::Method { allow }),
+        (_, _) => return Err(Rejection::Method { allow }),
     }
     Ok(route)
 }
@@ -77,10 +77,10 @@ pub(crate) fn admit_peer<'n>(
     decoded: &'n mut Vec<u8>,
     visitor: &Visitor<'_>,
     request: &'n Request<'_>,
-) -> Result<Entry<'n>, Refusal> {
+) -> Result<Entry<'n>, Rejection> {
     let route = Route::parse(request.path(), decoded)?;
     if visitor.is_admin() {
-        return Err(Refusal::NotFound);
+        return Err(Rejection::NotFound);
     }
     check_host(options, visitor, request)?;
     check_origin(options, request)?;
@@ -99,7 +99,7 @@ pub(crate) fn admit_peer<'n>(
         | Route::Readyz
         | Route::Metrics
         | Route::Echo
-        | Route::Reserved => Err(Refusal::NoWebSocket),
+        | Route::Reserved => Err(Rejection::NoWebSocket),
     }
 }
 

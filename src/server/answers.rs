@@ -30,7 +30,7 @@ pub(crate) fn busy() -> Response {
 /// exists as soon as someone subscribes or publishes.
 pub(crate) fn channel(name: ChannelName<'_>, info: Option<ChannelInfo>) -> Response {
     #[derive(Serialize)]
-    struct Channel<'n> {
+    struct ChannelAnswer<'n> {
         channel: &'n str,
         subscribers: u64,
         messages: u64,
@@ -41,7 +41,7 @@ pub(crate) fn channel(name: ChannelName<'_>, info: Option<ChannelInfo>) -> Respo
         let (info, number) = (info.as_ref()?, number?);
         Some(MessageId { epoch: info.epoch, number }.to_string())
     };
-    let answer = Channel {
+    let answer = ChannelAnswer {
         channel: name.as_str(),
         subscribers: info.as_ref().map_or(0, |info| info.subscribers),
         messages: info.as_ref().map_or(0, |info| info.messages),

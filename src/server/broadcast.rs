@@ -1,4 +1,4 @@
-//! The standalone server: one URL is one channel. All that it is, it is as one [`Handler`].
+//! The standalone server, where one URL is one channel: a [`Handler`] and nothing else.
 
 use crate::hub::{Accepted, ChannelInfo, ChannelName, Refused};
 use crate::instant::Instant;
@@ -10,7 +10,7 @@ use crate::reactor::{
 use super::admission::{Entry, accepts, admit, admit_peer, media_type};
 use super::options::{BroadcastOptions, Reject};
 use super::rate::TokenBucket;
-use super::refusal::Refusal;
+use super::rejection::Rejection;
 use super::route::Route;
 use super::{answers, console, event_log, metrics};
 
@@ -31,20 +31,19 @@ use super::{answers, console, event_log, metrics};
 /// ```
 pub struct Broadcast {
     options: BroadcastOptions,
-    /// The channel of the peer that is being let in, from `on_upgrade` to its `on_open`, which
-    /// follows at once.
+    /// The channel of a peer, from its `on_upgrade` to its `on_open`, which follows at once.
     entering: String,
-    /// Room for a percent-decoded path.
+    /// A buffer for percent-decoded paths.
     decoded: Vec<u8>,
 }
 
-/// What a [`Broadcast`] keeps of one connection. As small as can be: idle subscribers cost memory.
+/// What a [`Broadcast`] keeps of one connection. It is small, because there are many idle ones.
 #[derive(Debug)]
 pub struct BroadcastSession(Session);
 
 #[derive(Debug)]
 enum Session {
-    /// Let in and not yet open.
+    /// The upgrade was accepted; `on_open` follows.
     Entering {
         may_publish: bool,
     },
@@ -56,18 +55,18 @@ enum Session {
     Echo {
         bucket: TokenBucket,
     },
-    /// Closed by the server as soon as it was open.
-    Refused,
+    /// It could not subscribe, and the server closes it.
+    Rejected,
 }
 
 impl Session {
-    /// Counts a message of the peer; false if it is one too many.
+    /// Takes a token for a message of the peer; false if there is none.
     fn take_token(&mut self, per_second: u32, now: Instant) -> bool {
         match self {
             Session::Subscriber { bucket, .. } | Session::Echo { bucket } => {
                 bucket.take(per_second, now)
             }
-            Session::Entering { .. } | Session::Refused => true,
+            Session::Entering { .. } | Session::Rejected => true,
         }
     }
 }
@@ -88,7 +87,7 @@ impl Handler for Broadcast {
         visitor: &mut Visitor<'_>,
         request: &Request<'_>,
     ) -> Option<Response> {
-        admit(&self.options, &mut self.decoded, visitor, request).err().map(Refusal::response)
+        admit(&self.options, &mut self.decoded, visitor, request).err().map(Rejection::response)
     }
 
     fn on_request(
@@ -97,10 +96,11 @@ impl Handler for Broadcast {
         request: &Request<'_>,
         body: &[u8],
     ) -> Answer {
-        // Once more for a request with a body, once for one without: cheaper than to remember.
+        // A request with a body was admitted in `before_body` already. To decide again is cheaper
+        // than to remember.
         let route = match admit(&self.options, &mut self.decoded, visitor, request) {
             Ok(route) => route,
-            Err(refusal) => return refusal.response().into(),
+            Err(rejection) => return rejection.response().into(),
         };
         match route {
             Route::Console => console::page().into(),
@@ -118,8 +118,8 @@ impl Handler for Broadcast {
                 Ok(ticket) => Answer::Later(ticket),
                 Err(_) => answers::busy().into(),
             },
-            Route::Echo => Refusal::NeedsWebSocket.response().into(),
-            Route::Reserved => Refusal::NotFound.response().into(),
+            Route::Echo => Rejection::NeedsWebSocket.response().into(),
+            Route::Reserved => Rejection::NotFound.response().into(),
         }
     }
 
@@ -144,7 +144,7 @@ impl Handler for Broadcast {
         visitor: &mut Visitor<'_>,
         request: &Request<'_>,
     ) -> Upgrade<BroadcastSession> {
-        let refusal = match admit_peer(&self.options, &mut self.decoded, visitor, request) {
+        let rejection = match admit_peer(&self.options, &mut self.decoded, visitor, request) {
             Ok(Entry::Channel { name, may_publish }) => {
                 self.entering.clear();
                 self.entering.push_str(name.as_str());
@@ -155,14 +155,14 @@ impl Handler for Broadcast {
                     bucket: TokenBucket::default(),
                 }));
             }
-            Err(refusal) => refusal,
+            Err(rejection) => rejection,
         };
-        let response = refusal.response();
+        let response = rejection.response();
         if self.options.log_events {
             event_log::refused(visitor.address(), request.path(), response.status());
         }
-        match (refusal, self.options.reject) {
-            (Refusal::Denied(denied), Reject::Close) => {
+        match (rejection, self.options.reject) {
+            (Rejection::Denied(denied), Reject::Close) => {
                 let (code, reason) = denied.close();
                 Upgrade::AcceptAndClose(code, reason)
             }
@@ -174,7 +174,7 @@ impl Handler for Broadcast {
         let channel = match &peer.session().0 {
             Session::Entering { .. } => self.entering.as_str(),
             Session::Echo { .. } => "-/echo",
-            Session::Subscriber { .. } | Session::Refused => "",
+            Session::Subscriber { .. } | Session::Rejected => "",
         };
         if self.options.log_events {
             event_log::opened(peer.connection(), peer.address(), channel);
@@ -186,12 +186,12 @@ impl Handler for Broadcast {
             }
             Ok(Err(refused)) => {
                 peer.close(CloseCode::TRY_AGAIN_LATER, overload_reason(refused));
-                Session::Refused
+                Session::Rejected
             }
-            // It was parsed in `on_upgrade`.
+            // Cannot happen: `on_upgrade` has parsed the same name.
             Err(_) => {
                 peer.close(CloseCode::INTERNAL_ERROR, "internal error");
-                Session::Refused
+                Session::Rejected
             }
         };
         peer.session_mut().0 = session;
@@ -219,8 +219,7 @@ impl Handler for Broadcast {
                 );
             }
             Session::Subscriber { subscription, may_publish: true, .. } => {
-                // Where the subscription has ended, so has the connection, and its Close is on the
-                // way.
+                // If the subscription has ended, the connection is being closed already.
                 let published = peer.publish_to(subscription, message);
                 debug_assert!(
                     published != Err(NotPublished::Busy),
@@ -228,7 +227,7 @@ impl Handler for Broadcast {
                 );
             }
             Session::Echo { .. } => peer.send(message),
-            Session::Entering { .. } | Session::Refused => {}
+            Session::Entering { .. } | Session::Rejected => {}
         }
     }
 
@@ -255,7 +254,8 @@ fn publish(
     let Some(message) = Message::new(kind, body) else {
         return Response::text(
             400,
-            "the body is not UTF-8: send Content-Type: application/octet-stream for a binary message\n",
+            "the body is not UTF-8: \
+             send Content-Type: application/octet-stream for a binary message\n",
         )
         .into();
     };

@@ -1,6 +1,5 @@
 //! From addresses, limits and an application to a server that listens.
 
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::thread::available_parallelism;
@@ -10,7 +9,8 @@ use crate::hub::{Homes, HubLimits, SlowPolicy};
 use crate::net::{MioListener, MioNet, Net};
 use crate::reactor::{Handler, ReactorLimits, RingSizes, reactor_memory_min, setups};
 
-use super::closures::{ClosureHandler, Closures};
+use super::bind_error::{BindError, LimitsError};
+use super::closure_handler::{ClosureHandler, Closures};
 use super::instance::{Server, Thread};
 use super::listeners::listen;
 
@@ -46,8 +46,10 @@ pub struct Builder<A> {
 /// Makes the handler of each reactor.
 pub struct Factory<F>(F);
 
-impl Builder<Closures> {
-    pub(super) fn new() -> Builder<Closures> {
+impl Server<ClosureHandler> {
+    /// Begins a server: give it addresses, limits if need be, and a [handler](Builder::handler) or
+    /// closures.
+    pub fn builder() -> Builder<Closures> {
         Builder {
             addresses: Vec::new(),
             admin_addresses: Vec::new(),
@@ -58,7 +60,9 @@ impl Builder<Closures> {
             application: Closures::default(),
         }
     }
+}
 
+impl Builder<Closures> {
     /// Serves by a [`Handler`]. Each reactor has its own, made by this function from the reactor's
     /// number; so a handler needs no locks. Closures given before are forgotten.
     ///
@@ -73,11 +77,16 @@ impl Builder<Closures> {
     /// impl Handler for Theatre {
     ///     type Session = String;
     ///
-    ///     fn on_upgrade(&mut self, _visitor: &mut Visitor<'_>, request: &Request<'_>) -> Upgrade<String> {
-    ///         match request.header("X-Ticket") {
-    ///             Some(_) => Upgrade::Accept(request.path().to_owned()),
-    ///             None => Upgrade::Respond(Response::text(402, "tickets, please\n").header("Link", "</tickets>")),
+    ///     fn on_upgrade(
+    ///         &mut self,
+    ///         _visitor: &mut Visitor<'_>,
+    ///         request: &Request<'_>,
+    ///     ) -> Upgrade<String> {
+    ///         if request.header("X-Ticket").is_some() {
+    ///             return Upgrade::Accept(request.path().to_owned());
     ///         }
+    ///         let response = Response::text(402, "tickets, please\n");
+    ///         Upgrade::Respond(response.header("Link", "</tickets>"))
     ///     }
     ///
     ///     fn on_open(&mut self, peer: &mut Context<'_, String>) {
@@ -97,17 +106,7 @@ impl Builder<Closures> {
         H: Handler,
         F: Fn(usize) -> H + Send + Sync + 'static,
     {
-        let Builder { addresses, admin_addresses, reactors, rings, reactor, hub, application: _ } =
-            self;
-        Builder {
-            addresses,
-            admin_addresses,
-            reactors,
-            rings,
-            reactor,
-            hub,
-            application: Factory(make),
-        }
+        self.with(Factory(make)).0
     }
 
     /// Listens, and makes a server that answers by the closures.
@@ -116,10 +115,8 @@ impl Builder<Closures> {
     ///
     /// [`BindError`].
     pub fn bind(self) -> Result<Server<ClosureHandler>, BindError> {
-        let Builder { addresses, admin_addresses, reactors, rings, reactor, hub, application } =
-            self;
-        Builder { addresses, admin_addresses, reactors, rings, reactor, hub, application: () }
-            .bind_with(application.into_factory())
+        let (builder, closures) = self.with(());
+        builder.bind_with(closures.into_factory())
     }
 }
 
@@ -134,17 +131,8 @@ impl<F> Builder<Factory<F>> {
         H: Handler,
         F: Fn(usize) -> H + Send + Sync + 'static,
     {
-        let Builder {
-            addresses,
-            admin_addresses,
-            reactors,
-            rings,
-            reactor,
-            hub,
-            application: Factory(make),
-        } = self;
-        Builder { addresses, admin_addresses, reactors, rings, reactor, hub, application: () }
-            .bind_with(make)
+        let (builder, Factory(make)) = self.with(());
+        builder.bind_with(make)
     }
 }
 
@@ -202,6 +190,14 @@ fn listen_on_all(
 }
 
 impl<A> Builder<A> {
+    /// Replaces the application, and returns the one there was.
+    fn with<B>(self, application: B) -> (Builder<B>, A) {
+        let Builder { addresses, admin_addresses, reactors, rings, reactor, hub, .. } = self;
+        let builder =
+            Builder { addresses, admin_addresses, reactors, rings, reactor, hub, application };
+        (builder, self.application)
+    }
+
     /// Listens on an address such as `127.0.0.1:8080`, `[::]:8080` or `localhost:8080`; port 0 lets
     /// the system choose. Of a name all addresses are listened on that this machine has. May be
     /// called several times.
@@ -394,106 +390,6 @@ impl<A> Builder<A> {
         let HubLimits { message_bytes_max, channel_buffer_bytes, .. } = self.hub;
         reactor_memory_min(reactors, message_bytes_max, channel_buffer_bytes)
             .saturating_mul(reactors)
-    }
-}
-
-/// Limits with which nothing could work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LimitsError {
-    /// There is no thread to serve.
-    NoReactor,
-    /// There are more than 256 reactors.
-    TooManyReactors,
-    /// The largest message has no bytes.
-    NoMessage,
-    /// The largest message has more than 1 GiB.
-    MessageTooLarge,
-    /// There may be no connection.
-    NoConnection,
-    /// There may be no channel.
-    NoChannel,
-    /// A subscriber in the middle of one largest message must not fall off at the next.
-    BufferTooSmall,
-    /// Not even one channel's log would fit into a reactor's part.
-    MemoryTooSmall,
-    /// A timeout that is over before it begins.
-    NoTime,
-}
-
-impl fmt::Display for LimitsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            LimitsError::NoReactor => "there must be at least one reactor",
-            LimitsError::TooManyReactors => "there may be at most 256 reactors",
-            LimitsError::NoMessage => "the largest message must have at least one byte",
-            LimitsError::MessageTooLarge => "the largest message may have at most 1 GiB",
-            LimitsError::NoConnection => "there must be room for at least one connection",
-            LimitsError::NoChannel => "there must be room for at least one channel",
-            LimitsError::BufferTooSmall => {
-                "the channel buffer must hold at least two messages of the largest size"
-            }
-            LimitsError::MemoryTooSmall => {
-                "the memory limit must be at least the size of one channel buffer for each reactor"
-            }
-            LimitsError::NoTime => {
-                "the handshake timeout, ping interval and pong timeout must not be zero"
-            }
-        })
-    }
-}
-
-impl std::error::Error for LimitsError {}
-
-/// Why a server could not be made. The only error here with a text of its own: which address of
-/// several it was, is what one has to know.
-#[derive(Debug)]
-pub enum BindError {
-    /// [`Builder::listen`] has not been called.
-    NoAddress,
-    /// The limits do not go together.
-    Limits(LimitsError),
-    /// An address cannot be resolved or listened on.
-    Listen {
-        /// As given to [`Builder::listen`].
-        address: String,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// The reactor cannot be set up.
-    System(io::Error),
-}
-
-impl fmt::Display for BindError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            BindError::NoAddress => f.write_str("no address to listen on"),
-            BindError::Limits(error) => write!(f, "{error}"),
-            BindError::Listen { address, source } => {
-                write!(f, "cannot listen on {address}: {source}")
-            }
-            BindError::System(source) => write!(f, "cannot start: {source}"),
-        }
-    }
-}
-
-impl std::error::Error for BindError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            BindError::NoAddress => None,
-            BindError::Limits(error) => Some(error),
-            BindError::Listen { source, .. } | BindError::System(source) => Some(source),
-        }
-    }
-}
-
-/// So that a program whose `main` returns [`io::Result`] can use `?`.
-impl From<BindError> for io::Error {
-    fn from(error: BindError) -> io::Error {
-        let kind = match &error {
-            BindError::NoAddress | BindError::Limits(_) => io::ErrorKind::InvalidInput,
-            BindError::Listen { source, .. } | BindError::System(source) => source.kind(),
-        };
-        io::Error::new(kind, error)
     }
 }
 

@@ -1,44 +1,14 @@
-//! Servers of a few lines: closures instead of a [`Handler`].
-
-use std::sync::Arc;
+//! What a [`Builder`] takes instead of a handler: closures, for programs of a few lines.
 
 use serde_json::Value;
 
-use crate::protocol::{CloseCode, Message, Request};
-use crate::reactor::{Context, Handler, Upgrade, Visitor};
+use crate::protocol::{CloseCode, Message};
 
-use super::access::{self, Denied};
 use super::builder::Builder;
-use super::event::Event;
-use super::origin::{OriginPattern, origin_is_allowed};
+use super::closure_handler::{Closures, Peer};
+use super::origin::OriginPattern;
 
-/// A peer in the hands of a closure. Its session is the path that it asked for, such as `/news`.
-pub type Peer<'a> = Context<'a, String>;
-
-type OnConnection = dyn Fn(&mut Peer<'_>) + Send + Sync;
-type OnMessage = dyn Fn(&mut Peer<'_>, Message<'_>) + Send + Sync;
-type OnEvent = dyn Fn(&mut Peer<'_>, Value) + Send + Sync;
-type OnClose = dyn Fn(&mut Peer<'_>, CloseCode, &str) + Send + Sync;
-
-/// An application made of closures, which every reactor shares.
-#[derive(Default)]
-pub struct Closures {
-    connection: Option<Box<OnConnection>>,
-    message: Option<Box<OnMessage>>,
-    events: Vec<(String, Box<OnEvent>)>,
-    close: Option<Box<OnClose>>,
-    allowed_hosts: Vec<String>,
-    allowed_origins: Vec<OriginPattern>,
-}
-
-impl Closures {
-    pub(super) fn into_factory(self) -> impl Fn(usize) -> ClosureHandler + Send + Sync + 'static {
-        let closures = Arc::new(self);
-        move |_reactor| ClosureHandler(Arc::clone(&closures))
-    }
-}
-
-/// Closures take the place of a [`Handler`]: each may be left out.
+/// Closures take the place of a [`Handler`](crate::Handler): each may be left out.
 ///
 /// ```
 /// use fanfare::{ChannelName, Message, Server, event};
@@ -110,8 +80,8 @@ impl Builder<Closures> {
 
     /// The host names, besides `localhost` and IP addresses, under which peers on this machine may
     /// ask for it. Other names are declined there with 403, because a web page could have its own
-    /// name point here. A proxy on this machine that passes on the `Host` it was asked for needs its
-    /// names here.
+    /// name point here. A proxy on this machine that passes on the `Host` it was asked for needs
+    /// its names here.
     ///
     /// ```
     /// let builder = fanfare::Server::builder().allowed_hosts(["chat.example.com"]);
@@ -119,85 +89,5 @@ impl Builder<Closures> {
     pub fn allowed_hosts(mut self, hosts: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.application.allowed_hosts.extend(hosts.into_iter().map(Into::into));
         self
-    }
-}
-
-/// The [`Handler`] that calls closures.
-pub struct ClosureHandler(Arc<Closures>);
-
-impl ClosureHandler {
-    /// The closure for this message and its data, if the message is a custom event that one is for.
-    fn event(&self, message: Message<'_>) -> Option<(&OnEvent, Value)> {
-        // A program without events does not pay for them.
-        if self.0.events.is_empty() {
-            return None;
-        }
-        let event = Event::parse(message.as_text()?)?;
-        let (_, call) = self.0.events.iter().find(|(name, _)| *name == event.name)?;
-        let data =
-            event.data.map_or(Ok(Value::Null), |data| serde_json::from_str(data.get())).ok()?;
-        Some((call, data))
-    }
-}
-
-impl Handler for ClosureHandler {
-    type Session = String;
-
-    fn on_upgrade(&mut self, visitor: &mut Visitor<'_>, request: &Request<'_>) -> Upgrade<String> {
-        let peer = visitor.address().ip();
-        if let Err(denied) = access::check_host(peer, request, &self.0.allowed_hosts) {
-            return Upgrade::Respond(denied.response());
-        }
-        if !origin_is_allowed(&self.0.allowed_origins, request.header("Origin"), request.host()) {
-            return Upgrade::Respond(Denied::Origin.response());
-        }
-        Upgrade::Accept(request.path().to_owned())
-    }
-
-    fn on_open(&mut self, peer: &mut Peer<'_>) {
-        if let Some(call) = &self.0.connection {
-            call(peer);
-        }
-    }
-
-    fn on_message(&mut self, peer: &mut Peer<'_>, message: Message<'_>) {
-        if let Some((call, data)) = self.event(message) {
-            call(peer, data);
-        } else if let Some(call) = &self.0.message {
-            call(peer, message);
-        }
-    }
-
-    fn on_close(&mut self, peer: &mut Peer<'_>, code: CloseCode, reason: &str) {
-        if let Some(call) = &self.0.close {
-            call(peer, code, reason);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn handler(names: &[&str]) -> ClosureHandler {
-        let mut builder = crate::Server::builder();
-        for name in names {
-            builder = builder.on_event(*name, |_peer, _data| {});
-        }
-        builder.application.into_factory()(0)
-    }
-
-    fn data(handler: &ClosureHandler, text: &str) -> Option<Value> {
-        handler.event(Message::text(text)).map(|(_, data)| data)
-    }
-
-    #[test]
-    fn an_event_goes_to_the_closure_of_its_name() {
-        let handler = handler(&["move", "chat"]);
-        assert_eq!(data(&handler, r#"{"event":"chat","data":[1]}"#), Some(serde_json::json!([1])));
-        assert_eq!(data(&handler, r#"{"event":"move"}"#), Some(Value::Null));
-        assert_eq!(data(&handler, r#"{"event":"other","data":1}"#), None);
-        assert_eq!(data(&handler, "hello"), None);
-        assert!(handler.event(Message::binary(br#"{"event":"chat"}"#)).is_none());
     }
 }

@@ -1,7 +1,7 @@
 //! `--log-events`: one line for each connection, message, custom event and close.
 //!
-//! What comes from a peer is logged as a text field, which both formats write quoted and escaped,
-//! and is cut: a peer can neither forge a line nor fill the disk with one message.
+//! What comes from a peer is logged as a text field, which both formats quote and escape, and it is
+//! cut short: so a peer can neither forge a line nor fill the disk with one message.
 
 use std::net::SocketAddr;
 
@@ -9,9 +9,10 @@ use tracing::info;
 
 use crate::protocol::{CloseCode, Message, MessageKind};
 
-use super::event::Event;
+use super::custom_event::CustomEvent;
 
-/// What is logged of one text from a peer. A line stays readable, and a name is rarely longer.
+/// Bytes that are logged of one text from a peer: a line stays readable, and a name is rarely
+/// longer.
 const TEXT_BYTES_MAX: usize = 256;
 
 pub(crate) fn opened(connection: u64, address: SocketAddr, channel: &str) {
@@ -22,26 +23,33 @@ pub(crate) fn refused(address: SocketAddr, path: &str, status: u16) {
     info!(target: "fanfare::events", %address, path = cut(path), status, "refused");
 }
 
-/// A message that was taken from a WebSocket peer.
+/// A message that a WebSocket peer has sent and that was accepted.
 pub(crate) fn message(connection: u64, message: Message<'_>) {
     let (bytes, kind) = (message.payload().len(), label(message.kind()));
-    match message.as_text().and_then(Event::parse) {
+    match message.as_text().and_then(CustomEvent::parse) {
         Some(event) => {
             let data = event.data.map_or("null", |data| data.get());
-            info!(target: "fanfare::events", connection, event = cut(&event.name), data = cut(data), bytes, "event");
+            let name = cut(&event.name);
+            info!(
+                target: "fanfare::events",
+                connection, event = name, data = cut(data), bytes, "event"
+            );
         }
         None => info!(target: "fanfare::events", connection, kind, bytes, "message"),
     }
 }
 
-/// A message that was taken from a request.
+/// A message that was published by a POST.
 pub(crate) fn posted(address: SocketAddr, channel: &str, message: Message<'_>) {
     let (bytes, kind, channel) = (message.payload().len(), label(message.kind()), cut(channel));
-    match message.as_text().and_then(Event::parse) {
+    match message.as_text().and_then(CustomEvent::parse) {
         Some(event) => {
             let data = event.data.map_or("null", |data| data.get());
             let name = cut(&event.name);
-            info!(target: "fanfare::events", %address, channel, event = name, data = cut(data), bytes, "event");
+            info!(
+                target: "fanfare::events",
+                %address, channel, event = name, data = cut(data), bytes, "event"
+            );
         }
         None => info!(target: "fanfare::events", %address, channel, kind, bytes, "message"),
     }
@@ -55,7 +63,8 @@ fn label(kind: MessageKind) -> &'static str {
 }
 
 pub(crate) fn closed(connection: u64, code: CloseCode, reason: &str) {
-    info!(target: "fanfare::events", connection, code = code.as_u16(), reason = cut(reason), "close");
+    let (code, reason) = (code.as_u16(), cut(reason));
+    info!(target: "fanfare::events", connection, code, reason, "close");
 }
 
 fn cut(text: &str) -> &str {

@@ -10,9 +10,6 @@ use crate::net::{MioListener, MioNet, MioWaker};
 use crate::protocol::Message;
 use crate::reactor::{Handle, Handler, PublishError, Reactor, Setup};
 
-use super::builder::Builder;
-use super::closures::{ClosureHandler, Closures};
-
 /// A WebSocket server that listens and waits to be [run](Server::run).
 ///
 /// ```
@@ -23,7 +20,7 @@ use super::closures::{ClosureHandler, Closures};
 /// impl Handler for Echo {
 ///     type Session = ();
 ///
-///     fn on_upgrade(&mut self, _visitor: &mut Visitor<'_>, _request: &Request<'_>) -> Upgrade<()> {
+///     fn on_upgrade(&mut self, _: &mut Visitor<'_>, _: &Request<'_>) -> Upgrade<()> {
 ///         Upgrade::Accept(())
 ///     }
 ///
@@ -69,14 +66,6 @@ struct StopOthers(Stopper);
 impl Drop for StopOthers {
     fn drop(&mut self) {
         self.0.stop();
-    }
-}
-
-impl Server<ClosureHandler> {
-    /// Begins a server: give it addresses, limits if need be, and a [handler](Builder::handler) or
-    /// closures.
-    pub fn builder() -> Builder<Closures> {
-        Builder::new()
     }
 }
 

@@ -1,5 +1,5 @@
-//! `/-/metrics`: the figures of the reactor and of the process as OpenMetrics text. The name of a
-//! channel is never a label: whoever may name a channel could make as many series as he likes.
+//! `/-/metrics`: figures of all reactors and of the process, as OpenMetrics text. The name of a
+//! channel is never a label: peers name channels, and could make any number of series.
 
 use std::fmt;
 
@@ -32,7 +32,7 @@ pub(crate) fn page(visitor: &Visitor<'_>) -> Response {
     Response::new(200).header("Content-Type", CONTENT_TYPE).body(body)
 }
 
-/// Everything at one moment, so that the figures of one scrape go together.
+/// All figures of one scrape, taken at one moment so that they are consistent.
 #[derive(Debug)]
 struct Snapshot {
     counters: Counters,
@@ -63,7 +63,7 @@ impl Snapshot {
         }
     }
 
-    /// Connections that are WebSockets now; the rest speaks HTTP, or is about to.
+    /// Connections that are WebSockets now. The others speak HTTP, or have sent nothing yet.
     fn websockets(&self) -> u64 {
         let closed: u64 = self.counters.closed.iter().flatten().sum();
         self.counters.opened.saturating_sub(closed)
@@ -73,127 +73,102 @@ impl Snapshot {
 impl Collector for Snapshot {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut page = Page(encoder);
-        let counters = &self.counters;
         page.0
             .encode_descriptor("fanfare_build", "Which fanfare this is", None, MetricType::Info)?
             .encode_info(&[("version", env!("CARGO_PKG_VERSION"))])?;
-
-        let websockets = self.websockets();
-        let http = (self.connections as u64).saturating_sub(websockets);
-        page.gauges(
-            "fanfare_connections",
-            "Connections now",
-            "transport",
-            [("websocket", websockets), ("http", http)],
-        )?;
-        page.counter(
-            "fanfare_connections_opened",
-            "WebSocket connections that were opened",
-            counters.opened,
-        )?;
+        self.encode_connections(&mut page)?;
         self.encode_closes(&mut page)?;
-        page.counters(
-            "fanfare_handshakes",
-            "Opening handshakes by the status of the answer",
-            "status",
-            STATUSES
-                .iter()
-                .zip(counters.handshakes)
-                .filter(|(_, count)| *count > 0)
-                .map(|(status, count)| (number_or_other(*status), count)),
-        )?;
-        page.counters(
-            "fanfare_rejects",
-            "Peers that were not let in, or answered without the application",
-            "reason",
-            RejectReason::ALL
-                .iter()
-                .zip(counters.rejects)
-                .map(|(reason, count)| (reason.label(), count)),
-        )?;
-        page.counters(
-            "fanfare_limit_hits",
-            "How often a limit was in the way; of memory and of channels as publishes that were refused",
-            "limit",
-            [
-                ("max_connections", counters.rejects[RejectReason::TooManyConnections as usize]),
-                ("max_connections_per_ip", counters.rejects[RejectReason::TooManyFromAddress as usize]),
-                ("open_files", counters.accept_shortages),
-                ("publishes_refused", counters.refused),
-            ],
-        )?;
-
-        page.gauge("fanfare_channels", "Channels now", self.channels as u64)?;
-        page.gauge("fanfare_subscriptions", "Subscriptions now", self.subscriptions as u64)?;
-        page.gauge(
-            "fanfare_channel_log_bytes",
-            "Memory in the logs of all channels",
-            self.log_bytes as u64,
-        )?;
-        page.counters(
-            "fanfare_messages_published",
-            "Messages that were numbered",
-            "source",
-            Source::ALL
-                .iter()
-                .zip(counters.published)
-                .map(|(source, count)| (source.label(), count)),
-        )?;
-        page.counter(
-            "fanfare_messages_delivered",
-            "Copies of messages whose last byte went out",
-            self.ledger.delivered,
-        )?;
-        page.counters(
-            "fanfare_messages_dropped",
-            "Copies of messages that were given up",
-            "reason",
-            DropReason::ALL.iter().map(|reason| (reason.label(), self.ledger.dropped_for(*reason))),
-        )?;
-        page.gauge("fanfare_messages_pending", "Copies of messages on their way", self.pending)?;
-
-        page.counter(
-            "fanfare_mail_put",
-            "Requests and deliveries sent from reactor to reactor",
-            self.mail[0],
-        )?;
-        page.counter("fanfare_mail_taken", "Those of them that were dealt with", self.mail[1])?;
-        page.counter("fanfare_received_bytes", "Bytes read from peers", counters.received_bytes)?;
-        page.counter("fanfare_sent_bytes", "Bytes written to peers", counters.sent_bytes)?;
-        page.counter("fanfare_sends", "System calls that wrote", counters.sends)?;
+        self.encode_refusals(&mut page)?;
+        self.encode_messages(&mut page)?;
+        self.encode_traffic(&mut page)?;
         self.encode_control_frames(&mut page)?;
-        page.gauge(
-            "fanfare_draining",
-            "1 while the server is about to end",
-            u64::from(self.is_draining),
-        )?;
+        let help = "1 while the server is about to end";
+        page.gauge("fanfare_draining", help, u64::from(self.is_draining))?;
         self.encode_process(&mut page)
     }
 }
 
 impl Snapshot {
+    fn encode_connections(&self, page: &mut Page<'_>) -> fmt::Result {
+        let websockets = self.websockets();
+        let http = (self.connections as u64).saturating_sub(websockets);
+        let by_transport = [("websocket", websockets), ("http", http)];
+        page.gauges("fanfare_connections", "Connections now", "transport", by_transport)?;
+        let help = "WebSocket connections that were opened";
+        page.counter("fanfare_connections_opened", help, self.counters.opened)
+    }
+
+    fn encode_refusals(&self, page: &mut Page<'_>) -> fmt::Result {
+        let counters = &self.counters;
+        let help = "Opening handshakes by the status of the answer";
+        let by_status = STATUSES.iter().zip(counters.handshakes).filter(|(_, count)| *count > 0);
+        let by_status = by_status.map(|(status, count)| (number_or_other(*status), count));
+        page.counters("fanfare_handshakes", help, "status", by_status)?;
+        let help = "Peers that were not let in, or answered without the application";
+        let by_reason = RejectReason::ALL.iter().zip(counters.rejects);
+        let by_reason = by_reason.map(|(reason, count)| (reason.label(), count));
+        page.counters("fanfare_rejects", help, "reason", by_reason)?;
+        let help = "How often a limit was in the way; \
+            of memory and of channels as publishes that were refused";
+        let rejects = |reason: RejectReason| counters.rejects[reason as usize];
+        let by_limit = [
+            ("max_connections", rejects(RejectReason::TooManyConnections)),
+            ("max_connections_per_ip", rejects(RejectReason::TooManyFromAddress)),
+            ("open_files", counters.accept_shortages),
+            ("publishes_refused", counters.refused),
+        ];
+        page.counters("fanfare_limit_hits", help, "limit", by_limit)
+    }
+
+    fn encode_messages(&self, page: &mut Page<'_>) -> fmt::Result {
+        page.gauge("fanfare_channels", "Channels now", self.channels as u64)?;
+        page.gauge("fanfare_subscriptions", "Subscriptions now", self.subscriptions as u64)?;
+        let help = "Memory in the logs of all channels";
+        page.gauge("fanfare_channel_log_bytes", help, self.log_bytes as u64)?;
+        let by_source = Source::ALL.iter().zip(self.counters.published);
+        let by_source = by_source.map(|(source, count)| (source.label(), count));
+        let help = "Messages that were numbered";
+        page.counters("fanfare_messages_published", help, "source", by_source)?;
+        let help = "Copies of messages whose last byte went out";
+        page.counter("fanfare_messages_delivered", help, self.ledger.delivered)?;
+        let by_reason =
+            DropReason::ALL.map(|reason| (reason.label(), self.ledger.dropped_for(reason)));
+        let help = "Copies of messages that were given up";
+        page.counters("fanfare_messages_dropped", help, "reason", by_reason)?;
+        page.gauge("fanfare_messages_pending", "Copies of messages on their way", self.pending)
+    }
+
+    fn encode_traffic(&self, page: &mut Page<'_>) -> fmt::Result {
+        let [put, taken] = self.mail;
+        let counters = &self.counters;
+        for (name, help, value) in [
+            ("fanfare_mail_put", "Requests and deliveries sent from reactor to reactor", put),
+            ("fanfare_mail_taken", "Those of them that were dealt with", taken),
+            ("fanfare_received_bytes", "Bytes read from peers", counters.received_bytes),
+            ("fanfare_sent_bytes", "Bytes written to peers", counters.sent_bytes),
+            ("fanfare_sends", "System calls that wrote", counters.sends),
+        ] {
+            page.counter(name, help, value)?;
+        }
+        Ok(())
+    }
+
     fn encode_closes(&self, page: &mut Page<'_>) -> fmt::Result {
         let help = "WebSocket connections that ended, by close code and by who closed";
-        let mut family = page.0.encode_descriptor(
-            "fanfare_connections_closed",
-            help,
-            None,
-            MetricType::Counter,
-        )?;
+        let name = "fanfare_connections_closed";
+        let mut family = page.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+        let initiators = [
+            ("server", Initiator::Server),
+            ("client", Initiator::Client),
+            ("none", Initiator::Nobody),
+        ];
         for (code, by_initiator) in CLOSE_CODES.iter().zip(self.counters.closed) {
-            for (initiator, count) in [
-                ("server", Initiator::Server),
-                ("client", Initiator::Client),
-                ("none", Initiator::Nobody),
-            ]
-            .map(|(label, initiator)| (label, by_initiator[initiator as usize]))
-            {
+            for (label, initiator) in initiators {
+                let count = by_initiator[initiator as usize];
                 if count > 0 {
+                    let labels = [("code", number_or_other(*code)), ("initiator", label.into())];
                     family
-                        .encode_family(&[
-                            ("code", number_or_other(*code)),
-                            ("initiator", initiator.into()),
-                        ])?
+                        .encode_family(&labels)?
                         .encode_counter::<NoLabelSet, _, u64>(&count, None)?;
                 }
             }
@@ -249,12 +224,12 @@ impl Snapshot {
     }
 }
 
-/// A figure's value of a label, where the tables of the reactor keep 0 for all others.
+/// The label for a code or status: 0 stands for all that the reactor's tables do not list.
 fn number_or_other(number: u16) -> String {
     if number == 0 { "other".to_owned() } else { number.to_string() }
 }
 
-/// The encoder, with one call for each shape of metric that there is here.
+/// The encoder, with one method for each shape of metric.
 struct Page<'e>(DescriptorEncoder<'e>);
 
 impl Page<'_> {

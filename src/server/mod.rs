@@ -3,21 +3,24 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `builder`, `listeners`, `instance` | from addresses, limits and a [`Handler`](crate::Handler) to a running [`Server`] |
-//! | `closures`, `event` | small programs without a handler of their own; custom events |
-//! | `broadcast`, `options` | the standalone server as one handler, and what an operator decides about it |
-//! | `route`, `refusal`, `answers` | what a path names, and what is said about it |
-//! | `admission`, `access`, `publish_key`, `origin`, `rate` | who may do what, on whose behalf, and how often |
-//! | `console`, `metrics`, `event_log` | what people look at |
+//! | `builder`, `closures`, `bind_error` | what is set before a server listens |
+//! | `listeners`, `instance` | sockets that listen; a [`Server`] that runs |
+//! | `closure_handler`, `custom_event` | the handler of programs with closures; custom events |
+//! | `broadcast`, `options` | the standalone server as one handler, and its rules |
+//! | `route`, `rejection`, `answers` | what a path names; why a request is not served; answers |
+//! | `admission`, `access`, `publish_key`, `origin`, `rate` | who may do what, and how often |
+//! | `console`, `metrics`, `process`, `event_log` | what people look at |
 
 #[cfg_attr(
     not(feature = "broadcast"),
     expect(dead_code, reason = "only the standalone server has reason to use all of it")
 )]
 mod access;
+mod bind_error;
 mod builder;
+mod closure_handler;
 mod closures;
-mod event;
+mod custom_event;
 mod instance;
 mod listeners;
 mod origin;
@@ -44,15 +47,16 @@ mod publish_key;
 #[cfg(feature = "broadcast")]
 mod rate;
 #[cfg(feature = "broadcast")]
-mod refusal;
+mod rejection;
 #[cfg(feature = "broadcast")]
 mod route;
 
+pub use bind_error::{BindError, LimitsError};
 #[cfg(feature = "broadcast")]
 pub use broadcast::{Broadcast, BroadcastSession};
-pub use builder::{BindError, Builder, Factory, LimitsError};
-pub use closures::{ClosureHandler, Closures, Peer};
-pub use event::event;
+pub use builder::{Builder, Factory};
+pub use closure_handler::{ClosureHandler, Closures, Peer};
+pub use custom_event::event;
 pub use instance::{Publisher, Server, Stopper};
 #[cfg(feature = "broadcast")]
 pub use options::{BroadcastOptions, PublishPolicy, Reject};

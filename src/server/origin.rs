@@ -80,7 +80,7 @@ impl FromStr for OriginPattern {
         if text.contains('*') {
             return Err(OriginPatternError::BadWildcard);
         }
-        if Origin::parse(&text).is_none() {
+        if WebOrigin::parse(&text).is_none() {
             return Err(OriginPatternError::BadHost);
         }
         Ok(OriginPattern(Pattern::Origin { text, subdomains }))
@@ -101,9 +101,9 @@ impl fmt::Display for OriginPattern {
 }
 
 impl OriginPattern {
-    fn covers(&self, origin: &Origin<'_>) -> bool {
+    fn covers(&self, origin: &WebOrigin<'_>) -> bool {
         let Pattern::Origin { text, subdomains } = &self.0 else { return true };
-        let Some(allowed) = Origin::parse(text) else { return false };
+        let Some(allowed) = WebOrigin::parse(text) else { return false };
         if !allowed.scheme.eq_ignore_ascii_case(origin.scheme) || allowed.port != origin.port {
             return false;
         }
@@ -133,7 +133,7 @@ pub(crate) fn origin_is_allowed(
     host: Option<&str>,
 ) -> bool {
     let Some(origin) = origin else { return true };
-    let Some(origin) = Origin::parse(origin) else { return false };
+    let Some(origin) = WebOrigin::parse(origin) else { return false };
     if allowed.is_empty() {
         return host.is_some_and(|host| origin.is_of_host(host));
     }
@@ -155,22 +155,22 @@ pub(crate) fn host_is_local(host: Option<&str>, allowed: &[String]) -> bool {
 }
 
 /// The three parts of an origin (RFC 6454 section 4), compared without regard to ASCII case.
-struct Origin<'a> {
+struct WebOrigin<'a> {
     scheme: &'a str,
     host: &'a str,
     /// The scheme's own port if none is written; 0 for a scheme that has none.
     port: u16,
 }
 
-impl<'a> Origin<'a> {
-    fn parse(text: &'a str) -> Option<Origin<'a>> {
+impl<'a> WebOrigin<'a> {
+    fn parse(text: &'a str) -> Option<WebOrigin<'a>> {
         let (scheme, authority) = text.split_once("://")?;
         let (host, port) = split_port(authority)?;
         let is_host_byte = |byte: u8| byte.is_ascii_graphic() && !b"/?#@\\\"<>".contains(&byte);
         if scheme.is_empty() || host.is_empty() || !host.bytes().all(is_host_byte) {
             return None;
         }
-        Some(Origin { scheme, host, port: port.unwrap_or(default_port(scheme)) })
+        Some(WebOrigin { scheme, host, port: port.unwrap_or(default_port(scheme)) })
     }
 
     /// A Host header says no scheme, and a proxy may have taken TLS off before us: where it has no

@@ -15,9 +15,9 @@ pub struct PublishKey(Box<str>);
 /// Why a text cannot be a [`PublishKey`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PublishKeyError {
-    /// It is empty: everyone would know it.
+    /// It is empty.
     Empty,
-    /// It holds a byte that `Authorization: Bearer` has no room for.
+    /// It holds a byte that is not visible ASCII.
     BadByte,
 }
 
@@ -35,7 +35,7 @@ impl fmt::Display for PublishKeyError {
 impl std::error::Error for PublishKeyError {}
 
 impl PublishKey {
-    /// Takes a key of visible ASCII characters, for that is what fits behind `Bearer`.
+    /// A key of visible ASCII characters, as `Authorization: Bearer` carries them.
     pub fn new(key: &str) -> Result<PublishKey, PublishKeyError> {
         if key.is_empty() {
             return Err(PublishKeyError::Empty);
@@ -46,21 +46,21 @@ impl PublishKey {
         Ok(PublishKey(key.into()))
     }
 
-    /// Compares in a time that depends on the length alone, so that nobody finds the key byte by
+    /// Compares in a time that depends on the length alone, so that nobody can find the key byte by
     /// byte.
     fn is(&self, presented: &str) -> bool {
         self.0.as_bytes().ct_eq(presented.as_bytes()).into()
     }
 }
 
-/// Shows that there is a key, not which.
+/// Does not show the key.
 impl fmt::Debug for PublishKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PublishKey(..)")
     }
 }
 
-/// Whether the request bears the key.
+/// Checks the key of a request (`Authorization: Bearer KEY`).
 pub(crate) fn check_key(key: &PublishKey, request: &Request<'_>) -> Result<(), Denied> {
     let (scheme, presented) = request
         .header("Authorization")

@@ -10,14 +10,14 @@ use serde_json::value::RawValue;
 /// A custom event, borrowed from the text of a message. `data` is JSON that has not been looked
 /// into.
 #[derive(Debug)]
-pub(crate) struct Event<'m> {
+pub(crate) struct CustomEvent<'m> {
     pub(crate) name: Cow<'m, str>,
     pub(crate) data: Option<&'m RawValue>,
 }
 
-impl<'m> Event<'m> {
+impl<'m> CustomEvent<'m> {
     /// Reads a message as a custom event, if it is one. Other members than these two are ignored.
-    pub(crate) fn parse(text: &'m str) -> Option<Event<'m>> {
+    pub(crate) fn parse(text: &'m str) -> Option<CustomEvent<'m>> {
         // Most messages are none, and this is what tells them at no cost.
         if !text.trim_start().starts_with('{') {
             return None;
@@ -28,8 +28,8 @@ impl<'m> Event<'m> {
 
 /// Written out, because a program that embeds the library shall not have to build the derive macros
 /// for this one struct.
-impl<'de> Deserialize<'de> for Event<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Event<'de>, D::Error> {
+impl<'de> Deserialize<'de> for CustomEvent<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<CustomEvent<'de>, D::Error> {
         deserializer.deserialize_map(EventVisitor)
     }
 }
@@ -37,13 +37,13 @@ impl<'de> Deserialize<'de> for Event<'de> {
 struct EventVisitor;
 
 impl<'de> Visitor<'de> for EventVisitor {
-    type Value = Event<'de>;
+    type Value = CustomEvent<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a custom event")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Event<'de>, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<CustomEvent<'de>, A::Error> {
         let (mut name, mut data) = (None, None);
         while let Some(Text(member)) = map.next_key()? {
             match &*member {
@@ -55,7 +55,7 @@ impl<'de> Visitor<'de> for EventVisitor {
             }
         }
         let name = name.ok_or_else(|| Error::missing_field("event"))?;
-        Ok(Event { name, data: data.flatten() })
+        Ok(CustomEvent { name, data: data.flatten() })
     }
 }
 
@@ -105,10 +105,10 @@ mod tests {
     #[test]
     fn an_event_has_a_name_and_maybe_data() {
         let text = r#" {"event":"move \"up\"","data":{"x":1}}"#;
-        let event = Event::parse(text).unwrap();
+        let event = CustomEvent::parse(text).unwrap();
         assert_eq!((&*event.name, event.data.unwrap().get()), ("move \"up\"", r#"{"x":1}"#));
-        assert!(Event::parse(r#"{"event":"ping"}"#).unwrap().data.is_none());
-        assert!(Event::parse(r#"{"id":7,"event":"ping"}"#).is_some());
+        assert!(CustomEvent::parse(r#"{"event":"ping"}"#).unwrap().data.is_none());
+        assert!(CustomEvent::parse(r#"{"id":7,"event":"ping"}"#).is_some());
     }
 
     #[test]
@@ -122,14 +122,14 @@ mod tests {
             r#"{"data":7}"#,
             r#"{"event":"a"} and more"#,
         ] {
-            assert!(Event::parse(text).is_none(), "{text}");
+            assert!(CustomEvent::parse(text).is_none(), "{text}");
         }
     }
 
     #[test]
     fn what_is_written_can_be_read() {
         let text = event("a \"b\"\n", &serde_json::json!({"x": [1, null]}));
-        let event = Event::parse(&text).unwrap();
+        let event = CustomEvent::parse(&text).unwrap();
         assert_eq!((&*event.name, event.data.unwrap().get()), ("a \"b\"\n", r#"{"x":[1,null]}"#));
     }
 }

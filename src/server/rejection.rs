@@ -7,7 +7,7 @@ use super::route::RouteError;
 
 /// Why a request is refused before anything is done for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum Rejection {
     /// The path names nothing.
     Route(RouteError),
     /// Whoever asks may not.
@@ -27,38 +27,38 @@ pub(crate) enum Refusal {
     EventStream,
 }
 
-impl From<Denied> for Refusal {
-    fn from(denied: Denied) -> Refusal {
-        Refusal::Denied(denied)
+impl From<Denied> for Rejection {
+    fn from(denied: Denied) -> Rejection {
+        Rejection::Denied(denied)
     }
 }
 
-impl From<RouteError> for Refusal {
-    fn from(error: RouteError) -> Refusal {
-        Refusal::Route(error)
+impl From<RouteError> for Rejection {
+    fn from(error: RouteError) -> Rejection {
+        Rejection::Route(error)
     }
 }
 
-impl Refusal {
+impl Rejection {
     /// The answer, whose text says what would have been right.
     pub(crate) fn response(self) -> Response {
         match self {
-            Refusal::Route(error) => Response::text(400, format!("{error}\n")),
-            Refusal::Denied(denied) => denied.response(),
-            Refusal::Method { allow } => {
+            Rejection::Route(error) => Response::text(400, format!("{error}\n")),
+            Rejection::Denied(denied) => denied.response(),
+            Rejection::Method { allow } => {
                 Response::text(405, format!("this path takes {allow}\n")).header("Allow", allow)
             }
-            Refusal::NotFound => {
+            Rejection::NotFound => {
                 Response::text(404, "nothing is served here: paths under /-/ are reserved\n")
             }
-            Refusal::NoWebSocket => Response::text(
+            Rejection::NoWebSocket => Response::text(
                 404,
                 "no WebSocket is served here: subscribe to a channel, such as /news\n",
             ),
-            Refusal::NeedsWebSocket => Response::text(426, "connect here with a WebSocket\n")
+            Rejection::NeedsWebSocket => Response::text(426, "connect here with a WebSocket\n")
                 .header("Upgrade", "websocket")
                 .header("Sec-WebSocket-Version", "13"),
-            Refusal::EventStream => {
+            Rejection::EventStream => {
                 Response::text(501, "server-sent events are not served: subscribe by a WebSocket\n")
             }
         }

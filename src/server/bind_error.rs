@@ -1,0 +1,104 @@
+//! Why a server could not be made.
+
+use std::fmt;
+use std::io;
+
+/// Limits with which nothing could work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitsError {
+    /// There is no reactor.
+    NoReactor,
+    /// There are more than 256 reactors.
+    TooManyReactors,
+    /// The largest message is zero bytes.
+    NoMessage,
+    /// The largest message has more than 1 GiB.
+    MessageTooLarge,
+    /// The limit of connections is zero.
+    NoConnection,
+    /// The limit of channels is zero.
+    NoChannel,
+    /// The channel buffer does not hold two messages of the largest size: a subscriber in the
+    /// middle of one would be overrun by the next.
+    BufferTooSmall,
+    /// A reactor's part of the memory does not hold one channel buffer.
+    MemoryTooSmall,
+    /// A timeout is zero.
+    NoTime,
+}
+
+impl fmt::Display for LimitsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            LimitsError::NoReactor => "there must be at least one reactor",
+            LimitsError::TooManyReactors => "there may be at most 256 reactors",
+            LimitsError::NoMessage => "the largest message must have at least one byte",
+            LimitsError::MessageTooLarge => "the largest message may have at most 1 GiB",
+            LimitsError::NoConnection => "there must be room for at least one connection",
+            LimitsError::NoChannel => "there must be room for at least one channel",
+            LimitsError::BufferTooSmall => {
+                "the channel buffer must hold at least two messages of the largest size"
+            }
+            LimitsError::MemoryTooSmall => {
+                "the memory limit must be at least the size of one channel buffer for each reactor"
+            }
+            LimitsError::NoTime => {
+                "the handshake timeout, ping interval and pong timeout must not be zero"
+            }
+        })
+    }
+}
+
+impl std::error::Error for LimitsError {}
+
+/// Why a server could not be made.
+#[derive(Debug)]
+pub enum BindError {
+    /// [`Builder::listen`](super::Builder::listen) has not been called.
+    NoAddress,
+    /// The limits do not go together.
+    Limits(LimitsError),
+    /// An address cannot be resolved or listened on.
+    Listen {
+        /// As given to [`Builder::listen`](super::Builder::listen).
+        address: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The reactor cannot be set up.
+    System(io::Error),
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BindError::NoAddress => f.write_str("no address to listen on"),
+            BindError::Limits(error) => write!(f, "{error}"),
+            BindError::Listen { address, source } => {
+                write!(f, "cannot listen on {address}: {source}")
+            }
+            BindError::System(source) => write!(f, "cannot start: {source}"),
+        }
+    }
+}
+
+impl std::error::Error for BindError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            BindError::NoAddress => None,
+            BindError::Limits(error) => Some(error),
+            BindError::Listen { source, .. } | BindError::System(source) => Some(source),
+        }
+    }
+}
+
+/// So that a program whose `main` returns [`io::Result`] can use `?`.
+impl From<BindError> for io::Error {
+    fn from(error: BindError) -> io::Error {
+        let kind = match &error {
+            BindError::NoAddress | BindError::Limits(_) => io::ErrorKind::InvalidInput,
+            BindError::Listen { source, .. } | BindError::System(source) => source.kind(),
+        };
+        io::Error::new(kind, error)
+    }
+}
