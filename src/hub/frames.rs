@@ -1,26 +1,18 @@
 //! The frames that a log is made of: one for each message, final and without a masking key, as a
 //! server sends it.
 
-use crate::protocol::{FrameHeader, Message, MessageKind, Opcode};
+use crate::protocol::{FrameHeader, Message};
 
 /// The bytes of a message's frame.
 pub(super) fn frame_bytes_of(message: Message<'_>) -> usize {
     let payload_bytes = message.payload().len();
     let header = FrameHeader {
         fin: true,
-        opcode: opcode_of(message),
+        opcode: message.kind().opcode(),
         mask: None,
         payload_bytes: payload_bytes as u64,
     };
     header.encoded_bytes() + payload_bytes
-}
-
-/// A message is sent as one frame of this opcode.
-pub(super) fn opcode_of(message: Message<'_>) -> Opcode {
-    match message.kind() {
-        MessageKind::Text => Opcode::Text,
-        MessageKind::Binary => Opcode::Binary,
-    }
 }
 
 /// Counts the frames that end in `from..to`, where `from` is the start of one; and the bytes that
@@ -51,7 +43,7 @@ fn encoded_frame_bytes(frames: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::encode_frame;
+    use crate::protocol::{Opcode, encode_frame};
 
     #[test]
     fn a_frame_is_as_long_as_its_header_says_at_every_form_of_the_length() {

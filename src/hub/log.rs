@@ -17,7 +17,7 @@
 //! numbers.
 
 use super::cursor::{Cursor, Tally};
-use super::frames::{count_frames, frame_bytes_of, opcode_of};
+use super::frames::{count_frames, frame_bytes_of};
 use super::limits::Refused;
 use super::segment::{Segment, SegmentPool};
 use super::unsent::Unsent;
@@ -213,7 +213,7 @@ impl Log {
             });
         }
         if let Some(back) = self.segments.back_mut() {
-            encode_frame(&mut back.bytes, opcode_of(message), message.payload());
+            encode_frame(&mut back.bytes, message.kind().opcode(), message.payload());
             self.end = back.end();
             back.tally.merge(self.caught_up);
         }

@@ -18,13 +18,16 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `hub`, `leave` | the struct [`Hub`]: subscribing, the sweep, figures; the ends of subscriptions |
-//! | `as_home`, `members` | publishing, and the other reactors that take part in a channel of this home |
+//! | `hub`, `leave` | the struct [`Hub`]: subscribing and the sweep; the ends of subscriptions |
+//! | `as_home`, `members` | channels whose home is here: publishing, and the other reactors |
 //! | `as_member`, `membership` | channels whose home is another reactor |
-//! | `channels`, `channel`, `channel_id`, `name`, `homes` | all channels; one of them; which reactor is its home |
-//! | `log`, `segment`, `frames`, `cursor`, `unsent`, `free_list` | the log of one channel, and its memory |
-//! | `subscribers`, `subscriptions`, `sweep` | the cursors of one channel; all subscriptions; who is visited next |
-//! | `overrun`, `private`, `ledger`, `limits` | who was too slow; frames under way; the count of copies; limits |
+//! | `channels`, `channel`, `channel_id` | all channels; one of them |
+//! | `name`, `homes` | the name of a channel; which reactor is its home |
+//! | `log`, `segment`, `frames`, `free_list` | the log of one channel, and its memory |
+//! | `cursor`, `unsent` | a place in a log; what is to be sent from there |
+//! | `subscribers`, `subscriptions`, `sweep` | cursors of one channel, of all; who is next |
+//! | `overrun`, `private` | who was too slow; frames that must be finished |
+//! | `ledger`, `limits` | what became of each copy; limits and refusals |
 
 mod as_home;
 mod as_member;

@@ -248,12 +248,15 @@ on_both! {
         pair.peer.reset();
         assert_eq!(wait_for(&mut pair.net, STREAM, |told| told.hung_up), HUNG_UP);
         let mut buffer = [0; 16];
-        let mut read = || pair.net.read(&mut pair.stream, &mut buffer).map_err(|error| error.kind());
+        let mut read =
+            || pair.net.read(&mut pair.stream, &mut buffer).map_err(|error| error.kind());
         assert_eq!(read(), Ok(6));
         assert_eq!(read(), Err(ErrorKind::ConnectionReset));
         assert_eq!(read(), Ok(0));
-        assert_eq!(pair.net.write(&mut pair.stream, b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);
-        assert_eq!(pair.net.shutdown_write(&mut pair.stream).unwrap_err().kind(), ErrorKind::NotConnected);
+        let error = pair.net.write(&mut pair.stream, b"x").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+        let error = pair.net.shutdown_write(&mut pair.stream).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotConnected);
         // The shutdown is told, although it failed; nothing else is.
         assert_eq!(wait_for(&mut pair.net, STREAM, |_| true), HUNG_UP);
         assert_eq!(poll(&mut pair.net), []);
@@ -276,7 +279,8 @@ on_both! {
         assert_eq!(wait_for(&mut pair.net, STREAM, |told| told.hung_up), HUNG_UP);
         assert_eq!(pair.net.write(&mut pair.stream, b"x").unwrap(), 1);
         assert_eq!(wait_for(&mut pair.net, STREAM, |_| true), HUNG_UP);
-        assert_eq!(pair.net.write(&mut pair.stream, b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);
+        let error = pair.net.write(&mut pair.stream, b"x").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe);
         assert_eq!(pair.net.read(&mut pair.stream, &mut [0; 16]).unwrap(), 3);
         assert_eq!(pair.net.read(&mut pair.stream, &mut [0; 16]).unwrap(), 0);
     }
@@ -289,7 +293,8 @@ on_both! {
         other.reset();
         let (mut stream, _) = pair.net.accept(&mut pair.listener).unwrap();
         pair.net.register(&mut stream, Token(2)).unwrap();
-        assert_eq!(wait_for(&mut pair.net, Token(2), |told| told.hung_up), Readiness { token: Token(2), ..HUNG_UP });
+        let told = wait_for(&mut pair.net, Token(2), |told| told.hung_up);
+        assert_eq!(told, Readiness { token: Token(2), ..HUNG_UP });
         assert_eq!(pair.net.read(&mut stream, &mut [0; 16]).unwrap(), 2);
         let error = pair.net.read(&mut stream, &mut [0; 16]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionReset);

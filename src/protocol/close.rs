@@ -1,96 +1,15 @@
-//! The Close frame (RFC 6455 sections 5.5.1 and 7.4): its code, its reason, and how both are
-//! written and read. Who has sent one, and what may still follow, is the connection's state and not
-//! here.
-
-use std::fmt;
+//! The Close frame (RFC 6455 section 5.5.1), written and read. Which side has sent one, and what
+//! may still follow, is the connection's state and not here.
 
 use super::frame::{CONTROL_PAYLOAD_BYTES_MAX, encode_frame, encode_masked_frame};
 use super::utf8::is_utf8;
-use super::{Opcode, ProtocolError};
+use super::{CloseCode, Opcode, ProtocolError};
 
 /// Bytes of a close code on the wire.
 const CODE_BYTES: usize = 2;
 
 /// The longest reason: what a control frame leaves after the code (RFC 6455 section 5.5).
 pub const CLOSE_REASON_BYTES_MAX: usize = CONTROL_PAYLOAD_BYTES_MAX - CODE_BYTES;
-
-/// Why a connection ends (RFC 6455 section 7.4). The codes from 4000 on are fanfare's own.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CloseCode(u16);
-
-impl CloseCode {
-    /// The purpose of the connection is fulfilled; also the answer to a client's Close.
-    pub const NORMAL: CloseCode = CloseCode(1000);
-    /// The endpoint leaves for good.
-    pub const GOING_AWAY: CloseCode = CloseCode(1001);
-    /// The peer broke a rule of the protocol.
-    pub const PROTOCOL_ERROR: CloseCode = CloseCode(1002);
-    /// This kind of message (text or binary) is not taken here.
-    pub const UNSUPPORTED_DATA: CloseCode = CloseCode(1003);
-    /// The Close had no code. Never on the wire (section 7.4.1).
-    pub const NO_STATUS: CloseCode = CloseCode(1005);
-    /// The connection ended without a Close. Never on the wire (section 7.4.1).
-    pub const ABNORMAL: CloseCode = CloseCode(1006);
-    /// A text message is not UTF-8.
-    pub const INVALID_PAYLOAD: CloseCode = CloseCode(1007);
-    /// The peer broke a rule of this server that no other code names.
-    pub const POLICY_VIOLATION: CloseCode = CloseCode(1008);
-    /// The message is larger than is taken here.
-    pub const MESSAGE_TOO_BIG: CloseCode = CloseCode(1009);
-    /// A bug on our side.
-    pub const INTERNAL_ERROR: CloseCode = CloseCode(1011);
-    /// The server restarts: reconnect (IANA registry).
-    pub const SERVICE_RESTART: CloseCode = CloseCode(1012);
-    /// The server is overloaded: try again later (IANA registry).
-    pub const TRY_AGAIN_LATER: CloseCode = CloseCode(1013);
-    /// The subscriber fell too far behind its channel.
-    pub const SLOW_CONSUMER: CloseCode = CloseCode(4008);
-    /// The credentials are missing, bad or expired.
-    pub const UNAUTHORIZED: CloseCode = CloseCode(4401);
-    /// The credentials do not allow this.
-    pub const FORBIDDEN: CloseCode = CloseCode(4403);
-    /// The channel was removed.
-    pub const CHANNEL_REMOVED: CloseCode = CloseCode(4404);
-    /// A Ping was not answered in time.
-    pub const NO_PONG: CloseCode = CloseCode(4408);
-    /// The peer sent more messages than it may.
-    pub const RATE_LIMITED: CloseCode = CloseCode(4429);
-
-    /// Any number as a close code: whether it may be sent is [`CloseCode::is_allowed_on_wire`].
-    #[must_use]
-    pub const fn new(code: u16) -> CloseCode {
-        CloseCode(code)
-    }
-
-    /// The number.
-    #[must_use]
-    pub const fn as_u16(self) -> u16 {
-        self.0
-    }
-
-    /// Whether a Close frame may carry this code.
-    ///
-    /// Sections 7.4.1 and 7.4.2 and the IANA registry: 1004, 1005, 1006 and 1015 are reserved and
-    /// "MUST NOT be set as a status code in a Close control frame"; 1000 to 2999 are defined by the
-    /// RFCs one by one; 3000 to 3999 belong to libraries, 4000 to 4999 to applications; everything
-    /// else is undefined.
-    #[must_use]
-    pub const fn is_allowed_on_wire(self) -> bool {
-        matches!(self.0, 1000..=1003 | 1007..=1014 | 3000..=4999)
-    }
-}
-
-impl fmt::Display for CloseCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl fmt::Debug for CloseCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "CloseCode({})", self.0)
-    }
-}
 
 /// The body of a Close frame that has one (RFC 6455 section 5.5.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -116,7 +35,7 @@ impl<'b> CloseFrame<'b> {
         let Some((code, reason)) = payload.split_first_chunk::<CODE_BYTES>() else {
             return Err(ProtocolError::CloseBodyTooShort);
         };
-        let code = CloseCode(u16::from_be_bytes(*code));
+        let code = CloseCode::new(u16::from_be_bytes(*code));
         if !code.is_allowed_on_wire() {
             return Err(ProtocolError::CloseCodeInvalid);
         }
@@ -150,7 +69,7 @@ fn close_body<'a>(
     debug_assert!(code.is_allowed_on_wire(), "{code} may not be sent");
     let reason = &reason.as_bytes()[..reason.floor_char_boundary(CLOSE_REASON_BYTES_MAX)];
     let end = CODE_BYTES + reason.len();
-    body[..CODE_BYTES].copy_from_slice(&code.0.to_be_bytes());
+    body[..CODE_BYTES].copy_from_slice(&code.as_u16().to_be_bytes());
     body[CODE_BYTES..end].copy_from_slice(reason);
     debug_assert!(is_utf8(&body[CODE_BYTES..end]), "the reason was cut inside a character");
     &body[..end]
@@ -159,14 +78,6 @@ fn close_body<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_codes_that_may_be_sent_are_those_of_the_registry_and_the_private_ranges() {
-        let allowed: Vec<u16> =
-            (0..=u16::MAX).filter(|&code| CloseCode::new(code).is_allowed_on_wire()).collect();
-        let expected: Vec<u16> = (1000..=1003).chain(1007..=1014).chain(3000..=4999).collect();
-        assert_eq!(allowed, expected);
-    }
 
     #[test]
     fn reads_what_it_writes() {

@@ -6,13 +6,13 @@
 //! the caller's `assembly`.
 //!
 //! ```text
-//!                       text or binary, FIN, all of it here: lent from `input`
-//!                      ┌──────┐
-//!                      │      ▼
-//!   control frames ─► between messages ──── text or binary ────► in a message ◄─ control frames, continuations
-//!                            ▲                                        │
-//!                            └──── last byte of the FIN frame ────────┘
-//!                                  lent from `assembly`
+//!                   text or binary, FIN, all of it here: lent from `input`
+//!                  ┌──────┐
+//!                  │      ▼
+//! control frame ─► between messages ──── text or binary ────► in a message ◄─ control frame,
+//!                        ▲                                         │          continuation
+//!                        └──── last byte of the FIN frame ─────────┘
+//!                              lent from `assembly`
 //! ```
 
 use super::mask::{apply_mask, rotate_mask};

@@ -2,16 +2,17 @@
 //! without I/O: bytes in, events out, for both roles. It knows no socket, no clock, no thread and
 //! no channel.
 //!
-//! | module | RFC | is |
+//! | file | RFC | holds |
 //! |---|---|---|
-//! | `opcode`, `frame`, `mask` | 6455 section 5 | frame headers, masking, whole frames for sending |
-//! | `utf8`, `message` | 6455 sections 5.6 and 8.1 | text in pieces; a message |
-//! | `decoder` | 6455 sections 5.4 to 5.6 | frames in, messages and control frames out, within limits |
-//! | `close`, `error` | 6455 section 7.4 | close codes; what a peer can do wrong |
+//! | `opcode`, `frame`, `mask` | 6455 section 5 | frame headers, masking, frames for sending |
+//! | `utf8`, `message` | 6455 sections 5.6, 8.1 | text that comes in pieces; a message |
+//! | `decoder` | 6455 sections 5.4 to 5.6 | frames in, messages and control frames out |
+//! | `close`, `close_code`, `error` | 6455 section 7.4 | how a connection is closed, and why |
 //! | `http` | 9112, 9110 | heads of requests and responses, strictly |
-//! | `handshake` | 6455 section 4 | the opening handshake, server half and client half |
+//! | `handshake` | 6455 section 4 | the opening handshake of both roles |
 
 mod close;
+mod close_code;
 mod decoder;
 mod error;
 mod frame;
@@ -22,7 +23,8 @@ mod message;
 mod opcode;
 mod utf8;
 
-pub use close::{CLOSE_REASON_BYTES_MAX, CloseCode, CloseFrame, encode_close, encode_masked_close};
+pub use close::{CLOSE_REASON_BYTES_MAX, CloseFrame, encode_close, encode_masked_close};
+pub use close_code::CloseCode;
 pub use decoder::{Decoded, Decoder, DecoderLimits, Event, Role, UNCONSUMED_BYTES_MAX};
 pub use error::ProtocolError;
 pub use frame::{

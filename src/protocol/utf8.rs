@@ -218,8 +218,8 @@ mod tests {
     }
 
     #[test]
-    fn refuses_overlong_forms_surrogates_and_what_is_above_the_last_character_at_the_byte_that_shows_it()
-     {
+    fn refuses_what_is_no_character_at_the_byte_that_shows_it() {
+        // Overlong forms, surrogates, and what is above U+10FFFF.
         for (bytes, bad) in [
             (&[0xC0, 0x80][..], 0),
             (&[0xE0, 0x80, 0x80], 1),

@@ -78,13 +78,17 @@ fn op() -> impl Strategy<Value = Op> {
         4 => channel().prop_map(|channel| Op::Subscribe { channel }),
         1 => who.clone().prop_map(|who| Op::Unsubscribe { who }),
         1 => who.clone().prop_map(|who| Op::Remove { who }),
-        12 => (channel(), payload_bytes()).prop_map(|(channel, payload_bytes)| Op::Publish { channel, payload_bytes }),
-        2 => (who.clone(), payload_bytes()).prop_map(|(who, payload_bytes)| Op::PublishTo { who, payload_bytes }),
-        12 => (bytes_max(), any::<bool>()).prop_map(|(bytes_max, block)| Op::Visit { bytes_max, block }),
+        12 => (channel(), payload_bytes())
+            .prop_map(|(channel, payload_bytes)| Op::Publish { channel, payload_bytes }),
+        2 => (who.clone(), payload_bytes())
+            .prop_map(|(who, payload_bytes)| Op::PublishTo { who, payload_bytes }),
+        12 => (bytes_max(), any::<bool>())
+            .prop_map(|(bytes_max, block)| Op::Visit { bytes_max, block }),
         1 => Just(Op::Sweep),
         3 => who.clone().prop_map(|who| Op::Block { who }),
         3 => who.prop_map(|who| Op::Unblock { who }),
-        2 => (0..8_usize, bytes_max()).prop_map(|(which, bytes_max)| Op::SendRest { which, bytes_max }),
+        2 => (0..8_usize, bytes_max())
+            .prop_map(|(which, bytes_max)| Op::SendRest { which, bytes_max }),
         1 => (0..8_usize).prop_map(|which| Op::AbandonRest { which }),
         1 => (0..100_u64).prop_map(|seconds| Op::ForgetIdle { seconds }),
     ]

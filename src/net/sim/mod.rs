@@ -2,8 +2,8 @@
 //! seed.
 //!
 //! By [`SimWorld`] a test opens listeners and peers, moves the clock, sets faults and limits, and
-//! asks what was called. [`SimNet`] is the [`Net`](super::Net) of one reactor in it. Everything runs
-//! in one thread: what the test or a peer does takes place between two calls of a reactor.
+//! asks what was called. [`SimNet`] is the [`Net`](super::Net) of one reactor in it. Everything
+//! runs in one thread: what the test or a peer does takes place between two calls of a reactor.
 //!
 //! Readiness is edge-triggered, like that of Linux's epoll: something new on a socket (bytes, the
 //! end, a reset; room after a refused or short write, or after a poll that saw none) puts it on a
@@ -12,8 +12,8 @@
 //!
 //! A world may have several reactors. The clock then goes on only when all of them sleep: `wait`
 //! returns early, with nothing, if another one must run first. The driver runs any that is not
-//! paused ([`SimWorld::pause`]): a paused one counts as asleep until its pause is over. When all are
-//! paused, [`SimWorld::go_on`] moves the clock to the end of the first pause.
+//! paused ([`SimWorld::pause`]): a paused one counts as asleep until its pause is over. When all
+//! are paused, [`SimWorld::go_on`] moves the clock to the end of the first pause.
 //!
 //! | file | holds |
 //! |---|---|

@@ -89,7 +89,8 @@ impl<'a> ClientHandshake<'a> {
     ) {
         write_request_head(out, "GET", host, target, headers);
         out.extend_from_slice(
-            b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ",
+            b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+              Sec-WebSocket-Key: ",
         );
         out.extend_from_slice(&self.key);
         for (index, subprotocol) in self.subprotocols.iter().enumerate() {
@@ -167,7 +168,8 @@ mod tests {
 
     #[test]
     fn refuses_each_broken_response() {
-        let good = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\nConnection: upgrade\r\n\
+        let good = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\n\
+                    Connection: upgrade\r\n\
                     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
         let handshake = ClientHandshake::new(NONCE);
         assert_eq!(check(&handshake, good), Ok(()));

@@ -234,10 +234,12 @@ mod tests {
         );
     }
 
+    const PIECES: &[&str] = &["a", "a: b", "\r\n", "\r\n", "\r", "\n", " ", "\0"];
+
     proptest! {
         #[test]
         fn agrees_with_the_twin_however_it_is_cut(
-            pieces in prop::collection::vec(prop::sample::select(vec!["a", "a: b", "\r\n", "\r\n", "\r", "\n", " ", "\0"]), 0..24),
+            pieces in prop::collection::vec(prop::sample::select(PIECES), 0..24),
             steps in prop::collection::vec(0..20_usize, 0..8),
         ) {
             let bytes = pieces.concat().into_bytes();

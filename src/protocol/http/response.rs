@@ -183,7 +183,8 @@ mod tests {
         let response = Response::json(201, String::from("{}")).header("Retry-After", "1");
         assert_eq!(
             encoded(&response, true, false),
-            "HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nRetry-After: 1\r\nContent-Length: 2\r\n\r\n{}"
+            "HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nRetry-After: 1\r\n\
+             Content-Length: 2\r\n\r\n{}"
         );
     }
 

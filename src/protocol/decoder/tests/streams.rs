@@ -48,7 +48,8 @@ fn frames() -> impl Strategy<Value = Vec<Frame>> {
         10 => "[a-c€😀]{0,12}".prop_map(String::into_bytes),
         2 => "[a-c€😀]{100,140}".prop_map(String::into_bytes),
         2 => prop::collection::vec(any::<u8>(), 0..6),
-        2 => (1000..1020_u16, "[a-ö]{0,4}").prop_map(|(code, reason)| [&code.to_be_bytes(), reason.as_bytes()].concat()),
+        2 => (1000..1020_u16, "[a-ö]{0,4}")
+            .prop_map(|(code, reason)| [&code.to_be_bytes(), reason.as_bytes()].concat()),
     ];
     let rarely = |weight| prop_oneof![weight => Just(false), 1 => Just(true)];
     let frame = (first, payload, rarely(60), rarely(60)).prop_map(
@@ -67,7 +68,8 @@ proptest! {
 
     #[test]
     fn agrees_with_the_twin_however_the_stream_is_cut(
-        frames in frames(), server: bool, message_bytes_max in 0..200_usize, fragments_max in 1..6_u32,
+        frames in frames(), server: bool,
+        message_bytes_max in 0..200_usize, fragments_max in 1..6_u32,
     ) {
         let role = if server { Role::Server } else { Role::Client };
         let mut bytes = Vec::new();
@@ -76,7 +78,9 @@ proptest! {
     }
 
     #[test]
-    fn agrees_with_the_twin_on_any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..40), server: bool) {
+    fn agrees_with_the_twin_on_any_bytes(
+        bytes in prop::collection::vec(any::<u8>(), 0..40), server: bool,
+    ) {
         let role = if server { Role::Server } else { Role::Client };
         check_against_the_twin(role, UNLIMITED, &bytes);
     }
