@@ -70,7 +70,8 @@ impl Builder<Closures> {
     /// host alone. Programs that are no browsers send no origin and always may.
     ///
     /// ```
-    /// let builder = fanfare::Server::builder().allowed_origins(["https://*.example.com".parse()?]);
+    /// let pages = "https://*.example.com".parse()?;
+    /// let builder = fanfare::Server::builder().allowed_origins([pages]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn allowed_origins(mut self, origins: impl IntoIterator<Item = OriginPattern>) -> Self {
