@@ -1,7 +1,7 @@
 //! What the kernel says of a process and of all sockets together, read from `/proc`.
 use std::io;
-use std::path::PathBuf;
-use std::str::FromStr;
+
+use procfs::{CurrentSI as _, KernelStats, ProcError, ProcResult};
 
 const KIB: u64 = 1024;
 
@@ -38,7 +38,7 @@ impl Process {
     }
 
     /// Fails when the process is not there or may not be looked at.
-    pub(crate) fn find(pid: u32) -> io::Result<Process> {
+    pub(crate) fn find(pid: u32) -> ProcResult<Process> {
         let server = Process { pid };
         server.threads()?;
         server.memory()?;
@@ -47,51 +47,50 @@ impl Process {
 
     /// What each thread that is alive has had of the processors. A thread that ends takes its time
     /// with it.
-    pub(crate) fn threads(self) -> io::Result<Vec<ThreadTimes>> {
-        let mut threads = Vec::new();
-        for task in std::fs::read_dir(self.file("task"))? {
-            let path = task?.path();
+    pub(crate) fn threads(self) -> ProcResult<Vec<ThreadTimes>> {
+        let times = |task: ProcResult<procfs::process::Task>| {
             // Nanoseconds, where `stat` has hundredths of a second. A thread that has just ended is
             // passed over.
-            let Ok(text) = std::fs::read_to_string(path.join("schedstat")) else { continue };
-            let mut numbers = text.split_ascii_whitespace().map_while(|word| word.parse().ok());
-            let id =
-                path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
-            if let (Some(id), Some(running), Some(waiting)) = (id, numbers.next(), numbers.next()) {
-                threads.push(ThreadTimes { id, running_nanos: running, waiting_nanos: waiting });
-            }
-        }
-        Ok(threads)
+            let task = task.ok()?;
+            let times = task.schedstat().ok()?;
+            Some(ThreadTimes {
+                id: task.tid as u32,
+                running_nanos: times.sum_exec_runtime,
+                waiting_nanos: times.run_delay,
+            })
+        };
+        Ok(self.open()?.tasks()?.filter_map(times).collect())
     }
 
     /// How many cores it may run on: those of its mask that the machine has.
-    pub(crate) fn cores(self) -> io::Result<u32> {
-        let status = std::fs::read_to_string(self.file("status"))?;
-        let machine = online_cores(&std::fs::read_to_string("/proc/stat")?);
-        allowed_cores(&status)
-            .map(|cores| cores.clamp(1, machine))
-            .ok_or_else(|| io::ErrorKind::InvalidData.into())
+    pub(crate) fn cores(self) -> ProcResult<u32> {
+        let mask = self.open()?.status()?.cpus_allowed.ok_or(ProcError::Incomplete(None))?;
+        let allowed: u32 = mask.into_iter().map(u32::count_ones).sum();
+        let machine = KernelStats::current()?.cpu_time.len() as u32;
+        Ok(allowed.clamp(1, machine.max(1)))
     }
 
-    pub(crate) fn memory(self) -> io::Result<Memory> {
-        let status = std::fs::read_to_string(self.file("status"))?;
-        let rollup = std::fs::read_to_string(self.file("smaps_rollup"))?;
-        let kib = |text: &str, name| {
-            field(text, name).map(|kib: u64| kib * KIB).ok_or(io::ErrorKind::InvalidData)
+    pub(crate) fn memory(self) -> ProcResult<Memory> {
+        let process = self.open()?;
+        let resident = process.status()?.vmrss.ok_or(ProcError::Incomplete(None))?;
+        let rollup = process.smaps_rollup()?.memory_map_rollup;
+        let bytes = |name: &str| {
+            let found = rollup.iter().find_map(|map| map.extension.map.get(name).copied());
+            found.ok_or(ProcError::Incomplete(None))
         };
         Ok(Memory {
-            resident_bytes: kib(&status, "VmRSS:")?,
-            proportional_bytes: kib(&rollup, "Pss:")?,
-            anonymous_bytes: kib(&rollup, "Anonymous:")?,
+            resident_bytes: resident * KIB,
+            proportional_bytes: bytes("Pss")?,
+            anonymous_bytes: bytes("Anonymous")?,
         })
     }
 
-    pub(crate) fn open_files(self) -> io::Result<u64> {
-        Ok(std::fs::read_dir(self.file("fd"))?.count() as u64)
+    pub(crate) fn open_files(self) -> ProcResult<u64> {
+        Ok(self.open()?.fd_count()? as u64)
     }
 
-    fn file(self, name: &str) -> PathBuf {
-        PathBuf::from(format!("/proc/{}/{name}", self.pid))
+    fn open(self) -> ProcResult<procfs::process::Process> {
+        procfs::process::Process::new(i32::try_from(self.pid).unwrap_or(i32::MAX))
     }
 }
 
@@ -99,31 +98,8 @@ impl Process {
 /// namespace).
 pub(crate) fn tcp_memory_bytes() -> io::Result<u64> {
     let text = std::fs::read_to_string("/proc/net/sockstat")?;
-    let pages: u64 = tcp_pages(&text).ok_or(io::ErrorKind::InvalidData)?;
-    Ok(pages * rustix::param::page_size() as u64)
-}
-
-/// The bits that are set in a mask such as `ffffffff,00000003`.
-fn allowed_cores(status: &str) -> Option<u32> {
-    let mask = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed:"))?.trim();
-    mask.split(',').map(|word| u32::from_str_radix(word, 16).ok().map(u32::count_ones)).sum()
-}
-
-/// One line for each, after that of all together.
-fn online_cores(stat: &str) -> u32 {
-    let is_core = |line: &&str| {
-        line.strip_prefix("cpu").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
-    };
-    (stat.lines().filter(is_core).count() as u32).max(1)
-}
-
-fn first_number<N: FromStr>(text: &str) -> Option<N> {
-    text.split_ascii_whitespace().next()?.parse().ok()
-}
-
-/// The number after `name` at the beginning of a line.
-fn field<N: FromStr>(text: &str, name: &str) -> Option<N> {
-    text.lines().find_map(|line| first_number(line.strip_prefix(name)?))
+    let pages = tcp_pages(&text).ok_or(io::ErrorKind::InvalidData)?;
+    Ok(pages * procfs::page_size())
 }
 
 fn tcp_pages(sockstat: &str) -> Option<u64> {
@@ -154,11 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_fields_as_the_kernel_writes_them() {
-        assert_eq!(field::<u64>("Name:\tx\nVmRSS:\t   2120 kB\n", "VmRSS:"), Some(2120));
-        assert_eq!(field::<u64>("Pss_Anon:  1 kB\nPss:   653 kB\n", "Pss:"), Some(653));
-        assert_eq!(online_cores("cpu  1 2\ncpu0 1 2\ncpu1 1 2\nintr 5\n"), 2);
-        assert_eq!(allowed_cores("Name:\tx\nCpus_allowed:\tffffffff,00000003\n"), Some(34));
+    fn reads_the_memory_of_tcp_as_the_kernel_writes_it() {
         assert_eq!(
             tcp_pages("sockets: used 18\nTCP: inuse 1 orphan 0 tw 0 alloc 1 mem 7\n"),
             Some(7)

@@ -21,6 +21,4 @@ pub(crate) mod verdict;
 pub(crate) mod views;
 
 #[cfg(test)]
-mod golden;
-#[cfg(test)]
-mod samples;
+mod tests;

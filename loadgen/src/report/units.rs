@@ -38,10 +38,10 @@ impl<'a> Measure<'a> {
 
     /// The name in words, without the unit: the figure has it.
     pub(super) fn label(&self) -> String {
-        let mut label = self.bare.replace('_', " ");
+        let mut label = plain(self.bare).replace('_', " ");
         if let Some(per) = self.per {
             label.push_str(" per ");
-            label.push_str(per);
+            label.push_str(&plain(per));
         }
         label
     }

@@ -1,57 +1,58 @@
 //! A report as one HTML file that asks no network for anything: the verdict first, then key
-//! figures, plots, tables. Text from outside is escaped, and a content security policy forbids
-//! scripts all the same.
-use std::fmt::Write as _;
-
+//! figures, plots, tables. The template library escapes text from outside, and a content security
+//! policy forbids scripts all the same.
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value as Json;
 
 use super::figures;
 use super::plot::{COLOURS, Plot};
 use crate::report::finished;
-use crate::report::units::Measure;
-use crate::report::units::{count_text, plain, value_text};
+use crate::report::units::{Measure, count_text, value_text};
 use crate::report::verdict::Judgement;
 
 const STYLE: &str = include_str!("page.css");
+const SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
+/// Line ends are for those who compare two pages.
 pub(crate) fn render(report: &Json) -> String {
-    let mut out = String::new();
-    head(&mut out, report);
-    verdict(&mut out, report);
-    key_figures(&mut out, report);
-    plots(&mut out, &figures::all(report));
-    latencies(&mut out, report);
-    sections(&mut out, report);
-    lists(&mut out, report);
-    seconds(&mut out, report);
-    out.push_str("</main>\n</body>\n</html>\n");
-    out
-}
-
-fn head(out: &mut String, report: &Json) {
     let run = &report["run"];
-    let (scenario, url) =
-        (escape(&finished::text_of(run, "scenario")), escape(&finished::text_of(run, "url")));
-    let _ = writeln!(
-        out,
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>loadgen {scenario} {url}: {}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>",
-        finished::conclusion(report)
-    );
-    let _ = writeln!(out, "<header>\n<h1>{scenario} <span>{url}</span></h1>");
-    let version = format!("loadgen {}", finished::text_of(report, "loadgen"));
-    let facts: Vec<String> = [version]
-        .into_iter()
-        .chain(finished::circumstances(report))
-        .map(|fact| escape(&fact))
-        .collect();
-    let _ = writeln!(out, "<p>{}</p>\n</header>", facts.join(" · "));
+    let (scenario, url) = (finished::text_of(run, "scenario"), finished::text_of(run, "url"));
+    let conclusion = finished::conclusion(report);
+    let mut facts = vec![format!("loadgen {}", finished::text_of(report, "loadgen"))];
+    facts.extend(finished::circumstances(report));
+    let page = html! {
+        (DOCTYPE) "\n"
+        html lang="en" {
+            head {
+                meta charset="utf-8"; "\n"
+                meta http-equiv="Content-Security-Policy" content=(SECURITY_POLICY); "\n"
+                meta name="viewport" content="width=device-width, initial-scale=1"; "\n"
+                meta name="color-scheme" content="light dark"; "\n"
+                title { "loadgen " (scenario) " " (url) ": " (conclusion) } "\n"
+                style { "\n" (PreEscaped(STYLE)) } "\n"
+            } "\n"
+            body {
+                main {
+                    header {
+                        h1 { (scenario) " " span { (url) } } "\n"
+                        p { (facts.join(" · ")) } "\n"
+                    } "\n"
+                    (verdict(report, &conclusion))
+                    (key_figures(report))
+                    (plots(&figures::all(report)))
+                    (latencies(report))
+                    (sections(report))
+                    (errors(report))
+                    (notes_and_command(report))
+                    (seconds(report))
+                } "\n"
+            } "\n"
+        } "\n"
+    };
+    page.into_string()
 }
 
-fn verdict(out: &mut String, report: &Json) {
+fn verdict(report: &Json, conclusion: &str) -> Markup {
     let verdict = &report["verdict"];
     let is_passed = finished::outcome(report) == finished::Outcome::Passed;
     let is_trustworthy = verdict["verdict"] == Judgement::Trustworthy.name();
@@ -60,210 +61,199 @@ fn verdict(out: &mut String, report: &Json) {
         (true, false) => "doubtful",
         (false, _) => "bad",
     };
-    let _ = writeln!(out, "<section class=\"verdict {class}\">");
-    let (conclusion, judgement) =
-        (finished::conclusion(report), escape(&finished::text_of(verdict, "verdict")));
-    let _ = writeln!(out, "<p class=\"conclusion\">{conclusion} <span>{judgement}</span></p>");
-    for (name, label) in [("reason", ""), ("cure", "Cure: ")] {
-        let text = finished::text_of(verdict, name);
-        if !text.is_empty() {
-            let _ = writeln!(out, "<p>{label}{}</p>", escape(&text));
-        }
-    }
-    list(out, &finished::failures(report));
     let thresholds = finished::thresholds(report);
-    if !thresholds.is_empty() {
-        out.push_str("<ul class=\"thresholds\">\n");
-        for threshold in thresholds {
-            let (class, mark) = if threshold.passed { ("met", '✓') } else { ("missed", '✗') };
-            let (expression, value) = (escape(&threshold.expression), escape(&threshold.value));
-            let _ = writeln!(
-                out,
-                "<li class=\"{class}\">{mark} <code>{expression}</code> <span>{value}</span></li>"
-            );
-        }
-        out.push_str("</ul>\n");
+    html! {
+        section class={ "verdict " (class) } {
+            p.conclusion { (conclusion) " " span { (finished::text_of(verdict, "verdict")) } } "\n"
+            @for (name, label) in [("reason", ""), ("cure", "Cure: ")] {
+                @let text = finished::text_of(verdict, name);
+                @if !text.is_empty() { p { (label) (text) } "\n" }
+            }
+            (list(&finished::failures(report)))
+            @if !thresholds.is_empty() {
+                ul.thresholds {
+                    @for threshold in thresholds {
+                        @let passed = threshold.passed;
+                        @let (class, mark) = if passed { ("met", '✓') } else { ("missed", '✗') };
+                        li class=(class) {
+                            (mark) " " code { (threshold.expression) } " " span { (threshold.value) }
+                        } "\n"
+                    }
+                } "\n"
+            }
+        } "\n"
     }
-    out.push_str("</section>\n");
 }
 
 /// The few figures that a reader looks for first; those that were measured.
-fn key_figures(out: &mut String, report: &Json) {
+fn key_figures(report: &Json) -> Markup {
     let figure = |section: &str, row: &str| {
         let value = report[section].get(row).filter(|value| !value.is_null())?;
-        Some(escape(&value_text(row, value)))
+        Some(value_text(row, value))
     };
-    let of = |section: &str, row: &str, wanted: &str| match figure(section, wanted) {
-        Some(wanted) => Some(format!("{} <small>of {wanted}</small>", figure(section, row)?)),
-        None => figure(section, row),
+    let plain = |section: &str, row: &str| Some((figure(section, row)?, None));
+    let of = |section: &str, row: &str, wanted: &str| {
+        Some((figure(section, row)?, figure(section, wanted)))
     };
     let latency =
         ["response_ns", "service_ns"].into_iter().find(|row| !report["latency"][*row].is_null());
     let stat =
-        |stat: &str| Some(escape(&value_text("stat_ns", report["latency"][latency?].get(stat)?)));
+        |stat: &str| Some((value_text("stat_ns", report["latency"][latency?].get(stat)?), None));
     let kind = if latency == Some("service_ns") { "service time" } else { "response" };
     let errors: u64 = finished::errors(report).iter().map(|error| error.count).sum();
     let cards = [
         ("delivered".to_owned(), of("throughput", "delivered", "expected")),
-        ("lost".to_owned(), figure("check", "lost")),
+        ("lost".to_owned(), plain("check", "lost")),
         (format!("{kind} p50"), stat("p50")),
         (format!("{kind} p99"), stat("p99")),
         (format!("{kind} max"), stat("max")),
-        ("delivered per second".to_owned(), figure("throughput", "delivered_per_second")),
+        ("delivered per second".to_owned(), plain("throughput", "delivered_per_second")),
         ("connections".to_owned(), of("connect", "opened", "wanted")),
-        ("errors".to_owned(), Some(count_text(errors))),
-        ("memory per connection".to_owned(), figure("slope", "resident_per_connection_bytes")),
-        ("loadgen, busiest thread".to_owned(), figure("cpu", "busiest_thread_share")),
-        ("server per message".to_owned(), figure("cpu", "server_ns_per_message")),
+        ("errors".to_owned(), Some((count_text(errors), None))),
+        ("memory per connection".to_owned(), plain("slope", "resident_per_connection_bytes")),
+        ("loadgen, busiest thread".to_owned(), plain("cpu", "busiest_thread_share")),
+        ("server per message".to_owned(), plain("cpu", "server_ns_per_message")),
     ];
-    out.push_str("<dl class=\"key\">\n");
-    for (label, value) in cards {
-        let Some(value) = value else { continue };
-        let is_bad = ["lost", "errors"].contains(&label.as_str()) && value != "0";
-        let class = if is_bad { " class=\"missed\"" } else { "" };
-        let _ = writeln!(out, "<div><dt>{label}</dt><dd{class}>{value}</dd></div>");
+    let measured = cards.into_iter().filter_map(|(label, value)| Some((label, value?)));
+    html! {
+        dl.key {
+            @for (label, (value, wanted)) in measured {
+                @let is_bad = ["lost", "errors"].contains(&label.as_str()) && value != "0";
+                div {
+                    dt { (label) }
+                    dd class=[is_bad.then_some("missed")] {
+                        (value) @if let Some(wanted) = wanted { " " small { "of " (wanted) } }
+                    }
+                } "\n"
+            }
+        } "\n"
     }
-    out.push_str("</dl>\n");
 }
 
-fn plots(out: &mut String, plots: &[Plot]) {
-    if plots.is_empty() {
-        return;
-    }
-    out.push_str("<section class=\"plots\">\n");
-    for plot in plots {
-        let title = escape(plot.title);
-        let _ = writeln!(out, "<figure>\n<figcaption><b>{title}</b>");
-        for (at, line) in plot.lines.iter().enumerate() {
-            let (colour, name) = (at % COLOURS.len(), escape(&line.name));
-            let _ = writeln!(out, "<span><i class=\"line{colour}\"></i>{name}</span>");
+fn plots(plots: &[Plot]) -> Markup {
+    let drawn = |plot: &Plot| {
+        let label = format!("<svg role=\"img\" aria-label=\"{}\" ", plot.title);
+        PreEscaped(plot.draw().replacen("<svg ", &label, 1))
+    };
+    html! {
+        @if !plots.is_empty() {
+            section.plots {
+                @for plot in plots {
+                    figure {
+                        figcaption { b { (plot.title) } "\n"
+                            @for (at, line) in plot.lines.iter().enumerate() {
+                                span { i class={ "line" (at % COLOURS.len()) } {} (line.name) } "\n"
+                            }
+                            @if !plot.shaded.is_empty() {
+                                span { i.shade {} "not measured" } "\n"
+                            }
+                        } "\n"
+                        (drawn(plot))
+                    } "\n"
+                }
+            } "\n"
         }
-        if !plot.shaded.is_empty() {
-            out.push_str("<span><i class=\"shade\"></i>not measured</span>\n");
-        }
-        let svg =
-            plot.draw().replacen("<svg ", &format!("<svg role=\"img\" aria-label=\"{title}\" "), 1);
-        let _ = writeln!(out, "</figcaption>\n{svg}</figure>");
     }
-    out.push_str("</section>\n");
 }
 
-fn latencies(out: &mut String, report: &Json) {
+fn latencies(report: &Json) -> Markup {
+    let is_closed = finished::is_closed_loop(report);
+    let title = if is_closed { "Service time of a closed loop" } else { "Latency" };
     let rows = finished::latencies(report);
-    if rows.is_empty() {
-        return;
+    html! {
+        @if !rows.is_empty() {
+            section {
+                h2 { (title) } "\n"
+                div.wide { table.figures {
+                    tr { th {} @for column in finished::latency_columns() { th { (column) } } } "\n"
+                    @for (label, figures) in rows {
+                        tr { th { (label) } @for figure in figures { td { (figure) } } } "\n"
+                    }
+                } } "\n"
+                @for caveat in finished::latency_caveats(report) { p { (caveat) } "\n" }
+            } "\n"
+        }
     }
-    let title =
-        if finished::is_closed_loop(report) { "Service time of a closed loop" } else { "Latency" };
-    let _ =
-        writeln!(out, "<section>\n<h2>{title}</h2>\n<div class=\"wide\"><table class=\"figures\">");
-    let columns: String =
-        finished::latency_columns().iter().map(|column| format!("<th>{column}</th>")).collect();
-    let _ = writeln!(out, "<tr><th></th>{columns}</tr>");
-    for (label, figures) in rows {
-        let figures: String =
-            figures.iter().map(|figure| format!("<td>{}</td>", escape(figure))).collect();
-        let _ = writeln!(out, "<tr><th>{}</th>{figures}</tr>", escape(&label));
-    }
-    out.push_str("</table></div>\n");
-    for caveat in finished::latency_caveats(report) {
-        let _ = writeln!(out, "<p>{}</p>", escape(&caveat));
-    }
-    out.push_str("</section>\n");
 }
 
-fn sections(out: &mut String, report: &Json) {
-    out.push_str("<div class=\"sections\">\n");
-    for (name, rows) in finished::sections(report).filter(|(name, _)| *name != "latency") {
-        pairs(out, &finished::title(name), &finished::rows(name, rows));
+fn sections(report: &Json) -> Markup {
+    let tables = finished::sections(report)
+        .filter(|(name, _)| *name != "latency")
+        .map(|(name, rows)| (finished::title(name), finished::rows(name, rows)))
+        .chain([("Settings".to_owned(), finished::settings(report))]);
+    html! {
+        div.sections {
+            @for (title, rows) in tables.filter(|(_, rows)| !rows.is_empty()) {
+                section {
+                    h2 { (title) } "\n"
+                    table {
+                        @for (label, value) in rows { tr { th { (label) } td { (value) } } "\n" }
+                    } "\n"
+                } "\n"
+            }
+        } "\n"
     }
-    pairs(out, "Settings", &finished::settings(report));
-    out.push_str("</div>\n");
 }
 
-fn pairs(out: &mut String, title: &str, pairs: &[(String, String)]) {
-    if pairs.is_empty() {
-        return;
-    }
-    let _ = writeln!(out, "<section>\n<h2>{}</h2>\n<table>", escape(title));
-    for (label, value) in pairs {
-        let _ = writeln!(out, "<tr><th>{}</th><td>{}</td></tr>", escape(label), escape(value));
-    }
-    out.push_str("</table>\n</section>\n");
-}
-
-fn lists(out: &mut String, report: &Json) {
+fn errors(report: &Json) -> Markup {
     let errors = finished::errors(report);
-    if !errors.is_empty() {
-        out.push_str("<section>\n<h2>Errors</h2>\n<div class=\"wide\"><table>\n");
-        out.push_str("<tr><th>class</th><th>count</th><th>the first one said</th></tr>\n");
-        for error in errors {
-            let (class, count, first) =
-                (escape(&error.class), count_text(error.count), escape(&error.first));
-            let _ = writeln!(out, "<tr><th>{class}</th><td>{count}</td><td>{first}</td></tr>");
+    html! {
+        @if !errors.is_empty() {
+            section {
+                h2 { "Errors" } "\n"
+                div.wide { table {
+                    tr { th { "class" } th { "count" } th { "the first one said" } } "\n"
+                    @for error in errors {
+                        @let count = count_text(error.count);
+                        tr { th { (error.class) } td { (count) } td { (error.first) } } "\n"
+                    }
+                } } "\n"
+            } "\n"
         }
-        out.push_str("</table></div>\n</section>\n");
     }
+}
+
+fn notes_and_command(report: &Json) -> Markup {
     let notes = finished::notes(report);
-    if !notes.is_empty() {
-        out.push_str("<section>\n<h2>Notes</h2>\n");
-        list(out, &notes);
-        out.push_str("</section>\n");
-    }
     let command = finished::text_of(&report["run"], "command");
-    if !command.is_empty() {
-        let _ = writeln!(
-            out,
-            "<section>\n<h2>Command</h2>\n<pre>{}</pre>\n</section>",
-            escape(&command)
-        );
+    html! {
+        @if !notes.is_empty() {
+            section { h2 { "Notes" } "\n" (list(&notes)) } "\n"
+        }
+        @if !command.is_empty() {
+            section { h2 { "Command" } "\n" pre { (command) } "\n" } "\n"
+        }
     }
 }
 
-fn seconds(out: &mut String, report: &Json) {
+fn seconds(report: &Json) -> Markup {
     let seconds = report["seconds"].as_array().map_or(&[][..], Vec::as_slice);
-    let Some(columns) = seconds.first().and_then(Json::as_object) else { return };
-    out.push_str(
-        "<details>\n<summary>Each second</summary>\n<div class=\"wide\"><table class=\"figures\">\n<tr>",
-    );
-    for column in columns.keys() {
-        let _ = write!(out, "<th>{}</th>", escape(&Measure::of(column).label()));
-    }
-    out.push_str("</tr>\n");
-    for second in seconds {
-        out.push_str("<tr>");
-        for column in columns.keys() {
-            let value = &second[column.as_str()];
-            let text = if value.is_null() { String::new() } else { value_text(column, value) };
-            let _ = write!(out, "<td>{}</td>", escape(&text));
+    let columns = || seconds[0].as_object().into_iter().flatten().map(|(name, _)| name.as_str());
+    let figure = |second: &Json, column: &str| match &second[column] {
+        Json::Null => String::new(),
+        value => value_text(column, value),
+    };
+    html! {
+        @if seconds.first().is_some_and(Json::is_object) {
+            details {
+                summary { "Each second" } "\n"
+                div.wide { table.figures {
+                    tr { @for column in columns() { th { (Measure::of(column).label()) } } } "\n"
+                    @for second in seconds {
+                        tr { @for column in columns() { td { (figure(second, column)) } } } "\n"
+                    }
+                } } "\n"
+            } "\n"
         }
-        out.push_str("</tr>\n");
-    }
-    out.push_str("</table></div>\n</details>\n");
-}
-
-fn list(out: &mut String, sentences: &[String]) {
-    if !sentences.is_empty() {
-        let items: String =
-            sentences.iter().map(|sentence| format!("<li>{}</li>\n", escape(sentence))).collect();
-        let _ = writeln!(out, "<ul>\n{items}</ul>");
     }
 }
 
-/// For the inside of an element and of a quoted attribute.
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in plain(text).chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            other => out.push(other),
+fn list(sentences: &[String]) -> Markup {
+    html! {
+        @if !sentences.is_empty() {
+            ul { @for sentence in sentences { li { (sentence) } "\n" } } "\n"
         }
     }
-    out
 }
 
 #[cfg(test)]

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use boon::{Compiler, SchemaIndex, Schemas};
 use serde_json::Value as Json;
 
-use super::finished;
-use super::gather::Report;
 use super::samples;
-use super::views::{csv, hdr, html, text};
+use crate::report::finished;
+use crate::report::gather::Report;
+use crate::report::views::{csv, hdr, html, text};
 
 fn compare(name: &str, extension: &str, actual: &str) {
     let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "golden", name].iter().collect();

@@ -1,13 +1,13 @@
 //! Reports for the golden tests, built as a scenario builds them, and the same every time.
 use serde_json::Value as Json;
 
-use super::gather::Report;
-use super::second::{Second, SecondPhase};
-use super::thresholds;
-use super::value::Value;
-use super::verdict::{Evidence, Tally, judge};
 use crate::measure::latency::Latencies;
 use crate::net::random::Random;
+use crate::report::gather::Report;
+use crate::report::second::{Second, SecondPhase};
+use crate::report::thresholds;
+use crate::report::value::Value;
+use crate::report::verdict::{Evidence, Tally, judge};
 use std::time::Duration;
 
 const MICROS: u64 = 1_000;

@@ -1,0 +1,3 @@
+//! Reports and their views, held against stored files.
+mod golden;
+mod samples;
