@@ -38,6 +38,7 @@ use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 use fanfare::protocol::Opcode;
 
 use crate::cli::command::{Cli, ReportArgs, ScenarioArgs, Verb};
+use crate::fanout::traffic::Traffic;
 use crate::measure::machine::Machine;
 use crate::measure::process::Process;
 use crate::net::target::Target;
@@ -48,7 +49,7 @@ use crate::run::scenario::Scenario;
 use crate::run::start::{self, Finished};
 use crate::run::threads::ThisThread;
 use crate::run::watch::Watch;
-use crate::scenario::{Broadcast, Check, Churn, Connect, Hold, RoundTrips};
+use crate::scenario::{Check, Churn, Connect, Hold, RoundTrips, broadcast};
 
 const EXIT_CANNOT_RUN: u8 = 1;
 const EXIT_INTERRUPTED: i32 = 130;
@@ -109,8 +110,8 @@ fn run(scenario: &ScenarioArgs, flags: Option<&ArgMatches>) -> Result<ExitCode, 
         ScenarioArgs::Ping(args) => go.run(|thread| RoundTrips::ping(args, server, thread)),
         ScenarioArgs::Echo(args) => go.run(|thread| RoundTrips::echo(args, server, thread)),
         ScenarioArgs::Broadcast(args) => {
-            let plan = Broadcast::plan(args, server);
-            go.run(|thread| Broadcast::new(&plan, thread))
+            let plan = broadcast::plan(args, server);
+            go.run(|thread| Traffic::new(&plan, thread, &[]))
         }
         ScenarioArgs::Connect(args) => go.run(|thread| Connect::new(args, server, thread)),
         ScenarioArgs::Hold(args) => go.run(|thread| Hold::new(args, server, thread)),

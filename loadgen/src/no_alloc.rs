@@ -13,11 +13,12 @@ use clap::Parser as _;
 use fanfare::protocol::{Opcode, encode_frame};
 
 use crate::cli::command::{Cli, ScenarioArgs as Args, Verb};
+use crate::fanout::traffic::Traffic;
 use crate::run::load::{Load, LoadSettings};
 use crate::run::scenario::Scenario;
 use crate::run::threads::{ThisThread, Threads};
 use crate::run::turn;
-use crate::scenario::{Broadcast, RoundTrips};
+use crate::scenario::{RoundTrips, broadcast};
 
 /// Of lists and histograms, and of seconds: 5 to 40 on an idle machine, for 9,000 messages more or
 /// 30,000.
@@ -84,7 +85,7 @@ fn count(words: &str) -> (u64, u64) {
         Args::Echo(args) => count_run(settings, RoundTrips::echo(args, None, &thread), thread),
         Args::Ping(args) => count_run(settings, RoundTrips::ping(args, None, &thread), thread),
         Args::Broadcast(args) => {
-            let broadcast = Broadcast::new(&Broadcast::plan(args, None), &thread);
+            let broadcast = Traffic::new(&broadcast::plan(args, None), &thread, &[]);
             count_run(settings, broadcast, thread)
         }
         Args::Check(_) | Args::Connect(_) | Args::Hold(_) | Args::Churn(_) => {

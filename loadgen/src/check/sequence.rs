@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use derive_more::AddAssign;
+
 /// Gaps remembered for one pair. A pair with more has failed beyond doubt: its oldest gaps are then
 /// final, and what still arrives from them counts as duplicated.
 const GAPS_PER_PAIR_MAX: usize = 1024;
@@ -20,7 +22,7 @@ pub(crate) enum Arrival {
     Duplicate,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, AddAssign)]
 pub(crate) struct SequenceCounts {
     /// Overtaken by a later message, and not come since.
     pub(crate) overtaken: u64,
@@ -88,9 +90,7 @@ impl Sequences {
 
     /// Adds the counts of another thread's pairs.
     pub(crate) fn absorb_counts(&mut self, other: &Sequences) {
-        self.counts.overtaken += other.counts.overtaken;
-        self.counts.duplicated += other.counts.duplicated;
-        self.counts.reordered += other.counts.reordered;
+        self.counts += other.counts;
     }
 
     /// Whether `sequence` was missing; it no longer is.

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::values::{connections, header, inflight, messages, rate, rate_or_none, threads};
+use super::values::{
+    CONNECTIONS_MAX, INFLIGHT_MAX, MESSAGES_MAX, RATE_MAX, THREADS_MAX, header, number,
+};
 use crate::net::clock::parse_duration;
 use crate::net::target::Sources;
 use crate::report::thresholds::{self, Threshold};
@@ -17,13 +19,13 @@ pub(crate) struct CommonArgs {
     /// `ws://HOST[:PORT][/PATH]`, or `wss://`
     pub(crate) url: String,
     /// Threads, each with its share of the connections; give each a core
-    #[arg(short = 't', long, default_value = "1", value_parser = threads)]
+    #[arg(short = 't', long, default_value = "1", value_parser = number(1, THREADS_MAX))]
     pub(crate) threads: u64,
     /// Openings per second; 0 for as fast as the server answers [default: 1k, and 0 for `connect`]
-    #[arg(long, value_parser = rate_or_none)]
+    #[arg(long, value_parser = number(0, RATE_MAX))]
     pub(crate) connect_rate: Option<u64>,
     /// Openings under way at once
-    #[arg(long, default_value_t = 256, value_parser = connections)]
+    #[arg(long, default_value_t = 256, value_parser = number(1, CONNECTIONS_MAX))]
     pub(crate) connect_concurrency: u64,
     /// Connect from this address, or from all of this IPv4 network in turn (127.0.0.0/8 needs no
     /// set-up)
@@ -128,7 +130,7 @@ pub(crate) struct PhaseArgs {
     #[arg(short = 'W', long, default_value = "2s", value_parser = parse_duration)]
     pub(crate) warmup: Duration,
     /// Measuring ends when so many messages are sent, if that comes first
-    #[arg(short = 'n', long, value_parser = messages)]
+    #[arg(short = 'n', long, value_parser = number(1, MESSAGES_MAX))]
     pub(crate) messages: Option<u64>,
 }
 
@@ -136,13 +138,13 @@ pub(crate) struct PhaseArgs {
 pub(crate) struct RoundTripArgs {
     #[command(flatten)]
     pub(crate) phases: PhaseArgs,
-    #[arg(short = 'c', long, default_value_t = 100, value_parser = connections)]
+    #[arg(short = 'c', long, default_value_t = 100, value_parser = number(1, CONNECTIONS_MAX))]
     pub(crate) connections: u64,
     /// Open loop: messages per second of all connections together
-    #[arg(short = 'R', long, value_parser = rate)]
+    #[arg(short = 'R', long, value_parser = number(1, RATE_MAX))]
     pub(crate) rate: Option<u64>,
     /// Closed loop: messages under way on each connection
-    #[arg(long, default_value_t = 1, value_parser = inflight, conflicts_with = "rate")]
+    #[arg(long, default_value_t = 1, value_parser = number(1, INFLIGHT_MAX), conflicts_with = "rate")]
     pub(crate) inflight: u64,
 }
 
@@ -150,13 +152,14 @@ pub(crate) struct RoundTripArgs {
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct PacingArgs {
     /// Open loop: messages per second of all publishers together
-    #[arg(short = 'R', long, default_value = "100", value_parser = rate, conflicts_with = "saturate")]
+    #[arg(short = 'R', long, default_value = "100", conflicts_with = "saturate")]
+    #[arg(value_parser = number(1, RATE_MAX))]
     pub(crate) rate: u64,
     /// Closed loop, as fast as all deliveries return
     #[arg(long)]
     pub(crate) saturate: bool,
     /// Closed loop: messages of each publisher under way until all receivers have them
-    #[arg(long, default_value_t = 1, value_parser = inflight, requires = "saturate")]
+    #[arg(long, default_value_t = 1, value_parser = number(1, INFLIGHT_MAX), requires = "saturate")]
     pub(crate) inflight: u64,
     /// Closed loop: send all of --inflight in one write, when all receivers have all of the last
     /// ones

@@ -5,10 +5,10 @@ use clap::Args;
 
 use super::common::{CommonArgs, PacingArgs, PhaseArgs, RoundTripArgs};
 use super::values::{
-    Amount, amount, connections, connections_or_none, messages, published_sizes, publishers, rate,
-    rate_or_none, share, size, sizes,
+    Amount, CONNECTIONS_MAX, MESSAGES_MAX, PUBLISHERS_MAX, RATE_MAX, amount, number, share, size,
+    sizes,
 };
-use crate::check::payload::Sizes;
+use crate::check::payload::{HEAD_BYTES, Sizes};
 use crate::net::clock::parse_duration;
 
 #[derive(Args, Debug)]
@@ -30,7 +30,7 @@ pub(crate) struct EchoArgs {
     #[command(flatten)]
     pub(crate) round_trips: RoundTripArgs,
     /// Payload bytes of a message, or a range of sizes, 16..1k
-    #[arg(short = 's', long, default_value = "64", value_parser = sizes)]
+    #[arg(short = 's', long, default_value = "64", value_parser = sizes(1))]
     pub(crate) size: Sizes,
     #[command(flatten)]
     pub(crate) common: CommonArgs,
@@ -38,16 +38,16 @@ pub(crate) struct EchoArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct BroadcastArgs {
-    #[arg(long, default_value_t = 100, value_parser = connections_or_none)]
+    #[arg(long, default_value_t = 100, value_parser = number(0, CONNECTIONS_MAX))]
     pub(crate) subscribers: u64,
     /// Connections that publish, and are subscribers too
-    #[arg(long, default_value_t = 1, value_parser = publishers)]
+    #[arg(long, default_value_t = 1, value_parser = number(1, PUBLISHERS_MAX))]
     pub(crate) publishers: u64,
     /// Publish by POST to this http:// URL; publishers then receive nothing
     #[arg(long, value_name = "URL")]
     pub(crate) publish_url: Option<String>,
     /// Payload bytes of a message, or a range of sizes, 40..1k
-    #[arg(short = 's', long, default_value = "64", value_parser = published_sizes)]
+    #[arg(short = 's', long, default_value = "64", value_parser = sizes(HEAD_BYTES))]
     pub(crate) size: Sizes,
     #[command(flatten)]
     pub(crate) pacing: PacingArgs,
@@ -63,7 +63,7 @@ pub(crate) struct ConnectArgs {
     #[arg(short = 'd', long, default_value = "10s", value_parser = parse_duration)]
     pub(crate) duration: Duration,
     /// Ends when so many were opened, if that comes first
-    #[arg(short = 'n', long, value_parser = messages)]
+    #[arg(short = 'n', long, value_parser = number(1, MESSAGES_MAX))]
     pub(crate) connections: Option<u64>,
     #[command(flatten)]
     pub(crate) common: CommonArgs,
@@ -71,10 +71,10 @@ pub(crate) struct ConnectArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct HoldArgs {
-    #[arg(short = 'c', long, default_value_t = 1_000, value_parser = connections)]
+    #[arg(short = 'c', long, default_value_t = 1_000, value_parser = number(1, CONNECTIONS_MAX))]
     pub(crate) connections: u64,
     /// Spread over this many channels: connection n goes to PATH-(n mod N)
-    #[arg(long, value_parser = connections)]
+    #[arg(long, value_parser = number(1, CONNECTIONS_MAX))]
     pub(crate) channels: Option<u64>,
     /// How long to hold all of them
     #[arg(long, default_value = "10s", value_parser = parse_duration)]
@@ -86,16 +86,16 @@ pub(crate) struct HoldArgs {
 #[derive(Args, Debug)]
 pub(crate) struct ChurnArgs {
     /// Healthy subscribers, whose deliveries are timed and checked
-    #[arg(long, default_value_t = 100, value_parser = connections)]
+    #[arg(long, default_value_t = 100, value_parser = number(1, CONNECTIONS_MAX))]
     pub(crate) subscribers: u64,
     /// Payload bytes of a message, or a range of sizes, 40..1k
-    #[arg(short = 's', long, default_value = "64", value_parser = published_sizes)]
+    #[arg(short = 's', long, default_value = "64", value_parser = sizes(HEAD_BYTES))]
     pub(crate) size: Sizes,
     /// Messages per second
-    #[arg(short = 'R', long, default_value = "100", value_parser = rate)]
+    #[arg(short = 'R', long, default_value = "100", value_parser = number(1, RATE_MAX))]
     pub(crate) rate: u64,
     /// Connections per second that open, stay for --lifetime, and leave; 0 for none
-    #[arg(long, default_value = "100", value_parser = rate_or_none)]
+    #[arg(long, default_value = "100", value_parser = number(0, RATE_MAX))]
     pub(crate) visits: u64,
     #[arg(long, default_value = "1s", value_parser = parse_duration)]
     pub(crate) lifetime: Duration,
@@ -103,7 +103,7 @@ pub(crate) struct ChurnArgs {
     #[arg(long, default_value = "50%", value_parser = share)]
     pub(crate) reset_fraction: f64,
     /// Connections that are reset at once in the middle of the run, and come back at once
-    #[arg(long, default_value_t = 0, value_parser = connections_or_none)]
+    #[arg(long, default_value_t = 0, value_parser = number(0, CONNECTIONS_MAX))]
     pub(crate) storm: u64,
     /// Further subscribers that read nothing after the 101: how many, or a share of --subscribers
     #[arg(long, default_value = "0", value_name = "N|SHARE%", value_parser = amount)]

@@ -2,47 +2,29 @@
 //! Bounded here, so that nothing below has to ask whether it can hold them.
 use fanfare::units::parse_size;
 
-use crate::check::payload::{HEAD_BYTES, Sizes};
+use crate::check::payload::Sizes;
 
 /// Largest message: what a frame header of this side and one read buffer handle without growing
 /// absurdly.
 const MESSAGE_BYTES_MAX: usize = 16 << 20;
 /// Connections of one kind. A process has at most some hundred thousand files.
-const CONNECTIONS_MAX: u64 = 1_000_000;
+pub(super) const CONNECTIONS_MAX: u64 = 1_000_000;
 /// Publishers: each costs every receiver four bytes.
-const PUBLISHERS_MAX: u64 = 1_000;
-const INFLIGHT_MAX: u64 = 65_536;
+pub(super) const PUBLISHERS_MAX: u64 = 1_000;
+pub(super) const INFLIGHT_MAX: u64 = 65_536;
 /// Events a second, of any kind.
-const RATE_MAX: u64 = 10_000_000;
+pub(super) const RATE_MAX: u64 = 10_000_000;
+/// Messages and openings of a run: their numbers have 32 bits.
+pub(super) const MESSAGES_MAX: u64 = u32::MAX as u64;
 /// More threads than any machine has cores for.
-const THREADS_MAX: u64 = 256;
-
-pub(super) fn connections(text: &str) -> Result<u64, String> {
-    number(text, 1, CONNECTIONS_MAX)
-}
-
-pub(super) fn connections_or_none(text: &str) -> Result<u64, String> {
-    number(text, 0, CONNECTIONS_MAX)
-}
-
-pub(super) fn publishers(text: &str) -> Result<u64, String> {
-    number(text, 1, PUBLISHERS_MAX)
-}
-
-pub(super) fn inflight(text: &str) -> Result<u64, String> {
-    number(text, 1, INFLIGHT_MAX)
-}
-
-pub(super) fn rate(text: &str) -> Result<u64, String> {
-    number(text, 1, RATE_MAX)
-}
-
-pub(super) fn rate_or_none(text: &str) -> Result<u64, String> {
-    number(text, 0, RATE_MAX)
-}
+pub(super) const THREADS_MAX: u64 = 256;
 
 /// A whole number, with `k` or `m` for thousands and millions.
-fn number(text: &str, least: u64, most: u64) -> Result<u64, String> {
+pub(super) fn number(least: u64, most: u64) -> impl Fn(&str) -> Result<u64, String> + Clone {
+    move |text| parse_number(text, least, most)
+}
+
+fn parse_number(text: &str, least: u64, most: u64) -> Result<u64, String> {
     let digits_end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, unit) = text.split_at(digits_end);
     let factor: u64 = match unit {
@@ -57,38 +39,21 @@ fn number(text: &str, least: u64, most: u64) -> Result<u64, String> {
     if fits { Ok(value) } else { Err(format!("between {least} and {most}")) }
 }
 
-pub(super) fn threads(text: &str) -> Result<u64, String> {
-    number(text, 1, THREADS_MAX)
-}
-
-pub(super) fn messages(text: &str) -> Result<u64, String> {
-    number(text, 1, u64::from(u32::MAX))
-}
-
-pub(super) fn size(text: &str) -> Result<usize, String> {
-    sized(text, 1)
-}
-
-/// `64`, `16KiB`, or a range `16..1k`, both ends included.
-pub(super) fn sizes(text: &str) -> Result<Sizes, String> {
-    sizes_from(text, 1)
-}
-
-pub(super) fn published_sizes(text: &str) -> Result<Sizes, String> {
-    sizes_from(text, HEAD_BYTES)
-}
-
-fn sizes_from(text: &str, least: usize) -> Result<Sizes, String> {
-    let (least_text, most_text) = text.split_once("..").unwrap_or((text, text));
-    let (from, to) = (sized(least_text, least)?, sized(most_text, least)?);
-    if from <= to {
-        Ok(Sizes { least: from, most: to })
-    } else {
-        Err("the smaller size comes first".to_owned())
+/// `64`, `16KiB`, or a range `16..1k`, both ends included and none below `least`.
+pub(super) fn sizes(least: usize) -> impl Fn(&str) -> Result<Sizes, String> + Clone {
+    move |text| {
+        let (from, to) = text.split_once("..").unwrap_or((text, text));
+        let sizes = Sizes { least: parse_bytes(from, least)?, most: parse_bytes(to, least)? };
+        let is_range = sizes.least <= sizes.most;
+        if is_range { Ok(sizes) } else { Err("the smaller size comes first".to_owned()) }
     }
 }
 
-fn sized(text: &str, least: usize) -> Result<usize, String> {
+pub(super) fn size(text: &str) -> Result<usize, String> {
+    parse_bytes(text, 1)
+}
+
+fn parse_bytes(text: &str, least: usize) -> Result<usize, String> {
     let value = parse_size(text)?;
     let fits = (least..=MESSAGE_BYTES_MAX).contains(&value);
     if fits { Ok(value) } else { Err(format!("between {least} and {MESSAGE_BYTES_MAX} bytes")) }
@@ -125,7 +90,7 @@ pub(super) fn amount(text: &str) -> Result<Amount, String> {
     if text.ends_with('%') {
         share(text).map(Amount::Share)
     } else {
-        connections_or_none(text).map(Amount::Count)
+        parse_number(text, 0, CONNECTIONS_MAX).map(Amount::Count)
     }
 }
 
@@ -148,10 +113,10 @@ mod tests {
 
     #[test]
     fn reads_numbers_sizes_and_times_with_units() {
-        assert_eq!(connections("19k"), Ok(19_000));
+        assert_eq!(number(1, CONNECTIONS_MAX)("19k"), Ok(19_000));
         assert_eq!(size("16KiB"), Ok(16_384));
         assert_eq!(size("32"), Ok(32));
-        assert_eq!(sizes("16..1k"), Ok(Sizes { least: 16, most: 1_000 }));
+        assert_eq!(sizes(1)("16..1k"), Ok(Sizes { least: 16, most: 1_000 }));
         assert_eq!(amount("5%").map(|amount| amount.of(1_000)), Ok(50));
         assert_eq!(amount("12").map(|amount| amount.of(1_000)), Ok(12));
         assert_eq!(
@@ -162,13 +127,14 @@ mod tests {
 
     #[test]
     fn refuses_what_is_out_of_bounds_or_ambiguous() {
+        assert!(["0", "2m", "-1"].iter().all(|text| number(1, CONNECTIONS_MAX)(text).is_err()));
+        assert!(sizes(40)("39").is_err() && size("17MiB").is_err() && size("1X").is_err());
         assert!(
-            connections("0").is_err() && connections("2m").is_err() && connections("-1").is_err()
+            number(1, RATE_MAX)("99999999999999999999").is_err()
+                && number(1, RATE_MAX)("999999999999999m").is_err()
         );
-        assert!(published_sizes("39").is_err() && size("17MiB").is_err() && size("1X").is_err());
-        assert!(rate("99999999999999999999").is_err() && rate("999999999999999m").is_err());
         assert!(
-            sizes("2..1").is_err()
+            sizes(1)("2..1").is_err()
                 && share("101%").is_err()
                 && share("1.5").is_err()
                 && share("NaN").is_err()

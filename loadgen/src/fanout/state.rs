@@ -1,6 +1,8 @@
 //! What one thread knows of the publishers and receivers of one channel.
 use std::ops::Range;
 
+use derive_more::AddAssign;
+
 use super::board::Board;
 use super::board::OwnCopies;
 use super::last_receiver::LastReceiver;
@@ -27,7 +29,7 @@ pub(super) struct Publisher {
     pub(super) window: Window,
 }
 
-#[derive(Default)]
+#[derive(Clone, Copy, Default, AddAssign)]
 pub(super) struct FanoutCounts {
     pub(super) published: u64,
     /// Of everything published, by receivers that were there and stayed; known when all threads
@@ -82,7 +84,7 @@ pub(crate) struct Fanout {
 }
 
 impl Fanout {
-    pub(crate) fn new(settings: FanoutSettings, board: Board, thread: &ThisThread) -> Fanout {
+    pub(super) fn new(settings: FanoutSettings, board: Board, thread: &ThisThread) -> Fanout {
         let (own, subscribers) = settings.shares(thread);
         let receivers = subscribers.len() + if settings.by_post { 0 } else { own.len() };
         // As many for each publisher, up to one.
@@ -115,22 +117,18 @@ impl Fanout {
         }
     }
 
-    pub(crate) fn by_post(&self) -> bool {
-        self.settings.by_post
-    }
-
     /// Which receiver publisher number `index` of this thread is.
-    pub(crate) fn publisher_receiver(&self, index: u32) -> Option<usize> {
+    pub(super) fn publisher_receiver(&self, index: u32) -> Option<usize> {
         (!self.settings.by_post).then_some(index as usize)
     }
 
     /// Which receiver subscriber number `index` of this thread is.
-    pub(crate) fn subscriber_receiver(&self, index: u32) -> usize {
+    pub(super) fn subscriber_receiver(&self, index: u32) -> usize {
         index as usize + if self.settings.by_post { 0 } else { self.own.len() }
     }
 
     /// Publisher number `index` of this thread is open.
-    pub(crate) fn on_publisher_open(&mut self, index: u32, id: Id) {
+    pub(super) fn on_publisher_open(&mut self, index: u32, id: Id) {
         let at = self.own.start + index as usize;
         self.publishers[at].id = Some(id);
         if let Some(receiver) = self.publisher_receiver(index) {
@@ -139,12 +137,12 @@ impl Fanout {
     }
 
     /// All receivers open before the first message.
-    pub(crate) fn on_receiver_open(&mut self, receiver: usize) {
+    pub(super) fn on_receiver_open(&mut self, receiver: usize) {
         self.receivers[receiver] = true;
         self.open_count += 1;
     }
 
-    pub(crate) fn on_publisher_ended(&mut self, index: u32) {
+    pub(super) fn on_publisher_ended(&mut self, index: u32) {
         let at = self.own.start + index as usize;
         self.publishers[at].id = None;
         if let Some(receiver) = self.publisher_receiver(index) {
@@ -153,7 +151,7 @@ impl Fanout {
     }
 
     /// A receiver that was open has ended: what it has not had is no longer expected.
-    pub(crate) fn on_receiver_ended(&mut self, receiver: usize) {
+    pub(super) fn on_receiver_ended(&mut self, receiver: usize) {
         self.receivers[receiver] = false;
         self.open_count -= 1;
         self.counts.receivers_ended += 1;
@@ -178,7 +176,7 @@ impl Fanout {
     }
 
     /// Whether there is nobody left to send, or to receive, on this thread.
-    pub(crate) fn is_dead(&self) -> bool {
+    pub(super) fn is_dead(&self) -> bool {
         let has_publisher =
             self.publishers[self.own.clone()].iter().any(|publisher| publisher.id.is_some());
         (!self.own.is_empty() && !has_publisher)
@@ -186,12 +184,12 @@ impl Fanout {
     }
 
     /// This thread has the publisher that sends the probe.
-    pub(crate) fn is_prober(&self) -> bool {
+    pub(super) fn is_prober(&self) -> bool {
         self.own.start == 0 && !self.own.is_empty()
     }
 
     /// Every receiver of this thread has the probe, but for its publisher.
-    pub(crate) fn has_probe_arrived(&self) -> bool {
+    pub(super) fn has_probe_arrived(&self) -> bool {
         (0..self.receivers.len()).all(|receiver| {
             !self.receivers[receiver]
                 || self.is_own(receiver, 0)
@@ -200,20 +198,12 @@ impl Fanout {
     }
 
     /// The publisher of the probe has it, too.
-    pub(crate) fn has_own_copy_arrived(&self) -> bool {
+    pub(super) fn has_own_copy_arrived(&self) -> bool {
         !self.settings.by_post && self.sequences.next(0, 0) > 0
     }
 
-    pub(crate) fn set_own_copies(&self, sends: bool) {
-        self.board.set_own_copies(sends);
-    }
-
-    pub(crate) fn set_measuring(&mut self, is_measuring: bool) {
-        self.is_measuring = is_measuring;
-    }
-
     /// Publishing is over: the other threads are told how much there was.
-    pub(crate) fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         for at in self.own.clone() {
             let publisher = &self.publishers[at];
             self.board.set_total(at, publisher.sent, &publisher.measured);
@@ -231,7 +221,7 @@ impl Fanout {
     }
 
     /// Every receiver of this thread has had its turn with every message of all publishers.
-    pub(crate) fn has_all_arrived(&self) -> bool {
+    pub(super) fn has_all_arrived(&self) -> bool {
         let has_all = |publisher: usize| {
             let Some(total) = self.board.total(publisher) else { return false };
             let window = &self.publishers[publisher].window;
@@ -247,20 +237,7 @@ impl Fanout {
         self.board.total(0)
     }
 
-    pub(crate) fn published(&self) -> u64 {
-        self.counts.published
-    }
-
-    pub(crate) fn delivered(&self) -> u64 {
-        self.counts.delivered
-    }
-
-    pub(crate) fn recorder(&self) -> &Recorder {
+    pub(super) fn recorder(&self) -> &Recorder {
         &self.response
-    }
-
-    /// Deliveries within the measured span.
-    pub(crate) fn span_delivered(&self) -> u64 {
-        self.counts.span_delivered
     }
 }

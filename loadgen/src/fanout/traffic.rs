@@ -9,6 +9,7 @@ use super::settings::FanoutSettings;
 use super::state::Fanout;
 use crate::cli::common::{CommonArgs, PhaseArgs};
 use crate::measure::process::Process;
+use crate::measure::series::Recorder;
 use crate::net::clock::Moment;
 use crate::net::connection::Part;
 use crate::net::slots::Id;
@@ -16,7 +17,7 @@ use crate::report::gather::Report;
 use crate::run::load::{Ended, Load};
 use crate::run::measurement::Measurement;
 use crate::run::opening::{Batch, Opening, Pace};
-use crate::run::scenario::{Peer, Progress, Turn, Work, end_together};
+use crate::run::scenario::{Peer, Progress, Scenario, Turn, Work, end_together};
 use crate::run::threads::{LOOK_AGAIN, ThisThread};
 use crate::run::timeline::{Phase, Timeline};
 
@@ -103,40 +104,6 @@ impl Traffic {
         }
     }
 
-    pub(crate) fn on_open(&mut self, id: Id, part: Part, index: u32) {
-        if part == PUBLISHER {
-            self.fanout.on_publisher_open(index, id);
-        } else if part == SUBSCRIBER {
-            self.fanout.on_receiver_open(self.fanout.subscriber_receiver(index));
-        }
-    }
-
-    pub(crate) fn on_message(&mut self, peer: &Peer<'_>, message: &Message<'_>, at: Moment) {
-        let receiver = match peer.part {
-            PUBLISHER => self.fanout.publisher_receiver(peer.index),
-            SUBSCRIBER => Some(self.fanout.subscriber_receiver(peer.index)),
-            Part(_) => None,
-        };
-        if let Some(receiver) = receiver {
-            self.fanout.on_delivery(receiver, message, peer.opcode(), at, &self.timeline);
-        }
-    }
-
-    pub(crate) fn on_answer(&mut self, status: u16) {
-        self.fanout.on_answer(status);
-    }
-
-    pub(crate) fn on_ended(&mut self, ended: &Ended) {
-        if !ended.was_open {
-            return;
-        }
-        if ended.part == PUBLISHER {
-            self.fanout.on_publisher_ended(ended.index);
-        } else if ended.part == SUBSCRIBER {
-            self.fanout.on_receiver_ended(self.fanout.subscriber_receiver(ended.index));
-        }
-    }
-
     pub(crate) fn phase(&self) -> Phase {
         self.timeline.phase()
     }
@@ -173,9 +140,9 @@ impl Traffic {
                 self.timeline.phase() == Phase::Draining && self.fanout.has_all_arrived();
             let Some(entered) = self.timeline.turn(now, all_arrived, stop) else { break };
             match entered {
-                Phase::Measuring => self.fanout.set_measuring(true),
+                Phase::Measuring => self.fanout.is_measuring = true,
                 Phase::Draining => {
-                    self.fanout.set_measuring(false);
+                    self.fanout.is_measuring = false;
                     self.fanout.end();
                 }
                 Phase::Opening | Phase::WarmUp | Phase::Over => {}
@@ -231,10 +198,10 @@ impl Traffic {
                 TrafficStage::AwaitingOwnCopy { until } => {
                     if self.fanout.is_prober() {
                         let has_come = self.fanout.has_own_copy_arrived();
-                        if !has_come && now < *until && !self.fanout.by_post() {
+                        if !has_come && now < *until && !self.fanout.settings.by_post {
                             return Some(Turn::Until(now + LOOK_AGAIN));
                         }
-                        self.fanout.set_own_copies(has_come);
+                        self.fanout.board.set_own_copies(has_come);
                     }
                     TrafficStage::Answered
                 }
@@ -253,21 +220,8 @@ impl Traffic {
         }
     }
 
-    pub(crate) fn progress(&self) -> Progress {
-        Progress {
-            sent: self.fanout.published(),
-            delivered: self.fanout.delivered(),
-            p99_nanos: self.fanout.recorder().last_p99_nanos(),
-        }
-    }
-
-    pub(crate) fn absorb(&mut self, other: Traffic) {
-        self.fanout.absorb(other.fanout);
-        self.measurement.absorb(&other.measurement);
-    }
-
     /// `is_all`: both sides were busy with nothing else.
-    pub(crate) fn report(&mut self, load: &Load, report: &mut Report, is_all: bool) {
+    pub(crate) fn report_traffic(&mut self, load: &Load, report: &mut Report, is_all: bool) {
         let has_opened = load.counts(PUBLISHER).opened + load.counts(SUBSCRIBER).opened > 0;
         if load.thread.has_failed() && has_opened {
             report.fail(
@@ -276,16 +230,78 @@ impl Traffic {
             );
         }
         self.fanout.report(&self.measurement, report, load.is_stopping());
-        self.measurement.report(load, report, is_all.then(|| self.fanout.span_delivered()));
+        self.measurement.report(load, report, is_all.then(|| self.fanout.counts.span_delivered));
+    }
+}
+
+impl Scenario for Traffic {
+    fn on_open(&mut self, _load: &mut Load, id: Id, part: Part, index: u32) {
+        if part == PUBLISHER {
+            self.fanout.on_publisher_open(index, id);
+        } else if part == SUBSCRIBER {
+            self.fanout.on_receiver_open(self.fanout.subscriber_receiver(index));
+        }
     }
 
-    pub(crate) fn work(&self) -> Work {
-        let (expected, delivered) = self.fanout.expected_and_in_span();
+    fn on_message(&mut self, peer: &mut Peer<'_>, message: Message<'_>, at: Moment) {
+        let receiver = match peer.part {
+            PUBLISHER => self.fanout.publisher_receiver(peer.index),
+            SUBSCRIBER => Some(self.fanout.subscriber_receiver(peer.index)),
+            Part(_) => None,
+        };
+        if let Some(receiver) = receiver {
+            self.fanout.on_delivery(receiver, &message, peer.opcode(), at, &self.timeline);
+        }
+    }
+
+    fn on_answer(&mut self, _index: u32, status: u16) {
+        self.fanout.on_answer(status);
+    }
+
+    fn on_ended(&mut self, _load: &mut Load, ended: &Ended) {
+        if !ended.was_open {
+            return;
+        }
+        if ended.part == PUBLISHER {
+            self.fanout.on_publisher_ended(ended.index);
+        } else if ended.part == SUBSCRIBER {
+            self.fanout.on_receiver_ended(self.fanout.subscriber_receiver(ended.index));
+        }
+    }
+
+    fn on_turn(&mut self, load: &mut Load, now: Moment) -> Turn {
+        self.turn(load, now, |_, _, _| {})
+    }
+
+    fn progress(&self) -> Progress {
+        Progress {
+            sent: self.fanout.counts.published,
+            delivered: self.fanout.counts.delivered,
+            p99_nanos: self.fanout.recorder().last_p99_nanos(),
+        }
+    }
+
+    fn absorb(&mut self, other: Traffic) {
+        self.fanout.absorb(other.fanout);
+        self.measurement.absorb(&other.measurement);
+    }
+
+    fn recorder(&self) -> Option<&Recorder> {
+        Some(self.fanout.recorder())
+    }
+
+    fn report(&mut self, load: &Load, report: &mut Report) {
+        load.report(report, &[("publishers", PUBLISHER), ("subscribers", SUBSCRIBER)]);
+        self.report_traffic(load, report, true);
+    }
+
+    fn work(&self) -> Work {
+        let counts = &self.fanout.counts;
         Work {
             usage: self.measurement.usage(),
-            sent: self.fanout.published_in_time(),
-            expected,
-            delivered,
+            sent: counts.published_in_time,
+            expected: counts.measured_expected,
+            delivered: counts.span_delivered,
         }
     }
 }

@@ -1,9 +1,10 @@
 //! What gathers a report while a run goes on and ends.
 use super::schema::{NOT_SECTIONS, SCHEMA, SECTIONS};
+use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
 
 use super::second::Second;
-use super::thresholds::{Judged, Threshold};
+use super::thresholds::Threshold;
 use super::units::count_text;
 use super::value::Value;
 use super::verdict::Verdict;
@@ -26,6 +27,7 @@ impl Section {
     }
 }
 
+#[derive(Serialize)]
 struct ErrorClass {
     class: String,
     count: u64,
@@ -114,7 +116,7 @@ impl Report {
             let section = self.take_section(name);
             object.insert(name.to_owned(), object_of(rows, &section));
             if name == "check" {
-                object.insert("errors".to_owned(), self.errors.iter().map(error_json).collect());
+                object.insert("errors".to_owned(), json!(self.errors));
             }
         }
         object["run"]["settings"] =
@@ -133,7 +135,7 @@ impl Report {
         let judged: Vec<_> =
             self.thresholds.iter().map(|threshold| threshold.judge(&report)).collect();
         let passed = self.failures.is_empty() && judged.iter().all(|judged| judged.passed);
-        report["thresholds"] = judged.iter().map(Judged::to_json).collect();
+        report["thresholds"] = json!(judged);
         report["passed"] = json!(passed);
         report["failures"] = json!(self.failures);
         report["notes"] = json!(self.notes);
@@ -151,10 +153,6 @@ fn object_of(rows: &[&str], section: &Section) -> Json {
         rows.iter().map(|name| ((*name).to_owned(), Json::Null)).collect();
     object.extend(section.rows.iter().map(|(name, value)| (name.clone(), value.to_json())));
     Json::Object(object)
-}
-
-fn error_json(error: &ErrorClass) -> Json {
-    json!({ "class": error.class, "count": error.count, "first": error.first })
 }
 
 #[cfg(test)]

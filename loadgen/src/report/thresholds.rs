@@ -4,7 +4,8 @@
 //! meant. `delivery` is the response, or in a closed loop the service; `errors` is the count of all
 //! errors, `errors.CLASS` of one class. STAT is what a latency is asked for: `count`, `min`, `max`
 //! or any percentile, such as `p95`.
-use serde_json::{Map, Value as Json, json};
+use serde::Serialize;
+use serde_json::{Map, Value as Json};
 
 use super::finished;
 use super::units::{Measure, Unit, is_latency, number_text};
@@ -13,24 +14,16 @@ use super::units::{Measure, Unit, is_latency, number_text};
 const NEAR_LEAST: f64 = 0.75;
 const SUGGESTIONS_MAX: usize = 3;
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Operator {
-    Below,
-    AtMost,
-    Above,
-    AtLeast,
-    Equal,
-    Unequal,
-}
+type Comparison = fn(&f64, &f64) -> bool;
 
 /// The longer ones first, so that `<=` is not taken for `<`.
-const OPERATORS: [(&str, Operator); 6] = [
-    ("<=", Operator::AtMost),
-    (">=", Operator::AtLeast),
-    ("==", Operator::Equal),
-    ("!=", Operator::Unequal),
-    ("<", Operator::Below),
-    (">", Operator::Above),
+const COMPARISONS: [(&str, Comparison); 6] = [
+    ("<=", f64::le),
+    (">=", f64::ge),
+    ("==", f64::eq),
+    ("!=", f64::ne),
+    ("<", f64::lt),
+    (">", f64::gt),
 ];
 
 /// What a value may be written with: its factor, and the unit that it says. Plain numbers say none.
@@ -50,17 +43,17 @@ const SUFFIXES: [(&str, f64, Option<Unit>); 13] = [
     ("%", 0.01, Some(Unit::Share)),
 ];
 
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Threshold {
     expression: String,
     path: String,
-    operator: Operator,
+    is_met: Comparison,
     value: f64,
     unit: Option<Unit>,
 }
 
 /// A threshold that has met its report.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub(super) struct Judged {
     expression: String,
     value: Option<String>,
@@ -76,7 +69,7 @@ pub(crate) fn parse(text: &str) -> Result<Threshold, String> {
         .find(['<', '>', '=', '!'])
         .ok_or("a comparison is missing, as in response.p99<20ms")?;
     let (path, rest) = expression.split_at(at);
-    let (symbol, operator) = OPERATORS
+    let (symbol, is_met) = COMPARISONS
         .into_iter()
         .find(|(symbol, _)| rest.starts_with(symbol))
         .ok_or_else(|| format!("unknown comparison {rest:?}: one of < <= > >= == !="))?;
@@ -87,7 +80,7 @@ pub(crate) fn parse(text: &str) -> Result<Threshold, String> {
         return Err(format!("{path:?} is no name of a figure, as in response.p99 or check.lost"));
     }
     let (value, unit) = parse_value(&rest[symbol.len()..])?;
-    Ok(Threshold { path: path.to_owned(), operator, value, unit, expression })
+    Ok(Threshold { path: path.to_owned(), is_met, value, unit, expression })
 }
 
 fn parse_value(text: &str) -> Result<(f64, Option<Unit>), String> {
@@ -111,20 +104,14 @@ impl Threshold {
         {
             Ok((number, unit)) => {
                 let value = Some(number_text(unit, number));
-                Judged { expression, value, passed: self.is_met_by(number), reason: None }
+                Judged {
+                    expression,
+                    value,
+                    passed: (self.is_met)(&number, &self.value),
+                    reason: None,
+                }
             }
             Err(reason) => Judged { expression, value: None, passed: false, reason: Some(reason) },
-        }
-    }
-
-    fn is_met_by(&self, number: f64) -> bool {
-        match self.operator {
-            Operator::Below => number < self.value,
-            Operator::AtMost => number <= self.value,
-            Operator::Above => number > self.value,
-            Operator::AtLeast => number >= self.value,
-            Operator::Equal => number == self.value,
-            Operator::Unequal => number != self.value,
         }
     }
 
@@ -140,17 +127,6 @@ impl Threshold {
             (Unit::Bytes, Some(_)) => Err(format!("{path} is in bytes")),
             (Unit::Share, Some(_)) => Err(format!("{path} is a share, as in 85%")),
         }
-    }
-}
-
-impl Judged {
-    pub(super) fn to_json(&self) -> Json {
-        json!({
-            "expression": self.expression,
-            "value": self.value,
-            "passed": self.passed,
-            "reason": self.reason,
-        })
     }
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use derive_more::AddAssign;
 use fanfare::protocol::{ClientHandshake, CloseCode, HeadScanner, Opcode, encode_masked_close};
 use mio::{Interest, Poll, Token};
 
@@ -40,7 +41,7 @@ pub(crate) struct Ended {
 }
 
 /// Openings of one part.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, AddAssign)]
 pub(crate) struct PartCounts {
     pub(crate) wanted: u64,
     pub(crate) opened: u64,
@@ -411,10 +412,7 @@ impl Load {
     /// Takes in what another thread has seen.
     pub(crate) fn absorb(&mut self, other: &Load) {
         for (counts, others) in self.counts.iter_mut().zip(other.counts) {
-            counts.wanted += others.wanted;
-            counts.opened += others.opened;
-            counts.failed += others.failed;
-            counts.open += others.open;
+            *counts += others;
         }
         self.ends.absorb(&other.ends);
         self.tcp.merge(&other.tcp);

@@ -19,10 +19,10 @@ pub(crate) enum Turn {
     Done,
 }
 
-/// How a scenario ends: nobody hangs up before all threads have come to this meeting, unless the
+/// How a scenario ends: nobody hangs up before all threads have come to this barrier, unless the
 /// run is to end now.
-pub(crate) fn end_together(load: &mut Load, meeting: usize, now: Moment) -> Turn {
-    match load.thread.wait_at(meeting, now) {
+pub(crate) fn end_together(load: &mut Load, barrier: usize, now: Moment) -> Turn {
+    match load.thread.wait_at(barrier, now) {
         Some(_) => Turn::Done,
         None if load.is_stopping() => Turn::Done,
         None => Turn::Until(now + LOOK_AGAIN),
@@ -32,10 +32,10 @@ pub(crate) fn end_together(load: &mut Load, meeting: usize, now: Moment) -> Turn
 /// A use of connections, told of everything that happens to them.
 pub(crate) trait Scenario {
     /// A connection is open: its 101 has been read, nothing after it yet.
-    fn on_open(&mut self, load: &mut Load, id: Id, part: Part, index: u32);
+    fn on_open(&mut self, _load: &mut Load, _id: Id, _part: Part, _index: u32) {}
 
     /// A message has come, and was read at `at`.
-    fn on_message(&mut self, peer: &mut Peer<'_>, message: Message<'_>, at: Moment);
+    fn on_message(&mut self, _peer: &mut Peer<'_>, _message: Message<'_>, _at: Moment) {}
 
     /// A Pong has come.
     fn on_pong(&mut self, _peer: &mut Peer<'_>, _payload: &[u8], _at: Moment) {}
@@ -50,19 +50,25 @@ pub(crate) trait Scenario {
     fn on_turn(&mut self, load: &mut Load, now: Moment) -> Turn;
 
     /// How far it is, for whoever watches.
-    fn progress(&self) -> Progress;
+    fn progress(&self) -> Progress {
+        Progress::default()
+    }
 
     /// Takes in what another thread's half of the scenario has seen, after the last turn.
     fn absorb(&mut self, other: Self);
 
     /// What was recorded of how long things took.
-    fn recorder(&self) -> Option<&Recorder>;
+    fn recorder(&self) -> Option<&Recorder> {
+        None
+    }
 
     /// Says what was measured, after the last turn.
     fn report(&mut self, load: &Load, report: &mut Report);
 
     /// What the verdict rests on. Asked after the report.
-    fn work(&self) -> Work;
+    fn work(&self) -> Work {
+        Work::default()
+    }
 }
 
 #[derive(Clone, Copy, Default, Debug)]

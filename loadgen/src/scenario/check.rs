@@ -6,14 +6,13 @@ use std::time::Duration;
 use fanfare::protocol::Message;
 
 use crate::measure::machine::Machine;
-use crate::measure::series::Recorder;
 use crate::net::clock::Moment;
 use crate::net::connection::Part;
 use crate::net::slots::Id;
 use crate::report::gather::Report;
 use crate::report::value::Value;
 use crate::run::load::{Ended, Load};
-use crate::run::scenario::{Peer, Progress, Scenario, Turn, Work};
+use crate::run::scenario::{Peer, Scenario, Turn};
 
 const SPEAKER: Part = Part(0);
 const LISTENER: Part = Part(1);
@@ -220,15 +219,7 @@ impl Scenario for Check {
         }
     }
 
-    fn progress(&self) -> Progress {
-        Progress::default()
-    }
-
     fn absorb(&mut self, _other: Check) {}
-
-    fn recorder(&self) -> Option<&Recorder> {
-        None
-    }
 
     fn report(&mut self, load: &Load, report: &mut Report) {
         load.report(report, &[("connections", SPEAKER), ("listeners", LISTENER)]);
@@ -257,9 +248,5 @@ impl Scenario for Check {
                     .to_owned(),
             );
         }
-    }
-
-    fn work(&self) -> Work {
-        Work::default()
     }
 }

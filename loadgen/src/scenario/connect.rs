@@ -3,7 +3,7 @@
 //! many at once as `--connect-concurrency`.
 use std::time::Duration;
 
-use fanfare::protocol::Message;
+use derive_more::AddAssign;
 use slab::Slab;
 
 use crate::cli::scenarios::ConnectArgs;
@@ -18,7 +18,7 @@ use crate::report::value::Value;
 use crate::run::load::{Ended, Load};
 use crate::run::measurement::Measurement;
 use crate::run::opening::Pace;
-use crate::run::scenario::{Peer, Progress, Scenario, Turn, Work, end_together};
+use crate::run::scenario::{Progress, Scenario, Turn, Work, end_together};
 use crate::run::schedule::Schedule;
 use crate::run::threads::{LOOK_AGAIN, ThisThread};
 use crate::run::timeline::Phase;
@@ -50,13 +50,18 @@ pub(crate) struct Connect {
     /// When each opening that is under way was meant to begin.
     under_way: Slab<Moment>,
     measurement: Measurement,
+    counts: ConnectCounts,
+    response: Recorder,
+}
+
+#[derive(Clone, Copy, Default, AddAssign)]
+struct ConnectCounts {
     begun: u64,
     opened: u64,
     opened_in_span: u64,
     /// By when no more was to begin; what was late then has begun later.
     opened_by_end: u64,
     closed: u64,
-    response: Recorder,
 }
 
 impl Connect {
@@ -72,11 +77,7 @@ impl Connect {
             budget: args.connections.map(|connections| thread.share_count(connections)),
             under_way: Slab::new(),
             measurement: Measurement::new(server),
-            begun: 0,
-            opened: 0,
-            opened_in_span: 0,
-            opened_by_end: 0,
-            closed: 0,
+            counts: ConnectCounts::default(),
             response: Recorder::new(),
         }
     }
@@ -101,7 +102,7 @@ impl Connect {
             let intended =
                 self.schedule.as_mut().map_or(Some(now), |schedule| schedule.take_due(now));
             self.budget = self.budget.map(|budget| budget - 1);
-            self.begun += 1;
+            self.counts.begun += 1;
             let index = self.under_way.insert(intended.unwrap_or(now));
             load.open(CLIENT, index as u32);
         }
@@ -112,19 +113,17 @@ impl Connect {
 impl Scenario for Connect {
     fn on_open(&mut self, load: &mut Load, id: Id, _part: Part, index: u32) {
         let (now, intended) = (load.clock.now(), self.under_way.remove(index as usize));
-        self.opened += 1;
-        self.opened_in_span += u64::from(load.is_measuring);
-        self.opened_by_end +=
+        self.counts.opened += 1;
+        self.counts.opened_in_span += u64::from(load.is_measuring);
+        self.counts.opened_by_end +=
             u64::from(matches!(self.stage, ConnectStage::Opening { until } if now < until));
         self.response.record(now, now.nanos_since(intended), true);
         load.close(id);
     }
 
-    fn on_message(&mut self, _peer: &mut Peer<'_>, _message: Message<'_>, _at: Moment) {}
-
     fn on_ended(&mut self, _load: &mut Load, ended: &Ended) {
         if ended.was_open {
-            self.closed += u64::from(ended.end == End::ClosedByUs);
+            self.counts.closed += u64::from(ended.end == End::ClosedByUs);
         } else {
             self.under_way.remove(ended.index as usize);
         }
@@ -168,18 +167,14 @@ impl Scenario for Connect {
 
     fn progress(&self) -> Progress {
         Progress {
-            sent: self.begun,
-            delivered: self.opened,
+            sent: self.counts.begun,
+            delivered: self.counts.opened,
             p99_nanos: self.response.last_p99_nanos(),
         }
     }
 
     fn absorb(&mut self, other: Connect) {
-        self.begun += other.begun;
-        self.opened += other.opened;
-        self.opened_in_span += other.opened_in_span;
-        self.opened_by_end += other.opened_by_end;
-        self.closed += other.closed;
+        self.counts += other.counts;
         self.measurement.absorb(&other.measurement);
         self.response.absorb(other.response);
     }
@@ -193,32 +188,29 @@ impl Scenario for Connect {
         report
             .section("throughput")
             .optional("target_per_second", self.rate.map(Value::Count))
-            .row("sent_per_second", self.measurement.rate(self.begun))
-            .row("sent", Value::Count(self.begun))
-            .row("expected", Value::Count(self.begun))
-            .row("delivered", Value::Count(self.opened))
-            .row("delivered_per_second", self.measurement.rate(self.opened_in_span));
-        let (response, service) = match self.rate {
-            Some(_) => (Value::from(self.response.total()), Value::Absent),
-            None => (Value::Absent, Value::from(self.response.total())),
-        };
-        report
-            .section("latency")
-            .row("response_ns", response)
-            .row("service_ns", service)
-            .row("send_delay_ns", Value::Absent)
-            .row("last_receiver_ns", Value::Absent);
-        let unclosed = self.opened - self.closed;
+            .row("sent_per_second", self.measurement.rate(self.counts.begun))
+            .row("sent", Value::Count(self.counts.begun))
+            .row("expected", Value::Count(self.counts.begun))
+            .row("delivered", Value::Count(self.counts.opened))
+            .row("delivered_per_second", self.measurement.rate(self.counts.opened_in_span));
+        let name = if self.rate.is_some() { "response_ns" } else { "service_ns" };
+        report.section("latency").row(name, Value::from(self.response.total()));
+        let unclosed = self.counts.opened - self.counts.closed;
         report
             .section("check")
-            .row("closed", Value::Count(self.closed))
+            .row("closed", Value::Count(self.counts.closed))
             .row("not_closed", Value::Count(unclosed));
-        self.measurement.report(load, report, Some(self.opened_in_span));
+        self.measurement.report(load, report, Some(self.counts.opened_in_span));
         report.fail_if_any(unclosed, "connections did not get their closing handshake");
     }
 
     fn work(&self) -> Work {
         let usage = self.measurement.usage();
-        Work { usage, sent: self.begun, expected: self.begun, delivered: self.opened_by_end }
+        Work {
+            usage,
+            sent: self.counts.begun,
+            expected: self.counts.begun,
+            delivered: self.counts.opened_by_end,
+        }
     }
 }

@@ -2,19 +2,15 @@
 //! numbers of connections, not a total, for a total also holds what the server costs without any.
 use std::time::Duration;
 
-use fanfare::protocol::Message;
-
 use crate::cli::scenarios::HoldArgs;
 use crate::measure::process::{Memory, Process, tcp_memory_bytes};
-use crate::measure::series::Recorder;
 use crate::net::clock::Moment;
 use crate::net::connection::Part;
-use crate::net::slots::Id;
 use crate::report::gather::Report;
 use crate::report::value::Value;
 use crate::run::load::{Ended, Load};
 use crate::run::opening::{Batch, Opening, Pace};
-use crate::run::scenario::{Peer, Progress, Scenario, Turn, Work};
+use crate::run::scenario::{Scenario, Turn};
 use crate::run::threads::{LOOK_AGAIN, ThisThread};
 
 const HELD: Part = Part(0);
@@ -101,10 +97,6 @@ fn targets(connections: u64) -> Vec<u64> {
 }
 
 impl Scenario for Hold {
-    fn on_open(&mut self, _load: &mut Load, _id: Id, _part: Part, _index: u32) {}
-
-    fn on_message(&mut self, _peer: &mut Peer<'_>, _message: Message<'_>, _at: Moment) {}
-
     fn on_ended(&mut self, _load: &mut Load, ended: &Ended) {
         self.ended += u64::from(ended.was_open);
     }
@@ -154,20 +146,8 @@ impl Scenario for Hold {
         }
     }
 
-    fn progress(&self) -> Progress {
-        Progress::default()
-    }
-
     fn absorb(&mut self, other: Hold) {
         self.ended += other.ended;
-    }
-
-    fn recorder(&self) -> Option<&Recorder> {
-        None
-    }
-
-    fn work(&self) -> Work {
-        Work::default()
     }
 
     fn report(&mut self, load: &Load, report: &mut Report) {

@@ -1,14 +1,13 @@
 //! The scenarios, one file each. A scenario is a [`Scenario`](crate::run::scenario::Scenario): it says what to open,
 //! what to send and when it is done, and it judges what comes back. It does no I/O of its own. Each
 //! thread of a run drives one.
-mod broadcast;
+pub(crate) mod broadcast;
 mod check;
 mod churn;
 mod connect;
 mod hold;
 mod round_trips;
 
-pub(crate) use broadcast::Broadcast;
 pub(crate) use check::Check;
 pub(crate) use churn::Churn;
 pub(crate) use connect::Connect;

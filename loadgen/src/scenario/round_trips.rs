@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use derive_more::AddAssign;
 use fanfare::protocol::{Message, MessageKind, Opcode};
 
 use crate::check::payload::Sizes;
@@ -96,7 +97,7 @@ impl RoundTripClient {
     }
 }
 
-#[derive(Default)]
+#[derive(Clone, Copy, Default, AddAssign)]
 struct RoundTripCounts {
     sent: u64,
     replied: u64,
@@ -397,19 +398,7 @@ impl Scenario for RoundTrips {
     }
 
     fn absorb(&mut self, other: RoundTrips) {
-        let (counts, others) = (&mut self.counts, other.counts);
-        counts.sent += others.sent;
-        counts.replied += others.replied;
-        counts.measured_sent += others.measured_sent;
-        counts.sent_in_time += others.sent_in_time;
-        counts.measured_replied += others.measured_replied;
-        counts.span_replied += others.span_replied;
-        counts.span_bytes += others.span_bytes;
-        counts.corrupt += others.corrupt;
-        counts.unexpected += others.unexpected;
-        counts.ended += others.ended;
-        counts.cut_off += others.cut_off;
-        counts.measured_cut_off += others.measured_cut_off;
+        self.counts += other.counts;
         self.measurement.absorb(&other.measurement);
         self.sequences.absorb_counts(&other.sequences);
         self.response.absorb(other.response);
@@ -442,12 +431,8 @@ impl Scenario for RoundTrips {
                 .row("service_ns", Value::from(&self.service))
                 .row("send_delay_ns", Value::from(&self.send_delay));
         } else {
-            latency
-                .row("response_ns", Value::Absent)
-                .row("service_ns", Value::from(self.response.total()))
-                .row("send_delay_ns", Value::Absent);
+            latency.row("service_ns", Value::from(self.response.total()));
         }
-        latency.row("last_receiver_ns", Value::Absent);
         let sequence = self.sequences.counts();
         let lost = counts.sent.saturating_sub(counts.replied + counts.corrupt + counts.cut_off);
         report

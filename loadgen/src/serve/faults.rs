@@ -3,6 +3,7 @@ use std::fmt;
 use std::time::Duration;
 
 use fanfare::protocol::CloseCode;
+use serde::Serialize;
 
 use crate::net::clock::parse_duration;
 use crate::net::random::Random;
@@ -146,7 +147,7 @@ pub(crate) fn corrupt(payload: &mut [u8], chosen: u64) -> bool {
 
 /// What has happened. A copy, and a fault of a copy, is counted when it is put in line for its
 /// receiver, and taken back if the connection ends before the kernel has taken all of it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
 pub(crate) struct Ledger {
     /// That were upgraded.
     pub(crate) connections: u64,
@@ -176,22 +177,7 @@ impl Ledger {
 impl fmt::Display for Ledger {
     /// One line of JSON.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fields = [
-            ("connections", self.connections),
-            ("messages_in", self.messages_in),
-            ("copies", self.copies),
-            ("dropped", self.dropped),
-            ("duplicated", self.duplicated),
-            ("reordered", self.reordered),
-            ("corrupted", self.corrupted),
-            ("closed_behind", self.closed_behind),
-            ("bytes_in", self.bytes_in),
-            ("bytes_out", self.bytes_out),
-        ];
-        for (at, (name, value)) in fields.iter().enumerate() {
-            write!(f, "{}\"{name}\":{value}", if at == 0 { '{' } else { ',' })?;
-        }
-        f.write_str("}")
+        f.write_str(&serde_json::to_string(self).expect("numbers under fixed names"))
     }
 }
 

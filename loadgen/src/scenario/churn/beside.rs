@@ -156,7 +156,7 @@ impl Scenario for Churn {
             VISITOR => self.visitors.on_open(load, id),
             STORMER => self.storm.on_open(id),
             SLOW => self.slow.on_open(load, id, index),
-            Part(_) => self.traffic.on_open(id, part, index),
+            Part(_) => self.traffic.on_open(load, id, part, index),
         }
     }
 
@@ -164,16 +164,16 @@ impl Scenario for Churn {
         if peer.part == SLOW {
             self.slow.on_message(peer.index, &message);
         } else {
-            self.traffic.on_message(peer, &message, at);
+            self.traffic.on_message(peer, message, at);
         }
     }
 
-    fn on_ended(&mut self, _load: &mut Load, ended: &Ended) {
+    fn on_ended(&mut self, load: &mut Load, ended: &Ended) {
         match ended.part {
             VISITOR => self.visitors.on_ended(ended.was_open, ended.end),
             STORMER => self.storm.ended += u64::from(ended.was_open),
             SLOW => self.slow.on_ended(ended.index, ended.end),
-            Part(_) => self.traffic.on_ended(ended),
+            Part(_) => self.traffic.on_ended(load, ended),
         }
     }
 
@@ -224,7 +224,7 @@ impl Scenario for Churn {
     }
 
     fn recorder(&self) -> Option<&Recorder> {
-        Some(self.traffic.fanout.recorder())
+        self.traffic.recorder()
     }
 
     fn report(&mut self, load: &Load, report: &mut Report) {
@@ -236,7 +236,7 @@ impl Scenario for Churn {
             ("stormers", STORMER),
         ];
         load.report(report, &parts);
-        self.traffic.report(load, report, false);
+        self.traffic.report_traffic(load, report, false);
         let (visitors, opened) = (&self.visitors, load.counts(VISITOR).opened);
         let section = report.section("churn");
         section
