@@ -1,17 +1,33 @@
 //! fanfare: a WebSocket broadcast server, as a library.
 //!
-//! The layers, each importing only what stands below it:
+//! ```
+//! use fanfare::{ChannelName, CloseCode, Message, Server};
 //!
-//! ```text
-//! server                     the product: configuration, endpoints, drain
-//! reactor                    one thread: the only place where sockets meet channels
-//! transport   hub            one connection; channels, logs and cursors
-//! net    protocol            the world at the level of system calls; bytes in, events out
+//! # fn main() -> std::io::Result<()> {
+//! let server = Server::builder()
+//!     .listen("127.0.0.1:0")
+//!     .on_connection(|peer| {
+//!         let lobby = ChannelName::parse("lobby").expect("a valid name");
+//!         if peer.subscribe(lobby).is_err() {
+//!             peer.close(CloseCode::TRY_AGAIN_LATER, "the server is full");
+//!         }
+//!     })
+//!     .on_message(|peer, message| peer.send(message))
+//!     .bind()?;
+//! let publisher = server.publisher(); // Clone + Send: publish from any thread
+//! std::thread::spawn(move || publisher.try_publish("lobby", Message::text("hello, all")));
+//! # server.stopper().drain();
+//! server.run()
+//! # }
 //! ```
 //!
-//! What a program needs stands at the root, and [`protocol`] is there for clients too. The other
-//! layers can be reached for the benchmarks of this repository; they are no part of what is
-//! promised.
+//! Closures are enough for a small program; a larger one implements [`Handler`], which may decline an
+//! upgrade, answers plain requests and keeps a session for each connection. The folder `examples`
+//! has a chat with private rooms, a scoreboard and a thread that publishes.
+//!
+//! A [`Server`] runs one reactor on each core. Each has its own handler, so handlers need no locks.
+//! A channel exists as soon as somebody names it; its messages have one order for all subscribers,
+//! and each subscriber receives each of them once, or is told why not.
 //!
 //! # Features
 //!
@@ -23,6 +39,12 @@
 //!
 //! A program with a handler or closures of its own needs none of them, and builds in a third of the
 //! time with `default-features = false`.
+//!
+//! # What is promised
+//!
+//! Semantic versions cover what stands at the root, and [`protocol`], which is there for clients too.
+//! The hidden modules can be reached for the benchmarks and commands of this repository; they may
+//! change at any time.
 #[doc(hidden)]
 pub mod hub;
 #[doc(hidden)]

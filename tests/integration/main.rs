@@ -5,6 +5,7 @@ mod bad_bytes;
 mod broadcast;
 mod cli;
 mod drain;
+mod examples;
 mod frame_client;
 mod handlers;
 mod library;

@@ -1,0 +1,43 @@
+//! A thread of the program publishes what it measures to everybody who listens.
+//!
+//! ```sh
+//! cargo run --example publisher_thread        # listens on 127.0.0.1:8080
+//! cargo run -- sub clock                      # in another terminal: prints a line four times a second
+//! ```
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use fanfare::{ChannelName, CloseCode, Message, PublishError, Publisher, Server};
+
+const INTERVAL: Duration = Duration::from_millis(250);
+
+/// Publishes until the server has ended.
+fn tick(publisher: &Publisher) {
+    let start = Instant::now();
+    loop {
+        let text = format!("up for {} ms", start.elapsed().as_millis());
+        match publisher.try_publish("clock", Message::text(&text)) {
+            // A server that is busy misses this tick; there will be another.
+            Ok(()) | Err(PublishError::Busy) => thread::sleep(INTERVAL),
+            Err(_) => return,
+        }
+    }
+}
+
+fn main() -> std::io::Result<()> {
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+    let server = Server::builder()
+        .listen(address)
+        .on_connection(|peer| {
+            let clock = ChannelName::parse("clock");
+            if !clock.is_ok_and(|clock| peer.subscribe(clock).is_ok()) {
+                peer.close(CloseCode::TRY_AGAIN_LATER, "the server is full");
+            }
+        })
+        .bind()?;
+    eprintln!("listening on http://{}", server.local_addresses()[0]);
+    let publisher = server.publisher();
+    thread::spawn(move || tick(&publisher));
+    server.run()
+}
