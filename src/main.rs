@@ -1,5 +1,6 @@
 //! The `fanfare` command.
 
+#[expect(rustdoc::bare_urls, reason = "the doc comments of flags are their help texts")]
 mod cli;
 
 use std::process::ExitCode;
