@@ -17,7 +17,7 @@ mod subscribe;
 mod terminal;
 mod units;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
@@ -28,6 +28,7 @@ use healthcheck::Healthcheck;
 use publish::Publish;
 use settings::Settings;
 use subscribe::Subscribe;
+use terminal::print;
 
 /// Runs the command line of this process.
 pub(crate) fn main() -> ExitCode {
@@ -121,30 +122,6 @@ fn check(matches: &ArgMatches) -> Result<(), String> {
         return print(|out| out.write_all(settings.to_toml().as_bytes()));
     }
     print(|out| writeln!(out, "the configuration is valid"))
-}
-
-/// Writes what a server has sent to the standard output: to a terminal what does no harm there, to
-/// anything else what it is.
-fn print_foreign(bytes: &[u8], end: &str) -> Result<(), String> {
-    print(|out| {
-        if io::stdout().is_terminal() {
-            out.write_all(terminal::harmless(bytes).as_bytes())?;
-        } else {
-            out.write_all(bytes)?;
-        }
-        out.write_all(end.as_bytes())
-    })
-}
-
-/// Writes to the standard output at once. Where its reader has gone (`fanfare sub news | head -1`),
-/// there is nothing left to do, and nothing wrong.
-fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), String> {
-    let mut out = io::stdout().lock();
-    match write(&mut out).and_then(|()| out.flush()) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
-        Err(error) => Err(format!("cannot write to the standard output: {error}")),
-    }
 }
 
 #[cfg(test)]

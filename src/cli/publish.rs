@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, Read};
 
 use super::client::{Client, Url};
+use super::terminal::print_foreign;
 
 /// Publish a message, or each line of the standard input
 #[derive(clap::Args)]
@@ -55,7 +56,7 @@ impl Publish {
         headers.extend(authorization.as_deref().map(|value| ("Authorization", value)));
         let answer = client.request("POST", &self.url.channel(&self.channel), &headers, message)?;
         match answer.status {
-            200..=299 => super::print_foreign(answer.body.as_bytes(), ""),
+            200..=299 => print_foreign(answer.body.as_bytes(), ""),
             status => Err(format!("not published: {status}: {}", answer.body.trim_end())),
         }
     }

@@ -9,6 +9,7 @@ use fanfare::protocol::{
 };
 
 use super::client::{Client, Url};
+use super::terminal::print_foreign;
 
 /// Subscribe to a channel and print its messages, one per line; on a terminal with control
 /// characters escaped
@@ -50,7 +51,7 @@ impl Subscribe {
             match decoded.event {
                 Some(Event::Message(message)) => {
                     received += 1;
-                    super::print_foreign(message.payload(), "\n")?;
+                    print_foreign(message.payload(), "\n")?;
                     if Some(received) == self.count {
                         encode_masked_close(&mut reply, CloseCode::NORMAL, "", mask()?);
                         end = Some(Ok(()));

@@ -1,7 +1,32 @@
-//! What others have sent, on its way to somebody's terminal.
+//! The standard output, and what may be shown on a terminal of what others have sent.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write};
+
+/// Writes what a server has sent to the standard output: harmless text to a terminal, the bytes as
+/// they are to anything else.
+pub(crate) fn print_foreign(bytes: &[u8], end: &str) -> Result<(), String> {
+    print(|out| {
+        if io::stdout().is_terminal() {
+            out.write_all(harmless(bytes).as_bytes())?;
+        } else {
+            out.write_all(bytes)?;
+        }
+        out.write_all(end.as_bytes())
+    })
+}
+
+/// Writes to the standard output at once. If its reader has gone (`fanfare sub news | head -1`), the
+/// process ends without an error.
+pub(crate) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), String> {
+    let mut out = io::stdout().lock();
+    match write(&mut out).and_then(|()| out.flush()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) => Err(format!("cannot write to the standard output: {error}")),
+    }
+}
 
 /// What a terminal may be given of these bytes. Control characters are commands to it, which move
 /// the cursor, change the clipboard or hide a line; all but the end of a line and the tab are shown
