@@ -1,9 +1,9 @@
 //! The decoder: bytes of a connection in, messages and control frames out (RFC 6455 sections 5.4 to
 //! 5.6).
 //!
-//! It holds no bytes. What it is given is unmasked where it lies; a message that is whole in one
-//! frame is lent out from there. Only the payload of a message that arrives in parts moves, into
-//! the caller's `assembly`.
+//! It holds no bytes. Input is unmasked in place, and a message that is whole in one frame is lent
+//! from there. Only the payload of a message that arrives in parts moves, into the caller's
+//! `assembly`.
 //!
 //! ```text
 //!                   text or binary, FIN, all of it here: lent from `input`
@@ -36,13 +36,13 @@ pub enum Role {
     Client,
 }
 
-/// What a peer may send. Each is decided at a frame's header, before a byte of its payload is kept.
+/// What a peer may send. Both are checked at a frame's header, before a byte of its payload is
+/// kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DecoderLimits {
     /// The largest message, as the sum of its fragments, in bytes.
     pub message_bytes_max: usize,
-    /// The most frames that one message may have: an empty fragment costs its sender six bytes, and
-    /// us a turn of the decoder.
+    /// The most frames that one message may have: empty fragments would cost their sender nothing.
     pub fragments_max: u32,
 }
 
@@ -55,9 +55,9 @@ impl DecoderLimits {
 /// What one call of [`Decoder::decode`] has done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Decoded<'b> {
-    /// Bytes at the front of `input` that are done with.
+    /// Bytes at the front of `input` that have been used.
     pub consumed: usize,
-    /// What they completed; `None`: all that can be used of `input` has been used.
+    /// What they completed; `None` if nothing is complete, and more bytes are needed.
     pub event: Option<Event<'b>>,
 }
 
@@ -112,9 +112,9 @@ impl Decoder {
         }
     }
 
-    /// A message is under way, and `assembly` holds what has come of it (perhaps nothing yet): it
-    /// must be given again, untouched. Otherwise `assembly` may be any vector; it is cleared when a
-    /// message begins in it.
+    /// Whether a message is under way. Then `assembly` holds what has come of it (perhaps nothing
+    /// yet), and the same vector must be given again, unchanged. Otherwise it may be any vector; it
+    /// is cleared when a message begins in it.
     #[must_use]
     pub const fn is_mid_message(&self) -> bool {
         self.message.is_some()
@@ -124,13 +124,13 @@ impl Decoder {
     /// has been used.
     ///
     /// What is not consumed then is the front of a header or of a control frame, at most
-    /// [`UNCONSUMED_BYTES_MAX`]: it must stand in front of the next bytes. Everything else has been
-    /// unmasked, validated and moved to `assembly`; text that is not UTF-8 fails at its first bad
-    /// byte, also in the middle of a frame.
+    /// [`UNCONSUMED_BYTES_MAX`]: the next call must be given it again, in front of the next bytes.
+    /// Everything else has been unmasked, validated and moved to `assembly`. Text that is not UTF-8
+    /// fails at its first bad byte, also in the middle of a frame.
     ///
     /// # Errors
-    /// The peer has broken a rule or passed a limit. After an error, as after [`Event::Close`], the
-    /// decoder is done and must not be called again.
+    /// The peer has broken a rule or passed a limit. After an error or [`Event::Close`] the decoder
+    /// must not be called again.
     pub fn decode<'b>(
         &mut self,
         limits: &DecoderLimits,
@@ -213,8 +213,8 @@ impl Decoder {
         }
     }
 
-    /// Whether a frame that begins such a message, or with `None` goes on with one, may follow what
-    /// came before.
+    /// Checks that a frame may follow what came before. It begins such a message, or continues one
+    /// (`None`).
     ///
     /// Section 5.4: a fragmented message is a text or binary frame, then continuation frames, and
     /// "the fragments of one message MUST NOT be interleaved between the fragments of another
@@ -227,8 +227,7 @@ impl Decoder {
         }
     }
 
-    /// Whether the message stays within the limits with this frame, of which nothing but the header
-    /// has been looked at.
+    /// Checks that the message stays within the limits with a frame, given its header alone.
     fn check_limits(
         &self,
         limits: &DecoderLimits,
@@ -266,8 +265,7 @@ impl Decoder {
         self.lacking_bytes = header.payload_bytes;
     }
 
-    /// Moves what is there of the payload under way to `assembly`, and returns how many bytes that
-    /// is.
+    /// Moves what has arrived of the payload under way to `assembly`. Returns how many bytes.
     fn take_payload(
         &mut self,
         input: &mut [u8],

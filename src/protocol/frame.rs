@@ -24,16 +24,14 @@ const LENGTH_IS_16_BITS: u8 = 126;
 /// Second byte: the length is in the eight bytes that follow.
 const LENGTH_IS_64_BITS: u8 = 127;
 
-/// A frame header (RFC 6455 section 5.2). The reserved bits are not in it, for they are always zero
-/// here.
+/// A frame header (RFC 6455 section 5.2), without the reserved bits, which are always zero here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FrameHeader {
     /// This is the last fragment of its message, or the only one.
     pub fin: bool,
     /// What the payload is.
     pub opcode: Opcode,
-    /// The masking key, which the frames of a client have and those of a server have not (section
-    /// 5.1).
+    /// The masking key: frames of a client have one, frames of a server have none (section 5.1).
     pub mask: Option<[u8; 4]>,
     /// Bytes of payload that follow the header.
     pub payload_bytes: u64,

@@ -71,9 +71,8 @@ impl<'b> Message<'b> {
 
     /// The text, or `None` for a binary message.
     ///
-    /// Without `unsafe` the bytes have to be looked at once more to make a `str` of them: at
-    /// several bytes a nanosecond, and only where it is asked for. Passing a message on needs
-    /// [`Message::payload`] alone.
+    /// Checks the bytes for UTF-8 again, as a `str` cannot be made of them otherwise without
+    /// `unsafe`. To pass a message on, use [`Message::payload`].
     #[must_use]
     pub fn as_text(&self) -> Option<&'b str> {
         match self.kind {

@@ -1,5 +1,5 @@
-//! Who is let in for what: decided on a request's head alone, so that no body is read for who may
-//! not send it.
+//! Which requests and handshakes are served. It is decided on the head alone, so that a body that
+//! may not be sent is not read either.
 
 use crate::hub::ChannelName;
 use crate::protocol::Request;
@@ -15,7 +15,7 @@ use super::route::Route;
 const ALLOW_READ: &str = "GET, HEAD";
 const ALLOW_CHANNEL: &str = "GET, HEAD, POST";
 
-/// Decides on a plain request by its head alone. Whoever is let through may have it done.
+/// Decides on a plain request. If a route is returned, the request may be served.
 pub(crate) fn admit<'n>(
     options: &BroadcastOptions,
     decoded: &'n mut Vec<u8>,
@@ -34,8 +34,8 @@ pub(crate) fn admit<'n>(
         }
         Route::Reserved => return Err(Rejection::NotFound),
     };
-    // Whether the process is well may be known to all, and those who ask have names for it that
-    // nobody lists.
+    // Probes of orchestrators use any name in Host, and everybody may know whether the process is
+    // well.
     if !matches!(route, Route::Healthz | Route::Readyz) {
         check_host(options, visitor, request)?;
     }
@@ -65,7 +65,7 @@ pub(crate) fn admit<'n>(
     Ok(route)
 }
 
-/// What a WebSocket peer is let in for.
+/// What a WebSocket peer may do.
 pub(crate) enum Entry<'n> {
     Channel { name: ChannelName<'n>, may_publish: bool },
     Echo,
@@ -103,7 +103,7 @@ pub(crate) fn admit_peer<'n>(
     }
 }
 
-/// Without a key, whatever comes from loopback is trusted.
+/// Without a publish key, requests from loopback are trusted, so their Host is checked.
 fn check_host(
     options: &BroadcastOptions,
     visitor: &Visitor<'_>,
@@ -124,8 +124,8 @@ fn check_origin(options: &BroadcastOptions, request: &Request<'_>) -> Result<(),
     if is_allowed { Ok(()) } else { Err(Denied::Origin) }
 }
 
-/// Whether the request names this media type among those it accepts; ranges such as `*/*` do not
-/// count, for they come from programs that take anything.
+/// Whether the request names this media type in Accept. Ranges such as `*/*` do not count, as
+/// programs that take anything send them.
 pub(crate) fn accepts(request: &Request<'_>, wanted: &str) -> bool {
     request
         .header("Accept")

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::hub::{Accepted, ChannelInfo, ChannelName, MessageId, Refused};
 use crate::protocol::Response;
 
-/// 201 for a message that had subscribers, 202 for one that had none: it was numbered all the same.
+/// 201 for a message that had subscribers, 202 for one that had none. Both were numbered.
 pub(crate) fn published(accepted: &Accepted) -> Response {
     #[derive(Serialize)]
     struct Published {
@@ -16,18 +16,18 @@ pub(crate) fn published(accepted: &Accepted) -> Response {
     json(status, &Published { id: accepted.id.to_string(), subscribers: accepted.subscribers })
 }
 
-/// The message was not numbered and nobody receives it; later it may be.
+/// 503: the message was not numbered, and nobody receives it.
 pub(crate) fn refused(refused: Refused) -> Response {
     Response::text(503, format!("not published: {refused}\n")).header("Retry-After", "1")
 }
 
-/// The way to the channel is full for the moment.
+/// 503: the ring to the channel's home is full.
 pub(crate) fn busy() -> Response {
     Response::text(503, "the channel is busy: try again\n").header("Retry-After", "1")
 }
 
-/// What is known of a channel. One that nobody has used yet is an empty channel, not an error: it
-/// exists as soon as someone subscribes or publishes.
+/// 200 with what is known of a channel. A channel that nobody has used is an empty one, not an
+/// error.
 pub(crate) fn channel(name: ChannelName<'_>, info: Option<ChannelInfo>) -> Response {
     #[derive(Serialize)]
     struct ChannelAnswer<'n> {
@@ -52,8 +52,7 @@ pub(crate) fn channel(name: ChannelName<'_>, info: Option<ChannelInfo>) -> Respo
 }
 
 fn json(status: u16, body: &impl Serialize) -> Response {
-    // Structs of numbers and strings always have a JSON text. The line ends, for whoever reads it
-    // in a shell.
+    // Structs of numbers and strings always have a JSON text. It ends with a line feed, for shells.
     let mut text = serde_json::to_string(body).unwrap_or_default();
     text.push('\n');
     Response::json(status, text).header("Cache-Control", "no-store")

@@ -14,15 +14,14 @@ use super::closure_handler::{ClosureHandler, Closures};
 use super::instance::{Server, Thread};
 use super::listeners::listen;
 
-/// The most that can be set as the largest message: lengths of bodies are kept in 32 bits, and a
-/// message is held in one piece.
+/// The upper limit of the largest message: lengths of bodies are kept in 32 bits, and a message is
+/// held in one piece.
 const MESSAGE_BYTES_MAX: usize = 1 << 30;
 
-/// More threads than this no machine has use for: each has three rings to every other one, and a
-/// part of the memory.
+/// The most reactors: each has three rings to every other one, and a part of the memory.
 const REACTORS_MAX: usize = 256;
 
-/// Rests of frames whose subscription has ended have at most this part of the memory: an eighth.
+/// Private rests of frames have at most one of so many parts of the memory.
 const PRIVATE_PART: usize = 8;
 
 /// Collects what a [`Server`] needs; made by [`Server::builder`]. A limit has the name of the flag
@@ -281,8 +280,7 @@ impl<A> Builder<A> {
     /// has its part of it, in which at least one channel's buffer must fit. Default 1 GiB.
     pub fn memory_limit(mut self, bytes: usize) -> Self {
         self.hub.memory_bytes = bytes;
-        // What is set aside for the rests of frames comes out of it, and of little memory all would
-        // be set aside.
+        // The budget of private rests is a part of it: if there is little memory, a small one.
         self.hub.private_bytes_max =
             HubLimits::default().private_bytes_max.min(bytes / PRIVATE_PART);
         self
@@ -339,7 +337,7 @@ impl<A> Builder<A> {
         self
     }
 
-    /// Whether the limits go together, as [`bind`](Builder::bind) demands.
+    /// Checks the limits, as [`bind`](Builder::bind) does.
     ///
     /// # Errors
     ///
@@ -369,9 +367,8 @@ impl<A> Builder<A> {
         rules.into_iter().find(|(is_kept, _)| !is_kept).map_or(Ok(()), |(_, error)| Err(error))
     }
 
-    /// How many reactors there will be: as many as were asked for, or else one for each core, as
-    /// far as the memory has parts for them. What is not set must not make limits invalid that are
-    /// valid on another machine.
+    /// How many reactors there will be: as many as were set; or else one for each core, but no more
+    /// than the memory is enough for, so that the same limits are valid on every machine.
     pub fn reactor_count(&self) -> usize {
         self.reactors.unwrap_or_else(|| {
             let cores = available_parallelism().map_or(1, usize::from).min(REACTORS_MAX);

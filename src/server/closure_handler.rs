@@ -11,7 +11,7 @@ use super::access::{self, Denied};
 use super::custom_event::CustomEvent;
 use super::origin::{OriginPattern, origin_is_allowed};
 
-/// A peer in the hands of a closure. Its session is the path that it asked for, such as `/news`.
+/// The peer that a closure is called for. Its session is the path it asked for, such as `/news`.
 pub type Peer<'a> = Context<'a, String>;
 
 type OnConnection = dyn Fn(&mut Peer<'_>) + Send + Sync;
@@ -41,9 +41,9 @@ impl Closures {
 pub struct ClosureHandler(Arc<Closures>);
 
 impl ClosureHandler {
-    /// The closure for this message and its data, if the message is a custom event that one is for.
+    /// If the message is a custom event with a closure: that closure, and the data.
     fn event(&self, message: Message<'_>) -> Option<(&OnEvent, Value)> {
-        // A program without events does not pay for them.
+        // A program without custom events does not pay for parsing.
         if self.0.events.is_empty() {
             return None;
         }

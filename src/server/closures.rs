@@ -31,13 +31,13 @@ use super::origin::OriginPattern;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 impl Builder<Closures> {
-    /// A peer has connected: the place to subscribe it, to greet it, or to close it again.
+    /// Called when a peer has connected: to subscribe it, to greet it, or to close it again.
     pub fn on_connection(mut self, call: impl Fn(&mut Peer<'_>) + Send + Sync + 'static) -> Self {
         self.application.connection = Some(Box::new(call));
         self
     }
 
-    /// A message has arrived that no [`on_event`](Self::on_event) has taken.
+    /// Called for each message that no [`on_event`](Self::on_event) has taken.
     pub fn on_message(
         mut self,
         call: impl Fn(&mut Peer<'_>, Message<'_>) + Send + Sync + 'static,
@@ -46,8 +46,8 @@ impl Builder<Closures> {
         self
     }
 
-    /// A custom event has arrived: the text message `{"event":"name","data":…}`. Without a `data`
-    /// member the data is [`Value::Null`]. Events with other names come as messages.
+    /// Called for each custom event of this name: the text message `{"event":"name","data":…}`.
+    /// Without a `data` member the data is [`Value::Null`].
     pub fn on_event(
         mut self,
         name: impl Into<String>,
@@ -57,7 +57,7 @@ impl Builder<Closures> {
         self
     }
 
-    /// The connection has ended; nothing can be sent any more.
+    /// Called when the connection has ended; nothing can be sent any more.
     pub fn on_close(
         mut self,
         call: impl Fn(&mut Peer<'_>, CloseCode, &str) + Send + Sync + 'static,

@@ -2,11 +2,11 @@
 
 use crate::protocol::Response;
 
-/// The page. It learns from its own address which channel it is about, so it is the same for all.
+/// The page, the same for all channels: its script takes the channel from its own address.
 const PAGE: &str = include_str!("index.html");
 
-/// What the page may do: run its own script and style, known by their SHA-256, and connect to the
-/// server that it came from. A test holds the hashes against the page.
+/// What the page may do: run its own script and style, which are named by their SHA-256 (a test
+/// compares them), and connect to the server that it came from.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; \
     script-src 'sha256-iQOsZ79IIOWLM3r2VyrnBmHWzN7oEUVn7qr8V63QGMg='; \
     style-src 'sha256-GvhvxBQlw/WTksi5pGVyhvBcRP8SwvaqOkGrUq10Mro='; \

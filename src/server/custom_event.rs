@@ -1,5 +1,5 @@
-//! Custom events: text messages of the form `{"event":"name","data":…}`, a convention among
-//! programs on top of what the protocol knows.
+//! Custom events: text messages of the form `{"event":"name","data":…}`. They are a convention; the
+//! protocol does not know them.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,8 +7,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// A custom event, borrowed from the text of a message. `data` is JSON that has not been looked
-/// into.
+/// A custom event, borrowed from the text of a message. `data` is JSON as it stands there.
 #[derive(Debug)]
 pub(crate) struct CustomEvent<'m> {
     pub(crate) name: Cow<'m, str>,
@@ -18,7 +17,7 @@ pub(crate) struct CustomEvent<'m> {
 impl<'m> CustomEvent<'m> {
     /// Reads a message as a custom event, if it is one. Other members than these two are ignored.
     pub(crate) fn parse(text: &'m str) -> Option<CustomEvent<'m>> {
-        // Most messages are none, and this is what tells them at no cost.
+        // A cheap check: most messages are no custom events.
         if !text.trim_start().starts_with('{') {
             return None;
         }
@@ -26,8 +25,7 @@ impl<'m> CustomEvent<'m> {
     }
 }
 
-/// Written out, because a program that embeds the library shall not have to build the derive macros
-/// for this one struct.
+/// Written by hand, so that a program that embeds the library need not build the derive macros.
 impl<'de> Deserialize<'de> for CustomEvent<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<CustomEvent<'de>, D::Error> {
         deserializer.deserialize_map(EventVisitor)
@@ -93,8 +91,7 @@ impl<'de> Visitor<'de> for TextVisitor {
 /// ```
 #[must_use]
 pub fn event(name: &str, data: &serde_json::Value) -> String {
-    // Written in two parts, so that neither a map nor a copy of the data is made; a string or a
-    // value always has a text.
+    // Written in two parts, so that neither a map nor a copy of the data is made.
     format!(r#"{{"event":{},"data":{data}}}"#, serde_json::Value::from(name))
 }
 

@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 
+use tracing::field::display;
 use tracing::info;
 
 use crate::protocol::{CloseCode, Message, MessageKind};
@@ -25,33 +26,27 @@ pub(crate) fn refused(address: SocketAddr, path: &str, status: u16) {
 
 /// A message that a WebSocket peer has sent and that was accepted.
 pub(crate) fn message(connection: u64, message: Message<'_>) {
-    let (bytes, kind) = (message.payload().len(), label(message.kind()));
-    match message.as_text().and_then(CustomEvent::parse) {
-        Some(event) => {
-            let data = event.data.map_or("null", |data| data.get());
-            let name = cut(&event.name);
-            info!(
-                target: "fanfare::events",
-                connection, event = name, data = cut(data), bytes, "event"
-            );
-        }
-        None => info!(target: "fanfare::events", connection, kind, bytes, "message"),
-    }
+    log_message(Some(connection), None, message);
 }
 
 /// A message that was published by a POST.
 pub(crate) fn posted(address: SocketAddr, channel: &str, message: Message<'_>) {
-    let (bytes, kind, channel) = (message.payload().len(), label(message.kind()), cut(channel));
-    match message.as_text().and_then(CustomEvent::parse) {
-        Some(event) => {
-            let data = event.data.map_or("null", |data| data.get());
-            let name = cut(&event.name);
-            info!(
-                target: "fanfare::events",
-                %address, channel, event = name, data = cut(data), bytes, "event"
-            );
-        }
-        None => info!(target: "fanfare::events", %address, channel, kind, bytes, "message"),
+    log_message(None, Some((address, channel)), message);
+}
+
+fn log_message(connection: Option<u64>, post: Option<(SocketAddr, &str)>, message: Message<'_>) {
+    let (address, channel) =
+        post.map(|(address, channel)| (display(address), cut(channel))).unzip();
+    let bytes = message.payload().len();
+    if let Some(event) = message.as_text().and_then(CustomEvent::parse) {
+        let (event, data) = (cut(&event.name), cut(event.data.map_or("null", |data| data.get())));
+        info!(
+            target: "fanfare::events",
+            connection, address, channel, event, data, bytes, "event"
+        );
+    } else {
+        let kind = label(message.kind());
+        info!(target: "fanfare::events", connection, address, channel, kind, bytes, "message");
     }
 }
 

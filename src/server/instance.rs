@@ -44,7 +44,7 @@ pub struct Server<H: Handler> {
     pub(super) admin_addresses: Vec<SocketAddr>,
 }
 
-/// What the thread of one reactor begins with.
+/// What the thread of one reactor starts with.
 pub(super) struct Thread {
     pub(super) net: MioNet,
     pub(super) listeners: Vec<MioListener>,
@@ -53,8 +53,8 @@ pub(super) struct Thread {
 }
 
 impl Thread {
-    /// Serves on this thread. Whatever ends it, a panic of the handler included, ends the others
-    /// too: what is mailed to a reactor that is no more would wait for ever.
+    /// Serves on this thread. When it ends, even by a panic of the handler, all others end too:
+    /// mail to a reactor that is gone would wait for ever.
     fn run<H: Handler>(self, make: impl FnOnce() -> H, stopper: Stopper) -> io::Result<()> {
         let _stop_others = StopOthers(stopper);
         Reactor::new(self.net, self.listeners, self.admin_listeners, make(), self.setup)?.run()
@@ -110,7 +110,7 @@ impl<H: Handler> Server<H> {
         let mut threads = self.threads.into_iter().enumerate();
         let first = threads.next();
         thread::scope(|scope| {
-            // Should a thread not start, those that have must not wait for it.
+            // If a thread does not start, those that have must end.
             let _stop_others = StopOthers(stopper.clone());
             let mut others = Vec::new();
             for (number, thread) in threads {

@@ -5,13 +5,12 @@ use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 
 use crate::net;
 
-/// Listens on all that an address such as `localhost:8080` stands for, and gives to each of so many
-/// reactors (at least one) a socket of its own for each address: the same addresses in the same
-/// order.
+/// Listens on all addresses that `localhost:8080`, for example, resolves to. Returns the sockets of
+/// each of so many reactors (at least one): one for each address, in the same order.
 ///
 /// A name may resolve to an address that this machine does not have: `localhost` is often `::1` too
-/// where IPv6 is switched off. Such a one is passed over, unless there is no other. Any other
-/// failure fails the whole.
+/// although IPv6 is switched off. Such an address is passed over, unless there is no other. Any
+/// other failure is returned.
 pub(crate) fn listen(address: &str, reactors: usize) -> io::Result<Vec<Vec<TcpListener>>> {
     listen_on(address.to_socket_addrs()?, reactors)
 }

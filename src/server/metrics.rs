@@ -194,30 +194,21 @@ impl Snapshot {
     }
 
     fn encode_process(&self, page: &mut Page<'_>) -> fmt::Result {
-        let Process {
-            cpu_seconds,
-            resident_bytes,
-            virtual_bytes,
-            open_files,
-            open_files_max,
-            start_seconds,
-        } = self.process;
-        if let Some(seconds) = cpu_seconds {
+        let process = &self.process;
+        if let Some(seconds) = process.cpu_seconds {
             page.counter("process_cpu_seconds", "Processor time, user and system", seconds)?;
         }
-        if let Some(bytes) = resident_bytes {
-            page.gauge("process_resident_memory_bytes", "Resident memory", bytes)?;
+        for (name, help, value) in [
+            ("process_resident_memory_bytes", "Resident memory", process.resident_bytes),
+            ("process_virtual_memory_bytes", "Virtual memory", process.virtual_bytes),
+            ("process_open_fds", "Open file descriptors", process.open_files),
+            ("process_max_fds", "The limit of open file descriptors", process.open_files_max),
+        ] {
+            if let Some(value) = value {
+                page.gauge(name, help, value)?;
+            }
         }
-        if let Some(bytes) = virtual_bytes {
-            page.gauge("process_virtual_memory_bytes", "Virtual memory", bytes)?;
-        }
-        if let Some(files) = open_files {
-            page.gauge("process_open_fds", "Open file descriptors", files)?;
-        }
-        if let Some(files) = open_files_max {
-            page.gauge("process_max_fds", "The limit of open file descriptors", files)?;
-        }
-        if let Some(seconds) = start_seconds {
+        if let Some(seconds) = process.start_seconds {
             page.gauge("process_start_time_seconds", "When the process started", seconds)?;
         }
         Ok(())

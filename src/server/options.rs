@@ -7,12 +7,12 @@ use super::publish_key::PublishKey;
 /// the same machine: whatever comes from loopback may publish, nothing else may.
 #[derive(Clone, Debug, Default)]
 pub struct BroadcastOptions {
-    /// Who may publish over a WebSocket. Unset: whoever connects from this machine itself.
+    /// Who may publish over a WebSocket. Unset: peers on this machine.
     pub publish: Option<PublishPolicy>,
-    /// What a POST must bear, from wherever it comes. Unset: only this machine itself may POST.
+    /// The key that every POST must bear. Unset: only this machine may POST.
     pub publish_key: Option<PublishKey>,
-    /// The host names, besides `localhost`, under which this machine may be asked by itself; only
-    /// looked at without a `publish_key`.
+    /// The host names, besides `localhost`, under which peers on this machine may ask for it. Not
+    /// used with a `publish_key`.
     pub allowed_hosts: Vec<String>,
     /// The origins of web pages that may subscribe and publish; empty: the page's own server only.
     pub allowed_origins: Vec<OriginPattern>,

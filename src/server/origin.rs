@@ -1,9 +1,8 @@
-//! Whom a browser acts for: the rules on the Origin header (RFC 6454 section 7) and on the Host
+//! Which web pages may connect: the rules on the Origin header (RFC 6454 section 7) and on the Host
 //! header.
 //!
-//! A script on any web page may open a WebSocket to any address and may POST to it. Browsers say in
-//! `Origin` which page it was; other programs send none, and prove nothing by it, so a missing one
-//! passes.
+//! A script on any web page may open a WebSocket to any address, and may POST to it. Browsers name
+//! the page in `Origin`. Other programs send none, or any they like, so a missing one passes.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -19,7 +18,7 @@ pub struct OriginPattern(Pattern);
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Pattern {
     Any,
-    /// The text is kept for display; it has been parsed once without error.
+    /// The text has been parsed without error; it is kept for display.
     Origin {
         text: Box<str>,
         subdomains: bool,
@@ -123,10 +122,8 @@ impl OriginPattern {
     }
 }
 
-/// Whether a request with these headers may do what only pages of an allowed origin may.
-///
-/// With an empty list the origin must be the one that the request was sent to; a list replaces that
-/// rule.
+/// Whether the origin of a request is allowed. If the list is empty, it must be the origin of the
+/// host that the request was sent to.
 pub(crate) fn origin_is_allowed(
     allowed: &[OriginPattern],
     origin: Option<&str>,
@@ -140,12 +137,12 @@ pub(crate) fn origin_is_allowed(
     allowed.iter().any(|pattern| pattern.covers(&origin))
 }
 
-/// Whether a browser that was sent here by this Host header can only have meant this machine: the
-/// name is `localhost`, an IP address, or one that the operator listed.
+/// Whether a Host header names this machine: as `localhost`, an IP address, or a name that the
+/// operator listed.
 ///
-/// A page at `evil.example` can have its own name point to 127.0.0.1 (DNS rebinding) and is then of
-/// the same origin as a server here; but its requests carry its name. No browser leaves out the
-/// Host header, so a request without one (HTTP/1.0) passes.
+/// A page at `evil.example` can let its own name point to 127.0.0.1 (DNS rebinding), and then has
+/// the same origin as a server here; but its requests carry its name. Browsers always send Host, so
+/// a request without one (HTTP/1.0) passes.
 pub(crate) fn host_is_local(host: Option<&str>, allowed: &[String]) -> bool {
     let Some(host) = host else { return true };
     let Some((name, _)) = split_port(host) else { return false };

@@ -1,4 +1,4 @@
-//! What the operating system says of this process, for the usual `process_*` metrics.
+//! Figures of this process from the operating system, for the usual `process_*` metrics.
 
 /// Figures of this process; each is absent where the system does not tell.
 #[derive(Clone, Copy, Debug, Default)]
@@ -6,7 +6,7 @@ pub(crate) struct Process {
     pub(crate) cpu_seconds: Option<f64>,
     pub(crate) resident_bytes: Option<u64>,
     pub(crate) virtual_bytes: Option<u64>,
-    pub(crate) open_files: Option<usize>,
+    pub(crate) open_files: Option<u64>,
     pub(crate) open_files_max: Option<u64>,
     /// Since 1970-01-01 UTC.
     pub(crate) start_seconds: Option<f64>,
@@ -27,7 +27,10 @@ impl Process {
                 .map(|stat| (stat.utime + stat.stime) as f64 / ticks_per_second),
             resident_bytes: stat.as_ref().map(|stat| stat.rss_bytes().get()),
             virtual_bytes: stat.as_ref().map(|stat| stat.vsize),
-            open_files: process.ok().and_then(|process| process.fd_count().ok()),
+            open_files: process
+                .ok()
+                .and_then(|process| process.fd_count().ok())
+                .map(|count| count as u64),
             open_files_max: rustix::process::getrlimit(rustix::process::Resource::Nofile).current,
             start_seconds: stat.zip(boot_seconds).map(|(stat, boot_seconds)| {
                 boot_seconds + stat.starttime as f64 / ticks_per_second

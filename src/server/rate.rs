@@ -4,20 +4,19 @@ use std::time::Duration;
 
 use crate::instant::Instant;
 
-/// What a bucket may hold: a second's worth, so that whoever was quiet may send a small burst.
+/// What a bucket holds: tokens of one second, so that a peer that was quiet may send a small burst.
 const BURST: Duration = Duration::from_secs(1);
 
-/// A token bucket that holds [`BURST`], kept as the moment at which it will be full again.
-///
-/// That one number says it all (the generic cell rate algorithm): each token taken puts the moment
-/// one interval later, and a bucket that would need longer than its whole size to fill is empty.
+/// A token bucket that holds [`BURST`], kept as the moment at which it will be full again (the
+/// generic cell rate algorithm). Each token taken moves that moment one interval later; if it would
+/// be more than `BURST` from now, the bucket is empty.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct TokenBucket {
     full_at: Instant,
 }
 
 impl TokenBucket {
-    /// Takes a token, if there is one, where `per_second` of them come in.
+    /// Takes a token, if there is one; `per_second` of them come in.
     pub(crate) fn take(&mut self, per_second: u32, now: Instant) -> bool {
         let interval = Duration::from_secs(1) / per_second.max(1);
         let full_at = self.full_at.max(now) + interval;

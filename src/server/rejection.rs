@@ -1,18 +1,18 @@
-//! What a request is told that asks for something that is not there or not allowed.
+//! Why a request is not served, and the answer that says so.
 
 use crate::protocol::Response;
 
 use super::access::Denied;
 use super::route::RouteError;
 
-/// Why a request is refused before anything is done for it.
+/// Why a request is not served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rejection {
     /// The path names nothing.
     Route(RouteError),
-    /// Whoever asks may not.
+    /// The request is denied.
     Denied(Denied),
-    /// The path is there, but not for this method; these it takes.
+    /// The path does not take this method.
     Method {
         /// The value of `Allow`.
         allow: &'static str,
@@ -40,7 +40,7 @@ impl From<RouteError> for Rejection {
 }
 
 impl Rejection {
-    /// The answer, whose text says what would have been right.
+    /// The answer. Its text says what would have been right.
     pub(crate) fn response(self) -> Response {
         match self {
             Rejection::Route(error) => Response::text(400, format!("{error}\n")),

@@ -51,8 +51,7 @@ impl fmt::Display for RouteError {
 }
 
 impl<'n> Route<'n> {
-    /// Finds the route of a raw path. `decoded` holds the decoded name where that differs from the
-    /// path; its room is used again and again.
+    /// Finds the route of a raw path. `decoded` is a buffer for the name, if it has escapes.
     pub(crate) fn parse(path: &'n str, decoded: &'n mut Vec<u8>) -> Result<Route<'n>, RouteError> {
         let raw = path.strip_prefix('/').unwrap_or(path);
         let name = if raw.contains('%') {
@@ -65,8 +64,7 @@ impl<'n> Route<'n> {
         } else {
             raw
         };
-        // The reserved names are looked for in the decoded path: "/%2D/metrics" is no way around
-        // them.
+        // The decoded name is compared, so that "/%2D/metrics" is reserved too.
         Ok(match name {
             "" => Route::Console,
             "-/healthz" => Route::Healthz,

@@ -3,8 +3,8 @@
 
 use std::fmt;
 
-/// A head that is refused. After any of these the connection is closed once the answer is out:
-/// where the next request would begin is not known.
+/// Why a head is refused. The connection is closed after the answer, as nobody knows where the next
+/// request would begin.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum HttpError {
     /// The head does not end within the limit, though its first line does.

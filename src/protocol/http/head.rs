@@ -32,9 +32,9 @@ impl Default for HttpLimits {
 
 /// Finds the end of a head in bytes that arrive in pieces, and looks at each byte once.
 ///
-/// It refuses at once, without waiting for the rest, what can never become a head: a first byte
-/// that begins no method and no version (a TLS ClientHello, for one), and a line feed without its
-/// carriage return, with which some clients would end the head and then wait for an answer.
+/// It refuses at once what can never become a head: a first byte that begins no method and no
+/// version (such as that of a TLS ClientHello), and a line feed without a carriage return, after
+/// which a client might wait for an answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct HeadScanner {
     /// Bytes at the front that have been looked at and do not end the head.
@@ -93,8 +93,7 @@ impl HeadScanner {
     }
 }
 
-/// Room for the headers of one head, to be put on the stack just before it is parsed. Making one
-/// costs nothing.
+/// Room for the headers of one head, on the stack. It costs nothing to make.
 #[derive(Debug)]
 pub struct HeaderStorage<'a> {
     pub(super) headers: [MaybeUninit<httparse::Header<'a>>; HEADERS_MAX],

@@ -2,9 +2,9 @@
 //! bodies with a Content-Length, keep-alive.
 //!
 //! Where the RFCs let a recipient repair a message, this one refuses it: a request that two readers
-//! may understand differently is how one is smuggled past a proxy. httparse splits a head into its
-//! parts; what it is lenient about is checked again here. There is no chunked transfer coding: a
-//! request that uses one is answered 501.
+//! understand differently can be smuggled past a proxy. httparse splits a head into its parts;
+//! where it is lenient, the head is checked again here. A request with a chunked transfer coding is
+//! answered 501.
 
 mod error;
 mod field;

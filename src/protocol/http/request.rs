@@ -7,10 +7,9 @@ use super::head::check_line_ends;
 use super::target::{Target, is_host};
 use super::{HeaderStorage, HttpError, HttpLimits};
 
-/// Headers that stand at most once. For Host, Content-Length and the two of the opening handshake
-/// the RFCs say so one by one (9112 section 3.2, 9110 section 8.6, 6455 sections 11.3.1 and
-/// 11.3.5); for the others it follows from RFC 9110 section 5.3, as they are no lists. With two of
-/// them it would depend on the reader which one counts.
+/// Headers that may stand only once; of two, it would depend on the reader which one counts. For
+/// Host, Content-Length and the two of the opening handshake the RFCs say so (9112 section 3.2,
+/// 9110 section 8.6, 6455 sections 11.3.1 and 11.3.5); the others are no lists (9110 section 5.3).
 const SINGLE: [&str; 8] = [
     "host",
     "content-length",

@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::io::Write;
 
+use ::http::StatusCode;
+
 /// A response to a plain HTTP request or a refused upgrade: always with its whole body, and so with
 /// a Content-Length.
 ///
-/// There is no Date (RFC 9110 section 6.6.1): this layer has no clock. Who has one adds it with
-/// [`Response::header`].
+/// There is no Date (RFC 9110 section 6.6.1), as this layer has no clock.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Response {
     status: u16,
@@ -50,9 +51,8 @@ impl Response {
     /// Adds a header. Not for Content-Length and Connection, which are written by
     /// [`Response::encode`].
     ///
-    /// A value with a control character other than a tab is left out whole, header and all: a line
-    /// break in it would let whoever chose the value write headers of his own (RFC 9110 section
-    /// 5.5).
+    /// A header whose value has a control character other than a tab is left out: with a line break
+    /// in it, whoever chose the value could write headers (RFC 9110 section 5.5).
     #[must_use]
     pub fn header(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Response {
         let value = value.into();
@@ -126,45 +126,16 @@ pub(super) const fn has_no_body(status: u16) -> bool {
     matches!(status, 100..=199 | 204 | 304)
 }
 
-/// The reason phrase of RFC 9110 section 15 (428 to 431: RFC 6585). Empty for a status that this
-/// server does not send, as section 4 of RFC 9112 permits.
-const fn reason_phrase(status: u16) -> &'static str {
+/// The reason phrase of RFC 9110 section 15; empty for a status that has none, as section 4 of RFC
+/// 9112 permits.
+fn reason_phrase(status: u16) -> &'static str {
     match status {
-        200 => "OK",
-        201 => "Created",
-        202 => "Accepted",
-        204 => "No Content",
-        301 => "Moved Permanently",
-        302 => "Found",
-        303 => "See Other",
-        304 => "Not Modified",
-        307 => "Temporary Redirect",
-        308 => "Permanent Redirect",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        406 => "Not Acceptable",
-        408 => "Request Timeout",
-        409 => "Conflict",
-        410 => "Gone",
-        411 => "Length Required",
+        // RFC 9110 has other names for these two than the older RFCs.
         413 => "Content Too Large",
-        414 => "URI Too Long",
-        415 => "Unsupported Media Type",
-        417 => "Expectation Failed",
         422 => "Unprocessable Content",
-        426 => "Upgrade Required",
-        429 => "Too Many Requests",
-        431 => "Request Header Fields Too Large",
-        500 => "Internal Server Error",
-        501 => "Not Implemented",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        505 => "HTTP Version Not Supported",
-        _ => "",
+        _ => {
+            StatusCode::from_u16(status).ok().and_then(|code| code.canonical_reason()).unwrap_or("")
+        }
     }
 }
 
