@@ -23,19 +23,19 @@ impl fmt::Display for MessageId {
     }
 }
 
-/// A message that has been numbered.
+/// A message was numbered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Accepted {
     /// Its id.
     pub id: MessageId,
-    /// The subscribers it was appended for.
+    /// How many subscribers, on all reactors, it was appended for.
     pub subscribers: u64,
 }
 
-/// A channel, as it is now.
+/// Figures of a channel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ChannelInfo {
-    /// Live subscribers, on all reactors, as far as the home has been told.
+    /// Subscribers on all reactors, as far as the home has been told.
     pub subscribers: u64,
     /// The epoch of its numbers.
     pub epoch: u64,
@@ -47,29 +47,30 @@ pub struct ChannelInfo {
     pub last_number: Option<u64>,
 }
 
-/// A channel at rest is this and its name; a log owns memory only while somebody is behind.
+/// A channel. At rest it owns its name and nothing else: a log has memory only while a subscriber
+/// is behind.
 #[derive(Debug)]
 pub(super) struct Channel {
     pub(super) name: Box<str>,
     pub(super) epoch: u64,
     pub(super) log: Log,
     pub(super) subscribers: Subscribers,
-    /// It stands in the queue of the sweep.
+    /// It is in the queue of the sweep.
     pub(super) is_queued: bool,
     pub(super) idleness: Idleness,
     pub(super) membership: Membership,
-    /// It stands among those whose home has to be told something (see `interest`).
+    /// It is in the queue of channels whose home must be told something (`MembershipQueue`).
     pub(super) is_listed_for_home: bool,
-    /// The other reactors with subscribers, where this is the home; or `NO_MEMBERS`.
+    /// The key of its `Members`, if this is the home and there are any; or `NO_MEMBERS`.
     pub(super) members: u32,
 }
 
-/// Whether a channel stands in a queue of the idle (see `Idle`).
+/// Whether a channel is in a queue of idle ones (`channels::Idle`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Idleness {
     NotListed,
     Listed,
-    /// And was used since.
+    /// It has been used since it was listed.
     ListedAndUsed,
 }
 
@@ -100,12 +101,12 @@ impl Channel {
         matches!(self.membership, Membership::Unannounced | Membership::Joining)
     }
 
-    /// Nobody is subscribed, here or elsewhere.
+    /// Whether it has no subscribers, here or elsewhere.
     pub(super) fn is_unused(&self) -> bool {
         self.subscribers.is_empty() && self.members == NO_MEMBERS
     }
 
-    /// Somebody has come before the home was told that there is nobody.
+    /// A subscriber has come before the home was told to send no more.
     pub(super) fn come_back(&mut self) {
         if self.membership == Membership::Leaving {
             self.membership = Membership::Live;
@@ -116,7 +117,7 @@ impl Channel {
         ChannelName::from_checked(&self.name)
     }
 
-    /// Messages that the subscribers have before them, all together.
+    /// Copies of messages that its subscribers have not been sent.
     pub(super) fn pending(&self) -> u64 {
         let next = self.log.end().number;
         self.subscribers.cursors().map(|(cursor, _)| next - cursor.number).sum()

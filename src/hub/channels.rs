@@ -15,11 +15,10 @@ use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Idle channels looked at in one call of `forget_idle`: a bounded part of a turn.
+/// Idle channels that one call of `forget_idle` looks at, so that its part of a turn is bounded.
 const IDLE_PER_CALL_MAX: usize = 256;
 
-/// An entry of the table. It holds its hash, so that growing the table touches neither channel nor
-/// name.
+/// An entry of the table. It holds its hash, so that no channel is touched when the table grows.
 #[derive(Clone, Copy, Debug)]
 struct Named {
     hash: u32,
@@ -33,15 +32,15 @@ pub(super) struct Channels {
     by_name: HashTable<Named>,
     homes: Arc<Homes>,
     own: ReactorNumber,
-    /// How many live here.
+    /// How many have their home here.
     at_home: usize,
     /// Epochs do not repeat within a process; no two processes share them, as their seeds differ.
     epochs: SplitMix64,
-    /// Those that live here, until they are forgotten.
+    /// Idle channels whose home is here: to be forgotten.
     idle: Idle,
-    /// Those that live elsewhere, until this reactor wants no more of them.
+    /// Idle channels whose home is elsewhere: to be left.
     lingering: Idle,
-    /// Those whose homes have to be told so.
+    /// Channels that were left, and whose homes must be told so.
     left: VecDeque<ChannelId>,
     channels_max: usize,
 }
@@ -75,7 +74,7 @@ impl Channels {
         self.at_home
     }
 
-    /// Ids are below this; not all of them are channels.
+    /// All ids are below this; not every number below it is a channel's.
     pub(super) fn places(&self) -> usize {
         self.channels.capacity()
     }
@@ -95,8 +94,7 @@ impl Channels {
         self.channels.get(id.0 as usize)
     }
 
-    /// The channel of that name, which is made if there is none. Those that live elsewhere count
-    /// there.
+    /// The channel of that name, which is made if there is none. Only its home counts it.
     pub(super) fn find_or_insert(&mut self, name: ChannelName<'_>) -> Result<ChannelId, Refused> {
         let hash = self.homes.hash(name.as_str());
         if let Some(channel) = self.find_hashed(name.as_str(), hash) {
@@ -119,8 +117,8 @@ impl Channels {
         Ok(channel)
     }
 
-    /// A channel without subscribers was used, or has just lost its last one. It may be forgotten
-    /// when it stays so for a while.
+    /// A channel without subscribers was used, or has lost its last one. If it stays so for a
+    /// while, it is forgotten.
     pub(super) fn used_without_subscribers(&mut self, id: ChannelId) {
         let channel = &mut self[id];
         match channel.idleness {
@@ -136,7 +134,7 @@ impl Channels {
     }
 
     /// Forgets channels that have been idle for `forget_after`, and leaves those of other homes
-    /// that have had no subscribers for the time of `linger`. `true`: there is more to do.
+    /// that have had no subscribers for `linger`. Returns whether there is more to do.
     pub(super) fn forget_idle(
         &mut self,
         now: Instant,
@@ -169,14 +167,14 @@ impl Channels {
                 channel.membership = Membership::Leaving;
                 self.left.push_back(id);
             }
-            // The home has refused it, and nobody has asked again.
+            // The home has refused it, and no subscriber has come since.
             Membership::Unannounced if !channel.is_listed_for_home => self.remove(id),
-            // The home's answer lists it anew.
+            // It is listed again when the home has answered.
             Membership::Unannounced | Membership::Joining | Membership::Leaving => {}
         }
     }
 
-    /// The next one whose home has to be told that it is wanted no more.
+    /// The next channel whose home must be told that this reactor has left it.
     pub(super) fn next_left(&mut self) -> Option<ChannelId> {
         self.left.pop_front()
     }
@@ -222,12 +220,12 @@ impl IndexMut<ChannelId> for Channels {
     }
 }
 
-/// The channels that have lost their last subscriber, or never had one. They are listed at once,
-/// but the time is only known to `forget_idle`; so they get their moment at its next call.
+/// Channels that have lost their last subscriber, or never had one. Only `forget_idle` knows the
+/// time: so a channel is listed without it, and gets its moment at the next call.
 #[derive(Debug, Default)]
 struct Idle {
     arriving: VecDeque<ChannelId>,
-    /// In the order of the moments.
+    /// Ordered by moment.
     since: VecDeque<(Instant, ChannelId)>,
 }
 
@@ -237,7 +235,7 @@ impl Idle {
         self.since.extend(arriving.map(|id| (now, id)));
     }
 
-    /// The next one that has been idle for so long.
+    /// The next channel that has been idle for so long.
     fn next_over(&mut self, now: Instant, patience: Duration) -> Option<ChannelId> {
         self.since.pop_front_if(|(since, _)| *since + patience <= now).map(|(_, id)| id)
     }

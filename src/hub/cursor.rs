@@ -1,8 +1,7 @@
-//! A cursor: how far one subscriber has read a channel's log. And the tally of the cursors at one
+//! A cursor: how far one subscriber has read a channel's log. And the count of cursors at one
 //! place.
 
-/// A place in a log. `offset` and `number` go together; at the end of the log they are the next
-/// ones.
+/// A place in a log. At the end of the log, number and offset are those of the next message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Cursor {
     /// The first message whose last byte has not been taken.
@@ -13,8 +12,7 @@ pub(super) struct Cursor {
     pub(super) under_way_bytes: u32,
 }
 
-/// Cursors at one place: those whose next byte lies in one segment, or those that have read
-/// everything.
+/// The count of cursors at one place: in one segment, or at the end of the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Tally {
     pub(super) cursors: u32,
@@ -23,7 +21,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Cursors that may be written to.
+    /// How many of them are not blocked.
     pub(super) fn awake(self) -> u32 {
         self.cursors - self.blocked
     }

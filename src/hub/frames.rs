@@ -1,5 +1,5 @@
-//! The frames that a log is made of: one for each message, final and without a masking key, as a
-//! server sends it.
+//! The frames in a log: one for each message, final and without a masking key, as a server sends
+//! it.
 
 use crate::protocol::{FrameHeader, Message};
 
@@ -15,8 +15,8 @@ pub(super) fn frame_bytes_of(message: Message<'_>) -> usize {
     header.encoded_bytes() + payload_bytes
 }
 
-/// Counts the frames that end in `from..to`, where `from` is the start of one; and the bytes that
-/// are left of the one in the middle of which `to` lies.
+/// Counts the frames that end in `from..to`, where `from` is the start of one. Also returns the
+/// bytes left of the frame that `to` lies in the middle of.
 pub(super) fn count_frames(segment: &[u8], from: usize, to: usize) -> (u64, u32) {
     let (mut frames, mut at) = (0, from);
     while at < to {
@@ -26,8 +26,8 @@ pub(super) fn count_frames(segment: &[u8], from: usize, to: usize) -> (u64, u32)
     if at > to { (frames - 1, (at - to) as u32) } else { (frames, 0) }
 }
 
-/// The bytes of the frame at the start of `frames`: final and without a masking key, as `append`
-/// wrote it, so that its length stands in the second byte or behind it (RFC 6455 section 5.2).
+/// The length of the frame at the start of `frames`. It has no masking key, so the length of its
+/// payload is in the second byte or follows it (RFC 6455 section 5.2).
 fn encoded_frame_bytes(frames: &[u8]) -> usize {
     match frames[1] {
         126 => 4 + usize::from(u16::from_be_bytes([frames[2], frames[3]])),

@@ -1,15 +1,16 @@
-//! Things given back that wait for their next use, and are let go of when they have waited in vain.
+//! A free list: things that wait for their next use, and are dropped if they are not needed for
+//! long.
 
-/// Let go of at most so many in one call of `trim`: freeing memory is not free either.
+/// One call of `trim` drops at most so many, because freeing memory takes time too.
 const TRIMMED_MAX: usize = 64;
 
-/// A stack of spare things.
+/// A stack of free things.
 #[derive(Debug)]
 pub(super) struct FreeList<T> {
     items: Vec<T>,
-    /// The fewest there were since the last trim: so many were not needed.
+    /// The fewest there were since the last trim: so many have not been needed.
     fewest: usize,
-    /// So many stay in any case.
+    /// `trim` keeps at least so many.
     kept: usize,
 }
 
@@ -32,8 +33,8 @@ impl<T> FreeList<T> {
         self.items.push(item);
     }
 
-    /// Lets go of half of what nobody has needed since the last call: a load that comes and goes in
-    /// waves keeps what its waves need, and a single peak is forgotten in a few calls.
+    /// Drops half of what was not needed since the last call: what a load that comes in waves needs
+    /// is kept, and a single peak is forgotten in a few calls.
     pub(super) fn trim(&mut self) {
         let surplus = self.fewest.min(self.items.len().saturating_sub(self.kept));
         self.items.truncate(self.items.len() - surplus.div_ceil(2).min(TRIMMED_MAX));

@@ -1,4 +1,4 @@
-//! Where channels live: each has one home among the reactors, which alone numbers its messages.
+//! The home of a channel: the one reactor that numbers its messages.
 
 use super::name::ChannelName;
 use siphasher::sip::SipHasher13;
@@ -15,9 +15,8 @@ impl ReactorNumber {
     }
 }
 
-/// What all reactors of a server agree on: which of them is the home of a channel, and how many
-/// channels there are. No message touches the count: only a channel's first use and its being
-/// forgotten do.
+/// What all reactors of a server share: which of them is the home of a channel, and the count of
+/// channels, which changes only when a channel is made or forgotten.
 #[derive(Debug)]
 pub struct Homes {
     hasher: SipHasher13,
@@ -25,7 +24,7 @@ pub struct Homes {
     channels: AtomicUsize,
 }
 
-/// The hash of a name: one half finds the home, the other the place in a hub's table.
+/// The hash of a name: one half gives the home, the other the place in a hub's table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct NameHash(u64);
 
@@ -36,8 +35,8 @@ impl NameHash {
 }
 
 impl Homes {
-    /// Homes for so many reactors, at least one. The key is secret and of one process: else who
-    /// names channels could have them all live on one reactor, or collide in its table.
+    /// Homes for so many reactors, at least one. The key is secret and drawn anew for each process:
+    /// otherwise peers could choose names that all have one home, or collide in its table.
     pub fn new(key: [u8; 16], reactors: u16) -> Homes {
         Homes {
             hasher: SipHasher13::new_with_key(&key),

@@ -1,5 +1,5 @@
-//! The log of one channel: finished frames in the order of their numbers, kept as long as a cursor
-//! is behind.
+//! The log of one channel: finished frames in the order of their numbers. A frame is kept until
+//! every cursor has passed it, or until the log is full.
 //!
 //! ```text
 //!          front                       back
@@ -9,12 +9,11 @@
 //!  tallies:   cursors 3, blocked 3        cursors 1          caught up: cursors 996
 //! ```
 //!
-//! Offsets count the channel's bytes from its first message on and never restart, so a cursor needs
-//! no mending when segments go. A cursor is counted where its next byte lies; one at `end` is
-//! caught up. The append moves all that are caught up onto the segment it writes to, in one
-//! addition: that is why publishing costs the same for ten subscribers and for a hundred thousand.
-//! A front segment that nobody needs returns to the pool; with nobody behind, the log is two
-//! numbers.
+//! Offsets count the channel's bytes from its first message on and never restart, so cursors stay
+//! valid when segments go. A cursor is counted in the segment of its next byte; a cursor at `end`
+//! is caught up. An append adds the tally of all that are caught up to the segment it writes to:
+//! one addition, for ten subscribers or a hundred thousand. A front segment without cursors returns
+//! to the pool; with nobody behind, the log is two numbers.
 
 use super::cursor::{Cursor, Tally};
 use super::frames::{count_frames, frame_bytes_of};
@@ -54,13 +53,14 @@ impl Log {
         }
     }
 
-    /// Goes on with the numbers of the channel's home. Nothing has been appended yet.
+    /// Sets the number of the next message, as the channel's home has said. Nothing was appended
+    /// yet.
     pub(super) fn begin_at(&mut self, next: u64) {
         debug_assert!(self.segments.is_empty(), "numbers do not change behind what was appended");
         self.next = next;
     }
 
-    /// The cursor of one who joins now: everything from the next message on.
+    /// The cursor of a subscriber that joins now: at the next message.
     pub(super) fn end(&self) -> Cursor {
         Cursor { number: self.next, offset: self.end, under_way_bytes: 0 }
     }
@@ -75,7 +75,7 @@ impl Log {
         self.due
     }
 
-    /// Where the front segment ends, if those who are blocked are the only ones that need it.
+    /// Where the front segment ends, if only blocked subscribers need it.
     pub(super) fn front_for_blocked(&self) -> Option<u64> {
         self.segments.front().filter(|front| front.tally.awake() == 0).map(Segment::end)
     }
@@ -93,8 +93,8 @@ impl Log {
         self.due += u32::from(self.is_behind(offset) && !blocked);
     }
 
-    /// A cursor leaves a place. `true`: it was the last one there, and when it has got to its new
-    /// place there may be something to `release`.
+    /// A cursor leaves a place. Returns whether it was the last one there: then `release` may find
+    /// something, once the cursor has entered its new place.
     pub(super) fn leave(&mut self, offset: u64, blocked: bool) -> bool {
         let tally = self.tally_at(offset);
         tally.remove(blocked);
@@ -103,7 +103,7 @@ impl Log {
         was_last
     }
 
-    /// Returns to the pool what no cursor needs any more.
+    /// Returns front segments without cursors to the pool.
     pub(super) fn release(&mut self, pool: &mut SegmentPool) {
         while let Some(front) = self.segments.pop_front_if(|front| front.tally.cursors == 0) {
             pool.give(front.bytes);
@@ -134,24 +134,23 @@ impl Log {
         if self.segments[last].start <= offset {
             return last;
         }
-        // A cursor before the start of the log must be noticed here, before bytes of another
-        // message are read in its name. Falling off moves every cursor first, so there is none.
+        // A cut takes every cursor off the segments that go, so none is before the start. If one
+        // were, it would read bytes of another message.
         debug_assert!(self.segments[0].start <= offset, "a cursor before the start of its log");
         self.segments.partition_point(|segment| segment.start <= offset).saturating_sub(1)
     }
 
     // Appending.
 
-    /// Gives a number to a message for which there is nobody.
+    /// Numbers a message that has no subscribers here.
     pub(super) fn skip_number(&mut self) -> u64 {
         debug_assert!(self.segments.is_empty() && self.caught_up.cursors == 0, "somebody wants it");
         self.next += 1;
         self.next - 1
     }
 
-    /// What must be cut off the front to make room for a frame: everything before the offset
-    /// returned. Nothing has changed yet, so that a refusal leaves everything as it was. Without a
-    /// pool the limit of memory is not looked at.
+    /// Finds what must be cut off the front to make room for a frame: everything before the offset
+    /// returned. Changes nothing. Without a pool the limit of memory does not count.
     pub(super) fn make_room(
         &self,
         frame_bytes: usize,
@@ -178,7 +177,8 @@ impl Log {
         }
     }
 
-    /// Whether the frame can be stored when the first `cut` segments, of `freed_bytes`, have gone.
+    /// Whether there is memory for a frame when the first `cut` segments, of `freed_bytes`, are
+    /// gone.
     fn memory_suffices(
         &self,
         frame_bytes: usize,
@@ -193,8 +193,8 @@ impl Log {
         fits_in_back || pool.has_room_for(pool.capacity_for(frame_bytes, is_empty), freed_bytes)
     }
 
-    /// Appends a message as one frame, and everybody who was caught up is behind. `make_room` has
-    /// been asked, and what had to be cut is.
+    /// Appends a message as one frame: whoever was caught up is behind. What `make_room` has found
+    /// must have been cut.
     pub(super) fn append(&mut self, message: Message<'_>, pool: &mut SegmentPool) -> u64 {
         let number = self.next;
         let frame_bytes = frame_bytes_of(message);
@@ -225,7 +225,7 @@ impl Log {
 
     // Reading.
 
-    /// What a cursor has before it: at most two slices, for one vectored write.
+    /// The bytes after a cursor: at most two slices, for one vectored write.
     pub(super) fn unsent(&self, cursor: Cursor) -> Unsent<'_> {
         if !self.is_behind(cursor.offset) {
             return Unsent::default();
@@ -239,7 +239,7 @@ impl Log {
         }
     }
 
-    /// Where a cursor stands after some bytes more.
+    /// Where a cursor stands after so many bytes more.
     pub(super) fn advanced(&self, cursor: Cursor, bytes_taken: usize) -> Cursor {
         let offset = cursor.offset + bytes_taken as u64;
         debug_assert!(offset <= self.end, "the stream took more than there was");
@@ -248,8 +248,8 @@ impl Log {
         }
         let segment = &self.segments[self.index_of(offset)];
         let passed = (offset - segment.start) as usize;
-        // Only a cursor that ends in the segment it began in, or in the middle of another, has to
-        // count frames: at the start of each segment the number is known.
+        // Frames are counted from the start of this segment, whose number is known, or from where
+        // the cursor was if that is in it.
         let (number, from) = if cursor.offset < segment.start {
             (segment.first_number, 0)
         } else {

@@ -1,9 +1,8 @@
-//! The name of a channel: checked once; below this, the type is the proof.
+//! The name of a channel. It is checked once: whoever has a `ChannelName` need not check it again.
 
 use std::fmt;
 
-/// The longest name, in bytes: what a URL path can carry everywhere, and short enough to keep a
-/// million of them.
+/// The longest name, in bytes: it fits in every URL, and a million of them fit in memory.
 pub const CHANNEL_NAME_BYTES_MAX: usize = 255;
 
 /// A channel's name: 1 to 255 bytes of UTF-8 without control characters.
@@ -11,8 +10,7 @@ pub const CHANNEL_NAME_BYTES_MAX: usize = 255;
 pub struct ChannelName<'a>(&'a str);
 
 impl<'a> ChannelName<'a> {
-    /// Checks a name that is already decoded (a URL's percent-encoding is not this layer's
-    /// business).
+    /// Checks a name, which is percent-decoded already.
     pub fn parse(name: &'a str) -> Result<ChannelName<'a>, ChannelNameError> {
         if name.is_empty() {
             return Err(ChannelNameError::Empty);

@@ -1,9 +1,8 @@
-//! Private rests: the remaining bytes of frames under way at the moment their cursor left the log.
-//! A frame once begun must be finished, or the connection reset; until then its bytes are the one
-//! thing that a slow subscriber holds alone, so all of them together have a budget.
+//! Private rests: the remaining bytes of frames that were under way when their cursor left the log.
+//! A frame that was begun must be finished, or the connection reset. These bytes are all that a
+//! slow subscriber holds for itself, so together they have a budget.
 
-/// No room is left for another private rest: the connection cannot finish its frame and must be
-/// reset.
+/// The budget has no room for another private rest: the connection must be reset.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PrivateBudgetSpent;
 
@@ -11,7 +10,7 @@ pub struct PrivateBudgetSpent;
 #[derive(Debug)]
 pub(super) struct PrivateRests {
     bytes: usize,
-    /// Messages of which the last byte is among `bytes`: counted as pending.
+    /// Messages whose last byte is among `bytes`: they count as pending.
     messages: u64,
     bytes_max: usize,
 }

@@ -1,26 +1,24 @@
-//! Segments: the pieces of memory that logs are made of, and the pool they come from and return to.
+//! Segments: the pieces of memory that logs are made of, and the pool they come from.
 
 use super::cursor::Tally;
 use super::free_list::FreeList;
 use crate::protocol::HEADER_BYTES_MAX;
 use std::collections::VecDeque;
 
-/// The first segment of a log that was empty: a page, enough for the usual single message in
-/// flight.
+/// The first segment of a log: a page, enough for the usual single message under way.
 pub(super) const SMALL_SEGMENT_BYTES: usize = 4 << 10;
 
-/// The segments of a log with a backlog: large enough that a reader seldom needs more than one
-/// system call per burst, small enough that cutting one off the front is no great loss. A message
-/// of 64 KiB, the default limit, fits with its header, so that it costs no allocation.
+/// The further segments of a log: large enough that a reader seldom needs two system calls for a
+/// burst, small enough that to cut one off the front is no great loss. A message of 64 KiB, the
+/// default limit, fits with its header, so that it costs no allocation.
 pub(super) const LARGE_SEGMENT_BYTES: usize = (64 << 10) + HEADER_BYTES_MAX;
 
-/// A log has at least so many segments before its oldest is cut off: below that, only small ones
-/// are used, lest a subscriber loses most of the channel's buffer at one stroke.
+/// A channel buffer of fewer large segments than this uses small ones only: otherwise a cut would
+/// take most of the buffer at once.
 const SEGMENTS_PER_LOG_MIN: usize = 4;
 
-/// FreeList of each kind that are kept whatever happens. The large ones are one full log of the
-/// default channel buffer, so that a slow subscriber now and then costs no allocation; together 1.3
-/// MiB for a hub at rest.
+/// So many free ones of each kind are always kept, together 1.3 MiB. The large ones are one full
+/// log of the default channel buffer, so that a slow subscriber now and then costs no allocation.
 const SMALL_FREE_KEPT: usize = 64;
 const LARGE_FREE_KEPT: usize = 17;
 const LIST_FREE_KEPT: usize = 256;
@@ -51,8 +49,8 @@ impl Segment {
     }
 }
 
-/// All segment memory of a hub, in use and spare, under one limit; and the spare lists that hold a
-/// log's segments together, so that a channel at rest owns neither.
+/// All segments of a hub, in use and free, under one limit; and the free lists that hold the
+/// segments of a log, so that a channel at rest owns neither.
 #[derive(Debug)]
 pub(super) struct SegmentPool {
     small: FreeList<Vec<u8>>,
@@ -60,7 +58,7 @@ pub(super) struct SegmentPool {
     lists: FreeList<VecDeque<Segment>>,
     /// Capacity of the segments in logs.
     in_use_bytes: usize,
-    /// Limit of `in_use_bytes` and the spare segments together.
+    /// Limit of `in_use_bytes` and the free segments together.
     bytes_max: usize,
     /// Logs of fewer bytes use small segments only.
     channel_buffer_bytes: usize,
@@ -83,15 +81,15 @@ impl SegmentPool {
         self.in_use_bytes
     }
 
-    /// Memory of all segments, the spare ones included.
+    /// Memory of all segments, the free ones included.
     pub(super) fn allocated_bytes(&self) -> usize {
         self.in_use_bytes
             + self.small.len() * SMALL_SEGMENT_BYTES
             + self.large.len() * LARGE_SEGMENT_BYTES
     }
 
-    /// The size of the segment that a frame would begin. A frame above the large class gets its
-    /// own.
+    /// The size of the segment that a frame would begin. A frame that is larger than a large
+    /// segment gets one of its own size.
     pub(super) fn capacity_for(&self, frame_bytes: usize, log_is_empty: bool) -> usize {
         let stays_small =
             log_is_empty || self.channel_buffer_bytes < SEGMENTS_PER_LOG_MIN * LARGE_SEGMENT_BYTES;
@@ -104,18 +102,18 @@ impl SegmentPool {
 
     /// Whether a segment can be had within the limit once `freed_bytes` have come back.
     pub(super) fn has_room_for(&self, capacity: usize, freed_bytes: usize) -> bool {
-        // FreeList do not count: `take` lets go of them when they are in the way.
+        // Free segments do not count: `take` gives them up if they are in the way.
         capacity <= self.bytes_max.saturating_sub(self.in_use_bytes - freed_bytes)
     }
 
-    /// The memory of a segment; `has_room_for` has said that there is some.
+    /// The memory of a segment, after `has_room_for` has returned true.
     pub(super) fn take(&mut self, capacity: usize) -> Vec<u8> {
-        let spare = match capacity {
+        let free = match capacity {
             SMALL_SEGMENT_BYTES => self.small.take(),
             LARGE_SEGMENT_BYTES => self.large.take(),
             _ => None,
         };
-        let bytes = spare.unwrap_or_else(|| {
+        let bytes = free.unwrap_or_else(|| {
             self.free_unused(capacity);
             Vec::with_capacity(capacity)
         });
@@ -143,14 +141,14 @@ impl SegmentPool {
         self.lists.give(list);
     }
 
-    /// Gives back to the system a part of what was not needed since the last call.
+    /// Gives a part of what was not needed since the last call back to the system.
     pub(super) fn trim(&mut self) {
         self.small.trim();
         self.large.trim();
         self.lists.trim();
     }
 
-    /// Makes room within the limit for a new segment.
+    /// Frees segments until a new one fits within the limit.
     fn free_unused(&mut self, capacity: usize) {
         while self.allocated_bytes() + capacity > self.bytes_max {
             if self.large.take().or_else(|| self.small.take()).is_none() {
@@ -190,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn spares_of_another_class_make_way_at_the_limit() {
+    fn free_segments_of_another_class_make_way_at_the_limit() {
         let mut pool = pool(LARGE_SEGMENT_BYTES);
         let small: Vec<_> = (0..16).map(|_| pool.take(SMALL_SEGMENT_BYTES)).collect();
         assert!(!pool.has_room_for(SMALL_SEGMENT_BYTES, 0));

@@ -5,16 +5,16 @@
 //!  │  visited  │  to be visited  │    blocked     │
 //! ```
 //!
-//! The sweep walks `position` up to `awake` and begins again at 0. The blocked are out of its way
-//! (ten thousand of them cost a healthy subscriber's message nothing), and they are the ones to
-//! look through when a segment is cut off the log. Whoever leaves the middle part makes room by two
-//! swaps, across `position` and across `awake`, so that no subscriber still to be visited gets
-//! behind the sweep.
+//! The sweep moves `position` up to `awake`, and begins again at 0. It never touches the blocked
+//! part, so ten thousand blocked subscribers cost the others nothing; and only that part is
+//! searched when a segment is cut off the log. A subscriber that leaves the visited part does so by
+//! two swaps, across `position` and across `awake`: so none that is still to be visited gets behind
+//! the sweep.
 
 use super::cursor::Cursor;
 use super::subscriptions::{Owner, SubscriptionId, Subscriptions};
 
-/// One subscriber: half a cache line, and all that the sweep reads of it.
+/// One subscriber, in half a cache line: the sweep reads nothing else of it.
 #[derive(Clone, Copy, Debug)]
 struct Subscriber {
     number: u64,
@@ -26,7 +26,7 @@ struct Subscriber {
 
 const _: () = assert!(size_of::<Subscriber>() == 32, "two subscribers per cache line");
 
-/// A vector longer than this is shortened when three quarters of it are unused.
+/// A vector with room for more than this is shrunk when three quarters of it are unused.
 const SHRUNK_ABOVE: usize = 64;
 
 /// See the module.
@@ -83,8 +83,8 @@ impl Subscribers {
 
     /// The next one, in the order of the sweep, that is awake and before `end`.
     pub(super) fn next_behind(&mut self, end: u64) -> Option<usize> {
-        // Twice: from here to the end, then once round. A loop that trusted its caller would not
-        // end.
+        // From here to the end, then once round: it ends even if, against the tally, nobody is
+        // behind.
         for _ in 0..2 {
             let waiting = &self.entries[self.position as usize..self.awake as usize];
             if let Some(distance) = waiting.iter().position(|subscriber| subscriber.offset < end) {
@@ -105,7 +105,7 @@ impl Subscribers {
         places: &mut Subscriptions,
     ) {
         if self.entries.len() == self.entries.capacity() {
-            // From one up: of a million channels, most have one subscriber.
+            // Doubles from one, because most of a million channels have one subscriber.
             self.entries.reserve_exact(self.entries.len().max(1));
         }
         let Cursor { number, offset, under_way_bytes } = cursor;
@@ -115,14 +115,14 @@ impl Subscribers {
         self.unblock(index, places);
     }
 
-    /// All of them are at the beginning of a log that has just got its numbers.
+    /// Moves all cursors to the beginning of a log that has just got its numbers.
     pub(super) fn begin_at(&mut self, cursor: Cursor) {
         for index in 0..self.entries.len() {
             self.set_cursor(index, cursor);
         }
     }
 
-    /// Removes a subscriber. Its id stays; what becomes of that is the caller's business.
+    /// Removes a subscriber. The caller must remove its id from `places`.
     pub(super) fn remove(&mut self, index: usize, places: &mut Subscriptions) {
         let index = if self.is_blocked(index) { index } else { self.block(index, places) };
         self.swap(index, self.entries.len() - 1, places);
@@ -134,7 +134,7 @@ impl Subscribers {
         }
     }
 
-    /// Moves one that is awake among the blocked, and returns its new index.
+    /// Moves a subscriber that is awake to the blocked part. Returns its new index.
     pub(super) fn block(&mut self, index: usize, places: &mut Subscriptions) -> usize {
         debug_assert!(!self.is_blocked(index), "blocked twice");
         let mut index = index;
@@ -148,7 +148,7 @@ impl Subscribers {
         self.awake as usize
     }
 
-    /// Moves one of the blocked to the end of those to be visited, and returns its new index.
+    /// Moves a blocked subscriber to the end of those to be visited. Returns its new index.
     pub(super) fn unblock(&mut self, index: usize, places: &mut Subscriptions) -> usize {
         debug_assert!(self.is_blocked(index), "not blocked");
         self.swap(index, self.awake as usize, places);
@@ -156,8 +156,7 @@ impl Subscribers {
         self.awake as usize - 1
     }
 
-    /// The sweep goes on at this one. Only when no other is due: whoever is passed over has nothing
-    /// to get.
+    /// The sweep goes on at this subscriber. Only if no other is due, as it passes over all others.
     pub(super) fn visit_next(&mut self, index: usize) {
         self.position = index as u32;
     }

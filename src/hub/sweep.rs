@@ -5,9 +5,8 @@ use super::channels::Channels;
 use super::subscriptions::{Owner, SubscriptionId};
 use std::collections::VecDeque;
 
-/// Visits to one channel before the next has its turn: long enough for the dense scan to pay, short
-/// enough that a room of two waits behind a channel of a hundred thousand for some tens of sends
-/// only.
+/// Visits to one channel before the next has its turn: enough for the dense scan to pay, and so few
+/// that a small channel waits for some tens of sends only, even behind one of a hundred thousand.
 const VISITS_PER_CHANNEL: u32 = 64;
 
 /// A subscriber that is behind and not blocked.
@@ -22,12 +21,12 @@ pub struct Due {
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Sweep {
-    /// The channels with somebody due, the one being swept first. Those with nobody due any more
-    /// leave when their turn comes.
+    /// The channels with a subscriber due; the front one is being swept. A channel with none due
+    /// any more leaves when its turn comes.
     queue: VecDeque<ChannelId>,
-    /// What is left of the first one's turn.
+    /// Visits that are left of the front channel's turn.
     visits_left: u32,
-    /// The last visit: whose, and where it stood.
+    /// The subscription visited last, its channel and its index there.
     last_visit: Option<(SubscriptionId, ChannelId, usize)>,
 }
 
@@ -40,7 +39,7 @@ impl Sweep {
         self.queue.is_empty()
     }
 
-    /// Queues a channel that may have somebody due.
+    /// Queues a channel if a subscriber is due.
     pub(super) fn add(&mut self, id: ChannelId, channels: &mut Channels) {
         let channel = &mut channels[id];
         if channel.log.due() > 0 && !channel.is_queued {
@@ -49,8 +48,8 @@ impl Sweep {
         }
     }
 
-    /// Where a subscription stands, if it was visited last and has not moved: known without its
-    /// back-pointer, which would be a cache line more for every visit.
+    /// The place of a subscription, if it was visited last and has not moved. This spares the look
+    /// at its back-pointer, which would be one more cache line for each visit.
     pub(super) fn place_of(
         &self,
         subscription: SubscriptionId,

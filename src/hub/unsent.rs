@@ -1,15 +1,15 @@
-//! What the reactor is told about one subscriber: what it may send, and what came of it.
+//! What can be sent to one subscriber, and what came of a write.
 
 /// The bytes between a subscriber's cursor and the end of the log, as far as one vectored write
 /// goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Unsent<'h> {
-    /// The rest of the segment in which the cursor stands. Empty: there is nothing to send.
+    /// The rest of the segment in which the cursor stands; empty if there is nothing to send.
     pub first: &'h [u8],
     /// The next segment; often empty.
     pub second: &'h [u8],
-    /// The rest of the frame in the middle of which the cursor stands: the first bytes of `first`,
-    /// before which nothing else may be written. 0 between frames.
+    /// So many bytes of `first` are the rest of a frame under way, and must be written before
+    /// anything else. 0 between frames.
     pub under_way_bytes: usize,
 }
 
@@ -25,11 +25,11 @@ impl Unsent<'_> {
     }
 }
 
-/// What a write brought a subscriber.
+/// What came of a write to a subscriber.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Advanced {
     /// Messages whose last byte was taken.
     pub delivered: u64,
-    /// The cursor stands in the middle of a frame: nothing else may be written before its rest.
+    /// The cursor stands in the middle of a frame, whose rest must be written before anything else.
     pub under_way: bool,
 }

@@ -1,4 +1,4 @@
-//! What tests look at to hold homes and members together.
+//! Views of channels for tests, which compare homes with their members.
 
 use super::channel::Channel;
 use super::channel_id::ChannelId;
