@@ -1,19 +1,21 @@
 #!/usr/bin/env bash
-# Does the simulator find bugs? Each patch here plants one; it is applied to a copy of the tree, and the simulator is
-# run until it has found it.
+# Does the simulator find bugs? Each patch in this folder plants one bug. The script applies it to a
+# copy of the tree, and runs the simulator until it finds the bug.
 #
-#   tests/mutants/run.sh                    all of them
-#   tests/mutants/run.sh lost-edge …        these
+#   tests/mutants/run.sh                    tries all of them
+#   tests/mutants/run.sh lost-edge …        tries these
 #
-# A patch is named after what is wrong, and begins with what a user would see of it. A bug that the simulator cannot
-# find, for it runs all reactors on one thread, says in its first line who can:
+# A patch is named after what is wrong, and begins with a sentence that says what a user would see.
+# The simulator runs all reactors on one thread, so there are bugs that it cannot find. The first
+# line of such a patch says which tests must find it:
 #
 #   # loom      the orders in which two threads can meet (`cargo test --test loom`)
 #   # unit      the other tests of the library
 #
-# One line is printed for each: the first seed that finds it, after how many seeds that is, and what was found. A few
-# hundred seeds that do not end within the time limit, which is ten times what they need, have found it as well. A patch
-# that does not apply, does not build, or is not caught is an error.
+# The script prints one line for each patch: the first seed that finds the bug, how many seeds that
+# took, and what was found. A bug is also caught if a batch of seeds does not end within the time
+# limit, which is ten times what a batch needs. It is an error if a patch does not apply, if the tree
+# does not build with it, or if nothing finds the bug.
 #
 #   FANFARE_SEEDS=0..2000     which seeds may be tried
 #   MUTANT_SECONDS_MAX=300    the time limit
@@ -25,7 +27,7 @@ seeds=${FANFARE_SEEDS:-0..2000}
 seeds_at_a_time=250
 seconds_max=${MUTANT_SECONDS_MAX:-300}
 patches=$PWD/tests/mutants
-# One place for all of them, and for the next run: each mutant then costs the build of one crate.
+# All mutants, and the next run, share one target directory: then each costs the build of one crate.
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")/mutants
 tree=$target/tree
 output=$target/output
@@ -43,25 +45,25 @@ if [ $# -eq 0 ]; then
     done
 fi
 
-# The program with the tests of one target.
+# Builds the tests of one target, and prints the path of their program.
 build() {
     cargo test --profile sim --no-run "$@" 2>&1 | tee "$output" | sed -n 's/^ *Executable .* (\(.*\))$/\1/p'
 }
 
-# The line of the first panic, and the first of what it says.
+# Prints where the first panic was, and the first line of its message.
 complaint() {
     grep -m1 -A1 'panicked at' "$output" | sed 's/.*panicked at //' | paste -sd' '
 }
 
-# Runs the simulator until it finds something, and prints that.
+# Runs the simulator until it finds something, and prints what that is.
 simulate() {
     local from=${seeds%%..*} end=${seeds##*..}
     local start=$from to status seed
     while [ "$from" -lt "$end" ]; do
         to=$((from + seeds_at_a_time < end ? from + seeds_at_a_time : end))
         status=0
-        FANFARE_SEEDS=$from..$to timeout "$seconds_max" "$1" --nocapture --exact reactor::tests::swarm::simulation \
-            >"$output" 2>&1 || status=$?
+        FANFARE_SEEDS=$from..$to timeout "$seconds_max" \
+            "$1" --nocapture --exact reactor::tests::swarm::simulation >"$output" 2>&1 || status=$?
         seed=$(sed -n 's/.*repeat: FANFARE_SEEDS=\([0-9]*\).*/\1/p' "$output" | sort -n | head -1)
         if [ -n "$seed" ]; then
             echo "seed $seed, after $((seed - start + 1)): $(complaint)"
@@ -79,7 +81,7 @@ simulate() {
     return 1
 }
 
-# Runs other tests; prints what they have found.
+# Runs other tests, and prints what they have found.
 test_with() {
     local status=0
     timeout "$seconds_max" "$@" >"$output" 2>&1 || status=$?
