@@ -5,9 +5,9 @@
 //! curl -i -d 'ada lovelace' http://127.0.0.1:8080/login       # Set-Cookie: session=TOKEN
 //! ```
 //!
-//! The cookie (or `Authorization: Bearer TOKEN`) then opens a WebSocket on `/rooms/engines`. Without
-//! it the server answers 401, and 403 in a room of which the person is no member. Browsers send the
-//! cookie by themselves, and `SameSite=Strict` keeps the pages of others from using it.
+//! The cookie (or `Authorization: Bearer TOKEN`) then opens a WebSocket on `/rooms/engines`.
+//! Without it the server answers 401, and 403 in a room of which the person is no member. Browsers
+//! send the cookie by themselves, and `SameSite=Strict` keeps the pages of others from using it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -2,7 +2,7 @@
 //!
 //! ```sh
 //! cargo run --example publisher_thread        # listens on 127.0.0.1:8080
-//! cargo run -- sub clock                      # in another terminal: prints a line four times a second
+//! cargo run -- sub clock                      # in another terminal: a line four times a second
 //! ```
 
 use std::thread;

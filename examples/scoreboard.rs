@@ -18,7 +18,8 @@ use fanfare::{
 /// Who may post. A real program reads it from its configuration.
 const KEY: &str = "Bearer umpire";
 
-const PAGE: &str = r#"<!doctype html><title>Scoreboard</title><pre id="board">connecting</pre><script>
+const PAGE: &str = r#"<!doctype html><title>Scoreboard</title><pre id="board">connecting</pre>
+<script>
 new WebSocket(location.href.replace("http", "ws")).onmessage =
   message => board.textContent = JSON.stringify(JSON.parse(message.data), null, 2);
 </script>"#;

@@ -21,9 +21,9 @@
 //! # }
 //! ```
 //!
-//! Closures are enough for a small program; a larger one implements [`Handler`], which may decline an
-//! upgrade, answers plain requests and keeps a session for each connection. The folder `examples`
-//! has a chat with private rooms, a scoreboard and a thread that publishes.
+//! Closures are enough for a small program; a larger one implements [`Handler`], which may decline
+//! an upgrade, answers plain requests and keeps a session for each connection. The folder
+//! `examples` has a chat with private rooms, a scoreboard and a thread that publishes.
 //!
 //! A [`Server`] runs one reactor on each core. Each has its own handler, so handlers need no locks.
 //! A channel exists as soon as somebody names it; its messages have one order for all subscribers,
@@ -34,7 +34,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `cli` (default) | the command `fanfare`, which needs the two below |
-//! | `broadcast` | `Broadcast`: the standalone server as a [`Handler`], with its access rules and metrics |
+//! | `broadcast` | `Broadcast`: the standalone server as a [`Handler`], with its metrics |
 //! | `units` | for the commands of this repository: how they read durations and sizes |
 //!
 //! A program with a handler or closures of its own needs none of them, and builds in a third of the
@@ -42,8 +42,8 @@
 //!
 //! # What is promised
 //!
-//! Semantic versions cover what stands at the root, and [`protocol`], which is there for clients too.
-//! The hidden modules can be reached for the benchmarks and commands of this repository; they may
+//! Semantic versions cover what stands at the root, and [`protocol`], which is there for clients
+//! too. The hidden modules can be reached for the benchmarks and commands of this repository; they may
 //! change at any time.
 #[doc(hidden)]
 pub mod hub;

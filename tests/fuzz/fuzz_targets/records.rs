@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use fanfare::reactor::RingSizes;
 use fanfare::reactor::fuzzing::{
-    HEAD_BYTES_MAX, Ring, rewrite_delivery, rewrite_update, rewrite_request,
+    HEAD_BYTES_MAX, Ring, rewrite_delivery, rewrite_request, rewrite_update,
 };
 use fanfare_fuzz::input::Input;
 use libfuzzer_sys::fuzz_target;

@@ -201,8 +201,8 @@ impl Server {
         let closed = Rc::new(RefCell::new(Vec::new()));
         let echo = Echo { closed: Rc::clone(&closed) };
         let listeners = vec![world.listener(PORT)];
-        let reactor =
-            Reactor::new(net, listeners, Vec::new(), echo, setup).expect("a listener is registered");
+        let reactor = Reactor::new(net, listeners, Vec::new(), echo, setup)
+            .expect("a listener is registered");
 
         let peer = world.connect(PORT);
         let mut request = Vec::new();
