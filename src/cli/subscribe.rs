@@ -58,7 +58,7 @@ impl Subscribe {
                     }
                 }
                 Some(Event::Ping(payload)) => {
-                    encode_masked_frame(&mut reply, Opcode::Pong, payload, mask()?)
+                    encode_masked_frame(&mut reply, Opcode::Pong, payload, mask()?);
                 }
                 Some(Event::Pong(_)) => {}
                 Some(Event::Close(close)) => {

@@ -192,7 +192,7 @@ impl<N: Net, H: Handler> Peers<N, H> {
         core.turn.connections = self.connections.len();
         if registered.is_err() {
             self.core.turn.counters.accept_shortages += 1;
-            self.step_alone(token, |core, connection| core.leave_silently(connection));
+            self.step_alone(token, super::core::Core::leave_silently);
         }
     }
 }

@@ -111,7 +111,7 @@ pub(super) fn cut_everybody<N: Net, H: Handler>(
 ) {
     for place in 0..peers.connections.places() {
         if let Some(token) = peers.connections.token_at(place) {
-            peers.step(token, |core, connection| core.cut(connection));
+            peers.step(token, Core::cut);
         }
     }
     listeners.close(&mut peers.core.net, true);

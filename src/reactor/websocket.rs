@@ -14,6 +14,7 @@ use super::limits::REPLIES_BYTES_MAX;
 use super::stop::Stop;
 
 /// Why decoding messages stopped.
+#[derive(Clone, Copy)]
 enum Halt {
     /// No whole frame is left.
     NeedMore,

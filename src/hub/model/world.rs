@@ -219,7 +219,7 @@ impl World {
             Err(Refused::WayFull) => panic!("there is no way"),
             Err(Refused::MemoryFull) => assert!(!had_memory, "there was memory"),
             Err(refused @ Refused::TooManyChannels) => {
-                self.check_too_many_channels(channel, refused)
+                self.check_too_many_channels(channel, refused);
             }
         }
     }

@@ -272,7 +272,7 @@ impl Exchange {
                 self.outbox.answer(from, &answer);
             }
             MembershipUpdate::Count { channel, subscribers } => {
-                self.hub.count_member(from, channel, subscribers)
+                self.hub.count_member(from, channel, subscribers);
             }
             MembershipUpdate::Leave { channel } => self.hub.leave_member(from, channel),
         }

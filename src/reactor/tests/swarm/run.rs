@@ -221,7 +221,7 @@ impl Run {
             Role::Echo => client.upgrade("/echo"),
             // A few publish once, and are closed in the same callback.
             Role::Member(channel) if self.dice.one_in(10) => {
-                client.upgrade(&format!("/leave/{channel}"))
+                client.upgrade(&format!("/leave/{channel}"));
             }
             Role::Member(channel) => client.upgrade(&format!("/{channel}")),
             Role::Both => client.upgrade("/two"),
