@@ -11,11 +11,10 @@ use socket2::{Domain, Protocol, Socket, Type};
 /// default).
 const BACKLOG: i32 = 4096;
 
-/// Bytes in the send buffer that have not been sent, above which the kernel reports no room. Left
-/// alone Linux grows the send buffer of each peer that does not read to some 4 MB, and a thousand
-/// of these exhaust the memory of TCP for everybody; what a slow subscriber has not read shall wait
-/// in the channel's log instead. Not `SO_SNDBUF`: that would also cap a healthy peer with a long
-/// round trip.
+/// Unsent bytes in the send buffer above which the kernel reports no room. Otherwise Linux would
+/// let the send buffer of each peer that does not read grow to some 4 MB, and a thousand of these
+/// exhaust the memory of TCP; so what a slow subscriber has not read waits in the channel's log.
+/// `SO_SNDBUF` would also limit a healthy peer with a long round trip.
 const UNSENT_BYTES_MAX: u32 = 16 * 1024;
 
 /// Binds `addr` and listens, `count` times (at least once): a group of sockets, over which the
@@ -34,9 +33,8 @@ pub fn bind(addr: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
 
 /// Listens on a socket that has been bound, and on as many others as it takes.
 fn listen(first: Socket, count: usize) -> io::Result<Vec<TcpListener>> {
-    // Without SO_REUSEPORT until it listens, so that the address is ours alone. Set any earlier,
-    // two servers of the same user that start at the same moment would both be let in, and share
-    // the connections.
+    // SO_REUSEPORT is set only after this: otherwise two servers of one user that start at the same
+    // moment would both listen, and share the connections.
     first.listen(BACKLOG)?;
     let mut group = vec![TcpListener::from(first)];
     if count > 1 {
@@ -59,9 +57,9 @@ fn open(addr: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Sockets with queues of their own, on the address of the first: each connection is put into one
-/// of the queues, by a hash of its addresses. Whether they may join depends on what the first has
-/// set by now, not when it was bound.
+/// Sockets with queues of their own, on the address of the first: the kernel puts each connection
+/// into one of the queues, by a hash of its addresses. SO_REUSEPORT must be set on the first by
+/// now, not when it was bound.
 #[cfg(any(target_os = "android", target_os = "linux"))]
 fn others(first: &TcpListener, count: usize) -> io::Result<Vec<TcpListener>> {
     socket2::SockRef::from(first).set_reuse_port(true)?;
@@ -76,8 +74,8 @@ fn others(first: &TcpListener, count: usize) -> io::Result<Vec<TcpListener>> {
     (0..count).map(|_| other()).collect()
 }
 
-/// Handles of the first socket, with one queue from which whoever is quicker takes. Here the system
-/// has no SO_REUSEPORT, or one that does not spread connections (macOS, the BSDs).
+/// Handles of the first socket, which share its queue. This system has no SO_REUSEPORT, or one that
+/// does not spread connections (macOS, the BSDs).
 #[cfg(not(any(target_os = "android", target_os = "linux")))]
 fn others(first: &TcpListener, count: usize) -> io::Result<Vec<TcpListener>> {
     (0..count).map(|_| first.try_clone()).collect()

@@ -1,5 +1,5 @@
-//! The real world: a thin layer on mio (epoll on Linux). It keeps no table of sockets and decides
-//! nothing.
+//! The real network: a thin layer on mio (epoll on Linux). It keeps no table of sockets, and
+//! decides nothing.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
@@ -13,8 +13,8 @@ use socket2::SockRef;
 use super::{Net, Readiness, Token, Wake};
 use crate::instant::Instant;
 
-/// Events taken from the kernel by one `wait`; more wait for the next. 1024 × 12 bytes; a larger
-/// batch saves no system call worth counting beside one `recv` per event.
+/// Events that one `wait` takes from the kernel: 1024 × 12 bytes. A larger batch would save little,
+/// beside one `recv` per event.
 const EVENTS_PER_WAIT_MAX: usize = 1024;
 
 /// The event of the wake-up; [`Token`] leaves it free.
@@ -44,8 +44,7 @@ pub struct MioWaker(Arc<mio::Waker>);
 
 impl Wake for MioWaker {
     fn wake(&self) {
-        // The write to an eventfd fails only when its counter is full, which mio handles: nothing
-        // to report.
+        // A write to an eventfd fails only when its counter is full, which mio handles.
         let woken = self.0.wake();
         debug_assert!(woken.is_ok(), "the wake-up failed: {woken:?}");
     }
@@ -66,7 +65,7 @@ impl MioNet {
         let poll = mio::Poll::new()?;
         let waker = MioWaker(Arc::new(mio::Waker::new(poll.registry(), WAKE)?));
         LazyLock::force(&START);
-        // After one success `fill_random` cannot fail: whether there is a source is settled here.
+        // Once this has succeeded, `fill_random` cannot fail.
         getrandom::fill(&mut [0; 1]).map_err(io::Error::other)?;
         Ok(MioNet { poll, events: mio::Events::with_capacity(EVENTS_PER_WAIT_MAX), waker })
     }
@@ -89,8 +88,7 @@ impl Net for MioNet {
     }
 
     fn unix_time(&self) -> Duration {
-        // A wall clock set before 1970 is wrong anyway: any answer will do that does not stop the
-        // server.
+        // A wall clock before 1970 is wrong anyway, and must not stop the server.
         SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
     }
 

@@ -1,5 +1,5 @@
-//! The world of a reactor, at the level of system calls: readiness, sockets, clocks, random bytes
-//! and the wake-up from other threads. It knows nothing of WebSocket or of channels.
+//! What a reactor asks of the operating system: readiness, sockets, clocks, random bytes and the
+//! wake-up from other threads. It knows nothing of WebSocket or of channels.
 //!
 //! [`MioNet`] is the real one, a thin layer on mio (which is named in this folder and nowhere
 //! else); `bind` opens its listening sockets. `sim` is a deterministic one, for tests and fuzzing.
@@ -20,15 +20,13 @@ pub use shortage::is_shortage;
 
 use crate::instant::Instant;
 
-/// Names a registered socket in a [`Readiness`]. Opaque to this layer.
-///
-/// `u64::MAX` is taken (by the wake-up).
+/// Names a registered socket in a [`Readiness`]. Any number but `u64::MAX`, which is the wake-up's.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Token(pub u64);
 
-/// What has become possible on one socket since it was last told. Edge-triggered: it is told once,
-/// so whoever does not use it up must remember it. It may be stale (the token of a socket that has
-/// been closed) or spurious (the call that it announces answers `WouldBlock`).
+/// What has become possible on one socket. Edge-triggered: it is told once, so a reactor that does
+/// not use it up must remember it. It may be stale (the socket has been closed) or spurious (the
+/// call that it announces answers `WouldBlock`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Readiness {
     /// The socket, by the token it was registered under.
@@ -38,7 +36,7 @@ pub struct Readiness {
     pub readable: bool,
     /// The send buffer has room.
     pub writable: bool,
-    /// The peer has closed its side, or an error is pending: a short read does not mean that
+    /// The peer has closed its side, or an error is pending. A short read then does not mean that
     /// nothing is left.
     pub hung_up: bool,
 }
@@ -49,14 +47,13 @@ pub trait Wake {
     fn wake(&self);
 }
 
-/// What a reactor asks of the world. Each method is at most one system call (but `reset`: an
-/// option, then the close).
+/// What a reactor asks of the operating system. Each method is at most one system call (`reset` is
+/// two: an option, then the close).
 ///
-/// The errors of the methods are those of the system calls. `WouldBlock` says that an edge will
-/// follow. After `Interrupted`, and after a [shortage](is_shortage), nothing has been done and no
-/// edge will follow: the call is made again, at once or after a while. (No call but `wait` blocks,
-/// so a signal interrupts none of them; what stands between us and the kernel may.) Any other error
-/// means that this connection is lost.
+/// The errors are those of the system calls. After `WouldBlock` an edge will follow. After
+/// `Interrupted` or a [shortage](is_shortage) nothing has been done, and no edge will follow: the
+/// call must be made again, at once or after a while. Any other error means that the connection is
+/// lost.
 pub trait Net {
     /// A listening socket.
     type Listener;
@@ -87,9 +84,9 @@ pub trait Net {
     /// Closes a listener. Connections in its queue are reset.
     fn unlisten(&mut self, listener: Self::Listener);
 
-    /// Takes one connection: ready for use, not yet registered. `PermissionDenied` leaves the queue
-    /// as it is, as a shortage does. What is left concerns the connection that was first in it:
-    /// that one is gone, and the next may be sound.
+    /// Accepts one connection, which is not registered yet. `PermissionDenied`, like a shortage,
+    /// leaves the queue as it is. Any other error concerns the connection that was first in the
+    /// queue: it is gone, and the next may be sound.
     fn accept(&mut self, listener: &mut Self::Listener) -> io::Result<(Self::Stream, SocketAddr)>;
 
     /// Registers a stream, edge-triggered, for reading and writing: once in its life. What is
@@ -105,9 +102,9 @@ pub trait Net {
     /// edge will follow.
     fn write(&mut self, stream: &mut Self::Stream, bytes: &[u8]) -> io::Result<usize>;
 
-    /// As [`write`](Self::write), of the last that this stream gets: `shutdown_write` or `close`
-    /// follows at once when all of it has been taken, and until then it may be kept back, so that
-    /// the end of the stream leaves in the same packet.
+    /// As [`write`](Self::write), for the last bytes of a stream: if all are taken,
+    /// `shutdown_write` or `close` must follow at once. Until then the bytes may be kept back, so
+    /// that the end of the stream leaves in the same packet.
     fn write_last(&mut self, stream: &mut Self::Stream, bytes: &[u8]) -> io::Result<usize> {
         self.write(stream, bytes)
     }

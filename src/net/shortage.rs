@@ -3,9 +3,8 @@
 
 use std::io;
 
-/// Whether the call failed for want of a resource of the process or the machine: descriptors
-/// (`EMFILE`, `ENFILE`) or memory (`ENOBUFS`, `ENOMEM`). The socket is sound, but no edge will tell
-/// when to try again: that is for a timer.
+/// Whether a call failed because descriptors (`EMFILE`, `ENFILE`) or memory (`ENOBUFS`, `ENOMEM`)
+/// are short. The socket is sound, but no edge will follow: a timer must try again.
 pub fn is_shortage(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
 }

@@ -1,7 +1,7 @@
 //! Buffers that connections borrow while they need one, so that an idle connection owns none.
 
-/// A byte buffer that is handed out by a [`BufferPool`]; what has been used up at its front is
-/// skipped without moving the rest. One pointer wide, for each connection has room for several.
+/// A byte buffer of a [`BufferPool`]. Bytes that were used up at its front are skipped, and the
+/// rest is not moved. It is one pointer wide, because each connection has room for several.
 #[derive(Debug, Default)]
 pub(crate) struct Buffer(Box<Contents>);
 
@@ -15,12 +15,12 @@ struct Contents {
 }
 
 impl Buffer {
-    /// What has not been used up.
+    /// The bytes that have not been used up.
     pub(crate) fn unread(&self) -> &[u8] {
         &self.0.bytes[self.0.start..]
     }
 
-    /// The growing end, for a decoder to assemble in. Nothing of it may have been used up.
+    /// The bytes as a vector, for a decoder to append to. None of them may have been used up.
     pub(crate) fn assembly(&mut self) -> &mut Vec<u8> {
         debug_assert!(self.0.start == 0, "an assembly is used up all at once");
         &mut self.0.bytes
@@ -53,22 +53,21 @@ impl Buffer {
     }
 }
 
-/// A buffer that has grown past this is given back to the allocator instead of the pool: one huge
-/// message must not be remembered for ever. Twice the largest message by default, as buffers grow
-/// by doubling.
+/// A buffer that has grown past this is freed instead of pooled, so that one huge message does not
+/// cost memory for ever. Twice the default largest message, as buffers grow by doubling.
 const POOLED_BYTES_MAX: usize = 128 * 1024;
-/// How many free buffers are kept. A burst that needs more pays for the rest with the allocator.
+/// How many free buffers are kept.
 const POOLED_BUFFERS_MAX: usize = 4096;
-/// What all free buffers together may keep.
+/// Bytes that all free buffers together may keep.
 const POOLED_BYTES_TOTAL_MAX: usize = 32 * 1024 * 1024;
 
-/// The free buffers of one reactor, and how much memory those that are out hold.
+/// The free buffers of one reactor, and the memory of those that connections hold.
 #[derive(Debug, Default)]
 pub(crate) struct BufferPool {
     free: Vec<Buffer>,
     free_bytes: usize,
     held_bytes: usize,
-    /// Above this, connections have to be ended.
+    /// Above this, connections must be ended.
     held_bytes_max: usize,
 }
 
@@ -91,7 +90,7 @@ impl BufferPool {
         self.held_bytes += buffer.0.counted;
     }
 
-    /// Moves what a buffer holds into one of just that size, and takes the old one back.
+    /// Moves the bytes of a buffer into one of just their size, and takes the old one back.
     pub(crate) fn shrink(&mut self, buffer: &mut Buffer) {
         let mut exact = Buffer::default();
         exact.append(buffer.unread());
@@ -121,7 +120,7 @@ impl BufferPool {
         self.held_bytes
     }
 
-    /// Whether connections hold more memory than they may, all together.
+    /// Whether all connections together hold more memory than they may.
     pub(crate) fn is_spent(&self) -> bool {
         self.held_bytes > self.held_bytes_max
     }

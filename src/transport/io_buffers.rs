@@ -1,4 +1,5 @@
-//! A stream and the bytes that wait on either side of it.
+//! The stream of one connection, and its buffers: bytes read and not decoded, bytes owed and not
+//! sent.
 
 use std::io;
 
@@ -6,17 +7,16 @@ use crate::net::{Net, is_shortage};
 
 use super::{Buffer, BufferPool};
 
-/// One connection's stream with what has been read and not decoded, and what is owed and not sent.
+/// One connection's stream and buffers. An idle connection owns no buffer.
 pub(crate) struct IoBuffers<S> {
     pub(crate) stream: S,
-    /// Read and not yet decoded: a partial frame or head, or what a paused connection had read
-    /// already.
+    /// Read and not decoded: a partial frame or head, or what was read when decoding had to stop.
     spill: Option<Buffer>,
     /// The message under way, or the request whose body is under way.
     pub(crate) assembly: Option<Buffer>,
     /// Owed to this peer alone and not yet taken by the kernel.
     outbound: Option<Buffer>,
-    /// Said to this peer, but not to leave yet.
+    /// Bytes for this peer that must not be sent before [`release`](Self::release).
     held: Option<Buffer>,
 }
 
@@ -25,7 +25,8 @@ pub(crate) struct IoBuffers<S> {
 pub(crate) enum Received {
     /// So many bytes, and there may be more.
     Bytes(usize),
-    /// So many bytes, fewer than there was room for: the socket is drained, and will tell of more.
+    /// So many bytes, fewer than there was room for: the socket is drained, and an edge tells of
+    /// more.
     Drained(usize),
     /// The peer sends nothing more.
     End,
@@ -38,7 +39,7 @@ pub(crate) enum Sent {
     All,
     /// The kernel takes no more for now; what it refused waits in the outbound buffer.
     Blocked,
-    /// The same, but for want of memory: no edge will tell when to go on.
+    /// The same, because the system is short of memory: no edge will tell when to go on.
     Starved,
 }
 
@@ -47,7 +48,7 @@ impl<S> IoBuffers<S> {
         IoBuffers { stream, spill: None, assembly: None, outbound: None, held: None }
     }
 
-    /// Moves what was kept to the front of the reactor's receive buffer; how many bytes that is.
+    /// Moves what was kept to the front of the reactor's receive buffer. Returns how many bytes.
     pub(crate) fn restore(&mut self, receive: &mut [u8], pool: &mut BufferPool) -> usize {
         let Some(spill) = self.spill.take() else { return 0 };
         let kept = spill.unread().len();
@@ -67,7 +68,7 @@ impl<S> IoBuffers<S> {
         }
     }
 
-    /// One `recv` into `room`. A short one means drained, for readiness is told at an edge.
+    /// One `recv` into `room`. A short one means that the socket is drained.
     pub(crate) fn receive<N: Net<Stream = S>>(
         &mut self,
         net: &mut N,
@@ -78,15 +79,15 @@ impl<S> IoBuffers<S> {
             Ok(count) if count < room.len() => Ok(Received::Drained(count)),
             Ok(count) => Ok(Received::Bytes(count)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Received::Drained(0)),
-            // Nothing was read and no new edge will come: whoever asks tries again in its next
+            // Nothing was read and no new edge will come: the connection is read again in the next
             // turn.
             Err(error) if is_not_done(&error) => Ok(Received::Bytes(0)),
             Err(error) => Err(error),
         }
     }
 
-    /// Sends `bytes` after everything that is owed already. With `may_write` false (the connection
-    /// is blocked, or in the middle of a frame of a channel) nothing is tried.
+    /// Sends `bytes` after everything that is owed already. If `may_write` is false (the connection
+    /// is blocked, or in the middle of a channel's frame), they are only queued.
     pub(crate) fn send<N: Net<Stream = S>>(
         &mut self,
         net: &mut N,
@@ -106,8 +107,8 @@ impl<S> IoBuffers<S> {
         Ok((taken, sent))
     }
 
-    /// As [`send`](Self::send), of the last that the stream gets, with nothing owed before it: if
-    /// the kernel takes all of it, the stream has to be ended at once.
+    /// As [`send`](Self::send), for the last bytes of the stream, when nothing is owed: if the
+    /// kernel takes all of them, the stream must be ended at once.
     pub(crate) fn send_last<N: Net<Stream = S>>(
         &mut self,
         net: &mut N,
@@ -117,25 +118,25 @@ impl<S> IoBuffers<S> {
         debug_assert!(!self.owes(), "what is owed comes first");
         let (taken, sent) = sent(net.write_last(&mut self.stream, bytes), bytes.len())?;
         if sent != Sent::All {
-            // What follows is an ordinary write, and takes with it what was kept back.
+            // The next write is an ordinary one, and sends what the kernel has kept back.
             self.send(net, &bytes[taken..], false, pool)?;
         }
         Ok((taken, sent))
     }
 
-    /// From here on what is said waits, until it is [released](Self::release).
+    /// Queues bytes that must wait until [`release`](Self::release).
     pub(crate) fn hold(&mut self, bytes: &[u8], pool: &mut BufferPool) {
         let held = self.held.get_or_insert_with(|| pool.take());
         held.append(bytes);
         pool.count(held);
     }
 
-    /// Whether what is said waits.
+    /// Whether bytes are held.
     pub(crate) fn is_held(&self) -> bool {
         self.held.is_some()
     }
 
-    /// Owes what has waited, after everything that is owed already.
+    /// Queues the held bytes for sending, after everything that is owed already.
     pub(crate) fn release(&mut self, pool: &mut BufferPool) {
         let Some(held) = self.held.take() else { return };
         if !held.unread().is_empty() && self.outbound.is_none() {
@@ -149,7 +150,7 @@ impl<S> IoBuffers<S> {
         pool.put(held);
     }
 
-    /// Puts the rest of a frame under way before everything else that is owed.
+    /// Queues the rest of a frame under way, before everything else that is owed.
     pub(crate) fn owe_first(&mut self, rest: &[u8], pool: &mut BufferPool) {
         let outbound = self.outbound.get_or_insert_with(|| pool.take());
         outbound.prepend(rest);
@@ -179,7 +180,7 @@ impl<S> IoBuffers<S> {
         self.outbound.is_some()
     }
 
-    /// How much of the message under way has come.
+    /// Bytes that have come of the message under way.
     pub(crate) fn assembled_bytes(&self) -> u64 {
         self.assembly.as_ref().map_or(0, |assembly| assembly.unread().len() as u64)
     }
@@ -190,7 +191,7 @@ impl<S> IoBuffers<S> {
         buffers.into_iter().flatten().map(Buffer::counted_bytes).sum()
     }
 
-    /// Gives back what buffers from the pool are larger than it takes to hold what they do.
+    /// Shrinks every buffer to what it holds.
     pub(crate) fn shrink(&mut self, pool: &mut BufferPool) {
         let buffers = [&mut self.spill, &mut self.assembly, &mut self.outbound, &mut self.held];
         for buffer in buffers.into_iter().flatten() {
@@ -198,14 +199,14 @@ impl<S> IoBuffers<S> {
         }
     }
 
-    /// Forgets what was read: nothing more will be decoded.
+    /// Drops what was read, as nothing more will be decoded.
     pub(crate) fn forget_inbound(&mut self, pool: &mut BufferPool) {
         for buffer in [self.spill.take(), self.assembly.take()].into_iter().flatten() {
             pool.put(buffer);
         }
     }
 
-    /// Gives all buffers back and the stream out.
+    /// Returns all buffers to the pool, and the stream to the caller.
     pub(crate) fn dismantle(self, pool: &mut BufferPool) -> S {
         for buffer in [self.spill, self.assembly, self.outbound, self.held].into_iter().flatten() {
             pool.put(buffer);
@@ -214,7 +215,8 @@ impl<S> IoBuffers<S> {
     }
 }
 
-/// What a write of `offered` bytes means. A socket that takes nothing now is no error.
+/// Interprets the result of a write of `offered` bytes. A socket that takes nothing now is no
+/// error.
 pub(crate) fn sent(written: io::Result<usize>, offered: usize) -> io::Result<(usize, Sent)> {
     match written {
         Ok(taken) if taken == offered => Ok((taken, Sent::All)),
@@ -225,7 +227,7 @@ pub(crate) fn sent(written: io::Result<usize>, offered: usize) -> io::Result<(us
     }
 }
 
-/// Whether the call has done nothing and the connection lives on.
+/// Whether the call has done nothing, and the connection is sound.
 fn is_not_done(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::Interrupted || is_shortage(error)
 }

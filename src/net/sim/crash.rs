@@ -1,4 +1,4 @@
-//! Peers that crash: at once, or at the very byte of what they send or receive.
+//! Peers that crash: at once, or at a given byte of what they send or receive.
 
 use super::faults::SimCrash;
 use super::socket::{PeerState, Pipe, Socket};
@@ -18,7 +18,7 @@ impl World {
             return;
         }
         let pipe = pipe(socket);
-        // What is over that already cannot be called back.
+        // More bytes may have arrived already.
         pipe.crash = Some((bytes.max(pipe.carried_bytes), how));
         self.crash_if_due(id);
         self.settle();
@@ -28,7 +28,7 @@ impl World {
         let Some(socket) = self.sockets.get_mut(&id) else { return };
         let after_sent = socket.inbound.crash_due();
         if after_sent.is_some() {
-            // It would have sent this later.
+            // The peer can no longer send this.
             socket.inbound.unsent.clear();
         }
         if let Some(how) = after_sent.or(socket.outbound.crash_due()) {

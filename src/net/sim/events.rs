@@ -4,7 +4,7 @@
 use super::socket::{Edges, Hold, PeerState, Socket};
 use super::world::{Id, SimEvent, World};
 
-/// The most that arrives at once when arriving takes time: some packets.
+/// The most bytes that arrive at once if there is a latency: some packets.
 const SEGMENT_BYTES_MAX: usize = 8 * 1024;
 
 impl World {
@@ -29,7 +29,7 @@ impl World {
         }
     }
 
-    /// Ends a connection that no stream of ours will ever hold.
+    /// Ends a connection that will never be accepted.
     pub(super) fn abandon(&mut self, id: Id) {
         let Some(socket) = self.sockets.get_mut(&id) else { return };
         socket.hold = Hold::Closed;
@@ -64,8 +64,8 @@ impl World {
         }
         let arrived = socket.inbound.carry(self.limits.receive_buffer_bytes, segment_bytes);
         if socket.hold == Hold::Closed && arrived.bytes > 0 {
-            // Nobody will read this: the system answers with a reset, and our last words go with
-            // it.
+            // Nobody will read this. The system answers with a reset, which destroys what we sent
+            // last.
             self.reset_to_peer(id);
             return;
         }
@@ -119,7 +119,7 @@ impl World {
         }
     }
 
-    /// A reset arrives from the peer. After its end it does not make reading fail: nothing was
+    /// A reset arrives from the peer. If its end came before, reading does not fail: nothing is
     /// lost.
     pub(super) fn reset_by_peer(&mut self, id: Id) {
         let destroying = self.random.chance(self.faults.destroying_resets);
@@ -135,7 +135,7 @@ impl World {
         self.tell(id, Edges::BOTH);
     }
 
-    /// Our system gives a connection up: what it has sent was not acknowledged in time. What has
+    /// Our system gives a connection up, because the peer did not acknowledge in time. What has
     /// arrived stays readable.
     pub(super) fn lose(&mut self, id: Id, errno: i32) {
         let Some(socket) = self.sockets.get_mut(&id) else { return };
@@ -158,7 +158,7 @@ impl World {
         }
     }
 
-    /// Drops a connection of which neither end can learn anything more.
+    /// Drops a connection that neither end can look at any more.
     pub(super) fn forget_if_unseen(&mut self, id: Id) {
         let is_unseen = |socket: &Socket| socket.hold == Hold::Closed && !socket.peer_watched;
         if self.sockets.get(&id).is_some_and(is_unseen) {

@@ -1,6 +1,5 @@
-//! What a run has asked of its world: every call and its result go into one hash, so that two runs
-//! of a seed can be held against each other; calls are counted, and the last ones kept for a
-//! failing test to print.
+//! The trace of a run: every call and its result go into one hash, by which two runs of a seed are
+//! compared. Calls are counted, and the last ones are kept for a failing test to print.
 
 use std::collections::VecDeque;
 
@@ -78,7 +77,7 @@ impl Trace {
         self.latest.push_back(record);
     }
 
-    /// Takes in what a call has carried, beside its record.
+    /// Adds bytes that a call has carried to the hash.
     pub(super) fn mix_bytes(&mut self, bytes: &[u8]) {
         for chunk in bytes.chunks(8) {
             let mut word = [0; 8];

@@ -1,5 +1,5 @@
-//! Waiting in a simulated world: what is ready is told; when every reactor sleeps, the clock goes
-//! on to what happens next.
+//! Waiting in a simulated world: tells what is ready; when every reactor sleeps, moves the clock to
+//! the next event.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::world::{Id, Sleep, World};
 use crate::instant::Instant;
 use crate::net::{Readiness, Token};
 
-/// The longest pause of the process: deadlines of some seconds pass in it unseen.
+/// The longest pause of the process: several deadlines pass in it.
 const PAUSE_MAX: Duration = Duration::from_secs(20);
 
 /// How far the wall clock jumps at most, either way: an hour, as when a zone was set wrong.
@@ -83,8 +83,7 @@ impl World {
         }
     }
 
-    /// Stops a reactor. However it slept, it is awake afterwards: who is let run again looks
-    /// around.
+    /// Stops a reactor for a while. Afterwards it is awake, even if it slept before.
     pub(super) fn pause(&mut self, reactor: usize, duration: Duration) {
         let end = self.clock + duration;
         let state = &mut self.reactors[reactor];
@@ -165,9 +164,8 @@ impl World {
         (registered.reactor == reactor).then_some(registered.token)
     }
 
-    /// Takes what is ready off the reactor's list, and tells what of it is still possible. A socket
-    /// is told at most once, by the state it has now: so edges coalesce, and one that came to
-    /// nothing is not told.
+    /// Takes sockets off the reactor's list, and tells what is possible on them now. So a socket is
+    /// told once for several edges, and not at all if nothing is possible any more.
     fn collect(&mut self, reactor: usize, told: &mut Vec<Readiness>) {
         let by_fault = told.len();
         if self.random.chance(self.faults.shuffled_readiness) {
@@ -195,8 +193,8 @@ impl World {
         }
     }
 
-    /// What is possible on a listener or stream. To be looked at while there is no room asks for an
-    /// edge when there is, as in Linux.
+    /// What is possible on a listener or stream. If there is no room to write, an edge is due when
+    /// there is, as in Linux.
     fn look_at(&mut self, id: Id) -> Option<Possible> {
         if let Some(socket) = self.sockets.get_mut(&id) {
             let possible = socket.possible();

@@ -18,7 +18,7 @@ use crate::net::Token;
 /// 2026-01-01, where the wall clock begins.
 const UNIX_START: Duration = Duration::from_secs(1_767_225_600);
 
-/// Tokens of closed streams kept for stale readiness: as many as one wait may well have told.
+/// Tokens of closed streams that are kept for stale readiness.
 const STALE_TOKENS_MAX: usize = 64;
 
 pub(super) type Shared = Rc<RefCell<World>>;
@@ -83,7 +83,7 @@ pub(super) enum SimEvent {
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) clock: Instant,
-    /// Waiting does not move the clock: only the test does.
+    /// Only the test moves the clock; waiting does not.
     pub(super) clock_held: bool,
     /// The wall clock when `clock` was zero.
     wall_start: Duration,
@@ -98,7 +98,7 @@ pub(super) struct World {
     pub(super) open_streams: usize,
     pub(super) next_accept_error: Option<i32>,
     ids: Id,
-    /// By time, and in the order of their causes within one moment.
+    /// Events to come, by their time; within one moment in the order in which they were caused.
     events: BTreeMap<(Instant, u64), (Id, SimEvent)>,
     events_made: u64,
 }
@@ -153,7 +153,7 @@ impl World {
         self.advance_to(self.clock + duration);
     }
 
-    /// Moves the clock, never back; what happens on the way happens at its time.
+    /// Moves the clock, never back. Events on the way are applied at their time.
     pub(super) fn advance_to(&mut self, end: Instant) {
         while let Some((moment, _)) = self.events.first_key_value().map(|(key, _)| *key)
             && moment <= end
@@ -165,7 +165,7 @@ impl World {
         self.clock = self.clock.max(end);
     }
 
-    /// Lets everything happen that is due now.
+    /// Applies all events that are due now.
     pub(super) fn settle(&mut self) {
         self.advance_to(self.clock);
     }
@@ -189,8 +189,8 @@ impl World {
         }
     }
 
-    /// Queues an edge for a listener or stream, once until it is told. What is not registered has
-    /// none: a registration begins by telling what is possible.
+    /// Queues edges for a listener or stream, if it is registered. A registration begins by telling
+    /// what is possible.
     pub(super) fn tell(&mut self, id: Id, edges: Edges) {
         let Some(registration) = self.registration(id) else { return };
         registration.edges.readable |= edges.readable;
