@@ -166,6 +166,8 @@ fn circles_of_a_folder_are_found() {
 fn what_is_no_circle_is_not_found() {
     let tree = crate::planted(&[
         ("src/lib.rs", "mod a; pub use a::One;"),
+        ("src/a/naive.rs", "use super::Top;"),
+        ("src/a/tests.rs", "use super::One;"),
         (
             "src/a/mod.rs",
             "mod one; mod two; pub use one::One; pub(crate) use two::*; pub struct Top;

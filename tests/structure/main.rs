@@ -67,11 +67,6 @@ fn the_source_keeps_the_rules() {
 fn faults(sources: &Sources) -> Vec<Fault> {
     let mut faults: Vec<_> =
         sources.iter().filter_map(|(file, text)| sizes::lines(file, text)).collect();
-    let mut unreached: BTreeSet<&str> = sources
-        .keys()
-        .map(String::as_str)
-        .filter(|file| PACKAGES.iter().any(|folder| file.starts_with(&format!("{folder}/"))))
-        .collect();
     for folder in PACKAGES {
         let crates: BTreeMap<_, _> = roots(sources, folder)
             .into_iter()
@@ -81,10 +76,8 @@ fn faults(sources: &Sources) -> Vec<Fault> {
             faults.extend(circles::of_files(tree));
             faults.extend(circles::of_folders(tree));
             faults.extend(sizes::functions(tree));
-            for file in tree.files() {
-                unreached.remove(file);
-            }
         }
+        faults.extend(unreached(sources, folder, &crates));
         // Each file in `bin` is a crate to itself.
         let bin = format!("{folder}/bin/");
         let (alone, together): (Vec<_>, Vec<_>) =
@@ -99,6 +92,35 @@ fn faults(sources: &Sources) -> Vec<Fault> {
         }
     }
     faults
+}
+
+/// Files of a package that no module declares, not even for tests: `rustc` never sees them.
+fn unreached(sources: &Sources, folder: &str, crates: &BTreeMap<String, Crate>) -> Vec<Fault> {
+    let reached: BTreeSet<_> = crates.values().flat_map(Crate::files).collect();
+    sources
+        .keys()
+        .filter(|file| file.starts_with(&format!("{folder}/")) && !reached.contains(&***file))
+        .map(|file| Fault {
+            rule: "file of no module",
+            place: file.clone(),
+            what: "\n    No `mod` declares it: declare it or delete it.".to_owned(),
+        })
+        .collect()
+}
+
+#[test]
+fn a_file_of_no_module_is_found() {
+    let files = [
+        ("src/lib.rs", "mod a; #[cfg(test)] mod tests;"),
+        ("src/a.rs", "#[cfg(test)] mod tests { mod deep; }"),
+        ("src/a/tests/deep.rs", ""),
+        ("src/b.rs", ""),
+        ("src/tests.rs", ""),
+    ];
+    let sources = files.map(|(file, text)| (file.to_owned(), text.to_owned())).into();
+    let crates = BTreeMap::from([("src/lib.rs".to_owned(), Crate::read(&sources, "src/lib.rs"))]);
+    let found = unreached(&sources, "src", &crates);
+    assert_eq!(found.iter().map(|fault| &*fault.place).collect::<Vec<_>>(), ["src/b.rs"]);
 }
 
 /// The crates' roots in a package's folder.

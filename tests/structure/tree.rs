@@ -12,9 +12,11 @@ use syn::{Attribute, Item, Meta, Token, UseTree, Visibility};
 /// Source files by their path from the root of the repository.
 pub(crate) type Sources = BTreeMap<String, String>;
 
-/// One crate: all modules that its root reaches.
+/// One crate: all modules that its root reaches, but those for tests.
 pub(crate) struct Crate {
     pub(crate) modules: Vec<Module>,
+    /// The files of modules for tests.
+    test_files: BTreeSet<String>,
 }
 
 /// One module. Inline modules have the file of the module around them.
@@ -67,13 +69,15 @@ pub(crate) enum Place {
 impl Crate {
     /// Reads the crate that begins in the file `root`.
     pub(crate) fn read(sources: &Sources, root: &str) -> Crate {
-        let mut read = Crate { modules: Vec::new() };
+        let mut read = Crate { modules: Vec::new(), test_files: BTreeSet::new() };
         read.add_file(sources, root, None, true);
         read
     }
 
+    /// All files, those for tests too.
     pub(crate) fn files(&self) -> BTreeSet<&str> {
-        self.modules.iter().map(|module| &*module.file).collect()
+        let of_modules = self.modules.iter().map(|module| &module.file);
+        of_modules.chain(&self.test_files).map(String::as_str).collect()
     }
 
     /// For each file the other files that it imports from, with the name that leads there.
@@ -197,27 +201,44 @@ impl Crate {
             types: Vec::new(),
             functions: Vec::new(),
         });
-        for item in items.iter().filter(|item| !is_test_only(attributes(item))) {
-            let Item::Mod(module) = item else {
-                self.add_item(at, item);
-                continue;
-            };
-            let name = module.ident.to_string();
-            let is_public = matches!(module.vis, Visibility::Public(_))
-                && !module.attrs.iter().any(is_doc_hidden);
-            let folder = format!("{folder}/{name}");
-            let child = if let Some((_, items)) = &module.content {
-                self.add_module(sources, file, &folder, Some(at), is_public, items)
+        for item in items {
+            if is_test_only(attributes(item)) {
+                if let Item::Mod(module) = item {
+                    let before = self.modules.len();
+                    self.add_child(sources, file, folder, at, module);
+                    let tests = self.modules.drain(before..).map(|module| module.file);
+                    self.test_files.extend(tests);
+                }
+            } else if let Item::Mod(module) = item {
+                let child = self.add_child(sources, file, folder, at, module);
+                let name = module.ident.to_string();
+                self.modules[at].names.entry(name).or_default().push(Binding::Child(child));
             } else {
-                let beside = format!("{folder}.rs");
-                let inside = format!("{folder}/mod.rs");
-                let child = if sources.contains_key(&beside) { &beside } else { &inside };
-                assert!(sources.contains_key(child), "{file}: the module {name} has no file");
-                self.add_file(sources, child, Some(at), is_public)
-            };
-            self.modules[at].names.entry(name).or_default().push(Binding::Child(child));
+                self.add_item(at, item);
+            }
         }
         at
+    }
+
+    fn add_child(
+        &mut self,
+        sources: &Sources,
+        file: &str,
+        folder: &str,
+        at: usize,
+        module: &syn::ItemMod,
+    ) -> usize {
+        let name = module.ident.to_string();
+        let is_public =
+            matches!(module.vis, Visibility::Public(_)) && !module.attrs.iter().any(is_doc_hidden);
+        let folder = format!("{folder}/{name}");
+        if let Some((_, items)) = &module.content {
+            return self.add_module(sources, file, &folder, Some(at), is_public, items);
+        }
+        let (beside, inside) = (format!("{folder}.rs"), format!("{folder}/mod.rs"));
+        let child = if sources.contains_key(&beside) { &beside } else { &inside };
+        assert!(sources.contains_key(child), "{file}: the module {name} has no file");
+        self.add_file(sources, child, Some(at), is_public)
     }
 
     fn add_item(&mut self, at: usize, item: &Item) {
