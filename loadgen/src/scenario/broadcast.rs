@@ -1,5 +1,6 @@
 //! Publishers and subscribers on one channel. Open loop: at a rate, with latency from the intended
-//! moment of sending. Closed loop: as fast as all deliveries return. The run itself is [`crate::fanout::traffic`].
+//! moment of sending. Closed loop: as fast as all deliveries return. The run itself is
+//! [`crate::fanout::traffic`].
 
 use crate::cli::scenarios::BroadcastArgs;
 use crate::fanout::settings::{FanoutSettings, Pacing};
