@@ -26,16 +26,16 @@ const QUIET_TURNS: usize = 3;
 
 fuzz_target!(|data: &[u8]| {
     let mut input = Input::new(data);
-    let (setup, pieces, seed) = (input.byte(), input.byte(), input.byte());
-    let limits = match setup & 3 {
+    let (choices, pieces, seed) = (input.byte(), input.byte(), input.byte());
+    let limits = match choices & 3 {
         0 => Limits { message_bytes_max: 20, fragments_max: 3 },
         1 => Limits { message_bytes_max: 300, fragments_max: 5 },
         _ => Limits { message_bytes_max: 4096, fragments_max: 50 },
     };
-    let mut server = Server::new(limits, u64::from(seed), setup);
+    let mut server = Server::new(limits, u64::from(seed), choices);
     // Two sizes that take turns, and as many turns between.
     let sizes = [usize::from(pieces & 7) + 1, usize::from(pieces >> 3) * 9 + 1];
-    let is_stalled = setup & 4 != 0;
+    let is_stalled = choices & 4 != 0;
     let mut stream = stream(&mut input);
 
     if is_stalled {
@@ -180,12 +180,12 @@ struct Server {
 }
 
 impl Server {
-    fn new(limits: Limits, seed: u64, setup: u8) -> Server {
+    fn new(limits: Limits, seed: u64, choices: u8) -> Server {
         let world = SimWorld::new(seed, SimFaults::NONE);
         world.hold_clock(true);
         world.set_limits(SimLimits {
-            send_buffer_bytes: if setup & 8 == 0 { 16 * 1024 } else { 64 },
-            receive_buffer_bytes: if setup & 16 == 0 { 128 * 1024 } else { 16 },
+            send_buffer_bytes: if choices & 8 == 0 { 16 * 1024 } else { 64 },
+            receive_buffer_bytes: if choices & 16 == 0 { 128 * 1024 } else { 16 },
             ..SimLimits::default()
         });
         let net = world.reactor();
@@ -213,7 +213,7 @@ impl Server {
         let response = server.peer.take_received();
         assert!(response.starts_with(b"HTTP/1.1 101 ") && response.ends_with(b"\r\n\r\n"));
 
-        let usual = |bit: u8| if setup & bit == 0 { 0.0 } else { 0.4 };
+        let usual = |bit: u8| if choices & bit == 0 { 0.0 } else { 0.4 };
         server.world.set_faults(SimFaults {
             short_reads: usual(32),
             refused_reads: usual(32),
