@@ -1,20 +1,22 @@
 //! The load generator: `loadgen SCENARIO URL [flags]`.
 //!
 //! ```text
-//! main       preflight, one scenario, its report, the exit code         outcome  what comes of a run
+//! main       preflight, one scenario, its report, the exit code (outcome: what comes of a run)
+//! cli/       the command line
 //! scenario/  what to open, what to send, how to judge it: one file each
 //! fanout/    publishers and receivers of one channel
 //! run/       the threads of a run, their turn, and the hooks of a scenario
 //! report/    the result as JSON, and its views
-//! check/     is it what was sent        measure/  how long it took, how busy both sides were
-//! cli/       the command line           net/      clock, sockets, TLS, one connection
+//! check/     is it what was sent
+//! measure/   how long it took, how busy both sides were
+//! net/       clock, sockets, TLS, one connection
 //!
 //! serve/     a reference server to try all of it on: of the above it uses net/ alone
 //! bin/floor  a program of its own: the least that a server can do
 //! ```
 //!
-//! Imports point down. At the bottom stands `fanfare::protocol` in the role of a client, and nothing
-//! else of fanfare but the grammar of durations and sizes (`fanfare::units`).
+//! No two folders import each other. At the bottom stands `fanfare::protocol` in the role of a
+//! client, and nothing else of fanfare but the grammar of durations and sizes (`fanfare::units`).
 mod check;
 mod cli;
 mod fanout;
@@ -45,9 +47,7 @@ use crate::net::target::Target;
 use crate::outcome::RunOutcome;
 use crate::report::finished;
 use crate::run::load::LoadSettings;
-use crate::run::scenario::Scenario;
-use crate::run::start::{self, Finished};
-use crate::run::threads::ThisThread;
+use crate::run::start::Runner;
 use crate::run::watch::Watch;
 use crate::scenario::{Check, Churn, Connect, Hold, RoundTrips, broadcast};
 
@@ -103,46 +103,36 @@ fn run(scenario: &ScenarioArgs, flags: Option<&ArgMatches>) -> Result<ExitCode, 
         shows: !common.no_progress,
     };
     let started = std::time::SystemTime::now();
-    let go =
-        Go { settings: &settings, threads: scenario.threads() as u32, stop: &stop, watch: &watch };
+    let runner = Runner { settings, threads: scenario.threads() as u32, stop, watch };
     let ran = match scenario {
-        ScenarioArgs::Check(args) => go.run(|_| Check::new(&args.common.url, machine, watch.shows)),
-        ScenarioArgs::Ping(args) => go.run(|thread| RoundTrips::ping(args, server, thread)),
-        ScenarioArgs::Echo(args) => go.run(|thread| RoundTrips::echo(args, server, thread)),
+        ScenarioArgs::Check(args) => {
+            RunOutcome::of(&runner, |_| Check::new(&args.common.url, machine, !common.no_progress))
+        }
+        ScenarioArgs::Ping(args) => {
+            RunOutcome::of(&runner, |thread| RoundTrips::ping(args, server, thread))
+        }
+        ScenarioArgs::Echo(args) => {
+            RunOutcome::of(&runner, |thread| RoundTrips::echo(args, server, thread))
+        }
         ScenarioArgs::Broadcast(args) => {
             let plan = broadcast::plan(args, server);
-            go.run(|thread| Traffic::new(&plan, thread, &[]))
+            RunOutcome::of(&runner, |thread| Traffic::new(&plan, thread, &[]))
         }
-        ScenarioArgs::Connect(args) => go.run(|thread| Connect::new(args, server, thread)),
-        ScenarioArgs::Hold(args) => go.run(|thread| Hold::new(args, server, thread)),
+        ScenarioArgs::Connect(args) => {
+            RunOutcome::of(&runner, |thread| Connect::new(args, server, thread))
+        }
+        ScenarioArgs::Hold(args) => {
+            RunOutcome::of(&runner, |thread| Hold::new(args, server, thread))
+        }
         ScenarioArgs::Churn(args) => {
             let plan = Churn::plan(args, server);
-            go.run(|thread| Churn::new(args, &plan, thread))
+            RunOutcome::of(&runner, |thread| Churn::new(args, &plan, thread))
         }
     }
     .map_err(|error| error.to_string())?;
     let report = outcome::report(scenario, ran, started, flags);
     outcome::write(&report, &common.output)?;
     Ok(outcome::exit_code(&report, common.strict))
-}
-
-/// What every run is given.
-struct Go<'a> {
-    settings: &'a LoadSettings,
-    threads: u32,
-    stop: &'a Arc<AtomicBool>,
-    watch: &'a Watch,
-}
-
-impl Go<'_> {
-    fn run<S: Scenario + Send>(
-        &self,
-        make: impl Fn(&ThisThread) -> S + Sync,
-    ) -> io::Result<RunOutcome> {
-        let Finished { load, scenario, seconds } =
-            start::run(self.settings, self.threads, Arc::clone(self.stop), self.watch, make)?;
-        Ok(RunOutcome::new(&load, scenario, seconds))
-    }
 }
 
 fn settings(scenario: &ScenarioArgs) -> Result<LoadSettings, String> {

@@ -129,7 +129,8 @@ fn ten_times_the_messages_cost_no_more_allocations() {
         assert!(many > 5 * few, "{scenario} {few_flags}: {few} and {many} deliveries");
         let more = many_allocations.saturating_sub(few_allocations);
         println!(
-            "{scenario} {few_flags}: {few_allocations} allocations for {few}, {many_allocations} for {many}"
+            "{scenario} {few_flags}: {few_allocations} allocations for {few}, {many_allocations} \
+             for {many}"
         );
         assert!(more <= GROWTH_ALLOCATIONS_MAX, "{scenario} {few_flags}: {more} more");
     }

@@ -1,11 +1,12 @@
 //! What comes of a run: its report, put together from all threads and from whoever watched; where
 //! that goes; and the exit code.
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use clap::parser::ValueSource;
-use clap::{ArgAction, ArgMatches, CommandFactory as _};
+use clap::{Arg, ArgAction, ArgMatches, CommandFactory as _};
 use serde_json::Value as Json;
 
 use crate::cli::command::{Cli, ScenarioArgs};
@@ -16,8 +17,9 @@ use crate::report::second::{Second, SecondPhase};
 use crate::report::value::Value;
 use crate::report::verdict::{Evidence, Judgement, Tally, Verdict, judge};
 use crate::report::views::{csv, hdr, html, text};
-use crate::run::load::Load;
 use crate::run::scenario::Scenario;
+use crate::run::start::{Finished, Runner};
+use crate::run::threads::ThisThread;
 use crate::run::watch::Watched;
 
 const EXIT_NOTHING_CONNECTED: u8 = 1;
@@ -37,16 +39,17 @@ pub(crate) struct RunOutcome {
 }
 
 impl RunOutcome {
-    pub(crate) fn new<S: Scenario>(
-        load: &Load,
-        mut scenario: S,
-        watched: Vec<Watched>,
-    ) -> RunOutcome {
+    /// Runs a scenario; `make` makes each thread's half of it.
+    pub(crate) fn of<S: Scenario + Send>(
+        runner: &Runner,
+        make: impl Fn(&ThisThread) -> S + Sync,
+    ) -> io::Result<RunOutcome> {
+        let Finished { load, mut scenario, seconds } = runner.run(make)?;
         let mut report = Report::default();
-        scenario.report(load, &mut report);
+        scenario.report(&load, &mut report);
         let work = scenario.work();
         let usage = work.usage.unwrap_or_default();
-        let measured = watched.iter().filter(|second| second.phase == SecondPhase::Measure);
+        let measured = seconds.iter().filter(|second| second.phase == SecondPhase::Measure);
         let mut busy_shares: Vec<f64> = measured.map(|second| second.usage.wanting_share).collect();
         if busy_shares.is_empty() {
             busy_shares.push(usage.wanting_share);
@@ -68,16 +71,16 @@ impl RunOutcome {
         };
         let latency_of =
             |second: u32| scenario.recorder().and_then(|recorder| recorder.of_second(second));
-        let seconds = watched
+        let seconds = seconds
             .into_iter()
             .map(|watched| second(watched, latency_of(watched.second)))
             .collect();
-        RunOutcome {
+        Ok(RunOutcome {
             report,
             evidence,
             was_interrupted: load.is_stopping() && !load.thread.has_failed(),
             seconds,
-        }
+        })
     }
 }
 
@@ -104,64 +107,28 @@ pub(crate) fn report(
     started: SystemTime,
     flags: Option<&ArgMatches>,
 ) -> Json {
-    let RunOutcome { mut report, mut evidence, was_interrupted, seconds } = ran;
+    let RunOutcome { mut report, evidence, was_interrupted, seconds } = ran;
     let common = scenario.common();
     if common.verify == Verify::Off {
         report.judge_nothing();
     }
     let since_epoch = started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let command = flags.map(|flags| command_line(scenario.name(), &common.url, flags));
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
     report
         .section("run")
         .row("scenario", Value::Text(scenario.name().to_owned()))
         .row("url", Value::Text(common.url.clone()))
-        .optional(
-            "command",
-            flags.map(|flags| Value::Text(command_line(scenario.name(), &common.url, flags))),
-        )
+        .optional("command", command.map(Value::Text))
         .optional("label", common.label.clone().map(Value::Text))
         .row("seed", Value::Count(common.seed))
-        .row(
-            "cores",
-            Value::Count(
-                std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64),
-            ),
-        )
+        .row("cores", Value::Count(cores))
         .row("threads", Value::Count(scenario.threads()))
         .row("started_unix_ms", Value::Count(since_epoch.as_millis() as u64))
         .optional("loop", scenario.loop_name().map(|name| Value::Text(name.to_owned())));
     report.settings(flags.map(|flags| given(scenario.name(), flags)).unwrap_or_default());
     report.seconds(seconds);
-    if scenario.loop_name().is_some() {
-        match scenario.rate() {
-            // What is late begins late, when there is room: it is the server that makes room.
-            Some(rate) if matches!(scenario, ScenarioArgs::Connect(_)) => {
-                let due = scenario
-                    .duration()
-                    .map_or(0, |duration| (rate as f64 * duration.as_secs_f64()) as u64);
-                let bound = evidence.deliveries.map_or(0, |deliveries| deliveries.wanted);
-                let achieved = evidence.messages.unwrap_or(0);
-                evidence.openings = Some(Tally { wanted: due.min(bound), achieved });
-                (evidence.sends, evidence.deliveries) = (None, None);
-            }
-            Some(rate) => {
-                // What is late is sent all the same, and stretches the span.
-                let asked = scenario.duration().unwrap_or_default().min(evidence.measured);
-                let due = (rate as f64 * asked.as_secs_f64()).round() as u64;
-                let bound =
-                    scenario.phases().and_then(|phases| phases.messages).unwrap_or(u64::MAX);
-                evidence.sends =
-                    evidence.sends.map(|sends| Tally { wanted: due.min(bound), ..sends });
-            }
-            None => (evidence.sends, evidence.deliveries) = (None, None),
-        }
-        report.verdict(judge(&evidence));
-    } else {
-        report.verdict(Verdict {
-            judgement: Judgement::Trustworthy,
-            reason: "nothing was timed that depends on how fast loadgen is".to_owned(),
-            cure: None,
-        });
-    }
+    report.verdict(verdict(scenario, evidence));
     for threshold in &common.thresholds {
         report.threshold(threshold.clone());
     }
@@ -171,41 +138,69 @@ pub(crate) fn report(
     report.finish()
 }
 
-/// All flags of this scenario with their values, given or by default.
-fn given(scenario: &str, values: &ArgMatches) -> Vec<(String, String)> {
-    let cli = Cli::command();
-    let flags = cli.find_subcommand(scenario).into_iter().flat_map(clap::Command::get_arguments);
-    flags
-        .map(|flag| flag.get_id().as_str())
-        .filter(|id| !SECRET_FLAGS.contains(id) && *id != "url")
-        .filter_map(|id| {
-            let words = values.try_get_raw(id).ok()??;
-            let words: Vec<_> = words.map(|word| word.to_string_lossy().into_owned()).collect();
-            Some((id.replace('_', "-"), words.join(" ")))
-        })
-        .collect()
+/// Judges by what was asked for: at a rate what was due, in a closed loop nothing.
+fn verdict(scenario: &ScenarioArgs, mut evidence: Evidence) -> Verdict {
+    if scenario.loop_name().is_none() {
+        return Verdict {
+            judgement: Judgement::Trustworthy,
+            reason: "nothing was timed that depends on how fast loadgen is".to_owned(),
+            cure: None,
+        };
+    }
+    let duration = scenario.duration().unwrap_or_default();
+    match scenario.rate() {
+        // What is late begins late, when there is room: it is the server that makes room.
+        Some(rate) if matches!(scenario, ScenarioArgs::Connect(_)) => {
+            let due = (rate as f64 * duration.as_secs_f64()) as u64;
+            let bound = evidence.deliveries.map_or(0, |deliveries| deliveries.wanted);
+            let achieved = evidence.messages.unwrap_or(0);
+            evidence.openings = Some(Tally { wanted: due.min(bound), achieved });
+            (evidence.sends, evidence.deliveries) = (None, None);
+        }
+        Some(rate) => {
+            // What is late is sent all the same, and stretches the span.
+            let asked = duration.min(evidence.measured);
+            let due = (rate as f64 * asked.as_secs_f64()).round() as u64;
+            let bound = scenario.phases().and_then(|phases| phases.messages).unwrap_or(u64::MAX);
+            evidence.sends = evidence.sends.map(|sends| Tally { wanted: due.min(bound), ..sends });
+        }
+        None => (evidence.sends, evidence.deliveries) = (None, None),
+    }
+    judge(&evidence)
 }
 
-/// What was asked for, so that a stored report can be run again. What may hold a secret is left
-/// out.
-fn command_line(scenario: &str, url: &str, values: &ArgMatches) -> String {
+/// The flags of a scenario, without those that may hold a secret.
+fn flags_of(scenario: &str) -> Vec<Arg> {
     let cli = Cli::command();
     let flags = cli.find_subcommand(scenario).into_iter().flat_map(clap::Command::get_arguments);
+    flags.filter(|flag| !SECRET_FLAGS.contains(&flag.get_id().as_str())).cloned().collect()
+}
+
+/// All flags with their values, given or by default.
+fn given(scenario: &str, values: &ArgMatches) -> Vec<(String, String)> {
+    let flags = flags_of(scenario);
+    let ids = flags.iter().map(|flag| flag.get_id().as_str()).filter(|id| *id != "url");
+    ids.filter_map(|id| {
+        let words = values.try_get_raw(id).ok()??;
+        let words: Vec<_> = words.map(|word| word.to_string_lossy().into_owned()).collect();
+        Some((id.replace('_', "-"), words.join(" ")))
+    })
+    .collect()
+}
+
+/// What was asked for, so that a stored report can be run again.
+fn command_line(scenario: &str, url: &str, values: &ArgMatches) -> String {
     let mut words = vec![scenario.to_owned(), url.to_owned()];
-    for flag in flags {
+    for flag in flags_of(scenario) {
         let id = flag.get_id().as_str();
         let is_given = values.value_source(id) == Some(ValueSource::CommandLine);
-        let Some(name) = flag.get_long().filter(|_| is_given && !SECRET_FLAGS.contains(&id)) else {
-            continue;
-        };
-        let given = values.get_raw_occurrences(id).into_iter().flatten().flatten();
+        let Some(name) = flag.get_long().filter(|_| is_given) else { continue };
         if matches!(flag.get_action(), ArgAction::SetTrue) {
             words.push(format!("--{name}"));
-        } else {
-            words.extend(
-                given.map(|value| format!("--{name} {}", quoted(&value.to_string_lossy()))),
-            );
+            continue;
         }
+        let given = values.get_raw_occurrences(id).into_iter().flatten().flatten();
+        words.extend(given.map(|word| format!("--{name} {}", quoted(&word.to_string_lossy()))));
     }
     words.join(" ")
 }
@@ -256,8 +251,8 @@ pub(crate) fn write(report: &Json, output: &OutputArgs) -> Result<(), String> {
 /// To standard output. A reader that has left is no error.
 fn print(text: &str) -> Result<(), String> {
     use std::io::Write as _;
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.to_string()),
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.to_string()),
         Ok(()) | Err(_) => Ok(()),
     }
 }
@@ -287,7 +282,8 @@ mod tests {
 
     #[test]
     fn the_command_has_what_was_given_and_no_secret() {
-        let line = "loadgen broadcast ws://h/x --rate 5 -kH Authorization:secret --bearer secret --threshold lost<3 --binary";
+        let line = "loadgen broadcast ws://h/x --rate 5 -kH Authorization:secret --bearer secret \
+                    --threshold lost<3 --binary";
         let matches = Cli::command().get_matches_from(line.split(' '));
         let (name, flags) = matches.subcommand().unwrap();
         let command = command_line(name, "ws://h/x", flags);

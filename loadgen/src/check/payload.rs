@@ -2,7 +2,8 @@
 //! that it survives a server that wraps it in text, and so that each receiver can judge it alone.
 //!
 //! ```text
-//! mPPPP.SSSSSSSS.TTTTTTTTTTTDDDDD.CCCCCCCC padding…      (hexadecimal digits, lower case; D: how late it was sent)
+//! mPPPP.SSSSSSSS.TTTTTTTTTTTDDDDD.CCCCCCCC padding…
+//! (hexadecimal digits in lower case; D says how late it was sent)
 //! ```
 use std::time::Duration;
 

@@ -67,7 +67,8 @@ const PING_EXAMPLE: &str = "Example, 100 connections, 1,000 pings a second betwe
 const ECHO_EXAMPLE: &str = "Examples, latency at a rate and then the most that goes through:\n  \
     loadgen echo ws://127.0.0.1:9001/ -c 100 --rate 5k --threshold 'response.p99<5ms'\n  \
     loadgen echo ws://127.0.0.1:9001/ -c 100 --inflight 16 --html report.html";
-const BROADCAST_EXAMPLE: &str = "Examples, deliveries at a rate and then the most that goes through:\n  \
+const BROADCAST_EXAMPLE: &str = "Examples, deliveries at a rate and then the most that goes \
+    through:\n  \
     loadgen broadcast ws://127.0.0.1:8080/news --subscribers 1k --rate 100 --html report.html\n  \
     loadgen broadcast ws://127.0.0.1:8080/news --subscribers 1k --publishers 16 --saturate";
 const CONNECT_EXAMPLE: &str = "Examples, as fast as the server answers and then 2,000 a second:\n  \
@@ -75,9 +76,10 @@ const CONNECT_EXAMPLE: &str = "Examples, as fast as the server answers and then 
     loadgen connect ws://127.0.0.1:8080/news -n 20k --connect-rate 2k";
 const HOLD_EXAMPLE: &str = "Example, 19,000 connections and the server's memory for each:\n  \
     loadgen hold ws://127.0.0.1:8080/news -c 19k --hold 30s --server-pid $(pgrep -n fanfare)";
-const CHURN_EXAMPLE: &str = "Example, 100 healthy subscribers at 100 messages a second, 500 visitors a second that stay a \
-    second, and 5% of stalled readers:\n  \
-    loadgen churn ws://127.0.0.1:8080/news --subscribers 100 --rate 100 --visits 500 --lifetime 1s --slow 5%";
+const CHURN_EXAMPLE: &str = "Example, 100 healthy subscribers at 100 messages a second, 500 \
+    visitors a second that stay a second, and 5% of stalled readers:\n  \
+    loadgen churn ws://127.0.0.1:8080/news --subscribers 100 --rate 100 --visits 500 \
+    --lifetime 1s --slow 5%";
 
 impl ScenarioArgs {
     pub(crate) fn common(&self) -> &CommonArgs {
@@ -128,15 +130,8 @@ impl ScenarioArgs {
     /// As many as are asked for, but none without a connection: what is to be sent is shared among
     /// them.
     pub(crate) fn threads(&self) -> u64 {
-        match self {
-            ScenarioArgs::Check(_) => 1,
-            ScenarioArgs::Ping(_)
-            | ScenarioArgs::Echo(_)
-            | ScenarioArgs::Broadcast(_)
-            | ScenarioArgs::Connect(_)
-            | ScenarioArgs::Hold(_)
-            | ScenarioArgs::Churn(_) => self.common().threads.min(self.connections()),
-        }
+        let is_check = matches!(self, ScenarioArgs::Check(_));
+        if is_check { 1 } else { self.common().threads.min(self.connections()) }
     }
 
     /// Messages or openings a second that are asked for, of the whole run; `None` for a closed
@@ -156,24 +151,14 @@ impl ScenarioArgs {
     pub(crate) fn duration(&self) -> Option<Duration> {
         match self {
             ScenarioArgs::Connect(args) => Some(args.duration),
-            ScenarioArgs::Check(_) | ScenarioArgs::Hold(_) => None,
-            ScenarioArgs::Ping(_)
-            | ScenarioArgs::Echo(_)
-            | ScenarioArgs::Broadcast(_)
-            | ScenarioArgs::Churn(_) => self.phases().map(|phases| phases.duration),
+            other => other.phases().map(|phases| phases.duration),
         }
     }
 
     /// Whether it is about how long something takes, and how that is asked for.
     pub(crate) fn loop_name(&self) -> Option<&'static str> {
-        match self {
-            ScenarioArgs::Check(_) | ScenarioArgs::Hold(_) => None,
-            ScenarioArgs::Ping(_)
-            | ScenarioArgs::Echo(_)
-            | ScenarioArgs::Broadcast(_)
-            | ScenarioArgs::Connect(_)
-            | ScenarioArgs::Churn(_) => Some(if self.rate().is_some() { "open" } else { "closed" }),
-        }
+        let name = if self.rate().is_some() { "open" } else { "closed" };
+        self.duration().map(|_| name)
     }
 
     /// Warm-up and measuring, of those that have them.

@@ -144,7 +144,8 @@ pub(crate) struct RoundTripArgs {
     #[arg(short = 'R', long, value_parser = number(1, RATE_MAX))]
     pub(crate) rate: Option<u64>,
     /// Closed loop: messages under way on each connection
-    #[arg(long, default_value_t = 1, value_parser = number(1, INFLIGHT_MAX), conflicts_with = "rate")]
+    #[arg(long, default_value_t = 1, conflicts_with = "rate")]
+    #[arg(value_parser = number(1, INFLIGHT_MAX))]
     pub(crate) inflight: u64,
 }
 

@@ -1,4 +1,5 @@
-//! What a value on the command line may look like: numbers with `k` and `m`, sizes, shares, headers.
+//! What a value on the command line may look like: numbers with `k` and `m`, sizes, shares,
+//! headers.
 //! Bounded here, so that nothing below has to ask whether it can hold them.
 use fanfare::units::parse_size;
 

@@ -89,7 +89,14 @@ impl Fanout {
             Pacing::Closed { .. } => latency.row("service_ns", Value::from(self.response.total())),
         };
         latency.row("last_receiver_ns", Value::from(&self.last_receiver.latencies()));
-        let sequence = self.sequences.counts();
+        self.report_check(report);
+        if counts.measured_delivered == 0 && (counts.measured_published > 0 || !was_stopped) {
+            report.fail("nothing was delivered while measuring".to_owned());
+        }
+    }
+
+    fn report_check(&self, report: &mut Report) {
+        let (counts, sequence) = (&self.counts, self.sequences.counts());
         // What arrived and could not be read did arrive.
         let lost = counts.expected.saturating_sub(counts.delivered + counts.corrupt);
         let own_copies = match self.board.own_copies() {
@@ -123,8 +130,8 @@ impl Fanout {
         }
         if counts.given_up > 0 {
             report.note(format!(
-                "{} messages did not reach all receivers within --drain, and the closed loop went on without: what it \
-                 sent is mostly waiting",
+                "{} messages did not reach all receivers within --drain, and the closed loop went \
+                 on without: what it sent is mostly waiting",
                 counts.given_up
             ));
         }
@@ -137,8 +144,5 @@ impl Fanout {
             "messages came that nobody had sent, or to the wrong receiver",
         );
         report.fail_if_any(counts.receivers_ended, "receivers ended before the run did");
-        if counts.measured_delivered == 0 && (counts.measured_published > 0 || !was_stopped) {
-            report.fail("nothing was delivered while measuring".to_owned());
-        }
     }
 }

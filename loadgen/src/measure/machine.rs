@@ -35,14 +35,14 @@ impl Machine {
         let Machine { open_files, ports, cores } = *self;
         if threads > cores {
             found.push(format!(
-                "{threads} threads on {cores} cores: they will wait for each other; ask for {cores} --threads, or \
-                 fewer where the server runs on the same machine"
+                "{threads} threads on {cores} cores: they will wait for each other; ask for \
+                 {cores} --threads, or fewer where the server runs on the same machine"
             ));
         }
         if connections + OTHER_FILES > open_files {
             found.push(format!(
-                "{connections} connections asked for, {open_files} open files allowed: raise the limit (ulimit -Hn), \
-                 or run several loadgens"
+                "{connections} connections asked for, {open_files} open files allowed: raise the \
+                 limit (ulimit -Hn), or run several loadgens"
             ));
         }
         let addresses = sources.map_or(1, |sources| u64::from(sources.count()));
@@ -50,8 +50,9 @@ impl Machine {
             && connections > ports.saturating_mul(addresses)
         {
             found.push(format!(
-                "{connections} connections asked for, {ports} ports on each of {addresses} source addresses: give \
-                 more addresses with --source-ip (-b 127.0.0.0/8 on loopback), or widen net.ipv4.ip_local_port_range"
+                "{connections} connections asked for, {ports} ports on each of {addresses} source \
+                 addresses: give more addresses with --source-ip (-b 127.0.0.0/8 on loopback), or \
+                 widen net.ipv4.ip_local_port_range"
             ));
         }
         found

@@ -111,7 +111,8 @@ mod tests {
 
     #[test]
     fn responses_are_told_apart_however_they_are_cut() {
-        let stream = b"HTTP/1.1 201 Created\r\nContent-Length: 3\r\n\r\nabcHTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n";
+        let stream = b"HTTP/1.1 201 Created\r\nContent-Length: 3\r\n\r\nabcHTTP/1.1 202 \
+                       Accepted\r\nContent-Length: 0\r\n\r\n";
         for chunk in [1, 2, 7, stream.len()] {
             let (mut responses, mut held, mut seen) =
                 (Responses::default(), Vec::new(), Vec::new());
@@ -134,7 +135,8 @@ mod tests {
         let mut out = Vec::new();
         Posts::new("a:1", "/news", &[("X-Y".into(), "z".into())], true)
             .write(&mut out, b"hello, all");
-        let expected = "POST /news HTTP/1.1\r\nHost: a:1\r\nContent-Type: text/plain; charset=utf-8\r\nX-Y: z\r\n\
+        let expected = "POST /news HTTP/1.1\r\nHost: a:1\r\nContent-Type: text/plain; \
+                        charset=utf-8\r\nX-Y: z\r\n\
                         Content-Length: 10\r\n\r\nhello, all";
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }

@@ -1,5 +1,4 @@
 //! Where to connect, and from which addresses: the URL and `--source-ip`.
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
@@ -32,38 +31,24 @@ pub(crate) struct TlsTarget {
     pub(crate) server_name: ServerName<'static>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum TargetError {
-    Scheme,
-    Host,
-    /// The name has no address.
-    Unknown,
-}
-
-impl fmt::Display for TargetError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            TargetError::Scheme => "the URL must begin with ws:// or wss://",
-            TargetError::Host => "the URL has no host, or characters that do not belong in one",
-            TargetError::Unknown => "the host of the URL has no address",
-        })
-    }
-}
+const NO_SCHEME: &str = "the URL must begin with ws:// or wss://";
+const NO_HOST: &str = "the URL has no host, or characters that do not belong in one";
+const NO_ADDRESS: &str = "the host of the URL has no address";
 
 impl Target {
     /// `ws://HOST[:PORT][/PATH][?QUERY]`, or `wss://`; the port is 80 or 443 unless given. The
     /// error is for people.
     pub(crate) fn parse(url: &str, insecure: bool) -> Result<Target, String> {
-        let address = Address::parse(url).map_err(|error| error.to_string())?;
-        let tls = if address.is_tls {
-            let server_name = Tls::server_name(address.name())?;
-            Some(TlsTarget { config: Tls::config(insecure)?, server_name })
-        } else {
-            None
+        let address = Address::parse(url)?;
+        let tls = match address.is_tls {
+            true => Some(TlsTarget {
+                server_name: Tls::server_name(address.name())?,
+                config: Tls::config(insecure)?,
+            }),
+            false => None,
         };
-        let socket_address = address.look_up().map_err(|error| error.to_string())?;
-        let (host, path) = (address.host.to_owned(), address.path);
-        Ok(Target { address: socket_address, host, path, channels: None, tls })
+        let (host, path) = (address.host.to_owned(), address.path.clone());
+        Ok(Target { address: address.look_up()?, host, path, channels: None, tls })
     }
 
     /// `http://HOST[:PORT][/PATH][?QUERY]`, or `https://`.
@@ -90,16 +75,16 @@ struct Address<'a> {
 }
 
 impl Address<'_> {
-    fn parse(url: &str) -> Result<Address<'_>, TargetError> {
+    fn parse(url: &str) -> Result<Address<'_>, &'static str> {
         let (is_tls, rest) = match url.split_once("://") {
             Some(("ws", rest)) => (false, rest),
             Some(("wss", rest)) => (true, rest),
-            Some(_) | None => return Err(TargetError::Scheme),
+            Some(_) | None => return Err(NO_SCHEME),
         };
         let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         let visible = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
         if host.is_empty() || host.contains('@') || !visible(rest) {
-            return Err(TargetError::Host);
+            return Err(NO_HOST);
         }
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
         Ok(Address { is_tls, host, path })
@@ -119,13 +104,13 @@ impl Address<'_> {
         host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
     }
 
-    fn look_up(&self) -> Result<SocketAddr, TargetError> {
+    fn look_up(&self) -> Result<SocketAddr, &'static str> {
         let port = if self.is_tls { TLS_PORT } else { PORT };
         let looked_up = match self.host_and_port() {
             (_, Some(_)) => self.host.to_socket_addrs(),
             (host, None) => format!("{host}:{port}").to_socket_addrs(),
         };
-        looked_up.ok().and_then(|mut found| found.next()).ok_or(TargetError::Unknown)
+        looked_up.ok().and_then(|mut found| found.next()).ok_or(NO_ADDRESS)
     }
 }
 
@@ -207,13 +192,13 @@ mod tests {
     fn refuses_what_it_cannot_reach() {
         let error = |url| Target::parse(url, false).unwrap_err();
         for (url, reason) in [
-            ("http://localhost/", TargetError::Scheme),
-            ("ws:///news", TargetError::Host),
-            ("ws://me@127.0.0.1/", TargetError::Host),
-            ("ws://127.0.0.1/a b", TargetError::Host),
-            ("ws://127.0.0.1:port/", TargetError::Unknown),
+            ("http://localhost/", NO_SCHEME),
+            ("ws:///news", NO_HOST),
+            ("ws://me@127.0.0.1/", NO_HOST),
+            ("ws://127.0.0.1/a b", NO_HOST),
+            ("ws://127.0.0.1:port/", NO_ADDRESS),
         ] {
-            assert_eq!(error(url), reason.to_string(), "{url}");
+            assert_eq!(error(url), reason, "{url}");
         }
     }
 

@@ -2,7 +2,6 @@
 //! once, and whatever waits is offered to the kernel whenever there is an occasion: no edge is
 //! needed for what has been taken already.
 use std::cell::RefCell;
-use std::fmt;
 use std::io::{self, Read as _, Write as _};
 use std::sync::Arc;
 
@@ -81,7 +80,7 @@ pub(crate) struct TlsStream {
     /// empty.
     kept: Vec<u8>,
     /// To be told when everything that came before it has been read.
-    failed: Option<TlsError>,
+    failed: Option<String>,
     /// The peer has ended the stream, by the alert for that.
     ended: bool,
 }
@@ -123,15 +122,15 @@ impl TlsStream {
                         if self.session.is_handshaking()
                             && error.kind() != io::ErrorKind::WouldBlock =>
                     {
-                        return Err(TlsError::Cut(Some(error.kind())).into());
+                        return Err(cut(&error.kind().to_string()));
                     }
                     Err(error) => return Err(error),
                 }
             }
             match &self.failed {
-                Some(error) if filled == 0 => Err(error.clone().into()),
+                Some(text) if filled == 0 => Err(failure(text.as_str())),
                 None if filled == 0 && self.session.is_handshaking() => {
-                    Err(TlsError::Cut(None).into())
+                    Err(cut("it closed the connection"))
                 }
                 Some(_) | None => Ok(filled),
             }
@@ -148,7 +147,7 @@ impl TlsStream {
                 Ok(taken) => *filled += taken,
                 // Nothing is decrypted.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => self.fail(TlsError::Other(error.to_string())),
+                Err(error) => self.fail(format!("TLS failed: {error}")),
             }
             if rest.is_empty() || *filled == buffer.len() || self.failed.is_some() {
                 return ciphertext.len() - rest.len();
@@ -159,16 +158,16 @@ impl TlsStream {
                 Ok(_) => {
                     if let Err(error) = self.session.process_new_packets() {
                         let during_handshake = self.session.is_handshaking();
-                        self.fail(TlsError::of(error, during_handshake));
+                        self.fail(text_of(&error, during_handshake));
                     }
                 }
-                Err(error) => self.fail(TlsError::Other(error.to_string())),
+                Err(error) => self.fail(format!("TLS failed: {error}")),
             }
         }
     }
 
-    fn fail(&mut self, error: TlsError) {
-        self.failed.get_or_insert(error);
+    fn fail(&mut self, text: String) {
+        self.failed.get_or_insert(text);
     }
 
     /// One call's bytes at most wait in the session: more is taken only when the kernel has all of
@@ -215,56 +214,29 @@ impl TlsStream {
     }
 }
 
-/// Why TLS has failed.
-#[derive(Clone, PartialEq, Eq, Debug)]
-enum TlsError {
-    /// What came in the handshake is no record of TLS.
-    NotTls,
-    /// The stream ended in the handshake.
-    Cut(Option<io::ErrorKind>),
-    Alert(String),
-    Certificate(String),
-    Other(String),
-}
-
-impl TlsError {
-    fn of(error: Error, during_handshake: bool) -> TlsError {
-        match error {
-            Error::InvalidMessage(_) if during_handshake => TlsError::NotTls,
-            Error::AlertReceived(alert) => TlsError::Alert(format!("{alert:?}")),
-            Error::InvalidCertificate(reason) => TlsError::Certificate(reason.to_string()),
-            other => TlsError::Other(other.to_string()),
+/// Why TLS has failed, for people.
+fn text_of(error: &Error, during_handshake: bool) -> String {
+    match error {
+        Error::InvalidMessage(_) if during_handshake => {
+            "the server does not speak TLS: it answered with something else (try ws://)".to_owned()
         }
-    }
-}
-
-impl fmt::Display for TlsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            TlsError::NotTls => {
-                f.write_str("the server does not speak TLS: it answered with something else (try ws://)")
-            }
-            TlsError::Cut(None) => f.write_str(
-                "the server does not speak TLS, or not with us: it closed the connection in the handshake",
-            ),
-            TlsError::Cut(Some(kind)) => {
-                write!(f, "the server does not speak TLS, or not with us: {kind} in the handshake")
-            }
-            TlsError::Alert(alert) => write!(f, "the server refuses to speak TLS with us: alert {alert}"),
-            TlsError::Certificate(reason) => {
-                write!(f, "the server's certificate is not trusted: {reason} (--insecure trusts any)")
-            }
-            TlsError::Other(reason) => write!(f, "TLS failed: {reason}"),
+        Error::AlertReceived(alert) => {
+            format!("the server refuses to speak TLS with us: alert {alert:?}")
         }
+        Error::InvalidCertificate(reason) => {
+            format!("the server's certificate is not trusted: {reason} (--insecure trusts any)")
+        }
+        other => format!("TLS failed: {other}"),
     }
 }
 
-impl std::error::Error for TlsError {}
+fn failure(text: impl Into<String>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, text.into())
+}
 
-impl From<TlsError> for io::Error {
-    fn from(error: TlsError) -> io::Error {
-        io::Error::new(io::ErrorKind::InvalidData, error)
-    }
+/// The stream ended in the handshake.
+fn cut(how: &str) -> io::Error {
+    failure(format!("the server does not speak TLS, or not with us: {how} in the handshake"))
 }
 
 /// `--insecure`: whoever answers is the server. Its signatures are not looked at either, for a

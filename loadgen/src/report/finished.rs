@@ -280,7 +280,10 @@ mod tests {
 
     #[test]
     fn a_failed_check_weighs_more_than_a_missed_threshold() {
-        let report = |failures: Json, passed: bool| json!({"failures": failures, "thresholds": [{"passed": passed}]});
+        let report = |failures: Json, passed: bool| {
+            let thresholds = json!([{ "passed": passed }]);
+            json!({ "failures": failures, "thresholds": thresholds })
+        };
         assert_eq!(outcome(&report(json!([]), true)), Outcome::Passed);
         assert_eq!(outcome(&report(json!([]), false)), Outcome::ThresholdMissed);
         assert_eq!(outcome(&report(json!(["x"]), false)), Outcome::CheckFailed);

@@ -175,12 +175,13 @@ mod tests {
         let json = report.finish();
         assert_eq!(
             keys(&json).join(" "),
-            "loadgen schema run connect throughput latency check errors cpu memory churn seconds verdict \
-             thresholds passed failures notes"
+            "loadgen schema run connect throughput latency check errors cpu memory churn seconds \
+             verdict thresholds passed failures notes"
         );
         assert_eq!(
             json["check"].to_string(),
-            r#"{"lost":2,"duplicated":null,"reordered":null,"corrupt":null,"unexpected":null,"own_copies":"yes"}"#
+            "{\"lost\":2,\"duplicated\":null,\"reordered\":null,\"corrupt\":null,\
+             \"unexpected\":null,\"own_copies\":\"yes\"}"
         );
         assert_eq!(json["verdict"]["verdict"], "too short");
     }

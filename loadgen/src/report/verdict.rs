@@ -140,7 +140,8 @@ fn generator_bound(evidence: &Evidence) -> Option<Verdict> {
     let seconds = evidence.busy_shares.len();
     if busy as f64 > seconds as f64 * BUSY_SECONDS_SHARE_MAX {
         reasons.push(format!(
-            "in {busy} of {seconds} seconds a thread ran or waited for a core more than {} of the time",
+            "in {busy} of {seconds} seconds a thread ran or waited for a core more than {} of the \
+             time",
             percent(BUSY_SHARE_MAX)
         ));
     }
@@ -156,8 +157,8 @@ fn generator_bound(evidence: &Evidence) -> Option<Verdict> {
     }
     (!reasons.is_empty()).then(|| {
         let reason = format!("loadgen itself was the limit: {}", reasons.join("; "));
-        let cure = "give loadgen more --threads or cores of its own, or ask for less; --server-pid tells whether it \
-                    was the server after all";
+        let cure = "give loadgen more --threads or cores of its own, or ask for less; \
+                    --server-pid tells whether it was the server after all";
         Verdict::new(Judgement::GeneratorBound, reason, cure)
     })
 }
@@ -254,8 +255,8 @@ mod tests {
         assert_eq!((verdict.judgement, verdict.cure), (Judgement::Trustworthy, None));
         assert_eq!(
             verdict.reason,
-            "loadgen's busiest thread was 40.0 % busy at most, its loop stalled for 120 µs at p99, it sent 1,000 of \
-             1,000 (100.0 %) in time"
+            "loadgen's busiest thread was 40.0 % busy at most, its loop stalled for 120 µs at \
+             p99, it sent 1,000 of 1,000 (100.0 %) in time"
         );
     }
 
@@ -305,7 +306,8 @@ mod tests {
         assert_eq!(verdict.judgement, Judgement::TargetMissed);
         assert_eq!(
             verdict.reason,
-            "the server did not keep up: the server took 500 of 1,000 (50.0 %) in time; it was 99.0 % busy"
+            "the server did not keep up: the server took 500 of 1,000 (50.0 %) in time; it was \
+             99.0 % busy"
         );
     }
 

@@ -17,55 +17,63 @@ pub(crate) struct Finished<S> {
     pub(crate) seconds: Vec<Watched>,
 }
 
-/// Runs a scenario on so many threads. `make` makes each thread's half of it; `stop` ends it early.
-pub(crate) fn run<S: Scenario + Send>(
-    settings: &LoadSettings,
-    threads: u32,
-    stop: Arc<AtomicBool>,
-    watch: &Watch,
-    make: impl Fn(&ThisThread) -> S + Sync,
-) -> io::Result<Finished<S>> {
-    let shared = Threads::new(threads, stop);
-    std::thread::scope(|scope| {
-        let mut workers = Vec::new();
-        for number in 0..threads {
-            let (shared, make) = (&shared, &make);
-            let work = move || {
-                let thread = ThisThread::new(Arc::clone(shared), number);
-                let mut end = EndOfThread { shared, number: number as usize, is_good: false };
-                let mut scenario = make(&thread);
-                let mut load = Load::new(settings.clone(), thread)?;
-                turn::run(&mut load, &mut scenario)?;
-                end.is_good = true;
-                io::Result::Ok((load, scenario))
-            };
-            let builder = std::thread::Builder::new().name(format!("load-{number}"));
-            match builder.spawn_scoped(scope, work) {
-                Ok(worker) => workers.push(worker),
-                // The scope joins those that run, and they would wait for one that never comes.
-                Err(error) => {
-                    shared.fail();
-                    return Err(error);
+/// What every run is given.
+pub(crate) struct Runner {
+    pub(crate) settings: LoadSettings,
+    pub(crate) threads: u32,
+    /// Ends the run early.
+    pub(crate) stop: Arc<AtomicBool>,
+    pub(crate) watch: Watch,
+}
+
+impl Runner {
+    /// Runs a scenario. `make` makes each thread's half of it.
+    pub(crate) fn run<S: Scenario + Send>(
+        &self,
+        make: impl Fn(&ThisThread) -> S + Sync,
+    ) -> io::Result<Finished<S>> {
+        let shared = Threads::new(self.threads, Arc::clone(&self.stop));
+        std::thread::scope(|scope| {
+            let mut workers = Vec::new();
+            for number in 0..self.threads {
+                let (shared, make) = (&shared, &make);
+                let work = move || {
+                    let thread = ThisThread::new(Arc::clone(shared), number);
+                    let mut end = EndOfThread { shared, number: number as usize, is_good: false };
+                    let mut scenario = make(&thread);
+                    let mut load = Load::new(self.settings.clone(), thread)?;
+                    turn::run(&mut load, &mut scenario)?;
+                    end.is_good = true;
+                    io::Result::Ok((load, scenario))
+                };
+                let builder = std::thread::Builder::new().name(format!("load-{number}"));
+                match builder.spawn_scoped(scope, work) {
+                    Ok(worker) => workers.push(worker),
+                    // The scope joins those that run, and they would wait for one that never comes.
+                    Err(error) => {
+                        shared.fail();
+                        return Err(error);
+                    }
                 }
             }
-        }
-        let seconds = watch.run(&shared);
-        let mut halves = Vec::new();
-        for worker in workers {
-            halves.push(
-                worker
-                    .join()
-                    .map_err(|_| io::Error::other("a thread of loadgen has panicked"))??,
-            );
-        }
-        let mut halves = halves.into_iter();
-        let (mut load, mut scenario) = halves.next().ok_or(io::ErrorKind::NotFound)?;
-        for (other_load, other) in halves {
-            load.absorb(&other_load);
-            scenario.absorb(other);
-        }
-        Ok(Finished { load, scenario, seconds })
-    })
+            let seconds = self.watch.run(&shared);
+            let mut halves = Vec::new();
+            for worker in workers {
+                halves.push(
+                    worker
+                        .join()
+                        .map_err(|_| io::Error::other("a thread of loadgen has panicked"))??,
+                );
+            }
+            let mut halves = halves.into_iter();
+            let (mut load, mut scenario) = halves.next().ok_or(io::ErrorKind::NotFound)?;
+            for (other_load, other) in halves {
+                load.absorb(&other_load);
+                scenario.absorb(other);
+            }
+            Ok(Finished { load, scenario, seconds })
+        })
+    }
 }
 
 /// Says that a thread is over, however it ends. The others do not wait for one that has failed.

@@ -1,5 +1,6 @@
 //! The turn of one thread: wait, read, decode, tell the scenario, write.
 use std::io;
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use mio::Events;
 use super::load::{Load, TIMER};
 use super::scenario::{Peer, Progress, Scenario, Turn};
 use crate::net::clock::Moment;
-use crate::net::connection::ConnectionPhase;
+use crate::net::connection::{Connection, ConnectionPhase};
 use crate::net::ends::End;
 use crate::net::slots::Id;
 use crate::net::socket::{READ_BYTES_MAX, REST_BYTES_MAX};
@@ -166,18 +167,8 @@ fn take<S: Scenario>(
         // Nothing is decoded after a Close frame.
         return Ok(());
     }
-    if let ConnectionPhase::Http(responses) = &mut connection.phase {
-        while start < filled {
-            let (taken, status) = responses.take(&buffer[start..filled])?;
-            start += taken;
-            if let Some(status) = status {
-                scenario.on_answer(connection.index, status);
-            } else if taken == 0 {
-                break;
-            }
-        }
-        connection.rest.extend_from_slice(&buffer[start..filled]);
-        return Ok(());
+    if matches!(connection.phase, ConnectionPhase::Http(_)) {
+        return take_answers(connection, scenario, &buffer[..filled]);
     }
     if matches!(connection.phase, ConnectionPhase::Opening { .. }) {
         let Some(head_bytes) = connection.take_response(&buffer[..filled])? else {
@@ -189,6 +180,39 @@ fn take<S: Scenario>(
         load.note_opened(id, at);
         scenario.on_open(load, id, part, index);
     }
+    take_frames(load, scenario, id, start..filled, at)
+}
+
+/// Takes the responses to publishes by POST.
+fn take_answers(
+    connection: &mut Connection,
+    scenario: &mut impl Scenario,
+    bytes: &[u8],
+) -> Result<(), (End, String)> {
+    let ConnectionPhase::Http(responses) = &mut connection.phase else { return Ok(()) };
+    let mut start = 0;
+    while start < bytes.len() {
+        let (taken, status) = responses.take(&bytes[start..])?;
+        start += taken;
+        if let Some(status) = status {
+            scenario.on_answer(connection.index, status);
+        } else if taken == 0 {
+            break;
+        }
+    }
+    connection.rest.extend_from_slice(&bytes[start..]);
+    Ok(())
+}
+
+/// Takes the frames in this range of the receive buffer.
+fn take_frames(
+    load: &mut Load,
+    scenario: &mut impl Scenario,
+    id: Id,
+    range: Range<usize>,
+    at: Moment,
+) -> Result<(), (End, String)> {
+    let Range { mut start, end: filled } = range;
     let opcode = load.opcode();
     let Load { connections, buffer, random, .. } = load;
     // A scenario may have reset it on opening.

@@ -167,7 +167,8 @@ impl Scenario for Check {
                     let ports =
                         ports.map_or("an unknown number of".to_owned(), |ports| ports.to_string());
                     self.tell(&format!(
-                        "this machine: {open_files} open files, {ports} ports on each source address, {cores} cores"
+                        "this machine: {open_files} open files, {ports} ports on each source \
+                         address, {cores} cores"
                     ));
                     load.open(SPEAKER, 0);
                     load.open(LISTENER, 1);
@@ -244,7 +245,8 @@ impl Scenario for Check {
             .row("run_next", Value::Text(self.next_line()));
         if has_message && !is_kept {
             report.note(
-                "the server puts something around a payload: `broadcast` with --verify count finds it in there"
+                "the server puts something around a payload: `broadcast` with --verify count \
+                 finds it in there"
                     .to_owned(),
             );
         }

@@ -1,6 +1,6 @@
-//! The scenarios, one file each. A scenario is a [`Scenario`](crate::run::scenario::Scenario): it says what to open,
-//! what to send and when it is done, and it judges what comes back. It does no I/O of its own. Each
-//! thread of a run drives one.
+//! The scenarios, one file each. A scenario has the hooks of `run/scenario.rs`: it says what to
+//! open, what to send and when it is done, and it judges what comes back. It does no I/O of its
+//! own. Each thread of a run drives one.
 pub(crate) mod broadcast;
 mod check;
 mod churn;

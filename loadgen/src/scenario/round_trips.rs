@@ -452,7 +452,8 @@ impl Scenario for RoundTrips {
         report.fail_if_any(counts.corrupt, "replies were not what was sent");
         if counts.corrupt > counts.replied {
             report.note(
-                "most of what came was somebody else's: does this path broadcast? `loadgen URL` tells"
+                "most of what came was somebody else's: does this path broadcast? `loadgen URL` \
+                 tells"
                     .to_owned(),
             );
         }

@@ -25,7 +25,8 @@ impl Server {
                 Err(error) => {
                     if !std::mem::replace(&mut self.out_of_files, true) {
                         eprintln!(
-                            "loadgen: cannot accept: {error}; raise the limit on open files (ulimit -Hn)"
+                            "loadgen: cannot accept: {error}; raise the limit on open files \
+                             (ulimit -Hn)"
                         );
                     }
                     self.accept_at = Some(self.clock.now() + ACCEPT_AGAIN);

@@ -17,7 +17,8 @@ pub(crate) struct ServeArgs {
     #[arg(long, default_value = "127.0.0.1:9001", value_name = "ADDRESS")]
     pub(crate) listen: SocketAddr,
     /// Send each message back to its sender
-    #[arg(long, required_unless_present_any = ["broadcast", "sink", "refuse"], conflicts_with_all = ["broadcast", "sink"])]
+    #[arg(long, required_unless_present_any = ["broadcast", "sink", "refuse"])]
+    #[arg(conflicts_with_all = ["broadcast", "sink"])]
     pub(crate) echo: bool,
     /// Send each message to every open connection, in one order. A POST publishes its body as a
     /// text

@@ -35,7 +35,8 @@ impl Server {
         if connection.is_too_far_behind() {
             if self.ledger.closed_behind == 0 {
                 eprintln!(
-                    "loadgen: a receiver is more than 64 MiB behind, and is closed with 1013 (the next ones are only counted)"
+                    "loadgen: a receiver is more than 64 MiB behind, and is closed with 1013 (the \
+                     next ones are only counted)"
                 );
             }
             connection.close_behind(&mut self.ledger);

@@ -66,9 +66,13 @@ impl FaultPlan {
                 "stall" => plan.stall.replace(parse_stall(value)?).is_none(),
                 "close" => plan.close.replace(parse_close(value)?).is_none(),
                 _ => {
-                    let at = FAULTS.iter().position(|(known, _)| *known == name).ok_or_else(|| {
-                        format!("unknown fault {name:?}: drop, dup, reorder, corrupt, stall or close")
-                    })?;
+                    let at =
+                        FAULTS.iter().position(|(known, _)| *known == name).ok_or_else(|| {
+                            format!(
+                                "unknown fault {name:?}: drop, dup, reorder, corrupt, stall or \
+                        close"
+                            )
+                        })?;
                     std::mem::replace(&mut plan.rates[at], parse_rate(value)?) == 0
                 }
             };

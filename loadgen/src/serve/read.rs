@@ -1,5 +1,6 @@
 //! Reading: one `recv`, and everything that it completes.
 use std::io;
+use std::ops::Range;
 
 use fanfare::protocol::{CloseCode, DecoderLimits, Event, Opcode, encode_frame};
 
@@ -80,7 +81,6 @@ impl Server {
     fn take_frames(&mut self, id: Id, mut start: usize, filled: usize) {
         let Server { connections, buffer, round, scratch, ledger, args, plan, clock, .. } = self;
         let Some(connection) = connections.get_mut(id) else { return };
-        let mode = args.mode();
         let mut closing = None;
         let mut release = None;
         // One reading of the clock for all that a read has brought, and only where a copy may have
@@ -101,10 +101,19 @@ impl Server {
                 Some(Event::Message(message)) => {
                     let may_fail = ledger.messages_in >= args.fault_after;
                     ledger.messages_in += 1;
-                    match mode {
-                        ServeMode::Sink => {}
-                        ServeMode::Broadcast => round.push(message, id, may_fail),
-                        ServeMode::Echo if plan.touches_copies() => {
+                    let next = match args.mode() {
+                        ServeMode::Sink => Next::GoOn,
+                        ServeMode::Broadcast => {
+                            round.push(message, id, may_fail);
+                            Next::GoOn
+                        }
+                        ServeMode::Echo if !plan.touches_copies() => {
+                            let frames = outbound.frames();
+                            encode_frame(frames, message.kind().opcode(), message.payload());
+                            ledger.copies += 1;
+                            Next::GoOn
+                        }
+                        ServeMode::Echo => {
                             scratch.clear();
                             encode_frame(scratch, message.kind().opcode(), message.payload());
                             let delivery = Delivery {
@@ -112,20 +121,13 @@ impl Server {
                                 payload_bytes: message.payload().len(),
                                 may_fail: receiver.messages() >= args.fault_after,
                             };
-                            match receiver.deliver(plan, delivery, now, outbound, ledger) {
-                                Next::GoOn => {}
-                                Next::Release(at) => release = Some(at),
-                                Next::Close => closing = close_after(plan),
-                            }
+                            receiver.deliver(plan, delivery, now, outbound, ledger)
                         }
-                        ServeMode::Echo => {
-                            encode_frame(
-                                outbound.frames(),
-                                message.kind().opcode(),
-                                message.payload(),
-                            );
-                            ledger.copies += 1;
-                        }
+                    };
+                    match next {
+                        Next::GoOn => {}
+                        Next::Release(at) => release = Some(at),
+                        Next::Close => closing = close_after(plan),
                     }
                 }
                 Some(Event::Ping(payload)) => {
@@ -141,12 +143,17 @@ impl Server {
         if let Some(at) = release {
             self.held.push_back((at, id));
         }
-        match closing {
-            Some(closing) => self.close(id, &closing),
-            None if connection.phase != ServerPhase::Ending => {
-                connection.rest.extend_from_slice(&buffer[start..filled]);
-            }
-            None => {}
+        self.keep_or_close(id, start..filled, closing);
+    }
+
+    /// Closes the connection, or keeps the bytes of this range for its next read.
+    fn keep_or_close(&mut self, id: Id, rest: Range<usize>, closing: Option<Closing>) {
+        if let Some(closing) = closing {
+            return self.close(id, &closing);
+        }
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        if connection.phase != ServerPhase::Ending {
+            connection.rest.extend_from_slice(&self.buffer[rest]);
         }
     }
 

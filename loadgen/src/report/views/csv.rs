@@ -46,7 +46,9 @@ mod tests {
 
     #[test]
     fn absent_is_empty_and_odd_text_is_quoted() {
-        let report = json!({ "seconds": [{ "second": 0, "phase": "a,\"b\"", "p50_ns": null, "server_share": 0.5 }] });
+        let second =
+            json!({ "second": 0, "phase": "a,\"b\"", "p50_ns": null, "server_share": 0.5 });
+        let report = json!({ "seconds": [second] });
         assert_eq!(render(&report).lines().nth(1), Some("0,\"a,\"\"b\"\"\",,,,,,,,0.5"));
     }
 }

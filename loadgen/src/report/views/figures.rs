@@ -193,8 +193,11 @@ mod tests {
     #[test]
     fn figures_beyond_reason_are_drawn_without_a_panic() {
         for figure in [json!(0), json!(-1), json!(1e300), json!(u64::MAX)] {
-            let second = json!({"second": figure, "open": figure, "sent": figure, "delivered": figure,
-                "p50_ns": figure, "p99_ns": figure, "max_ns": figure, "loadgen_share": figure, "server_share": figure});
+            let second = json!({
+                "second": figure, "open": figure, "sent": figure, "delivered": figure,
+                "p50_ns": figure, "p99_ns": figure, "max_ns": figure,
+                "loadgen_share": figure, "server_share": figure,
+            });
             for plot in all(&json!({ "seconds": [second, {"second": 0}, second] })) {
                 plot.draw();
             }
@@ -203,7 +206,11 @@ mod tests {
 
     #[test]
     fn a_fan_out_has_an_axis_for_each_rate() {
-        let of = |delivered: u64| json!({"seconds": [{"second": 0, "phase": "measure", "sent": 10, "delivered": delivered}]});
+        let of = |delivered: u64| {
+            let second =
+                json!({"second": 0, "phase": "measure", "sent": 10, "delivered": delivered});
+            json!({ "seconds": [second] })
+        };
         assert_eq!(titles(&of(1_000)), ["Deliveries", "Messages sent"]);
         assert_eq!(titles(&of(10)), ["Messages"]);
     }

@@ -76,7 +76,8 @@ fn verdict(report: &Json, conclusion: &str) -> Markup {
                         @let passed = threshold.passed;
                         @let (class, mark) = if passed { ("met", '✓') } else { ("missed", '✗') };
                         li class=(class) {
-                            (mark) " " code { (threshold.expression) } " " span { (threshold.value) }
+                            (mark) " " code { (threshold.expression) } " "
+                            span { (threshold.value) }
                         } "\n"
                     }
                 } "\n"
@@ -267,11 +268,12 @@ mod tests {
     fn hostile() -> Json {
         json!({
             "loadgen": HOSTILE,
-            "run": {"scenario": HOSTILE, "url": HOSTILE, "command": HOSTILE, "label": HOSTILE, "loop": HOSTILE,
-                    "settings": {HOSTILE: HOSTILE}},
+            "run": {"scenario": HOSTILE, "url": HOSTILE, "command": HOSTILE, "label": HOSTILE,
+                    "loop": HOSTILE, "settings": {HOSTILE: HOSTILE}},
             "connect": {"opened": HOSTILE, "wanted": HOSTILE},
             "throughput": {"delivered_per_second": HOSTILE},
-            "latency": {"response_ns": {"p50": HOSTILE, "p99": HOSTILE, "histogram": HOSTILE}, HOSTILE: {"histogram": ""}},
+            "latency": {"response_ns": {"p50": HOSTILE, "p99": HOSTILE, "histogram": HOSTILE},
+                        HOSTILE: {"histogram": ""}},
             "check": {"lost": HOSTILE},
             HOSTILE: {HOSTILE: HOSTILE},
             "errors": [{"class": HOSTILE, "count": 1, "first": HOSTILE}],

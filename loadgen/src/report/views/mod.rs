@@ -1,8 +1,8 @@
 //! The views of a finished report, which may be a stored one. They read it by `report/finished.rs`.
 //!
 //! ```text
-//! text  html      for people: html has plots      figures  what is plotted      plot  one plot as SVG
-//! csv  hdr        for other programs: the seconds, and the distribution of one latency
+//! text  html     for people; html has plots (figures: what is plotted; plot: one of them as SVG)
+//! csv  hdr       for programs: the seconds, and the distribution of one latency
 //! ```
 pub(crate) mod csv;
 mod figures;

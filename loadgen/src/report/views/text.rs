@@ -179,7 +179,8 @@ mod tests {
 
     #[test]
     fn a_closed_loop_never_shows_latency() {
-        let report = json!({"run": {"loop": "closed"}, "latency": {"service_ns": {"p50": 1_000, "histogram": ""}}});
+        let latency = json!({"service_ns": {"p50": 1_000, "histogram": ""}});
+        let report = json!({"run": {"loop": "closed"}, "latency": latency});
         let text = render(&report);
         assert!(!text.contains("LATENCY") && text.contains("not latency at a rate"), "{text}");
         assert!(text.contains("service (closed loop)"));
