@@ -49,54 +49,37 @@ impl RunOutcome {
         scenario.report(&load, &mut report);
         let work = scenario.work();
         let usage = work.usage.unwrap_or_default();
-        let measured = seconds.iter().filter(|second| second.phase == SecondPhase::Measure);
-        let mut busy_shares: Vec<f64> = measured.map(|second| second.usage.wanting_share).collect();
+        let measured = seconds.iter().filter(|second| second.second.phase == SecondPhase::Measure);
+        let mut busy_shares: Vec<f64> = measured.map(|second| second.wanting_share).collect();
         if busy_shares.is_empty() {
             busy_shares.push(usage.wanting_share);
         }
-        let (p50, stalls) = (
-            scenario.recorder().and_then(|recorder| recorder.total().summary()),
-            load.stalls.summary(),
-        );
+        let p50 = scenario.recorder().and_then(|recorder| recorder.total().quantile(0.5));
+        let stall_p99 = load.stalls.quantile(0.99);
         let evidence = Evidence {
             measured: Duration::from_nanos(usage.elapsed_nanos),
             messages: Some(work.delivered),
             busy_shares,
-            loop_stall_p99: stalls.map(|stalls| Duration::from_nanos(stalls.p99_nanos())),
+            loop_stall_p99: stall_p99.map(Duration::from_nanos),
             sends: Some(Tally { wanted: 0, achieved: work.sent }),
             deliveries: Some(Tally { wanted: work.expected, achieved: work.delivered }),
-            response_p50: Duration::from_nanos(p50.map_or(0, |summary| summary.p50_nanos())),
+            response_p50: Duration::from_nanos(p50.unwrap_or(0)),
             openings: None,
             server_share: usage.server.map(|server| server.saturation),
         };
-        let latency_of =
-            |second: u32| scenario.recorder().and_then(|recorder| recorder.of_second(second));
-        let seconds = seconds
-            .into_iter()
-            .map(|watched| second(watched, latency_of(watched.second)))
-            .collect();
+        let with_latency = |Watched { second, .. }: Watched| {
+            let recorder = scenario.recorder();
+            let nanos = recorder.and_then(|recorder| recorder.of_second(second.second as u32));
+            let [p50_ns, p99_ns, max_ns] = nanos.map_or([None; 3], |nanos| nanos.map(Some));
+            Second { p50_ns, p99_ns, max_ns, ..second }
+        };
+        let seconds = seconds.into_iter().map(with_latency).collect();
         Ok(RunOutcome {
             report,
             evidence,
             was_interrupted: load.is_stopping() && !load.thread.has_failed(),
             seconds,
         })
-    }
-}
-
-fn second(watched: Watched, latency: Option<[u64; 3]>) -> Second {
-    let [p50, p99, max] = latency.map_or([None; 3], |nanos| nanos.map(Some));
-    Second {
-        second: u64::from(watched.second),
-        phase: watched.phase,
-        open: watched.open,
-        sent: watched.sent,
-        delivered: watched.delivered,
-        p50_ns: p50,
-        p99_ns: p99,
-        max_ns: max,
-        loadgen_share: watched.usage.busiest_share,
-        server_share: watched.usage.server.map(|server| server.saturation),
     }
 }
 
@@ -126,12 +109,10 @@ pub(crate) fn report(
         .row("threads", Value::Count(scenario.threads()))
         .row("started_unix_ms", Value::Count(since_epoch.as_millis() as u64))
         .optional("loop", scenario.loop_name().map(|name| Value::Text(name.to_owned())));
-    report.settings(flags.map(|flags| given(scenario.name(), flags)).unwrap_or_default());
-    report.seconds(seconds);
-    report.verdict(verdict(scenario, evidence));
-    for threshold in &common.thresholds {
-        report.threshold(threshold.clone());
-    }
+    report.settings = flags.map(|flags| given(scenario.name(), flags)).unwrap_or_default();
+    report.seconds = seconds;
+    report.verdict = Some(verdict(scenario, evidence));
+    report.thresholds.clone_from(&common.thresholds);
     if was_interrupted {
         report.note("ended early by Ctrl-C".to_owned());
     }

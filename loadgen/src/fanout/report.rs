@@ -107,26 +107,31 @@ impl Fanout {
         // Receivers that had different messages had them in different orders.
         let is_comparable =
             self.publishers.len() > 1 && lost + counts.corrupt + sequence.duplicated == 0;
+        let unanswered = counts.published.saturating_sub(counts.answered_posts);
+        if self.settings.by_post {
+            report.fail_if_any(counts.refused_posts, "publishes by POST were refused");
+            report.fail_if_any(unanswered, "publishes by POST were not answered");
+        }
+        report.check("lost", lost, "deliveries were lost");
+        report.check("duplicated", sequence.duplicated, "deliveries were duplicated");
+        report.check("reordered", sequence.reordered, "deliveries were reordered");
+        report.check("corrupt", counts.corrupt, "messages were corrupt, or not loadgen's");
+        let foreign = "messages came that nobody had sent, or to the wrong receiver";
+        report.check("unexpected", counts.unexpected, foreign);
+        let other_order = is_comparable.then(|| Value::Count(self.orders.others()));
+        report.section("check").optional("other_order", other_order);
+        let ended = counts.receivers_ended;
+        report.check("receivers_ended", ended, "receivers ended before the run did");
         let section = report.section("check");
         section
-            .row("lost", Value::Count(lost))
-            .row("duplicated", Value::Count(sequence.duplicated))
-            .row("reordered", Value::Count(sequence.reordered))
-            .row("corrupt", Value::Count(counts.corrupt))
-            .row("unexpected", Value::Count(counts.unexpected))
-            .optional("other_order", is_comparable.then(|| Value::Count(self.orders.others())))
-            .row("receivers_ended", Value::Count(counts.receivers_ended))
             .row("published", Value::Count(counts.published))
             .row("delivered", Value::Count(counts.delivered))
             .row("expected", Value::Count(counts.expected))
             .row("own_copies", Value::Text(own_copies.to_owned()));
         if self.settings.by_post {
-            let unanswered = counts.published.saturating_sub(counts.answered_posts);
             section
                 .row("posts_refused", Value::Count(counts.refused_posts))
                 .row("posts_unanswered", Value::Count(unanswered));
-            report.fail_if_any(counts.refused_posts, "publishes by POST were refused");
-            report.fail_if_any(unanswered, "publishes by POST were not answered");
         }
         if counts.given_up > 0 {
             report.note(format!(
@@ -135,14 +140,5 @@ impl Fanout {
                 counts.given_up
             ));
         }
-        report.fail_if_any(lost, "deliveries were lost");
-        report.fail_if_any(sequence.duplicated, "deliveries were duplicated");
-        report.fail_if_any(sequence.reordered, "deliveries were reordered");
-        report.fail_if_any(counts.corrupt, "messages were corrupt, or not loadgen's");
-        report.fail_if_any(
-            counts.unexpected,
-            "messages came that nobody had sent, or to the wrong receiver",
-        );
-        report.fail_if_any(counts.receivers_ended, "receivers ended before the run did");
     }
 }

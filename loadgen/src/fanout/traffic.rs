@@ -250,7 +250,7 @@ impl Scenario for Traffic {
             Part(_) => None,
         };
         if let Some(receiver) = receiver {
-            self.fanout.on_delivery(receiver, &message, peer.opcode(), at, &self.timeline);
+            self.fanout.on_delivery(receiver, &message, peer.opcode, at, &self.timeline);
         }
     }
 

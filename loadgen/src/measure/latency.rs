@@ -21,25 +21,6 @@ pub(crate) const QUANTILES: [(&str, f64); 6] = [
 
 pub(crate) struct Latencies(Histogram<u64>);
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct LatencySummary {
-    pub(crate) count: u64,
-    pub(crate) min_nanos: u64,
-    /// In the order of [`QUANTILES`].
-    pub(crate) quantile_nanos: [u64; QUANTILES.len()],
-    pub(crate) max_nanos: u64,
-}
-
-impl LatencySummary {
-    pub(crate) fn p50_nanos(&self) -> u64 {
-        self.quantile_nanos[0]
-    }
-
-    pub(crate) fn p99_nanos(&self) -> u64 {
-        self.quantile_nanos[3]
-    }
-}
-
 impl Latencies {
     pub(crate) fn new() -> Latencies {
         let histogram = Histogram::new_with_bounds(1, LATENCY_NANOS_MAX, DIGITS);
@@ -61,14 +42,9 @@ impl Latencies {
         self.0.add(&other.0).expect("all histograms have the same bounds");
     }
 
-    /// `None` when nothing was recorded.
-    pub(crate) fn summary(&self) -> Option<LatencySummary> {
-        (!self.0.is_empty()).then(|| LatencySummary {
-            count: self.0.len(),
-            min_nanos: self.0.min(),
-            quantile_nanos: QUANTILES.map(|(_, quantile)| self.0.value_at_quantile(quantile)),
-            max_nanos: self.0.max(),
-        })
+    /// In nanoseconds; `None` when nothing was recorded.
+    pub(crate) fn quantile(&self, quantile: f64) -> Option<u64> {
+        (!self.0.is_empty()).then(|| self.0.value_at_quantile(quantile))
     }
 
     /// For what reads a histogram value by value.
@@ -112,7 +88,7 @@ mod tests {
         let latencies = of((1..=1_000).map(|millis| millis * 1_000_000));
         let decoded = Latencies::decode(&latencies.encode()).unwrap();
         assert_eq!(decoded.histogram(), latencies.histogram());
-        assert_eq!(Latencies::decode(&Latencies::new().encode()).unwrap().summary(), None);
+        assert_eq!(Latencies::decode(&Latencies::new().encode()).unwrap().quantile(0.5), None);
     }
 
     #[test]

@@ -4,15 +4,13 @@ use std::io;
 use std::time::Duration;
 
 use fanfare::protocol::{
-    ClientHandshake, Decoder, HeadScanner, HeaderStorage, HttpLimits, Opcode, ResponseHead, Role,
-    encode_masked_frame,
+    ClientHandshake, Decoder, HeadScanner, HeaderStorage, HttpLimits, ResponseHead, Role,
 };
 use socket2::SockRef;
 
 use super::clock::Moment;
 use super::ends::End;
 use super::post::Responses;
-use super::random::Random;
 use super::stream::{Stream, is_tls_record};
 
 /// What a scenario uses a connection for; each scenario names its own.
@@ -23,21 +21,22 @@ pub(crate) struct Part(pub(crate) u8);
 pub(crate) const PARTS_MAX: usize = 5;
 
 pub(crate) struct Connection {
-    stream: Stream,
+    pub(crate) stream: Stream,
     pub(crate) part: Part,
     /// Which one of its part.
     pub(crate) index: u32,
     pub(crate) phase: ConnectionPhase,
-    decoder: Decoder,
+    pub(crate) decoder: Decoder,
     /// The decoder's: a message that did not come in one piece.
-    assembly: Vec<u8>,
+    pub(crate) assembly: Vec<u8>,
     /// Read, and to be presented again in front of the next bytes: a piece of a head or of a frame
     /// header.
     pub(crate) rest: Vec<u8>,
-    outbound: Vec<u8>,
+    /// Leaves with the next [`Connection::flush`].
+    pub(crate) outbound: Vec<u8>,
     /// How much of `outbound` the kernel has taken.
     sent: usize,
-    writable: bool,
+    pub(crate) writable: bool,
     /// A stalled subscriber has this off.
     pub(crate) reading: bool,
 }
@@ -100,11 +99,6 @@ impl Connection {
         taken
     }
 
-    /// Whether a short read leaves nothing to be read.
-    pub(crate) fn drained_by_short_read(&self) -> bool {
-        self.stream.drained_by_short_read()
-    }
-
     /// The length of the response at the front of `bytes`, which is the 101 that was asked for;
     /// `None` while it is not complete.
     pub(crate) fn take_response(&mut self, bytes: &[u8]) -> Result<Option<usize>, (End, String)> {
@@ -128,26 +122,8 @@ impl Connection {
         Ok(Some(head_bytes))
     }
 
-    /// Appends a message. It leaves with the next [`Connection::flush`].
-    pub(crate) fn send(&mut self, opcode: Opcode, payload: &[u8], random: &mut Random) {
-        encode_masked_frame(&mut self.outbound, opcode, payload, random.mask());
-    }
-
-    pub(crate) fn outbound(&mut self) -> &mut Vec<u8> {
-        &mut self.outbound
-    }
-
-    /// What decoding needs, all at once: the decoder, its assembly, and where answers go.
-    pub(crate) fn decoding(&mut self) -> (&mut Decoder, &mut Vec<u8>, &mut Vec<u8>) {
-        (&mut self.decoder, &mut self.assembly, &mut self.outbound)
-    }
-
     pub(crate) fn has_outbound(&self) -> bool {
         !self.outbound.is_empty()
-    }
-
-    pub(crate) fn on_writable(&mut self) {
-        self.writable = true;
     }
 
     /// Writes what waits, as far as the kernel takes it.
@@ -175,8 +151,8 @@ impl Connection {
     }
 
     /// Ends the connection by a reset: what is unread and unsent on either side is lost.
-    pub(crate) fn reset(self) {
+    pub(crate) fn reset(mut self) {
         // Refused only for a socket that is gone already, and then there is nothing to reset.
-        let _ = SockRef::from(self.stream.tcp()).set_linger(Some(Duration::ZERO));
+        let _ = SockRef::from(&*self.stream.tcp_mut()).set_linger(Some(Duration::ZERO));
     }
 }

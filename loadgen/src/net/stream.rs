@@ -26,10 +26,6 @@ pub(crate) enum Stream {
 }
 
 impl Stream {
-    pub(crate) fn plain(tcp: TcpStream) -> Stream {
-        Stream::Plain(tcp)
-    }
-
     /// TLS over a socket that may still be connecting. Nothing is sent before the first
     /// [`Stream::flush`].
     pub(crate) fn tls(
@@ -94,13 +90,6 @@ impl Stream {
         match self {
             Stream::Plain(_) => true,
             Stream::Tls(_) => false,
-        }
-    }
-
-    pub(crate) fn tcp(&self) -> &TcpStream {
-        match self {
-            Stream::Plain(tcp) => tcp,
-            Stream::Tls(tls) => tls.tcp(),
         }
     }
 

@@ -205,10 +205,6 @@ impl TlsStream {
         self.session.is_handshaking()
     }
 
-    pub(super) fn tcp(&self) -> &TcpStream {
-        &self.tcp
-    }
-
     pub(super) fn tcp_mut(&mut self) -> &mut TcpStream {
         &mut self.tcp
     }

@@ -27,7 +27,7 @@ pub(crate) enum Outcome {
 }
 
 pub(crate) fn outcome(report: &Json) -> Outcome {
-    if !failures(report).is_empty() {
+    if !sentences(report, "failures").is_empty() {
         Outcome::CheckFailed
     } else if missed_thresholds(report) > 0 {
         Outcome::ThresholdMissed
@@ -62,11 +62,6 @@ pub(super) fn sections(report: &Json) -> impl Iterator<Item = (&str, &Map<String
 
 pub(super) fn is_closed_loop(report: &Json) -> bool {
     report["run"]["loop"] == "closed"
-}
-
-/// The histogram of a row in `latency`.
-pub(super) fn histogram(report: &Json, row: &str) -> Option<Latencies> {
-    decoded(&report["latency"][row])
 }
 
 /// The histogram of one latency.
@@ -237,15 +232,8 @@ fn missed_thresholds(report: &Json) -> usize {
     thresholds(report).iter().filter(|threshold| !threshold.passed).count()
 }
 
-pub(super) fn failures(report: &Json) -> Vec<String> {
-    sentences(report, "failures")
-}
-
-pub(super) fn notes(report: &Json) -> Vec<String> {
-    sentences(report, "notes")
-}
-
-fn sentences(report: &Json, name: &str) -> Vec<String> {
+/// The texts of `failures` or `notes`.
+pub(super) fn sentences(report: &Json, name: &str) -> Vec<String> {
     let sentences = report[name].as_array().into_iter().flatten();
     sentences.filter_map(Json::as_str).map(plain).collect()
 }
@@ -257,8 +245,10 @@ pub(super) fn conclusion(report: &Json) -> String {
         1 => Some(format!("1 {one}")),
         _ => Some(format!("{count} {one}s")),
     };
-    let failed =
-        [plural(failures(report).len(), "check"), plural(missed_thresholds(report), "threshold")];
+    let failed = [
+        plural(sentences(report, "failures").len(), "check"),
+        plural(missed_thresholds(report), "threshold"),
+    ];
     let failed: Vec<String> = failed.into_iter().flatten().collect();
     if failed.is_empty() { "PASSED".to_owned() } else { format!("FAILED: {}", failed.join(", ")) }
 }

@@ -38,11 +38,15 @@ struct ErrorClass {
 #[derive(Default)]
 pub(crate) struct Report {
     sections: Vec<(&'static str, Section)>,
-    settings: Vec<(String, String)>,
+    /// All flags with their values, given or by default. Not for secrets: they are stored.
+    pub(crate) settings: Vec<(String, String)>,
     errors: Vec<ErrorClass>,
-    seconds: Vec<Second>,
-    verdict: Option<Verdict>,
-    thresholds: Vec<Threshold>,
+    pub(crate) seconds: Vec<Second>,
+    /// Whether the figures can be trusted, and why. Without it the report says that nothing was
+    /// measured.
+    pub(crate) verdict: Option<Verdict>,
+    /// To be met by the finished report.
+    pub(crate) thresholds: Vec<Threshold>,
     /// Set with `--verify off`: what would fail is only noted.
     judges_nothing: bool,
     failures: Vec<String>,
@@ -60,29 +64,9 @@ impl Report {
         &mut self.sections[at].1
     }
 
-    /// All flags with their values, given or by default. Not for secrets: they are stored.
-    pub(crate) fn settings(&mut self, settings: impl IntoIterator<Item = (String, String)>) {
-        self.settings.extend(settings);
-    }
-
     /// Errors of one class, such as `closed_4008`, and what the first of them said.
     pub(crate) fn error(&mut self, class: impl Into<String>, count: u64, first: impl Into<String>) {
         self.errors.push(ErrorClass { class: class.into(), count, first: first.into() });
-    }
-
-    pub(crate) fn seconds(&mut self, seconds: Vec<Second>) {
-        self.seconds = seconds;
-    }
-
-    /// Whether the figures can be trusted, and why. Without it the report says that nothing was
-    /// measured.
-    pub(crate) fn verdict(&mut self, verdict: Verdict) {
-        self.verdict = Some(verdict);
-    }
-
-    /// To be met by the finished report.
-    pub(crate) fn threshold(&mut self, threshold: Threshold) {
-        self.thresholds.push(threshold);
     }
 
     pub(crate) fn judge_nothing(&mut self) {
@@ -100,6 +84,12 @@ impl Report {
         if count > 0 {
             self.fail(format!("{} {sentence}", count_text(count)));
         }
+    }
+
+    /// A row of the section `check`, which fails the run unless it is zero.
+    pub(crate) fn check(&mut self, name: &str, count: u64, sentence: &str) {
+        self.section("check").row(name, Value::Count(count));
+        self.fail_if_any(count, sentence);
     }
 
     /// Something a reader must know to judge the figures.
@@ -190,7 +180,7 @@ mod tests {
     fn a_missed_threshold_fails_a_report_whose_checks_have_passed() {
         let mut report = Report::default();
         report.section("check").row("lost", Value::Count(2));
-        report.threshold(parse("lost==0").unwrap());
+        report.thresholds.push(parse("lost==0").unwrap());
         let json = report.finish();
         assert_eq!((&json["passed"], &json["failures"]), (&json!(false), &json!([])));
     }

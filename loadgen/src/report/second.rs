@@ -23,7 +23,7 @@ impl SecondPhase {
 }
 
 /// What happened in one second of a run, whatever it was sent for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Second {
     /// Since the run began.
     pub(crate) second: u64,

@@ -2,7 +2,7 @@
 //! was not measured. The row's name says which unit it is.
 use serde_json::{Map, Value as Json, json};
 
-use crate::measure::latency::{Latencies, LatencySummary, QUANTILES};
+use crate::measure::latency::{Latencies, QUANTILES};
 
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
@@ -16,16 +16,27 @@ pub(crate) enum Value {
     Share(f64),
     Text(String),
     Flag(bool),
-    /// With the histogram as [`Latencies::encode`] writes it.
-    Latency(LatencySummary, String),
+    /// A summary in nanoseconds, and the histogram as [`Latencies::encode`] writes it.
+    Latency(Map<String, Json>),
     /// Not measured.
     Absent,
 }
 
 impl From<&Latencies> for Value {
     fn from(latencies: &Latencies) -> Value {
-        let summary = latencies.summary();
-        summary.map_or(Value::Absent, |summary| Value::Latency(summary, latencies.encode()))
+        let histogram = latencies.histogram();
+        if histogram.is_empty() {
+            return Value::Absent;
+        }
+        let mut object = Map::new();
+        object.insert("count".to_owned(), json!(histogram.len()));
+        object.insert("min".to_owned(), json!(histogram.min()));
+        for (name, quantile) in QUANTILES {
+            object.insert(name.to_owned(), json!(histogram.value_at_quantile(quantile)));
+        }
+        object.insert("max".to_owned(), json!(histogram.max()));
+        object.insert("histogram".to_owned(), json!(latencies.encode()));
+        Value::Latency(object)
     }
 }
 
@@ -40,7 +51,7 @@ impl Value {
             Value::Share(share) => rounded(*share, 10_000.0),
             Value::Text(text) => json!(text),
             Value::Flag(flag) => json!(flag),
-            Value::Latency(summary, histogram) => latency_json(summary, histogram),
+            Value::Latency(object) => Json::Object(object.clone()),
             Value::Absent => Json::Null,
         }
     }
@@ -50,18 +61,6 @@ impl Value {
 fn rounded(value: f64, parts: f64) -> Json {
     let value = (value * parts).round() / parts;
     if value.fract() == 0.0 { json!(value as i64) } else { json!(value) }
-}
-
-fn latency_json(summary: &LatencySummary, histogram: &str) -> Json {
-    let mut object = Map::new();
-    object.insert("count".to_owned(), json!(summary.count));
-    object.insert("min".to_owned(), json!(summary.min_nanos));
-    for ((name, _), nanos) in QUANTILES.iter().zip(summary.quantile_nanos) {
-        object.insert((*name).to_owned(), json!(nanos));
-    }
-    object.insert("max".to_owned(), json!(summary.max_nanos));
-    object.insert("histogram".to_owned(), json!(histogram));
-    Json::Object(object)
 }
 
 #[cfg(test)]

@@ -6,7 +6,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use derive_more::AddAssign;
-use fanfare::protocol::{ClientHandshake, CloseCode, HeadScanner, Opcode, encode_masked_close};
+use fanfare::protocol::{
+    ClientHandshake, CloseCode, HeadScanner, Opcode, encode_masked_close, encode_masked_frame,
+};
 use mio::{Interest, Poll, Token};
 
 use super::threads::ThisThread;
@@ -194,7 +196,7 @@ impl Load {
         let tcp = connect(target.address, source, self.receive_buffers[usize::from(part.0)])?;
         let mut stream = match &target.tls {
             Some(tls) => Stream::tls(tcp, &tls.config, tls.server_name.clone())?,
-            None => Stream::plain(tcp),
+            None => Stream::Plain(tcp),
         };
         let mut request = Vec::new();
         let phase = if is_http {
@@ -227,7 +229,7 @@ impl Load {
     /// error: the next write will tell which. True when that opens the connection.
     pub(crate) fn on_writable(&mut self, id: Id, has_error: bool) -> bool {
         let Some(connection) = self.connections.get_mut(id) else { return false };
-        connection.on_writable();
+        connection.writable = true;
         if has_error {
             return false;
         }
@@ -283,30 +285,22 @@ impl Load {
 
     /// Sends a message at the end of the turn, in one write with whatever else is sent in it.
     pub(crate) fn send(&mut self, id: Id, payload: &[u8]) {
-        let opcode = self.settings.opcode;
-        self.queue(id, |connection, random| connection.send(opcode, payload, random));
+        self.send_frame(id, self.settings.opcode, payload);
     }
 
-    pub(crate) fn ping(&mut self, id: Id, payload: &[u8]) {
-        self.queue(id, |connection, random| connection.send(Opcode::Ping, payload, random));
+    pub(crate) fn send_frame(&mut self, id: Id, opcode: Opcode, payload: &[u8]) {
+        let Load { connections, unflushed, random, .. } = self;
+        if let Some(outbound) = queue(connections, unflushed, id) {
+            encode_masked_frame(outbound, opcode, payload, random.mask());
+        }
     }
 
     /// Publishes by POST.
     pub(crate) fn post(&mut self, id: Id, payload: &[u8]) {
         let Load { connections, unflushed, posts, .. } = self;
-        let (Some(connection), Some(posts)) = (connections.get_mut(id), posts) else { return };
-        if !connection.has_outbound() {
-            unflushed.push(id);
+        if let (Some(posts), Some(outbound)) = (posts, queue(connections, unflushed, id)) {
+            posts.write(outbound, payload);
         }
-        posts.write(connection.outbound(), payload);
-    }
-
-    fn queue(&mut self, id: Id, write: impl FnOnce(&mut Connection, &mut Random)) {
-        let Some(connection) = self.connections.get_mut(id) else { return };
-        if !connection.has_outbound() {
-            self.unflushed.push(id);
-        }
-        write(connection, &mut self.random);
     }
 
     /// Begins the closing handshake.
@@ -317,7 +311,7 @@ impl Load {
         }
         connection.phase = ConnectionPhase::Closing;
         let mask = self.random.mask();
-        encode_masked_close(connection.outbound(), CloseCode::NORMAL, "", mask);
+        encode_masked_close(&mut connection.outbound, CloseCode::NORMAL, "", mask);
         self.unflushed.push(id);
         self.expect_end(id);
     }
@@ -495,4 +489,17 @@ impl Load {
         self.ends.note(end, text);
         self.ended.push_back(Ended { part, index, was_open, end });
     }
+}
+
+/// Where something is appended that leaves at the end of the turn.
+fn queue<'a>(
+    connections: &'a mut Slots<Connection>,
+    unflushed: &mut Vec<Id>,
+    id: Id,
+) -> Option<&'a mut Vec<u8>> {
+    let connection = connections.get_mut(id)?;
+    if !connection.has_outbound() {
+        unflushed.push(id);
+    }
+    Some(&mut connection.outbound)
 }

@@ -79,7 +79,7 @@ impl Measurement {
         let each = |nanos: u64| {
             messages.filter(|count| *count > 0).map(|count| Value::Nanos(nanos / count))
         };
-        let stalls = load.stalls.summary().map(|stalls| Value::Nanos(stalls.p99_nanos()));
+        let stalls = load.stalls.quantile(0.99).map(Value::Nanos);
         report
             .section("cpu")
             .row("measured_ns", Value::Nanos(usage.elapsed_nanos))

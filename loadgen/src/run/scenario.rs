@@ -97,21 +97,13 @@ pub(crate) struct Peer<'a> {
     pub(crate) index: u32,
     pub(super) outbound: &'a mut Vec<u8>,
     pub(super) random: &'a mut Random,
-    pub(super) opcode: Opcode,
+    /// What this run sends: Text or Binary.
+    pub(crate) opcode: Opcode,
 }
 
 impl Peer<'_> {
     /// Replies. All replies to what one read has brought leave in one write.
-    pub(crate) fn send(&mut self, payload: &[u8]) {
-        encode_masked_frame(self.outbound, self.opcode, payload, self.random.mask());
-    }
-
-    /// What this run sends.
-    pub(crate) fn opcode(&self) -> Opcode {
-        self.opcode
-    }
-
-    pub(crate) fn ping(&mut self, payload: &[u8]) {
-        encode_masked_frame(self.outbound, Opcode::Ping, payload, self.random.mask());
+    pub(crate) fn send(&mut self, opcode: Opcode, payload: &[u8]) {
+        encode_masked_frame(self.outbound, opcode, payload, self.random.mask());
     }
 }

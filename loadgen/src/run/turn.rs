@@ -146,7 +146,11 @@ fn read<S: Scenario>(load: &mut Load, scenario: &mut S, id: Id, hung_up: bool) {
         Err((end, text)) => return load.end(id, end, || text),
     }
     let Some(connection) = load.get_mut(id) else { return };
-    if hung_up || taken == READ_BYTES_MAX || taken == 0 || !connection.drained_by_short_read() {
+    if hung_up
+        || taken == READ_BYTES_MAX
+        || taken == 0
+        || !connection.stream.drained_by_short_read()
+    {
         load.unfinished.push((id, hung_up));
     }
 }
@@ -221,7 +225,7 @@ fn take_frames(
     let (part, index) = (connection.part, connection.index);
     let is_closing = matches!(connection.phase, ConnectionPhase::Closing);
     while closed.is_none() && start < filled {
-        let (decoder, assembly, outbound) = connection.decoding();
+        let Connection { decoder, assembly, outbound, .. } = &mut *connection;
         let decoded = decoder
             .decode(&LIMITS, &mut buffer[start..filled], assembly)
             .map_err(|error: ProtocolError| (End::Protocol, error.to_string()))?;

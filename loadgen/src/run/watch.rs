@@ -9,12 +9,12 @@ use crate::cli::common::PhaseArgs;
 use crate::measure::process::Process;
 use crate::measure::usage::{Sample, Usage};
 use crate::net::clock::Moment;
-use crate::report::second::SecondPhase;
+use crate::report::second::{Second, SecondPhase};
 
 /// How often the live view changes.
 const REDRAW_EVERY: Duration = Duration::from_millis(200);
 /// Without a terminal, how often a line is printed.
-const LINE_EVERY: u32 = 5;
+const LINE_EVERY: u64 = 5;
 
 /// The rest of a second at the end of a run is shown if it is at least a tenth.
 const REST_NANOS_MIN: u64 = 100_000_000;
@@ -29,12 +29,10 @@ struct Look {
 /// One second of the run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Watched {
-    pub(crate) second: u32,
-    pub(crate) phase: SecondPhase,
-    pub(crate) open: u64,
-    pub(crate) sent: u64,
-    pub(crate) delivered: u64,
-    pub(crate) usage: Usage,
+    /// Without latencies: they are the scenario's.
+    pub(crate) second: Second,
+    /// Of the thread of this process that ran or waited for a core most.
+    pub(crate) wanting_share: f64,
 }
 
 /// What the watcher shows.
@@ -57,14 +55,14 @@ impl Watch {
         while !shared.is_over() {
             let now = shared.clock.now();
             if now.second() == before.sample.at().second() {
-                view.draw(self, shared, now, seconds.last());
+                view.draw(self, shared, now, seconds.last().map(|last: &Watched| &last.second));
                 let left = Duration::from_nanos(1_000_000_000 - now.as_nanos() % 1_000_000_000);
                 std::thread::sleep(left.min(REDRAW_EVERY));
                 continue;
             }
             let after = self.look(shared);
             let second = self.between(shared, &before, &after);
-            view.on_second(self, shared, now, &second);
+            view.on_second(self, shared, now, &second.second);
             seconds.push(second);
             before = after;
         }
@@ -87,17 +85,20 @@ impl Watch {
 
     fn between(&self, shared: &Threads, before: &Look, after: &Look) -> Watched {
         let usage = Usage::between(&before.sample, &after.sample);
-        Watched {
-            second: before.sample.at().second(),
+        let rate = |count: u64| per_second(count, usage.elapsed_nanos);
+        let second = Second {
+            second: before.sample.at().second().into(),
             phase: self.phase(shared, before.sample.at(), after.sample.at()),
             open: shared.sum(|figures| &figures.open),
-            sent: per_second(after.sent.saturating_sub(before.sent), usage.elapsed_nanos),
-            delivered: per_second(
-                after.delivered.saturating_sub(before.delivered),
-                usage.elapsed_nanos,
-            ),
-            usage,
-        }
+            sent: rate(after.sent.saturating_sub(before.sent)),
+            delivered: rate(after.delivered.saturating_sub(before.delivered)),
+            p50_ns: None,
+            p99_ns: None,
+            max_ns: None,
+            loadgen_share: usage.busiest_share,
+            server_share: usage.server.map(|server| server.saturation),
+        };
+        Watched { second, wanting_share: usage.wanting_share }
     }
 
     /// Which phase a second belongs to; one that two phases share belongs to the one that is not
@@ -122,7 +123,7 @@ impl Watch {
     }
 
     /// A line of what is going on.
-    fn line(&self, shared: &Threads, now: Moment, last: Option<&Watched>) -> String {
+    fn line(&self, shared: &Threads, now: Moment, last: Option<&Second>) -> String {
         let open = shared.sum(|figures| &figures.open);
         let failed = shared.sum(|figures| &figures.failed);
         let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
@@ -182,7 +183,7 @@ impl View {
         View::Bar(bar)
     }
 
-    fn draw(&self, watch: &Watch, shared: &Threads, now: Moment, last: Option<&Watched>) {
+    fn draw(&self, watch: &Watch, shared: &Threads, now: Moment, last: Option<&Second>) {
         let View::Bar(bar) = self else { return };
         let total = watch.phases.map(|phases| phases.warmup + phases.duration);
         if let (Some(began), Some(total)) = (shared.began(), total) {
@@ -192,7 +193,7 @@ impl View {
         bar.set_message(watch.line(shared, now, last));
     }
 
-    fn on_second(&self, watch: &Watch, shared: &Threads, now: Moment, last: &Watched) {
+    fn on_second(&self, watch: &Watch, shared: &Threads, now: Moment, last: &Second) {
         if matches!(self, View::Lines) && (last.second + 1).is_multiple_of(LINE_EVERY) {
             eprintln!(
                 "{} {} s: {}",

@@ -3,7 +3,7 @@
 //! comes, and at the end what to run next.
 use std::time::Duration;
 
-use fanfare::protocol::Message;
+use fanfare::protocol::{Message, Opcode};
 
 use crate::measure::machine::Machine;
 use crate::net::clock::Moment;
@@ -183,7 +183,7 @@ impl Scenario for Check {
                         None => CheckStage::Over,
                         Some(id) => {
                             self.tell("handshake: 101");
-                            load.ping(id, PING);
+                            load.send_frame(id, Opcode::Ping, PING);
                             CheckStage::Pinging { since: now }
                         }
                     }

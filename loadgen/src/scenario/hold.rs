@@ -188,8 +188,7 @@ impl Scenario for Hold {
                     per_connection(|memory| memory.anonymous_bytes),
                 );
         }
-        report.section("check").row("connections_ended", Value::Count(self.ended));
-        report.fail_if_any(self.ended, "connections ended before the run did");
+        report.check("connections_ended", self.ended, "connections ended before the run did");
     }
 }
 

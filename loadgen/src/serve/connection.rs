@@ -1,6 +1,6 @@
 //! One connection of the reference server: its socket, what has been read and not yet used, what
 //! waits to be written, and how it ends.
-use std::io::{self, Read as _};
+use std::io;
 use std::net::Shutdown;
 
 use fanfare::protocol::{CloseCode, Decoder, HeadScanner, Role, encode_close};
@@ -14,7 +14,7 @@ use super::receiver::Receiver;
 const BEHIND_BYTES_MAX: usize = 64 << 20;
 
 pub(crate) struct ServerConnection {
-    stream: TcpStream,
+    pub(crate) stream: TcpStream,
     pub(crate) phase: ServerPhase,
     pub(crate) decoder: Decoder,
     /// The decoder's: a message that did not come in one piece; before, the body of a request.
@@ -27,7 +27,7 @@ pub(crate) struct ServerConnection {
     /// How many messages of the round under way it has, or is not to have.
     pub(crate) round_taken: usize,
     /// The kernel has refused bytes, and has not yet said that it takes more.
-    blocked: bool,
+    pub(crate) blocked: bool,
     /// Our half of the stream has ended.
     shut: bool,
 }
@@ -65,16 +65,6 @@ impl ServerConnection {
             blocked: false,
             shut: false,
         }
-    }
-
-    /// One `recv`.
-    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.read(buffer)
-    }
-
-    /// The kernel takes bytes again.
-    pub(crate) fn on_writable(&mut self) {
-        self.blocked = false;
     }
 
     /// Writes frames whose copies are in the ledger, at once if nothing waits.

@@ -91,7 +91,7 @@ impl Server {
                 let Some(connection) = self.connections.get_mut(Id::of(event.token())) else {
                     continue;
                 };
-                connection.on_writable();
+                connection.blocked = false;
                 let _ = connection.flush(&mut self.ledger);
             }
         }

@@ -70,7 +70,7 @@ impl ServerConnection {
             return self.refuse(&Response::text(status, "refused, as asked for"));
         }
         let key = if args.wrong_accept { OTHER_KEY } else { upgrade.key };
-        encode_switching_protocols(self.outbound.answer(), key, upgrade.subprotocols().next());
+        encode_switching_protocols(self.outbound.frames(), key, upgrade.subprotocols().next());
         self.outbound.end_answer();
         self.phase = ServerPhase::Open;
     }
@@ -81,7 +81,7 @@ impl ServerConnection {
             Err(error) => return self.refuse(&http_response(error)),
         };
         if request.expects_continue() {
-            self.outbound.answer().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+            self.outbound.frames().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
             self.outbound.end_answer();
         }
         self.assembly.clear();
@@ -97,7 +97,7 @@ impl ServerConnection {
             ));
         };
         publish(message);
-        Response::new(201).encode(self.outbound.answer(), keep_alive, false);
+        Response::new(201).encode(self.outbound.frames(), keep_alive, false);
         self.outbound.end_answer();
         self.phase = if keep_alive {
             ServerPhase::Http { scanner: HeadScanner::new(), body: None }
@@ -107,7 +107,7 @@ impl ServerConnection {
     }
 
     fn refuse(&mut self, response: &Response) {
-        response.encode(self.outbound.answer(), false, false);
+        response.encode(self.outbound.frames(), false, false);
         self.outbound.end_answer();
         self.phase = ServerPhase::Ending;
     }

@@ -39,13 +39,9 @@ impl Outbound {
         self.bytes.len() - self.sent
     }
 
-    /// Where whole frames are appended that are not copies, by the encoders of the protocol.
+    /// Where whole frames are appended that are not copies, by the encoders of the protocol; or an
+    /// answer by HTTP, which [`Outbound::end_answer`] must follow.
     pub(crate) fn frames(&mut self) -> &mut Vec<u8> {
-        &mut self.bytes
-    }
-
-    /// Where something other than frames is appended. [`Outbound::end_answer`] must follow.
-    pub(crate) fn answer(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }
 
@@ -212,7 +208,7 @@ mod tests {
     /// A 10-byte answer, then copies of 12 bytes: whole, duplicated (two), dropped, and a Pong.
     fn filled(ledger: &mut Ledger) -> Outbound {
         let mut outbound = Outbound::default();
-        outbound.answer().extend_from_slice(b"HTTP/1.1 \n");
+        outbound.frames().extend_from_slice(b"HTTP/1.1 \n");
         outbound.end_answer();
         let frame = frame(b"0123456789");
         outbound.push_copy(&frame, ledger);

@@ -1,5 +1,5 @@
 //! Reading: one `recv`, and everything that it completes.
-use std::io;
+use std::io::{self, Read as _};
 use std::ops::Range;
 
 use fanfare::protocol::{CloseCode, DecoderLimits, Event, Opcode, encode_frame};
@@ -29,7 +29,7 @@ impl Server {
     pub(super) fn read(&mut self, id: Id, hung_up: bool) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         let held = connection.rest.len();
-        let taken = match connection.read(&mut self.buffer[held..held + READ_BYTES_MAX]) {
+        let taken = match connection.stream.read(&mut self.buffer[held..held + READ_BYTES_MAX]) {
             Ok(0) => return self.remove(id),
             Ok(taken) => taken,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,

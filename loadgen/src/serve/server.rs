@@ -178,7 +178,7 @@ impl Server {
     fn on_ready(&mut self, id: Id, event: &Event) {
         if event.is_writable() || event.is_error() {
             if let Some(connection) = self.connections.get_mut(id) {
-                connection.on_writable();
+                connection.blocked = false;
             }
             self.flush(id);
         }

@@ -211,7 +211,7 @@ fn a_server_without_tls_is_named_at_once() {
 #[test]
 fn plain_text_to_a_server_with_tls_is_answered_by_a_record() {
     let address = tls_echo(identity(), rustls::ALL_VERSIONS);
-    let mut client = Client::new(address, Stream::plain);
+    let mut client = Client::new(address, Stream::Plain);
     assert!(client.stream.drained_by_short_read() && !client.stream.is_handshaking());
     let answer = client.exchange(b"GET / HTTP/1.1\r\n\r\n", 100).unwrap();
     assert!(is_tls_record(&answer), "{answer:?}");

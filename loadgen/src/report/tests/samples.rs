@@ -45,7 +45,8 @@ fn run(report: &mut Report, scenario: &str, url: &str, settings: &[(&str, &str)]
         .row("cores", Value::Count(4))
         .row("threads", Value::Count(1))
         .row("started_unix_ms", Value::Count(1_767_225_600_000));
-    report.settings(settings.iter().map(|(flag, value)| ((*flag).to_owned(), (*value).to_owned())));
+    report.settings =
+        settings.iter().map(|(flag, value)| ((*flag).to_owned(), (*value).to_owned())).collect();
 }
 
 fn phase(second: u64, end: u64) -> SecondPhase {
@@ -131,8 +132,8 @@ fn broadcast() -> Json {
             }),
         }
     });
-    report.seconds(seconds.collect());
-    report.verdict(judge(&Evidence {
+    report.seconds = seconds.collect();
+    report.verdict = Some(judge(&Evidence {
         measured: Duration::from_secs(10),
         messages: Some(1_000_000),
         busy_shares: vec![0.412; 10],
@@ -144,7 +145,7 @@ fn broadcast() -> Json {
         server_share: Some(0.733),
     }));
     for threshold in ["delivery.p99<20ms", "lost==0", "delivered_per_second>10k"] {
-        report.threshold(thresholds::parse(threshold).unwrap());
+        report.thresholds.push(thresholds::parse(threshold).unwrap());
     }
     report.finish()
 }
@@ -215,8 +216,8 @@ fn echo() -> Json {
             server_share: None,
         }
     });
-    report.seconds(seconds.collect());
-    report.verdict(judge(&Evidence {
+    report.seconds = seconds.collect();
+    report.verdict = Some(judge(&Evidence {
         measured: Duration::from_secs(6),
         messages: Some(120_713),
         busy_shares: vec![0.97, 0.98, 0.95, 0.1, 0.98, 0.97],
@@ -229,7 +230,7 @@ fn echo() -> Json {
     for threshold in
         ["delivery.p99<2ms", "lost==0", "connect.failed==0", "errors.closed_4008==0", "delivred>1k"]
     {
-        report.threshold(thresholds::parse(threshold).unwrap());
+        report.thresholds.push(thresholds::parse(threshold).unwrap());
     }
     report.note("ended early by Ctrl-C".to_owned());
     report.finish()
@@ -281,14 +282,14 @@ fn hold() -> Json {
         loadgen_share: if second < 4 { 0.31 } else { 0.002 },
         server_share: Some(if second < 4 { 0.44 } else { 0.001 }),
     });
-    report.seconds(seconds.collect());
-    report.verdict(judge(&Evidence {
+    report.seconds = seconds.collect();
+    report.verdict = Some(judge(&Evidence {
         measured: Duration::from_secs(5),
         busy_shares: vec![0.002; 5],
         loop_stall_p99: Some(Duration::from_micros(40)),
         server_share: Some(0.001),
         ..Evidence::default()
     }));
-    report.threshold(thresholds::parse("slope.resident_per_connection<4KiB").unwrap());
+    report.thresholds.push(thresholds::parse("slope.resident_per_connection<4KiB").unwrap());
     report.finish()
 }

@@ -13,8 +13,9 @@ const NANOS_PER_MILLI: f64 = 1e6;
 
 /// Of the response, else of the service. `None` when neither was measured.
 pub(crate) fn render(report: &Json) -> Option<String> {
-    let latencies =
-        ["response_ns", "service_ns"].iter().find_map(|row| finished::histogram(report, row))?;
+    let latencies = ["response_ns", "service_ns"]
+        .iter()
+        .find_map(|row| finished::decoded(&report["latency"][*row]))?;
     Some(distribution(latencies.histogram()))
 }
 

@@ -69,7 +69,7 @@ fn verdict(report: &Json, conclusion: &str) -> Markup {
                 @let text = finished::text_of(verdict, name);
                 @if !text.is_empty() { p { (label) (text) } "\n" }
             }
-            (list(&finished::failures(report)))
+            (list(&finished::sentences(report, "failures")))
             @if !thresholds.is_empty() {
                 ul.thresholds {
                     @for threshold in thresholds {
@@ -215,7 +215,7 @@ fn errors(report: &Json) -> Markup {
 }
 
 fn notes_and_command(report: &Json) -> Markup {
-    let notes = finished::notes(report);
+    let notes = finished::sentences(report, "notes");
     let command = finished::text_of(&report["run"], "command");
     html! {
         @if !notes.is_empty() {

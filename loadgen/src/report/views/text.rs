@@ -27,8 +27,8 @@ pub(crate) fn render(report: &Json) -> String {
     }
     verdict(&mut out, report);
     thresholds(&mut out, report);
-    sentences(&mut out, "NOTES", &finished::notes(report));
-    sentences(&mut out, "FAILURES", &finished::failures(report));
+    sentences(&mut out, "NOTES", &finished::sentences(report, "notes"));
+    sentences(&mut out, "FAILURES", &finished::sentences(report, "failures"));
     let _ = writeln!(out, "\n{}", finished::conclusion(report));
     out
 }
