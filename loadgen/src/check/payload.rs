@@ -1,5 +1,5 @@
-//! What a published message says: publisher, sequence, intended time and a checksum, in ASCII, so
-//! that it survives a server that wraps it in text, and so that each receiver can judge it alone.
+//! What a published message says: publisher, sequence, intended time and a checksum. It is ASCII,
+//! so that it survives a server that wraps it in text, and it lets each receiver judge it alone.
 //!
 //! ```text
 //! mPPPP.SSSSSSSS.TTTTTTTTTTTDDDDD.CCCCCCCC padding…

@@ -1,6 +1,6 @@
 //! What a value on the command line may look like: numbers with `k` and `m`, sizes, shares,
 //! headers.
-//! Bounded here, so that nothing below has to ask whether it can hold them.
+//! All values are bounded here, so that the code below need not check them.
 use fanfare::units::parse_size;
 
 use crate::check::payload::Sizes;

@@ -17,7 +17,7 @@ impl LastReceiver {
     pub(super) fn new(threads: u32, publishers: usize) -> LastReceiver {
         match threads {
             1 => LastReceiver::Alone(Latencies::new()),
-            // Set aside at once, and touched as messages come: nothing is allocated per message.
+            // Allocated once, so that nothing is allocated per message.
             _ => LastReceiver::OfThread(
                 (0..publishers)
                     .map(|_| Vec::with_capacity(MESSAGES_MAX / publishers.max(1)))
@@ -51,7 +51,7 @@ impl LastReceiver {
             }
             (LastReceiver::OfThread(publishers), LastReceiver::OfThread(others)) => {
                 for (times, others) in publishers.iter_mut().zip(others) {
-                    // What only one of them has is not complete.
+                    // A message that only one thread has seen is not complete.
                     times.truncate(others.len());
                     for (time, other) in times.iter_mut().zip(others) {
                         *time = if *time == 0 || other == 0 { 0 } else { other.max(*time) };

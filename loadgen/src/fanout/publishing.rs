@@ -7,7 +7,7 @@ use crate::run::load::Load;
 use crate::run::schedule::Schedule;
 use crate::run::timeline::Timeline;
 
-/// Messages sent in one turn of the open loop: however late it is, what arrives is read in between.
+/// Messages sent in one turn of the open loop. However late the loop is, it reads in between.
 const SENDS_PER_TURN_MAX: u32 = 1_024;
 
 impl Fanout {
@@ -63,7 +63,7 @@ impl Fanout {
                 for _ in 0..SENDS_PER_TURN_MAX {
                     let due = self.schedule.as_mut().and_then(|schedule| schedule.take_due(now));
                     let Some(intended) = due else { break };
-                    // A publisher that is gone leaves its turn to the next one.
+                    // If a publisher is gone, the next one sends in its place.
                     while self.publishers[self.next_publisher].id.is_none() {
                         self.pass_turn();
                     }

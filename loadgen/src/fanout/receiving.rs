@@ -45,7 +45,7 @@ impl Fanout {
         };
         self.counts.delivered += 1;
         if sequence > 0 || from > 0 {
-            // The probe comes to all but its publisher, perhaps.
+            // The probe is left out, because its publisher may not receive it.
             self.orders.note(receiver, from, sequence);
         }
         if self.is_measuring {
@@ -82,15 +82,15 @@ impl Fanout {
         if self.own.contains(&publisher) {
             return sequence < self.publishers[publisher].sent;
         }
-        // Another thread's: its total is held against this at the end. Whatever it sends is not far
-        // ahead.
+        // It belongs to another thread. What it has sent in all is checked at the end; here it is
+        // enough that the sequence is not far ahead of what has been seen.
         const AHEAD_MAX: u32 = 1 << 16;
         self.publishers
             .get(publisher)
             .is_some_and(|publisher| sequence < publisher.window.end().saturating_add(AHEAD_MAX))
     }
 
-    /// The own copy of the probe is what answers it.
+    /// The publisher's own copy of the probe is expected until it is known that there is none.
     fn is_expected(&self, receiver: usize, publisher: usize) -> bool {
         !self.is_own(receiver, publisher) || self.board.own_copies() != OwnCopies::No
     }

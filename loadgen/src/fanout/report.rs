@@ -48,7 +48,7 @@ impl Fanout {
         self.response.absorb(other.response);
         self.service.merge(&other.service);
         self.send_delay.merge(&other.send_delay);
-        // A thread without receivers has nothing to say on who was last.
+        // A thread without receivers does not know which receiver was last.
         match (had_receivers, other.counts.expected > 0) {
             (true, true) => self.last_receiver.absorb(other.last_receiver),
             (false, true) => self.last_receiver = other.last_receiver,
@@ -97,14 +97,14 @@ impl Fanout {
 
     fn report_check(&self, report: &mut Report) {
         let (counts, sequence) = (&self.counts, self.sequences.counts());
-        // What arrived and could not be read did arrive.
+        // A corrupt message did arrive.
         let lost = counts.expected.saturating_sub(counts.delivered + counts.corrupt);
         let own_copies = match self.board.own_copies() {
             OwnCopies::Yes => "yes",
             OwnCopies::No => "no",
             OwnCopies::Unknown => "unknown",
         };
-        // Receivers that had different messages had them in different orders.
+        // Orders can be compared only if all receivers had the same messages.
         let is_comparable =
             self.publishers.len() > 1 && lost + counts.corrupt + sequence.duplicated == 0;
         let unanswered = counts.published.saturating_sub(counts.answered_posts);

@@ -48,7 +48,7 @@ pub(super) struct FanoutCounts {
     pub(super) unexpected: u64,
     /// Receivers that were open and have ended before the end of the run.
     pub(super) receivers_ended: u64,
-    /// A closed loop waited for them no longer.
+    /// Messages that a closed loop no longer waited for.
     pub(super) given_up: u64,
     pub(super) refused_posts: u64,
     pub(super) answered_posts: u64,
@@ -87,7 +87,7 @@ impl Fanout {
     pub(super) fn new(settings: FanoutSettings, board: Board, thread: &ThisThread) -> Fanout {
         let (own, subscribers) = settings.shares(thread);
         let receivers = subscribers.len() + if settings.by_post { 0 } else { own.len() };
-        // As many for each publisher, up to one.
+        // The same number for each publisher, give or take one.
         let budget = settings.messages.map(|messages| {
             let bound =
                 |publishers: u32| messages * u64::from(publishers) / u64::from(settings.publishers);
@@ -150,7 +150,7 @@ impl Fanout {
         }
     }
 
-    /// A receiver that was open has ended: what it has not had is no longer expected.
+    /// A receiver that was open has ended. It is no longer expected to receive the rest.
     pub(super) fn on_receiver_ended(&mut self, receiver: usize) {
         self.receivers[receiver] = false;
         self.open_count -= 1;
@@ -197,12 +197,12 @@ impl Fanout {
         })
     }
 
-    /// The publisher of the probe has it, too.
+    /// The publisher of the probe has received it too.
     pub(super) fn has_own_copy_arrived(&self) -> bool {
         !self.settings.by_post && self.sequences.next(0, 0) > 0
     }
 
-    /// Publishing is over: the other threads are told how much there was.
+    /// Publishing is over: tells the other threads how many messages there were.
     pub(super) fn end(&mut self) {
         for at in self.own.clone() {
             let publisher = &self.publishers[at];
@@ -210,8 +210,8 @@ impl Fanout {
         }
     }
 
-    /// How many receivers of this thread a message of this publisher goes to. The probe's own
-    /// publisher does not count: whether it gets it is the question.
+    /// How many receivers of this thread a message of this publisher goes to. The publisher of the
+    /// probe does not count, because the probe is to find out whether it receives its own messages.
     pub(super) fn missing(&self, publisher: usize) -> u32 {
         let sends_own = self.board.own_copies() == OwnCopies::Yes;
         let own_receiver = !self.settings.by_post
@@ -220,7 +220,7 @@ impl Fanout {
         self.open_count - u32::from(own_receiver && !sends_own)
     }
 
-    /// Every receiver of this thread has had its turn with every message of all publishers.
+    /// Every receiver of this thread has received or missed every message of all publishers.
     pub(super) fn has_all_arrived(&self) -> bool {
         let has_all = |publisher: usize| {
             let Some(total) = self.board.total(publisher) else { return false };

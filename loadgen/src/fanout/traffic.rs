@@ -1,5 +1,5 @@
-//! A broadcast run from opening to the last delivery: what the scenarios with publishers and
-//! subscribers have in common. One thread's half of it; the threads meet between the stages.
+//! A broadcast run from opening to the last delivery. It is the scenario `broadcast`, and a part of
+//! `churn`. This is one thread's half of it; barriers between the stages keep the threads together.
 use std::time::Duration;
 
 use fanfare::protocol::Message;
@@ -24,13 +24,13 @@ use crate::run::timeline::{Phase, Timeline};
 pub(crate) const PUBLISHER: Part = Part(0);
 pub(crate) const SUBSCRIBER: Part = Part(1);
 
-/// The probe must reach every receiver in this time.
+/// The probe, the first message, must reach every receiver in this time.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
-/// A publisher's own copy of the probe comes within this time after everybody else's, or the server
-/// sends none.
+/// If the publisher's own copy of the probe has not come this long after everybody else's, the
+/// server sends publishers none.
 const OWN_COPY_WAIT: Duration = Duration::from_millis(250);
 
-/// The moments at which the threads of a run with traffic meet.
+/// Barriers of a run with traffic.
 const ALL_OPEN: usize = 0;
 const PROBE_ARRIVED: usize = 1;
 const PROBE_ANSWERED: usize = 2;
@@ -70,17 +70,17 @@ enum TrafficStage {
     Opening(Opening),
     /// All are open, on this thread.
     Open,
-    /// Everybody waits for the first message.
+    /// The probe is under way.
     Probing {
         until: Moment,
     },
-    /// Everybody has it, but perhaps for its publisher.
+    /// Every receiver has the probe, except perhaps its publisher.
     AwaitingOwnCopy {
         until: Moment,
     },
     Answered,
     Running,
-    /// Nothing is under way on this thread any more.
+    /// Nothing is under way on this thread; other threads may not be that far.
     Arrived,
 }
 
@@ -220,7 +220,8 @@ impl Traffic {
         }
     }
 
-    /// `is_all`: both sides were busy with nothing else.
+    /// `is_all`: this traffic was all that both sides were busy with, so cost per message makes
+    /// sense.
     pub(crate) fn report_traffic(&mut self, load: &Load, report: &mut Report, is_all: bool) {
         let has_opened = load.counts(PUBLISHER).opened + load.counts(SUBSCRIBER).opened > 0;
         if load.thread.has_failed() && has_opened {
@@ -230,7 +231,7 @@ impl Traffic {
             );
         }
         self.fanout.report(&self.measurement, report, load.is_stopping());
-        self.measurement.report(load, report, is_all.then(|| self.fanout.counts.span_delivered));
+        self.measurement.report(load, report, is_all.then_some(self.fanout.counts.span_delivered));
     }
 }
 

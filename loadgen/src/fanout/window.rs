@@ -34,17 +34,17 @@ impl Window {
     /// One more message is on its way since `since`, to `missing` receivers.
     pub(super) fn push(&mut self, since: Moment, missing: u32) {
         if self.under_way.len() == UNDER_WAY_MAX {
-            // Somebody gets nothing at all, or very late: the oldest is not waited for any longer.
+            // Some receiver gets nothing, or very late: stop waiting for the oldest message.
             self.under_way.pop_front();
             self.settled += 1;
         }
         self.under_way.push_back(PendingMessage { since, missing });
-        // With no receiver it has arrived everywhere already.
+        // A message without receivers has arrived everywhere already.
         self.pop_settled();
     }
 
-    /// One more receiver has had its turn with `sequences`. True when that makes the last of them
-    /// complete.
+    /// One more receiver has received or missed these messages. True when the last of them is
+    /// now complete.
     pub(super) fn settle(&mut self, sequences: Range<u32>) -> bool {
         let mut is_complete = false;
         for sequence in sequences {

@@ -31,8 +31,8 @@ impl Latencies {
         self.0.saturating_record(nanos);
     }
 
-    /// Something that lasted `nanos` at `nanos / 1000` moments of it: quantiles are then shares of
-    /// time, not of events.
+    /// Records `value` once for each microsecond of `nanos`, so that quantiles are shares of time
+    /// and not of events.
     pub(crate) fn record_by_time(&mut self, value: u64, nanos: u64) {
         self.0.saturating_record_n(value, nanos / 1_000);
     }

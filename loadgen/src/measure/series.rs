@@ -35,7 +35,7 @@ impl Recorder {
         if second != self.second {
             self.turn_over(second);
         }
-        // It grows as needed, so there is nothing that it refuses.
+        // This histogram grows as needed, so recording cannot fail.
         let _ = self.current.record(nanos);
         if measured {
             self.total.record(nanos);

@@ -29,8 +29,8 @@ pub(crate) struct Connection {
     pub(crate) decoder: Decoder,
     /// The decoder's: a message that did not come in one piece.
     pub(crate) assembly: Vec<u8>,
-    /// Read, and to be presented again in front of the next bytes: a piece of a head or of a frame
-    /// header.
+    /// Bytes that were read but not decoded yet: a piece of a head or of a frame header. They are
+    /// decoded again together with the next bytes.
     pub(crate) rest: Vec<u8>,
     /// Leaves with the next [`Connection::flush`].
     pub(crate) outbound: Vec<u8>,
@@ -92,7 +92,7 @@ impl Connection {
         let was_handshaking = self.stream.is_handshaking();
         let taken = self.stream.read(buffer);
         if was_handshaking && !self.stream.is_handshaking() {
-            // The request waited for TLS, and no edge tells of it.
+            // The request has waited for the TLS handshake, whose end causes no readiness event.
             self.writable = true;
             self.flush()?;
         }

@@ -1,4 +1,4 @@
-//! Every way a connection ended that nobody asked for, by class, each with its first text.
+//! How connections ended, counted by class, with the first text of each class.
 use std::collections::BTreeMap;
 use std::fmt;
 

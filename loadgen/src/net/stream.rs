@@ -1,6 +1,6 @@
-//! The bytes of one connection: a socket, or TLS over one. Below it stands the kernel, above it
-//! nobody who has to know which of the two it is, but for two things that are asked for: whether a
-//! short read has emptied it, and whether bytes wait in it that have been taken already.
+//! The bytes of one connection: a socket, or TLS over one. Callers need not know which, except for
+//! two questions: whether a short read has emptied it, and whether bytes that it has taken still
+//! wait in it.
 #[cfg(test)]
 mod tests;
 

@@ -14,12 +14,12 @@ use rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
 
-/// Ciphertext of one `recv`. The TLS library alone would read 4 KiB at a time.
+/// Ciphertext read by one `recv`. rustls on its own would read 4 KiB at a time.
 const RECEIVE_BYTES: usize = 64 * 1024;
 
 thread_local! {
-    /// Used within one call of `read`, and so by all connections of a thread: with a buffer each,
-    /// 10,000 idle ones would need 640 MB.
+    /// All connections of a thread share it, because it is used only within one call of `read`.
+    /// With a buffer each, 10,000 idle connections would need 640 MB.
     static CIPHERTEXT: RefCell<Vec<u8>> = RefCell::new(vec![0; RECEIVE_BYTES]);
 }
 
@@ -37,7 +37,7 @@ impl Tls {
         }
         let found = rustls_native_certs::load_native_certs();
         let mut roots = RootCertStore::empty();
-        // Those that cannot be read are left out, as browsers do: what depends on them will say so.
+        // Certificates that cannot be read are left out, as browsers do.
         roots.add_parsable_certificates(found.certs);
         if roots.is_empty() {
             let reason = found.errors.first().map_or(String::new(), |error| format!(" ({error})"));
@@ -66,8 +66,7 @@ fn configure(finish: impl FnOnce(Builder) -> ClientConfig) -> Result<Arc<ClientC
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
     let mut config = finish(builder);
-    // Each connection is to be a client of its own, which pays for a whole handshake. And threads
-    // share nothing.
+    // Each connection stands for a client of its own, so each pays for a full handshake.
     config.resumption = Resumption::disabled();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
@@ -76,10 +75,9 @@ fn configure(finish: impl FnOnce(Builder) -> ClientConfig) -> Result<Arc<ClientC
 pub(crate) struct TlsStream {
     tcp: TcpStream,
     session: ClientConnection,
-    /// Received when the caller's buffer was full: the session holds no more than a record. Mostly
-    /// empty.
+    /// Ciphertext that was received when the caller's buffer was full. Mostly empty.
     kept: Vec<u8>,
-    /// To be told when everything that came before it has been read.
+    /// An error that is returned once everything before it has been read.
     failed: Option<String>,
     /// The peer has ended the stream, by the alert for that.
     ended: bool,
@@ -170,8 +168,8 @@ impl TlsStream {
         self.failed.get_or_insert(text);
     }
 
-    /// One call's bytes at most wait in the session: more is taken only when the kernel has all of
-    /// them.
+    /// Takes bytes only when the kernel has taken all earlier ones, so that the bytes of at most
+    /// one call wait in the session.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.flush()?;
         if self.session.is_handshaking() {

@@ -116,7 +116,10 @@ impl Report {
         for (name, section) in &self.sections {
             object.insert((*name).to_owned(), object_of(&[], section));
         }
-        object.insert("seconds".to_owned(), self.seconds.iter().map(Second::to_json).collect());
+        object.insert(
+            "seconds".to_owned(),
+            self.seconds.iter().copied().map(Second::to_json).collect(),
+        );
         object.insert(
             "verdict".to_owned(),
             self.verdict.unwrap_or_else(Verdict::nothing_measured).to_json(),

@@ -22,7 +22,7 @@ impl SecondPhase {
     }
 }
 
-/// What happened in one second of a run, whatever it was sent for.
+/// What happened in one second of a run, measured or not.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Second {
     /// Since the run began.
@@ -43,7 +43,7 @@ pub(crate) struct Second {
 }
 
 impl Second {
-    pub(super) fn to_json(&self) -> Json {
+    pub(super) fn to_json(self) -> Json {
         json!({
             "second": self.second,
             "phase": self.phase.name(),

@@ -25,11 +25,11 @@ use crate::net::target::{Sources, Target};
 use crate::report::gather::Report;
 use crate::report::value::Value;
 
-/// An opening or a closing handshake that takes longer has failed. One number for both, so that
-/// deadlines lie in the order of their beginnings and one queue holds them.
+/// An opening or a closing handshake that takes longer has failed. Both have the same limit, so
+/// that one queue holds all deadlines in order.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The timer's token; no connection has it, for slabs do not grow that far.
+/// The timer's token. It lies in the upper half, where no connection has its own.
 pub(crate) const TIMER: Token = Token(usize::MAX);
 
 /// A connection is gone, or could not be made.
@@ -74,16 +74,16 @@ pub(crate) struct Load {
     pub(crate) random: Random,
     pub(crate) connections: Slots<Connection>,
     pub(crate) buffer: Vec<u8>,
-    /// To be read again without a new edge: a budget was spent, or the peer has closed behind its
-    /// last bytes.
+    /// Connections to read again without new readiness: the budget of a read was spent, or the peer
+    /// has closed after its last bytes. The flag says that it has.
     pub(crate) unfinished: Vec<(Id, bool)>,
-    /// Told to the scenario at one place, in the order they happened.
+    /// Ends that the scenario has not been told of, in order.
     pub(crate) ended: VecDeque<Ended>,
     pub(crate) ends: Ends,
-    /// From the beginning of the connect until the TCP connection stood, and from there to the 101.
+    /// From `connect` until TCP was connected, and from there to the 101.
     tcp: Latencies,
     upgrade: Latencies,
-    /// From the first opening begun to the last one done.
+    /// When the first opening began, and when the last one was done.
     opening_span: Option<(Moment, Moment)>,
     /// How long this thread was away from its sockets, turn by turn; while measuring.
     pub(crate) stalls: Latencies,
@@ -109,7 +109,8 @@ impl Load {
             poll,
             timer,
             clock: thread.clock(),
-            // Each thread draws its own; a golden ratio apart, so that no two streams begin alike.
+            // Each thread has a generator of its own. Seeds a golden ratio apart give sequences
+            // that do not begin alike.
             random: Random::new(
                 settings.seed ^ u64::from(thread.number()).wrapping_mul(0x9e37_79b9_7f4a_7c15),
             ),
@@ -152,7 +153,7 @@ impl Load {
         self.counts[usize::from(part.0)]
     }
 
-    /// The sockets of a part that are opened from now on have a receive buffer of so many bytes.
+    /// Sets the receive buffer of the sockets of a part that are opened from now on.
     pub(crate) fn set_receive_buffer(&mut self, part: Part, bytes: usize) {
         self.receive_buffers[usize::from(part.0)] = Some(bytes);
     }
@@ -225,8 +226,8 @@ impl Load {
         Ok(())
     }
 
-    /// The socket has become writable, which the first time means that TCP stands, unless it has an
-    /// error: the next write will tell which. True when that opens the connection.
+    /// The socket has become writable. The first time this means that TCP is connected, unless the
+    /// socket has an error, which the next write returns. True when that opens the connection.
     pub(crate) fn on_writable(&mut self, id: Id, has_error: bool) -> bool {
         let Some(connection) = self.connections.get_mut(id) else { return false };
         connection.writable = true;
@@ -316,7 +317,7 @@ impl Load {
         self.expect_end(id);
     }
 
-    /// A Close frame has come, and is answered or was the answer. The stream must end in time.
+    /// Close frames went both ways. The server must now end the stream in time.
     pub(crate) fn note_closed(&mut self, id: Id, end: End, text: String) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.phase = ConnectionPhase::Closed;
@@ -330,14 +331,14 @@ impl Load {
         self.deadlines.push_back((self.clock.now() + HANDSHAKE_TIMEOUT, id));
     }
 
-    /// Ends the connection by a reset, at once. There is no `on_ended`: who calls this knows.
+    /// Resets the connection. `on_ended` is not called, because the caller knows.
     pub(crate) fn reset(&mut self, id: Id) {
         if let Some(connection) = self.remove(id) {
             connection.reset();
         }
     }
 
-    /// Whether to read from a connection. What waits is read when this is turned on.
+    /// Turns reading on or off. When it is turned on, what waits in the socket is read.
     pub(crate) fn set_reading(&mut self, id: Id, reading: bool) {
         let Some(connection) = self.get_mut(id) else { return };
         connection.reading = reading;
@@ -346,7 +347,7 @@ impl Load {
         }
     }
 
-    /// The socket has ended, or has to.
+    /// Removes a connection whose socket has ended or must end.
     pub(crate) fn end(&mut self, id: Id, end: End, text: impl FnOnce() -> String) {
         let Some(connection) = self.remove(id) else { return };
         let (part, index) = (connection.part, connection.index);
@@ -358,7 +359,7 @@ impl Load {
                 self.note_end(part, index, true, end, text);
             }
             ConnectionPhase::Closed if end == End::CloseTimeout => self.ends.note(end, text),
-            // However the socket ends after the Close frames.
+            // After the Close frames it does not matter how the socket ends.
             ConnectionPhase::Closed => {}
         }
     }
@@ -454,7 +455,7 @@ impl Load {
         }
     }
 
-    /// Tells whoever watches where this thread stands.
+    /// Stores this thread's figures for the watcher.
     pub(crate) fn publish_figures(&self) {
         let figures = self.thread.figures();
         let sum = |of: fn(&PartCounts) -> u64| self.counts.iter().map(of).sum::<u64>();
@@ -491,7 +492,7 @@ impl Load {
     }
 }
 
-/// Where something is appended that leaves at the end of the turn.
+/// The outbound buffer of a connection, which is written at the end of the turn.
 fn queue<'a>(
     connections: &'a mut Slots<Connection>,
     unflushed: &mut Vec<Id>,

@@ -7,9 +7,10 @@ use crate::cli::common::{CONNECT_RATE, CommonArgs};
 use crate::net::clock::Moment;
 use crate::net::connection::Part;
 
-/// Openings begun in one turn. Each costs some 30 µs, and meanwhile nobody reads.
+/// Openings begun in one turn. Each takes about 30 µs, during which this thread reads nothing.
 const OPENINGS_PER_TURN_MAX: u32 = 32;
-/// When to look again while waiting for openings under way: readiness comes sooner.
+/// How often to look whether openings under way are done. Readiness usually wakes the thread
+/// sooner.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// The pace of the openings of a run.
@@ -75,7 +76,7 @@ impl Opening {
     /// Opens what is due. `None` when all are open or have failed, and else when to call again.
     pub(crate) fn turn(&mut self, load: &mut Load, now: Moment) -> Option<Moment> {
         if load.is_stopping() {
-            // A server that does not answer is not waited for.
+            // Do not wait for a server that does not answer.
             return None;
         }
         if self.schedule.is_none() {

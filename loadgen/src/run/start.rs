@@ -49,7 +49,7 @@ impl Runner {
                 let builder = std::thread::Builder::new().name(format!("load-{number}"));
                 match builder.spawn_scoped(scope, work) {
                     Ok(worker) => workers.push(worker),
-                    // The scope joins those that run, and they would wait for one that never comes.
+                    // The threads that run would wait for this one at the first barrier.
                     Err(error) => {
                         shared.fail();
                         return Err(error);
@@ -76,7 +76,7 @@ impl Runner {
     }
 }
 
-/// Says that a thread is over, however it ends. The others do not wait for one that has failed.
+/// Marks a thread as over, however it ends. If it has failed, the others stop waiting for it.
 struct EndOfThread<'a> {
     shared: &'a Threads,
     number: usize,

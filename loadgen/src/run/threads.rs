@@ -1,5 +1,5 @@
-//! What the threads of a run share: one clock, the moments at which they meet, and figures that
-//! each stores once a turn. Nothing here is touched per message.
+//! What the threads of a run share: one clock, barriers, and figures that each thread stores once a
+//! turn. Nothing here is touched per message.
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -10,15 +10,15 @@ use crate::net::clock::{Clock, Moment};
 
 /// Barriers that one run may have.
 const BARRIERS_MAX: usize = 16;
-/// Between the arrival of the last thread and the moment that is agreed on: by then the others have
-/// looked again.
+/// How far the agreed moment lies ahead when the last thread reaches a barrier: by then the others
+/// have looked at the barrier again.
 const AHEAD: Duration = Duration::from_millis(20);
-/// When a thread that waits for the others looks again.
+/// How often a thread that waits at a barrier looks at it.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
-/// What one thread tells whoever watches the run.
+/// Figures of one thread for the watcher.
 ///
-/// On cache lines of its own: each thread stores it once a turn.
+/// They have cache lines of their own, because each thread stores them once a turn.
 #[derive(Default)]
 #[repr(align(128))]
 pub(crate) struct Figures {
@@ -80,7 +80,7 @@ impl Threads {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// The run makes no sense, or one of its threads is gone: ends it on every thread.
+    /// Ends the run on every thread, because it makes no sense or a thread has failed.
     pub(crate) fn fail(&self) {
         self.failed.store(true, Ordering::Relaxed);
     }
@@ -94,11 +94,11 @@ impl Threads {
     }
 }
 
-/// One thread's place among those of the run.
+/// The handle of one thread: its number, and what it shares with the others.
 pub(crate) struct ThisThread {
     shared: Arc<Threads>,
     number: u32,
-    /// One bit for each barrier that this thread has come to.
+    /// One bit for each barrier that this thread has reached.
     arrived: u32,
 }
 
@@ -120,7 +120,7 @@ impl ThisThread {
         self.number
     }
 
-    /// The first thread also does what is to be done once.
+    /// The first thread also does what must be done only once.
     pub(crate) fn is_first(&self) -> bool {
         self.number == 0
     }
@@ -150,8 +150,8 @@ impl ThisThread {
         Schedule::every(start, per_second, self.number.into(), self.count().into())
     }
 
-    /// Waits at barrier number `barrier`, without blocking. `None` until all threads have come;
-    /// then the moment that is the same for all of them. A run that has failed waits for nobody.
+    /// Waits at a barrier without blocking. Returns `None` until all threads have reached it, and
+    /// then one moment, the same on every thread. A run that has failed waits for nobody.
     pub(crate) fn wait_at(&mut self, barrier: usize, now: Moment) -> Option<Moment> {
         if self.has_failed() {
             return Some(now);
@@ -192,7 +192,8 @@ impl ThisThread {
     }
 }
 
-/// The part of `0..total` that falls to number `at` of `of`: consecutive, and equal up to one.
+/// Divides `0..total` into `of` consecutive ranges whose lengths differ by at most one, and returns
+/// number `at`.
 pub(crate) fn share(total: u64, at: u32, of: u32) -> Range<u64> {
     let bound = |at: u64| total * at / u64::from(of);
     bound(u64::from(at))..bound(u64::from(at) + 1)

@@ -79,7 +79,7 @@ impl Timeline {
         Some(self.phase)
     }
 
-    /// When a scenario wants to be called again that itself has nothing to do before `next`.
+    /// When to call a scenario again that has nothing to do before `next`.
     pub(crate) fn next_turn(&self, now: Moment, next: Option<Moment>) -> Moment {
         let own = if self.phase == Phase::Draining {
             self.until.min(now + LOOK_AGAIN)

@@ -16,15 +16,15 @@ use crate::net::ends::End;
 use crate::net::slots::Id;
 use crate::net::socket::{READ_BYTES_MAX, REST_BYTES_MAX};
 
-/// Readiness taken in one turn. What is due meanwhile is sent after it, so this bounds the delay of
-/// sending: some 128 reads, a fraction of a millisecond.
+/// Readiness events taken in one turn. Messages that become due meanwhile are sent after them, so
+/// this bounds their delay to about 128 reads, a fraction of a millisecond.
 const EVENTS_PER_TURN_MAX: usize = 128;
-/// A signal that comes just before a wait is noticed after it.
+/// A signal that arrives just before a wait is noticed only when the wait ends.
 const WAIT_MAX: Duration = Duration::from_millis(100);
-/// What a server may send: more than any message that a scenario sends, and what a server puts
+/// What a server may send: the largest message of a scenario, with room for what the server puts
 /// around it.
 const LIMITS: DecoderLimits = DecoderLimits { message_bytes_max: 17 << 20, fragments_max: 1 << 16 };
-/// Waiting to be written when a Ping comes: behind more than this no Pong is put.
+/// If more bytes than this wait to be written, a Ping is not answered.
 const PONGS_BYTES_MAX: usize = 1 << 20;
 
 /// Runs a scenario, or a thread's share of it, to its end.
@@ -79,8 +79,8 @@ fn publish_figures(load: &Load, progress: Progress) {
     figures.p99_nanos.store(progress.p99_nanos, Ordering::Relaxed);
 }
 
-/// Waits for readiness, at most until `until`; `woke` is when the last wait ended. Says when this
-/// one did.
+/// Waits for readiness, at most until `until`. `woke` is when the last wait ended; returns when
+/// this one ended.
 fn wait(load: &mut Load, events: &mut Events, until: Moment, woke: Moment) -> io::Result<Moment> {
     let now = load.clock.now();
     let until = load.next_deadline().map_or(until, |deadline| deadline.min(until));
@@ -94,8 +94,9 @@ fn wait(load: &mut Load, events: &mut Events, until: Moment, woke: Moment) -> io
     }
     let awake = load.clock.now();
     if load.is_measuring {
-        // Away from the sockets: at work between two waits, or kept from a core when the timer
-        // rang. Weighed by time: one long stall is not made small by many short turns.
+        // A stall is time away from the sockets: work between two waits, or waiting for a core
+        // after the timer had fired. Stalls are weighed by their length, so that many short turns
+        // do not hide a long one.
         let (at_work, late) =
             (now.nanos_since(woke), if busy { 0 } else { awake.nanos_since(until) });
         load.stalls.record_by_time(at_work, at_work);
@@ -105,8 +106,8 @@ fn wait(load: &mut Load, events: &mut Events, until: Moment, woke: Moment) -> io
     Ok(awake)
 }
 
-/// One `recv`, and everything that it completes. A short one has emptied a plain socket, unless the
-/// peer has closed behind it: that is told once, with the bytes.
+/// Does one `recv` and handles everything that it completes. A short read has emptied a plain
+/// socket, unless the peer has closed: readiness tells of that only once, together with the bytes.
 fn read<S: Scenario>(load: &mut Load, scenario: &mut S, id: Id, hung_up: bool) {
     let Load { connections, buffer, .. } = load;
     let Some(connection) = connections.get_mut(id) else { return };
@@ -155,7 +156,7 @@ fn read<S: Scenario>(load: &mut Load, scenario: &mut S, id: Id, hung_up: bool) {
     }
 }
 
-/// Takes the first `filled` bytes of the receive buffer: the rest of the opening handshake, then
+/// Handles the first `filled` bytes of the receive buffer: the rest of the opening handshake, then
 /// frames.
 fn take<S: Scenario>(
     load: &mut Load,
@@ -240,8 +241,8 @@ fn take_frames(
                 );
             }
             Some(Event::Ping(payload)) => {
-                // A server that does not read them gets no more (RFC 6455 section 5.5.3 asks for
-                // the last one's alone).
+                // A server that does not read its Pongs gets no more of them. RFC 6455 section
+                // 5.5.3 requires an answer to the last Ping only.
                 if outbound.len() < PONGS_BYTES_MAX {
                     encode_masked_frame(outbound, Opcode::Pong, payload, random.mask());
                 }

@@ -1,4 +1,5 @@
-//! Whoever watches a run from beside its threads: what happened in each second, and the live view.
+//! The watcher of a run, on a thread of its own: it notes what happens in each second, and shows
+//! the live view.
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
@@ -66,7 +67,7 @@ impl Watch {
             seconds.push(second);
             before = after;
         }
-        // What is left of a second is not less interesting: a run often ends in it.
+        // The run often ends within a second: its rest is reported too.
         let last = self.look(shared);
         if last.sample.at().nanos_since(before.sample.at()) >= REST_NANOS_MIN {
             seconds.push(self.between(shared, &before, &last));
@@ -155,7 +156,7 @@ impl Watch {
     }
 }
 
-/// A watcher that was kept waiting looks back on more than a second.
+/// The watcher may wake up late and look back on more than a second.
 fn per_second(count: u64, nanos: u64) -> u64 {
     (u128::from(count) * 1_000_000_000 / u128::from(nanos.max(1))) as u64
 }

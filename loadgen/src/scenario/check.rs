@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// After the last message that came, nothing more is expected.
 const QUIET: Duration = Duration::from_millis(300);
 
-/// What is said; whoever wraps it leaves this in it.
+/// The message that is sent. A server that wraps it in something leaves these bytes intact.
 const MESSAGE: &[u8] = b"loadgen check: what becomes of this message?";
 const PING: &[u8] = b"loadgen check";
 
@@ -139,7 +139,7 @@ impl Scenario for Check {
     fn on_message(&mut self, peer: &mut Peer<'_>, message: Message<'_>, at: Moment) {
         let heard = &mut self.heard[peer.index as usize];
         heard.note(message.payload());
-        // A greeting says nothing of what becomes of a message.
+        // A greeting does not show what the server does with a message.
         if heard.has_message() {
             self.last_heard = Some(at);
         }

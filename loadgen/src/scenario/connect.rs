@@ -28,7 +28,7 @@ const CLIENT: Part = Part(0);
 const READY: usize = 0;
 const ALL_GONE: usize = 1;
 
-/// Openings begun in one turn. Each costs some 30 µs, and meanwhile nobody reads.
+/// Openings begun in one turn. Each takes about 30 µs, during which this thread reads nothing.
 const OPENINGS_PER_TURN_MAX: u32 = 32;
 
 enum ConnectStage {
@@ -59,7 +59,7 @@ struct ConnectCounts {
     begun: u64,
     opened: u64,
     opened_in_span: u64,
-    /// By when no more was to begin; what was late then has begun later.
+    /// Opened before the time for opening was over; late ones open after it.
     opened_by_end: u64,
     closed: u64,
 }
@@ -95,7 +95,7 @@ impl Connect {
             if due > now {
                 return Some(due);
             }
-            // What finds no room now begins late, and is not skipped.
+            // An opening that finds no room now begins late. It is not skipped.
             if self.pace.is_full(load) {
                 return (self.schedule.is_some() || now < until).then_some(now + LOOK_AGAIN);
             }
@@ -143,8 +143,8 @@ impl Scenario for Connect {
                 }
                 ConnectStage::Opening { until } => {
                     if let Some(again) = self.open_due(load, now, until) {
-                        // Behind the end what is late still begins, when there is room: readiness
-                        // tells.
+                        // After the end, openings that are late still begin when there is room;
+                        // readiness tells when.
                         return Turn::Until(if now < until { again.min(until) } else { again });
                     }
                     self.measurement.on_phase(Phase::Draining, load);

@@ -1,5 +1,5 @@
-//! Idle connections, and what each of them costs the server: the slope of its memory between two
-//! numbers of connections, not a total, for a total also holds what the server costs without any.
+//! Idle connections, and what each of them costs the server. Its memory is read at two numbers of
+//! connections and the slope reported, because a total includes what it needs without any.
 use std::time::Duration;
 
 use crate::cli::scenarios::HoldArgs;
@@ -17,8 +17,8 @@ const HELD: Part = Part(0);
 
 /// The numbers of connections at which memory is read; for fewer connections, quarters of them.
 const STEPS: [u64; 3] = [5_000, 10_000, 15_000];
-/// Between the last opening of a step and its reading: the server finishes what the openings have
-/// left.
+/// How long after the last opening of a step memory is read: until then the server finishes the
+/// work of the openings.
 const SETTLE: Duration = Duration::from_millis(500);
 
 struct HoldStep {
@@ -110,7 +110,7 @@ impl Scenario for Hold {
                 },
                 HoldStage::Opened => match load.thread.wait_at(2 * self.at, now) {
                     Some(at) => HoldStage::Settling { until: at + SETTLE },
-                    // Another thread may have seen Ctrl-C one meeting earlier, and is gone.
+                    // Another thread may have seen Ctrl-C one barrier earlier, and is gone.
                     None if load.is_stopping() => return Turn::Done,
                     None => return Turn::Until(now + LOOK_AGAIN),
                 },

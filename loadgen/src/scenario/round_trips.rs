@@ -34,13 +34,13 @@ const CLIENT: Part = Part(0);
 const ALL_OPEN: usize = 0;
 const ALL_ARRIVED: usize = 1;
 
-/// Messages sent in one turn of the open loop: however late it is, what arrives is read in between.
+/// Messages sent in one turn of the open loop. However late the loop is, it reads in between.
 const SENDS_PER_TURN_MAX: u32 = 1_024;
 /// How often a closed loop looks for replies that do not come.
 const GIVE_UP_EVERY: Duration = Duration::from_millis(100);
 
-/// Messages of one connection that are remembered for when they come late. One that is forgotten is
-/// counted when it comes, and not timed.
+/// Messages of one connection that are remembered in case their replies come late. A late reply to
+/// a forgotten message is counted but not timed.
 const LATE_MAX: usize = 1_024;
 
 /// A message on its way.
@@ -57,8 +57,8 @@ struct RoundTripClient {
     sent: u32,
     /// The last `under_way.len()` of those that were sent.
     under_way: VecDeque<SentMessage>,
-    /// Waited for no longer, with their sequences: overtaken, or too long under way. They may still
-    /// come.
+    /// Messages that are no longer waited for, with their sequences: their replies were overtaken
+    /// or took too long, and may still come.
     late: VecDeque<(u32, SentMessage)>,
 }
 
@@ -104,7 +104,8 @@ struct RoundTripCounts {
     corrupt: u64,
     unexpected: u64,
     ended: u64,
-    /// Under way on connections that ended: not counted as lost, the end is told instead.
+    /// Under way on connections that ended. They are not counted as lost, because the end itself is
+    /// reported.
     cut_off: u64,
     measured_cut_off: u64,
 }
@@ -236,7 +237,7 @@ impl RoundTrips {
         for _ in 0..SENDS_PER_TURN_MAX {
             let due = self.schedule.as_mut().and_then(|schedule| schedule.take_due(now));
             let Some(intended) = due else { return true };
-            // A connection that is gone leaves its turn to the next one.
+            // If a connection is gone, the next one sends in its place.
             for _ in 0..self.clients.len() {
                 let client = self.next_client;
                 self.next_client = (self.next_client + 1) % self.clients.len();
@@ -264,7 +265,7 @@ impl RoundTrips {
         match reply {
             Reply::Corrupt => {
                 self.counts.corrupt += 1;
-                // It took the place of one that is not waited for any longer.
+                // It stands for the first reply under way, which is no longer waited for.
                 self.clients[client].give_up_first();
             }
             Reply::To(sequence) => self.note(client, sequence, payload.len(), at),
@@ -309,7 +310,7 @@ impl Scenario for RoundTrips {
 
     fn on_message(&mut self, peer: &mut Peer<'_>, message: Message<'_>, at: Moment) {
         if self.is_ping {
-            // A server may say what it likes.
+            // What else the server says does not matter here.
             return;
         }
         let is_kind_kept = (message.kind() == MessageKind::Text) == (peer.opcode == Opcode::Text);

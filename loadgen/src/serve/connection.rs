@@ -19,8 +19,8 @@ pub(crate) struct ServerConnection {
     pub(crate) decoder: Decoder,
     /// The decoder's: a message that did not come in one piece; before, the body of a request.
     pub(crate) assembly: Vec<u8>,
-    /// Read, and to be presented again in front of the next bytes: a piece of a head or of a frame
-    /// header.
+    /// Bytes that were read but not decoded yet: a piece of a head or of a frame header. They are
+    /// decoded again together with the next bytes.
     pub(crate) rest: Vec<u8>,
     pub(crate) outbound: Outbound,
     pub(crate) receiver: Receiver,
@@ -40,7 +40,7 @@ pub(crate) enum ServerPhase {
         body: Option<Body>,
     },
     Open,
-    /// The last bytes of this side are in line, and what comes is no longer looked at.
+    /// The last bytes of this side are queued, and what the client sends is ignored.
     Ending,
 }
 
@@ -79,8 +79,7 @@ impl ServerConnection {
         self.flush(ledger)
     }
 
-    /// Writes what waits, as far as the kernel takes it. Whoever is too far behind is told so, and
-    /// gets no more.
+    /// Writes what waits, as far as the kernel takes it.
     pub(crate) fn flush(&mut self, ledger: &mut Ledger) -> io::Result<()> {
         while !self.blocked && !self.outbound.is_empty() {
             let taken = self.outbound.write_to(&mut self.stream);
@@ -109,8 +108,7 @@ impl ServerConnection {
         self.phase == ServerPhase::Open && self.outbound.unsent_bytes() > BEHIND_BYTES_MAX
     }
 
-    /// Puts a Close frame in line behind what waits there: the last frame, so a held copy goes out
-    /// before it.
+    /// Queues a Close frame. It is the last frame, so a copy that was held back goes out before it.
     pub(crate) fn close(&mut self, code: CloseCode, reason: &str, ledger: &mut Ledger) {
         debug_assert_eq!(self.phase, ServerPhase::Open, "it is closed once");
         self.receiver.release_now(&mut self.outbound, ledger);
@@ -118,7 +116,7 @@ impl ServerConnection {
         self.phase = ServerPhase::Ending;
     }
 
-    /// The same instead of all that waits.
+    /// Discards what waits and queues a Close frame, because the client is too far behind.
     pub(crate) fn close_behind(&mut self, ledger: &mut Ledger) {
         self.outbound.cut(ledger);
         encode_close(self.outbound.frames(), CloseCode::TRY_AGAIN_LATER, "too far behind");

@@ -1,5 +1,5 @@
-//! How connections end, and the server: what the kernel has not taken in full by then was not sent,
-//! and is not in the ledger.
+//! How connections end, and how the server does. Copies that the kernel has not taken in full by
+//! then were not sent, and are not in the ledger.
 use std::io;
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use super::faults::Ledger;
 use super::server::Server;
 use crate::net::slots::Id;
 
-/// A connection that ends has so long to take its last bytes and to go.
+/// How long a connection that ends may take to read its last bytes and to close.
 const ENDING_TIME: Duration = Duration::from_secs(10);
-/// At the end what waits has so long to be written.
+/// How long the server tries to write what waits when it ends.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
 
 impl Server {

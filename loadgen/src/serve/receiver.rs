@@ -7,8 +7,8 @@ use super::outbound::Outbound;
 use crate::net::clock::Moment;
 use crate::net::random::Random;
 
-/// A copy that is to be overtaken waits this long for one that overtakes it, and then goes out in
-/// its place.
+/// How long a copy that is to be reordered is held back. If no other copy has overtaken it by then,
+/// it goes out in order.
 pub(crate) const HOLD_TIME: Duration = Duration::from_millis(100);
 
 /// A message as it goes on the wire.
@@ -17,7 +17,7 @@ pub(crate) struct Delivery<'a> {
     pub(crate) frame: &'a [u8],
     /// They are the last of the frame.
     pub(crate) payload_bytes: usize,
-    /// A probe is not.
+    /// Whether it may have a fault. The first messages may not.
     pub(crate) may_fail: bool,
 }
 
@@ -44,7 +44,8 @@ impl Receiver {
     /// `ordinal`: which connection it is. Its faults depend on that and the seed, and not on when
     /// copies come.
     pub(crate) fn new(seed: u64, ordinal: u64) -> Receiver {
-        // The first number of a generator is mixed well, neighbouring seeds are not.
+        // Neighbouring seeds give similar generators, so the first number of one is the seed of
+        // another.
         let random = Random::new(Random::new(seed ^ ordinal << 32).next());
         Receiver { random, held: Vec::new(), held_until: Moment::default(), messages: 0 }
     }
@@ -86,7 +87,7 @@ impl Receiver {
                 if corrupt(&mut frame[payload_at..], self.random.next()) {
                     outbound.note_fault(Fault::Corrupt, ledger);
                 }
-                // It does overtake, but nobody can tell from what it says.
+                // It does overtake, but a client cannot tell from a corrupt message.
                 false
             }
             Some(Fault::Reorder) if self.held.is_empty() => {

@@ -40,7 +40,7 @@ impl Round {
         self.messages.push(RoundMessage { start, end, payload_bytes, sender, may_fail });
     }
 
-    /// How many messages there are in it so far: whoever opens now gets those behind them.
+    /// How many messages are in it so far. A connection that opens now gets only later ones.
     pub(crate) fn len(&self) -> usize {
         self.messages.len()
     }

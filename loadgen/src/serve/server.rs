@@ -49,7 +49,7 @@ pub(super) struct Server {
     pub(super) args: ServeArgs,
     pub(super) plan: FaultPlan,
     pub(super) listener: TcpListener,
-    /// There may be more to accept without a new edge, from this moment on.
+    /// From this moment on, accept again without new readiness.
     pub(super) accept_at: Option<Moment>,
     pub(super) out_of_files: bool,
     pub(super) poll: Poll,
@@ -63,8 +63,8 @@ pub(super) struct Server {
     /// One message of an echo that may be faulty, as a frame.
     pub(super) scratch: Vec<u8>,
     pub(super) ledger: Ledger,
-    /// To be read again without a new edge: a budget was spent, or the peer has closed behind its
-    /// last bytes.
+    /// Connections to read again without new readiness: the budget of a read was spent, or the peer
+    /// has closed after its last bytes. The flag says that it has.
     pub(super) unfinished: Vec<(Id, bool)>,
     /// Receivers that hold a copy back. The time is the same for all, so this lies in order.
     pub(super) held: VecDeque<(Moment, Id)>,
@@ -108,7 +108,7 @@ impl Server {
     }
 
     fn run(&mut self) -> io::Result<()> {
-        // Whoever starts it learns when it is ready, and on which port.
+        // This line tells when the server is ready, and on which port.
         say(&format_args!("listening on {}", self.listener.local_addr()?));
         let mut events = Events::with_capacity(EVENTS_PER_TURN_MAX);
         let mut unfinished = Vec::new();
@@ -215,7 +215,7 @@ impl Server {
     }
 }
 
-/// A line on stdout, for whoever still reads it: that nobody does is no reason to end.
+/// Prints a line. If nobody reads standard output any more, the server goes on all the same.
 fn say(line: &dyn Display) {
     let _ = writeln!(io::stdout(), "{line}");
 }

@@ -26,7 +26,7 @@ use crate::run::timeline::Phase;
 
 /// How often memory is read for its peak.
 const SAMPLES_PER_SECOND: u64 = 10;
-/// When to look again at what readiness will tell sooner.
+/// How often to look for visitors that are gone. Readiness usually wakes the thread sooner.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// Between the last visitor's end and the reading of memory and files.
 const SETTLE: Duration = Duration::from_millis(500);
@@ -98,8 +98,8 @@ impl Churn {
         self.sampling.as_ref().map(Schedule::next)
     }
 
-    /// When the traffic is over: wakes who sleeps, waits until the last visitor is gone, then reads
-    /// what the server has kept.
+    /// After the traffic: wakes the slow subscribers, waits until the last visitor is gone, and
+    /// then reads the memory that the server has kept.
     fn turn_after(&mut self, load: &mut Load, now: Moment) -> Turn {
         let total = self.traffic.fanout.total_of_the_first();
         if let turn @ Turn::Until(_) = self.slow.turn_awake(load, now, total) {
@@ -205,7 +205,7 @@ impl Scenario for Churn {
             Turn::Done if self.traffic.phase() != Phase::Over => Turn::Done,
             Turn::Done => {
                 self.sampling = None;
-                // Everybody who was to come back must have.
+                // All connections of the storm must have come back.
                 let storm = self.storm.turn(load, now).filter(|_| !load.is_stopping());
                 storm.map_or_else(|| self.turn_after(load, now), Turn::Until)
             }

@@ -1,6 +1,6 @@
-//! Subscribers that stop reading. The healthy ones must not feel it, and the server's memory must
-//! not either. Woken at the end they read on: each must find messages without a gap, and then
-//! either all of them or Close 4008.
+//! Subscribers that stop reading. Neither the healthy ones nor the server's memory may suffer from
+//! them. When they are woken at the end they read on: each must find messages without a gap, and
+//! then either all of them or Close 4008.
 use std::time::Duration;
 
 use fanfare::protocol::{CloseCode, Message};
@@ -30,7 +30,7 @@ struct SlowSubscriber {
     end: Option<End>,
 }
 
-/// How a stalled subscriber fared, told at the end.
+/// What a stalled subscriber found when it was woken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum WokenOutcome {
     /// A gapless prefix, then Close 4008.
@@ -99,8 +99,8 @@ impl SlowSubscribers {
         self.subscribers[index as usize].end = Some(end);
     }
 
-    /// When the traffic is over, with so many messages: lets the stalled ones read on, until each
-    /// has had its end or all messages. Ctrl-C does not shorten that: it is part of the drain.
+    /// Called when the traffic is over, after `total` messages. Lets the stalled ones read on until
+    /// each has all messages or an end. This is part of the drain, so Ctrl-C does not shorten it.
     pub(super) fn turn_awake(&mut self, load: &mut Load, now: Moment, total: Option<u32>) -> Turn {
         if !self.wake {
             return Turn::Done;

@@ -7,7 +7,7 @@ use crate::run::opening::{Batch, Opening, Pace};
 
 pub(super) const STORMER: Part = Part(3);
 
-/// Connections reset in one turn: meanwhile nobody reads.
+/// Connections reset in one turn: meanwhile this thread reads nothing.
 const RESETS_PER_TURN_MAX: usize = 128;
 
 enum StormStage {
@@ -48,7 +48,7 @@ impl Storm {
         self.begins_at = (self.count > 0).then_some(at);
     }
 
-    /// It does not begin any more.
+    /// The storm does not begin any more.
     pub(super) fn call_off(&mut self) {
         self.begins_at = None;
     }
@@ -81,7 +81,7 @@ impl Storm {
             }
             StormStage::Returning { began, opening } => {
                 let again = opening.turn(load, now);
-                // Others may be opening, too.
+                // Other connections may be opening too.
                 let counts = load.counts(STORMER);
                 let all_tried = counts.wanted == 2 * self.count
                     && counts.opened + counts.failed == counts.wanted;

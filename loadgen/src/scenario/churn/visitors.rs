@@ -14,9 +14,9 @@ use crate::run::schedule::Schedule;
 
 pub(super) const VISITOR: Part = Part(2);
 
-/// Visitors opened in one turn, and of those that leave: meanwhile nobody reads.
+/// Visitors that open in one turn, and visitors that leave: meanwhile this thread reads nothing.
 const VISITORS_PER_TURN_MAX: u32 = 32;
-/// When to look again at what readiness will tell sooner.
+/// How often to look for room to open in. Readiness usually wakes the thread sooner.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 pub(super) struct Visitors {
@@ -52,7 +52,7 @@ impl Visitors {
         self.schedule = (self.per_second > 0).then(|| load.thread.schedule(now, self.per_second));
     }
 
-    /// Nobody comes any more, and whoever is there leaves.
+    /// No more visitors open, and those that are there leave.
     pub(super) fn end(&mut self, now: Moment) {
         self.schedule = None;
         for (leaves_at, _) in &mut self.staying {
@@ -61,7 +61,7 @@ impl Visitors {
     }
 
     pub(super) fn on_open(&mut self, load: &Load, id: Id) {
-        // Whoever was still opening at the end leaves at once.
+        // A visitor that was still opening at the end leaves at once.
         let stays = if self.schedule.is_some() { self.lifetime } else { Duration::ZERO };
         self.staying.push_back((load.clock.now() + stays, id));
     }
@@ -74,14 +74,15 @@ impl Visitors {
         }
     }
 
-    /// Lets out who has stayed and lets in who is due; says when to come again.
+    /// Closes the visitors whose time is over and opens those that are due. Returns when to call
+    /// again.
     pub(super) fn turn(&mut self, load: &mut Load, now: Moment) -> Option<Moment> {
         for _ in 0..VISITORS_PER_TURN_MAX {
             let Some((_, id)) = self.staying.pop_front_if(|(leaves_at, _)| *leaves_at <= now)
             else {
                 break;
             };
-            // The server may have ended it before: that was told.
+            // The server may have ended it before; `on_ended` was called then.
             if !load.is_open(id) {
                 continue;
             }
@@ -100,7 +101,7 @@ impl Visitors {
     fn let_in(&mut self, load: &mut Load, now: Moment) -> Option<Moment> {
         let schedule = self.schedule.as_mut()?;
         for _ in 0..VISITORS_PER_TURN_MAX {
-            // What finds no room now is opened late, not skipped.
+            // A visitor that finds no room now opens late. It is not skipped.
             if self.pace.is_full(load) {
                 return Some(now + LOOK_AGAIN);
             }
