@@ -43,8 +43,8 @@
 //! # What is promised
 //!
 //! Semantic versions cover what stands at the root, and [`protocol`], which is there for clients
-//! too. The hidden modules can be reached for the benchmarks and commands of this repository; they may
-//! change at any time.
+//! too. The hidden modules can be reached for the benchmarks and commands of this repository; they
+//! may change at any time.
 #[doc(hidden)]
 pub mod hub;
 #[doc(hidden)]
