@@ -9,7 +9,7 @@ use std::time::Duration;
 use fanfare::protocol::{HeadScanner, HeaderStorage, HttpLimits, ResponseHead, write_request};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// Long enough for a slow network, short enough to wait for in a shell.
+/// Long enough for a slow network, and short enough to wait for in a shell.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The longest answer that is read: the server's are shorter than a page.
@@ -26,7 +26,7 @@ pub(crate) struct Url {
     pub(crate) authority: String,
     /// What the system resolves: a host and a port.
     address: String,
-    /// In front of every channel, without a slash at its end; for a server behind a proxy.
+    /// The path in front of every channel, without a slash at its end; for a server behind a proxy.
     prefix: String,
 }
 

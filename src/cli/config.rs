@@ -1,7 +1,6 @@
-//! The configuration: one struct, in which the file, the environment and the command line meet.
+//! The configuration: one struct is the list of flags, the schema of the file and the result.
 //!
-//! The struct is the list of flags, the schema of the file and the result, all at once. Each source
-//! in turn puts its values over those before: file < environment < command line.
+//! The command line overrides the environment, and that overrides the file.
 
 use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
@@ -204,9 +203,9 @@ impl Config {
         toml::from_str(&text).map_err(|error| ConfigError::parse(path, &text, error))
     }
 
-    /// The whole as a file that [`read`](Config::read) takes, with all but the publish key.
+    /// A file that [`read`](Config::read) accepts; it has everything but the publish key.
     pub(crate) fn to_toml(&self) -> String {
-        // Strings, numbers and lists of them always have a text.
+        // Strings, numbers and lists of them can always be written.
         let mut text = toml::to_string(self).unwrap_or_default();
         if self.publish_key.is_some() {
             text.push_str("# publish-key is set; it is not shown\n");
@@ -244,8 +243,7 @@ pub(crate) enum LogFormat {
 #[serde(try_from = "toml::Value")]
 pub(crate) struct Secret(String);
 
-/// Says what it should have been, not what it is: where the quotes are missing, a number is still
-/// the secret.
+/// The error does not quote the value, because a number without quotes may be the secret.
 impl TryFrom<toml::Value> for Secret {
     type Error = &'static str;
 

@@ -1,4 +1,4 @@
-//! What can be wrong with a configuration, in words that say what to do.
+//! What can be wrong with a configuration; each text says what to do.
 
 use std::fmt;
 use std::io;
@@ -9,16 +9,16 @@ use std::path::{Path, PathBuf};
 pub(crate) enum ConfigError {
     /// A file cannot be read.
     Read { path: PathBuf, source: io::Error },
-    /// The file does not say what it should. The text names the key, and does not quote the line:
-    /// the publish key may stand in it.
+    /// The file has an error. The text names the key but does not quote the line, which may hold
+    /// the publish key.
     Parse { path: PathBuf, line: usize, text: String },
     /// The key is given twice.
     TwoKeys,
-    /// The key cannot be one.
+    /// The text cannot be a key.
     Key(fanfare::PublishKeyError),
-    /// A variable that looks like one of ours and is none.
+    /// A variable begins with `FANFARE_` and belongs to no flag.
     UnknownVariable(String),
-    /// Two values that do not go together.
+    /// A value is not allowed, by itself or together with another.
     Rule(String),
 }
 

@@ -4,15 +4,15 @@ use std::io::{self, IsTerminal};
 
 use super::config::LogFormat;
 
-/// From here on, log lines are written. The first call counts.
+/// Starts writing log lines. Only the first call has an effect.
 pub(crate) fn start(format: LogFormat) {
-    // A line that cannot be written is lost. To report that on the standard error as well would
-    // panic, and that on the thread of the reactor: a server outlives the reader of its log.
+    // A line that cannot be written is lost, because a server outlives the reader of its log. To
+    // report the failure on standard error would panic on the reactor's thread.
     let lines = tracing_subscriber::fmt()
         .with_writer(io::stderr)
         .log_internal_errors(false)
         .with_target(false);
-    // It fails only where there is a logger already, and then that one stays.
+    // It fails only if there is a logger already, which then stays.
     let _ = match format {
         LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).try_init(),
         LogFormat::Json => lines.json().flatten_event(true).with_target(true).try_init(),

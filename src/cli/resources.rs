@@ -2,17 +2,17 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Where the system sets no limit of open files, there is still one of memory.
+/// Used if the system sets no limit of open files, because memory limits them too.
 const OPEN_FILES_UNLIMITED: u64 = 1 << 20;
 
-/// Where the system does not tell: small enough for any machine that runs servers.
+/// Used if the system does not say how much memory is available; any server has that much.
 const MEMORY_UNKNOWN: u64 = 1 << 30;
 
 /// Raises the limit of open files as far as the process may. The low default (1024) exists for
-/// programs that use `select`; this one does not.
+/// programs that use `select`, and this one does not.
 pub(crate) fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
-    // Where it fails the old limit stays, and the default of --max-connections goes by it.
+    // If it fails, the old limit stays, and with it the limit on connections.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }
 
@@ -21,8 +21,8 @@ pub(crate) fn open_files_max() -> u64 {
     getrlimit(Resource::Nofile).maximum.unwrap_or(OPEN_FILES_UNLIMITED)
 }
 
-/// Connections at once, if nothing else is said: what the limit of open files leaves beside the
-/// process's own and those of each reactor.
+/// The default of `--max-connections`: what the limit of open files leaves after the process's own
+/// files and those of each reactor.
 pub(crate) fn connections_max(open_files_max: u64, reactors: usize) -> usize {
     // The poll, its wake-up, and a listening socket or two.
     let own = 124 + 4 * reactors as u64;
@@ -30,7 +30,7 @@ pub(crate) fn connections_max(open_files_max: u64, reactors: usize) -> usize {
     usize::try_from(connections).unwrap_or(usize::MAX)
 }
 
-/// Memory that this process could still take: of the machine, and of its control group if that has
+/// Memory that this process can still use: that of the machine, or of its control group if that is
 /// less.
 pub(crate) fn available_memory() -> usize {
     let available =
@@ -49,7 +49,8 @@ fn machine_memory() -> Option<u64> {
     None
 }
 
-/// What a container leaves (control groups, version 2; elsewhere the files are not there).
+/// What the container's limit leaves (control groups, version 2; without them there are no such
+/// files).
 fn group_memory() -> Option<u64> {
     let read = |file: &str| std::fs::read_to_string(format!("/sys/fs/cgroup/memory.{file}")).ok();
     let limit: u64 = read("max")?.trim().parse().ok()?;

@@ -1,4 +1,4 @@
-//! What the verbs that serve have in common: the line at the start, the signals, the end.
+//! What the verbs that serve share: the first log line, the signals, the end.
 
 use std::io;
 use std::net::SocketAddr;
@@ -43,7 +43,7 @@ fn drain_on_signals(stopper: Stopper) -> io::Result<()> {
     Ok(())
 }
 
-/// A URL for people to try, where the server listens on all of its machine's addresses too.
+/// A URL for people to try; it names localhost if the server listens on all addresses.
 pub(crate) fn example_url(address: SocketAddr) -> String {
     if address.ip().is_unspecified() {
         format!("http://localhost:{}", address.port())

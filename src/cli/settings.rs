@@ -1,5 +1,5 @@
 //! From a [`Config`] to a server: works out the defaults that depend on the machine and on where
-//! the server listens, and holds the values against each other.
+//! the server listens, and checks that the values fit together.
 
 use std::net::ToSocketAddrs;
 
@@ -10,14 +10,14 @@ use super::config_error::ConfigError;
 use super::resources;
 use super::units::{Ceiling, Size};
 
-/// Connections from one address where the server can be reached from elsewhere: a large office
-/// behind one address fits, a single machine cannot take all of the room.
+/// The default limit of connections from one address, if the server can be reached from elsewhere.
+/// A large office behind one address fits; a single machine cannot use up all connections.
 const CONNECTIONS_PER_IP: u32 = 256;
 
 /// The part of the available memory that the logs of all channels may take, in percent.
 const MEMORY_PERCENT: usize = 60;
 
-/// A configuration in which nothing is left open.
+/// A checked configuration in which every default is worked out.
 pub(crate) struct Settings {
     config: Config,
     options: BroadcastOptions,
@@ -94,7 +94,7 @@ impl Settings {
             .handler(move |_reactor| Broadcast::new(options.clone()))
     }
 
-    /// What works, but may not be what was meant.
+    /// Settings that work but may be a mistake.
     pub(crate) fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         if !self.is_loopback
@@ -120,7 +120,7 @@ impl Settings {
         warnings
     }
 
-    /// The configuration as a file, and as comments what its open values come to.
+    /// The configuration as a file; comments show the defaults that were worked out.
     pub(crate) fn to_toml(&self) -> String {
         let mut text = self.config.to_toml();
         let mut comment = |is_open: bool, key: &str, value: &dyn std::fmt::Display| {
@@ -142,7 +142,7 @@ impl Settings {
         text
     }
 
-    /// The same in terms of flags.
+    /// Explains an error of the library in terms of flags.
     fn explain(&self, error: LimitsError) -> ConfigError {
         let Config { max_message_size, channel_buffer, .. } = &self.config;
         ConfigError::Rule(match error {
@@ -198,7 +198,7 @@ fn options(config: &Config) -> Result<BroadcastOptions, ConfigError> {
     })
 }
 
-/// What everybody may do where the server can be reached from elsewhere, if it is worth a warning.
+/// The warning for a server that can be reached from elsewhere, if everybody may do too much there.
 fn exposure(options: &BroadcastOptions) -> Option<&'static str> {
     match (options.publish, options.publish_key.is_some()) {
         (Some(PublishPolicy::All), false) => Some(
@@ -224,7 +224,7 @@ fn whole_mebibytes(bytes: usize) -> usize {
     (bytes >> 20 << 20).max(1 << 20)
 }
 
-/// Whether an address to listen on is this machine's alone.
+/// Returns true if an address to listen on can be reached from this machine only.
 fn check_address(flag: &str, address: &str) -> Result<bool, ConfigError> {
     let wrong = |what: &str| Err(ConfigError::Rule(format!("{flag} {address}: {what}")));
     if address.starts_with("tls:") || address.starts_with("unix:") {

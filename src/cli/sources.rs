@@ -48,8 +48,8 @@ fn usage(error: &clap::Error) -> ConfigError {
     ConfigError::Rule(error.to_string())
 }
 
-/// Refuses variables that begin like ours and are none: a slip of the pen would otherwise go
-/// unseen.
+/// Refuses variables that begin with `FANFARE_` and belong to no flag, because a misspelt one would
+/// otherwise be ignored.
 pub(crate) fn check_environment(
     command: &Command,
     names: impl IntoIterator<Item = String>,
@@ -61,7 +61,7 @@ pub(crate) fn check_environment(
             .filter_map(clap::Arg::get_env)
             .any(|known| known == name)
     };
-    // What Kubernetes gives to the containers beside a service that is called fanfare.
+    // Kubernetes sets these in containers when there is a service named fanfare.
     let is_service_link = |name: &str| {
         name.starts_with("FANFARE_SERVICE_")
             || name == "FANFARE_PORT"

@@ -28,9 +28,8 @@ pub(crate) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Res
     }
 }
 
-/// What a terminal may be given of these bytes. Control characters are commands to it, which move
-/// the cursor, change the clipboard or hide a line; all but the end of a line and the tab are shown
-/// as escapes instead.
+/// Text that does no harm on a terminal. Control characters are commands that move the cursor,
+/// change the clipboard or hide a line, so all but line feed and tab are shown as escapes.
 pub(crate) fn harmless(bytes: &[u8]) -> Cow<'_, str> {
     let is_command = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
     let text = String::from_utf8_lossy(bytes);

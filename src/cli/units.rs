@@ -20,7 +20,7 @@ impl FromStr for Size {
     }
 }
 
-/// In the largest unit that loses nothing, so that it can be read back.
+/// Written in the largest unit that is exact, so that it can be read back.
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
@@ -77,7 +77,7 @@ impl fmt::Display for Ceiling {
     }
 }
 
-/// A value in a file may stand as a number or as a string; both are read as on the command line.
+/// A value in a file may be a number or a string; both are read as on the command line.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "expected a number or a string")]
 enum Written {
