@@ -28,7 +28,7 @@ use super::turn_state::TurnState;
 /// [`turn`](Self::turn).
 pub struct Reactor<N: Net, H: Handler> {
     pub(super) peers: Peers<N, H>,
-    listeners: Listeners<N::Listener>,
+    pub(super) listeners: Listeners<N::Listener>,
     pub(super) mail: MailTurn,
     commands: Commands,
     /// The farthest that `commands` have gone, as of this turn.
@@ -37,8 +37,8 @@ pub struct Reactor<N: Net, H: Handler> {
     /// Of all reactors, by their numbers.
     notifiers: Vec<Notifier<N::Waker>>,
     /// What `wait` has brought in this turn.
-    readiness: Vec<Readiness>,
-    deadlines: DeadlineSweep,
+    pub(super) readiness: Vec<Readiness>,
+    pub(super) deadlines: DeadlineSweep,
     pub(super) drain: Option<Drain>,
 }
 
@@ -128,12 +128,17 @@ impl<N: Net, H: Handler> Reactor<N, H> {
     /// As [`run`](Self::run).
     pub fn turn(&mut self) -> io::Result<bool> {
         self.wait()?;
-        self.take_commands_and_mail();
+        self.hear_commands();
+        self.begin_mail();
+        while self.take_record() {}
+        self.end_mail();
         // Who has waited comes before who has just become ready, or a few could take all the room
         // that there is.
         self.peers.go_on_with_waiting();
         self.peers.go_on_with_unfinished();
-        self.take_readiness();
+        for place in 0..self.readiness.len() {
+            self.take_readiness(place);
+        }
         self.listeners.accept(&mut self.peers);
         self.peers.check_deadlines(&mut self.deadlines);
         self.notify_reactors();
@@ -168,21 +173,29 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         WAIT_MAX.min(accept).min(drain)
     }
 
-    /// Takes what other reactors and other threads have sent, and what waits here for the log of
-    /// its channel.
-    pub(super) fn take_commands_and_mail(&mut self) {
+    pub(super) fn hear_commands(&mut self) {
         let own = self.peers.core.exchange.own;
         self.notifiers[own.index()].clear();
         // Before the mail: what was accepted before the server was told to end is in there.
         self.ending = self.commands.ending();
+    }
+
+    /// Takes what other reactors have sent, and what waits here for the log of its channel.
+    pub(super) fn begin_mail(&mut self) {
         self.mail.begin(&mut self.peers.core.exchange);
-        loop {
-            let Core { exchange, turn, .. } = &mut self.peers.core;
-            if !self.mail.take_next(exchange, &mut turn.counters) {
-                break;
-            }
+    }
+
+    /// Takes one record of that; false when the turn has had its part.
+    pub(super) fn take_record(&mut self) -> bool {
+        let Core { exchange, turn, .. } = &mut self.peers.core;
+        let is_taken = self.mail.take_next(exchange, &mut turn.counters);
+        if is_taken {
             self.peers.dispatch_events();
         }
+        is_taken
+    }
+
+    pub(super) fn end_mail(&mut self) {
         // The ring to this reactor itself may have room again.
         self.peers.core.exchange.send_updates();
         self.take_remote_publishes();
@@ -210,14 +223,12 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         self.mail.leave_for_next_turn();
     }
 
-    pub(super) fn take_readiness(&mut self) {
-        for place in 0..self.readiness.len() {
-            let Readiness { token, readable, writable, hung_up } = self.readiness[place];
-            if let Some(number) = listener_number(token) {
-                self.listeners.note_ready(number);
-                continue;
-            }
-            self.peers.on_ready(token, readable, writable, hung_up);
+    /// Notes, or acts upon, one of what `wait` has told.
+    pub(super) fn take_readiness(&mut self, place: usize) {
+        let Readiness { token, readable, writable, hung_up } = self.readiness[place];
+        match listener_number(token) {
+            Some(number) => self.listeners.note_ready(number),
+            None => self.peers.on_ready(token, readable, writable, hung_up),
         }
     }
 

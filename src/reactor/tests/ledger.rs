@@ -164,14 +164,14 @@ impl Words {
     }
 
     /// After a turn: who was sent something, or has waited for room that there is now, is woken.
-    pub(super) fn check_since(&self, before: &Words, is_woken: impl Fn(usize) -> bool) {
+    pub(super) fn check_since(&self, before: &Words, will_look: impl Fn(usize) -> bool) {
         for other in (0..self.put.len()).filter(|other| *other != self.own) {
             let was_sent = self.put[other] != before.put[other];
-            assert!(!was_sent || is_woken(other), "nobody tells reactor {other} of its mail");
+            assert!(!was_sent || will_look(other), "nobody tells reactor {other} of its mail");
             for (now, before) in self.fetched[other].iter().zip(before.fetched[other]) {
                 let has_room_again = before.1 && now.0 > before.0;
                 assert!(
-                    !has_room_again || is_woken(other),
+                    !has_room_again || will_look(other),
                     "nobody tells reactor {other} that there is room"
                 );
                 assert!(!has_room_again || !now.1, "it was told, and waits");
@@ -181,10 +181,14 @@ impl Words {
 }
 
 /// After a turn of a reactor: whether it has left anything in its rings that it need not wait for
-/// others to take.
-pub(super) fn has_left_mail(reactors: &mut [SimReactor], own: usize) -> bool {
+/// others to take, of those senders who have told it of all that they have sent.
+pub(super) fn has_left_mail(
+    reactors: &mut [SimReactor],
+    own: usize,
+    has_told: impl Fn(usize) -> bool,
+) -> bool {
     let (mut has_requests, mut has_deliveries) = (false, false);
-    for from in 0..reactors.len() as u16 {
+    for from in (0..reactors.len() as u16).filter(|from| has_told(usize::from(*from))) {
         let inbox = &mut reactors[own].peers.core.exchange.inbox;
         inbox.look_through(
             ReactorNumber(from),

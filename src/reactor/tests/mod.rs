@@ -4,6 +4,7 @@
 //! | `app` | a small application, by whose paths a test says what it needs |
 //! | `client` | the far end of a connection: the protocol's client half over a simulated peer |
 //! | `world` | reactors and their simulated network; time, and what must hold at every turn |
+//! | `steps` | a reactor's turn, step by step |
 //! | `ledger` | what must hold between reactors |
 //! | `opening`, `http`, `talking`, `pinging` | connections that do well |
 //! | `slow`, `torn`, `closing` | those that do not |
@@ -23,6 +24,7 @@ mod opening;
 mod pinging;
 mod publishing;
 mod slow;
+mod steps;
 mod swarm;
 mod talking;
 mod torn;

@@ -106,3 +106,14 @@ fn the_same_seed_does_the_same_calls() {
         assert_eq!(run(seed), run(seed), "seed {seed}");
     }
 }
+
+/// What the simulator does step by step is what a reactor does in a turn.
+#[test]
+fn the_steps_of_a_turn_are_the_turn() {
+    for seed in seeds().take(SEEDS_REPEATED as usize) {
+        let _repeat = Repeat(seed);
+        let [whole, stepwise] =
+            [false, true].map(|is_stepwise| Run::uninterrupted(seed, is_stepwise).finish());
+        assert_eq!(whole, stepwise, "seed {seed}");
+    }
+}

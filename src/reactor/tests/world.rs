@@ -18,6 +18,7 @@ use super::super::{Handle, PublishError, Reactor, ReactorLimits, RingSizes, setu
 use super::app::{App, Log};
 use super::client::Client;
 use super::ledger::Words;
+use super::steps::{self, Left, Step};
 
 pub(super) type SimReactor = Reactor<SimNet, App>;
 
@@ -25,10 +26,24 @@ pub(super) struct World {
     pub(super) reactors: Vec<SimReactor>,
     /// Whose last turn has been.
     over: Vec<bool>,
+    /// Where each reactor stands in the middle of a turn; `None` between two turns.
+    at: Vec<Option<Step>>,
+    /// The turn of each that is in the middle of one.
+    turns: Vec<Option<Turn>>,
+    /// The clock moves by [`pass`](Self::pass) only.
+    is_still: bool,
     pub(super) sim: SimWorld,
     pub(super) log: Rc<RefCell<Log>>,
     /// What the homes have numbered, by channel, in this order.
     pub(super) accepted: HashMap<String, Vec<Vec<u8>>>,
+}
+
+/// A turn that has begun.
+struct Turn {
+    /// What had been put and taken before it.
+    before: Words,
+    /// Another reactor has run since.
+    is_interrupted: bool,
 }
 
 /// What a world is made of.
@@ -92,7 +107,8 @@ impl World {
 
     /// A world whose clock moves by [`pass`](Self::pass) only.
     pub(super) fn still(setting: Setting) -> World {
-        let world = World::from(setting);
+        let mut world = World::from(setting);
+        world.is_still = true;
         world.sim.hold_clock(true);
         world
     }
@@ -113,7 +129,16 @@ impl World {
             Reactor::new(net, vec![sim.listener(PORT)], Vec::new(), app, setup).unwrap()
         });
         let reactors: Vec<_> = seated.collect();
-        World { over: vec![false; reactors.len()], reactors, sim, log, accepted: HashMap::new() }
+        World {
+            over: vec![false; reactors.len()],
+            at: vec![None; reactors.len()],
+            turns: reactors.iter().map(|_| None).collect(),
+            is_still: false,
+            reactors,
+            sim,
+            log,
+            accepted: HashMap::new(),
+        }
     }
 
     /// The only reactor.
@@ -129,17 +154,90 @@ impl World {
         }
     }
 
-    /// A turn of one reactor.
+    /// A turn of one reactor, or the rest of one.
     pub(super) fn turn_of(&mut self, number: usize) {
-        if !self.over[number] {
-            let before = Words::of(&self.reactors, number);
-            self.over[number] = !self.reactors[number].turn().unwrap();
-            self.note_numbered(number);
-            self.check(number);
-            self.check_awake(number);
-            self.check_end(number);
-            Words::of(&self.reactors, number)
-                .check_since(&before, |reactor| self.sim.is_woken(reactor));
+        if self.over[number] {
+            return;
+        }
+        if self.is_in_turn(number) {
+            while self.step_of(number) {}
+            return;
+        }
+        self.begin_turn(number);
+        self.over[number] = !self.reactors[number].turn().unwrap();
+        self.end_turn(number);
+    }
+
+    /// One step of a reactor's turn; false when that was the last of the turn, or the reactor has
+    /// ended.
+    pub(super) fn step_of(&mut self, number: usize) -> bool {
+        if self.over[number] {
+            return false;
+        }
+        let reactor = &mut self.reactors[number];
+        let left = match self.at[number] {
+            Some(step) => steps::take(reactor, step),
+            None => {
+                self.begin_turn(number);
+                Left::Step(steps::begin(&mut self.reactors[number]))
+            }
+        };
+        for other in (0..self.turns.len()).filter(|other| *other != number) {
+            if let Some(turn) = &mut self.turns[other] {
+                turn.is_interrupted = true;
+            }
+        }
+        self.note_numbered(number);
+        match left {
+            Left::Step(step) => self.at[number] = Some(step),
+            Left::Turn(goes_on) => {
+                self.over[number] = !goes_on;
+                self.at[number] = None;
+                self.end_turn(number);
+            }
+        }
+        self.hold_clock();
+        self.is_in_turn(number)
+    }
+
+    /// Leaves a reactor in the middle of its turn.
+    pub(super) fn interrupt(&mut self, number: usize) {
+        self.check(number);
+    }
+
+    pub(super) fn is_in_turn(&self, number: usize) -> bool {
+        self.at[number].is_some()
+    }
+
+    /// As long as somebody is in the middle of a turn, no time passes by waiting. A reactor that is
+    /// paused there has no core: time passes for it.
+    pub(super) fn hold_clock(&self) {
+        let acts = |number: usize| self.is_in_turn(number) && !self.sim.is_paused(number);
+        self.sim.hold_clock(self.is_still || (0..self.at.len()).any(acts));
+    }
+
+    fn begin_turn(&mut self, number: usize) {
+        let before = Words::of(&self.reactors, number);
+        self.turns[number] = Some(Turn { before, is_interrupted: false });
+    }
+
+    fn end_turn(&mut self, number: usize) {
+        let turn = self.turns[number].take().expect("it has begun");
+        self.note_numbered(number);
+        self.check(number);
+        self.check_end(number);
+        // Who is in the middle of a turn has not told yet what it has put down in it.
+        for other in 0..self.reactors.len() {
+            if other == number || turn.is_interrupted && !self.is_in_turn(other) {
+                self.check_awake(other);
+            }
+        }
+        if !turn.is_interrupted {
+            // Who has been woken and not cleared that yet is not woken again: it has yet to look.
+            let will_look = |reactor| {
+                self.sim.is_woken(reactor) || self.at[reactor] == Some(Step::HearCommands)
+            };
+            Words::of(&self.reactors, number).check_since(&turn.before, will_look);
         }
     }
 
@@ -306,7 +404,9 @@ impl World {
         if core.turn.counters.turns.is_multiple_of(TURNS_PER_RECOUNT) {
             core.exchange.hub.check_invariants();
         }
-        let open: usize = self.reactors.iter().map(check_reactor).sum();
+        let between_turns = self.reactors.iter().zip(&self.at).filter(|(_, at)| at.is_none());
+        between_turns.for_each(|(reactor, _)| check_reactor(reactor));
+        let open: usize = self.reactors.iter().map(open_connections).sum();
         let connections: usize =
             self.reactors.iter().map(|reactor| reactor.peers.connections.len()).sum();
         assert_eq!(connections, self.sim.open_streams(), "connections and sockets");
@@ -324,7 +424,9 @@ impl World {
 
     /// No reactor goes to sleep with anything in its rings that it could take.
     fn check_awake(&mut self, number: usize) {
-        let has_left_mail = super::ledger::has_left_mail(&mut self.reactors, number);
+        let at = &self.at;
+        let has_told = |sender: usize| at[sender].is_none();
+        let has_left_mail = super::ledger::has_left_mail(&mut self.reactors, number, has_told);
         let sleeps = !self.over[number] && !self.reactors[number].wait_timeout().is_zero();
         assert!(!has_left_mail || !sleeps || self.sim.is_woken(number), "it sleeps on its mail");
     }
@@ -378,8 +480,13 @@ impl World {
     }
 }
 
-/// What holds on each reactor; how many of its connections are open.
-fn check_reactor(reactor: &SimReactor) -> usize {
+fn open_connections(reactor: &SimReactor) -> usize {
+    let phases = reactor.peers.connections.iter().map(|connection| &connection.phase);
+    phases.filter(|phase| matches!(phase, Phase::Open(_))).count()
+}
+
+/// What holds on a reactor between two turns.
+fn check_reactor(reactor: &SimReactor) {
     let Peers { connections, core } = &reactor.peers;
     let exchange = &core.exchange;
     assert_eq!(core.turn.connections, connections.len());
@@ -429,7 +536,6 @@ fn check_reactor(reactor: &SimReactor) -> usize {
     let counters = &core.turn.counters;
     let closed: u64 = counters.closed.iter().flatten().sum();
     assert_eq!(counters.opened, closed + open as u64, "every end is counted once");
-    open
 }
 
 /// No log is longer than it may be, but for the last message, which always fits.

@@ -44,6 +44,8 @@ pub(super) struct Plan {
     pub(super) rings: RingSizes,
     /// The reactor that comes less often than the others.
     pub(super) lazy: Option<usize>,
+    /// After every how many steps of a turn, at random, another reactor goes on.
+    pub(super) interruptions: usize,
     pub(super) steps: usize,
     /// Payloads are drawn from these sizes, and smaller ones.
     pub(super) sizes: &'static [usize],
@@ -140,6 +142,10 @@ impl Plan {
             leaves: dice.pick(&[1, 1, 5]),
             pauses: if reactors > 1 { dice.pick(&[20, 100, usize::MAX]) } else { usize::MAX },
             malice: dice.pick(&[3, 10, usize::MAX]),
+            interruptions: match reactors {
+                1 => usize::MAX,
+                _ => dice.pick(&[usize::MAX, 40, 8, 2]),
+            },
         }
     }
 

@@ -42,6 +42,8 @@ pub(super) struct Run {
     /// Names the publishers in their messages.
     publishers: u32,
     mailed: u32,
+    /// Turns are done step by step even where nobody interrupts them.
+    is_stepwise: bool,
     /// Somebody has sent bytes that may happen to be a frame, or the end of one: a message that
     /// nobody meant.
     has_garbage: bool,
@@ -85,7 +87,24 @@ impl Run {
             reactors: plan.reactors,
             rings: Some(plan.rings),
         });
-        Run { world, plan, dice, actors: Vec::new(), publishers: 0, mailed: 0, has_garbage: false }
+        Run {
+            world,
+            plan,
+            dice,
+            actors: Vec::new(),
+            publishers: 0,
+            mailed: 0,
+            is_stepwise: false,
+            has_garbage: false,
+        }
+    }
+
+    /// The same without interruptions; its turns are the reactor's own or are done step by step.
+    pub(super) fn uninterrupted(seed: u64, is_stepwise: bool) -> Run {
+        let mut run = Run::new(seed);
+        run.plan.interruptions = usize::MAX;
+        run.is_stepwise = is_stepwise;
+        run
     }
 
     /// Runs to the end; the hash over all that was asked of the world.
@@ -108,20 +127,34 @@ impl Run {
         self.world.sim.trace_hash()
     }
 
-    /// A turn of one reactor or the other.
+    /// A turn of one reactor or the other, or a part of one.
     fn turn(&mut self) {
         let mut number = self.dice.below(self.plan.reactors);
         if Some(number) == self.plan.lazy && !self.dice.one_in(20) {
             number = (number + 1) % self.plan.reactors;
         }
         while (0..self.plan.reactors).all(|reactor| self.world.sim.is_paused(reactor)) {
+            self.world.hold_clock();
             assert!(self.world.sim.go_on(), "a pause has an end");
         }
         while self.world.sim.is_paused(number) {
             number = (number + 1) % self.plan.reactors;
         }
-        self.world.turn_of(number);
+        self.run_reactor(number);
         self.hear_all();
+    }
+
+    /// Runs a reactor to the end of a turn, or until another is to go on.
+    fn run_reactor(&mut self, number: usize) {
+        if self.plan.interruptions == usize::MAX && !self.is_stepwise {
+            return self.world.turn_of(number);
+        }
+        while self.world.step_of(number) {
+            let interruptions = self.plan.interruptions;
+            if interruptions < usize::MAX && self.dice.one_in(interruptions) {
+                return self.world.interrupt(number);
+            }
+        }
     }
 
     /// One reactor stands still for a while, as when the system gives its core to somebody else.
@@ -395,6 +428,7 @@ impl Run {
     fn come_to_rest(&mut self) {
         self.world.sim.set_faults(SimFaults::NONE);
         self.plan.lazy = None;
+        self.plan.interruptions = usize::MAX;
         for place in 0..self.actors.len() {
             let actor = &mut self.actors[place];
             actor.is_stalled = false;
@@ -431,7 +465,8 @@ impl Run {
             // Who has not been let in may wait for that in vain.
             actor.can_send() && (peer.bytes_under_way() > 0 || Run::is_in(actor) && unheard)
         };
-        self.world.is_mail_under_way()
+        (0..self.plan.reactors).any(|number| self.world.is_in_turn(number))
+            || self.world.is_mail_under_way()
             || self.world.is_anybody_blocked()
             || self.world.is_anybody_unfinished()
             || self.world.ledger().outstanding() > 0
@@ -558,6 +593,7 @@ impl Run {
         while !self.world.is_over() {
             turns += 1;
             if turns == FAULTY_TURNS_MAX {
+                self.plan.interruptions = usize::MAX;
                 self.world.sim.set_faults(SimFaults::NONE);
             }
             if self.world.sim.now() > deadline || turns > DRAIN_TURNS_MAX {

@@ -1,0 +1,87 @@
+//! A reactor's turn, step by step, so that another reactor can run between any two steps. It must do
+//! what [`Reactor::turn`](super::super::Reactor::turn) does: the swarm compares them.
+
+use super::world::SimReactor;
+
+/// What a reactor in the middle of a turn does next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Step {
+    HearCommands,
+    BeginMail,
+    /// One record of the mail.
+    TakeRecord,
+    EndMail,
+    GoOnWithWaiting,
+    GoOnWithUnfinished,
+    /// One of what the wait has told.
+    TakeReadiness(usize),
+    Accept,
+    CheckDeadlines,
+    Notify,
+    Sweep,
+    EndTurn,
+}
+
+/// What a step leaves.
+pub(super) enum Left {
+    /// The turn goes on.
+    Step(Step),
+    /// The turn has ended; false if it was the reactor's last.
+    Turn(bool),
+}
+
+/// Begins a turn.
+pub(super) fn begin(reactor: &mut SimReactor) -> Step {
+    reactor.wait().expect("a simulated wait does not fail");
+    Step::HearCommands
+}
+
+/// Does one step.
+pub(super) fn take(reactor: &mut SimReactor, step: Step) -> Left {
+    Left::Step(match step {
+        Step::HearCommands => {
+            reactor.hear_commands();
+            Step::BeginMail
+        }
+        Step::BeginMail => {
+            reactor.begin_mail();
+            Step::TakeRecord
+        }
+        Step::TakeRecord if reactor.take_record() => Step::TakeRecord,
+        Step::TakeRecord => Step::EndMail,
+        Step::EndMail => {
+            reactor.end_mail();
+            Step::GoOnWithWaiting
+        }
+        Step::GoOnWithWaiting => {
+            reactor.peers.go_on_with_waiting();
+            Step::GoOnWithUnfinished
+        }
+        Step::GoOnWithUnfinished => {
+            reactor.peers.go_on_with_unfinished();
+            Step::TakeReadiness(0)
+        }
+        Step::TakeReadiness(place) if place < reactor.readiness.len() => {
+            reactor.take_readiness(place);
+            Step::TakeReadiness(place + 1)
+        }
+        Step::TakeReadiness(_) => Step::Accept,
+        Step::Accept => {
+            reactor.listeners.accept(&mut reactor.peers);
+            Step::CheckDeadlines
+        }
+        Step::CheckDeadlines => {
+            reactor.peers.check_deadlines(&mut reactor.deadlines);
+            Step::Notify
+        }
+        Step::Notify => {
+            reactor.notify_reactors();
+            Step::Sweep
+        }
+        Step::Sweep => {
+            reactor.peers.sweep();
+            Step::EndTurn
+        }
+        Step::EndTurn => return Left::Turn(reactor.end_turn()),
+    })
+}
