@@ -66,7 +66,7 @@ impl Hub {
         #[cfg(test)]
         self.numbered.push((
             self.channels[id].name.to_string(),
-            number,
+            MessageId { epoch, number },
             message.payload().to_vec(),
         ));
         Ok(Accepted { id: MessageId { epoch, number }, subscribers })

@@ -41,7 +41,7 @@ pub struct Hub {
     pub(super) relief_at: usize,
     /// Every message that was numbered here: tests compare it with what was received.
     #[cfg(test)]
-    pub(crate) numbered: Vec<(String, u64, Vec<u8>)>,
+    pub(crate) numbered: Vec<(String, super::MessageId, Vec<u8>)>,
 }
 
 impl Hub {

@@ -118,7 +118,7 @@ fn connections_over_the_rate_wait() {
         let _ = world;
         clients
             .iter_mut()
-            .filter_map(|client| (client.is_open || client.answered().is_some()).then_some(()))
+            .filter_map(|client| (client.is_open() || client.answered().is_some()).then_some(()))
             .count()
     };
     world.rest();

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::client::Heard;
+use super::frames::Opcode;
 use super::world::World;
 use crate::hub::DropReason;
 use crate::net::sim::SimCall;
-use crate::protocol::Opcode;
 
 #[test]
 fn a_close_is_answered_with_its_code_and_nothing_but_a_close_call_follows() {

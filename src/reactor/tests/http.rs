@@ -25,9 +25,8 @@ fn pipelined_requests_are_answered_in_their_order() {
 fn a_body_may_come_in_pieces() {
     let mut world = World::new();
     let mut reader = world.open("/news");
-    let mut bytes = Vec::new();
     let body: Vec<u8> = (0..100).collect();
-    crate::protocol::write_request(&mut bytes, "POST", "localhost", "/news", &[], &body);
+    let bytes = super::frames::request("POST", "/news", &[], &body);
     for cut in 0..bytes.len() {
         let mut client = world.connect();
         for part in [&bytes[..cut], &bytes[cut..]] {

@@ -7,9 +7,10 @@ use super::super::close::OUT_OF_MEMORY;
 use super::super::core::Core;
 use super::super::mail::{PublishOrigin, Taken};
 use super::client::{Client, Heard};
+use super::frames::Opcode;
 use super::world::{Setting, World};
 use crate::hub::{HubLimits, Membership, ReactorNumber};
-use crate::protocol::{Message, MessageKind, Opcode};
+use crate::protocol::{Message, MessageKind};
 use crate::reactor::{ReactorLimits, RingSizes};
 
 /// How a reactor stands to a channel; `None`: it does not know of it.

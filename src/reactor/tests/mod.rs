@@ -2,7 +2,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `app` | a small application, by whose paths a test says what it needs |
-//! | `client` | the far end of a connection: the protocol's client half over a simulated peer |
+//! | `frames`, `client` | the frame client of all tests, and it over a simulated peer |
 //! | `world` | reactors and their simulated network; time, and what must hold at every turn |
 //! | `steps` | a reactor's turn, step by step |
 //! | `ledger` | what must hold between reactors |
@@ -17,6 +17,8 @@ mod app;
 mod client;
 mod closing;
 mod draining;
+#[path = "../../../tests/support/frames.rs"]
+mod frames;
 mod http;
 mod ledger;
 mod many;

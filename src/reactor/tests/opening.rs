@@ -7,7 +7,7 @@ use crate::net::sim::SimCall;
 #[test]
 fn a_handshake_opens_wherever_it_is_cut() {
     let mut world = World::new();
-    let bytes = world.connect().handshake("/news");
+    let bytes = super::frames::handshake("/news");
     for cut in 0..bytes.len() {
         let mut client = world.connect();
         for part in [&bytes[..cut], &bytes[cut..]] {
@@ -25,7 +25,7 @@ fn a_handshake_opens_wherever_it_is_cut() {
 fn a_handshake_opens_byte_by_byte() {
     let mut world = World::new();
     let mut client = world.connect();
-    for byte in client.handshake("/greet") {
+    for byte in super::frames::handshake("/greet") {
         client.peer.send(&[byte]);
         world.rest();
     }
@@ -44,8 +44,8 @@ fn what_on_open_sends_leaves_with_the_101_in_one_write() {
 fn bytes_before_the_101_are_refused() {
     let mut world = World::new();
     let mut client = world.connect();
-    let mut bytes = client.handshake("/news");
-    bytes.extend(client.frame(crate::protocol::Opcode::Text, b"too early"));
+    let mut bytes = super::frames::handshake("/news");
+    bytes.extend(client.frame(super::frames::Opcode::Text, b"too early"));
     client.peer.send(&bytes);
     world.rest();
     let answered = client.answered().unwrap();
@@ -80,7 +80,7 @@ fn a_visitor_may_be_let_in_only_to_read_why_he_is_not() {
 fn a_handshake_that_does_not_come_in_time_is_answered_408() {
     let mut world = World::new();
     let mut client = world.connect();
-    let bytes = client.handshake("/news");
+    let bytes = super::frames::handshake("/news");
     for byte in &bytes[..9] {
         client.peer.send(&[*byte]);
         world.pass_secs(1);

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::client::{Client, Heard};
+use super::frames::Opcode;
 use super::world::{Setting, World};
 use crate::net::sim::SimLimits;
-use crate::protocol::Opcode;
 
 /// A subscriber that does not read, with so much published that its output is blocked.
 fn blocked(world: &mut World) -> Client {

@@ -1,8 +1,9 @@
 //! Publishers, and what holds them back.
 
 use super::client::Client;
+use super::frames::Opcode;
 use super::world::World;
-use crate::protocol::{MessageKind, Opcode};
+use crate::protocol::MessageKind;
 
 fn numbered(publisher: u8, number: u32, bytes: usize) -> Vec<u8> {
     let mut payload = vec![publisher; bytes.max(5)];

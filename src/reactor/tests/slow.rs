@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::client::{Client, Heard};
+use super::frames::Opcode;
 use super::world::World;
 use crate::hub::{DropReason, SlowPolicy};
-use crate::protocol::Opcode;
 
 const POLICIES: [SlowPolicy; 3] = [SlowPolicy::Disconnect, SlowPolicy::Skip, SlowPolicy::Latest];
 

@@ -10,14 +10,17 @@ mod actor;
 mod plan;
 mod run;
 
-use run::Run;
+use run::{Outcome, Run};
 
 /// Seeds of an ordinary run of the tests.
 const SEEDS: std::ops::Range<u64> = 0..100;
 
 /// Others that have failed once, and why. A seed is the same run only as long as the plan, the
-/// clients and the simulated network draw what they drew then: what was wrong in the server has a
-/// test of its own as well.
+/// clients and the simulated network draw what they drew then. These were found before reactors
+/// interrupted each other and channels were forgotten: today they are other runs. The two pauses
+/// have tests of their own (`slow::a_pause_of_ours_is_no_time_in_which_a_peer_has_taken_nothing`,
+/// `pinging::a_short_pause_behind_a_long_one_does_not_either`); the other two were mistakes of the
+/// swarm itself.
 const SEEDS_THAT_HAVE_FAILED: [(&str, &[u64]); 4] = [
     (
         "the time of a pause was held against a peer that was not written to in it",
@@ -64,7 +67,7 @@ impl Drop for Last<'_> {
     }
 }
 
-fn run(seed: u64) -> u64 {
+fn run(seed: u64) -> Outcome {
     let _repeat = Repeat(seed);
     Run::new(seed).finish()
 }
@@ -73,6 +76,7 @@ fn run(seed: u64) -> u64 {
 fn simulation() {
     let seeds = seeds();
     let next = AtomicU64::new(seeds.start);
+    let rollovers = AtomicU64::new(0);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -83,11 +87,14 @@ fn simulation() {
                         (next < seeds.end).then(|| next + 1)
                     })
                 {
-                    run(seed);
+                    rollovers.fetch_add(run(seed).rollovers, Ordering::Relaxed);
                 }
             });
         }
     });
+    let rollovers = rollovers.into_inner();
+    eprintln!("{rollovers} channels were forgotten and came back");
+    assert!(rollovers > 0 || seeds.end - seeds.start < SEEDS.end, "epochs roll over");
 }
 
 #[test]

@@ -1,21 +1,17 @@
 //! Messages in and out of healthy connections.
 
 use super::client::{Client, Heard};
+use super::frames::Opcode;
 use super::world::World;
 use crate::net::sim::SimCall;
-use crate::protocol::{FrameHeader, Opcode, apply_mask};
 
 /// Sends a message in fragments of these sizes, with a ping between them.
 fn say_fragments(client: &mut Client, payload: &[u8], sizes: &[usize]) {
     let (mut at, mut opcode) = (0, Opcode::Binary);
     for (place, size) in sizes.iter().enumerate() {
-        let mask = [1, 2, 3, place as u8];
         let fin = place + 1 == sizes.len();
-        let header = FrameHeader { fin, opcode, mask: Some(mask), payload_bytes: *size as u64 };
-        let mut part = payload[at..at + size].to_vec();
-        apply_mask(&mut part, mask);
-        client.peer.send(&header.encode());
-        client.peer.send(&part);
+        let fragment = client.fragment(fin, opcode, &payload[at..at + size]);
+        client.peer.send(&fragment);
         client.say(Opcode::Ping, b"between");
         (at, opcode) = (at + size, Opcode::Continuation);
     }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::client::{Client, Heard};
+use super::frames::Opcode;
 use super::world::World;
-use crate::protocol::Opcode;
 
 const BIG: usize = 40_000;
 

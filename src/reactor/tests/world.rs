@@ -36,6 +36,8 @@ pub(super) struct World {
     pub(super) log: Rc<RefCell<Log>>,
     /// What the homes have numbered, by channel, in this order.
     pub(super) accepted: HashMap<String, Vec<Vec<u8>>>,
+    /// The epochs of each channel's numbers, and where in `accepted` each begins.
+    pub(super) epochs: HashMap<String, Vec<(u64, usize)>>,
 }
 
 /// A turn that has begun.
@@ -138,6 +140,7 @@ impl World {
             sim,
             log,
             accepted: HashMap::new(),
+            epochs: HashMap::new(),
         }
     }
 
@@ -164,6 +167,7 @@ impl World {
             return;
         }
         self.begin_turn(number);
+        self.interrupt_others(number);
         self.over[number] = !self.reactors[number].turn().unwrap();
         self.end_turn(number);
     }
@@ -182,11 +186,7 @@ impl World {
                 Left::Step(steps::begin(&mut self.reactors[number]))
             }
         };
-        for other in (0..self.turns.len()).filter(|other| *other != number) {
-            if let Some(turn) = &mut self.turns[other] {
-                turn.is_interrupted = true;
-            }
-        }
+        self.interrupt_others(number);
         self.note_numbered(number);
         match left {
             Left::Step(step) => self.at[number] = Some(step),
@@ -198,6 +198,14 @@ impl World {
         }
         self.hold_clock();
         self.is_in_turn(number)
+    }
+
+    fn interrupt_others(&mut self, number: usize) {
+        for (other, turn) in self.turns.iter_mut().enumerate() {
+            if let Some(turn) = turn.as_mut().filter(|_| other != number) {
+                turn.is_interrupted = true;
+            }
+        }
     }
 
     /// Leaves a reactor in the middle of its turn.
@@ -242,11 +250,18 @@ impl World {
     }
 
     fn note_numbered(&mut self, number: usize) {
-        for (channel, number, payload) in
+        for (channel, id, payload) in
             self.reactors[number].peers.core.exchange.hub.numbered.drain(..)
         {
-            let accepted = self.accepted.entry(channel).or_default();
-            assert_eq!(number, accepted.len() as u64 + 1, "the numbers of a home are contiguous");
+            let accepted = self.accepted.entry(channel.clone()).or_default();
+            let epochs = self.epochs.entry(channel).or_default();
+            if epochs.last().is_none_or(|(epoch, _)| *epoch != id.epoch) {
+                assert!(epochs.iter().all(|(epoch, _)| *epoch != id.epoch), "an epoch comes back");
+                epochs.push((id.epoch, accepted.len()));
+            }
+            let (_, first) = epochs[epochs.len() - 1];
+            let next = (accepted.len() - first) as u64 + 1;
+            assert_eq!(id.number, next, "the numbers of an epoch are contiguous, from 1");
             accepted.push(payload);
         }
     }

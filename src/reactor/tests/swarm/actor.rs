@@ -112,7 +112,7 @@ impl Actor {
         if self.client.peer.received_bytes() == 0 {
             return refused;
         }
-        while !self.client.is_open
+        while !self.client.is_open()
             && let Some(answered) = self.client.answered()
         {
             if self.role == Role::Visitor {
@@ -126,7 +126,7 @@ impl Actor {
                 self.is_done = true;
             }
         }
-        if !self.client.is_open {
+        if !self.client.is_open() {
             return refused;
         }
         for heard in self.client.heard() {
@@ -137,7 +137,7 @@ impl Actor {
                     Role::Mourned | Role::Visitor => panic!("a message for nobody"),
                 },
                 Heard::Ping if self.can_send() && !self.is_stalled => {
-                    let frame = self.client.frame(crate::protocol::Opcode::Pong, b"");
+                    let frame = self.client.frame(super::super::frames::Opcode::Pong, b"");
                     // A control frame may come between fragments, never inside a frame.
                     self.send(&frame);
                 }

@@ -131,7 +131,7 @@ impl Plan {
                     SlowPolicy::Latest,
                 ]),
                 message_bytes_max,
-                forget_after: Duration::from_secs(1_000_000),
+                forget_after: seconds(&[0, 1, 5, 1_000_000], dice),
             },
             reactors,
             rings,

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use super::super::app::FAREWELL;
 use super::super::client::Client;
+use super::super::frames::Opcode;
 use super::super::world::{PORT, Setting, World};
 use super::actor::{Actor, Role};
 use super::plan::{Dice, Plan};
 use crate::hub::DropReason;
 use crate::net::sim::{SimCrash, SimFaults};
-use crate::protocol::{FrameHeader, MessageKind, Opcode, apply_mask};
+use crate::protocol::MessageKind;
 
 const CHANNELS: [&str; 3] = ["news", "sport", "two-b"];
 
@@ -47,6 +48,15 @@ pub(super) struct Run {
     /// Somebody has sent bytes that may happen to be a frame, or the end of one: a message that
     /// nobody meant.
     has_garbage: bool,
+}
+
+/// What a run has come to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Outcome {
+    /// Over all that was asked of the world.
+    pub(super) hash: u64,
+    /// How often a channel was forgotten and came back with an epoch of its own.
+    pub(super) rollovers: u64,
 }
 
 /// A payload that says who published it and its number, in its first eight bytes; all others follow
@@ -107,8 +117,8 @@ impl Run {
         run
     }
 
-    /// Runs to the end; the hash over all that was asked of the world.
-    pub(super) fn finish(mut self) -> u64 {
+    /// Runs to the end.
+    pub(super) fn finish(mut self) -> Outcome {
         for _ in 0..self.plan.steps {
             for _ in 0..=self.dice.below(3) {
                 self.act();
@@ -124,7 +134,8 @@ impl Run {
         self.end(rests);
         self.check_publishers();
         self.check_order();
-        self.world.sim.trace_hash()
+        self.check_epochs();
+        Outcome { hash: self.world.sim.trace_hash(), rollovers: self.rollovers() }
     }
 
     /// A turn of one reactor or the other, or a part of one.
@@ -172,9 +183,9 @@ impl Run {
 
     fn hear(&mut self, place: usize) {
         let actor = &mut self.actors[place];
-        let was_open = actor.client.is_open;
+        let was_open = actor.client.is_open();
         let refused = actor.hear();
-        if !was_open && actor.client.is_open {
+        if !was_open && actor.client.is_open() {
             let accepted = &self.world.accepted;
             let so_far = |channel: &&str| accepted.get(*channel).map_or(0, Vec::len);
             actor.joined = actor.role.channels().iter().map(so_far).collect();
@@ -268,7 +279,7 @@ impl Run {
     fn say(&mut self, place: usize, frame: &[u8]) {
         let actor = &mut self.actors[place];
         // Nothing may come before the 101.
-        if !actor.client.is_open {
+        if !actor.client.is_open() {
             return;
         }
         let cut = match self.dice.one_in(4) {
@@ -292,7 +303,7 @@ impl Run {
         match role {
             Role::Visitor => self.ask(place),
             Role::Member(MAIL) => {}
-            _ if !self.actors[place].client.is_open => {}
+            _ if !self.actors[place].client.is_open() => {}
             Role::Member(_) | Role::Both | Role::Mourned | Role::Echo => {
                 for _ in 0..=self.dice.below(4) {
                     if self.actors[place].published == 0 {
@@ -321,17 +332,8 @@ impl Run {
         let (mut rest, mut opcode) = (payload, Opcode::Binary);
         for left in (0..=self.dice.below(3)).rev() {
             let size = if left == 0 { rest.len() } else { self.dice.below(rest.len() + 1) };
-            let mask = [left as u8, 2, 3, 4];
-            let header = FrameHeader {
-                fin: left == 0,
-                opcode,
-                mask: Some(mask),
-                payload_bytes: size as u64,
-            };
-            frames.extend_from_slice(&header.encode());
-            let start = frames.len();
-            frames.extend_from_slice(&rest[..size]);
-            apply_mask(&mut frames[start..], mask);
+            let client = &mut self.actors[place].client;
+            frames.extend(client.fragment(left == 0, opcode, &rest[..size]));
             (rest, opcode) = (&rest[size..], Opcode::Continuation);
         }
         frames
@@ -360,7 +362,7 @@ impl Run {
 
     fn leave(&mut self, place: usize) {
         let actor = &mut self.actors[place];
-        if !actor.client.is_open {
+        if !actor.client.is_open() {
             return;
         }
         actor.is_done = true;
@@ -415,7 +417,7 @@ impl Run {
             }
             _ => {
                 let frame = actor.client.frame(Opcode::Ping, &[1; 100]);
-                if actor.client.is_open {
+                if actor.client.is_open() {
                     (0..50).for_each(|_| actor.send(&frame));
                 }
             }
@@ -454,7 +456,7 @@ impl Run {
     fn is_pending(&mut self) -> bool {
         let is_waiting = |actor: &Actor| {
             let peer = &actor.client.peer;
-            let is_outside = actor.role != Role::Visitor && !actor.client.is_open;
+            let is_outside = actor.role != Role::Visitor && !actor.client.is_open();
             if is_outside && actor.is_healthy && actor.can_send() && self.plan.lets_everybody_in() {
                 return true;
             }
@@ -475,7 +477,7 @@ impl Run {
 
     /// Whether this one was in until now, so that all it was owed must have come.
     fn is_in(actor: &Actor) -> bool {
-        actor.client.is_open && actor.can_send()
+        actor.client.is_open() && actor.can_send()
     }
 
     /// What an actor has received of one channel: of several, each message tells by itself where it
@@ -539,6 +541,33 @@ impl Run {
             }
             assert_eq!(received_of_all, actor.received.len(), "something from nowhere");
         }
+    }
+
+    /// A subscription keeps its channel's numbers alive: what somebody has received of a channel is
+    /// of one epoch. (Messages that somebody has published several times tell nothing.)
+    fn check_epochs(&self) {
+        for (channel, epochs) in self.world.epochs.iter().filter(|(_, epochs)| epochs.len() > 1) {
+            let mut epoch_of = HashMap::new();
+            for (place, payload) in self.accepted(channel).iter().enumerate() {
+                let epoch = epochs.partition_point(|(_, first)| *first <= place);
+                epoch_of
+                    .entry(payload)
+                    .and_modify(|known: &mut Option<usize>| *known = None)
+                    .or_insert(Some(epoch));
+            }
+            let actors =
+                self.actors.iter().filter(|actor| actor.role.channels().contains(&&**channel));
+            for actor in actors {
+                let known = actor.received.iter().filter_map(|payload| epoch_of.get(payload));
+                let found: HashSet<usize> = known.copied().flatten().collect();
+                assert!(found.len() <= 1, "{channel}: one subscription, epochs {found:?}");
+            }
+        }
+    }
+
+    /// How often a channel was forgotten and came back.
+    fn rollovers(&self) -> u64 {
+        self.world.epochs.values().map(|epochs| epochs.len() as u64 - 1).sum()
     }
 
     /// Everybody who is in has received everything that was accepted since it was known to be let

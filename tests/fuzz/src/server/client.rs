@@ -3,20 +3,13 @@
 
 use std::collections::VecDeque;
 
-use fanfare::net::sim::{SimCrash, SimPeer};
-use fanfare::protocol::{
-    ClientHandshake, CloseCode, Decoded, Decoder, DecoderLimits, Event, FrameHeader, HeadScanner,
-    HeaderStorage, HttpLimits, Opcode, ResponseHead, Role, apply_mask, encode_masked_close,
-    encode_masked_frame, write_request,
-};
-
 use super::book::{Book, Known, MAIL, NEWS, SPORT};
+use crate::frames::{self, FrameClient, Heard, Opcode};
+use fanfare::net::sim::{SimCrash, SimPeer};
 
 /// The paths that clients open.
 pub const PATHS: [&str; 10] =
     ["/news", "/sport", "/two", "/echo", "/mail", "/hop", "/leave", "/bye", "/shut", "/away"];
-
-const HOST: &str = "localhost";
 
 /// With 126 and more the header of a frame is longer.
 const SIZES: [usize; 8] = [12, 40, 125, 126, 301, 700, 2_500, 9_000];
@@ -33,12 +26,7 @@ pub struct Client {
     path: &'static str,
     /// Messages of each publisher come in the order of their numbers.
     publisher: usize,
-    nonce: [u8; 16],
-    masks: u32,
-    /// Received and not yet understood.
-    bytes: Vec<u8>,
-    decoder: Decoder,
-    assembly: Vec<u8>,
+    frames: FrameClient,
     pub phase: Phase,
     /// What it has said so far is what the protocol allows.
     pub is_clean: bool,
@@ -87,11 +75,7 @@ impl Client {
             peer,
             path: "",
             publisher,
-            nonce: [publisher as u8; 16],
-            masks: publisher as u32,
-            bytes: Vec::new(),
-            decoder: Decoder::new(Role::Client),
-            assembly: Vec::new(),
+            frames: FrameClient::new(publisher as u32),
             phase: Phase::Asking,
             is_clean: true,
             is_done: false,
@@ -171,11 +155,9 @@ impl Client {
         if self.phase != Phase::Asking || !self.can_say() {
             return;
         }
-        let mut request = Vec::new();
-        ClientHandshake::new(self.nonce).write_request(&mut request, HOST, path, &[]);
         self.path = path;
         self.phase = Phase::Waiting;
-        self.say(&request, cut);
+        self.say(&frames::handshake(path), cut);
     }
 
     /// Asks, or publishes over HTTP.
@@ -185,25 +167,16 @@ impl Client {
         }
         let channel = [NEWS, SPORT][usize::from(what & 1)];
         let path = format!("/{channel}");
-        let mut request = Vec::new();
-        match what >> 1 & 3 {
-            0 => write_request(&mut request, "GET", HOST, &path, &[], b""),
-            1 => write_request(
-                &mut request,
-                "HEAD",
-                HOST,
-                ["/", &path][usize::from(what & 1)],
-                &[],
-                b"",
-            ),
-            2 => write_request(&mut request, "GET", HOST, "/", &[], b""),
+        let request = match what >> 1 & 3 {
+            0 => frames::request("GET", &path, &[], b""),
+            1 => frames::request("HEAD", ["/", &path][usize::from(what & 1)], &[], b""),
+            2 => frames::request("GET", "/", &[], b""),
             _ => {
                 let bytes = SIZES[usize::from(what >> 3 & 7)].min(bytes_max);
                 let path = if what >> 6 == 3 { "/no" } else { &path };
-                let body = self.write(book, channel, bytes);
-                write_request(&mut request, "POST", HOST, path, &[], &body);
+                frames::request("POST", path, &[], &self.write(book, channel, bytes))
             }
-        }
+        };
         self.asked += 1;
         self.say(&request, cut);
     }
@@ -238,25 +211,10 @@ impl Client {
         for left in (0..=fragments).rev() {
             let (piece, behind) =
                 rest.split_at(if left == 0 { rest.len() } else { rest.len() / 3 });
-            let mask = self.mask();
-            let header = FrameHeader {
-                fin: left == 0,
-                opcode,
-                mask: Some(mask),
-                payload_bytes: piece.len() as u64,
-            };
-            frames.extend_from_slice(&header.encode());
-            let start = frames.len();
-            frames.extend_from_slice(piece);
-            apply_mask(&mut frames[start..], mask);
+            frames.extend(self.frames.fragment(left == 0, opcode, piece));
             (rest, opcode) = (behind, Opcode::Continuation);
         }
         self.say(&frames, cut);
-    }
-
-    fn mask(&mut self) -> [u8; 4] {
-        self.masks = self.masks.wrapping_mul(0x9e37_79b1).wrapping_add(0x85eb_ca6b);
-        self.masks.to_le_bytes()
     }
 
     pub fn ping(&mut self, count: u8) {
@@ -265,8 +223,7 @@ impl Client {
                 return;
             }
             let payload = vec![number; usize::from(count) * 9 % 126];
-            let mut frame = Vec::new();
-            encode_masked_frame(&mut frame, Opcode::Ping, &payload, self.mask());
+            let frame = self.frames.frame(Opcode::Ping, &payload);
             self.pings.push_back(payload);
             self.say(&frame, 0);
         }
@@ -274,17 +231,14 @@ impl Client {
 
     fn pong(&mut self) {
         if self.is_in() && !self.is_stalled {
-            let mut frame = Vec::new();
-            encode_masked_frame(&mut frame, Opcode::Pong, b"", self.mask());
+            let frame = self.frames.frame(Opcode::Pong, b"");
             self.say(&frame, 0);
         }
     }
 
     pub fn close(&mut self, how: u8) {
         if self.is_in() {
-            let mut frame = Vec::new();
-            let code = CloseCode::new(if how == 0 { 1000 } else { 3000 });
-            encode_masked_close(&mut frame, code, "bye", self.mask());
+            let frame = self.frames.close(if how == 0 { 1000 } else { 3000 }, "bye");
             self.say(&frame, 0);
             self.is_done = true;
         }
@@ -344,7 +298,7 @@ impl Client {
         if self.peer.received_bytes() == 0 {
             return;
         }
-        self.bytes.extend(self.peer.take_received());
+        self.frames.receive(&self.peer.take_received());
         while matches!(self.phase, Phase::Asking | Phase::Waiting) && self.hear_response(book) {}
         if matches!(self.phase, Phase::Open | Phase::Closed(_)) {
             self.hear_frames(book);
@@ -352,31 +306,19 @@ impl Client {
     }
 
     fn hear_response(&mut self, book: &mut Book) -> bool {
-        assert!(!self.is_told_last || self.bytes.is_empty(), "bytes behind the last answer");
-        let scanned = HeadScanner::new().find_end(&self.bytes, &HttpLimits::default());
-        let Some(end) = scanned.expect("a response has a head") else { return false };
-        let mut storage = HeaderStorage::default();
-        let head =
-            ResponseHead::parse(&self.bytes[..end], &mut storage).expect("a head is well-formed");
-        let status = head.status();
+        let is_over = self.is_told_last && !self.frames.has_decoded_all();
+        assert!(!is_over, "bytes behind the last answer");
+        let requests = book.requests.entry(self.peer.addr()).or_default();
+        let is_head = requests.front().copied();
+        let Some(answered) = self.frames.response(is_head.unwrap_or(false)) else { return false };
+        let status = answered.status;
         if status == 100 {
             assert!(!self.is_clean, "nobody has waited for 100");
-            self.bytes.drain(..end);
             return true;
         }
-        let requests = book.requests.entry(self.peer.addr()).or_default();
-        let (is_of_application, is_head) = match requests.front() {
-            Some(is_head) => (true, *is_head),
-            None => (false, false),
-        };
-        let body_bytes =
-            if is_head { 0 } else { head.body_bytes().expect("every body has a length") };
-        if self.bytes.len() < end + body_bytes {
-            return false;
-        }
         requests.pop_front();
-        let is_last =
-            head.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
+        let is_of_application = is_head.is_some();
+        let is_last = !answered.keep_alive;
         assert!(
             is_of_application || is_last && (LAST.contains(&status) || status == 503),
             "{status}"
@@ -388,62 +330,26 @@ impl Client {
         self.asked = self.asked.saturating_sub(1);
         self.was_answered = true;
         if status == 101 {
-            if self.phase == Phase::Waiting && self.is_clean {
-                let handshake = ClientHandshake::new(self.nonce);
-                assert_eq!(handshake.check_response(&head), Ok(()));
-            }
             assert!(is_of_application);
             self.phase = Phase::Open;
             self.joined = book.next();
         }
-        self.bytes.drain(..end + body_bytes);
         self.is_told_last = is_last;
         self.is_done |= is_last;
         true
     }
 
     fn hear_frames(&mut self, book: &mut Book) {
-        let mut consumed = 0;
         let mut pings = 0;
-        let mut bytes = std::mem::take(&mut self.bytes);
-        while self.phase == Phase::Open {
-            let input = &mut bytes[consumed..];
-            let decoded = self.decoder.decode(&DecoderLimits::UNLIMITED, input, &mut self.assembly);
-            let Decoded { consumed: used, event } =
-                decoded.expect("the server keeps to the protocol");
-            consumed += used;
-            let Some(event) = event else { break };
-            match event {
-                Event::Message(message) => {
-                    let payload = message.payload();
-                    match self.path {
-                        "/echo" if self.is_clean => {
-                            let echo = self.echoes.pop_front();
-                            assert_eq!(echo.as_deref(), Some(payload), "an echo");
-                        }
-                        "/bye" | "/shut" | "/away" if self.is_clean => {
-                            panic!("a message for nobody")
-                        }
-                        _ => match book.recognise(payload) {
-                            Known::Whole(number) => self.received.push(number),
-                            Known::Torn(number) => self.torn.push(number),
-                            Known::Foreign => self.has_foreign = true,
-                        },
-                    }
-                }
-                Event::Ping(payload) => {
-                    assert!(payload.len() <= 125);
-                    pings += 1;
-                }
-                Event::Pong(payload) => {
+        for heard in self.frames.heard() {
+            match heard {
+                Heard::Message(payload) => self.hear_message(book, &payload),
+                Heard::Ping => pings += 1,
+                Heard::Pong(payload) => {
                     let ping = self.pings.pop_front();
-                    assert!(
-                        !self.is_clean || ping.as_deref() == Some(payload),
-                        "a pong without its ping"
-                    );
+                    assert!(!self.is_clean || ping == Some(payload), "a pong without its ping");
                 }
-                Event::Close(frame) => {
-                    let code = frame.expect("a server's Close has a code").code.as_u16();
+                Heard::Close(code, _) => {
                     let is_own = self.is_done && code == 3000;
                     assert!(
                         !self.is_clean || is_own || CODES.contains(&code),
@@ -453,10 +359,22 @@ impl Client {
                 }
             }
         }
-        bytes.drain(..consumed);
-        self.bytes = bytes;
-        assert!(self.phase == Phase::Open || self.bytes.is_empty(), "bytes behind the Close");
         (0..pings).for_each(|_| self.pong());
+    }
+
+    fn hear_message(&mut self, book: &mut Book, payload: &[u8]) {
+        match self.path {
+            "/echo" if self.is_clean => {
+                let echo = self.echoes.pop_front();
+                assert_eq!(echo.as_deref(), Some(payload), "an echo");
+            }
+            "/bye" | "/shut" | "/away" if self.is_clean => panic!("a message for nobody"),
+            _ => match book.recognise(payload) {
+                Known::Whole(number) => self.received.push(number),
+                Known::Torn(number) => self.torn.push(number),
+                Known::Foreign => self.has_foreign = true,
+            },
+        }
     }
 
     /// Whether something is on its way from or to this client that must arrive. `all_are_let_in`:
