@@ -218,6 +218,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             let origin = PublishOrigin::Publisher;
             let submitted = exchange.submit(origin, channel, message, &mut turn.counters);
             debug_assert!(submitted.is_ok(), "there is room");
+            self.commands.give_back(publish);
             self.peers.dispatch_events();
         }
         self.mail.leave_for_next_turn();

@@ -1,5 +1,7 @@
 //! The bodies of the answers about channels.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use crate::hub::{Accepted, ChannelInfo, ChannelName, MessageId, Refused};
@@ -8,12 +10,13 @@ use crate::protocol::Response;
 /// 201 for a message that had subscribers, 202 for one that had none. Both were numbered.
 pub(crate) fn published(accepted: &Accepted) -> Response {
     #[derive(Serialize)]
-    struct Published {
-        id: String,
+    struct Published<'a> {
+        id: fmt::Arguments<'a>,
         subscribers: u64,
     }
-    let status = if accepted.subscribers > 0 { 201 } else { 202 };
-    json(status, &Published { id: accepted.id.to_string(), subscribers: accepted.subscribers })
+    let Accepted { id, subscribers } = *accepted;
+    let status = if subscribers > 0 { 201 } else { 202 };
+    json(status, &Published { id: format_args!("{id}"), subscribers })
 }
 
 /// 503: the message was not numbered, and nobody receives it.

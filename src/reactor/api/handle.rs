@@ -1,8 +1,8 @@
 //! What other threads ask of a reactor: publishing, draining, stopping.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex};
 
 use crate::hub::{ChannelName, ChannelNameError};
 use crate::net::Wake;
@@ -12,11 +12,16 @@ use crate::reactor::mail::Notifier;
 /// Publishes that may wait for the reactor; one more is [`PublishError::Busy`].
 const PUBLISHES_MAX: usize = 1024;
 
+/// Publishes that have been taken and are kept for the next ones, so that those allocate nothing;
+/// only buffers up to this size are kept. Together they are at most about 1 MiB for each reactor.
+const SPARES_MAX: usize = 256;
+const SPARE_BYTES_MAX: usize = 4 * 1024;
+
 /// A message on its way from another thread.
 pub(crate) struct RemotePublish {
-    channel: Box<str>,
+    channel: String,
     kind: MessageKind,
-    payload: Box<[u8]>,
+    payload: Vec<u8>,
 }
 
 impl RemotePublish {
@@ -38,6 +43,7 @@ pub(crate) enum Ending {
 /// The reactor's end: what its handles have asked.
 pub(crate) struct Commands {
     publishes: Receiver<RemotePublish>,
+    spares: SyncSender<RemotePublish>,
     ending: Arc<AtomicU8>,
 }
 
@@ -45,6 +51,8 @@ pub(crate) struct Commands {
 #[derive(Clone)]
 pub struct Handle<W> {
     publishes: SyncSender<RemotePublish>,
+    /// Locked by publishers only: the reactor never waits for it.
+    spares: Arc<Mutex<Receiver<RemotePublish>>>,
     ending: Arc<AtomicU8>,
     notifier: Notifier<W>,
     message_bytes_max: usize,
@@ -84,14 +92,23 @@ pub(crate) fn handle<W: Wake>(
     message_bytes_max: usize,
 ) -> (Commands, Handle<W>) {
     let (sender, publishes) = sync_channel(PUBLISHES_MAX);
+    let (spares_sender, spares) = sync_channel(SPARES_MAX);
     let ending = Arc::new(AtomicU8::new(Ending::Not as u8));
-    let commands = Commands { publishes, ending: Arc::clone(&ending) };
-    (commands, Handle { publishes: sender, ending, notifier, message_bytes_max })
+    let commands = Commands { publishes, spares: spares_sender, ending: Arc::clone(&ending) };
+    let spares = Arc::new(Mutex::new(spares));
+    (commands, Handle { publishes: sender, spares, ending, notifier, message_bytes_max })
 }
 
 impl Commands {
     pub(crate) fn take(&self) -> Option<RemotePublish> {
         self.publishes.try_recv().ok()
+    }
+
+    /// Keeps what was taken for a later publish, if it is small and there is a place for it.
+    pub(crate) fn give_back(&self, publish: RemotePublish) {
+        if publish.payload.capacity() <= SPARE_BYTES_MAX {
+            let _ = self.spares.try_send(publish);
+        }
     }
 
     pub(crate) fn ending(&self) -> Ending {
@@ -118,11 +135,14 @@ impl<W: Wake> Handle<W> {
         if message.payload().len() > self.message_bytes_max {
             return Err(PublishError::TooBig);
         }
-        let publish = RemotePublish {
-            channel: channel.as_str().into(),
-            kind: message.kind(),
-            payload: message.payload().into(),
-        };
+        let spare = self.spares.lock().ok().and_then(|spares| spares.try_recv().ok());
+        let (mut name, mut payload) =
+            spare.map(|spare| (spare.channel, spare.payload)).unwrap_or_default();
+        name.clear();
+        name.push_str(channel.as_str());
+        payload.clear();
+        payload.extend_from_slice(message.payload());
+        let publish = RemotePublish { channel: name, kind: message.kind(), payload };
         self.publishes.try_send(publish).map_err(|error| match error {
             TrySendError::Full(_) => PublishError::Busy,
             TrySendError::Disconnected(_) => PublishError::Stopped,

@@ -104,7 +104,13 @@ fn a_channel_is_told_as_json() {
     let about = channel(&mut asker, "/news");
     assert_eq!(
         about,
-        serde_json::json!({"channel": "news", "subscribers": 0, "messages": 0, "first_id": null, "last_id": null})
+        serde_json::json!({
+            "channel": "news",
+            "subscribers": 0,
+            "messages": 0,
+            "first_id": null,
+            "last_id": null
+        })
     );
     let _member = connect(server.address, "/news");
     let (epoch, number, _) = published(&post(&mut asker, "/news", "one"));

@@ -139,7 +139,8 @@ fn a_refused_publish_is_not_numbered_and_reaches_nobody() {
         (405, request("DELETE", "/news", "", "")),
         (
             501,
-            b"POST /news HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n"
+            b"POST /news HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\
+              1\r\na\r\n0\r\n\r\n"
                 .to_vec(),
         ),
     ];
