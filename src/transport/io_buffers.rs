@@ -150,7 +150,7 @@ impl<S> IoBuffers<S> {
         pool.put(held);
     }
 
-    /// Queues the rest of a frame under way, before everything else that is owed.
+    /// Puts the rest of a frame under way before everything else that is owed.
     pub(crate) fn owe_first(&mut self, rest: &[u8], pool: &mut BufferPool) {
         let outbound = self.outbound.get_or_insert_with(|| pool.take());
         outbound.prepend(rest);
