@@ -31,10 +31,7 @@ mod scenario;
 mod serve;
 
 use std::ffi::OsString;
-use std::io;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 use fanfare::protocol::Opcode;
@@ -43,6 +40,7 @@ use crate::cli::command::{Cli, ReportArgs, ScenarioArgs, Verb};
 use crate::fanout::traffic::Traffic;
 use crate::measure::machine::Machine;
 use crate::measure::process::Process;
+use crate::net::interrupt::on_interrupt;
 use crate::net::target::Target;
 use crate::outcome::RunOutcome;
 use crate::report::finished;
@@ -52,7 +50,6 @@ use crate::run::watch::Watch;
 use crate::scenario::{Check, Churn, Connect, Hold, RoundTrips, broadcast};
 
 const EXIT_CANNOT_RUN: u8 = 1;
-const EXIT_INTERRUPTED: i32 = 130;
 
 fn main() -> ExitCode {
     let matches = Cli::command().get_matches_from(arguments());
@@ -94,7 +91,7 @@ fn run(scenario: &ScenarioArgs, flags: Option<&ArgMatches>) -> Result<ExitCode, 
     {
         eprintln!("loadgen: {shortcoming}");
     }
-    let stop = stop_on_interrupt().map_err(|error| error.to_string())?;
+    let stop = on_interrupt().map_err(|error| error.to_string())?;
     let watch = Watch {
         name: scenario.name(),
         connections: scenario.connections(),
@@ -173,18 +170,4 @@ fn show(args: &ReportArgs) -> Result<ExitCode, String> {
     let report = finished::load(&text).map_err(|error| named(&error))?;
     outcome::write(&report, &args.output)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Set by the first Ctrl-C; the second ends the process.
-fn stop_on_interrupt() -> io::Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register_conditional_shutdown(
-            signal,
-            EXIT_INTERRUPTED,
-            Arc::clone(&stop),
-        )?;
-        signal_hook::flag::register(signal, Arc::clone(&stop))?;
-    }
-    Ok(stop)
 }

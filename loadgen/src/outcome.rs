@@ -1,5 +1,5 @@
-//! What comes of a run: its report, put together from all threads and from whoever watched; where
-//! that goes; and the exit code.
+//! What comes of a run: its report, put together from all threads and the watcher, where it is
+//! written, and the exit code.
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;

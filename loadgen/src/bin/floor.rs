@@ -3,8 +3,7 @@
 //! the same load.
 //!
 //! A program of its own, so that it can be pinned to a core as the measured server is; a binary of
-//! loadgen, so that whoever has the load has the floor to stand it on, and nothing of it is built
-//! into the server.
+//! loadgen, so that the floor comes with the load and nothing of it is built into the server.
 //!
 //! ```text
 //! floor --listen 127.0.0.1:9001 --size 64 echo | broadcast
@@ -85,7 +84,7 @@ fn main() -> io::Result<()> {
     socket2::SockRef::from(&listener).set_tcp_nodelay(true)?;
     let mut floor = Floor::new(options.mode, options.size)?;
     floor.poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
-    // Whoever starts it learns when it is ready, and on which port.
+    // This line tells when the floor is ready, and on which port.
     println!("listening on {}", listener.local_addr()?);
     let mut events = Events::with_capacity(EVENTS_PER_ROUND_MAX);
     loop {
@@ -177,7 +176,7 @@ impl Floor {
         let mut bytes = &mut buffer[..taken];
         if !connection.is_open {
             connection.partial.extend_from_slice(bytes);
-            // Nobody sends a frame before the 101.
+            // A client sends no frame before the 101.
             return connection.try_open();
         }
         // The end of a frame that has come in pieces.

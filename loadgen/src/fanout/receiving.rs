@@ -1,5 +1,5 @@
 //! The receiving half of a fan-out: what a receiver has read is held against what was sent.
-use fanfare::protocol::{Message, MessageKind, Opcode};
+use fanfare::protocol::{Message, Opcode};
 
 use super::board::OwnCopies;
 use super::settings::Pacing;
@@ -21,7 +21,7 @@ impl Fanout {
         timeline: &Timeline,
     ) {
         let payload = message.payload();
-        let is_kind_kept = (message.kind() == MessageKind::Text) == (opcode == Opcode::Text);
+        let is_kind_kept = message.kind().opcode() == opcode;
         let stamp = match self.settings.verify {
             Verify::Full if is_kind_kept => self.payloads.read(payload),
             Verify::Full => None,

@@ -175,7 +175,7 @@ impl Fanout {
             && self.own.start + receiver == publisher
     }
 
-    /// Whether there is nobody left to send, or to receive, on this thread.
+    /// This thread has no publisher left that could send, or no receiver left.
     pub(super) fn is_dead(&self) -> bool {
         let has_publisher =
             self.publishers[self.own.clone()].iter().any(|publisher| publisher.id.is_some());

@@ -6,11 +6,12 @@
 //! socket      connecting, open files, one read            stream   a socket, or TLS over one (tls)
 //! slots       the connections of a thread, by id          target   the URL and --source-ip
 //! connection  opening handshake, frames, what waits       post     publishing by POST
-//! ends        how connections end, by class
+//! ends        how connections end, by class               interrupt  SIGINT and SIGTERM
 //! ```
 pub(crate) mod clock;
 pub(crate) mod connection;
 pub(crate) mod ends;
+pub(crate) mod interrupt;
 pub(crate) mod post;
 pub(crate) mod random;
 pub(crate) mod slots;

@@ -233,8 +233,8 @@ fn cut(how: &str) -> io::Error {
     failure(format!("the server does not speak TLS, or not with us: {how} in the handshake"))
 }
 
-/// `--insecure`: whoever answers is the server. Its signatures are not looked at either, for a
-/// certificate that is not well-formed has no key to check them with.
+/// `--insecure`: accepts every certificate. Signatures are not checked either, because a malformed
+/// certificate has no key to check them with.
 #[derive(Debug)]
 struct AcceptsAny(Arc<CryptoProvider>);
 

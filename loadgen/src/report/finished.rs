@@ -1,5 +1,5 @@
-//! What all views read a finished report by. It may be a stored one that somebody has edited, so
-//! nothing here relies on a key being there.
+//! How the views read a finished report. It may be a stored one that was edited, so nothing here
+//! relies on a key being there.
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value as Json};

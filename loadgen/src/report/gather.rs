@@ -97,7 +97,7 @@ impl Report {
         self.notes.push(sentence);
     }
 
-    /// The report. What nobody has measured is there too, as null.
+    /// The report. Rows that were not measured are null.
     pub(crate) fn finish(mut self) -> Json {
         let mut object = Map::new();
         object.insert("loadgen".to_owned(), json!(env!("CARGO_PKG_VERSION")));

@@ -115,8 +115,8 @@ impl Threshold {
         }
     }
 
-    /// A plain number will do for bytes and shares. A time needs its unit: nobody means
-    /// nanoseconds.
+    /// Bytes and shares may be plain numbers. A time needs its unit, because a plain number is
+    /// hardly meant in nanoseconds.
     fn check_unit(&self, row: Unit) -> Result<(), String> {
         let path = &self.path;
         match (row, self.unit) {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! start     starts the threads and puts together what each has seen
-//! threads   what they share: the clock, barriers, figures for whoever watches (watch)
+//! threads   what they share: the clock, barriers, figures for the watcher (watch)
 //! turn      one thread: wait, read, decode, tell the scenario, write
 //! load      its connections, and what a scenario may do with them
 //! scenario  the hooks of a scenario

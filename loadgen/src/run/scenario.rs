@@ -19,8 +19,8 @@ pub(crate) enum Turn {
     Done,
 }
 
-/// How a scenario ends: nobody hangs up before all threads have come to this barrier, unless the
-/// run is to end now.
+/// How a scenario ends: no thread closes its connections before all have reached this barrier,
+/// unless the run is to end now.
 pub(crate) fn end_together(load: &mut Load, barrier: usize, now: Moment) -> Turn {
     match load.thread.wait_at(barrier, now) {
         Some(_) => Turn::Done,
@@ -49,7 +49,7 @@ pub(crate) trait Scenario {
     /// Called once a turn, when everything that was ready has been read.
     fn on_turn(&mut self, load: &mut Load, now: Moment) -> Turn;
 
-    /// How far it is, for whoever watches.
+    /// Progress for the watcher.
     fn progress(&self) -> Progress {
         Progress::default()
     }

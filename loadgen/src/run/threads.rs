@@ -151,7 +151,7 @@ impl ThisThread {
     }
 
     /// Waits at a barrier without blocking. Returns `None` until all threads have reached it, and
-    /// then one moment, the same on every thread. A run that has failed waits for nobody.
+    /// then one moment, the same on every thread. After a failure no thread waits.
     pub(crate) fn wait_at(&mut self, barrier: usize, now: Moment) -> Option<Moment> {
         if self.has_failed() {
             return Some(now);

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use derive_more::AddAssign;
-use fanfare::protocol::{Message, MessageKind, Opcode};
+use fanfare::protocol::{Message, Opcode};
 
 use crate::check::payload::Sizes;
 use crate::check::round_trip::{HEAD_BYTES, Reply, RoundTripMessages};
@@ -313,7 +313,7 @@ impl Scenario for RoundTrips {
             // What else the server says does not matter here.
             return;
         }
-        let is_kind_kept = (message.kind() == MessageKind::Text) == (peer.opcode == Opcode::Text);
+        let is_kind_kept = message.kind().opcode() == peer.opcode;
         self.on_reply(peer, message.payload(), is_kind_kept, at);
     }
 

@@ -4,12 +4,10 @@ use std::io::{self, Read as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::net::interrupt::on_interrupt;
 use mio::net::UnixStream;
 use mio::{Interest, Registry, Token};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
-
-/// Ends the process at the second signal: draining takes a second at most, but who knows.
-const EXIT_INTERRUPTED: i32 = 130;
 
 pub(super) struct Signals {
     end: Arc<AtomicBool>,
@@ -19,18 +17,10 @@ pub(super) struct Signals {
 
 impl Signals {
     pub(super) fn register(registry: &Registry, token: Token) -> io::Result<Signals> {
-        let (end, report) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let (end, report) = (on_interrupt()?, Arc::new(AtomicBool::new(false)));
         let (mut wake, waker) = UnixStream::pair()?;
         registry.register(&mut wake, token, Interest::READABLE)?;
         let waker = std::os::unix::net::UnixStream::from(std::os::fd::OwnedFd::from(waker));
-        for signal in [SIGINT, SIGTERM] {
-            signal_hook::flag::register_conditional_shutdown(
-                signal,
-                EXIT_INTERRUPTED,
-                Arc::clone(&end),
-            )?;
-            signal_hook::flag::register(signal, Arc::clone(&end))?;
-        }
         signal_hook::flag::register(SIGUSR1, Arc::clone(&report))?;
         // Handlers run in the order of registration: the flag is set when the poll wakes.
         for signal in [SIGINT, SIGTERM, SIGUSR1] {
