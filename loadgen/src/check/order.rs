@@ -9,7 +9,7 @@ use super::payload::mix;
 pub(crate) struct Orders {
     /// Of each receiver of this thread.
     numbers: Vec<u64>,
-    /// How many receivers have which number, once nothing more comes.
+    /// How many receivers have which number, counted once nothing more arrives.
     seen: HashMap<u64, u64>,
 }
 
@@ -23,7 +23,7 @@ impl Orders {
         *number = mix(*number ^ (publisher as u64) << 32 ^ u64::from(sequence)).wrapping_add(1);
     }
 
-    /// Nothing more comes to this receiver, which had everything.
+    /// This receiver has received everything: counts its order.
     pub(crate) fn close(&mut self, receiver: usize) {
         *self.seen.entry(self.numbers[receiver]).or_default() += 1;
     }

@@ -42,7 +42,7 @@ impl Stamp {
         (self.delay_micros < DELAY_MICROS_MAX).then(|| self.intended + delay)
     }
 
-    /// What is written of a delay.
+    /// A delay as it is written: in microseconds, and bounded.
     pub(crate) fn delay_micros(nanos: u64) -> u32 {
         u32::try_from(nanos / 1_000).unwrap_or(u32::MAX).min(DELAY_MICROS_MAX)
     }

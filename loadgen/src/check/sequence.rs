@@ -13,18 +13,18 @@ const GAPS_PER_PAIR_MAX: usize = 1024;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Arrival {
     InOrder,
-    /// The `missed` messages before this one have not come.
+    /// The `missed` messages before this one have not arrived.
     AfterGap {
         missed: u32,
     },
-    /// It was missed before, and comes now: reordered.
+    /// It was missed before and arrives now, so it was reordered.
     Late,
     Duplicate,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, AddAssign)]
 pub(crate) struct SequenceCounts {
-    /// Overtaken by a later message, and not come since.
+    /// Overtaken by a later message, and not received since.
     pub(crate) overtaken: u64,
     pub(crate) duplicated: u64,
     pub(crate) reordered: u64,
@@ -79,7 +79,7 @@ impl Sequences {
         Arrival::Duplicate
     }
 
-    /// The sequence after the highest that this receiver has had of this publisher.
+    /// The sequence after the highest that this receiver has received from this publisher.
     pub(crate) fn next(&self, receiver: usize, publisher: usize) -> u32 {
         self.next[receiver * self.publishers + publisher]
     }

@@ -1,4 +1,5 @@
-//! What the threads of a fan-out must know of each other: two things, each told once.
+//! What the threads of a fan-out must know of each other: how many messages each publisher has
+//! sent, and whether the server sends publishers their own messages. Each is stored once.
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};

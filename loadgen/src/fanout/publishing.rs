@@ -29,7 +29,7 @@ impl Fanout {
         }
     }
 
-    /// Measured messages that were asked for are sent.
+    /// All measured messages that were asked for have been sent.
     pub(crate) fn is_budget_spent(&self) -> bool {
         self.budget == Some(0) && !self.own.is_empty()
     }

@@ -1,5 +1,4 @@
-//! What a fan-out says of itself: counts over all threads, latency, and the checks that it passed
-//! or did not.
+//! The report of a fan-out: counts over all threads, latency, and checks.
 use super::board::OwnCopies;
 use super::settings::Pacing;
 use super::state::Fanout;

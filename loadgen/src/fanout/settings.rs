@@ -1,4 +1,4 @@
-//! What a fan-out is asked for, and which part of it is which thread's.
+//! What a fan-out is asked for, and each thread's part of it.
 use std::ops::Range;
 use std::time::Duration;
 

@@ -74,7 +74,7 @@ pub(crate) struct Fanout {
     /// Measured messages that may still be sent.
     pub(super) budget: Option<u64>,
     pub(super) is_measuring: bool,
-    /// What is expected has been counted.
+    /// Whether [`Fanout::close`] has counted what is expected.
     pub(super) is_closed: bool,
     pub(super) counts: FanoutCounts,
     pub(super) response: Recorder,

@@ -124,7 +124,7 @@ impl Traffic {
         }
         loop {
             if self.timeline.is_sending() {
-                // What is intended within a phase is sent before the phase ends, however late.
+                // Messages that are due within a phase are sent before it ends, however late.
                 self.fanout.send_due(load, now.min(self.timeline.until()), &self.timeline);
                 let is_behind =
                     self.fanout.next_due().is_some_and(|due| due < now.min(self.timeline.until()));
@@ -158,7 +158,7 @@ impl Traffic {
         Turn::Until(self.timeline.next_turn(now, next_due))
     }
 
-    /// What comes before the traffic: opening and the probe. `None` when that is over.
+    /// Opening and the probe, which come before the traffic. `None` when they are over.
     fn turn_before(&mut self, load: &mut Load, now: Moment) -> Option<Turn> {
         loop {
             self.stage = match &mut self.stage {

@@ -1,4 +1,4 @@
-//! The messages of one publisher that not every receiver of this thread has had yet.
+//! The messages of one publisher that some receiver of this thread has not received yet.
 use std::collections::VecDeque;
 use std::ops::Range;
 

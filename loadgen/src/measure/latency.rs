@@ -6,7 +6,7 @@ use hdrhistogram::serialization::{Deserializer, Serializer as _, V2Serializer};
 
 /// Longer durations are recorded as this one: no run lasts longer.
 const LATENCY_NANOS_MAX: u64 = 3_600_000_000_000;
-/// Three digits: values are told apart to 0.1 %.
+/// Three significant digits: values are exact to 0.1 %.
 const DIGITS: u8 = 3;
 
 /// The columns of a report.

@@ -10,7 +10,7 @@ pub(crate) struct Process {
     pid: u32,
 }
 
-/// What one thread has had of the processors since it began.
+/// The processor time of one thread since it began.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct ThreadTimes {
     pub(crate) id: u32,

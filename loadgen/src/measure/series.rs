@@ -1,4 +1,4 @@
-//! Latencies over the time of a run: all that count, and those of each second.
+//! Latencies over the time of a run: of all measured messages, and of each second.
 use hdrhistogram::Histogram;
 
 use super::latency::Latencies;

@@ -79,7 +79,8 @@ impl Usage {
     }
 }
 
-/// What each thread has had in between. One that began in between had nothing before.
+/// The processor time of each thread between two samples. A thread that began in between starts at
+/// zero.
 fn spent(before: &[ThreadTimes], after: &[ThreadTimes]) -> Vec<ThreadTimes> {
     let since = |thread: &ThreadTimes| {
         let earlier = before.iter().find(|earlier| earlier.id == thread.id);

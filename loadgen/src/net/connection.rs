@@ -27,7 +27,7 @@ pub(crate) struct Connection {
     pub(crate) index: u32,
     pub(crate) phase: ConnectionPhase,
     pub(crate) decoder: Decoder,
-    /// The decoder's: a message that did not come in one piece.
+    /// Used by the decoder for a message that does not arrive in one piece.
     pub(crate) assembly: Vec<u8>,
     /// Bytes that were read but not decoded yet: a piece of a head or of a frame header. They are
     /// decoded again together with the next bytes.
@@ -46,10 +46,10 @@ pub(crate) enum ConnectionPhase {
         handshake: ClientHandshake<'static>,
         scanner: HeadScanner,
         began: Moment,
-        /// When the TCP connection stood.
+        /// When TCP was connected.
         connected: Option<Moment>,
     },
-    /// A connection for publishing by POST, whose TCP connection does not stand yet.
+    /// A connection for publishing by POST whose TCP handshake is under way.
     Connecting {
         began: Moment,
     },
@@ -58,8 +58,8 @@ pub(crate) enum ConnectionPhase {
     Open,
     /// We have begun the closing handshake.
     Closing,
-    /// Close frames went both ways, and the scenario was told. What is waited for is the end of the
-    /// stream: it is the server that closes the connection (RFC 6455 section 7.1.1).
+    /// Close frames went both ways, and the scenario knows. The server must now close the
+    /// connection (RFC 6455 section 7.1.1).
     Closed,
 }
 

@@ -20,7 +20,7 @@ pub(crate) struct Responses {
 struct Head {
     status: u16,
     body_bytes: u64,
-    /// Of itself.
+    /// The length of the head itself.
     bytes: usize,
 }
 

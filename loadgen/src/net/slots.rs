@@ -15,7 +15,8 @@ impl Id {
         Id { key: token.0 as u32, generation: (token.0 >> 32) as u32 }
     }
 
-    /// Always in the lower half: what is not a connection has its token in the upper one.
+    /// It lies in the lower half of all tokens. Sources that are not connections use the upper
+    /// half.
     pub(crate) fn token(self) -> Token {
         Token((self.generation as usize) << 32 | self.key as usize)
     }

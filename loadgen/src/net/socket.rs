@@ -27,7 +27,7 @@ pub(crate) fn raise_open_files() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
-/// A socket on its way to `address`, from `source` and with a receive buffer of so many bytes if
+/// Begins to connect to `address`, from `source` and with a receive buffer of this size if they are
 /// given.
 pub(crate) fn connect(
     address: SocketAddr,

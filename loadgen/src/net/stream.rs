@@ -40,7 +40,7 @@ impl Stream {
     /// is empty, and so is everything above it. A failure of TLS is `InvalidData`, with a text for
     /// people.
     ///
-    /// The read in which the handshake of TLS ends makes room for writing, and no edge tells of it:
+    /// When the TLS handshake ends in a read, writing becomes possible without a readiness event:
     /// see [`Stream::is_handshaking`].
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
@@ -84,8 +84,8 @@ impl Stream {
         }
     }
 
-    /// Readiness is told once. A read that brought less than it could has emptied a socket; with
-    /// TLS it has perhaps only emptied a record, and reading goes on until `WouldBlock`.
+    /// Readiness is edge-triggered. A read that brought less than it could has emptied a socket;
+    /// with TLS it has perhaps only emptied a record, and reading goes on until `WouldBlock`.
     pub(crate) fn drained_by_short_read(&self) -> bool {
         match self {
             Stream::Plain(_) => true,

@@ -24,7 +24,7 @@ pub(crate) struct Target {
     pub(crate) tls: Option<TlsTarget>,
 }
 
-/// Whom to expect behind TLS.
+/// The TLS configuration, and the name that the certificate must be for.
 #[derive(Clone, Debug)]
 pub(crate) struct TlsTarget {
     pub(crate) config: Arc<ClientConfig>,

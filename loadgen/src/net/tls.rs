@@ -103,16 +103,16 @@ impl TlsStream {
             self.kept = kept;
         }
         CIPHERTEXT.with_borrow_mut(|ciphertext| {
-            // Until something has come of it: a record may need several, and those of the handshake
-            // bring nothing.
+            // Read until there is plaintext: a record may need several reads, and records of the
+            // handshake contain none.
             while filled == 0 && self.failed.is_none() && !self.ended && !buffer.is_empty() {
                 match self.tcp.read(ciphertext) {
                     Ok(0) => break,
                     Ok(taken) => {
                         let used = self.decrypt(&ciphertext[..taken], buffer, &mut filled);
                         self.kept.extend_from_slice(&ciphertext[used..taken]);
-                        // What cannot be sent waits for the next occasion, and a dead socket tells
-                        // the next read.
+                        // What cannot be sent now waits, and an error of the socket shows in the
+                        // next read.
                         let _ = self.flush();
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -151,7 +151,7 @@ impl TlsStream {
                 return ciphertext.len() - rest.len();
             }
             match self.session.read_tls(&mut rest) {
-                // Behind the end of the stream.
+                // These bytes lie after the end of the stream.
                 Ok(0) => return ciphertext.len(),
                 Ok(_) => {
                     if let Err(error) = self.session.process_new_packets() {

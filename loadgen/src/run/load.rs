@@ -1,5 +1,5 @@
 //! The connections of one thread and what a scenario may do with them: one poll, one slab, one
-//! receive buffer. How they are driven stands in `turn.rs`.
+//! receive buffer. `turn.rs` drives them.
 use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::Ordering;
@@ -421,7 +421,7 @@ impl Load {
         };
     }
 
-    /// The sections on opening and on errors. `parts` are those of the scenario, with their names.
+    /// Reports the openings of these parts of the scenario, by their names, and all errors.
     pub(crate) fn report(&self, report: &mut Report, parts: &[(&str, Part)]) {
         let sum = |of: fn(PartCounts) -> u64| {
             parts.iter().map(|(_, part)| of(self.counts(*part))).sum::<u64>()

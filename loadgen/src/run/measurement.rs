@@ -70,8 +70,8 @@ impl Measurement {
             .map_or(Value::Absent, |elapsed| Value::PerSecond(count as f64 / elapsed.as_secs_f64()))
     }
 
-    /// The section on processors. So many messages were received in the measured span, if they are
-    /// all that both sides were busy with.
+    /// The section on processors. `messages` were received in the measured span; `None` if both
+    /// sides were also busy with something else.
     pub(crate) fn report(&self, load: &Load, report: &mut Report, messages: Option<u64>) {
         let Some(usage) = self.usage() else {
             return report.note("the run ended before measuring did".to_owned());

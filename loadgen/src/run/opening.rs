@@ -1,4 +1,4 @@
-//! Opening many connections: so many a second, so many under way at once, a few a turn.
+//! Opening many connections: at a rate, with a limit of openings under way, and a few per turn.
 use std::time::Duration;
 
 use super::load::Load;

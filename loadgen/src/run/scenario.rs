@@ -29,15 +29,15 @@ pub(crate) fn end_together(load: &mut Load, barrier: usize, now: Moment) -> Turn
     }
 }
 
-/// A use of connections, told of everything that happens to them.
+/// A scenario: its hooks are called for everything that happens to its connections.
 pub(crate) trait Scenario {
     /// A connection is open: its 101 has been read, nothing after it yet.
     fn on_open(&mut self, _load: &mut Load, _id: Id, _part: Part, _index: u32) {}
 
-    /// A message has come, and was read at `at`.
+    /// A message was read at `at`.
     fn on_message(&mut self, _peer: &mut Peer<'_>, _message: Message<'_>, _at: Moment) {}
 
-    /// A Pong has come.
+    /// A Pong was read.
     fn on_pong(&mut self, _peer: &mut Peer<'_>, _payload: &[u8], _at: Moment) {}
 
     /// A publish by POST was answered.

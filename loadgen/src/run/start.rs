@@ -10,7 +10,7 @@ use super::threads::{ThisThread, Threads};
 use super::turn;
 use super::watch::{Watch, Watched};
 
-/// What a run has come to.
+/// What is left of a run when it is over, put together from all threads.
 pub(crate) struct Finished<S> {
     pub(crate) load: Load,
     pub(crate) scenario: S,

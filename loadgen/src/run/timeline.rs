@@ -111,7 +111,7 @@ mod tests {
     fn phases_follow_each_other_and_measuring_is_not_stretched_by_lateness() {
         let mut timeline = timeline();
         assert_eq!(timeline.turn(Moment::default(), true, false), None);
-        // Seen a second late: it ends at its time all the same.
+        // This is noticed a second late, and still the phase ends at its time.
         assert_eq!(timeline.turn(at(2), true, false), Some(Phase::Measuring));
         assert_eq!(timeline.until(), at(6));
         assert_eq!(timeline.turn(at(5), true, false), None);

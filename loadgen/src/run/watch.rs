@@ -20,7 +20,7 @@ const LINE_EVERY: u64 = 5;
 /// The rest of a second at the end of a run is shown if it is at least a tenth.
 const REST_NANOS_MIN: u64 = 100_000_000;
 
-/// What is to be seen at one moment.
+/// The figures of one moment.
 struct Look {
     sample: Sample,
     sent: u64,
@@ -39,7 +39,7 @@ pub(crate) struct Watched {
 /// What the watcher shows.
 pub(crate) struct Watch {
     pub(crate) name: &'static str,
-    /// How many connections there are to be.
+    /// How many connections the run opens.
     pub(crate) connections: u64,
     pub(crate) server: Option<Process>,
     pub(crate) phases: Option<PhaseArgs>,
@@ -123,7 +123,7 @@ impl Watch {
         }
     }
 
-    /// A line of what is going on.
+    /// What is going on, in one line.
     fn line(&self, shared: &Threads, now: Moment, last: Option<&Second>) -> String {
         let open = shared.sum(|figures| &figures.open);
         let failed = shared.sum(|figures| &figures.failed);

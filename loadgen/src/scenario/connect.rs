@@ -82,7 +82,7 @@ impl Connect {
         }
     }
 
-    /// Begins what is due, and says when to come again. `None` when no more is to begin.
+    /// Begins the openings that are due. Returns when to call again, or `None` when no more begin.
     fn open_due(&mut self, load: &mut Load, now: Moment, until: Moment) -> Option<Moment> {
         for _ in 0..OPENINGS_PER_TURN_MAX {
             if self.budget == Some(0) || load.is_stopping() {

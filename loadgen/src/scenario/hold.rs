@@ -74,7 +74,7 @@ impl Hold {
         hold
     }
 
-    /// This thread's share of what is missing from the last step to this one.
+    /// This thread's share of the connections that this step adds to the last one.
     fn opening(&self, thread: &ThisThread) -> Opening {
         let before = self.at.checked_sub(1).map_or(0, |at| self.targets[at]);
         let missing = thread.share_count(self.targets[self.at]) - thread.share_count(before);

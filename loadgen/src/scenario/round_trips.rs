@@ -36,7 +36,7 @@ const ALL_ARRIVED: usize = 1;
 
 /// Messages sent in one turn of the open loop. However late the loop is, it reads in between.
 const SENDS_PER_TURN_MAX: u32 = 1_024;
-/// How often a closed loop looks for replies that do not come.
+/// How often a closed loop looks for replies that are overdue.
 const GIVE_UP_EVERY: Duration = Duration::from_millis(100);
 
 /// Messages of one connection that are remembered in case their replies come late. A late reply to
@@ -355,7 +355,7 @@ impl Scenario for RoundTrips {
         let has_open = load.counts(CLIENT).open > 0;
         loop {
             if self.timeline.is_sending() && has_open {
-                // What is intended within a phase is sent before the phase ends, however late.
+                // Messages that are due within a phase are sent before it ends, however late.
                 if !self.send_due(load, now.min(self.timeline.until())) && !load.is_stopping() {
                     return Turn::Until(now);
                 }

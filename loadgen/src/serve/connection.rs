@@ -17,7 +17,8 @@ pub(crate) struct ServerConnection {
     pub(crate) stream: TcpStream,
     pub(crate) phase: ServerPhase,
     pub(crate) decoder: Decoder,
-    /// The decoder's: a message that did not come in one piece; before, the body of a request.
+    /// The body of a request; then used by the decoder for a message that does not arrive in one
+    /// piece.
     pub(crate) assembly: Vec<u8>,
     /// Bytes that were read but not decoded yet: a piece of a head or of a frame header. They are
     /// decoded again together with the next bytes.
