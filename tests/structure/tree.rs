@@ -202,7 +202,12 @@ impl Crate {
             functions: Vec::new(),
         });
         for item in items {
-            if is_test_only(attributes(item)) {
+            if let Item::Mod(module) = item
+                && module.attrs.iter().any(|attribute| attribute.path().is_ident("path"))
+            {
+                // It is a file of another folder, which is no part of the crate.
+                assert!(is_test_only(&module.attrs), "{file}: #[path] is for tests");
+            } else if is_test_only(attributes(item)) {
                 if let Item::Mod(module) = item {
                     let before = self.modules.len();
                     self.add_child(sources, file, folder, at, module);

@@ -17,6 +17,7 @@ mod app;
 mod client;
 mod closing;
 mod draining;
+#[cfg(test)]
 #[path = "../../../tests/support/frames.rs"]
 mod frames;
 mod http;

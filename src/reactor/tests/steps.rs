@@ -1,5 +1,5 @@
-//! A reactor's turn, step by step, so that another reactor can run between any two steps. It must do
-//! what [`Reactor::turn`](super::super::Reactor::turn) does: the swarm compares them.
+//! A reactor's turn, step by step, so that another reactor can run between any two steps. It must
+//! do what [`Reactor::turn`](super::super::Reactor::turn) does: the swarm compares them.
 
 use super::world::SimReactor;
 
