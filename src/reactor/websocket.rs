@@ -2,14 +2,12 @@
 
 use crate::hub::DropReason;
 use crate::net::Net;
-use crate::protocol::{
-    CloseCode, CloseFrame, Decoded, Decoder, Event, Opcode, ProtocolError, Role, encode_frame,
-};
+use crate::protocol::{CloseCode, Decoded, Decoder, Event, Opcode, Role, encode_frame};
 
 use super::api::{Context, Handler};
 use super::connection::{NonZeroInstant, Open, PeerSubscriptions, Phase};
 use super::core::{ConnectionOf, Core};
-use super::end::End;
+use super::end::{End, Initiator};
 use super::limits::REPLIES_BYTES_MAX;
 use super::stop::Stop;
 
@@ -26,12 +24,9 @@ enum Halt {
     Subscribed,
     /// The replies have grown enough to be written.
     Replies,
-    /// The application has closed.
-    Closed(CloseCode),
-    /// The peer has closed.
-    PeerClosed(CloseCode),
-    /// The peer has broken the protocol.
-    Failed(ProtocolError),
+    /// The application or the peer has closed, or the peer has broken the protocol. The last
+    /// replies, with a Close frame at their end, stand in the outgoing.
+    End(End),
 }
 
 impl<N: Net, H: Handler> Core<N, H> {
@@ -121,30 +116,18 @@ impl<N: Net, H: Handler> Core<N, H> {
             let decoded = open.decoder.decode(&self.limits.decoder, input, assembly.assembly());
             let Decoded { consumed: used, event } = match decoded {
                 Ok(decoded) => decoded,
-                Err(error) => break Halt::Failed(error),
+                Err(error) => {
+                    peer.outgoing.close(error.close_code(), error.reason());
+                    break Halt::End(End::by_server(error.close_code()));
+                }
             };
             *consumed += used;
-            match event {
-                None => break Halt::NeedMore,
-                Some(Event::Message(message)) => {
-                    message_since = None;
-                    self.handler.on_message(&mut peer, message);
-                    if let Some(code) = peer.outgoing.close {
-                        break Halt::Closed(code);
-                    }
-                    if peer.exchange.has_events() {
-                        break Halt::Events;
-                    }
-                    if peer.outgoing.has_subscribed {
-                        break Halt::Subscribed;
-                    }
-                }
-                Some(Event::Ping(payload)) => {
-                    peer.turn.counters.pings_received += 1;
-                    encode_frame(&mut peer.outgoing.replies, Opcode::Pong, payload);
-                }
-                Some(Event::Pong(_)) => peer.turn.counters.pongs_received += 1,
-                Some(Event::Close(frame)) => break peer_closed(&mut peer, frame),
+            let Some(event) = event else { break Halt::NeedMore };
+            if matches!(event, Event::Message(_)) {
+                message_since = None;
+            }
+            if let Some(halt) = on_event(&mut self.handler, &mut peer, event) {
+                break halt;
             }
         };
         // A frame header that never becomes whole is a message under way as well.
@@ -172,18 +155,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         if !self.finish_left_frame(connection) {
             return Some(Stop::Left);
         }
-        let (end, clean) = match halt {
-            Halt::Closed(code) => (Some(End::by_server(code)), false),
-            Halt::PeerClosed(code) => (Some(End::by_client(code)), is_all_used),
-            Halt::Failed(error) => {
-                self.outgoing.close(error.close_code(), error.reason());
-                (Some(End::by_server(error.close_code())), false)
-            }
-            Halt::NeedMore | Halt::NoRoom | Halt::Events | Halt::Subscribed | Halt::Replies => {
-                (None, false)
-            }
-        };
-        if let Some(end) = end {
+        if let Halt::End(end) = halt {
+            let clean = end.initiator == Initiator::Client && is_all_used;
             self.begin_closing(connection, end, DropReason::Closed, clean);
             return Some(Stop::Left);
         }
@@ -201,26 +174,41 @@ impl<N: Net, H: Handler> Core<N, H> {
             Halt::NoRoom => Some(Stop::Paused),
             Halt::Events => Some(Stop::Yield),
             Halt::Replies if connection.io.owes() => Some(Stop::Paused),
-            Halt::Subscribed
-            | Halt::Replies
-            | Halt::Closed(_)
-            | Halt::PeerClosed(_)
-            | Halt::Failed(_) => None,
+            Halt::Subscribed | Halt::Replies | Halt::End(_) => None,
         }
     }
 }
 
-/// The peer's Close frame is answered by one with the same code (RFC 6455 section 5.5.1), and an
-/// empty one by 1000.
-fn peer_closed<S>(peer: &mut Context<'_, S>, frame: Option<CloseFrame<'_>>) -> Halt {
-    match frame {
-        None => {
-            peer.outgoing.close(CloseCode::NORMAL, "");
-            Halt::PeerClosed(CloseCode::NO_STATUS)
+/// Gives an event to the application, or answers it. `Some`: something else comes before the next.
+fn on_event<H: Handler>(
+    handler: &mut H,
+    peer: &mut Context<'_, H::Session>,
+    event: Event<'_>,
+) -> Option<Halt> {
+    match event {
+        Event::Message(message) => {
+            handler.on_message(peer, message);
+            return match peer.outgoing.close {
+                Some(code) => Some(Halt::End(End::by_server(code))),
+                None if peer.exchange.has_events() => Some(Halt::Events),
+                None => peer.outgoing.has_subscribed.then_some(Halt::Subscribed),
+            };
         }
-        Some(frame) => {
+        Event::Ping(payload) => {
+            peer.turn.counters.pings_received += 1;
+            encode_frame(&mut peer.outgoing.replies, Opcode::Pong, payload);
+        }
+        Event::Pong(_) => peer.turn.counters.pongs_received += 1,
+        // It is answered by a Close frame with the same code (RFC 6455 section 5.5.1), and an empty
+        // one by 1000.
+        Event::Close(None) => {
+            peer.outgoing.close(CloseCode::NORMAL, "");
+            return Some(Halt::End(End::by_client(CloseCode::NO_STATUS)));
+        }
+        Event::Close(Some(frame)) => {
             peer.outgoing.close(frame.code, frame.reason);
-            Halt::PeerClosed(frame.code)
+            return Some(Halt::End(End::by_client(frame.code)));
         }
     }
+    None
 }
