@@ -7,7 +7,7 @@ use super::homes::ReactorNumber;
 use super::hub::Hub;
 use super::limits::Refused;
 use super::members::{Joined, Numbered, Slot};
-use super::membership::{Arrival, Membership, MembershipUpdate};
+use super::membership::{JoinOutcome, Membership, MembershipUpdate};
 use super::subscriptions::SubscriptionId;
 use std::collections::VecDeque;
 
@@ -75,14 +75,14 @@ impl Hub {
         channel.epoch = joined.epoch;
         channel.log.begin_at(joined.next);
         channel.subscribers.begin_at(channel.log.end());
-        self.announce_arrivals(id, Ok(()));
+        self.note_join_outcomes(id, Ok(()));
     }
 
     /// The home has refused a join.
     pub fn not_joined(&mut self, slot: Slot, refused: Refused) {
         let Some(id) = self.joining_channel(slot) else { return };
         self.channels[id].membership = Membership::Unannounced;
-        self.announce_arrivals(id, Err(refused));
+        self.note_join_outcomes(id, Err(refused));
     }
 
     fn joining_channel(&self, slot: Slot) -> Option<ChannelId> {
@@ -95,20 +95,20 @@ impl Hub {
         is_joining.then_some(id)
     }
 
-    fn announce_arrivals(&mut self, id: ChannelId, outcome: Result<(), Refused>) {
+    fn note_join_outcomes(&mut self, id: ChannelId, outcome: Result<(), Refused>) {
         if self.channels[id].subscribers.is_empty() {
             self.channels.used_without_subscribers(id);
         }
         let subscribers = &self.channels[id].subscribers;
-        self.membership_queue.arrivals.extend((0..subscribers.len()).map(|index| {
+        self.membership_queue.join_outcomes.extend((0..subscribers.len()).map(|index| {
             let (subscription, owner) = subscribers.subscription(index);
-            Arrival { subscription, owner, outcome }
+            JoinOutcome { subscription, owner, outcome }
         }));
     }
 
     /// The next subscription that waited for the home's decision. It may have ended meanwhile.
-    pub fn next_arrival(&mut self) -> Option<Arrival> {
-        self.membership_queue.arrivals.pop_front()
+    pub fn next_join_outcome(&mut self) -> Option<JoinOutcome> {
+        self.membership_queue.join_outcomes.pop_front()
     }
 
     /// Whether a subscription still waits for its home's decision.
@@ -178,7 +178,7 @@ mod tests {
         };
         hub.membership_update_sent(HOME);
         hub.joined(Joined { slot, epoch: 7, next: 1 });
-        hub.next_arrival();
+        hub.next_join_outcome();
         hub.remove(first, DropReason::Closed);
         let numbered =
             |number| Numbered { slot, epoch: 7, number, message: Message::text("hello") };
@@ -210,7 +210,7 @@ mod tests {
             |epoch, number| Numbered { slot, epoch, number, message: Message::text("hello") };
         hub.append(numbered(6, 40)).unwrap();
         hub.joined(Joined { slot, epoch: 7, next: 3 });
-        assert!(hub.next_arrival().is_some_and(|arrival| arrival.outcome.is_ok()));
+        assert!(hub.next_join_outcome().is_some_and(|joined| joined.outcome.is_ok()));
         hub.append(numbered(6, 41)).unwrap();
         assert_eq!(hub.pending(), 0, "its epoch is another one");
         hub.append(numbered(7, 3)).unwrap();

@@ -188,15 +188,15 @@ impl Hub {
 
     /// Blocks a subscriber whose 101 is held. Nothing has been promised to it yet, so it is never
     /// overrun: messages that cannot be kept for it are passed over. Ends with
-    /// [`admit`](Self::admit).
-    pub fn park(&mut self, subscription: SubscriptionId) {
+    /// [`release`](Self::release).
+    pub fn hold(&mut self, subscription: SubscriptionId) {
         self.block(subscription);
-        self.subscriptions.set_parked(subscription, true);
+        self.subscriptions.set_held(subscription, true);
     }
 
     /// The 101 goes out: from here on the subscriber misses nothing. It is still blocked.
-    pub fn admit(&mut self, subscription: SubscriptionId) {
-        self.subscriptions.set_parked(subscription, false);
+    pub fn release(&mut self, subscription: SubscriptionId) {
+        self.subscriptions.set_held(subscription, false);
     }
 
     /// The channel and the index among its subscribers; `None` if it was overrun, and its owner has

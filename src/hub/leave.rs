@@ -131,7 +131,7 @@ impl Hub {
                 continue;
             }
             let whose = channel.subscribers.subscription(index);
-            if self.subscriptions.is_parked(whose.0) {
+            if self.subscriptions.is_held(whose.0) {
                 self.ledger.owed -= end.number - cursor.number;
                 channel.log.leave(cursor.offset, true);
                 channel.log.enter(end.offset, true);

@@ -63,7 +63,7 @@ pub enum MembershipUpdate<'h> {
 
 /// The home's decision on a subscription that waited for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Arrival {
+pub struct JoinOutcome {
     /// The subscription.
     pub subscription: SubscriptionId,
     /// Its owner.
@@ -72,16 +72,16 @@ pub struct Arrival {
     pub outcome: Result<(), Refused>,
 }
 
-/// The updates that have not been sent yet, and the arrivals that have not been fetched yet.
+/// The updates that have not been sent yet, and the join outcomes that have not been fetched yet.
 #[derive(Debug)]
 pub(super) struct MembershipQueue {
     /// By home, the channels that the home has to be told about.
     pub(super) by_home: Vec<VecDeque<ChannelId>>,
-    pub(super) arrivals: VecDeque<Arrival>,
+    pub(super) join_outcomes: VecDeque<JoinOutcome>,
 }
 
 impl MembershipQueue {
     pub(super) fn new(reactors: usize) -> MembershipQueue {
-        MembershipQueue { by_home: vec![VecDeque::new(); reactors], arrivals: VecDeque::new() }
+        MembershipQueue { by_home: vec![VecDeque::new(); reactors], join_outcomes: VecDeque::new() }
     }
 }

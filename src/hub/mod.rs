@@ -69,7 +69,7 @@ pub use limits::{HubLimits, Refused, SlowPolicy};
 pub use members::{Joined, Numbered, Outlet, Slot};
 #[cfg(test)]
 pub(crate) use membership::Membership;
-pub use membership::{Arrival, MembershipUpdate};
+pub use membership::{JoinOutcome, MembershipUpdate};
 pub use name::{CHANNEL_NAME_BYTES_MAX, ChannelName, ChannelNameError};
 pub use overrun::Overrun;
 pub use private::PrivateBudgetSpent;

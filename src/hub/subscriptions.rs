@@ -40,7 +40,7 @@ struct Place {
     index: u32,
     generation: u8,
     /// The 101 of its owner is held.
-    is_parked: bool,
+    is_held: bool,
 }
 
 /// The subscriber was overrun and its subscription has ended; its owner has not been told yet.
@@ -67,7 +67,7 @@ impl Subscriptions {
         self.generation = self.generation.wrapping_add(1);
         let generation = self.generation;
         SubscriptionId::new(
-            self.places.insert(Place { channel, index: OVERRUN, generation, is_parked: false }),
+            self.places.insert(Place { channel, index: OVERRUN, generation, is_held: false }),
             generation,
         )
     }
@@ -87,13 +87,13 @@ impl Subscriptions {
         self.moved(subscription, OVERRUN as usize);
     }
 
-    pub(super) fn set_parked(&mut self, subscription: SubscriptionId, is_parked: bool) {
+    pub(super) fn set_held(&mut self, subscription: SubscriptionId, is_held: bool) {
         self.check(subscription);
-        self.places[subscription.key()].is_parked = is_parked;
+        self.places[subscription.key()].is_held = is_held;
     }
 
-    pub(super) fn is_parked(&self, subscription: SubscriptionId) -> bool {
-        self.places[subscription.key()].is_parked
+    pub(super) fn is_held(&self, subscription: SubscriptionId) -> bool {
+        self.places[subscription.key()].is_held
     }
 
     pub(super) fn channel_of(&self, subscription: SubscriptionId) -> ChannelId {

@@ -48,7 +48,7 @@ impl Hub {
     }
 
     /// Whether somebody has to hear that a channel is live, or refused.
-    pub(crate) fn has_arrivals(&self) -> bool {
-        !self.membership_queue.arrivals.is_empty()
+    pub(crate) fn has_join_outcomes(&self) -> bool {
+        !self.membership_queue.join_outcomes.is_empty()
     }
 }

@@ -1,6 +1,6 @@
 //! What a step has caused for others than its own peer: it is told when the step has returned.
 
-use crate::hub::{Arrival, Overrun};
+use crate::hub::Overrun;
 use crate::net::{Net, Token};
 use crate::protocol::CloseCode;
 
@@ -14,15 +14,7 @@ impl<N: Net, H: Handler> Peers<N, H> {
     /// from a channel's home.
     pub(super) fn dispatch_events(&mut self) {
         loop {
-            if self.cut_off_next_overrun() {
-                continue;
-            }
-            if let Some(Arrival { subscription, owner, outcome }) =
-                self.core.exchange.hub.next_arrival()
-            {
-                self.step_alone(Token(owner.0), |core, connection| {
-                    core.on_joined(connection, subscription, outcome);
-                });
+            if self.cut_off_next_overrun() || self.tell_next_joined() {
                 continue;
             }
             let Some(outcome) = self.core.exchange.outcomes.pop_front() else { return };

@@ -1,8 +1,8 @@
 //! Joining: a connection has subscribed to a channel whose home is another reactor, and hears
 //! nothing, its own 101 included, before that home has said from which number on messages come.
 
-use crate::hub::{Refused, SubscriptionId};
-use crate::net::Net;
+use crate::hub::{JoinOutcome, Refused, SubscriptionId};
+use crate::net::{Net, Token};
 use crate::protocol::CloseCode;
 use crate::transport::Sent;
 
@@ -10,6 +10,19 @@ use super::api::Handler;
 use super::close::overload_reason;
 use super::connection::Phase;
 use super::core::{ConnectionOf, Core};
+use super::peers::Peers;
+
+impl<N: Net, H: Handler> Peers<N, H> {
+    /// Tells the next subscriber whose channel's home has answered; false when there is none.
+    pub(super) fn tell_next_joined(&mut self) -> bool {
+        let Some(joined) = self.core.exchange.hub.next_join_outcome() else { return false };
+        let JoinOutcome { subscription, owner, outcome } = joined;
+        self.step_alone(Token(owner.0), |core, connection| {
+            core.on_joined(connection, subscription, outcome);
+        });
+        true
+    }
+}
 
 impl<N: Net, H: Handler> Core<N, H> {
     /// Holds what the last callback has said, if it has subscribed to channels that are not live.
@@ -21,7 +34,7 @@ impl<N: Net, H: Handler> Core<N, H> {
 
     /// The 101 is held: no message may come before it. What the peer has published to itself
     /// meanwhile follows it.
-    pub(super) fn park(&mut self, connection: &ConnectionOf<N, H>) {
+    pub(super) fn hold_messages(&mut self, connection: &ConnectionOf<N, H>) {
         let hub = &mut self.exchange.hub;
         for subscription in connection.subscriptions() {
             while !hub.is_caught_up(subscription) {
@@ -30,7 +43,7 @@ impl<N: Net, H: Handler> Core<N, H> {
                 let bytes = unsent.first.len();
                 hub.advance(subscription, bytes);
             }
-            hub.park(subscription);
+            hub.hold(subscription);
         }
     }
 
@@ -41,7 +54,7 @@ impl<N: Net, H: Handler> Core<N, H> {
 
     /// The home of a channel has answered one who has subscribed to it. If all channels of the
     /// connection are live now, what was held leaves, and the connection is read again.
-    pub(super) fn on_joined(
+    fn on_joined(
         &mut self,
         connection: &mut ConnectionOf<N, H>,
         subscription: SubscriptionId,
@@ -58,7 +71,7 @@ impl<N: Net, H: Handler> Core<N, H> {
             return;
         }
         connection.io.release(&mut self.pool);
-        connection.subscriptions().for_each(|one| self.exchange.hub.admit(one));
+        connection.subscriptions().for_each(|one| self.exchange.hub.release(one));
         if matches!(&connection.phase, Phase::Open(open) if open.awaiting_pong) {
             connection.deadline = self.turn.now + self.limits.pong_timeout;
         }

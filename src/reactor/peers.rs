@@ -1,8 +1,6 @@
 //! The connections of a reactor and what serves them. Here a token is turned into a connection,
 //! once for each step.
 
-use std::collections::VecDeque;
-
 use crate::net::{Net, Token};
 
 use super::api::Handler;
@@ -58,47 +56,5 @@ impl<N: Net, H: Handler> Peers<N, H> {
             Gone::Close => net.close(stream),
             Gone::Reset => net.reset(stream),
         }
-    }
-
-    /// The kernel has told what is possible on a socket.
-    pub(super) fn on_ready(&mut self, token: Token, readable: bool, writable: bool, hung_up: bool) {
-        self.step(token, |core, connection| {
-            // An error may be all there is to read.
-            connection.readable |= readable || hung_up;
-            connection.hung_up |= hung_up;
-            // It has its turn already, perhaps behind others that wait for room as well.
-            let is_waiting = connection.unfinished;
-            if writable && connection.blocked {
-                core.on_writable(connection);
-            }
-            if (readable || hung_up) && !is_waiting {
-                core.read(connection);
-            }
-        });
-    }
-
-    /// Lets the connections that wait for room go on, each in its turn, as long as there is some.
-    pub(super) fn go_on_with_waiting(&mut self) {
-        for _ in 0..self.core.waiting_for_room.len() {
-            if !self.core.exchange.has_room() {
-                return;
-            }
-            self.go_on(|core| &mut core.waiting_for_room);
-        }
-    }
-
-    /// Lets the connections go on that stopped at a budget in the last turn.
-    pub(super) fn go_on_with_unfinished(&mut self) {
-        for _ in 0..self.core.unfinished.len() {
-            self.go_on(|core| &mut core.unfinished);
-        }
-    }
-
-    fn go_on(&mut self, list: impl FnOnce(&mut Core<N, H>) -> &mut VecDeque<Token>) {
-        let Some(token) = list(&mut self.core).pop_front() else { return };
-        self.step(token, |core, connection| {
-            connection.unfinished = false;
-            core.read(connection);
-        });
     }
 }

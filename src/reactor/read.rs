@@ -1,21 +1,69 @@
-//! Reading one connection: at most one `recv`, then everything that can be decoded from it.
+//! Reading: who may be read in a turn, and how one connection is: at most one `recv`, then everything
+//! that can be decoded from it.
 
-use crate::net::Net;
+use std::collections::VecDeque;
+
+use crate::net::{Net, Token};
 use crate::transport::Received;
 
 use super::api::Handler;
 use super::connection::{Connection, Phase};
 use super::core::{ConnectionOf, Core};
 use super::limits::{HELD_BYTES_HARMLESS, LINGER_BYTES_MAX, RECEIVE_BYTES};
+use super::peers::Peers;
 use super::stop::Stop;
 
 /// With more than this kept from before, that is decoded first: a read needs room to be worth its
 /// call.
 const KEPT_BYTES_MAX: usize = RECEIVE_BYTES / 2;
 
+impl<N: Net, H: Handler> Peers<N, H> {
+    /// The kernel has told what is possible on a socket.
+    pub(super) fn on_ready(&mut self, token: Token, readable: bool, writable: bool, hung_up: bool) {
+        self.step(token, |core, connection| {
+            // An error may be all there is to read.
+            connection.readable |= readable || hung_up;
+            connection.hung_up |= hung_up;
+            // It has its turn already, perhaps behind others that wait for room as well.
+            let is_waiting = connection.unfinished;
+            if writable && connection.blocked {
+                core.on_writable(connection);
+            }
+            if (readable || hung_up) && !is_waiting {
+                core.read(connection);
+            }
+        });
+    }
+
+    /// Lets the connections that wait for room go on, each in its turn, as long as there is some.
+    pub(super) fn go_on_with_waiting(&mut self) {
+        for _ in 0..self.core.waiting_for_room.len() {
+            if !self.core.exchange.has_room() {
+                return;
+            }
+            self.go_on(|core| &mut core.waiting_for_room);
+        }
+    }
+
+    /// Lets the connections go on that stopped at a budget in the last turn.
+    pub(super) fn go_on_with_unfinished(&mut self) {
+        for _ in 0..self.core.unfinished.len() {
+            self.go_on(|core| &mut core.unfinished);
+        }
+    }
+
+    fn go_on(&mut self, list: impl FnOnce(&mut Core<N, H>) -> &mut VecDeque<Token>) {
+        let Some(token) = list(&mut self.core).pop_front() else { return };
+        self.step(token, |core, connection| {
+            connection.unfinished = false;
+            core.read(connection);
+        });
+    }
+}
+
 impl<N: Net, H: Handler> Core<N, H> {
     /// Reads and decodes what there is. Called at readiness, and when a connection may go on.
-    pub(super) fn read(&mut self, connection: &mut ConnectionOf<N, H>) {
+    fn read(&mut self, connection: &mut ConnectionOf<N, H>) {
         match &connection.phase {
             Phase::Http(http) if http.answer.is_some() => return,
             Phase::Http(_) | Phase::Open(_) => {}

@@ -53,7 +53,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
         self.hold_until_joined(connection);
         if connection.io.is_held() {
-            self.park(connection);
+            self.hold_messages(connection);
         }
         self.send_replies(connection);
     }

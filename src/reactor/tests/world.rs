@@ -506,7 +506,7 @@ fn check_reactor(reactor: &SimReactor) {
     let exchange = &core.exchange;
     assert_eq!(core.turn.connections, connections.len());
     assert_eq!(exchange.hub.ledger().outstanding(), exchange.hub.pending(), "the ledger balances");
-    assert!(!exchange.hub.has_overrun() && !exchange.hub.has_arrivals(), "all have been told");
+    assert!(!exchange.hub.has_overrun() && !exchange.hub.has_join_outcomes(), "all have been told");
     assert!(exchange.outcomes.is_empty(), "all have been answered");
     assert!(core.outgoing.replies.is_empty() && core.outgoing.close.is_none());
 
