@@ -1,5 +1,5 @@
-//! Reading: who may be read in a turn, and how one connection is: at most one `recv`, then everything
-//! that can be decoded from it.
+//! Reading: which connections may be read in a turn, and how each one is: at most one `recv`, then
+//! everything that can be decoded from it.
 
 use std::collections::VecDeque;
 

@@ -23,11 +23,7 @@ const FOLDERS: [&str; 6] = ["benches", "examples", "flamegraphs", "loadgen", "sr
 /// A rule and a place that may break it, with the reason.
 const EXCEPTIONS: [(&str, &str, &str); 0] = [];
 
-/// Violations that are left from before these rules, a rule and a place in each line. The list may
-/// only become shorter: a line without its violation fails the test. When it is empty, it goes.
-const NOT_YET: &str = include_str!("NOT_YET");
-
-/// A violation: `rule` and `place` name it in the lists above, `what` tells what to do.
+/// A violation: `rule` and `place` name it among the exceptions, `what` tells what to do.
 struct Fault {
     rule: &'static str,
     place: String,
@@ -43,22 +39,14 @@ fn the_source_keeps_the_rules() {
         .collect();
     let exceptions: BTreeSet<_> =
         EXCEPTIONS.iter().map(|(rule, place, _)| format!("{rule}: {place}")).collect();
-    let known: BTreeSet<_> = NOT_YET.lines().map(str::to_owned).collect();
     let mut said = String::new();
     for (name, what) in &found {
-        if !exceptions.contains(name) && !known.contains(name) {
+        if !exceptions.contains(name) {
             said += &format!("\n{name}{what}\n");
         }
     }
-    for gone in exceptions.union(&known).filter(|name| !found.contains_key(*name)) {
-        said += &format!("\n{gone}\n    It is mended: take it off the list in tests/structure.\n");
-    }
-    if std::env::var_os("STRUCTURE_WRITE").is_some() {
-        let left: Vec<_> = found.keys().filter(|name| !exceptions.contains(*name)).collect();
-        assert!(left.len() <= known.len(), "the list would become longer:\n{said}");
-        let text: String = left.iter().map(|name| format!("{name}\n")).collect();
-        fs::write(root().join("tests/structure/NOT_YET"), text).unwrap();
-        return;
+    for gone in exceptions.iter().filter(|name| !found.contains_key(*name)) {
+        said += &format!("\n{gone}\n    It is mended: it is no exception any more.\n");
     }
     assert!(said.is_empty(), "{said}");
 }

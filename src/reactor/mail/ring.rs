@@ -382,14 +382,21 @@ mod tests {
         assert!(writer.has_room(600, 0), "the place is free as soon as it is looked at");
     }
 
+    /// A put, or else a take; the bytes of head and payload.
+    fn operation() -> impl Strategy<Value = (bool, usize, usize)> {
+        (any::<bool>(), 0..40usize, 0..1500usize)
+    }
+
     proptest! {
         #[test]
-        fn a_ring_is_a_queue(operations in prop::collection::vec((any::<bool>(), 0..40usize, 0..1500usize), 1..400)) {
+        fn a_ring_is_a_queue(operations in prop::collection::vec(operation(), 1..400)) {
             let (mut writer, mut reader) = ring(SIZES);
             let mut twin: VecDeque<(Vec<u8>, Vec<u8>)> = VecDeque::new();
-            for (number, (is_put, head_bytes, payload_bytes)) in operations.into_iter().enumerate() {
+            for (number, operation) in operations.into_iter().enumerate() {
+                let (is_put, head_bytes, payload_bytes) = operation;
                 if is_put {
-                    let (head, payload) = (vec![number as u8; head_bytes], vec![!number as u8; payload_bytes]);
+                    let head = vec![number as u8; head_bytes];
+                    let payload = vec![!number as u8; payload_bytes];
                     let had_room = writer.has_room(payload_bytes, 0);
                     let is_in = put(&mut writer, &head, &payload);
                     prop_assert!(is_in || !had_room);
@@ -398,7 +405,8 @@ mod tests {
                     }
                 } else {
                     let expected = twin.pop_front();
-                    let record = reader.head().map(|(head, payload)| (head.to_vec(), payload.to_vec()));
+                    let record = reader.head();
+                    let record = record.map(|(head, payload)| (head.to_vec(), payload.to_vec()));
                     prop_assert_eq!(&record, &expected);
                     if record.is_some() {
                         reader.use_up();

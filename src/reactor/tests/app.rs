@@ -7,7 +7,7 @@
 //! | `/no` | is declined: 403 |
 //! | `/turned-away` | 101, and at once a Close |
 //! | `/shut` | closes in `on_open`; `/shut-later` closes upon the first message |
-//! | `/join` | subscribes to the channel that a message names; `-` ends that subscription, `.` without a word |
+//! | `/join` | subscribes to the channel that a message names; `-` and `.` (silently) end that |
 //! | `/two` | subscribes to `two-a` and `two-b`, and publishes what it receives to `two-a` |
 //! | `/bye/CHANNEL` | publishes to the channel when it is closed |
 //! | `/leave/CHANNEL` | subscribes, publishes what it receives, and closes in the same callback |

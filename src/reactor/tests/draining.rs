@@ -52,10 +52,8 @@ fn what_an_end_in_the_drain_publishes_goes_out_before_the_next_end() {
     world.turn();
     world.pass_secs(4);
     let heard = clients[2].heard();
-    assert!(
-        matches!(&heard[..], [Heard::Message(payload), Heard::Close(1012, _)] if payload == FAREWELL),
-        "{heard:?}"
-    );
+    let [Heard::Message(payload), Heard::Close(1012, _)] = &heard[..] else { panic!("{heard:?}") };
+    assert_eq!(payload, FAREWELL);
 }
 
 #[test]

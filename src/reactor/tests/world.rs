@@ -588,8 +588,8 @@ fn dump_reactor(number: usize, reactor: &SimReactor) {
         };
         let (owes, under_way, rest) = (one.io.owes(), one.under_way.is_some(), one.rest_bytes);
         eprintln!(
-            "{token:?} {phase}: held {}, owes {owes}, under way {under_way}, rest {rest}, readable {}, \
-             blocked {}, starved {}, unfinished {}, progress {:?}, deadline {:?}",
+            "{token:?} {phase}: held {}, owes {owes}, under way {under_way}, rest {rest}, \
+             readable {}, blocked {}, starved {}, unfinished {}, progress {:?}, deadline {:?}",
             one.io.is_held(),
             one.readable,
             one.blocked,
