@@ -1,77 +1,15 @@
-//! What a hub does as the home of a channel: it numbers the messages, and knows which other
-//! reactors are members.
+//! What a hub does as the home of a channel beside publishing: it knows which other reactors are
+//! members, and how many subscribers they have.
 
-use super::channel::{Accepted, ChannelInfo, MessageId};
+use super::channel::ChannelInfo;
 use super::channel_id::ChannelId;
-use super::frames::frame_bytes_of;
 use super::homes::ReactorNumber;
 use super::hub::Hub;
 use super::limits::Refused;
-use super::members::{Joined, Member, Numbered, Outlet, Slot};
+use super::members::{Joined, Member, Slot};
 use super::name::ChannelName;
-use super::subscriptions::SubscriptionId;
-use crate::protocol::Message;
 
 impl Hub {
-    /// Numbers a message, appends it to its channel's log, and delivers it to all members. The home
-    /// of the channel is this reactor; the channel is made if there is none. A refused message has
-    /// changed nothing, and goes to nobody. Then fetch [`next_overrun`](Self::next_overrun).
-    pub fn publish(
-        &mut self,
-        name: ChannelName<'_>,
-        message: Message<'_>,
-        outlet: &mut impl Outlet,
-    ) -> Result<Accepted, Refused> {
-        let id = self.home_channel(name)?;
-        self.publish_on(id, message, outlet)
-    }
-
-    /// As [`publish`](Self::publish), to the channel of a subscription: without a look-up by name.
-    pub fn publish_to(
-        &mut self,
-        subscription: SubscriptionId,
-        message: Message<'_>,
-        outlet: &mut impl Outlet,
-    ) -> Result<Accepted, Refused> {
-        self.publish_on(self.subscriptions.channel_of(subscription), message, outlet)
-    }
-
-    fn publish_on(
-        &mut self,
-        id: ChannelId,
-        message: Message<'_>,
-        outlet: &mut impl Outlet,
-    ) -> Result<Accepted, Refused> {
-        let channel = &mut self.channels[id];
-        let frame_bytes = frame_bytes_of(message);
-        if u32::try_from(frame_bytes).is_err() {
-            return Err(Refused::MemoryFull); // What is left of a frame is counted in 32 bits.
-        }
-        self.members.check_room(channel.members, message.payload().len(), outlet)?;
-        if !channel.subscribers.is_empty() {
-            let bound = self.limits.channel_buffer_bytes;
-            let kept_from = channel.log.make_room(frame_bytes, bound, Some(&self.pool))?;
-            self.cut_off(id, kept_from);
-        }
-        let (number, mut subscribers) = self.append_for_all(id, message);
-        let channel = &self.channels[id];
-        let epoch = channel.epoch;
-        for member in self.members.of(channel.members) {
-            subscribers += u64::from(member.subscribers);
-            outlet.deliver(member.reactor, Numbered { slot: member.slot, epoch, number, message });
-        }
-        if channel.is_unused() {
-            self.channels.used_without_subscribers(id);
-        }
-        #[cfg(test)]
-        self.numbered.push((
-            self.channels[id].name.to_string(),
-            MessageId { epoch, number },
-            message.payload().to_vec(),
-        ));
-        Ok(Accepted { id: MessageId { epoch, number }, subscribers })
-    }
-
     /// A reactor has its first subscribers of a channel whose home is here: it receives all
     /// messages from now on. Refused as [`Refused::TooManyChannels`].
     pub fn join_member(

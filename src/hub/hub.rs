@@ -8,14 +8,14 @@ use super::limits::{HubLimits, Refused};
 use super::members::Members;
 use super::membership::MembershipQueue;
 use super::name::ChannelName;
-use super::overrun::OverrunQueue;
+use super::overrun_queue::OverrunQueue;
 use super::private::PrivateRests;
 use super::segment::{LARGE_SEGMENT_BYTES, SegmentPool};
 use super::subscriptions::{Owner, SubscriptionId, Subscriptions};
-use super::sweep::{Due, Sweep};
+use super::sweep_order::{Due, Sweep};
 use super::unsent::{Advanced, Unsent};
 use crate::instant::Instant;
-use crate::protocol::{HEADER_BYTES_MAX, Message};
+use crate::protocol::HEADER_BYTES_MAX;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -99,20 +99,6 @@ impl Hub {
         channel.come_back();
         self.subscribers_changed(id);
         Ok(subscription)
-    }
-
-    /// Appends a message, for which there is room, for the subscribers on this reactor. Returns its
-    /// number, and how many they are.
-    pub(super) fn append_for_all(&mut self, id: ChannelId, message: Message<'_>) -> (u64, u64) {
-        let channel = &mut self.channels[id];
-        let subscribers = channel.subscribers.len() as u64;
-        self.ledger.owed += subscribers;
-        if subscribers == 0 {
-            return (channel.log.skip_number(), 0);
-        }
-        let number = channel.log.append(message, &mut self.pool);
-        self.sweep.add(id, &mut self.channels);
-        (number, subscribers)
     }
 
     // The sweep.

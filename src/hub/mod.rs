@@ -18,15 +18,17 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `hub`, `leave` | the struct [`Hub`]: subscribing and the sweep; the ends of subscriptions |
-//! | `as_home`, `members` | channels whose home is here: publishing, and the other reactors |
+//! | `hub` | the struct [`Hub`]: subscribing, and who is sent what |
+//! | `publish` | a message is numbered, appended and delivered |
+//! | `leave`, `cut_off` | the ends of subscriptions; slow subscribers are cut off |
+//! | `as_home`, `members` | channels whose home is here: the other reactors with subscribers |
 //! | `as_member`, `membership` | channels whose home is another reactor |
 //! | `channels`, `channel`, `channel_id` | all channels; one of them |
 //! | `name`, `homes` | the name of a channel; which reactor is its home |
 //! | `log`, `segment`, `frames`, `free_list` | the log of one channel, and its memory |
 //! | `cursor`, `unsent` | a place in a log; what is to be sent from there |
-//! | `subscribers`, `subscriptions`, `sweep` | cursors of one channel, of all; who is next |
-//! | `overrun`, `private` | who was too slow; frames that must be finished |
+//! | `subscribers`, `subscriptions`, `sweep_order` | cursors of one channel, of all; who is next |
+//! | `overrun_queue`, `private` | who was cut off; frames that must be finished |
 //! | `ledger`, `limits` | what became of each copy; limits and refusals |
 
 mod as_home;
@@ -35,6 +37,7 @@ mod channel;
 mod channel_id;
 mod channels;
 mod cursor;
+mod cut_off;
 mod frames;
 mod free_list;
 mod homes;
@@ -49,12 +52,13 @@ mod membership;
 #[cfg(test)]
 mod model;
 mod name;
-mod overrun;
+mod overrun_queue;
 mod private;
+mod publish;
 mod segment;
 mod subscribers;
 mod subscriptions;
-mod sweep;
+mod sweep_order;
 #[cfg(test)]
 mod tests;
 mod unsent;
@@ -71,8 +75,8 @@ pub use members::{Joined, Numbered, Outlet, Slot};
 pub(crate) use membership::Membership;
 pub use membership::{JoinOutcome, MembershipUpdate};
 pub use name::{CHANNEL_NAME_BYTES_MAX, ChannelName, ChannelNameError};
-pub use overrun::Overrun;
+pub use overrun_queue::Overrun;
 pub use private::PrivateBudgetSpent;
 pub use subscriptions::{Owner, SubscriptionId};
-pub use sweep::Due;
+pub use sweep_order::Due;
 pub use unsent::{Advanced, Unsent};

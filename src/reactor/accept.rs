@@ -109,7 +109,7 @@ impl<L> Listeners<L> {
             return None;
         }
         let now = peers.core.turn.now;
-        let of_rate = peers.core.exchange.shared.gate.next_at(now);
+        let of_rate = peers.core.exchange.shared.connection_limits.next_at(now);
         Some(self.retry_at.max(of_rate).unwrap_or(now))
     }
 
@@ -166,7 +166,7 @@ impl<N: Net, H: Handler> Peers<N, H> {
     fn admit(&mut self, stream: N::Stream, address: SocketAddr, is_admin: bool) {
         let core = &mut self.core;
         core.turn.counters.accepted += 1;
-        let gate = &core.exchange.shared.gate;
+        let gate = &core.exchange.shared.connection_limits;
         let mut refusal = gate.enter(address);
         if core.turn.draining {
             if refusal.is_none() {

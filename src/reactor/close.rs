@@ -9,7 +9,7 @@ use crate::transport::{BufferPool, Sent};
 use super::api::{Context, Handler};
 use super::connection::{Connection, Gone, Open, Phase};
 use super::core::{ConnectionOf, Core};
-use super::end::End;
+use super::end_reason::End;
 use super::limits::{LINGER, PATIENCE, PATIENT_MAX};
 
 /// What a subscriber reads that was overrun by the log of its channel.

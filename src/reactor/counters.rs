@@ -3,7 +3,7 @@
 
 use crate::protocol::CloseCode;
 
-use super::end::Initiator;
+use super::end_reason::Initiator;
 
 /// The statuses that have a counter of their own; what a handler answers beyond them counts as 0.
 pub const STATUSES: [u16; 22] = [

@@ -12,7 +12,7 @@ use super::accept::Listeners;
 use super::api::Handler;
 use super::connection::Phase;
 use super::core::{ConnectionOf, Core};
-use super::end::End;
+use super::end_reason::End;
 use super::limits::{ACCEPTS_PER_TURN_MAX, DEADLINES_PER_TURN_MAX, DRAIN_CLOSES_PER_SECOND};
 use super::peers::Peers;
 

@@ -14,7 +14,7 @@ impl<N: Net, H: Handler> Peers<N, H> {
     /// from a channel's home.
     pub(super) fn dispatch_events(&mut self) {
         loop {
-            if self.cut_off_next_overrun() || self.tell_next_joined() {
+            if self.tell_next_overrun() || self.tell_next_joined() {
                 continue;
             }
             let Some(outcome) = self.core.exchange.outcomes.pop_front() else { return };
@@ -23,7 +23,7 @@ impl<N: Net, H: Handler> Peers<N, H> {
     }
 
     /// The next subscriber that was overrun; false when there is none.
-    fn cut_off_next_overrun(&mut self) -> bool {
+    fn tell_next_overrun(&mut self) -> bool {
         let core = &mut self.core;
         let Some(Overrun { subscription, owner, lives_on, rest }) =
             core.exchange.hub.next_overrun()

@@ -14,10 +14,10 @@ use super::api::{Answer, Handler, Upgrade, Visitor};
 use super::connection::{Body, Outgoing, Owed, Phase};
 use super::core::{ConnectionOf, Core};
 use super::counters::{Counters, RejectReason};
+use super::decode_stop::Stop;
 use super::group::Refusal;
 use super::limits::{BODY_BYTES_PER_SECOND_MIN, REQUESTS_PER_TURN_MAX};
 use super::mail::HomeAnswer;
-use super::stop::Stop;
 use super::ticket::Ticket;
 
 /// What one whole head leads to.

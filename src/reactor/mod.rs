@@ -9,7 +9,7 @@
 //! | `http` | requests, up to the opening handshake |
 //! | `websocket` | an open connection's frames in, the application's replies out |
 //! | `joining` | the 101 waits for the homes of the channels that were subscribed to |
-//! | `write` | the sweep over subscribers that are behind, and what is owed to one peer alone |
+//! | `sweep`, `write` | subscribers that are behind get their messages; what is owed to one peer |
 //! | `deadlines`, `drain` | what happens because time passes, and because the server ends |
 //! | `close` | every end, once, for one reason |
 //! | `events` | what a step has caused for other peers |
@@ -25,7 +25,7 @@
 //! | `api` | what programs see: the handler, its contexts, the handle for other threads |
 //! | `group`, `setup` | what the reactors of a server share, and how they are put together |
 //! | `limits`, `counters` | what is granted, and what has been done |
-//! | `end`, `stop`, `ticket`, `turn_state` | small types that several of these need |
+//! | `end_reason`, `decode_stop`, `ticket`, `turn_state` | small types that several of these need |
 
 mod accept;
 mod api;
@@ -34,8 +34,9 @@ mod connection;
 mod core;
 mod counters;
 mod deadlines;
+mod decode_stop;
 mod drain;
-mod end;
+mod end_reason;
 mod events;
 mod group;
 mod http;
@@ -45,7 +46,7 @@ mod mail;
 mod peers;
 mod read;
 mod setup;
-mod stop;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod ticket;
@@ -56,7 +57,7 @@ mod write;
 
 pub use api::{Answer, Context, Handle, Handler, PublishError, Upgrade, Visitor};
 pub use counters::{CLOSE_CODES, Counters, RejectReason, STATUSES, Source};
-pub use end::Initiator;
+pub use end_reason::Initiator;
 pub use group::Status;
 pub use limits::ReactorLimits;
 pub use mail::RingSizes;

@@ -45,7 +45,7 @@ impl<N: Net, H: Handler> Peers<N, H> {
         let Some(connection) = self.connections.remove(token) else { return };
         let Core { net, exchange, turn, pool, .. } = &mut self.core;
         turn.connections = self.connections.len();
-        let gate = &exchange.shared.gate;
+        let gate = &exchange.shared.connection_limits;
         gate.leave(connection.address());
         match connection.refusal {
             Some(_) => gate.end_refusal(),

@@ -9,9 +9,9 @@ use crate::transport::Received;
 use super::api::Handler;
 use super::connection::{Connection, Phase};
 use super::core::{ConnectionOf, Core};
+use super::decode_stop::Stop;
 use super::limits::{HELD_BYTES_HARMLESS, LINGER_BYTES_MAX, RECEIVE_BYTES};
 use super::peers::Peers;
-use super::stop::Stop;
 
 /// With more than this kept from before, that is decoded first: a read needs room to be worth its
 /// call.

@@ -6,8 +6,8 @@ use crate::hub::{Homes, HubLimits, ReactorNumber};
 use crate::instant::Instant;
 use crate::net::Wake;
 
-use super::api::{Commands, Handle, handle};
-use super::group::{Gate, Shared};
+use super::api::{FromThreads, Handle, handle};
+use super::group::{ConnectionLimits, Shared};
 use super::limits::{HELD_MEMORY_SHARE, ReactorLimits};
 use super::mail::{Inbox, Notifier, Outbox, RingSizes, boxes};
 
@@ -17,7 +17,7 @@ pub struct Setup<W> {
     pub(super) shared: Arc<Shared>,
     pub(super) inbox: Inbox,
     pub(super) outbox: Outbox,
-    pub(super) commands: Commands,
+    pub(super) commands: FromThreads,
     pub(super) handle: Handle<W>,
     /// Of all reactors, by their numbers.
     pub(super) notifiers: Vec<Notifier<W>>,
@@ -106,7 +106,7 @@ pub fn setups<W: Wake + Clone>(
         private_bytes_max: hub_limits.private_bytes_max / reactors,
         ..hub_limits
     };
-    let shared = Arc::new(Shared::new(Arc::new(homes), Gate::new(limits, now)));
+    let shared = Arc::new(Shared::new(Arc::new(homes), ConnectionLimits::new(limits, now)));
     let notifiers: Vec<_> = wakers.into_iter().map(Notifier::new).collect();
     boxes(&shared, sizes, message_bytes_max)
         .into_iter()

@@ -11,7 +11,7 @@ use crate::net::{Net, Readiness};
 use crate::transport::BufferPool;
 
 use super::accept::Listeners;
-use super::api::{Commands, Ending, Handle, Handler};
+use super::api::{Ending, FromThreads, Handle, Handler};
 use super::connection::{Connections, Outgoing, listener_number};
 use super::core::Core;
 use super::counters::Counters;
@@ -30,7 +30,7 @@ pub struct Reactor<N: Net, H: Handler> {
     pub(super) peers: Peers<N, H>,
     pub(super) listeners: Listeners<N::Listener>,
     pub(super) mail: MailTurn,
-    commands: Commands,
+    commands: FromThreads,
     /// The farthest that `commands` have gone, as of this turn.
     ending: Ending,
     handle: Handle<N::Waker>,

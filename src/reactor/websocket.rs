@@ -7,9 +7,9 @@ use crate::protocol::{CloseCode, Decoded, Decoder, Event, Opcode, Role, encode_f
 use super::api::{Context, Handler};
 use super::connection::{NonZeroInstant, Open, PeerSubscriptions, Phase};
 use super::core::{ConnectionOf, Core};
-use super::end::{End, Initiator};
+use super::decode_stop::Stop;
+use super::end_reason::{End, Initiator};
 use super::limits::REPLIES_BYTES_MAX;
-use super::stop::Stop;
 
 /// Why decoding messages stopped.
 #[derive(Clone, Copy)]

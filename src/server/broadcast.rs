@@ -7,12 +7,12 @@ use crate::reactor::{
     Answer, Context, Handler, NotPublished, Subscription, Ticket, Upgrade, Visitor,
 };
 
-use super::admission::{Entry, accepts, admit, admit_peer, media_type};
 use super::options::{BroadcastOptions, Reject};
 use super::rate::TokenBucket;
 use super::rejection::Rejection;
+use super::request_rules::{Entry, accepts, admit, admit_peer, media_type};
 use super::route::Route;
-use super::{answers, console, event_log, metrics};
+use super::{channel_answers, console, event_log, metrics};
 
 /// The broadcast server: a path is a channel, its WebSocket peers are the subscribers, a POST
 /// publishes.
@@ -116,7 +116,7 @@ impl Handler for Broadcast {
             Route::Channel(_) if accepts(request, "text/html") => console::page().into(),
             Route::Channel(name) => match visitor.inspect(name) {
                 Ok(ticket) => Answer::Later(ticket),
-                Err(_) => answers::busy().into(),
+                Err(_) => channel_answers::busy().into(),
             },
             Route::Echo => Rejection::NeedsWebSocket.response().into(),
             Route::Reserved => Rejection::NotFound.response().into(),
@@ -125,8 +125,8 @@ impl Handler for Broadcast {
 
     fn on_published(&mut self, _ticket: Ticket, outcome: Result<Accepted, Refused>) -> Response {
         match outcome {
-            Ok(accepted) => answers::published(&accepted),
-            Err(refused) => answers::refused(refused),
+            Ok(accepted) => channel_answers::published(&accepted),
+            Err(refused) => channel_answers::refused(refused),
         }
     }
 
@@ -136,7 +136,7 @@ impl Handler for Broadcast {
         channel: ChannelName<'_>,
         info: Option<ChannelInfo>,
     ) -> Response {
-        answers::channel(channel, info)
+        channel_answers::channel(channel, info)
     }
 
     fn on_upgrade(
@@ -266,7 +266,7 @@ fn publish(
             }
             Answer::Later(ticket)
         }
-        Err(_) => answers::busy().into(),
+        Err(_) => channel_answers::busy().into(),
     }
 }
 

@@ -7,8 +7,8 @@
 //! | `listeners`, `instance` | sockets that listen; a [`Server`] that runs |
 //! | `closure_handler`, `custom_event` | the handler of programs with closures; custom events |
 //! | `broadcast`, `options` | the standalone server as one handler, and its rules |
-//! | `route`, `rejection`, `answers` | what a path names; why a request is not served; answers |
-//! | `admission`, `access`, `publish_key`, `origin`, `rate` | who may do what, and how often |
+//! | `route`, `rejection`, `channel_answers` | what a path names; why a request is not served; answers |
+//! | `request_rules`, `access`, `publish_key`, `origin`, `rate` | who may do what, and how often |
 //! | `console`, `metrics`, `process`, `event_log` | what people look at |
 
 #[cfg_attr(
@@ -27,11 +27,9 @@ mod origin;
 
 // The standalone server.
 #[cfg(feature = "broadcast")]
-mod admission;
-#[cfg(feature = "broadcast")]
-mod answers;
-#[cfg(feature = "broadcast")]
 mod broadcast;
+#[cfg(feature = "broadcast")]
+mod channel_answers;
 #[cfg(feature = "broadcast")]
 mod console;
 #[cfg(feature = "broadcast")]
@@ -48,6 +46,8 @@ mod publish_key;
 mod rate;
 #[cfg(feature = "broadcast")]
 mod rejection;
+#[cfg(feature = "broadcast")]
+mod request_rules;
 #[cfg(feature = "broadcast")]
 mod route;
 

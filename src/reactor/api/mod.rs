@@ -4,13 +4,13 @@
 //! |---|---|
 //! | `handler` | what an application is to a reactor: one `Handler`, called with events |
 //! | `context` | what its callbacks are given: the peer, and what can be asked for it |
-//! | `handle` | a handle for other threads, and the reactor's end of it |
+//! | `from_threads` | a handle by which other threads publish, drain and stop; the reactor's end |
 
 mod context;
-mod handle;
+mod from_threads;
 mod handler;
 
 pub use context::{Context, Visitor};
-pub(super) use handle::{Commands, Ending, handle};
-pub use handle::{Handle, PublishError};
+pub(super) use from_threads::{Ending, FromThreads, handle};
+pub use from_threads::{Handle, PublishError};
 pub use handler::{Answer, Handler, Upgrade};

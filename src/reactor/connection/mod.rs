@@ -5,12 +5,12 @@
 //! |---|---|
 //! | here | the connection and its phases |
 //! | `slab` | all of them, by tokens that outlive their connection harmlessly |
-//! | `subscriptions`, `outgoing`, `address` | parts of it |
+//! | `peer_subscriptions`, `outgoing`, `packed_address` | parts of it |
 
-mod address;
 mod outgoing;
+mod packed_address;
+mod peer_subscriptions;
 mod slab;
-mod subscriptions;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
@@ -23,10 +23,10 @@ use crate::transport::IoBuffers;
 
 use super::group::Refusal;
 use super::ticket::Ticket;
-use address::PackedAddress;
 pub(super) use outgoing::Outgoing;
+use packed_address::PackedAddress;
+pub(super) use peer_subscriptions::PeerSubscriptions;
 pub(super) use slab::{Connections, listener_number, listener_token, running_number};
-pub(super) use subscriptions::PeerSubscriptions;
 
 /// One connection, from accept to close.
 ///

@@ -2,15 +2,15 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `gate` | the limits on new connections, counted over all reactors |
+//! | `connection_limits` | the limits on new connections, counted over all reactors |
 //! | `status` | what a reactor has done and holds, and the sum of all |
 //! | `shared` | where both stand, with the flags that reactors read of each other |
 
-mod gate;
+mod connection_limits;
 mod shared;
 mod status;
 
-pub(super) use gate::{Gate, Refusal};
+pub(super) use connection_limits::{ConnectionLimits, Refusal};
 pub(super) use shared::Shared;
 pub(super) use status::ReactorStatus;
 pub use status::Status;

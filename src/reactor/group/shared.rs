@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::hub::{Homes, ReactorNumber};
 
-use super::gate::Gate;
+use super::connection_limits::ConnectionLimits;
 use super::status::ReactorStatus;
 
 pub(crate) struct Shared {
     pub(crate) homes: Arc<Homes>,
-    pub(crate) gate: Gate,
+    pub(crate) connection_limits: ConnectionLimits,
     /// By reactor: as of its last turn.
     statuses: Vec<Mutex<ReactorStatus>>,
     /// By reactor: it has no memory left for messages. Read by homes for each message.
@@ -27,11 +27,11 @@ pub(crate) struct Shared {
 struct Flag(AtomicBool);
 
 impl Shared {
-    pub(crate) fn new(homes: Arc<Homes>, gate: Gate) -> Shared {
+    pub(crate) fn new(homes: Arc<Homes>, connection_limits: ConnectionLimits) -> Shared {
         let reactors = homes.reactors();
         Shared {
             homes,
-            gate,
+            connection_limits,
             statuses: (0..reactors).map(|_| Mutex::default()).collect(),
             memory_full: (0..reactors).map(|_| Flag::default()).collect(),
             drained: AtomicUsize::new(0),

@@ -19,7 +19,7 @@
 //! | `ring` | a bounded queue of records between two threads |
 //! | `exchange` | the hub between its inbox and its outbox |
 //! | `refused` | peers whose publishes are refused from now on |
-//! | `turn` | the mail that one turn takes |
+//! | `take_mail` | the mail that one turn takes |
 //! | `notifier`, `flags` | when to wake whom |
 //! | `fuzzing` | rings and records for the fuzz target outside of this crate |
 //!
@@ -36,7 +36,7 @@ mod outbox;
 mod record;
 mod refused;
 mod ring;
-mod turn;
+mod take_mail;
 
 // `flags` takes its atomics from whoever includes it.
 use std::sync::atomic;
@@ -52,4 +52,4 @@ pub(super) use outbox::Outbox;
 pub(super) use record::Delivery;
 pub(super) use record::PublishOrigin;
 pub use ring::RingSizes;
-pub(super) use turn::MailTurn;
+pub(super) use take_mail::MailTurn;

@@ -137,7 +137,7 @@ fn check_gate(reactors: &[SimReactor]) {
         }
     }
     assert_eq!(
-        reactors[0].peers.core.exchange.shared.gate.counts(),
+        reactors[0].peers.core.exchange.shared.connection_limits.counts(),
         (let_in, refused),
         "places that are taken"
     );

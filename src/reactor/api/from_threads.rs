@@ -41,7 +41,7 @@ pub(crate) enum Ending {
 }
 
 /// The reactor's end: what its handles have asked.
-pub(crate) struct Commands {
+pub(crate) struct FromThreads {
     publishes: Receiver<RemotePublish>,
     spares: SyncSender<RemotePublish>,
     ending: Arc<AtomicU8>,
@@ -90,16 +90,16 @@ impl std::error::Error for PublishError {}
 pub(crate) fn handle<W: Wake>(
     notifier: Notifier<W>,
     message_bytes_max: usize,
-) -> (Commands, Handle<W>) {
+) -> (FromThreads, Handle<W>) {
     let (sender, publishes) = sync_channel(PUBLISHES_MAX);
     let (spares_sender, spares) = sync_channel(SPARES_MAX);
     let ending = Arc::new(AtomicU8::new(Ending::Not as u8));
-    let commands = Commands { publishes, spares: spares_sender, ending: Arc::clone(&ending) };
+    let commands = FromThreads { publishes, spares: spares_sender, ending: Arc::clone(&ending) };
     let spares = Arc::new(Mutex::new(spares));
     (commands, Handle { publishes: sender, spares, ending, notifier, message_bytes_max })
 }
 
-impl Commands {
+impl FromThreads {
     pub(crate) fn take(&self) -> Option<RemotePublish> {
         self.publishes.try_recv().ok()
     }

@@ -30,7 +30,7 @@ impl Refusal {
     }
 }
 
-pub(crate) struct Gate {
+pub(crate) struct ConnectionLimits {
     /// Connections that take a place; those that are refused do not.
     connections: AtomicUsize,
     connections_max: usize,
@@ -83,14 +83,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Gate {
-    pub(crate) fn new(limits: &ReactorLimits, now: Instant) -> Gate {
+impl ConnectionLimits {
+    pub(crate) fn new(limits: &ReactorLimits, now: Instant) -> ConnectionLimits {
         let bucket = |per_second: u32| AcceptRate {
             per_second: f64::from(per_second.max(1)),
             available: f64::from(per_second.max(1)),
             filled_at: now,
         };
-        Gate {
+        ConnectionLimits {
             connections: AtomicUsize::new(0),
             connections_max: limits.connections_max,
             refusals: AtomicUsize::new(0),
@@ -166,10 +166,10 @@ impl Gate {
 mod tests {
     use super::*;
 
-    fn gate(limit: impl FnOnce(&mut ReactorLimits)) -> Gate {
+    fn connection_limits(limit: impl FnOnce(&mut ReactorLimits)) -> ConnectionLimits {
         let mut limits = ReactorLimits::default();
         limit(&mut limits);
-        Gate::new(&limits, Instant::ZERO)
+        ConnectionLimits::new(&limits, Instant::ZERO)
     }
 
     fn from(address: &str) -> SocketAddr {
@@ -178,36 +178,37 @@ mod tests {
 
     #[test]
     fn who_is_refused_takes_nobodys_place() {
-        let gate = gate(|limits| limits.connections_max = 1);
+        let limits = connection_limits(|configured| configured.connections_max = 1);
         let here = from("127.0.0.1:1");
-        assert_eq!(gate.enter(here), None);
-        assert_eq!(gate.enter(here), Some(Refusal::TooManyConnections));
-        gate.leave(here);
-        assert_eq!(gate.enter(here), Some(Refusal::TooManyConnections));
-        gate.give_place_back();
-        assert_eq!(gate.enter(here), None);
+        assert_eq!(limits.enter(here), None);
+        assert_eq!(limits.enter(here), Some(Refusal::TooManyConnections));
+        limits.leave(here);
+        assert_eq!(limits.enter(here), Some(Refusal::TooManyConnections));
+        limits.give_place_back();
+        assert_eq!(limits.enter(here), None);
     }
 
     #[test]
     fn an_ipv6_customer_is_one_address() {
-        let gate = gate(|limits| limits.connections_per_address_max = Some(1));
-        assert_eq!(gate.enter(from("[2001:db8::1]:1")), None);
-        assert_eq!(gate.enter(from("[2001:db8::2]:2")), Some(Refusal::TooManyFromAddress));
-        assert_eq!(gate.enter(from("[2001:db8:0:1::2]:2")), None);
-        assert_eq!(gate.enter(from("10.0.0.1:1")), None);
-        gate.leave(from("[2001:db8::2]:2"));
-        gate.leave(from("[2001:db8::1]:1"));
-        assert_eq!(gate.enter(from("[2001:db8::3]:3")), None);
+        let limits =
+            connection_limits(|configured| configured.connections_per_address_max = Some(1));
+        assert_eq!(limits.enter(from("[2001:db8::1]:1")), None);
+        assert_eq!(limits.enter(from("[2001:db8::2]:2")), Some(Refusal::TooManyFromAddress));
+        assert_eq!(limits.enter(from("[2001:db8:0:1::2]:2")), None);
+        assert_eq!(limits.enter(from("10.0.0.1:1")), None);
+        limits.leave(from("[2001:db8::2]:2"));
+        limits.leave(from("[2001:db8::1]:1"));
+        assert_eq!(limits.enter(from("[2001:db8::3]:3")), None);
     }
 
     #[test]
     fn the_rate_is_that_of_all_together() {
-        let gate = gate(|limits| limits.accepts_per_second_max = Some(2));
+        let limits = connection_limits(|configured| configured.accepts_per_second_max = Some(2));
         let now = Instant::ZERO + Duration::from_secs(5);
         for _ in 0..2 {
-            assert!(gate.next_at(now).is_some_and(|moment| moment <= now));
-            assert_eq!(gate.enter(from("127.0.0.1:1")), None);
+            assert!(limits.next_at(now).is_some_and(|moment| moment <= now));
+            assert_eq!(limits.enter(from("127.0.0.1:1")), None);
         }
-        assert_eq!(gate.next_at(now), Some(now + Duration::from_millis(500)));
+        assert_eq!(limits.next_at(now), Some(now + Duration::from_millis(500)));
     }
 }

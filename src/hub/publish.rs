@@ -1,0 +1,87 @@
+//! Publishing: a message is numbered by its channel's home, written once into the log as the frame
+//! that goes on the wire, and delivered to the other reactors that have subscribers.
+
+use super::channel::{Accepted, MessageId};
+use super::channel_id::ChannelId;
+use super::frames::frame_bytes_of;
+use super::hub::Hub;
+use super::limits::Refused;
+use super::members::{Numbered, Outlet};
+use super::name::ChannelName;
+use super::subscriptions::SubscriptionId;
+use crate::protocol::Message;
+
+impl Hub {
+    /// Numbers a message, appends it to its channel's log, and delivers it to all members. The home
+    /// of the channel is this reactor; the channel is made if there is none. A refused message has
+    /// changed nothing, and goes to nobody. Then fetch [`next_overrun`](Self::next_overrun).
+    pub fn publish(
+        &mut self,
+        name: ChannelName<'_>,
+        message: Message<'_>,
+        outlet: &mut impl Outlet,
+    ) -> Result<Accepted, Refused> {
+        let id = self.home_channel(name)?;
+        self.publish_on(id, message, outlet)
+    }
+
+    /// As [`publish`](Self::publish), to the channel of a subscription: without a look-up by name.
+    pub fn publish_to(
+        &mut self,
+        subscription: SubscriptionId,
+        message: Message<'_>,
+        outlet: &mut impl Outlet,
+    ) -> Result<Accepted, Refused> {
+        self.publish_on(self.subscriptions.channel_of(subscription), message, outlet)
+    }
+
+    fn publish_on(
+        &mut self,
+        id: ChannelId,
+        message: Message<'_>,
+        outlet: &mut impl Outlet,
+    ) -> Result<Accepted, Refused> {
+        let channel = &mut self.channels[id];
+        let frame_bytes = frame_bytes_of(message);
+        if u32::try_from(frame_bytes).is_err() {
+            return Err(Refused::MemoryFull); // What is left of a frame is counted in 32 bits.
+        }
+        self.members.check_room(channel.members, message.payload().len(), outlet)?;
+        if !channel.subscribers.is_empty() {
+            let bound = self.limits.channel_buffer_bytes;
+            let kept_from = channel.log.make_room(frame_bytes, bound, Some(&self.pool))?;
+            self.cut_off(id, kept_from);
+        }
+        let (number, mut subscribers) = self.append_for_all(id, message);
+        let channel = &self.channels[id];
+        let epoch = channel.epoch;
+        for member in self.members.of(channel.members) {
+            subscribers += u64::from(member.subscribers);
+            outlet.deliver(member.reactor, Numbered { slot: member.slot, epoch, number, message });
+        }
+        if channel.is_unused() {
+            self.channels.used_without_subscribers(id);
+        }
+        #[cfg(test)]
+        self.numbered.push((
+            self.channels[id].name.to_string(),
+            MessageId { epoch, number },
+            message.payload().to_vec(),
+        ));
+        Ok(Accepted { id: MessageId { epoch, number }, subscribers })
+    }
+
+    /// Appends a message, for which there is room, for the subscribers on this reactor. Returns its
+    /// number, and how many they are.
+    pub(super) fn append_for_all(&mut self, id: ChannelId, message: Message<'_>) -> (u64, u64) {
+        let channel = &mut self.channels[id];
+        let subscribers = channel.subscribers.len() as u64;
+        self.ledger.owed += subscribers;
+        if subscribers == 0 {
+            return (channel.log.skip_number(), 0);
+        }
+        let number = channel.log.append(message, &mut self.pool);
+        self.sweep.add(id, &mut self.channels);
+        (number, subscribers)
+    }
+}
