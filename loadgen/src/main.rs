@@ -1,22 +1,23 @@
 //! The load generator: `loadgen SCENARIO URL [flags]`.
 //!
 //! ```text
-//! main       preflight, one scenario, its report, the exit code (outcome: what comes of a run)
+//! main       checks before a run, one scenario, its report, the exit code (outcome: after a run)
 //! cli/       the command line
 //! scenario/  what to open, what to send, how to judge it: one file each
 //! fanout/    publishers and receivers of one channel
 //! run/       the threads of a run, their turn, and the hooks of a scenario
 //! report/    the result as JSON, and its views
-//! check/     is it what was sent
+//! check/     compares what was received with what was sent
 //! measure/   how long it took, how busy both sides were
 //! net/       clock, sockets, TLS, one connection
 //!
-//! serve/     a reference server to try all of it on: of the above it uses net/ alone
-//! bin/floor  a program of its own: the least that a server can do
+//! serve/     a reference server to test the generator with; of the folders above it uses only net/
+//! bin/floor  a separate program: the least work that a server can do
 //! ```
 //!
-//! No two folders import each other. At the bottom stands `fanfare::protocol` in the role of a
-//! client, and nothing else of fanfare but the grammar of durations and sizes (`fanfare::units`).
+//! No two folders import each other. All of them stand on `fanfare::protocol`, used in the role of
+//! a client. The only other part of fanfare in use is the grammar of durations and sizes
+//! (`fanfare::units`).
 mod check;
 mod cli;
 mod fanout;
@@ -65,10 +66,10 @@ fn main() -> ExitCode {
     })
 }
 
-/// `loadgen URL` is `loadgen check URL`.
+/// Returns the arguments, with `loadgen URL` read as `loadgen check URL`.
 fn arguments() -> Vec<OsString> {
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
-    // Of another scheme, too: `check` says what is wrong with it.
+    // URLs of other schemes are passed on too: `check` explains what is wrong with them.
     let is_url = |word: &OsString| word.to_str().is_some_and(|word| word.contains("://"));
     if arguments.get(1).is_some_and(is_url) {
         arguments.insert(1, "check".into());
@@ -149,7 +150,7 @@ fn settings(scenario: &ScenarioArgs) -> Result<LoadSettings, String> {
         | ScenarioArgs::Connect(_)
         | ScenarioArgs::Churn(_) => {}
     }
-    // They live as long as the process: every handshake points to them.
+    // These strings live as long as the process, because every handshake points to them.
     let subprotocols: Vec<&'static str> =
         common.subprotocols.iter().map(|name| &*String::leak(name.clone())).collect();
     Ok(LoadSettings {

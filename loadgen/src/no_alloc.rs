@@ -1,10 +1,11 @@
-//! Nothing is allocated per message. What one thread of a run allocates from its first turn to its
-//! last is counted, with few messages and with ten times as many in the same time: connections,
-//! handshakes and seconds cost the same in both, so the difference is what the messages cost.
+//! Tests that nothing is allocated per message. They count what one thread of a run allocates from
+//! its first turn to its last, once with few messages and once with ten times as many in the same
+//! time. Connections, handshakes and seconds cost the same in both runs, so the difference is the
+//! cost of the messages.
 //!
-//! What may grow: a histogram when a longer time is recorded, a list that doubles when there is
-//! more under way than ever before, and what is kept of a second when a busy machine makes the run
-//! longer.
+//! Some growth is allowed: a histogram grows when a longer time is recorded, a list doubles when
+//! more messages are under way than ever before, and a busy machine makes the run longer, so that
+//! there are more seconds to store.
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -20,12 +21,12 @@ use crate::run::threads::{ThisThread, Threads};
 use crate::run::turn;
 use crate::scenario::{RoundTrips, broadcast};
 
-/// Of lists and histograms, and of seconds: 5 to 40 on an idle machine, for 9,000 messages more or
-/// 30,000.
+/// Allocations that lists, histograms and seconds may add. Measured on an idle machine: 5 to 40,
+/// for 9,000 or 30,000 additional messages.
 const GROWTH_ALLOCATIONS_MAX: u64 = 128;
 
-/// A server with a thread for each connection, until the tests are over: what it allocates is not
-/// counted.
+/// Starts a server with a thread for each connection, which lives until the tests are over. Its
+/// allocations are not counted.
 fn serve(on_connection: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -56,7 +57,8 @@ fn broadcast() -> SocketAddr {
     serve(move |stream| {
         let writer = stream.try_clone().unwrap();
         let mut socket = {
-            // Whoever has read the 101 is a receiver.
+            // The lock is held until the connection is in the list, so a client that has read the
+            // 101 receives everything that is published afterwards.
             let mut receivers = receivers.lock().unwrap();
             let socket = tungstenite::accept(stream).unwrap();
             receivers.push(writer);
@@ -75,7 +77,7 @@ fn broadcast() -> SocketAddr {
     })
 }
 
-/// Allocations of a whole run, and its deliveries.
+/// Returns the allocations of a whole run, and its deliveries.
 fn count(words: &str) -> (u64, u64) {
     let cli = Cli::try_parse_from(words.split_whitespace()).unwrap();
     let Verb::Run(args) = cli.verb else { panic!("{words}: no run") };

@@ -1,5 +1,5 @@
-//! What comes of a run: its report, put together from all threads and the watcher, where it is
-//! written, and the exit code.
+//! What happens after a run: its report is put together from all threads and the watcher, judged,
+//! and written, and the exit code follows from it.
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
@@ -27,10 +27,11 @@ const EXIT_CHECK_FAILED: u8 = 3;
 const EXIT_GENERATOR_BOUND: u8 = 4;
 const EXIT_THRESHOLD_MISSED: u8 = 99;
 
-/// Flags that may hold a secret: a report is stored, and shown to others.
+/// Flags that may hold a secret. They are left out of the report, because reports are stored and
+/// shown to others.
 const SECRET_FLAGS: [&str; 2] = ["headers", "bearer"];
 
-/// A run that is over.
+/// The result of a run that is over.
 pub(crate) struct RunOutcome {
     report: Report,
     evidence: Evidence,
@@ -39,7 +40,7 @@ pub(crate) struct RunOutcome {
 }
 
 impl RunOutcome {
-    /// Runs a scenario; `make` makes each thread's half of it.
+    /// Runs a scenario. `make` builds the part of the scenario that one thread drives.
     pub(crate) fn of<S: Scenario + Send>(
         runner: &Runner,
         make: impl Fn(&ThisThread) -> S + Sync,
@@ -83,7 +84,7 @@ impl RunOutcome {
     }
 }
 
-/// The finished report.
+/// Builds the finished report.
 pub(crate) fn report(
     scenario: &ScenarioArgs,
     ran: RunOutcome,
@@ -119,7 +120,8 @@ pub(crate) fn report(
     report.finish()
 }
 
-/// Judges by what was asked for: at a rate what was due, in a closed loop nothing.
+/// Judges the run by what was asked for. An open loop must have sent what was due; a closed loop
+/// has no such target.
 fn verdict(scenario: &ScenarioArgs, mut evidence: Evidence) -> Verdict {
     if scenario.loop_name().is_none() {
         return Verdict {
@@ -130,7 +132,8 @@ fn verdict(scenario: &ScenarioArgs, mut evidence: Evidence) -> Verdict {
     }
     let duration = scenario.duration().unwrap_or_default();
     match scenario.rate() {
-        // What is late begins late, when there is room: it is the server that makes room.
+        // A late opening had to wait until the server finished earlier ones, so the target counts
+        // every opening that was due.
         Some(rate) if matches!(scenario, ScenarioArgs::Connect(_)) => {
             let due = (rate as f64 * duration.as_secs_f64()) as u64;
             let bound = evidence.deliveries.map_or(0, |deliveries| deliveries.wanted);
@@ -139,7 +142,8 @@ fn verdict(scenario: &ScenarioArgs, mut evidence: Evidence) -> Verdict {
             (evidence.sends, evidence.deliveries) = (None, None);
         }
         Some(rate) => {
-            // What is late is sent all the same, and stretches the span.
+            // Late messages are still sent, which makes the measured span longer than was asked
+            // for.
             let asked = duration.min(evidence.measured);
             let due = (rate as f64 * asked.as_secs_f64()).round() as u64;
             let bound = scenario.phases().and_then(|phases| phases.messages).unwrap_or(u64::MAX);
@@ -150,14 +154,14 @@ fn verdict(scenario: &ScenarioArgs, mut evidence: Evidence) -> Verdict {
     judge(&evidence)
 }
 
-/// The flags of a scenario, without those that may hold a secret.
+/// Returns the flags of a scenario, without those that may hold a secret.
 fn flags_of(scenario: &str) -> Vec<Arg> {
     let cli = Cli::command();
     let flags = cli.find_subcommand(scenario).into_iter().flat_map(clap::Command::get_arguments);
     flags.filter(|flag| !SECRET_FLAGS.contains(&flag.get_id().as_str())).cloned().collect()
 }
 
-/// All flags with their values, given or by default.
+/// Returns all flags with their values, given or by default.
 fn given(scenario: &str, values: &ArgMatches) -> Vec<(String, String)> {
     let flags = flags_of(scenario);
     let ids = flags.iter().map(|flag| flag.get_id().as_str()).filter(|id| *id != "url");
@@ -169,7 +173,7 @@ fn given(scenario: &str, values: &ArgMatches) -> Vec<(String, String)> {
     .collect()
 }
 
-/// What was asked for, so that a stored report can be run again.
+/// Returns the command line, so that a stored report can be run again.
 fn command_line(scenario: &str, url: &str, values: &ArgMatches) -> String {
     let mut words = vec![scenario.to_owned(), url.to_owned()];
     for flag in flags_of(scenario) {
@@ -186,7 +190,7 @@ fn command_line(scenario: &str, url: &str, values: &ArgMatches) -> String {
     words.join(" ")
 }
 
-/// As a shell takes it for one word.
+/// Quotes a word so that a shell reads it as one word.
 fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,%=+".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
@@ -196,7 +200,7 @@ fn quoted(word: &str) -> String {
     }
 }
 
-/// Finds out whether a report can be written where it is to go, before there is one to lose.
+/// Checks before the run that the report can be written, so that no finished report is lost.
 pub(crate) fn prepare(output: &OutputArgs) -> Result<(), String> {
     for path in [&output.output, &output.html, &output.hdr].into_iter().flatten() {
         std::fs::File::options()
@@ -208,7 +212,7 @@ pub(crate) fn prepare(output: &OutputArgs) -> Result<(), String> {
     Ok(())
 }
 
-/// Writes the report in the formats and to the places that were asked for.
+/// Writes the report in every format and to every file that was asked for.
 pub(crate) fn write(report: &Json, output: &OutputArgs) -> Result<(), String> {
     let rendered = match output.format {
         Format::Text => text::render(report),
@@ -229,7 +233,7 @@ pub(crate) fn write(report: &Json, output: &OutputArgs) -> Result<(), String> {
     Ok(())
 }
 
-/// To standard output. A reader that has left is no error.
+/// Prints to standard output. It is no error if the reader has closed the pipe.
 fn print(text: &str) -> Result<(), String> {
     use std::io::Write as _;
     match io::stdout().write_all(text.as_bytes()) {

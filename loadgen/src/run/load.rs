@@ -1,5 +1,5 @@
-//! The connections of one thread and what a scenario may do with them: one poll, one slab, one
-//! receive buffer. `turn.rs` drives them.
+//! The connections of one thread and what a scenario may do with them. They share one poll, one
+//! slab and one receive buffer. `turn.rs` drives them.
 use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::Ordering;
@@ -25,24 +25,24 @@ use crate::net::target::{Sources, Target};
 use crate::report::gather::Report;
 use crate::report::value::Value;
 
-/// An opening or a closing handshake that takes longer has failed. Both have the same limit, so
-/// that one queue holds all deadlines in order.
+/// Limit of an opening handshake and of a closing handshake. It is the same for both, so that one
+/// queue holds all deadlines in order.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The timer's token. It lies in the upper half, where no connection has its own.
+/// The timer's token. It lies in the upper half of all tokens, which no connection uses.
 pub(crate) const TIMER: Token = Token(usize::MAX);
 
-/// A connection is gone, or could not be made.
+/// A connection that has ended, or that could not be made.
 #[derive(Clone, Debug)]
 pub(crate) struct Ended {
     pub(crate) part: Part,
     pub(crate) index: u32,
-    /// Whether it ever was open.
+    /// True if the connection was open at some time.
     pub(crate) was_open: bool,
     pub(crate) end: End,
 }
 
-/// Openings of one part.
+/// Counts of the openings of one part.
 #[derive(Clone, Copy, Debug, Default, AddAssign)]
 pub(crate) struct PartCounts {
     pub(crate) wanted: u64,
@@ -51,17 +51,17 @@ pub(crate) struct PartCounts {
     pub(crate) open: u64,
 }
 
-/// What all connections of a run have in common.
+/// Settings that all connections of a run share.
 #[derive(Clone)]
 pub(crate) struct LoadSettings {
     pub(crate) target: Target,
-    /// Where publishers POST to, if they do.
+    /// Where publishers send their POST requests, if they publish by POST.
     pub(crate) publish: Option<Target>,
     pub(crate) sources: Option<Sources>,
     pub(crate) headers: Vec<(String, String)>,
-    /// Offered in each opening handshake.
+    /// The subprotocols offered in each opening handshake.
     pub(crate) subprotocols: &'static [&'static str],
-    /// Text or Binary.
+    /// Opcode of the messages that this run sends: Text or Binary.
     pub(crate) opcode: Opcode,
     pub(crate) seed: u64,
 }
@@ -74,29 +74,29 @@ pub(crate) struct Load {
     pub(crate) random: Random,
     pub(crate) connections: Slots<Connection>,
     pub(crate) buffer: Vec<u8>,
-    /// Connections to read again without new readiness: the budget of a read was spent, or the peer
-    /// has closed after its last bytes. The flag says that it has.
+    /// Connections to read again without new readiness: a read has used its whole budget, or the
+    /// peer has closed after its last bytes. The flag is true if the peer has closed.
     pub(crate) unfinished: Vec<(Id, bool)>,
-    /// Ends that the scenario has not been told of, in order.
+    /// Ended connections that have not been reported to the scenario yet, in order.
     pub(crate) ended: VecDeque<Ended>,
     pub(crate) ends: Ends,
     /// From `connect` until TCP was connected, and from there to the 101.
     tcp: Latencies,
     upgrade: Latencies,
-    /// When the first opening began, and when the last one was done.
+    /// From the beginning of the first opening to the end of the last.
     opening_span: Option<(Moment, Moment)>,
-    /// How long this thread was away from its sockets, turn by turn; while measuring.
+    /// How long each turn kept this thread away from its sockets, recorded while measuring.
     pub(crate) stalls: Latencies,
     pub(crate) is_measuring: bool,
     counts: [PartCounts; PARTS_MAX],
-    /// Where a part's sockets do not have the kernel's receive buffer.
+    /// Receive buffer size by part. `None`: the kernel's default.
     receive_buffers: [Option<usize>; PARTS_MAX],
     unflushed: Vec<Id>,
     deadlines: VecDeque<(Moment, Id)>,
     openings_under_way: u64,
-    /// Connections opened so far: chooses source address and channel.
+    /// Connections opened so far. The number chooses the source address and the channel.
     ordinal: u32,
-    /// Of publishers that POST.
+    /// Requests of the publishers that use POST.
     posts: Option<Posts>,
     settings: LoadSettings,
 }
@@ -109,8 +109,8 @@ impl Load {
             poll,
             timer,
             clock: thread.clock(),
-            // Each thread has a generator of its own. Seeds a golden ratio apart give sequences
-            // that do not begin alike.
+            // Each thread has its own generator. Seeds that differ by the golden ratio give
+            // sequences with different beginnings.
             random: Random::new(
                 settings.seed ^ u64::from(thread.number()).wrapping_mul(0x9e37_79b9_7f4a_7c15),
             ),
@@ -139,12 +139,12 @@ impl Load {
         })
     }
 
-    /// Ctrl-C was pressed, or the run cannot go on.
+    /// Returns true if Ctrl-C was pressed or the run cannot go on.
     pub(crate) fn is_stopping(&self) -> bool {
         self.thread.is_stopping()
     }
 
-    /// Text or Binary: what this run sends.
+    /// Returns the opcode of the messages that this run sends: Text or Binary.
     pub(crate) fn opcode(&self) -> Opcode {
         self.settings.opcode
     }
@@ -153,7 +153,7 @@ impl Load {
         self.counts[usize::from(part.0)]
     }
 
-    /// Sets the receive buffer of the sockets of a part that are opened from now on.
+    /// Sets the receive buffer size of the sockets of a part that are opened from now on.
     pub(crate) fn set_receive_buffer(&mut self, part: Part, bytes: usize) {
         self.receive_buffers[usize::from(part.0)] = Some(bytes);
     }
@@ -162,12 +162,12 @@ impl Load {
         self.openings_under_way
     }
 
-    /// Begins to open a connection. `on_open` or `on_ended` will tell what became of it.
+    /// Begins to open a connection. `on_open` or `on_ended` reports the outcome.
     pub(crate) fn open(&mut self, part: Part, index: u32) {
         self.begin(part, index, false);
     }
 
-    /// Begins to open a connection for publishing by POST. It is open when TCP is.
+    /// Begins to open a connection for publishing by POST. It is open once TCP is connected.
     pub(crate) fn open_http(&mut self, part: Part, index: u32) {
         self.begin(part, index, true);
     }
@@ -226,8 +226,9 @@ impl Load {
         Ok(())
     }
 
-    /// The socket has become writable. The first time this means that TCP is connected, unless the
-    /// socket has an error, which the next write returns. True when that opens the connection.
+    /// Handles a writable socket. The first time, this means that TCP is connected, unless the
+    /// socket has an error, which the next write returns. Returns true if the connection is open as
+    /// a result.
     pub(crate) fn on_writable(&mut self, id: Id, has_error: bool) -> bool {
         let Some(connection) = self.connections.get_mut(id) else { return false };
         connection.writable = true;
@@ -264,7 +265,7 @@ impl Load {
         self.connections.get_mut(id)
     }
 
-    /// The 101 has been read.
+    /// Records that the 101 has been read.
     pub(crate) fn note_opened(&mut self, id: Id, at: Moment) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         let ConnectionPhase::Opening { began, connected, .. } = connection.phase else { return };
@@ -284,7 +285,8 @@ impl Load {
         }
     }
 
-    /// Sends a message at the end of the turn, in one write with whatever else is sent in it.
+    /// Queues a message. It is sent at the end of the turn, in one write with everything else
+    /// queued for the connection.
     pub(crate) fn send(&mut self, id: Id, payload: &[u8]) {
         self.send_frame(id, self.settings.opcode, payload);
     }
@@ -296,7 +298,7 @@ impl Load {
         }
     }
 
-    /// Publishes by POST.
+    /// Publishes a message by POST.
     pub(crate) fn post(&mut self, id: Id, payload: &[u8]) {
         let Load { connections, unflushed, posts, .. } = self;
         if let (Some(posts), Some(outbound)) = (posts, queue(connections, unflushed, id)) {
@@ -317,7 +319,7 @@ impl Load {
         self.expect_end(id);
     }
 
-    /// Close frames went both ways. The server must now end the stream in time.
+    /// Records that both Close frames were sent. The server must now end the stream in time.
     pub(crate) fn note_closed(&mut self, id: Id, end: End, text: String) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.phase = ConnectionPhase::Closed;
@@ -331,14 +333,14 @@ impl Load {
         self.deadlines.push_back((self.clock.now() + HANDSHAKE_TIMEOUT, id));
     }
 
-    /// Resets the connection. `on_ended` is not called, because the caller knows.
+    /// Resets the connection. `on_ended` is not called, because the caller already knows.
     pub(crate) fn reset(&mut self, id: Id) {
         if let Some(connection) = self.remove(id) {
             connection.reset();
         }
     }
 
-    /// Turns reading on or off. When it is turned on, what waits in the socket is read.
+    /// Turns reading on or off. When it is turned on, the bytes waiting in the socket are read.
     pub(crate) fn set_reading(&mut self, id: Id, reading: bool) {
         let Some(connection) = self.get_mut(id) else { return };
         connection.reading = reading;
@@ -359,12 +361,12 @@ impl Load {
                 self.note_end(part, index, true, end, text);
             }
             ConnectionPhase::Closed if end == End::CloseTimeout => self.ends.note(end, text),
-            // After the Close frames it does not matter how the socket ends.
+            // Once both Close frames were sent, it does not matter how the socket ends.
             ConnectionPhase::Closed => {}
         }
     }
 
-    /// Writes what this turn has left.
+    /// Writes everything that was queued in this turn.
     pub(crate) fn flush(&mut self) {
         let mut unflushed = std::mem::take(&mut self.unflushed);
         for id in unflushed.drain(..) {
@@ -385,7 +387,7 @@ impl Load {
         }
     }
 
-    /// Ends the handshakes whose time is over.
+    /// Ends the handshakes whose deadline has passed.
     pub(crate) fn expire(&mut self, now: Moment) {
         while let Some((_, id)) = self.deadlines.pop_front_if(|(deadline, _)| *deadline <= now) {
             let Some(connection) = self.get_mut(id) else { continue };
@@ -404,7 +406,7 @@ impl Load {
         self.deadlines.front().map(|(deadline, _)| *deadline)
     }
 
-    /// Takes in what another thread has seen.
+    /// Adds what another thread has recorded.
     pub(crate) fn absorb(&mut self, other: &Load) {
         for (counts, others) in self.counts.iter_mut().zip(other.counts) {
             *counts += others;
@@ -421,7 +423,7 @@ impl Load {
         };
     }
 
-    /// Reports the openings of these parts of the scenario, by their names, and all errors.
+    /// Reports the openings of the given parts under their names, and all errors.
     pub(crate) fn report(&self, report: &mut Report, parts: &[(&str, Part)]) {
         let sum = |of: fn(PartCounts) -> u64| {
             parts.iter().map(|(_, part)| of(self.counts(*part))).sum::<u64>()
@@ -492,7 +494,8 @@ impl Load {
     }
 }
 
-/// The outbound buffer of a connection, which is written at the end of the turn.
+/// Returns the outbound buffer of a connection and puts the connection on the list of those to
+/// write at the end of the turn.
 fn queue<'a>(
     connections: &'a mut Slots<Connection>,
     unflushed: &mut Vec<Id>,

@@ -1,4 +1,4 @@
-//! The measured span: how long it was, and how busy both sides were in it.
+//! The measured span: its length, and how busy both sides were during it.
 use std::ops::Range;
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use crate::report::value::Value;
 
 pub(crate) struct Measurement {
     server: Option<Process>,
-    /// On this thread, and then on all.
+    /// The measured span, first of this thread, then of all threads together.
     span: Option<Range<Moment>>,
-    /// Taken by the first thread for all.
+    /// Taken by the first thread for the whole process.
     began: Option<Sample>,
     ended: Option<Sample>,
 }
@@ -24,7 +24,7 @@ impl Measurement {
         Measurement { server, span: None, began: None, ended: None }
     }
 
-    /// To be called on entering each phase: takes the samples at the beginning and the end of
+    /// Must be called on entering each phase. Takes the samples at the beginning and at the end of
     /// measuring.
     pub(crate) fn on_phase(&mut self, entered: Phase, load: &mut Load) {
         let now = load.clock.now();
@@ -50,7 +50,7 @@ impl Measurement {
         Some(Usage::between(self.began.as_ref()?, self.ended.as_ref()?))
     }
 
-    /// Takes in when another thread measured.
+    /// Extends the span by that of another thread.
     pub(crate) fn absorb(&mut self, other: &Measurement) {
         self.span = match (self.span.take(), other.span.clone()) {
             (Some(one), Some(other)) => Some(one.start.min(other.start)..one.end.max(other.end)),
@@ -58,20 +58,20 @@ impl Measurement {
         };
     }
 
-    /// How long was measured.
+    /// Returns the length of the measured span.
     fn elapsed(&self) -> Option<Duration> {
         self.span.as_ref().map(|span| Duration::from_nanos(span.end.nanos_since(span.start)))
     }
 
-    /// `count` events of the measured span, per second.
+    /// Returns the rate per second of `count` events in the measured span.
     pub(crate) fn rate(&self, count: u64) -> Value {
         self.elapsed()
             .filter(|elapsed| !elapsed.is_zero())
             .map_or(Value::Absent, |elapsed| Value::PerSecond(count as f64 / elapsed.as_secs_f64()))
     }
 
-    /// The section on processors. `messages` were received in the measured span; `None` if both
-    /// sides were also busy with something else.
+    /// Writes the section on processor time. `messages` were received in the measured span; `None`
+    /// if both sides also did other work, so that a cost per message would mean nothing.
     pub(crate) fn report(&self, load: &Load, report: &mut Report, messages: Option<u64>) {
         let Some(usage) = self.usage() else {
             return report.note("the run ended before measuring did".to_owned());

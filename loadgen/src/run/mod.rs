@@ -1,9 +1,9 @@
 //! A run: its threads, each with its share of the connections, and the hooks of a scenario.
 //!
 //! ```text
-//! start     starts the threads and puts together what each has seen
+//! start     starts the threads and combines what each has recorded
 //! threads   what they share: the clock, barriers, figures for the watcher (watch)
-//! turn      one thread: wait, read, decode, tell the scenario, write
+//! turn      one thread: wait, read, decode, call the scenario, write
 //! load      its connections, and what a scenario may do with them
 //! scenario  the hooks of a scenario
 //! opening   opening many connections at a pace       schedule     when paced events are due

@@ -1,4 +1,5 @@
-//! Opening many connections: at a rate, with a limit of openings under way, and a few per turn.
+//! Opening many connections: at a rate, with a limit on openings under way and on openings per
+//! turn.
 use std::time::Duration;
 
 use super::load::Load;
@@ -9,14 +10,14 @@ use crate::net::connection::Part;
 
 /// Openings begun in one turn. Each takes about 30 µs, during which this thread reads nothing.
 const OPENINGS_PER_TURN_MAX: u32 = 32;
-/// How often to look whether openings under way are done. Readiness usually wakes the thread
+/// How often to check whether openings under way are done. Readiness usually wakes the thread
 /// sooner.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// The pace of the openings of a run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
-    /// `None`: as fast as the server answers.
+    /// Openings per second. `None`: as fast as the server answers.
     pub(crate) per_second: Option<u64>,
     pub(crate) concurrency_max: u64,
 }
@@ -30,12 +31,12 @@ impl Pace {
         }
     }
 
-    /// This thread's share of it.
+    /// Returns the schedule of this thread's share of the openings.
     fn schedule(&self, load: &Load, now: Moment) -> Option<Schedule> {
         self.per_second.map(|rate| load.thread.schedule(now, rate))
     }
 
-    /// This thread has as many openings under way as it may.
+    /// Returns true if this thread has as many openings under way as it may.
     pub(crate) fn is_full(&self, load: &Load) -> bool {
         let share = self.concurrency_max.div_ceil(u64::from(load.thread.count()));
         load.openings_under_way() >= share
@@ -48,7 +49,7 @@ pub(crate) struct Batch {
     pub(crate) part: Part,
     pub(crate) first: u32,
     pub(crate) count: u64,
-    /// They publish by POST.
+    /// True if these connections publish by POST.
     pub(crate) is_http: bool,
 }
 
@@ -62,7 +63,7 @@ impl Batch {
 pub(crate) struct Opening {
     pace: Pace,
     schedule: Option<Schedule>,
-    /// In reverse: the last is opened first.
+    /// In reverse order: the last batch is opened first.
     batches: Vec<Batch>,
 }
 
@@ -73,10 +74,11 @@ impl Opening {
         Opening { pace, schedule: None, batches }
     }
 
-    /// Opens what is due. `None` when all are open or have failed, and else when to call again.
+    /// Opens the connections that are due. Returns when to call again, or `None` when all are open
+    /// or have failed.
     pub(crate) fn turn(&mut self, load: &mut Load, now: Moment) -> Option<Moment> {
         if load.is_stopping() {
-            // Do not wait for a server that does not answer.
+            // Stop opening if the run is ending: the server may never answer.
             return None;
         }
         if self.schedule.is_none() {

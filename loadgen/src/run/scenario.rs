@@ -1,4 +1,4 @@
-//! What a scenario is: the hooks that it has, what it is given, and what it says.
+//! The trait of a scenario: its hooks, what they are given, and what they return.
 use fanfare::protocol::{Message, Opcode, encode_masked_frame};
 
 use super::load::{Ended, Load};
@@ -11,7 +11,7 @@ use crate::net::random::Random;
 use crate::net::slots::Id;
 use crate::report::gather::Report;
 
-/// What a scenario has to say about the next turn.
+/// What a thread should do after a scenario's turn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Turn {
     /// Call again at this moment at the latest.
@@ -19,8 +19,8 @@ pub(crate) enum Turn {
     Done,
 }
 
-/// How a scenario ends: no thread closes its connections before all have reached this barrier,
-/// unless the run is to end now.
+/// Ends a scenario on all threads together: no thread closes its connections before all threads
+/// have reached this barrier, unless the run is to end now.
 pub(crate) fn end_together(load: &mut Load, barrier: usize, now: Moment) -> Turn {
     match load.thread.wait_at(barrier, now) {
         Some(_) => Turn::Done,
@@ -31,7 +31,7 @@ pub(crate) fn end_together(load: &mut Load, barrier: usize, now: Moment) -> Turn
 
 /// A scenario: its hooks are called for everything that happens to its connections.
 pub(crate) trait Scenario {
-    /// A connection is open: its 101 has been read, nothing after it yet.
+    /// A connection has opened: its 101 has been read, but nothing after it.
     fn on_open(&mut self, _load: &mut Load, _id: Id, _part: Part, _index: u32) {}
 
     /// A message was read at `at`.
@@ -43,10 +43,10 @@ pub(crate) trait Scenario {
     /// A publish by POST was answered.
     fn on_answer(&mut self, _index: u32, _status: u16) {}
 
-    /// A connection has ended, or was not made.
+    /// A connection has ended, or could not be made.
     fn on_ended(&mut self, load: &mut Load, ended: &Ended);
 
-    /// Called once a turn, when everything that was ready has been read.
+    /// Called once a turn, after everything that was ready has been read.
     fn on_turn(&mut self, load: &mut Load, now: Moment) -> Turn;
 
     /// Progress for the watcher.
@@ -54,18 +54,18 @@ pub(crate) trait Scenario {
         Progress::default()
     }
 
-    /// Takes in what another thread's half of the scenario has seen, after the last turn.
+    /// Adds what another thread's part of the scenario has recorded. Called after the last turn.
     fn absorb(&mut self, other: Self);
 
-    /// What was recorded of how long things took.
+    /// Returns the recorder of durations, if the scenario has one.
     fn recorder(&self) -> Option<&Recorder> {
         None
     }
 
-    /// Says what was measured, after the last turn.
+    /// Writes the scenario's figures into the report. Called after the last turn.
     fn report(&mut self, load: &Load, report: &mut Report);
 
-    /// What the verdict rests on. Asked after the report.
+    /// Returns the counts that the verdict uses. Called after `report`.
     fn work(&self) -> Work {
         Work::default()
     }
@@ -75,34 +75,34 @@ pub(crate) trait Scenario {
 pub(crate) struct Progress {
     pub(crate) sent: u64,
     pub(crate) delivered: u64,
-    /// Of the last full second.
+    /// The 99th percentile of the last full second.
     pub(crate) p99_nanos: u64,
 }
 
-/// What was done in the measured span, for the verdict.
+/// What was done in the measured span. The verdict uses it.
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Work {
     pub(crate) usage: Option<Usage>,
-    /// Messages that were to be sent in it, and were.
+    /// Messages whose intended time lies in the span and that were sent in it.
     pub(crate) sent: u64,
-    /// Deliveries of them that were to be expected.
+    /// Deliveries that these messages should have caused.
     pub(crate) expected: u64,
-    /// Deliveries that came within the span.
+    /// Deliveries received within the span.
     pub(crate) delivered: u64,
 }
 
-/// The connection a message came on.
+/// The connection on which a message was received.
 pub(crate) struct Peer<'a> {
     pub(crate) part: Part,
     pub(crate) index: u32,
     pub(super) outbound: &'a mut Vec<u8>,
     pub(super) random: &'a mut Random,
-    /// What this run sends: Text or Binary.
+    /// Opcode of the messages that this run sends: Text or Binary.
     pub(crate) opcode: Opcode,
 }
 
 impl Peer<'_> {
-    /// Replies. All replies to what one read has brought leave in one write.
+    /// Queues a reply. All replies to the messages of one read leave in one write.
     pub(crate) fn send(&mut self, opcode: Opcode, payload: &[u8]) {
         encode_masked_frame(self.outbound, opcode, payload, self.random.mask());
     }

@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use crate::net::clock::Moment;
 
-/// Event number i of a paced run is due at `start + i / rate`, whatever became of the ones before
-/// it: what is late goes out at once and nothing is skipped.
+/// Event number i of a paced run is due at `start + i / rate`, whatever happened to the events
+/// before it. A late event is sent at once, and none is skipped.
 #[derive(Clone, Debug)]
 pub(crate) struct Schedule {
     start: Moment,
@@ -15,25 +15,26 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    /// `per_second` is at least 1.
+    /// Schedules `per_second` events a second. `per_second` is at least 1.
     pub(crate) fn new(start: Moment, per_second: u64) -> Schedule {
         Schedule::every(start, per_second, 0, 1)
     }
 
-    /// Of the events of the whole run only number `first`, `first + step`, and so on: a thread's
-    /// share of them.
+    /// Schedules one thread's share of the events of the whole run: the events number `first`,
+    /// `first + step`, and so on.
     pub(crate) fn every(start: Moment, per_second: u64, first: u64, step: u64) -> Schedule {
         debug_assert!(per_second > 0, "a rate of zero is never due");
         Schedule { start, per_second, number: first, step }
     }
 
-    /// When the next event is due.
+    /// Returns when the next event is due.
     pub(crate) fn next(&self) -> Moment {
         let after = u128::from(self.number) * 1_000_000_000 / u128::from(self.per_second);
         self.start + Duration::from_nanos(u64::try_from(after).unwrap_or(u64::MAX))
     }
 
-    /// The intended moment of the next event, if that is not after `now`.
+    /// Returns the intended moment of the next event and moves on to the one after it, or `None` if
+    /// it is not due by `now`.
     pub(crate) fn take_due(&mut self, now: Moment) -> Option<Moment> {
         let due = self.next();
         if due > now {

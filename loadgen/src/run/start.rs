@@ -1,5 +1,5 @@
-//! The threads of a run: each drives its share of the connections, and at the end they are put
-//! together.
+//! Starts the threads of a run. Each drives its share of the connections; at the end their records
+//! are combined.
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,14 +10,14 @@ use super::threads::{ThisThread, Threads};
 use super::turn;
 use super::watch::{Watch, Watched};
 
-/// What is left of a run when it is over, put together from all threads.
+/// The combined result of all threads when a run is over.
 pub(crate) struct Finished<S> {
     pub(crate) load: Load,
     pub(crate) scenario: S,
     pub(crate) seconds: Vec<Watched>,
 }
 
-/// What every run is given.
+/// Settings of every run.
 pub(crate) struct Runner {
     pub(crate) settings: LoadSettings,
     pub(crate) threads: u32,
@@ -27,7 +27,7 @@ pub(crate) struct Runner {
 }
 
 impl Runner {
-    /// Runs a scenario. `make` makes each thread's half of it.
+    /// Runs a scenario. `make` builds the part of the scenario that one thread drives.
     pub(crate) fn run<S: Scenario + Send>(
         &self,
         make: impl Fn(&ThisThread) -> S + Sync,
@@ -49,7 +49,8 @@ impl Runner {
                 let builder = std::thread::Builder::new().name(format!("load-{number}"));
                 match builder.spawn_scoped(scope, work) {
                     Ok(worker) => workers.push(worker),
-                    // The threads that run would wait for this one at the first barrier.
+                    // Without this, the threads that did start would wait for this one at the first
+                    // barrier.
                     Err(error) => {
                         shared.fail();
                         return Err(error);
@@ -76,7 +77,8 @@ impl Runner {
     }
 }
 
-/// Marks a thread as over, however it ends. If it has failed, the others stop waiting for it.
+/// Marks a thread as over, however it ends. If it has failed, the other threads stop waiting for
+/// it.
 struct EndOfThread<'a> {
     shared: &'a Threads,
     number: usize,

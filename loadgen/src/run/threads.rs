@@ -1,5 +1,5 @@
 //! What the threads of a run share: one clock, barriers, and figures that each thread stores once a
-//! turn. Nothing here is touched per message.
+//! turn. Nothing in this file is used per message.
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -10,15 +10,15 @@ use crate::net::clock::{Clock, Moment};
 
 /// Barriers that one run may have.
 const BARRIERS_MAX: usize = 16;
-/// How far the agreed moment lies ahead when the last thread reaches a barrier: by then the others
-/// have looked at the barrier again.
+/// When the last thread reaches a barrier it sets the common moment this far in the future, so that
+/// every other thread has polled the barrier before it. Must exceed `LOOK_AGAIN`.
 const AHEAD: Duration = Duration::from_millis(20);
-/// How often a thread that waits at a barrier looks at it.
+/// How often a thread that waits at a barrier polls it.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
-/// Figures of one thread for the watcher.
+/// Figures that one thread publishes for the watcher.
 ///
-/// They have cache lines of their own, because each thread stores them once a turn.
+/// They have their own cache lines, because each thread stores them once a turn.
 #[derive(Default)]
 #[repr(align(128))]
 pub(crate) struct Figures {
@@ -27,7 +27,7 @@ pub(crate) struct Figures {
     pub(crate) open: AtomicU64,
     pub(crate) sent: AtomicU64,
     pub(crate) delivered: AtomicU64,
-    /// Of the last full second.
+    /// The 99th percentile of the last full second.
     pub(crate) p99_nanos: AtomicU64,
     pub(crate) is_over: AtomicBool,
 }
@@ -35,7 +35,7 @@ pub(crate) struct Figures {
 #[derive(Default)]
 struct Barrier {
     arrived: AtomicU32,
-    /// In nanoseconds; zero until the last thread has arrived.
+    /// The common moment in nanoseconds; zero until the last thread has reached the barrier.
     moment: AtomicU64,
 }
 
@@ -43,7 +43,7 @@ pub(crate) struct Threads {
     pub(crate) clock: Clock,
     pub(crate) figures: Vec<Figures>,
     barriers: [Barrier; BARRIERS_MAX],
-    /// When traffic began, and when measuring ended; zero before.
+    /// When traffic began, and when measuring ended, in nanoseconds; zero until then.
     began: AtomicU64,
     measured_until: AtomicU64,
     failed: AtomicBool,
@@ -51,7 +51,7 @@ pub(crate) struct Threads {
 }
 
 impl Threads {
-    /// `stop` ends the run early.
+    /// Setting `stop` ends the run early.
     pub(crate) fn new(threads: u32, stop: Arc<AtomicBool>) -> Arc<Threads> {
         Arc::new(Threads {
             clock: Clock::start(),
@@ -64,13 +64,13 @@ impl Threads {
         })
     }
 
-    /// When traffic began.
+    /// Returns when traffic began.
     pub(crate) fn began(&self) -> Option<Moment> {
         let nanos = self.began.load(Ordering::Relaxed);
         (nanos > 0).then(|| Moment::from_nanos(nanos))
     }
 
-    /// When measuring ended, which may have been before its time.
+    /// Returns when measuring ended, which may be earlier than planned.
     pub(crate) fn measured_until(&self) -> Option<Moment> {
         let nanos = self.measured_until.load(Ordering::Relaxed);
         (nanos > 0).then(|| Moment::from_nanos(nanos))
@@ -80,7 +80,7 @@ impl Threads {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Ends the run on every thread, because it makes no sense or a thread has failed.
+    /// Ends the run on every thread, because it cannot go on or a thread has failed.
     pub(crate) fn fail(&self) {
         self.failed.store(true, Ordering::Relaxed);
     }
@@ -115,12 +115,12 @@ impl ThisThread {
         self.shared.figures.len() as u32
     }
 
-    /// From zero.
+    /// Returns this thread's number, counted from zero.
     pub(crate) fn number(&self) -> u32 {
         self.number
     }
 
-    /// The first thread also does what must be done only once.
+    /// Returns true for the first thread, which also does what must be done only once.
     pub(crate) fn is_first(&self) -> bool {
         self.number == 0
     }
@@ -129,23 +129,23 @@ impl ThisThread {
         &self.shared.figures[self.number as usize]
     }
 
-    /// Connections that are open on all threads, as of their last turns.
+    /// Returns how many connections are open on all threads, as of their last turns.
     pub(crate) fn open_on_all(&self) -> u64 {
         self.shared.sum(|figures| &figures.open)
     }
 
-    /// Which of `total` things are this thread's.
+    /// Returns which of `total` things belong to this thread.
     pub(crate) fn share(&self, total: u64) -> Range<u64> {
         share(total, self.number, self.count())
     }
 
-    /// How many of `total` things are this thread's.
+    /// Returns how many of `total` things belong to this thread.
     pub(crate) fn share_count(&self, total: u64) -> u64 {
         let share = self.share(total);
         share.end - share.start
     }
 
-    /// This thread's share of `per_second` events of the whole run.
+    /// Returns the schedule of this thread's share of `per_second` events of the whole run.
     pub(crate) fn schedule(&self, start: Moment, per_second: u64) -> Schedule {
         Schedule::every(start, per_second, self.number.into(), self.count().into())
     }
@@ -168,17 +168,17 @@ impl ThisThread {
         (nanos > 0).then(|| Moment::from_nanos(nanos))
     }
 
-    /// Traffic begins at `at`.
+    /// Records that traffic begins at `at`.
     pub(crate) fn begin(&self, at: Moment) {
         self.shared.began.store(at.as_nanos(), Ordering::Relaxed);
     }
 
-    /// Measuring ended at `at`, on this thread.
+    /// Records that measuring ended at `at` on this thread.
     pub(crate) fn end_measuring(&self, at: Moment) {
         self.shared.measured_until.fetch_max(at.as_nanos(), Ordering::Relaxed);
     }
 
-    /// Ctrl-C was pressed, or the run cannot go on.
+    /// Returns true if Ctrl-C was pressed or the run cannot go on.
     pub(crate) fn is_stopping(&self) -> bool {
         self.shared.is_stopping() || self.has_failed()
     }
@@ -193,7 +193,7 @@ impl ThisThread {
 }
 
 /// Divides `0..total` into `of` consecutive ranges whose lengths differ by at most one, and returns
-/// number `at`.
+/// range number `at`.
 pub(crate) fn share(total: u64, at: u32, of: u32) -> Range<u64> {
     let bound = |at: u64| total * at / u64::from(of);
     bound(u64::from(at))..bound(u64::from(at) + 1)

@@ -1,5 +1,5 @@
-//! The phases of a run. They begin at a moment that all threads agree on, so each message belongs
-//! to the phase of its intended time on every one of them.
+//! The phases of a run. They begin at a moment that all threads agree on, so every thread assigns a
+//! message to the same phase by its intended time.
 //!
 //! ```text
 //! opening ── begin ──▶ warm-up ──▶ measuring ──▶ draining ──▶ over
@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::cli::common::PhaseArgs;
 use crate::net::clock::Moment;
 
-/// When to look again whether all has arrived.
+/// How often to check whether all messages have arrived.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Phase {
@@ -27,7 +27,7 @@ pub(crate) struct Timeline {
     until: Moment,
     phases: PhaseArgs,
     drain: Duration,
-    /// What lies in it is measured.
+    /// Messages with an intended time in this range are measured.
     measured: Range<Moment>,
 }
 
@@ -37,14 +37,14 @@ impl Timeline {
         Timeline { phase: Phase::Opening, until: Moment::default(), phases, drain, measured: never }
     }
 
-    /// Opening is over, and traffic begins at `at`.
+    /// Ends opening. Traffic begins at `at`.
     pub(crate) fn begin(&mut self, at: Moment) {
         self.phase = Phase::WarmUp;
         self.until = at + self.phases.warmup;
         self.measured = self.until..self.until + self.phases.duration;
     }
 
-    /// Whether a message with this intended time is measured.
+    /// Returns true if a message with this intended time is measured.
     pub(crate) fn measures(&self, intended: Moment) -> bool {
         self.measured.contains(&intended)
     }
@@ -53,17 +53,17 @@ impl Timeline {
         self.phase
     }
 
-    /// When this phase ends.
+    /// Returns when this phase ends.
     pub(crate) fn until(&self) -> Moment {
         self.until
     }
 
-    /// Messages are sent now.
+    /// Returns true if messages are sent in this phase.
     pub(crate) fn is_sending(&self) -> bool {
         matches!(self.phase, Phase::WarmUp | Phase::Measuring)
     }
 
-    /// Enters the next phase if this one has ended, and says which. To be called until it says
+    /// Enters the next phase if this one has ended, and returns it. Must be called until it returns
     /// `None`.
     pub(crate) fn turn(&mut self, now: Moment, all_arrived: bool, stop: bool) -> Option<Phase> {
         let is_over = now >= self.until;
@@ -79,7 +79,7 @@ impl Timeline {
         Some(self.phase)
     }
 
-    /// When to call a scenario again that has nothing to do before `next`.
+    /// Returns when to call a scenario again that has nothing to do before `next`.
     pub(crate) fn next_turn(&self, now: Moment, next: Option<Moment>) -> Moment {
         let own = if self.phase == Phase::Draining {
             self.until.min(now + LOOK_AGAIN)
@@ -111,7 +111,7 @@ mod tests {
     fn phases_follow_each_other_and_measuring_is_not_stretched_by_lateness() {
         let mut timeline = timeline();
         assert_eq!(timeline.turn(Moment::default(), true, false), None);
-        // This is noticed a second late, and still the phase ends at its time.
+        // The turn is a second late, and still the phase ends at its planned time.
         assert_eq!(timeline.turn(at(2), true, false), Some(Phase::Measuring));
         assert_eq!(timeline.until(), at(6));
         assert_eq!(timeline.turn(at(5), true, false), None);

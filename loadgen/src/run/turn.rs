@@ -1,4 +1,4 @@
-//! The turn of one thread: wait, read, decode, tell the scenario, write.
+//! The turn of one thread: wait, read, decode, call the scenario, write.
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
@@ -16,18 +16,18 @@ use crate::net::ends::End;
 use crate::net::slots::Id;
 use crate::net::socket::{READ_BYTES_MAX, REST_BYTES_MAX};
 
-/// Readiness events taken in one turn. Messages that become due meanwhile are sent after them, so
-/// this bounds their delay to about 128 reads, a fraction of a millisecond.
+/// Readiness events processed in one turn. Messages that become due meanwhile are sent after them,
+/// so their delay is bounded by about 128 reads, a fraction of a millisecond.
 const EVENTS_PER_TURN_MAX: usize = 128;
-/// A signal that arrives just before a wait is noticed only when the wait ends.
+/// The longest wait. A signal that arrives just before a wait is noticed only when the wait ends.
 const WAIT_MAX: Duration = Duration::from_millis(100);
-/// What a server may send: the largest message of a scenario, with room for what the server puts
-/// around it.
+/// Limits of what a server may send: the largest message of a scenario, with room for data that the
+/// server wraps around it.
 const LIMITS: DecoderLimits = DecoderLimits { message_bytes_max: 17 << 20, fragments_max: 1 << 16 };
-/// If more bytes than this wait to be written, a Ping is not answered.
+/// A Ping is not answered while more bytes than this wait to be written.
 const PONGS_BYTES_MAX: usize = 1 << 20;
 
-/// Runs a scenario, or a thread's share of it, to its end.
+/// Runs one thread's share of a scenario to its end.
 pub(crate) fn run<S: Scenario>(load: &mut Load, scenario: &mut S) -> io::Result<()> {
     let mut events = Events::with_capacity(EVENTS_PER_TURN_MAX);
     let mut unfinished = Vec::new();
@@ -79,8 +79,8 @@ fn publish_figures(load: &Load, progress: Progress) {
     figures.p99_nanos.store(progress.p99_nanos, Ordering::Relaxed);
 }
 
-/// Waits for readiness, at most until `until`. `woke` is when the last wait ended; returns when
-/// this one ended.
+/// Waits for readiness, at most until `until`. `woke` is when the last wait ended. Returns when
+/// this wait ended.
 fn wait(load: &mut Load, events: &mut Events, until: Moment, woke: Moment) -> io::Result<Moment> {
     let now = load.clock.now();
     let until = load.next_deadline().map_or(until, |deadline| deadline.min(until));
@@ -94,8 +94,8 @@ fn wait(load: &mut Load, events: &mut Events, until: Moment, woke: Moment) -> io
     }
     let awake = load.clock.now();
     if load.is_measuring {
-        // A stall is time away from the sockets: work between two waits, or waiting for a core
-        // after the timer had fired. Stalls are weighed by their length, so that many short turns
+        // A stall is time away from the sockets: the work between two waits, or the wait for a core
+        // after the timer has fired. Stalls are weighted by their length, so that many short turns
         // do not hide a long one.
         let (at_work, late) =
             (now.nanos_since(woke), if busy { 0 } else { awake.nanos_since(until) });
@@ -106,8 +106,9 @@ fn wait(load: &mut Load, events: &mut Events, until: Moment, woke: Moment) -> io
     Ok(awake)
 }
 
-/// Does one `recv` and handles everything that it completes. A short read has emptied a plain
-/// socket, unless the peer has closed: readiness tells of that only once, together with the bytes.
+/// Does one `recv` and handles everything that it completes. A short read means that a plain socket
+/// is empty, unless the peer has closed: the close is reported only once, by the same readiness
+/// event as the bytes.
 fn read<S: Scenario>(load: &mut Load, scenario: &mut S, id: Id, hung_up: bool) {
     let Load { connections, buffer, .. } = load;
     let Some(connection) = connections.get_mut(id) else { return };
@@ -188,7 +189,7 @@ fn take<S: Scenario>(
     take_frames(load, scenario, id, start..filled, at)
 }
 
-/// Takes the responses to publishes by POST.
+/// Handles the responses to publishes by POST.
 fn take_answers(
     connection: &mut Connection,
     scenario: &mut impl Scenario,
@@ -209,7 +210,7 @@ fn take_answers(
     Ok(())
 }
 
-/// Takes the frames in this range of the receive buffer.
+/// Decodes the frames in this range of the receive buffer.
 fn take_frames(
     load: &mut Load,
     scenario: &mut impl Scenario,
@@ -220,7 +221,7 @@ fn take_frames(
     let Range { mut start, end: filled } = range;
     let opcode = load.opcode();
     let Load { connections, buffer, random, .. } = load;
-    // A scenario may have reset it on opening.
+    // A scenario may have reset the connection in `on_open`.
     let Some(connection) = connections.get_mut(id) else { return Ok(()) };
     let mut closed = None;
     let (part, index) = (connection.part, connection.index);
@@ -241,7 +242,7 @@ fn take_frames(
                 );
             }
             Some(Event::Ping(payload)) => {
-                // A server that does not read its Pongs gets no more of them. RFC 6455 section
+                // A server that does not read our Pongs gets no more of them. RFC 6455 section
                 // 5.5.3 requires an answer to the last Ping only.
                 if outbound.len() < PONGS_BYTES_MAX {
                     encode_masked_frame(outbound, Opcode::Pong, payload, random.mask());

@@ -1,5 +1,5 @@
-//! The watcher of a run, on a thread of its own: it notes what happens in each second, and shows
-//! the live view.
+//! The watcher of a run, on its own thread: it records what happens in each second, and shows the
+//! live view.
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
@@ -12,15 +12,15 @@ use crate::measure::usage::{Sample, Usage};
 use crate::net::clock::Moment;
 use crate::report::second::{Second, SecondPhase};
 
-/// How often the live view changes.
+/// How often the live view is redrawn.
 const REDRAW_EVERY: Duration = Duration::from_millis(200);
-/// Without a terminal, how often a line is printed.
+/// Without a terminal, one line is printed every so many seconds.
 const LINE_EVERY: u64 = 5;
 
-/// The rest of a second at the end of a run is shown if it is at least a tenth.
+/// The incomplete second at the end of a run is shown if it is at least a tenth of a second long.
 const REST_NANOS_MIN: u64 = 100_000_000;
 
-/// The figures of one moment.
+/// The figures at one moment.
 struct Look {
     sample: Sample,
     sent: u64,
@@ -30,20 +30,20 @@ struct Look {
 /// One second of the run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Watched {
-    /// Without latencies: they are the scenario's.
+    /// Counts of this second. Latencies are recorded by the scenario.
     pub(crate) second: Second,
-    /// Of the thread of this process that ran or waited for a core most.
+    /// Share of the second that this process's busiest thread ran or waited for a core.
     pub(crate) wanting_share: f64,
 }
 
-/// What the watcher shows.
+/// Settings of the watcher.
 pub(crate) struct Watch {
     pub(crate) name: &'static str,
     /// How many connections the run opens.
     pub(crate) connections: u64,
     pub(crate) server: Option<Process>,
     pub(crate) phases: Option<PhaseArgs>,
-    /// Whether there is a live view.
+    /// True if there is a live view.
     pub(crate) shows: bool,
 }
 
@@ -67,7 +67,7 @@ impl Watch {
             seconds.push(second);
             before = after;
         }
-        // The run often ends within a second: its rest is reported too.
+        // The run rarely ends on a full second, so the incomplete one is reported too.
         let last = self.look(shared);
         if last.sample.at().nanos_since(before.sample.at()) >= REST_NANOS_MIN {
             seconds.push(self.between(shared, &before, &last));
@@ -102,8 +102,8 @@ impl Watch {
         Watched { second, wanting_share: usage.wanting_share }
     }
 
-    /// Which phase a second belongs to; one that two phases share belongs to the one that is not
-    /// measured.
+    /// Returns the phase of a second. A second that two phases share is assigned to the one that is
+    /// not measured.
     fn phase(&self, shared: &Threads, from: Moment, to: Moment) -> SecondPhase {
         let Some(began) = shared.began() else { return SecondPhase::Connect };
         let Some(phases) = self.phases else {
@@ -123,7 +123,7 @@ impl Watch {
         }
     }
 
-    /// What is going on, in one line.
+    /// Describes the current state of the run in one line.
     fn line(&self, shared: &Threads, now: Moment, last: Option<&Second>) -> String {
         let open = shared.sum(|figures| &figures.open);
         let failed = shared.sum(|figures| &figures.failed);
@@ -156,12 +156,13 @@ impl Watch {
     }
 }
 
-/// The watcher may wake up late and look back on more than a second.
+/// Returns a rate per second. The watcher may wake up late, so the interval may be longer than a
+/// second.
 fn per_second(count: u64, nanos: u64) -> u64 {
     (u128::from(count) * 1_000_000_000 / u128::from(nanos.max(1))) as u64
 }
 
-/// A bar on a terminal, a line now and then without one, or nothing.
+/// The live view: a progress bar on a terminal, a line every few seconds without one, or nothing.
 enum View {
     Bar(ProgressBar),
     Lines,
