@@ -1,5 +1,5 @@
-//! What the threads of a fan-out must know of each other: how many messages each publisher has
-//! sent, and whether the server sends publishers their own messages. Each is stored once.
+//! What the threads of a fan-out share: how many messages each publisher has sent, and whether the
+//! server sends publishers their own messages. Each value is stored once.
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
@@ -18,9 +18,9 @@ pub(super) enum OwnCopies {
 pub(crate) struct Board(Arc<Shared>);
 
 struct Shared {
-    /// How many messages each publisher has sent in all, once it has stopped.
+    /// How many messages each publisher has sent in all. Set when it stops.
     totals: Vec<AtomicU32>,
-    /// Beginning and end of the measured ones.
+    /// First and end sequence number of each publisher's measured messages.
     measured: Vec<(AtomicU32, AtomicU32)>,
     own_copies: AtomicU8,
 }
@@ -32,20 +32,20 @@ impl Board {
         Board(Arc::new(Shared { totals, measured, own_copies: AtomicU8::new(0) }))
     }
 
-    /// Also says which of its messages are measured.
+    /// Stores how many messages a publisher has sent and which of them are measured.
     pub(super) fn set_total(&self, publisher: usize, total: u32, measured: &Range<u32>) {
         self.0.measured[publisher].0.store(measured.start, Ordering::Relaxed);
         self.0.measured[publisher].1.store(measured.end, Ordering::Relaxed);
         self.0.totals[publisher].store(total, Ordering::Release);
     }
 
-    /// To be asked when the total is known.
+    /// Returns which messages of a publisher are measured. Valid once `total` is known.
     pub(super) fn measured(&self, publisher: usize) -> Range<u32> {
         let (start, end) = &self.0.measured[publisher];
         start.load(Ordering::Relaxed)..end.load(Ordering::Relaxed)
     }
 
-    /// `None` while it still sends.
+    /// Returns how many messages a publisher has sent in all; `None` while it is still sending.
     pub(super) fn total(&self, publisher: usize) -> Option<u32> {
         Some(self.0.totals[publisher].load(Ordering::Acquire)).filter(|total| *total != UNKNOWN)
     }

@@ -1,15 +1,15 @@
-//! How long each message took until the last of its receivers had it.
+//! How long each message took to reach the last of its receivers.
 use crate::measure::latency::Latencies;
 
-/// Messages of all publishers that are remembered until the threads can be asked who was last.
-/// Later ones are left out.
+/// Messages of all publishers for which times are kept until the threads' records are combined.
+/// Later messages are left out.
 const MESSAGES_MAX: usize = 4 << 20;
 
 pub(super) enum LastReceiver {
-    /// All receivers are this thread's, so it knows who is last.
+    /// The run has one thread, so it knows which receiver is the last.
     Alone(Latencies),
-    /// For each publisher and message the nanoseconds until the last receiver of this thread had
-    /// it; zero until then. Which thread was last comes out when they are put together.
+    /// For each publisher and message, the nanoseconds until the last receiver of this thread had
+    /// the message; zero until then. The latest thread is found when the records are combined.
     OfThread(Vec<Vec<u64>>),
 }
 
@@ -17,7 +17,7 @@ impl LastReceiver {
     pub(super) fn new(threads: u32, publishers: usize) -> LastReceiver {
         match threads {
             1 => LastReceiver::Alone(Latencies::new()),
-            // Allocated once, so that nothing is allocated per message.
+            // The lists are allocated at the beginning, so that nothing is allocated per message.
             _ => LastReceiver::OfThread(
                 (0..publishers)
                     .map(|_| Vec::with_capacity(MESSAGES_MAX / publishers.max(1)))
@@ -26,7 +26,7 @@ impl LastReceiver {
         }
     }
 
-    /// The last receiver of this thread has a message that is measured.
+    /// Records that the last receiver of this thread has received a measured message.
     pub(super) fn complete(&mut self, publisher: usize, sequence: u32, nanos: u64) {
         match self {
             LastReceiver::Alone(latencies) => latencies.record(nanos),
@@ -43,7 +43,7 @@ impl LastReceiver {
         }
     }
 
-    /// Both threads have receivers.
+    /// Combines the records of two threads that both have receivers.
     pub(super) fn absorb(&mut self, other: LastReceiver) {
         match (self, other) {
             (LastReceiver::Alone(latencies), LastReceiver::Alone(others)) => {
@@ -51,7 +51,7 @@ impl LastReceiver {
             }
             (LastReceiver::OfThread(publishers), LastReceiver::OfThread(others)) => {
                 for (times, others) in publishers.iter_mut().zip(others) {
-                    // A message that only one thread has seen is not complete.
+                    // A message that was completed on only one of the threads is left out.
                     times.truncate(others.len());
                     for (time, other) in times.iter_mut().zip(others) {
                         *time = if *time == 0 || other == 0 { 0 } else { other.max(*time) };

@@ -1,19 +1,19 @@
-//! Publishers and receivers of one channel: what is sent when, and whether each receiver gets all
-//! of it once, in order and intact. Used by every scenario that broadcasts; this is one thread's
-//! half of it.
+//! Publishers and receivers of one channel: what is sent when, and whether each receiver gets every
+//! message once, in order and intact. Every scenario that broadcasts uses this module. Each thread
+//! has its own `Fanout`, for its share of the publishers and receivers.
 //!
-//! A publisher over a WebSocket receives too: the other publishers' messages, and its own where the
-//! server sends those. The first message, the probe, finds out whether it does.
+//! A publisher over a WebSocket also receives: the messages of other publishers, and its own if the
+//! server sends them back. The first message, the probe, finds out whether the server does.
 //!
 //! ```text
 //! traffic        a run with publishers and subscribers, from opening to the last delivery
 //! publishing     what is sent when
-//! receiving      what was read, held against what was sent
+//! receiving      compares what was read with what was sent
 //! state          publishers, receivers and counts of one thread
-//! settings       what is asked for, and each thread's part of it
-//! window         who has not had which message yet: closed loop, last receiver
-//! board          what threads tell each other
-//! last_receiver  when a message was complete, over all threads
+//! settings       what was asked for, and each thread's share of it
+//! window         which messages some receiver has not received yet (closed loop, last receiver)
+//! board          what the threads share
+//! last_receiver  when each message had reached all receivers of all threads
 //! report         counts, latency and checks
 //! ```
 mod board;

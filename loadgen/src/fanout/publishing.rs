@@ -7,11 +7,12 @@ use crate::run::load::Load;
 use crate::run::schedule::Schedule;
 use crate::run::timeline::Timeline;
 
-/// Messages sent in one turn of the open loop. However late the loop is, it reads in between.
+/// Messages sent in one turn of the open loop. The limit ensures that a loop that is late still
+/// reads.
 const SENDS_PER_TURN_MAX: u32 = 1_024;
 
 impl Fanout {
-    /// Sends the probe. False when its publisher is not open.
+    /// Sends the probe. Returns false if its publisher is not open.
     pub(crate) fn send_probe(&mut self, load: &mut Load, now: Moment, timeline: &Timeline) -> bool {
         let is_open = self.publishers[0].id.is_some();
         if is_open {
@@ -20,7 +21,7 @@ impl Fanout {
         is_open
     }
 
-    /// The open loop's first message is due at `at`.
+    /// Starts the open loop. Its first message is due at `at`.
     pub(crate) fn begin(&mut self, at: Moment) {
         if let Pacing::Open { per_second } = self.settings.pacing
             && !self.own.is_empty()
@@ -29,18 +30,19 @@ impl Fanout {
         }
     }
 
-    /// All measured messages that were asked for have been sent.
+    /// Returns true if all measured messages that were asked for have been sent.
     pub(crate) fn is_budget_spent(&self) -> bool {
         self.budget == Some(0) && !self.own.is_empty()
     }
 
-    /// This thread has no publisher, and those of the others have stopped.
+    /// Returns true if this thread has no publisher and the publishers of the other threads have
+    /// stopped.
     pub(crate) fn is_over_elsewhere(&self) -> bool {
         self.own.is_empty()
             && (0..self.publishers.len()).all(|publisher| self.board.total(publisher).is_some())
     }
 
-    /// Sends everything that is due. It leaves at the end of the turn.
+    /// Queues every message that is due. They are written at the end of the turn.
     pub(crate) fn send_due(&mut self, load: &mut Load, now: Moment, timeline: &Timeline) {
         if self.own.is_empty() || self.is_dead() {
             return;
@@ -63,7 +65,8 @@ impl Fanout {
                 for _ in 0..SENDS_PER_TURN_MAX {
                     let due = self.schedule.as_mut().and_then(|schedule| schedule.take_due(now));
                     let Some(intended) = due else { break };
-                    // If a publisher is gone, the next one sends in its place.
+                    // If a publisher's connection has ended, the next publisher sends the message
+                    // instead.
                     while self.publishers[self.next_publisher].id.is_none() {
                         self.pass_turn();
                     }
@@ -81,7 +84,7 @@ impl Fanout {
         }
     }
 
-    /// When the next message is due, in the open loop.
+    /// Returns when the next message of the open loop is due.
     pub(crate) fn next_due(&self) -> Option<Moment> {
         self.schedule.as_ref().map(Schedule::next)
     }
@@ -97,7 +100,7 @@ impl Fanout {
         }
         let sequence = self.publishers[at].sent;
         if sequence == u32::MAX - 1 {
-            // There are no further numbers.
+            // All sequence numbers have been used.
             self.budget = Some(0);
             return;
         }

@@ -1,4 +1,4 @@
-//! The receiving half of a fan-out: what a receiver has read is held against what was sent.
+//! The receiving half of a fan-out: what a receiver has read is compared with what was sent.
 use fanfare::protocol::{Message, Opcode};
 
 use super::board::OwnCopies;
@@ -11,7 +11,7 @@ use crate::net::clock::Moment;
 use crate::run::timeline::Timeline;
 
 impl Fanout {
-    /// A receiver has read a message at `at`.
+    /// Handles a message that a receiver has read at `at`.
     pub(crate) fn on_delivery(
         &mut self,
         receiver: usize,
@@ -70,7 +70,8 @@ impl Fanout {
         }
     }
 
-    /// Messages of another thread's publisher are known of when the first receiver has them.
+    /// Adds messages up to `sequence` to the publisher's window. A thread learns of another
+    /// thread's messages only when its first receiver gets them.
     fn expect_up_to(&mut self, publisher: usize, sequence: u32, at: Moment) {
         while self.publishers[publisher].window.end() <= sequence {
             let missing = self.missing(publisher);
@@ -82,15 +83,16 @@ impl Fanout {
         if self.own.contains(&publisher) {
             return sequence < self.publishers[publisher].sent;
         }
-        // It belongs to another thread. What it has sent in all is checked at the end; here it is
-        // enough that the sequence is not far ahead of what has been seen.
+        // The publisher belongs to another thread. Its total is checked at the end; here the
+        // sequence only must not be far ahead of the latest one seen.
         const AHEAD_MAX: u32 = 1 << 16;
         self.publishers
             .get(publisher)
             .is_some_and(|publisher| sequence < publisher.window.end().saturating_add(AHEAD_MAX))
     }
 
-    /// The publisher's own copy of the probe is expected until it is known that there is none.
+    /// Returns true if the receiver may get this publisher's messages. Until the probe has shown
+    /// otherwise, a publisher may receive its own.
     fn is_expected(&self, receiver: usize, publisher: usize) -> bool {
         !self.is_own(receiver, publisher) || self.board.own_copies() != OwnCopies::No
     }

@@ -7,7 +7,7 @@ use crate::report::value::Value;
 use crate::run::measurement::Measurement;
 
 impl Fanout {
-    /// FanoutCounts what this thread's receivers should have had. All threads have stopped sending.
+    /// Counts what this thread's receivers should have received. All threads have stopped sending.
     fn close(&mut self) {
         if std::mem::replace(&mut self.is_closed, true) {
             return;
@@ -36,7 +36,7 @@ impl Fanout {
         }
     }
 
-    /// Takes in what another thread has seen.
+    /// Adds what another thread has recorded.
     pub(crate) fn absorb(&mut self, mut other: Fanout) {
         self.close();
         other.close();
@@ -47,7 +47,7 @@ impl Fanout {
         self.response.absorb(other.response);
         self.service.merge(&other.service);
         self.send_delay.merge(&other.send_delay);
-        // A thread without receivers does not know which receiver was last.
+        // A thread without receivers has no record of which receiver was last.
         match (had_receivers, other.counts.expected > 0) {
             (true, true) => self.last_receiver.absorb(other.last_receiver),
             (false, true) => self.last_receiver = other.last_receiver,
@@ -96,14 +96,15 @@ impl Fanout {
 
     fn report_check(&self, report: &mut Report) {
         let (counts, sequence) = (&self.counts, self.sequences.counts());
-        // A corrupt message did arrive.
+        // A corrupt message did arrive, so it is not lost.
         let lost = counts.expected.saturating_sub(counts.delivered + counts.corrupt);
         let own_copies = match self.board.own_copies() {
             OwnCopies::Yes => "yes",
             OwnCopies::No => "no",
             OwnCopies::Unknown => "unknown",
         };
-        // Orders can be compared only if all receivers had the same messages.
+        // Orders can be compared only between receivers that should have received the same
+        // messages.
         let is_comparable =
             self.publishers.len() > 1 && lost + counts.corrupt + sequence.duplicated == 0;
         let unanswered = counts.published.saturating_sub(counts.answered_posts);

@@ -1,4 +1,4 @@
-//! What a fan-out is asked for, and each thread's part of it.
+//! The settings of a fan-out, and each thread's share of it.
 use std::ops::Range;
 use std::time::Duration;
 
@@ -9,34 +9,35 @@ use crate::run::threads::{ThisThread, share};
 /// When publishers send.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Pacing {
-    /// Closed loop: each has `inflight` messages under way until all receivers of its thread have
-    /// them. In a pipeline all of them leave in one write when all receivers have all of the last
-    /// ones.
+    /// Each publisher has `inflight` messages under way: the next one leaves when all receivers of
+    /// its thread have received the oldest. With `pipeline`, all of them leave in one write once
+    /// all receivers have received all of the previous ones.
     Closed { inflight: u32, pipeline: bool },
-    /// Open loop: so many messages per second of all publishers together, whatever arrives.
+    /// Publishers together send so many messages per second, whether deliveries arrive or not.
     Open { per_second: u64 },
 }
 
 #[derive(Clone, Copy)]
 pub(crate) struct FanoutSettings {
-    /// Of the whole run, as all that follows.
+    /// Publishers of the whole run. All the following numbers are for the whole run too.
     pub(crate) publishers: u32,
     /// Receivers that do not publish.
     pub(crate) subscribers: u32,
-    /// Publishers POST, and receive nothing.
+    /// True if publishers send by POST. They then receive nothing.
     pub(crate) by_post: bool,
     pub(crate) sizes: Sizes,
     pub(crate) pacing: Pacing,
     pub(crate) verify: Verify,
-    /// Measured messages to send, if that is bounded.
+    /// How many measured messages to send; `None` for no limit.
     pub(crate) messages: Option<u64>,
-    /// How long a closed loop waits for a message before it goes on without.
+    /// How long a closed loop waits for a message to arrive before it gives up on it.
     pub(crate) patience: Duration,
 }
 
 impl FanoutSettings {
-    /// Which publishers and which subscribers are this thread's. In an open loop publishers have a
-    /// thread of their own when there are two; a closed loop needs both on each.
+    /// Returns which publishers and which subscribers belong to this thread. In an open loop with
+    /// two or more threads the publishers have a thread of their own; a closed loop needs both on
+    /// each thread.
     pub(crate) fn shares(&self, thread: &ThisThread) -> (Range<u32>, Range<u32>) {
         let (thread, threads) = (thread.number(), thread.count());
         let part = |total: u32, at: u32, of: u32| {

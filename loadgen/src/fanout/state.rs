@@ -17,14 +17,14 @@ use crate::net::slots::Id;
 use crate::run::schedule::Schedule;
 use crate::run::threads::ThisThread;
 
-/// What this thread knows of a publisher.
+/// What this thread knows of one publisher.
 #[derive(Default)]
 pub(super) struct Publisher {
-    /// Its connection, if it is this thread's and open.
+    /// The publisher's connection. `None` if it is not open or belongs to another thread.
     pub(super) id: Option<Id>,
-    /// Only those of its own thread are counted here.
+    /// Messages sent. Counted only on the thread that owns the publisher's connection.
     pub(super) sent: u32,
-    /// Those of them whose intended time is measured.
+    /// Sequence numbers of the sent messages whose intended time lies in the measured span.
     pub(super) measured: Range<u32>,
     pub(super) window: Window,
 }
@@ -32,23 +32,23 @@ pub(super) struct Publisher {
 #[derive(Clone, Copy, Default, AddAssign)]
 pub(super) struct FanoutCounts {
     pub(super) published: u64,
-    /// Of everything published, by receivers that were there and stayed; known when all threads
-    /// have stopped.
+    /// Deliveries that should have happened: every published message, to every receiver that was
+    /// open then. Known when all threads have stopped sending.
     pub(super) expected: u64,
     pub(super) measured_expected: u64,
     pub(super) delivered: u64,
     pub(super) measured_published: u64,
-    /// Those of them that were also sent within the span.
+    /// Measured messages that were also sent within the measured span.
     pub(super) published_in_time: u64,
     pub(super) measured_delivered: u64,
-    /// Arrived within the measured span, whenever sent.
+    /// Messages that arrived within the measured span, whenever they were sent.
     pub(super) span_delivered: u64,
     pub(super) span_bytes: u64,
     pub(super) corrupt: u64,
     pub(super) unexpected: u64,
-    /// Receivers that were open and have ended before the end of the run.
+    /// Receivers whose connection ended before the end of the run.
     pub(super) receivers_ended: u64,
-    /// Messages that a closed loop no longer waited for.
+    /// Messages that a closed loop gave up waiting for.
     pub(super) given_up: u64,
     pub(super) refused_posts: u64,
     pub(super) answered_posts: u64,
@@ -57,24 +57,25 @@ pub(super) struct FanoutCounts {
 pub(crate) struct Fanout {
     pub(super) settings: FanoutSettings,
     pub(super) board: Board,
-    /// Which publishers are this thread's.
+    /// Which publishers belong to this thread.
     pub(super) own: Range<usize>,
     pub(super) publishers: Vec<Publisher>,
-    /// Whether each receiver of this thread is open: first its publishers, then its subscribers.
+    /// True for each receiver of this thread that is open: first its publishers, then its
+    /// subscribers.
     pub(super) receivers: Vec<bool>,
-    /// How many of them are.
+    /// How many of the receivers are open.
     pub(super) open_count: u32,
     pub(super) payloads: Payloads,
     pub(super) scratch: Vec<u8>,
     pub(super) sequences: Sequences,
     pub(super) orders: Orders,
     pub(super) schedule: Option<Schedule>,
-    /// Whose turn it is in the open loop.
+    /// The publisher that sends the next message of the open loop.
     pub(super) next_publisher: usize,
-    /// Measured messages that may still be sent.
+    /// How many measured messages may still be sent. `None` for no limit.
     pub(super) budget: Option<u64>,
     pub(super) is_measuring: bool,
-    /// Whether [`Fanout::close`] has counted what is expected.
+    /// True once [`Fanout::close`] has counted the expected deliveries.
     pub(super) is_closed: bool,
     pub(super) counts: FanoutCounts,
     pub(super) response: Recorder,
@@ -87,7 +88,7 @@ impl Fanout {
     pub(super) fn new(settings: FanoutSettings, board: Board, thread: &ThisThread) -> Fanout {
         let (own, subscribers) = settings.shares(thread);
         let receivers = subscribers.len() + if settings.by_post { 0 } else { own.len() };
-        // The same number for each publisher, give or take one.
+        // Every publisher gets the same number of messages, give or take one.
         let budget = settings.messages.map(|messages| {
             let bound =
                 |publishers: u32| messages * u64::from(publishers) / u64::from(settings.publishers);
@@ -117,17 +118,18 @@ impl Fanout {
         }
     }
 
-    /// Which receiver publisher number `index` of this thread is.
+    /// Returns the receiver number of this thread's publisher number `index`; `None` if it
+    /// publishes by POST.
     pub(super) fn publisher_receiver(&self, index: u32) -> Option<usize> {
         (!self.settings.by_post).then_some(index as usize)
     }
 
-    /// Which receiver subscriber number `index` of this thread is.
+    /// Returns the receiver number of this thread's subscriber number `index`.
     pub(super) fn subscriber_receiver(&self, index: u32) -> usize {
         index as usize + if self.settings.by_post { 0 } else { self.own.len() }
     }
 
-    /// Publisher number `index` of this thread is open.
+    /// Records that this thread's publisher number `index` is open.
     pub(super) fn on_publisher_open(&mut self, index: u32, id: Id) {
         let at = self.own.start + index as usize;
         self.publishers[at].id = Some(id);
@@ -136,7 +138,7 @@ impl Fanout {
         }
     }
 
-    /// All receivers open before the first message.
+    /// Records that a receiver is open. All receivers open before the first message.
     pub(super) fn on_receiver_open(&mut self, receiver: usize) {
         self.receivers[receiver] = true;
         self.open_count += 1;
@@ -150,7 +152,7 @@ impl Fanout {
         }
     }
 
-    /// A receiver that was open has ended. It is no longer expected to receive the rest.
+    /// Records that an open receiver has ended. It is no longer expected to receive later messages.
     pub(super) fn on_receiver_ended(&mut self, receiver: usize) {
         self.receivers[receiver] = false;
         self.open_count -= 1;
@@ -164,7 +166,7 @@ impl Fanout {
         }
     }
 
-    /// Whether a receiver gets what this publisher sends.
+    /// Returns true if a receiver should get what this publisher sends.
     pub(super) fn expects(&self, receiver: usize, publisher: usize) -> bool {
         !self.is_own(receiver, publisher) || self.board.own_copies() == OwnCopies::Yes
     }
@@ -175,7 +177,7 @@ impl Fanout {
             && self.own.start + receiver == publisher
     }
 
-    /// This thread has no publisher left that could send, or no receiver left.
+    /// Returns true if this thread has no publisher left that could send, or no receiver left.
     pub(super) fn is_dead(&self) -> bool {
         let has_publisher =
             self.publishers[self.own.clone()].iter().any(|publisher| publisher.id.is_some());
@@ -183,12 +185,12 @@ impl Fanout {
             || (!self.receivers.is_empty() && self.open_count == 0)
     }
 
-    /// This thread has the publisher that sends the probe.
+    /// Returns true if this thread has the publisher that sends the probe.
     pub(super) fn is_prober(&self) -> bool {
         self.own.start == 0 && !self.own.is_empty()
     }
 
-    /// Every receiver of this thread has the probe, but for its publisher.
+    /// Returns true if every receiver of this thread has received the probe, except its publisher.
     pub(super) fn has_probe_arrived(&self) -> bool {
         (0..self.receivers.len()).all(|receiver| {
             !self.receivers[receiver]
@@ -197,12 +199,12 @@ impl Fanout {
         })
     }
 
-    /// The publisher of the probe has received it too.
+    /// Returns true if the publisher of the probe has received it too.
     pub(super) fn has_own_copy_arrived(&self) -> bool {
         !self.settings.by_post && self.sequences.next(0, 0) > 0
     }
 
-    /// Publishing is over: tells the other threads how many messages there were.
+    /// Ends publishing. Stores on the board how many messages each publisher has sent.
     pub(super) fn end(&mut self) {
         for at in self.own.clone() {
             let publisher = &self.publishers[at];
@@ -210,8 +212,8 @@ impl Fanout {
         }
     }
 
-    /// How many receivers of this thread a message of this publisher goes to. The publisher of the
-    /// probe does not count, because the probe is to find out whether it receives its own messages.
+    /// Returns how many receivers of this thread should get a message of this publisher. The
+    /// publisher itself is counted only once the probe has shown that it receives its own messages.
     pub(super) fn missing(&self, publisher: usize) -> u32 {
         let sends_own = self.board.own_copies() == OwnCopies::Yes;
         let own_receiver = !self.settings.by_post
@@ -220,7 +222,8 @@ impl Fanout {
         self.open_count - u32::from(own_receiver && !sends_own)
     }
 
-    /// Every receiver of this thread has received or missed every message of all publishers.
+    /// Returns true if every receiver of this thread has received or missed every message of all
+    /// publishers.
     pub(super) fn has_all_arrived(&self) -> bool {
         let has_all = |publisher: usize| {
             let Some(total) = self.board.total(publisher) else { return false };
@@ -232,7 +235,7 @@ impl Fanout {
         has_answers && (0..self.publishers.len()).all(has_all)
     }
 
-    /// How many messages the first publisher has sent, once it has stopped.
+    /// Returns how many messages the first publisher has sent, once it has stopped.
     pub(crate) fn total_of_the_first(&self) -> Option<u32> {
         self.board.total(0)
     }

@@ -1,5 +1,6 @@
-//! A broadcast run from opening to the last delivery. It is the scenario `broadcast`, and a part of
-//! `churn`. This is one thread's half of it; barriers between the stages keep the threads together.
+//! A broadcast run from opening to the last delivery. It is the whole scenario `broadcast`, and a
+//! part of `churn`. Each thread has its own `Traffic`; barriers between the stages keep the threads
+//! together.
 use std::time::Duration;
 
 use fanfare::protocol::Message;
@@ -24,10 +25,10 @@ use crate::run::timeline::{Phase, Timeline};
 pub(crate) const PUBLISHER: Part = Part(0);
 pub(crate) const SUBSCRIBER: Part = Part(1);
 
-/// The probe, the first message, must reach every receiver in this time.
+/// The probe, the first message, must reach every receiver within this time.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
-/// If the publisher's own copy of the probe has not come this long after everybody else's, the
-/// server sends publishers none.
+/// If the publisher has not received its own probe this long after all other receivers have, the
+/// server does not send publishers their own messages.
 const OWN_COPY_WAIT: Duration = Duration::from_millis(250);
 
 /// Barriers of a run with traffic.
@@ -36,7 +37,7 @@ const PROBE_ARRIVED: usize = 1;
 const PROBE_ANSWERED: usize = 2;
 const ALL_ARRIVED: usize = 3;
 
-/// What the halves of all threads are made of.
+/// From this plan each thread builds its `Traffic`.
 #[derive(Clone)]
 pub(crate) struct TrafficPlan {
     pub(crate) settings: FanoutSettings,
@@ -68,9 +69,9 @@ pub(crate) struct Traffic {
 
 enum TrafficStage {
     Opening(Opening),
-    /// All are open, on this thread.
+    /// All connections of this thread are open.
     Open,
-    /// The probe is under way.
+    /// The probe has been sent and has not reached every receiver yet.
     Probing {
         until: Moment,
     },
@@ -80,12 +81,13 @@ enum TrafficStage {
     },
     Answered,
     Running,
-    /// Nothing is under way on this thread; other threads may not be that far.
+    /// This thread waits for no more messages, but other threads may.
     Arrived,
 }
 
 impl Traffic {
-    /// `others` are opened after publishers and subscribers, and before the first message.
+    /// Builds one thread's traffic. `others` are opened after publishers and subscribers, and
+    /// before the first message.
     pub(crate) fn new(plan: &TrafficPlan, thread: &ThisThread, others: &[Batch]) -> Traffic {
         let (publishers, subscribers) = plan.settings.shares(thread);
         let publishers = Batch {
@@ -108,8 +110,8 @@ impl Traffic {
         self.timeline.phase()
     }
 
-    /// Does what is due; `on_phase` is told of each phase entered. Done when the last phase is
-    /// over.
+    /// Does what is due, and calls `on_phase` for each phase entered. Returns `Done` when the last
+    /// phase is over on all threads.
     pub(crate) fn turn(
         &mut self,
         load: &mut Load,
@@ -124,7 +126,7 @@ impl Traffic {
         }
         loop {
             if self.timeline.is_sending() {
-                // Messages that are due within a phase are sent before it ends, however late.
+                // Messages due within a phase are sent before it ends, even if late.
                 self.fanout.send_due(load, now.min(self.timeline.until()), &self.timeline);
                 let is_behind =
                     self.fanout.next_due().is_some_and(|due| due < now.min(self.timeline.until()));
@@ -158,7 +160,8 @@ impl Traffic {
         Turn::Until(self.timeline.next_turn(now, next_due))
     }
 
-    /// Opening and the probe, which come before the traffic. `None` when they are over.
+    /// Runs the stages before the traffic: opening and the probe. Returns `None` when they are
+    /// over.
     fn turn_before(&mut self, load: &mut Load, now: Moment) -> Option<Turn> {
         loop {
             self.stage = match &mut self.stage {
@@ -220,8 +223,8 @@ impl Traffic {
         }
     }
 
-    /// `is_all`: this traffic was all that both sides were busy with, so cost per message makes
-    /// sense.
+    /// Writes the report of this traffic. `is_all` is true if neither side did any other work, so
+    /// that a cost per message can be computed.
     pub(crate) fn report_traffic(&mut self, load: &Load, report: &mut Report, is_all: bool) {
         let has_opened = load.counts(PUBLISHER).opened + load.counts(SUBSCRIBER).opened > 0;
         if load.thread.has_failed() && has_opened {

@@ -4,25 +4,25 @@ use std::ops::Range;
 
 use crate::net::clock::Moment;
 
-/// Messages of one publisher that are waited for at once.
+/// How many messages of one publisher are tracked at once.
 const UNDER_WAY_MAX: usize = 1 << 20;
 
-/// A message on its way.
+/// A message that some receiver has not received yet.
 struct PendingMessage {
     since: Moment,
-    /// How many receivers do not have it yet.
+    /// How many receivers have not received it.
     missing: u32,
 }
 
 #[derive(Default)]
 pub(super) struct Window {
-    /// Messages `settled..settled + under_way.len()`.
+    /// Messages number `settled..settled + under_way.len()`.
     under_way: VecDeque<PendingMessage>,
     settled: u32,
 }
 
 impl Window {
-    /// The sequence after the last message that it knows of.
+    /// Returns the sequence number after the last message in the window.
     pub(super) fn end(&self) -> u32 {
         self.settled + self.under_way.len() as u32
     }
@@ -31,7 +31,7 @@ impl Window {
         self.under_way.len() as u32
     }
 
-    /// One more message is on its way since `since`, to `missing` receivers.
+    /// Adds a message that was sent at `since` and that `missing` receivers should get.
     pub(super) fn push(&mut self, since: Moment, missing: u32) {
         if self.under_way.len() == UNDER_WAY_MAX {
             // Some receiver gets nothing, or very late: stop waiting for the oldest message.
@@ -39,12 +39,12 @@ impl Window {
             self.settled += 1;
         }
         self.under_way.push_back(PendingMessage { since, missing });
-        // A message without receivers has arrived everywhere already.
+        // A message that no receiver should get is complete at once.
         self.pop_settled();
     }
 
-    /// One more receiver has received or missed these messages. True when the last of them is
-    /// now complete.
+    /// Records that one more receiver has received or missed these messages. Returns true if the
+    /// last of these messages is now complete.
     pub(super) fn settle(&mut self, sequences: Range<u32>) -> bool {
         let mut is_complete = false;
         for sequence in sequences {
@@ -58,7 +58,8 @@ impl Window {
         is_complete
     }
 
-    /// Waits no longer for messages that are on their way since before `since`, and says how many.
+    /// Gives up on messages sent before `since` that some receiver has not received. Returns how
+    /// many there were.
     pub(super) fn give_up(&mut self, since: Moment) -> u64 {
         let mut given_up = 0;
         while let Some(message) = self.under_way.front_mut() {
