@@ -1,4 +1,4 @@
-//! What a callback is given: the peer that it is about, and what can be asked for that peer.
+//! What a callback is given: the peer it is called for, and what it may do for that peer.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -23,14 +23,14 @@ pub struct Visitor<'a> {
 }
 
 impl Visitor<'_> {
-    /// Publishes. To answer the request with the outcome, return
+    /// Publishes a message. To answer the request with the outcome, return
     /// [`Answer::Later`](super::Answer::Later) with the ticket;
     /// [`Handler::on_published`](super::Handler::on_published) then makes the response.
     ///
     /// # Errors
     ///
-    /// [`NotPublished::Busy`] when the ring to the channel's home is full: not after one publish
-    /// per request.
+    /// [`NotPublished::Busy`] if the ring to the channel's home is full. The first publish for a
+    /// request never fails with it.
     pub fn publish(
         &mut self,
         channel: ChannelName<'_>,
@@ -43,9 +43,9 @@ impl Visitor<'_> {
         Ok(ticket)
     }
 
-    /// Asks what is known of a channel; its home, which may be another reactor, answers. To answer
-    /// the request with it, return [`Answer::Later`](super::Answer::Later) with the ticket;
-    /// [`Handler::on_inspected`](super::Handler::on_inspected) then makes the response.
+    /// Asks the channel's home, which may be another reactor, for its figures of the channel. To
+    /// answer the request with them, return [`Answer::Later`](super::Answer::Later) with the
+    /// ticket; [`Handler::on_inspected`](super::Handler::on_inspected) then makes the response.
     ///
     /// # Errors
     ///
@@ -61,23 +61,24 @@ impl Visitor<'_> {
         Ticket { token: self.token, number: self.exchange.tickets }
     }
 
-    /// The far end of the connection.
+    /// The address of the peer.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Whether the connection came by a listener that is the operator's.
+    /// Returns true if the connection was accepted on one of the operator's listeners.
     pub fn is_admin(&self) -> bool {
         self.is_admin
     }
 
-    /// Whether the operator has listeners of his own.
+    /// Returns true if the server has separate listeners for the operator.
     pub fn has_admin_listener(&self) -> bool {
         self.turn.has_admin_listener
     }
 }
 
-/// A WebSocket peer: its session, its own outbound and its subscriptions.
+/// What a callback may use of its WebSocket peer: the session, the outgoing frames and the
+/// subscriptions.
 pub struct Context<'a, S> {
     pub(crate) exchange: &'a mut Exchange,
     pub(crate) turn: &'a mut TurnState,
@@ -89,23 +90,23 @@ pub struct Context<'a, S> {
 }
 
 impl<S> Context<'_, S> {
-    /// The application's state of this connection.
+    /// The application's state for this connection.
     pub fn session(&self) -> &S {
         self.session
     }
 
-    /// The application's state of this connection, to change it.
+    /// The application's state for this connection, mutable.
     pub fn session_mut(&mut self) -> &mut S {
         self.session
     }
 
-    /// The far end of the connection.
+    /// The address of the peer.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// A running number for logs: no two connections of a server have the same, until after four
-    /// thousand million of them it begins again.
+    /// A number for logs that is unique among the connections of a server. It repeats only after
+    /// more than four thousand million connections.
     pub fn connection(&self) -> u64 {
         running_number(self.token, self.exchange.own, self.exchange.shared.reactors())
     }
@@ -119,23 +120,23 @@ impl<S> Context<'_, S> {
     }
 
     /// Sends a Close frame after everything sent before (RFC 6455 section 5.5.1) and ends the
-    /// connection; nothing more of this peer is looked at. The reason is cut to 123 bytes. Only the
-    /// first close counts.
+    /// connection; nothing more from this peer is decoded. The reason is cut to 123 bytes. Only the
+    /// first call has an effect.
     pub fn close(&mut self, code: CloseCode, reason: &str) {
         debug_assert!(code.is_allowed_on_wire(), "{code:?} may not be sent");
         self.outgoing.close(code, reason);
     }
 
-    /// Subscribes to a channel: every message that its home accepts from now on is received once,
-    /// in order. Where the home is another reactor that has to be told first, whatever is said to
-    /// this peer in this callback (the 101 included) leaves only then, and nothing more of the peer
-    /// is looked at before: so a peer that has read the answer to its subscribing misses nothing
-    /// after it.
+    /// Subscribes the peer to a channel: it receives every message that the channel's home accepts
+    /// from now on once, in order. If the home is another reactor that does not serve this channel
+    /// here yet, everything sent to this peer in this callback (the 101 included) is held until the
+    /// home has answered, and nothing more from the peer is decoded until then. So a peer that has
+    /// read the reply to its subscribing misses no later message.
     ///
     /// # Errors
     ///
-    /// [`Refused`] when the channel would be one too many. Another reactor can find that out only
-    /// later; the peer is then closed with 1013.
+    /// [`Refused`] if there are too many channels. If another reactor finds that out, it does so
+    /// only later, and the peer is then closed with 1013.
     pub fn subscribe(&mut self, channel: ChannelName<'_>) -> Result<Subscription, Refused> {
         let subscription = self.exchange.subscribe(channel, Owner(self.token.0))?;
         self.outgoing.has_subscribed |= self.exchange.hub.is_joining(subscription);
@@ -143,9 +144,9 @@ impl<S> Context<'_, S> {
         Ok(Subscription(subscription))
     }
 
-    /// Ends a subscription of this peer: nothing more of its channel is received. Of what was
-    /// published before, a message half on its way is finished, and what waited behind it is
-    /// dropped. Does nothing if the subscription has ended already.
+    /// Ends a subscription of this peer: it receives nothing more of the channel. Of the messages
+    /// published before, one that is partly sent is completed, and those behind it are dropped.
+    /// Does nothing if the subscription has ended already.
     pub fn unsubscribe(&mut self, subscription: Subscription) {
         if self.subscriptions.remove(subscription.0) {
             let rest = &mut self.outgoing.rest;
@@ -154,14 +155,14 @@ impl<S> Context<'_, S> {
         }
     }
 
-    /// Publishes to all subscribers of a channel, this peer included if it is one. Where the home
-    /// refuses the message for want of memory, the peer is closed with 1013, and until then the
-    /// home refuses all that this peer publishes behind it.
+    /// Publishes to all subscribers of a channel, including this peer if it is subscribed. If the
+    /// home refuses the message because memory is full, the peer is closed with 1013, and the home
+    /// refuses everything that the peer publishes after that message.
     ///
     /// # Errors
     ///
-    /// [`NotPublished::Busy`] when the ring to the channel's home is full. One publish per
-    /// [`on_message`] never gets it.
+    /// [`NotPublished::Busy`] if the ring to the channel's home is full. One publish per
+    /// [`on_message`] never fails with it.
     ///
     /// [`on_message`]: super::Handler::on_message
     pub fn publish(
@@ -173,11 +174,11 @@ impl<S> Context<'_, S> {
         self.exchange.submit(origin, channel, message, &mut self.turn.counters)
     }
 
-    /// As [`publish`](Self::publish), to a channel that this peer is subscribed to.
+    /// Like [`publish`](Self::publish), to a channel that this peer is subscribed to.
     ///
     /// # Errors
     ///
-    /// As there, and [`NotPublished::NotSubscribed`] after the subscription has ended.
+    /// Those of `publish`, and [`NotPublished::NotSubscribed`] if the subscription has ended.
     pub fn publish_to(
         &mut self,
         subscription: Subscription,
@@ -191,7 +192,7 @@ impl<S> Context<'_, S> {
     }
 }
 
-/// The reads that both kinds of callback share.
+/// Methods of both [`Visitor`] and [`Context`].
 macro_rules! shared_reads {
     () => {
         /// The monotonic clock, as read in this turn.
@@ -204,12 +205,12 @@ macro_rules! shared_reads {
             self.turn.unix_time
         }
 
-        /// Whether the server is about to end: readiness checks should fail.
+        /// Returns true if the server is draining; readiness checks should then fail.
         pub fn is_draining(&self) -> bool {
             self.turn.draining
         }
 
-        /// Figures of the server for metrics and status pages: they are added up for each call.
+        /// The figures of the server, for metrics and status pages. Each call adds them up again.
         pub fn status(&self) -> Status {
             self.exchange.status(self.turn)
         }

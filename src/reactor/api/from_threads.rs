@@ -1,4 +1,4 @@
-//! What other threads ask of a reactor: publishing, draining, stopping.
+//! Commands from other threads to a reactor: publish, drain, stop.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -9,15 +9,16 @@ use crate::net::Wake;
 use crate::protocol::{Message, MessageKind};
 use crate::reactor::mail::Notifier;
 
-/// Publishes that may wait for the reactor; one more is [`PublishError::Busy`].
+/// Publishes that may wait for the reactor; beyond that, publishing fails with
+/// [`PublishError::Busy`].
 const PUBLISHES_MAX: usize = 1024;
 
-/// Publishes that have been taken and are kept for the next ones, so that those allocate nothing;
-/// only buffers up to this size are kept. Together they are at most about 1 MiB for each reactor.
+/// Processed publishes that are kept, so that later ones reuse their buffers and allocate nothing.
+/// Only buffers up to this size are kept: together at most about 1 MiB for each reactor.
 const SPARES_MAX: usize = 256;
 const SPARE_BYTES_MAX: usize = 4 * 1024;
 
-/// A message on its way from another thread.
+/// A message from another thread to the reactor.
 pub(crate) struct RemotePublish {
     channel: String,
     kind: MessageKind,
@@ -25,14 +26,14 @@ pub(crate) struct RemotePublish {
 }
 
 impl RemotePublish {
-    /// The channel and the message, which were checked when they were sent.
+    /// Returns the channel and the message, which were validated when they were sent.
     pub(crate) fn parts(&self) -> Option<(ChannelName<'_>, Message<'_>)> {
         let channel = ChannelName::parse(&self.channel).ok()?;
         Some((channel, Message::from_checked(self.kind, &self.payload)))
     }
 }
 
-/// How far the end has come. Only ever grows.
+/// Whether the reactor is to end, and how. The value never decreases.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Ending {
     Not = 0,
@@ -40,14 +41,14 @@ pub(crate) enum Ending {
     Stop = 2,
 }
 
-/// The reactor's end: what its handles have asked.
+/// The reactor's end: receives what its handles send.
 pub(crate) struct FromThreads {
     publishes: Receiver<RemotePublish>,
     spares: SyncSender<RemotePublish>,
     ending: Arc<AtomicU8>,
 }
 
-/// A handle to a reactor from any thread. Messages of one clone keep their order.
+/// A handle to a reactor that any thread may use. Messages sent through one clone keep their order.
 #[derive(Clone)]
 pub struct Handle<W> {
     publishes: SyncSender<RemotePublish>,
@@ -58,14 +59,14 @@ pub struct Handle<W> {
     message_bytes_max: usize,
 }
 
-/// Why a message was not taken. It has reached nobody.
+/// Why a message was not accepted. It has been sent to no subscriber.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PublishError {
-    /// The reactor has fallen behind: try again in a while.
+    /// Too many publishes are waiting for the reactor: try again later.
     Busy,
-    /// Not a channel's name.
+    /// The name is not a valid channel name.
     Name(ChannelNameError),
-    /// Larger than a message may be.
+    /// The message is larger than the limit.
     TooBig,
     /// The reactor has ended.
     Stopped,
@@ -86,7 +87,7 @@ impl std::fmt::Display for PublishError {
 
 impl std::error::Error for PublishError {}
 
-/// Both ends.
+/// Creates the reactor's end and a handle to it.
 pub(crate) fn handle<W: Wake>(
     notifier: Notifier<W>,
     message_bytes_max: usize,
@@ -104,7 +105,8 @@ impl FromThreads {
         self.publishes.try_recv().ok()
     }
 
-    /// Keeps what was taken for a later publish, if it is small and there is a place for it.
+    /// Keeps the buffer of a processed publish for reuse, unless it is larger than
+    /// `SPARE_BYTES_MAX` or enough are kept already.
     pub(crate) fn give_back(&self, publish: RemotePublish) {
         if publish.payload.capacity() <= SPARE_BYTES_MAX {
             let _ = self.spares.try_send(publish);
@@ -121,12 +123,12 @@ impl FromThreads {
 }
 
 impl<W: Wake> Handle<W> {
-    /// Puts a message on its way to the subscribers of a channel whose home this reactor is. Does
-    /// not block.
+    /// Queues a message for the subscribers of a channel whose home is this reactor. Does not
+    /// block.
     ///
     /// # Errors
     ///
-    /// [`PublishError`]; then the message reaches nobody.
+    /// [`PublishError`]; the message is then sent to no subscriber.
     pub fn try_publish(
         &self,
         channel: ChannelName<'_>,
@@ -151,13 +153,13 @@ impl<W: Wake> Handle<W> {
         Ok(())
     }
 
-    /// Takes no new connections, sends what is pending, closes every connection with 1012, and
-    /// ends.
+    /// Makes the server accept no new connections, send what is pending, close every connection
+    /// with 1012, and end.
     pub fn drain(&self) {
         self.end(Ending::Drain);
     }
 
-    /// Ends now; connections are cut.
+    /// Ends the server now; connections are cut.
     pub fn stop(&self) {
         self.end(Ending::Stop);
     }

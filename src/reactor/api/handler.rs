@@ -1,5 +1,5 @@
-//! What an application is to a reactor: one [`Handler`], called with events, never called from
-//! within itself.
+//! The interface of an application: a reactor calls one [`Handler`] with events, and never calls it
+//! again before the previous call has returned.
 
 use crate::hub::{Accepted, ChannelInfo, ChannelName, Refused};
 use crate::protocol::{CloseCode, Message, Request, Response};
@@ -9,16 +9,16 @@ use super::context::{Context, Visitor};
 
 /// The application of one reactor. Each reactor has its own, so no method needs a lock.
 ///
-/// The methods run on the reactor's thread: one that blocks, blocks every connection of the
-/// reactor. None may fail: what a peer did wrong is answered with a status or a close code.
+/// The methods run on the reactor's thread: a method that blocks, blocks every connection of the
+/// reactor. No method can fail: a peer's mistake is answered with an HTTP status or a close code.
 pub trait Handler {
-    /// The application's own state of one WebSocket connection, made by
+    /// The application's own state for one WebSocket connection, created by
     /// [`on_upgrade`](Self::on_upgrade).
     type Session;
 
-    /// A request with a body has arrived as far as its head. `Some` answers it now, and the body is
-    /// never read: the place to refuse who may not send one. Not called for a request without a
-    /// body.
+    /// Called when the head of a request with a body has arrived. If it returns `Some`, the request
+    /// is answered now and the body is never read: requests of peers that may not send a body are
+    /// refused here. Not called for a request without a body.
     fn before_body(
         &mut self,
         visitor: &mut Visitor<'_>,
@@ -28,8 +28,8 @@ pub trait Handler {
         None
     }
 
-    /// A plain HTTP request, with its whole body (empty if it has none). HEAD arrives here as well;
-    /// the body of its response is left out by the reactor.
+    /// Called with a plain HTTP request and its whole body (empty if there is none). HEAD requests
+    /// arrive here too; the reactor leaves out the body of the response.
     fn on_request(
         &mut self,
         visitor: &mut Visitor<'_>,
@@ -40,32 +40,33 @@ pub trait Handler {
         Answer::Respond(Response::text(404, "nothing is served over plain HTTP here\n"))
     }
 
-    /// A well-formed opening handshake (RFC 6455 section 4.2.1): let it in or decline it.
+    /// Called with a valid opening handshake (RFC 6455 section 4.2.1), to accept or decline it.
     fn on_upgrade(
         &mut self,
         visitor: &mut Visitor<'_>,
         request: &Request<'_>,
     ) -> Upgrade<Self::Session>;
 
-    /// The connection is let in. Whatever is subscribed to here is received from the 101 on;
-    /// whatever is sent here follows the 101.
+    /// Called when the connection is accepted. Messages of channels subscribed to here are received
+    /// from the 101 on; whatever is sent here follows the 101.
     fn on_open(&mut self, peer: &mut Context<'_, Self::Session>) {
         let _ = peer;
     }
 
-    /// A whole message has arrived. A text message is valid UTF-8 (RFC 6455 section 8.1).
+    /// Called with each complete message. A text message is valid UTF-8 (RFC 6455 section 8.1).
     fn on_message(&mut self, peer: &mut Context<'_, Self::Session>, message: Message<'_>) {
         let _ = (peer, message);
     }
 
-    /// The connection has ended, for whatever reason; called once for every
-    /// [`on_open`](Self::on_open). `code` is that of the Close frame that ended it, or 1006 where
-    /// there was none. Nothing can be sent to the peer any more.
+    /// Called once for every [`on_open`](Self::on_open), when the connection has ended for any
+    /// reason. `code` is the code of the Close frame that ended it, or 1006 if there was none.
+    /// Nothing can be sent to the peer any more.
     fn on_close(&mut self, peer: &mut Context<'_, Self::Session>, code: CloseCode, reason: &str) {
         let _ = (peer, code, reason);
     }
 
-    /// The answer to a publish that a request was left waiting for with [`Answer::Later`].
+    /// Makes the response to a request that returned [`Answer::Later`] with the ticket of a
+    /// publish.
     fn on_published(&mut self, ticket: Ticket, outcome: Result<Accepted, Refused>) -> Response {
         let _ = ticket;
         match outcome {
@@ -74,8 +75,8 @@ pub trait Handler {
         }
     }
 
-    /// The answer to a question for which a request was left waiting with [`Answer::Later`].
-    /// `None`: nobody uses the channel.
+    /// Makes the response to a request that returned [`Answer::Later`] with the ticket of an
+    /// inspection. `info` is `None` if the channel does not exist.
     fn on_inspected(
         &mut self,
         ticket: Ticket,
@@ -90,12 +91,12 @@ pub trait Handler {
     }
 }
 
-/// What becomes of a plain HTTP request.
+/// How a plain HTTP request is answered.
 pub enum Answer {
     /// Answer now.
     Respond(Response),
-    /// [`Handler::on_published`] or [`Handler::on_inspected`] will answer, when the channel's home
-    /// has. Until then nothing else that this peer sends is looked at.
+    /// [`Handler::on_published`] or [`Handler::on_inspected`] makes the response once the channel's
+    /// home has answered. Until then nothing else from this peer is decoded.
     Later(Ticket),
 }
 
@@ -105,7 +106,7 @@ impl From<Response> for Answer {
     }
 }
 
-/// What becomes of an opening handshake.
+/// How an opening handshake is answered.
 pub enum Upgrade<S> {
     /// 101, with this session.
     Accept(S),
@@ -116,8 +117,8 @@ pub enum Upgrade<S> {
         /// The value of `Sec-WebSocket-Protocol`.
         subprotocol: &'static str,
     },
-    /// No WebSocket: any status, headers and body. Browsers hide all of it from scripts.
+    /// No WebSocket: any status, headers and body. Browsers hide all of them from scripts.
     Respond(Response),
-    /// 101 and at once a Close frame, whose code and reason a browser does show to scripts.
+    /// 101, followed at once by a Close frame. Browsers show its code and reason to scripts.
     AcceptAndClose(CloseCode, &'static str),
 }

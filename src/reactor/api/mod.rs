@@ -1,9 +1,9 @@
-//! What programs see of a reactor.
+//! What an application sees of a reactor.
 //!
 //! | file | holds |
 //! |---|---|
-//! | `handler` | what an application is to a reactor: one `Handler`, called with events |
-//! | `context` | what its callbacks are given: the peer, and what can be asked for it |
+//! | `handler` | the trait `Handler`: the application, called with events |
+//! | `context` | what a callback is given: the peer, and what it may do for that peer |
 //! | `from_threads` | a handle by which other threads publish, drain and stop; the reactor's end |
 
 mod context;

@@ -1,5 +1,5 @@
-//! The limits on new connections that hold for a server as a whole, whichever of its reactors takes
-//! them.
+//! The limits on new connections that hold for the whole server, whichever reactor accepts the
+//! connection.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -31,17 +31,18 @@ impl Refusal {
 }
 
 pub(crate) struct ConnectionLimits {
-    /// Connections that take a place; those that are refused do not.
+    /// Accepted connections that hold a slot. A refused connection holds none.
     connections: AtomicUsize,
     connections_max: usize,
     /// Connections that were accepted only so that they can be answered 503 or 429.
     refusals: AtomicUsize,
     rate: Option<Mutex<AcceptRate>>,
-    /// Connections by network, where that is limited.
+    /// The limit on connections per network, and how many each network has now. `None` if there is
+    /// no such limit.
     networks: Option<(u32, Mutex<HashMap<IpAddr, u32>>)>,
 }
 
-/// A bucket of connections that may be taken now; it fills with time, up to one second's worth.
+/// A token bucket: it fills over time, up to one second's worth of connections.
 struct AcceptRate {
     per_second: f64,
     available: f64,
@@ -55,15 +56,15 @@ impl AcceptRate {
         self.filled_at = self.filled_at.max(now);
     }
 
-    /// When the next connection may be taken.
+    /// Returns when the next connection may be accepted.
     fn next_at(&self) -> Instant {
         let missing = (1.0 - self.available).max(0.0);
         self.filled_at + Duration::from_secs_f64(missing / self.per_second)
     }
 }
 
-/// Whom a limit per address counts together: an IPv4 address, or an IPv6 /64, which is what one
-/// customer gets.
+/// Returns the network that a per-address limit counts together: an IPv4 address, or an IPv6 /64,
+/// which is what one customer usually gets.
 fn network(address: SocketAddr) -> IpAddr {
     match address.ip().to_canonical() {
         IpAddr::V4(v4) => IpAddr::V4(v4),
@@ -71,14 +72,14 @@ fn network(address: SocketAddr) -> IpAddr {
     }
 }
 
-/// Counts one more if that is within the limit. In one step: nobody else is refused for one that
-/// does not count.
+/// Adds one and returns true if the count is below `max`. Atomic: adding first and undoing later
+/// could make another caller see a full count that is not full.
 fn count_one_more(count: &AtomicUsize, max: usize) -> bool {
     let within = |count| (count < max).then_some(count + 1);
     count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within).is_ok()
 }
 
-/// Counts stay as good as they were, whatever has become of the thread that held them.
+/// Ignores poisoning: a count is valid even if a thread panicked while holding the lock.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -99,7 +100,8 @@ impl ConnectionLimits {
         }
     }
 
-    /// When the rate allows the next connection; `None` where it is not limited.
+    /// Returns when the rate limit allows the next connection, or `None` if the rate is not
+    /// limited.
     pub(crate) fn next_at(&self, now: Instant) -> Option<Instant> {
         self.rate.as_ref().map(|rate| {
             let mut rate = lock(rate);
@@ -108,8 +110,9 @@ impl ConnectionLimits {
         })
     }
 
-    /// A connection has been taken. It counts from now on, refused or not, until it
-    /// [leaves](Self::leave).
+    /// Counts an accepted connection, and returns why it must be refused, if it must. Refused or
+    /// not, it counts against its network until it [leaves](Self::leave). Only if it is not refused
+    /// does it take a slot.
     pub(crate) fn enter(&self, address: SocketAddr) -> Option<Refusal> {
         if let Some(rate) = &self.rate {
             lock(rate).available -= 1.0;
@@ -127,8 +130,8 @@ impl ConnectionLimits {
         (!is_in).then_some(Refusal::TooManyConnections)
     }
 
-    /// Whether one more may be let in to be told that it is refused. It counts until the
-    /// [end of its refusal](Self::end_refusal).
+    /// Returns true if one more connection may be kept open only to be answered 503 or 429. It then
+    /// counts towards `REFUSALS_MAX` until [`end_refusal`](Self::end_refusal).
     pub(crate) fn begin_refusal(&self) -> bool {
         count_one_more(&self.refusals, REFUSALS_MAX)
     }
@@ -137,19 +140,20 @@ impl ConnectionLimits {
         self.refusals.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// A connection that was let in takes nobody's place any more: it has gone, or is refused for
-    /// another reason.
+    /// Releases the slot that `enter` took: the connection has closed, or is refused because of a
+    /// drain.
     pub(crate) fn give_place_back(&self) {
         self.connections.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Connections that are let in, and those that are in only to be refused.
+    /// Returns the number of connections that hold a slot, and of those kept open only to be
+    /// refused.
     #[cfg(test)]
     pub(crate) fn counts(&self) -> (usize, usize) {
         (self.connections.load(Ordering::Relaxed), self.refusals.load(Ordering::Relaxed))
     }
 
-    /// A connection has gone, whatever it was.
+    /// Called for every connection that has closed, refused or not.
     pub(crate) fn leave(&self, address: SocketAddr) {
         let Some((_, networks)) = &self.networks else { return };
         let mut networks = lock(networks);

@@ -1,10 +1,10 @@
-//! What the reactors of one server share besides the rings between them.
+//! What the reactors of one server share, apart from the rings between them.
 //!
 //! | file | holds |
 //! |---|---|
 //! | `connection_limits` | the limits on new connections, counted over all reactors |
-//! | `status` | what a reactor has done and holds, and the sum of all |
-//! | `shared` | where both stand, with the flags that reactors read of each other |
+//! | `status` | the figures of one reactor, and their sum over all reactors |
+//! | `shared` | the connection limits, the statuses, and flags that reactors read of each other |
 
 mod connection_limits;
 mod shared;

@@ -1,6 +1,6 @@
-//! What the reactors of a server share besides their rings. Nothing of it is written per message:
-//! the gate and the count of channels are when somebody comes or goes, the rest once per turn, and
-//! the flags of memory when they change.
+//! What the reactors of a server share, apart from their rings. None of it is written per message.
+//! The connection limits and the count of channels are written when a connection or a channel begins or ends,
+//! the statuses once per turn, and the memory flags when they change.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,15 +13,15 @@ use super::status::ReactorStatus;
 pub(crate) struct Shared {
     pub(crate) homes: Arc<Homes>,
     pub(crate) connection_limits: ConnectionLimits,
-    /// By reactor: as of its last turn.
+    /// One per reactor, as of its last turn.
     statuses: Vec<Mutex<ReactorStatus>>,
-    /// By reactor: it has no memory left for messages. Read by homes for each message.
+    /// One per reactor: true if it has no memory left for messages. Homes read it for each message.
     memory_full: Vec<Flag>,
-    /// Reactors that have completed their drain, and serve on for the others.
+    /// Reactors that have completed their drain. They keep serving their channels for the others.
     drained: AtomicUsize,
 }
 
-/// On a cache line of its own, so that what is written beside it makes nobody read it anew.
+/// Has a cache line of its own, so that a write next to it does not force other cores to reload it.
 #[derive(Default)]
 #[repr(align(64))]
 struct Flag(AtomicBool);
@@ -43,11 +43,11 @@ impl Shared {
     }
 
     pub(crate) fn store_status(&self, own: ReactorNumber, status: ReactorStatus) {
-        // A thread that has died in the middle of storing leaves a status that is as good as any.
+        // Ignores poisoning: a status is only reported, so an incomplete one does no harm.
         *self.statuses[own.index()].lock().unwrap_or_else(PoisonError::into_inner) = status;
     }
 
-    /// Adds what all reactors but one have done, as of their last turns.
+    /// Adds up the figures of all other reactors, as of their last turns.
     pub(crate) fn add_statuses_of_others(&self, own: ReactorNumber, sum: &mut ReactorStatus) {
         let others = self.statuses.iter().enumerate().filter(|(number, _)| *number != own.index());
         for (_, status) in others {
@@ -65,7 +65,7 @@ impl Shared {
         self.memory_full[reactor.index()].0.load(Ordering::Relaxed)
     }
 
-    /// One reactor has nobody left; whether that was the last one.
+    /// Notes that one reactor has no connections left. Returns true if it was the last one.
     pub(crate) fn note_drained(&self) -> bool {
         self.drained.fetch_add(1, Ordering::AcqRel) + 1 == self.reactors()
     }

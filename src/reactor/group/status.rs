@@ -1,10 +1,10 @@
-//! How reactors are doing: the figures of one, and of all together.
+//! The figures of one reactor, and of all reactors together.
 
 use crate::hub::Ledger;
 
 use crate::reactor::counters::Counters;
 
-/// What a reactor has done and what it holds.
+/// What a reactor has done so far, and what it holds now.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ReactorStatus {
     pub(crate) counters: Counters,
@@ -13,7 +13,8 @@ pub(crate) struct ReactorStatus {
     pub(crate) channels: usize,
     pub(crate) subscriptions: usize,
     pub(crate) log_bytes: usize,
-    /// Records put on the way to other reactors, and those of others that were dealt with.
+    /// Records that were put into the rings to other reactors, and records from other reactors that
+    /// were processed.
     pub(crate) mail: [u64; 2],
 }
 
@@ -38,8 +39,8 @@ impl ReactorStatus {
     }
 }
 
-/// How a server is doing, all its reactors together: the one that is asked as of now, the others as
-/// of their last turns.
+/// The figures of a whole server: those of the reactor that is asked as of now, those of the others
+/// as of their last turns.
 #[derive(Clone, Debug)]
 pub struct Status {
     pub(crate) sum: ReactorStatus,
@@ -47,12 +48,12 @@ pub struct Status {
 }
 
 impl Status {
-    /// What has been done since the start.
+    /// Everything counted since the start.
     pub fn counters(&self) -> &Counters {
         &self.sum.counters
     }
 
-    /// Where every copy of every message is (DESIGN: the ledger).
+    /// Where every copy of every message is: each copy owed is delivered, dropped or pending.
     pub fn ledger(&self) -> Ledger {
         self.sum.ledger
     }
@@ -62,7 +63,7 @@ impl Status {
         self.sum.ledger.outstanding()
     }
 
-    /// Connections, in whatever phase.
+    /// Connections, in every phase.
     pub fn connections(&self) -> usize {
         self.sum.connections
     }
@@ -77,18 +78,17 @@ impl Status {
         self.sum.subscriptions
     }
 
-    /// Memory in the logs of all channels.
+    /// Bytes of memory in the logs of all channels.
     pub fn log_bytes(&self) -> usize {
         self.sum.log_bytes
     }
 
-    /// Requests and deliveries that reactors have put on the way to each other, and those that were
-    /// dealt with.
+    /// Records that reactors have sent each other, and records that were processed.
     pub fn mail(&self) -> [u64; 2] {
         self.sum.mail
     }
 
-    /// Whether the server is about to end: readiness checks should fail.
+    /// Returns true if the server is draining; readiness checks should then fail.
     pub fn is_draining(&self) -> bool {
         self.is_draining
     }
