@@ -1,4 +1,5 @@
-//! Who may do what over the network: what loopback is, and the answers to requests that are denied.
+//! Access rules for requests over the network: which requests count as local, and the answers to
+//! requests that are denied.
 
 use std::net::IpAddr;
 
@@ -15,11 +16,11 @@ pub(crate) enum Denied {
     Origin,
     /// The key is missing.
     KeyMissing,
-    /// The key is a wrong one.
+    /// The key is wrong.
     KeyWrong,
-    /// Publishing without a key, from another machine.
+    /// The request publishes without a key, from another machine.
     PublishElsewhere,
-    /// The metrics, from another machine.
+    /// The request asks for the metrics without a key, from another machine.
     MetricsElsewhere,
 }
 
@@ -56,7 +57,7 @@ impl Denied {
         }
     }
 
-    /// The close code and reason that say the same.
+    /// Returns the close code and reason that correspond to the answer.
     pub(crate) fn close(self) -> (CloseCode, &'static str) {
         let code = match self {
             Denied::KeyMissing | Denied::KeyWrong => CloseCode::UNAUTHORIZED,
@@ -68,14 +69,15 @@ impl Denied {
     }
 }
 
-/// Whether a request was made on this machine and meant for it: it comes from loopback, no proxy
-/// has forwarded it, and its Host names this machine (see [`check_host`]).
+/// Returns true if a request was made on this machine and meant for it: it comes from loopback, no
+/// proxy has forwarded it, and its Host names this machine (see [`check_host`]).
 pub(crate) fn is_local(peer: IpAddr, request: &Request<'_>, allowed_hosts: &[String]) -> bool {
     is_loopback(peer) && !is_forwarded(request) && host_is_local(request.host(), allowed_hosts)
 }
 
-/// Checks that a request from loopback names this machine in Host. Any web page can let its own
-/// name point to 127.0.0.1 (DNS rebinding); its requests then come from a browser on this machine.
+/// Checks that a request from loopback names this machine in Host. Without this check, any web page
+/// could point its own host name to 127.0.0.1 (DNS rebinding) and so send requests from a browser
+/// on this machine.
 pub(crate) fn check_host(
     peer: IpAddr,
     request: &Request<'_>,
@@ -85,13 +87,13 @@ pub(crate) fn check_host(
     if is_meant { Ok(()) } else { Err(Denied::Host) }
 }
 
-/// Whether an address is loopback, also if IPv4 comes in by an IPv6 socket.
+/// Returns true if an address is loopback, also if it is an IPv4 address mapped into IPv6.
 pub(crate) fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
 
-/// Headers that a proxy adds to a request that it forwards. The first two have a standard (RFC
-/// 7239, RFC 9110 section 7.6.3), the others are common.
+/// Headers that a proxy adds to a request that it forwards. The first two are standards (RFC 7239,
+/// RFC 9110 section 7.6.3), the others are in common use.
 const FORWARDED: [&str; 6] =
     ["Forwarded", "Via", "X-Real-IP", "True-Client-IP", "X-Client-IP", "CF-Connecting-IP"];
 

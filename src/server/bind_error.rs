@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-/// Limits with which nothing could work.
+/// Limits with which no server could work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LimitsError {
     /// There is no reactor.
@@ -12,16 +12,17 @@ pub enum LimitsError {
     TooManyReactors,
     /// The largest message is zero bytes.
     NoMessage,
-    /// The largest message has more than 1 GiB.
+    /// The largest message is above 1 GiB.
     MessageTooLarge,
     /// The limit of connections is zero.
     NoConnection,
     /// The limit of channels is zero.
     NoChannel,
-    /// The channel buffer does not hold two messages of the largest size: a subscriber in the
-    /// middle of one would be overrun by the next.
+    /// The channel buffer does not hold two messages of the largest size: a subscriber that is in
+    /// the middle of one message would be overrun by the next.
     BufferTooSmall,
-    /// A reactor's part of the memory does not hold one channel buffer.
+    /// Each reactor's share of the memory limit is too small: one reactor needs one channel buffer,
+    /// several need two each or more, depending on their rings (`reactor_memory_min`).
     MemoryTooSmall,
     /// A timeout is zero.
     NoTime,
@@ -40,7 +41,8 @@ impl fmt::Display for LimitsError {
                 "the channel buffer must hold at least two messages of the largest size"
             }
             LimitsError::MemoryTooSmall => {
-                "the memory limit must be at least the size of one channel buffer for each reactor"
+                "the memory limit is too small: one reactor needs one channel buffer, several need two \
+                 each or more, depending on their rings"
             }
             LimitsError::NoTime => {
                 "the handshake timeout, ping interval and pong timeout must not be zero"
@@ -56,13 +58,13 @@ impl std::error::Error for LimitsError {}
 pub enum BindError {
     /// [`Builder::listen`](super::Builder::listen) has not been called.
     NoAddress,
-    /// The limits do not go together.
+    /// The limits contradict each other.
     Limits(LimitsError),
     /// An address cannot be resolved or listened on.
     Listen {
-        /// As given to [`Builder::listen`](super::Builder::listen).
+        /// The address as given to [`Builder::listen`](super::Builder::listen).
         address: String,
-        /// What the system says.
+        /// The error of the system call.
         source: io::Error,
     },
     /// The reactor cannot be set up.
@@ -92,7 +94,7 @@ impl std::error::Error for BindError {
     }
 }
 
-/// So that a program whose `main` returns [`io::Result`] can use `?`.
+/// Allows a program whose `main` returns [`io::Result`] to use `?`.
 impl From<BindError> for io::Error {
     fn from(error: BindError) -> io::Error {
         let kind = match &error {

@@ -31,7 +31,8 @@ use super::{channel_answers, console, event_log, metrics};
 /// ```
 pub struct Broadcast {
     options: BroadcastOptions,
-    /// The channel of a peer, from its `on_upgrade` to its `on_open`, which follows at once.
+    /// The channel name of a peer, kept between its `on_upgrade` and its `on_open`, which follows
+    /// at once.
     entering: String,
     /// A buffer for percent-decoded paths.
     decoded: Vec<u8>,
@@ -55,12 +56,12 @@ enum Session {
     Echo {
         bucket: TokenBucket,
     },
-    /// It could not subscribe, and the server closes it.
+    /// The peer could not subscribe, and the server closes the connection.
     Rejected,
 }
 
 impl Session {
-    /// Takes a token for a message of the peer; false if there is none.
+    /// Takes a token for a message of the peer. Returns false if there is none.
     fn take_token(&mut self, per_second: u32, now: Instant) -> bool {
         match self {
             Session::Subscriber { bucket, .. } | Session::Echo { bucket } => {
@@ -72,7 +73,7 @@ impl Session {
 }
 
 impl Broadcast {
-    /// A server with these rules.
+    /// Makes a server with these rules.
     #[must_use]
     pub fn new(options: BroadcastOptions) -> Broadcast {
         Broadcast { options, entering: String::new(), decoded: Vec::new() }
@@ -96,8 +97,8 @@ impl Handler for Broadcast {
         request: &Request<'_>,
         body: &[u8],
     ) -> Answer {
-        // A request with a body was admitted in `before_body` already. To decide again is cheaper
-        // than to remember.
+        // A request with a body was admitted in `before_body` already. Deciding again is cheaper
+        // than remembering the decision.
         let route = match admit(&self.options, &mut self.decoded, visitor, request) {
             Ok(route) => route,
             Err(rejection) => return rejection.response().into(),

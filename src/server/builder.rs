@@ -1,4 +1,4 @@
-//! From addresses, limits and an application to a server that listens.
+//! The builder: makes a listening server from addresses, limits and an application.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,14 +14,14 @@ use super::closure_handler::{ClosureHandler, Closures};
 use super::instance::{Server, Thread};
 use super::listeners::listen;
 
-/// The upper limit of the largest message: lengths of bodies are kept in 32 bits, and a message is
-/// held in one piece.
+/// The upper bound of the largest message: body lengths are kept in 32 bits, and a message is held
+/// in one contiguous buffer.
 const MESSAGE_BYTES_MAX: usize = 1 << 30;
 
-/// The most reactors: each has three rings to every other one, and a part of the memory.
+/// The most reactors: each has three rings to every other one, and a share of the memory.
 const REACTORS_MAX: usize = 256;
 
-/// Private rests of frames have at most one of so many parts of the memory.
+/// The rests of frames that left the log while half sent may take one eighth of the memory.
 const PRIVATE_PART: usize = 8;
 
 /// Collects what a [`Server`] needs; made by [`Server::builder`]. A limit has the name of the flag
@@ -34,7 +34,7 @@ const PRIVATE_PART: usize = 8;
 pub struct Builder<A> {
     addresses: Vec<String>,
     admin_addresses: Vec<String>,
-    /// As set; `None`: by the machine.
+    /// The number set; `None`: chosen by the number of cores.
     reactors: Option<usize>,
     rings: Option<RingSizes>,
     reactor: ReactorLimits,
@@ -46,8 +46,8 @@ pub struct Builder<A> {
 pub struct Factory<F>(F);
 
 impl Server<ClosureHandler> {
-    /// Begins a server: give it addresses, limits if need be, and a [handler](Builder::handler) or
-    /// closures.
+    /// Begins a server. It needs addresses and a [handler](Builder::handler) or closures; limits
+    /// are optional.
     pub fn builder() -> Builder<Closures> {
         Builder {
             addresses: Vec::new(),
@@ -168,7 +168,8 @@ impl Builder<()> {
     }
 }
 
-/// The listeners of each reactor, and the addresses that each of them listens on.
+/// Opens the listeners of each reactor, and returns them with the addresses on which each reactor
+/// listens.
 fn listen_on_all(
     addresses: &[String],
     reactors: usize,
@@ -198,39 +199,39 @@ impl<A> Builder<A> {
     }
 
     /// Listens on an address such as `127.0.0.1:8080`, `[::]:8080` or `localhost:8080`; port 0 lets
-    /// the system choose. Of a name all addresses are listened on that this machine has. May be
-    /// called several times.
+    /// the system choose. For a name, the server listens on every address of this machine that the
+    /// name resolves to. May be called several times.
     pub fn listen(mut self, address: impl Into<String>) -> Self {
         self.addresses.push(address.into());
         self
     }
 
-    /// Listens on one more address, for the operator: a handler can tell who comes by it with
-    /// [`Visitor::is_admin`](crate::Visitor::is_admin). A `Broadcast` server
-    /// then serves health and metrics there, to everybody who reaches it, and nowhere else.
+    /// Listens on one more address, for the operator: a handler recognizes connections to it with
+    /// [`Visitor::is_admin`](crate::Visitor::is_admin). A `Broadcast` server then serves health and
+    /// metrics there only, to every client that reaches the address.
     pub fn admin_listen(mut self, address: impl Into<String>) -> Self {
         self.admin_addresses.push(address.into());
         self
     }
 
-    /// How many threads serve, each with listening sockets and a handler of its own, between which
-    /// the system spreads the connections. The messages of a channel keep one order across all of
-    /// them. At most 256. Default: the number of cores; fewer where the
-    /// [memory](Builder::memory_limit) would not go round.
+    /// How many threads serve. Each has listening sockets and a handler of its own, and the system
+    /// spreads the connections among them. The messages of a channel have one order across all of
+    /// them. At most 256. Default: the number of cores; fewer if the
+    /// [memory](Builder::memory_limit) is not enough for so many.
     pub fn reactors(mut self, reactors: usize) -> Self {
         self.reactors = Some(reactors);
         self
     }
 
-    /// The size of each ring between two reactors, at least 2 KiB. For tests, in which rings have
-    /// to be full; by itself a server chooses sizes that go with its memory.
+    /// The size of each ring between two reactors, at least 2 KiB. For tests that need full rings;
+    /// by default the sizes follow from the memory limit.
     #[doc(hidden)]
     pub fn ring_bytes(mut self, bytes: usize) -> Self {
         self.rings = Some(RingSizes { bytes: bytes.max(RingSizes::MIN.bytes), ..RingSizes::MIN });
         self
     }
 
-    /// The largest message, in bytes: received, published, and as the body of a request. Default 64
+    /// The largest message, in bytes: received, published, or as the body of a request. Default 64
     /// KiB.
     pub fn max_message_size(mut self, bytes: usize) -> Self {
         self.reactor.decoder.message_bytes_max = bytes;
@@ -239,48 +240,49 @@ impl<A> Builder<A> {
         self
     }
 
-    /// How many fragments a message may come in.
+    /// The most fragments that a message may consist of.
     pub fn max_fragments(mut self, fragments: u32) -> Self {
         self.reactor.decoder.fragments_max = fragments;
         self
     }
 
-    /// How long a message may take from its first byte to its last; `None`: as long as it likes.
+    /// How long a message may take from its first byte to its last; `None`: no limit.
     pub fn message_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.reactor.message_timeout = timeout;
         self
     }
 
-    /// Connections at once; one more is answered 503.
+    /// The most connections at once; a further one is answered 503.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.reactor.connections_max = connections;
         self
     }
 
-    /// Connections at once from one IPv4 address or IPv6 /64; one more is answered 429. Default: no
-    /// limit.
+    /// The most connections at once from one IPv4 address or IPv6 /64; a further one is answered
+    /// 429. Default: no limit.
     pub fn max_connections_per_ip(mut self, connections: Option<u32>) -> Self {
         self.reactor.connections_per_address_max = connections;
         self
     }
 
-    /// Connections taken per second; more wait in the system's queue. Default: no limit.
+    /// Connections accepted per second; more wait in the system's queue. Default: no limit.
     pub fn accept_rate(mut self, accepts: Option<u32>) -> Self {
         self.reactor.accepts_per_second_max = accepts;
         self
     }
 
-    /// Channels at once. Default a million.
+    /// The most channels at once. Default: a million.
     pub fn max_channels(mut self, channels: usize) -> Self {
         self.hub.channels_max = channels;
         self
     }
 
     /// Memory for the logs of all channels together; beyond it publishing is refused. Each reactor
-    /// has its part of it, in which at least one channel's buffer must fit. Default 1 GiB.
+    /// has an equal share, which must hold at least one channel's buffer (with several reactors at
+    /// least two, see [`memory_limit_min`](Self::memory_limit_min)). Default 1 GiB.
     pub fn memory_limit(mut self, bytes: usize) -> Self {
         self.hub.memory_bytes = bytes;
-        // The budget of private rests is a part of it: if there is little memory, a small one.
+        // The budget of unfinished frames is a part of it: little memory gives a small budget.
         self.hub.private_bytes_max =
             HubLimits::default().private_bytes_max.min(bytes / PRIVATE_PART);
         self
@@ -293,21 +295,21 @@ impl<A> Builder<A> {
         self
     }
 
-    /// What happens to a subscriber that has fallen behind further than that. Default: it is
+    /// What happens to a subscriber that has fallen further behind than that. Default: it is
     /// disconnected.
     pub fn slow_policy(mut self, policy: SlowPolicy) -> Self {
         self.hub.slow_policy = policy;
         self
     }
 
-    /// How long a peer may take no byte of what it is owed; then it is closed with 4008. Default 10
-    /// s.
+    /// How long a peer may accept no byte while bytes wait for it; then it is closed with 4008.
+    /// Default 10 s.
     pub fn slow_timeout(mut self, timeout: Duration) -> Self {
         self.reactor.slow_timeout = timeout;
         self
     }
 
-    /// From accept to the end of the request's head; then 408. Default 5 s.
+    /// The time from accept to the end of the request's head; then the answer is 408. Default 5 s.
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
         self.reactor.handshake_timeout = timeout;
         self
@@ -319,13 +321,14 @@ impl<A> Builder<A> {
         self
     }
 
-    /// Between two pings to one peer, give or take a fifth. Default 25 s.
+    /// The time between two pings to one peer, give or take a fifth. Default 25 s.
     pub fn ping_interval(mut self, interval: Duration) -> Self {
         self.reactor.ping_interval = interval;
         self
     }
 
-    /// From a ping to a sign of life; then 4408. Default 10 s.
+    /// The time from a ping to the next bytes from the peer; then it is closed with 4408. Default
+    /// 10 s.
     pub fn pong_timeout(mut self, timeout: Duration) -> Self {
         self.reactor.pong_timeout = timeout;
         self
@@ -367,8 +370,8 @@ impl<A> Builder<A> {
         rules.into_iter().find(|(is_kept, _)| !is_kept).map_or(Ok(()), |(_, error)| Err(error))
     }
 
-    /// How many reactors there will be: as many as were set; or else one for each core, but no more
-    /// than the memory is enough for, so that the same limits are valid on every machine.
+    /// Returns how many reactors there will be: the number set, or else one for each core, but no
+    /// more than the memory is enough for, so that the same limits are valid on every machine.
     pub fn reactor_count(&self) -> usize {
         self.reactors.unwrap_or_else(|| {
             let cores = available_parallelism().map_or(1, usize::from).min(REACTORS_MAX);
@@ -378,7 +381,8 @@ impl<A> Builder<A> {
         })
     }
 
-    /// The least [`memory_limit`](Self::memory_limit) with which so many reactors can serve.
+    /// Returns the smallest [`memory_limit`](Self::memory_limit) with which this number of reactors
+    /// can serve.
     pub fn memory_limit_min(&self) -> usize {
         self.memory_bytes_for(self.reactor_count())
     }

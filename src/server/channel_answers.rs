@@ -19,18 +19,18 @@ pub(crate) fn published(accepted: &Accepted) -> Response {
     json(status, &Published { id: format_args!("{id}"), subscribers })
 }
 
-/// 503: the message was not numbered, and nobody receives it.
+/// 503: the message was not numbered, and no subscriber receives it.
 pub(crate) fn refused(refused: Refused) -> Response {
     Response::text(503, format!("not published: {refused}\n")).header("Retry-After", "1")
 }
 
-/// 503: the ring to the channel's home is full.
+/// 503: the ring to the channel's home reactor is full.
 pub(crate) fn busy() -> Response {
     Response::text(503, "the channel is busy: try again\n").header("Retry-After", "1")
 }
 
-/// 200 with what is known of a channel. A channel that nobody has used is an empty one, not an
-/// error.
+/// 200 with the figures of a channel. A channel that has not been used is reported as an empty one,
+/// not as an error.
 pub(crate) fn channel(name: ChannelName<'_>, info: Option<ChannelInfo>) -> Response {
     #[derive(Serialize)]
     struct ChannelAnswer<'n> {
@@ -55,7 +55,8 @@ pub(crate) fn channel(name: ChannelName<'_>, info: Option<ChannelInfo>) -> Respo
 }
 
 fn json(status: u16, body: &impl Serialize) -> Response {
-    // Structs of numbers and strings always have a JSON text. It ends with a line feed, for shells.
+    // Serialization of structs of numbers and strings cannot fail. The text ends with a line feed,
+    // for shells.
     let mut text = serde_json::to_string(body).unwrap_or_default();
     text.push('\n');
     Response::json(status, text).header("Cache-Control", "no-store")

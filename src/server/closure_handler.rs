@@ -11,7 +11,7 @@ use super::access::{self, Denied};
 use super::custom_event::CustomEvent;
 use super::origin::{OriginPattern, origin_is_allowed};
 
-/// The peer that a closure is called for. Its session is the path it asked for, such as `/news`.
+/// The peer for which a closure is called. Its session is the path it requested, such as `/news`.
 pub type Peer<'a> = Context<'a, String>;
 
 type OnConnection = dyn Fn(&mut Peer<'_>) + Send + Sync;
@@ -41,9 +41,9 @@ impl Closures {
 pub struct ClosureHandler(Arc<Closures>);
 
 impl ClosureHandler {
-    /// If the message is a custom event with a closure: that closure, and the data.
+    /// Returns the closure and the data if the message is a custom event that has a closure.
     fn event(&self, message: Message<'_>) -> Option<(&OnEvent, Value)> {
-        // A program without custom events does not pay for parsing.
+        // Programs without custom events must not pay for parsing.
         if self.0.events.is_empty() {
             return None;
         }

@@ -3,22 +3,24 @@
 use super::origin::OriginPattern;
 use super::publish_key::PublishKey;
 
-/// The rules of a [`Broadcast`](super::Broadcast) server. The default is what suits a program on
-/// the same machine: whatever comes from loopback may publish, nothing else may.
+/// The rules of a [`Broadcast`](super::Broadcast) server. By default only connections from loopback
+/// may publish.
 #[derive(Clone, Debug, Default)]
 pub struct BroadcastOptions {
-    /// Who may publish over a WebSocket. Unset: peers on this machine.
+    /// Which peers may publish over a WebSocket. Unset: peers on this machine.
     pub publish: Option<PublishPolicy>,
     /// The key that every POST must bear. Unset: only this machine may POST.
     pub publish_key: Option<PublishKey>,
-    /// The host names, besides `localhost`, under which peers on this machine may ask for it. Not
+    /// The host names, besides `localhost`, that requests from this machine may carry in Host. Not
     /// used with a `publish_key`.
     pub allowed_hosts: Vec<String>,
-    /// The origins of web pages that may subscribe and publish; empty: the page's own server only.
+    /// The origins of web pages that may subscribe and publish; empty: only pages that this
+    /// server's host has served.
     pub allowed_origins: Vec<OriginPattern>,
     /// How an upgrade is refused.
     pub reject: Reject,
-    /// Messages a second that each connection may send; a second's worth may come at once.
+    /// Messages per second that each connection may send; up to one second's worth may arrive at
+    /// once.
     pub message_rate: Option<u32>,
     /// Whether `/-/echo` is served.
     pub echo: bool,
@@ -26,20 +28,20 @@ pub struct BroadcastOptions {
     pub log_events: bool,
 }
 
-/// Who may publish over a WebSocket.
+/// Which peers may publish over a WebSocket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum, serde::Deserialize, serde::Serialize))]
 #[cfg_attr(feature = "cli", serde(rename_all = "lowercase"))]
 pub enum PublishPolicy {
-    /// Nobody: only by POST.
+    /// No peer: publishing is by POST only.
     None,
-    /// Whoever shows a token (this version knows no tokens yet: nobody).
+    /// Peers that present a token (this version has no tokens yet, so no peer).
     Token,
     /// Every subscriber, on its own channel.
     All,
 }
 
-/// How an upgrade is refused for want of rights.
+/// How an upgrade is refused when the peer lacks the rights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum, serde::Deserialize, serde::Serialize))]
 #[cfg_attr(feature = "cli", serde(rename_all = "lowercase"))]

@@ -2,7 +2,8 @@
 //! header.
 //!
 //! A script on any web page may open a WebSocket to any address, and may POST to it. Browsers name
-//! the page in `Origin`. Other programs send none, or any they like, so a missing one passes.
+//! the page in `Origin`. Other programs send no Origin, or any they like, so a request without one
+//! is allowed.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -25,12 +26,12 @@ enum Pattern {
     },
 }
 
-/// Why a text is no [`OriginPattern`].
+/// Why a text is not an [`OriginPattern`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OriginPatternError {
-    /// There is no `://`, or nothing in front of it.
+    /// There is no `://`, or no scheme in front of it.
     NoScheme,
-    /// The origin `null` stands for every sandboxed page at once.
+    /// The origin `null` would stand for every sandboxed page at once.
     Null,
     /// What follows the scheme is not a host with an optional port.
     BadHost,
@@ -122,8 +123,8 @@ impl OriginPattern {
     }
 }
 
-/// Whether the origin of a request is allowed. If the list is empty, it must be the origin of the
-/// host that the request was sent to.
+/// Returns true if the origin of a request is allowed. If the list is empty, it must be the origin
+/// of the host to which the request was sent.
 pub(crate) fn origin_is_allowed(
     allowed: &[OriginPattern],
     origin: Option<&str>,
@@ -137,12 +138,12 @@ pub(crate) fn origin_is_allowed(
     allowed.iter().any(|pattern| pattern.covers(&origin))
 }
 
-/// Whether a Host header names this machine: as `localhost`, an IP address, or a name that the
-/// operator listed.
+/// Returns true if a Host header names this machine: as `localhost`, an IP address, or a name that
+/// the operator listed.
 ///
-/// A page at `evil.example` can let its own name point to 127.0.0.1 (DNS rebinding), and then has
-/// the same origin as a server here; but its requests carry its name. Browsers always send Host, so
-/// a request without one (HTTP/1.0) passes.
+/// A page at `evil.example` can point its own name to 127.0.0.1 (DNS rebinding), and then has the
+/// same origin as a server here; but its requests carry its name. Browsers always send Host, so a
+/// request without one (HTTP/1.0) passes.
 pub(crate) fn host_is_local(host: Option<&str>, allowed: &[String]) -> bool {
     let Some(host) = host else { return true };
     let Some((name, _)) = split_port(host) else { return false };
@@ -170,8 +171,8 @@ impl<'a> WebOrigin<'a> {
         Some(WebOrigin { scheme, host, port: port.unwrap_or(default_port(scheme)) })
     }
 
-    /// A Host header says no scheme, and a proxy may have taken TLS off before us: where it has no
-    /// port, the port is that of the origin's scheme.
+    /// A Host header has no scheme, and a proxy in front of this server may have terminated TLS. So
+    /// if Host has no port, the default port of the origin's scheme is assumed.
     fn is_of_host(&self, host: &str) -> bool {
         let Some((name, port)) = split_port(host) else { return false };
         name.eq_ignore_ascii_case(self.host)

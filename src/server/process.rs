@@ -1,6 +1,6 @@
 //! Figures of this process from the operating system, for the usual `process_*` metrics.
 
-/// Figures of this process; each is absent where the system does not tell.
+/// Figures of this process; each is absent where the system does not report it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Process {
     pub(crate) cpu_seconds: Option<f64>,

@@ -46,7 +46,7 @@ impl PublishKey {
         Ok(PublishKey(key.into()))
     }
 
-    /// Compares in a time that depends on the length alone, so that nobody can find the key byte by
+    /// Compares in constant time for a given length, so that the key cannot be guessed byte by
     /// byte.
     fn is(&self, presented: &str) -> bool {
         self.0.as_bytes().ct_eq(presented.as_bytes()).into()

@@ -1,14 +1,14 @@
-//! A token bucket in eight bytes, for a limit of so many a second.
+//! A token bucket in eight bytes, for limits of a number per second.
 
 use std::time::Duration;
 
 use crate::instant::Instant;
 
-/// What a bucket holds: tokens of one second, so that a peer that was quiet may send a small burst.
+/// A bucket holds the tokens of one second, so that a peer that was quiet may send a small burst.
 const BURST: Duration = Duration::from_secs(1);
 
-/// A token bucket that holds [`BURST`], kept as the moment at which it will be full again (the
-/// generic cell rate algorithm). Each token taken moves that moment one interval later; if it would
+/// A token bucket that holds [`BURST`], stored as the time at which it will be full again (the
+/// generic cell rate algorithm). Each token taken moves that time one interval later; if it would
 /// be more than `BURST` from now, the bucket is empty.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct TokenBucket {
@@ -16,7 +16,8 @@ pub(crate) struct TokenBucket {
 }
 
 impl TokenBucket {
-    /// Takes a token, if there is one; `per_second` of them come in.
+    /// Takes a token from a bucket that gains `per_second` tokens each second. Returns false if it
+    /// is empty.
     pub(crate) fn take(&mut self, per_second: u32, now: Instant) -> bool {
         let interval = Duration::from_secs(1) / per_second.max(1);
         let full_at = self.full_at.max(now) + interval;

@@ -8,22 +8,22 @@ use super::route::RouteError;
 /// Why a request is not served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rejection {
-    /// The path names nothing.
+    /// The path is neither a page nor a valid channel name.
     Route(RouteError),
     /// The request is denied.
     Denied(Denied),
-    /// The path does not take this method.
+    /// The path does not support this method.
     Method {
         /// The value of `Allow`.
         allow: &'static str,
     },
     /// Nothing is served under this reserved path.
     NotFound,
-    /// The path takes no WebSocket.
+    /// The path does not accept WebSockets.
     NoWebSocket,
-    /// The path takes a WebSocket and nothing else.
+    /// The path accepts only WebSockets.
     NeedsWebSocket,
-    /// Server-sent events were asked for.
+    /// The request asked for server-sent events.
     EventStream,
 }
 
@@ -40,7 +40,7 @@ impl From<RouteError> for Rejection {
 }
 
 impl Rejection {
-    /// The answer. Its text says what would have been right.
+    /// Returns the answer. Its text says what request would have been right.
     pub(crate) fn response(self) -> Response {
         match self {
             Rejection::Route(error) => Response::text(400, format!("{error}\n")),

@@ -1,5 +1,5 @@
-//! Which requests and handshakes are served. It is decided on the head alone, so that a body that
-//! may not be sent is not read either.
+//! Which requests and handshakes are served. The decision needs the head alone, so the body of a
+//! request that is denied is never read.
 
 use crate::hub::ChannelName;
 use crate::protocol::Request;
@@ -15,7 +15,7 @@ use super::route::Route;
 const ALLOW_READ: &str = "GET, HEAD";
 const ALLOW_CHANNEL: &str = "GET, HEAD, POST";
 
-/// Decides on a plain request. If a route is returned, the request may be served.
+/// Decides on a plain request. Returns the route if the request may be served.
 pub(crate) fn admit<'n>(
     options: &BroadcastOptions,
     decoded: &'n mut Vec<u8>,
@@ -34,8 +34,8 @@ pub(crate) fn admit<'n>(
         }
         Route::Reserved => return Err(Rejection::NotFound),
     };
-    // Probes of orchestrators use any name in Host, and everybody may know whether the process is
-    // well.
+    // Health probes are exempt from the Host check: orchestrators send any name, and the answer is
+    // not secret.
     if !matches!(route, Route::Healthz | Route::Readyz) {
         check_host(options, visitor, request)?;
     }
@@ -124,15 +124,15 @@ fn check_origin(options: &BroadcastOptions, request: &Request<'_>) -> Result<(),
     if is_allowed { Ok(()) } else { Err(Denied::Origin) }
 }
 
-/// Whether the request names this media type in Accept. Ranges such as `*/*` do not count, as
-/// programs that take anything send them.
+/// Returns true if the request names this media type in Accept. Ranges such as `*/*` do not count,
+/// because programs that accept anything send them.
 pub(crate) fn accepts(request: &Request<'_>, wanted: &str) -> bool {
     request
         .header("Accept")
         .is_some_and(|list| list.split(',').any(|one| media_type(one).eq_ignore_ascii_case(wanted)))
 }
 
-/// A media type without its parameters (RFC 9110 section 8.3.1).
+/// Returns a media type without its parameters (RFC 9110 section 8.3.1).
 pub(crate) fn media_type(value: &str) -> &str {
     value.split(';').next().unwrap_or_default().trim()
 }

@@ -1,4 +1,4 @@
-//! What a path names: one of the server's own pages, or a channel.
+//! What a path stands for: one of the server's own pages, or a channel.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ pub(crate) enum Route<'n> {
     Console,
     /// `/-/healthz`: the process is alive.
     Healthz,
-    /// `/-/readyz`: new connections are welcome.
+    /// `/-/readyz`: the server accepts new connections.
     Readyz,
     /// `/-/metrics`.
     Metrics,
@@ -25,7 +25,7 @@ pub(crate) enum Route<'n> {
     Channel(ChannelName<'n>),
 }
 
-/// Why a path names nothing.
+/// Why a path is neither a page nor a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RouteError {
     /// A `%` without two hexadecimal digits behind it.
@@ -51,7 +51,8 @@ impl fmt::Display for RouteError {
 }
 
 impl<'n> Route<'n> {
-    /// Finds the route of a raw path. `decoded` is a buffer for the name, if it has escapes.
+    /// Finds the route of a raw path. `decoded` is a buffer for the name, used if the path has
+    /// escapes.
     pub(crate) fn parse(path: &'n str, decoded: &'n mut Vec<u8>) -> Result<Route<'n>, RouteError> {
         let raw = path.strip_prefix('/').unwrap_or(path);
         let name = if raw.contains('%') {
@@ -64,7 +65,7 @@ impl<'n> Route<'n> {
         } else {
             raw
         };
-        // The decoded name is compared, so that "/%2D/metrics" is reserved too.
+        // The name is compared after decoding, so that "/%2D/metrics" is reserved too.
         Ok(match name {
             "" => Route::Console,
             "-/healthz" => Route::Healthz,

@@ -1,32 +1,33 @@
 //! Buffers that connections borrow while they need one, so that an idle connection owns none.
 
-/// A byte buffer of a [`BufferPool`]. Bytes that were used up at its front are skipped, and the
-/// rest is not moved. It is one pointer wide, because each connection has room for several.
+/// A byte buffer of a [`BufferPool`]. Bytes consumed at its front are skipped; the rest is not
+/// moved. It is one pointer wide, because each connection has room for several.
 #[derive(Debug, Default)]
 pub(crate) struct Buffer(Box<Contents>);
 
 #[derive(Debug, Default)]
 struct Contents {
     bytes: Vec<u8>,
-    /// Everything before this has been used up. Invariant: `start <= bytes.len()`.
+    /// Everything before this has been consumed. Invariant: `start <= bytes.len()`.
     start: usize,
-    /// The capacity that the pool has counted for this buffer.
+    /// The capacity that the pool counts for this buffer.
     counted: usize,
 }
 
 impl Buffer {
-    /// The bytes that have not been used up.
+    /// Returns the bytes that have not been consumed.
     pub(crate) fn unread(&self) -> &[u8] {
         &self.0.bytes[self.0.start..]
     }
 
-    /// The bytes as a vector, for a decoder to append to. None of them may have been used up.
+    /// Returns the bytes as a vector, for a decoder to append to. None of them may have been
+    /// consumed.
     pub(crate) fn assembly(&mut self) -> &mut Vec<u8> {
-        debug_assert!(self.0.start == 0, "an assembly is used up all at once");
+        debug_assert!(self.0.start == 0, "an assembly is consumed all at once");
         &mut self.0.bytes
     }
 
-    /// Adds to the end.
+    /// Appends bytes at the end.
     pub(crate) fn append(&mut self, bytes: &[u8]) {
         if self.0.start > 0 && self.0.bytes.len() + bytes.len() > self.0.bytes.capacity() {
             self.0.bytes.drain(..self.0.start);
@@ -35,13 +36,13 @@ impl Buffer {
         self.0.bytes.extend_from_slice(bytes);
     }
 
-    /// Puts `bytes` before everything unread.
+    /// Inserts `bytes` before everything unread.
     pub(crate) fn prepend(&mut self, bytes: &[u8]) {
         self.0.bytes.splice(..self.0.start, bytes.iter().copied());
         self.0.start = 0;
     }
 
-    /// What the pool has counted for this buffer.
+    /// Returns the memory that the pool counts for this buffer.
     pub(super) fn counted_bytes(&self) -> usize {
         self.0.counted
     }
@@ -49,19 +50,19 @@ impl Buffer {
     /// Skips the first `count` unread bytes.
     pub(crate) fn use_up(&mut self, count: usize) {
         self.0.start += count;
-        debug_assert!(self.0.start <= self.0.bytes.len(), "used up more than there was");
+        debug_assert!(self.0.start <= self.0.bytes.len(), "consumed more than was unread");
     }
 }
 
 /// A buffer that has grown past this is freed instead of pooled, so that one huge message does not
 /// cost memory for ever. Twice the default largest message, as buffers grow by doubling.
 const POOLED_BYTES_MAX: usize = 128 * 1024;
-/// How many free buffers are kept.
+/// The most free buffers that are kept.
 const POOLED_BUFFERS_MAX: usize = 4096;
-/// Bytes that all free buffers together may keep.
+/// The most memory that all free buffers together may keep.
 const POOLED_BYTES_TOTAL_MAX: usize = 32 * 1024 * 1024;
 
-/// The free buffers of one reactor, and the memory of those that connections hold.
+/// The free buffers of one reactor, and a count of the memory that connections hold in buffers.
 #[derive(Debug, Default)]
 pub(crate) struct BufferPool {
     free: Vec<Buffer>,
@@ -76,21 +77,21 @@ impl BufferPool {
         BufferPool { held_bytes_max, ..BufferPool::default() }
     }
 
-    /// An empty buffer.
+    /// Returns an empty buffer.
     pub(crate) fn take(&mut self) -> Buffer {
         let buffer = self.free.pop().unwrap_or_default();
         self.free_bytes -= buffer.0.bytes.capacity();
         buffer
     }
 
-    /// Counts what a buffer that a connection keeps has grown to.
+    /// Updates the count after a buffer that a connection keeps has grown.
     pub(crate) fn count(&mut self, buffer: &mut Buffer) {
         self.held_bytes -= buffer.0.counted;
         buffer.0.counted = buffer.0.bytes.capacity();
         self.held_bytes += buffer.0.counted;
     }
 
-    /// Moves the bytes of a buffer into one of just their size, and takes the old one back.
+    /// Moves the bytes of a buffer into one of exactly their size, and takes the old one back.
     pub(crate) fn shrink(&mut self, buffer: &mut Buffer) {
         let mut exact = Buffer::default();
         exact.append(buffer.unread());
@@ -114,13 +115,13 @@ impl BufferPool {
         }
     }
 
-    /// The memory that connections hold beyond the shared logs.
+    /// Returns the memory that connections hold besides the channel logs.
     #[cfg(test)]
     pub(crate) fn held_bytes(&self) -> usize {
         self.held_bytes
     }
 
-    /// Whether all connections together hold more memory than they may.
+    /// Returns true if all connections together hold more memory than they may.
     pub(crate) fn is_spent(&self) -> bool {
         self.held_bytes > self.held_bytes_max
     }

@@ -1,4 +1,4 @@
-//! The stream of one connection, and its buffers: bytes read and not decoded, bytes owed and not
+//! The stream of one connection and its buffers: bytes read but not yet decoded, and bytes not yet
 //! sent.
 
 use std::io;
@@ -10,36 +10,37 @@ use super::{Buffer, BufferPool};
 /// One connection's stream and buffers. An idle connection owns no buffer.
 pub(crate) struct IoBuffers<S> {
     pub(crate) stream: S,
-    /// Read and not decoded: a partial frame or head, or what was read when decoding had to stop.
+    /// Bytes read but not yet decoded: a partial frame or head, or what was read when decoding had
+    /// to stop.
     spill: Option<Buffer>,
-    /// The message under way, or the request whose body is under way.
+    /// The incomplete message, or the request whose body is incomplete.
     pub(crate) assembly: Option<Buffer>,
-    /// Owed to this peer alone and not yet taken by the kernel.
+    /// Bytes for this peer alone that the kernel has not accepted yet.
     outbound: Option<Buffer>,
     /// Bytes for this peer that must not be sent before [`release`](Self::release).
     held: Option<Buffer>,
 }
 
-/// What one `recv` brought.
+/// The result of one `recv`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Received {
-    /// So many bytes, and there may be more.
+    /// This many bytes were read, and there may be more.
     Bytes(usize),
-    /// So many bytes, fewer than there was room for: the socket is drained, and an edge tells of
-    /// more.
+    /// This many bytes were read, fewer than there was room for: the socket is empty, and the next
+    /// readiness event reports more.
     Drained(usize),
-    /// The peer sends nothing more.
+    /// The peer has ended its side of the stream.
     End,
 }
 
-/// What became of bytes that were to be sent.
+/// The result of sending.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Sent {
-    /// The kernel has taken everything.
+    /// The kernel has accepted everything.
     All,
-    /// The kernel takes no more for now; what it refused waits in the outbound buffer.
+    /// The send buffer is full; what the kernel refused waits in the outbound buffer.
     Blocked,
-    /// The same, because the system is short of memory: no edge will tell when to go on.
+    /// As `Blocked`, but because the system is short of memory: no readiness event will follow.
     Starved,
 }
 
@@ -48,7 +49,7 @@ impl<S> IoBuffers<S> {
         IoBuffers { stream, spill: None, assembly: None, outbound: None, held: None }
     }
 
-    /// Moves what was kept to the front of the reactor's receive buffer. Returns how many bytes.
+    /// Moves the kept bytes to the front of the reactor's receive buffer. Returns how many bytes.
     pub(crate) fn restore(&mut self, receive: &mut [u8], pool: &mut BufferPool) -> usize {
         let Some(spill) = self.spill.take() else { return 0 };
         let kept = spill.unread().len();
@@ -57,9 +58,9 @@ impl<S> IoBuffers<S> {
         kept
     }
 
-    /// Keeps what could not be decoded yet.
+    /// Keeps bytes that could not be decoded yet.
     pub(crate) fn keep(&mut self, rest: &[u8], pool: &mut BufferPool) {
-        debug_assert!(self.spill.is_none(), "what was kept has to be restored first");
+        debug_assert!(self.spill.is_none(), "bytes kept earlier must be restored first");
         if !rest.is_empty() {
             let mut spill = pool.take();
             spill.append(rest);
@@ -68,7 +69,7 @@ impl<S> IoBuffers<S> {
         }
     }
 
-    /// One `recv` into `room`. A short one means that the socket is drained.
+    /// Calls `recv` once. If it reads less than `room`, the socket is empty.
     pub(crate) fn receive<N: Net<Stream = S>>(
         &mut self,
         net: &mut N,
@@ -79,15 +80,15 @@ impl<S> IoBuffers<S> {
             Ok(count) if count < room.len() => Ok(Received::Drained(count)),
             Ok(count) => Ok(Received::Bytes(count)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Received::Drained(0)),
-            // Nothing was read and no new edge will come: the connection is read again in the next
-            // turn.
+            // Nothing was read and no readiness event will follow: the reactor reads this
+            // connection again in the next turn.
             Err(error) if is_not_done(&error) => Ok(Received::Bytes(0)),
             Err(error) => Err(error),
         }
     }
 
-    /// Sends `bytes` after everything that is owed already. If `may_write` is false (the connection
-    /// is blocked, or in the middle of a channel's frame), they are only queued.
+    /// Sends `bytes` after everything that is queued already. If `may_write` is false (the
+    /// connection is blocked, or in the middle of a channel's frame), they are only queued.
     pub(crate) fn send<N: Net<Stream = S>>(
         &mut self,
         net: &mut N,
@@ -107,18 +108,18 @@ impl<S> IoBuffers<S> {
         Ok((taken, sent))
     }
 
-    /// As [`send`](Self::send), for the last bytes of the stream, when nothing is owed: if the
-    /// kernel takes all of them, the stream must be ended at once.
+    /// As [`send`](Self::send), for the last bytes of the stream, when nothing is queued: if the
+    /// kernel accepts all of them, the caller must end the stream at once.
     pub(crate) fn send_last<N: Net<Stream = S>>(
         &mut self,
         net: &mut N,
         bytes: &[u8],
         pool: &mut BufferPool,
     ) -> io::Result<(usize, Sent)> {
-        debug_assert!(!self.owes(), "what is owed comes first");
+        debug_assert!(!self.owes(), "queued bytes must be sent first");
         let (taken, sent) = sent(net.write_last(&mut self.stream, bytes), bytes.len())?;
         if sent != Sent::All {
-            // The next write is an ordinary one, and sends what the kernel has kept back.
+            // The next write is an ordinary one, which also sends what the kernel has held back.
             self.send(net, &bytes[taken..], false, pool)?;
         }
         Ok((taken, sent))
@@ -131,12 +132,12 @@ impl<S> IoBuffers<S> {
         pool.count(held);
     }
 
-    /// Whether bytes are held.
+    /// Returns true if bytes are held.
     pub(crate) fn is_held(&self) -> bool {
         self.held.is_some()
     }
 
-    /// Queues the held bytes for sending, after everything that is owed already.
+    /// Queues the held bytes for sending, after everything that is queued already.
     pub(crate) fn release(&mut self, pool: &mut BufferPool) {
         let Some(held) = self.held.take() else { return };
         if !held.unread().is_empty() && self.outbound.is_none() {
@@ -150,14 +151,14 @@ impl<S> IoBuffers<S> {
         pool.put(held);
     }
 
-    /// Puts the rest of a frame under way before everything else that is owed.
+    /// Queues the rest of a frame that is partly sent, before everything else.
     pub(crate) fn owe_first(&mut self, rest: &[u8], pool: &mut BufferPool) {
         let outbound = self.outbound.get_or_insert_with(|| pool.take());
         outbound.prepend(rest);
         pool.count(outbound);
     }
 
-    /// One `send` of what is owed.
+    /// Calls `send` once with what is queued.
     pub(crate) fn flush<N: Net<Stream = S>>(
         &mut self,
         net: &mut N,
@@ -175,23 +176,23 @@ impl<S> IoBuffers<S> {
         Ok((taken, sent))
     }
 
-    /// Whether anything is owed.
+    /// Returns true if bytes are queued.
     pub(crate) fn owes(&self) -> bool {
         self.outbound.is_some()
     }
 
-    /// Bytes that have come of the message under way.
+    /// Bytes received so far of the message being assembled.
     pub(crate) fn assembled_bytes(&self) -> u64 {
         self.assembly.as_ref().map_or(0, |assembly| assembly.unread().len() as u64)
     }
 
-    /// The memory that this connection holds.
+    /// Returns the memory that this connection's buffers hold.
     pub(crate) fn held_bytes(&self) -> usize {
         let buffers = [&self.spill, &self.assembly, &self.outbound, &self.held];
         buffers.into_iter().flatten().map(Buffer::counted_bytes).sum()
     }
 
-    /// Shrinks every buffer to what it holds.
+    /// Shrinks every buffer to its content.
     pub(crate) fn shrink(&mut self, pool: &mut BufferPool) {
         let buffers = [&mut self.spill, &mut self.assembly, &mut self.outbound, &mut self.held];
         for buffer in buffers.into_iter().flatten() {
@@ -199,14 +200,14 @@ impl<S> IoBuffers<S> {
         }
     }
 
-    /// Drops what was read, as nothing more will be decoded.
+    /// Drops what was read, because nothing more will be decoded.
     pub(crate) fn forget_inbound(&mut self, pool: &mut BufferPool) {
         for buffer in [self.spill.take(), self.assembly.take()].into_iter().flatten() {
             pool.put(buffer);
         }
     }
 
-    /// Returns all buffers to the pool, and the stream to the caller.
+    /// Returns all buffers to the pool. Returns the stream.
     pub(crate) fn dismantle(self, pool: &mut BufferPool) -> S {
         for buffer in [self.spill, self.assembly, self.outbound, self.held].into_iter().flatten() {
             pool.put(buffer);
@@ -215,8 +216,7 @@ impl<S> IoBuffers<S> {
     }
 }
 
-/// Interprets the result of a write of `offered` bytes. A socket that takes nothing now is no
-/// error.
+/// Interprets the result of a write of `offered` bytes. A full send buffer is not an error.
 pub(crate) fn sent(written: io::Result<usize>, offered: usize) -> io::Result<(usize, Sent)> {
     match written {
         Ok(taken) if taken == offered => Ok((taken, Sent::All)),
@@ -227,7 +227,7 @@ pub(crate) fn sent(written: io::Result<usize>, offered: usize) -> io::Result<(us
     }
 }
 
-/// Whether the call has done nothing, and the connection is sound.
+/// Returns true if the call did nothing but the connection is intact.
 fn is_not_done(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::Interrupted || is_shortage(error)
 }

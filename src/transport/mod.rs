@@ -1,6 +1,6 @@
-//! One connection's bytes: its stream, what was read and not decoded yet, and what is owed to this
-//! peer and was refused by the kernel. Decides nothing, and knows neither channels nor other
-//! connections.
+//! One connection's bytes: its stream, the bytes read but not yet decoded, and the bytes for this
+//! peer that the kernel has not accepted yet. This layer makes no decisions, and knows neither
+//! channels nor other connections.
 
 mod buffer;
 mod io_buffers;
