@@ -1,5 +1,5 @@
-//! Taking connections from the listeners. Over a limit, a connection may still be accepted, so that
-//! it can be answered 503 or 429.
+//! Accepting connections from the listeners. Over a limit, a connection may still be accepted so
+//! that it can be answered 503 or 429.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,24 +16,25 @@ use super::peers::Peers;
 /// The listening sockets of a reactor.
 pub(super) struct Listeners<L> {
     all: Vec<Listener<L>>,
-    /// After a shortage of descriptors: when to try again.
+    /// Set after an accept failed for lack of descriptors or memory: the moment of the next
+    /// attempt.
     retry_at: Option<Instant>,
-    /// Where the round of the listeners begins.
+    /// The listener that `accept` serves first. It is another one in each turn.
     first: usize,
 }
 
-/// A listening socket and what has been told of it.
+/// A listening socket and its readiness.
 struct Listener<L> {
-    /// The operator's: health and metrics are asked for here.
+    /// True for an admin listener, on which health and metrics are served.
     is_admin: bool,
     /// `None` once it has been closed by a drain.
     socket: Option<L>,
-    /// Readiness was told and the queue is not empty yet, as far as is known.
+    /// Readiness was reported, and no accept since then has found the queue empty.
     ready: bool,
 }
 
-/// What accept(2) hands out of the connection that it would have brought: the errors pending on it.
-/// `std` has no kind for most of them.
+/// Errors that accept(2) reports because they were pending on the connection being accepted. `std`
+/// has no kind for most of them.
 const ERRORS_OF_THE_PEER: &[i32] = &[
     libc::ECONNABORTED,
     libc::ECONNRESET,
@@ -49,8 +50,8 @@ const ERRORS_OF_THE_PEER: &[i32] = &[
     libc::ETIMEDOUT,
 ];
 
-/// Whether an accept failed because of the connection that it would have brought, which is out of
-/// the queue now; or was interrupted. Either way it can be repeated at once.
+/// Returns true if an accept failed because of the connection at the head of the queue, which is no
+/// longer in the queue, or was interrupted. In both cases the next accept may follow at once.
 fn is_of_the_peer(error: &io::Error) -> bool {
     error
         .raw_os_error()
@@ -58,7 +59,7 @@ fn is_of_the_peer(error: &io::Error) -> bool {
 }
 
 impl<L> Listeners<L> {
-    /// Registers all of them.
+    /// Registers all listening sockets with `net`.
     pub(super) fn new<N: Net<Listener = L>>(
         net: &mut N,
         listeners: Vec<L>,
@@ -74,7 +75,7 @@ impl<L> Listeners<L> {
         Ok(Listeners { all, retry_at: None, first: 0 })
     }
 
-    /// Whether any of them still listens.
+    /// Returns true while at least one listener is open.
     pub(super) fn are_open(&self) -> bool {
         self.all.iter().any(|listener| listener.socket.is_some())
     }
@@ -83,12 +84,12 @@ impl<L> Listeners<L> {
         self.all[number].ready = true;
     }
 
-    /// As if connections waited in every queue.
+    /// Marks every open listener as ready, as if connections were waiting in its queue.
     pub(super) fn note_all_ready(&mut self) {
         self.all.iter_mut().for_each(|listener| listener.ready = listener.socket.is_some());
     }
 
-    /// Closes those whose queues are empty, or all of them.
+    /// Closes the listeners whose queues are empty, or all of them if `even_if_ready`.
     pub(super) fn close<N: Net<Listener = L>>(&mut self, net: &mut N, even_if_ready: bool) {
         for listener in &mut self.all {
             if (even_if_ready || !listener.ready)
@@ -99,7 +100,8 @@ impl<L> Listeners<L> {
         }
     }
 
-    /// Where a listener has been told ready: the moment from which on it may be accepted from.
+    /// The earliest moment at which the accept rate and the retry delay allow another accept.
+    /// `None` if no listener is ready.
     pub(super) fn next_at<N, H>(&self, peers: &Peers<N, H>) -> Option<Instant>
     where
         N: Net<Listener = L>,
@@ -113,15 +115,15 @@ impl<L> Listeners<L> {
         Some(self.retry_at.max(of_rate).unwrap_or(now))
     }
 
-    /// Takes connections, within a budget.
+    /// Accepts connections from the ready listeners, at most `ACCEPTS_PER_TURN_MAX`.
     pub(super) fn accept<N, H>(&mut self, peers: &mut Peers<N, H>)
     where
         N: Net<Listener = L>,
         H: Handler,
     {
         let mut budget = ACCEPTS_PER_TURN_MAX;
-        // The one that was served first goes last next time, lest a busy listener keeps the others
-        // waiting.
+        // The listener that was served first goes last next time, so that a busy one cannot starve
+        // the others.
         let listeners = self.all.len();
         self.first = (self.first + 1) % listeners.max(1);
         for offset in 0..listeners {
@@ -150,9 +152,11 @@ impl<L> Listeners<L> {
         match peers.core.net.accept(socket) {
             Ok((stream, address)) => peers.admit(stream, address, listener.is_admin),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => listener.ready = false,
-            // The peer was gone before it was taken: the next one may be well.
+            // This connection failed while it was queued (or the call was interrupted). The next
+            // accept may succeed.
             Err(error) if is_of_the_peer(&error) => {}
-            // A shortage, or something unknown that may last: not again at once.
+            // Out of descriptors or memory, or an unknown error that may last: the next attempt
+            // waits.
             Err(_) => {
                 peers.core.turn.counters.accept_shortages += 1;
                 self.retry_at = Some(peers.core.turn.now + ACCEPT_RETRY);
@@ -162,7 +166,7 @@ impl<L> Listeners<L> {
 }
 
 impl<N: Net, H: Handler> Peers<N, H> {
-    /// Lets a new connection in, lets it in to be refused, or closes it.
+    /// Admits a new connection, keeps it only to answer 503 or 429, or closes it at once.
     fn admit(&mut self, stream: N::Stream, address: SocketAddr, is_admin: bool) {
         let core = &mut self.core;
         core.turn.counters.accepted += 1;

@@ -1,5 +1,6 @@
-//! Ends. Every connection ends here, once, for one reason; its subscriptions leave their logs, its
-//! application is told, and its last bytes go out without a reset destroying them.
+//! The end of a connection. Every connection ends here, once, for one reason: its subscriptions are
+//! removed from their logs, its application is notified, and its last bytes are sent in such a way
+//! that no reset destroys them.
 
 use crate::hub::{DropReason, PrivateBudgetSpent, Refused, SubscriptionId};
 use crate::net::Net;
@@ -12,15 +13,16 @@ use super::core::{ConnectionOf, Core};
 use super::end_reason::End;
 use super::limits::{LINGER, PATIENCE, PATIENT_MAX};
 
-/// What a subscriber reads that was overrun by the log of its channel.
+/// The Close reason for a subscriber that was overrun by the log of its channel.
 const FELL_BEHIND: &str = "too slow: fell behind by more than the channel keeps";
-/// What a publisher reads whose message has no room, whole or in pieces.
+/// The Close reason if there is no memory for a message, whether complete or partial.
 pub(super) const OUT_OF_MEMORY: &str = "out of memory for messages: try again later";
 const TOO_MANY_CHANNELS: &str = "too many channels: try again later";
 const NO_PROGRESS: &str = "too slow: took nothing for too long";
 
 impl<N: Net, H: Handler> Core<N, H> {
-    /// Closes an open connection from our side, after everything that is owed to it alone.
+    /// Closes an open connection from our side. The Close frame follows the bytes already queued
+    /// for this peer alone.
     pub(super) fn close(
         &mut self,
         connection: &mut ConnectionOf<N, H>,
@@ -30,7 +32,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         self.close_for(connection, code, reason, DropReason::Closed);
     }
 
-    /// The peer has taken no byte for too long, whatever the policy for those who fall behind.
+    /// Closes a connection whose peer has taken no byte for `slow_timeout`, whatever the slow
+    /// policy.
     pub(super) fn close_without_progress(&mut self, connection: &mut ConnectionOf<N, H>) {
         let code = CloseCode::SLOW_CONSUMER;
         self.close_for(connection, code, NO_PROGRESS, DropReason::NoProgress);
@@ -50,7 +53,9 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
-    /// A subscriber was overrun. The rest of its frame under way stands in `self.rest`.
+    /// A subscriber was overrun. `lives_on`: its subscription skips the lost messages instead of
+    /// ending. `rest`: if the subscriber was in the middle of a frame, the rest of that frame is in
+    /// `self.rest`; an error means that there was no memory to keep it.
     pub(super) fn on_overrun(
         &mut self,
         connection: &mut ConnectionOf<N, H>,
@@ -73,23 +78,24 @@ impl<N: Net, H: Handler> Core<N, H> {
                     self.close_for(connection, code, FELL_BEHIND, DropReason::SlowConsumer);
                 }
             }
-            // Its frame cannot be finished, so nothing else can be said to it either.
+            // The frame cannot be finished, so no Close frame can follow it.
             Err(PrivateBudgetSpent) => {
                 self.reset_open(connection, End::by_server(CloseCode::SLOW_CONSUMER));
             }
         }
     }
 
-    /// The rest of a frame was handed out for a connection that has ended in the meantime.
+    /// Counts the frame whose rest is in `self.rest` as dropped, because its connection has ended
+    /// in the meantime.
     pub(super) fn abandon_rest(&mut self) {
         if !self.rest.is_empty() {
             self.exchange.hub.private_abandoned(self.rest.len(), DropReason::Closed);
         }
     }
 
-    /// A callback has ended a subscription in the middle of whose frame the stream stands: the
-    /// frame is finished before anything else is said. False if it cannot be, so that the
-    /// connection had to be reset.
+    /// A callback has ended a subscription whose frame was half written. The rest of that frame is
+    /// sent before anything else. Returns false if it cannot be: the connection has then been
+    /// ended.
     pub(super) fn finish_left_frame(&mut self, connection: &mut ConnectionOf<N, H>) -> bool {
         if self.outgoing.cut_short {
             self.reset_open(connection, End::by_server(CloseCode::ABNORMAL));
@@ -101,8 +107,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         connection.under_way = None;
         owe_rest(connection, &self.outgoing.rest, &mut self.pool);
         self.outgoing.rest.clear();
-        // Between the edge and the sweep the connection is not blocked, and the sweep has lost its
-        // reason to come.
+        // If the socket has just become writable, write now: the subscription has ended, so the
+        // sweep will not visit this connection.
         let written = if connection.blocked { Ok(Sent::All) } else { self.write_owed(connection) };
         if written.is_err() {
             self.lose(connection);
@@ -110,7 +116,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         written.is_ok()
     }
 
-    /// The peer is gone, or has broken off: nothing can be sent to it.
+    /// Ends a connection that is lost: the peer is gone or has reset it, so nothing can be sent.
     pub(super) fn lose(&mut self, connection: &mut ConnectionOf<N, H>) {
         match connection.phase {
             Phase::Open(_) => {
@@ -123,14 +129,16 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
-    /// Connections hold all the memory that they may, and this one its share of it.
+    /// Ends a connection because connection memory is used up and this one holds more than
+    /// `HELD_BYTES_HARMLESS`.
     pub(super) fn end_for_want_of_memory(&mut self, connection: &mut ConnectionOf<N, H>) {
         let is_owed = connection.io.owes();
         match connection.phase {
-            // The outcome of a publish that it has asked for is not ours to tell.
+            // No response can be given: an earlier one is still unsent, or the home has not
+            // answered the request.
             Phase::Http(ref http) if is_owed || http.answer.is_some() => self.lose(connection),
             Phase::Http(_) => self.refuse_for_want_of_memory(connection),
-            // Its Close would wait behind what it does not take.
+            // A Close frame would queue behind bytes that the peer does not read.
             Phase::Open(_) if is_owed => {
                 self.reset_open(connection, End::by_server(CloseCode::TRY_AGAIN_LATER));
             }
@@ -139,15 +147,17 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
-    /// Ends a connection between requests, or in the middle of one that its peer gave up.
+    /// Ends a connection without a response: it is between requests, or the peer has given up its
+    /// request.
     pub(super) fn leave_silently(&mut self, connection: &mut ConnectionOf<N, H>) {
         // A connection over a limit was counted when it was accepted.
         self.turn.counters.silent += u64::from(connection.refusal.is_none());
         self.remove(connection);
     }
 
-    /// The connection leaves `Open`, whose last replies, with a Close frame at their end, stand in
-    /// the outgoing. `clean`: the peer has said its last already.
+    /// Moves an open connection to `Closing`. Its last replies, with a Close frame at their end,
+    /// are in `self.outgoing`. `clean`: the peer's Close frame was the last thing that it sent, so
+    /// there is no need to linger.
     pub(super) fn begin_closing(
         &mut self,
         connection: &mut ConnectionOf<N, H>,
@@ -157,7 +167,7 @@ impl<N: Net, H: Handler> Core<N, H> {
     ) {
         let Some(mut open) = leave_open(connection, clean) else { return };
         connection.io.forget_inbound(&mut self.pool);
-        // What waited for its subscriptions to be live need wait no more.
+        // The held bytes no longer wait for the subscriptions to become live.
         connection.io.release(&mut self.pool);
         connection.under_way = None;
         self.rest.clear();
@@ -178,7 +188,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
-    /// Sends what stands in the outgoing as the last that this connection gets.
+    /// Sends what is in `self.outgoing` as the last bytes of this connection.
     pub(super) fn send_last(&mut self, connection: &mut ConnectionOf<N, H>) {
         let sent = self.send_replies(connection);
         self.outgoing.clear();
@@ -197,8 +207,9 @@ impl<N: Net, H: Handler> Core<N, H> {
         connection.deadline = self.turn.now + PATIENCE;
     }
 
-    /// Everything has been taken by the kernel. Closing with bytes unread would be a reset, which
-    /// destroys what the peer has not read yet: unless nothing is left, shut down and linger.
+    /// The kernel has taken our last byte. Closing a socket that has unread bytes would send a
+    /// reset, which destroys what the peer has not read yet. So, unless nothing can be left to
+    /// read, this only shuts down our side and lingers.
     pub(super) fn on_last_byte_out(&mut self, connection: &mut ConnectionOf<N, H>) {
         let Phase::Closing { clean, patient } = connection.phase else { return };
         if connection.ended || (clean && !connection.readable) {
@@ -215,7 +226,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
-    /// Ends an open connection that gets no last word: its frame cannot be finished, or it is gone.
+    /// Ends an open connection without sending a Close frame: a frame under way cannot be finished,
+    /// the connection is lost, or the drain deadline has passed.
     pub(super) fn end_open(&mut self, connection: &mut ConnectionOf<N, H>, end: End) {
         let Some(mut open) = leave_open(connection, true) else { return };
         connection.under_way = None;
@@ -231,19 +243,19 @@ impl<N: Net, H: Handler> Core<N, H> {
         self.reset_early(connection);
     }
 
-    /// Resets a connection whose peer could still have been told something.
+    /// Resets a connection although its last bytes have not been sent.
     pub(super) fn reset_early(&mut self, connection: &mut ConnectionOf<N, H>) {
         self.turn.counters.impatient_resets += 1;
         self.vanish(connection, Gone::Reset);
     }
 
-    /// Closes the socket of a connection that has been told, counted and unsubscribed.
+    /// Closes a connection whose end has been counted and reported, and whose subscriptions are
+    /// removed.
     pub(super) fn remove(&mut self, connection: &mut ConnectionOf<N, H>) {
         self.vanish(connection, Gone::Close);
     }
 
-    /// Nothing can be done with the connection from here on. It leaves the slab at the end of the
-    /// step.
+    /// Marks the connection as gone. It leaves the slab when the current step has returned.
     fn vanish(&mut self, connection: &mut ConnectionOf<N, H>, gone: Gone) {
         if let Phase::Closing { patient: true, .. } = connection.phase {
             self.patient -= 1;
@@ -255,7 +267,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         connection.phase = Phase::Gone(gone);
     }
 
-    /// Counts the end and tells the application of it.
+    /// Counts the end and reports it to the application.
     fn tell(&mut self, connection: &ConnectionOf<N, H>, open: &mut Open<H::Session>, end: End) {
         self.turn.counters.close(end.code, end.initiator);
         let reason = std::mem::take(&mut self.outgoing.reason);
@@ -270,7 +282,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         };
         self.handler.on_close(&mut peer, end.code, &reason);
         self.outgoing.reason = reason;
-        // Whatever was subscribed to in `on_close` ends here as well.
+        // Subscriptions made in `on_close` end here as well.
         self.remove_all(open);
     }
 
@@ -281,7 +293,7 @@ impl<N: Net, H: Handler> Core<N, H> {
     }
 }
 
-/// The connection is open no more; what it was as an open one.
+/// Moves an open connection to `Closing`. Returns what `Phase::Open` held.
 fn leave_open<T, S>(connection: &mut Connection<T, S>, clean: bool) -> Option<Open<S>> {
     match std::mem::replace(&mut connection.phase, Phase::Closing { clean, patient: false }) {
         Phase::Open(open) => Some(open),
@@ -289,14 +301,14 @@ fn leave_open<T, S>(connection: &mut Connection<T, S>, clean: bool) -> Option<Op
         | Phase::Closing { .. }
         | Phase::Lingering { .. }
         | Phase::Gone(_)) => {
-            debug_assert!(false, "only an open connection ends as one");
+            debug_assert!(false, "the connection is not open");
             connection.phase = other;
             None
         }
     }
 }
 
-/// Puts the rest of a frame under way before everything else that the connection is owed.
+/// Queues the rest of a frame under way before everything else that is queued for the peer.
 fn owe_rest<T, S>(connection: &mut Connection<T, S>, rest: &[u8], pool: &mut BufferPool) {
     if !rest.is_empty() {
         debug_assert!(
@@ -308,7 +320,7 @@ fn owe_rest<T, S>(connection: &mut Connection<T, S>, rest: &[u8], pool: &mut Buf
     }
 }
 
-/// What a peer reads whose message or subscription was refused.
+/// The Close reason for a peer whose message or subscription was refused.
 pub(super) fn overload_reason(refused: Refused) -> &'static str {
     match refused {
         Refused::TooManyChannels => TOO_MANY_CHANNELS,

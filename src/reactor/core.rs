@@ -1,4 +1,4 @@
-//! What every step needs beside the connection that it is about.
+//! What the steps of all connections share: the network, the handler, buffers, lists and counters.
 
 use std::collections::VecDeque;
 
@@ -11,42 +11,42 @@ use super::limits::ReactorLimits;
 use super::mail::Exchange;
 use super::turn_state::TurnState;
 
-/// A step of a connection is a method here: it borrows the connection, which its caller has looked
-/// up once, and everything else is in here.
+/// A step of a connection is a method of `Core`. It borrows the connection, which its caller has
+/// looked up once; everything else that it needs is in here.
 pub(super) struct Core<N: Net, H: Handler> {
     pub(super) net: N,
     pub(super) handler: H,
     pub(super) limits: ReactorLimits,
     pub(super) exchange: Exchange,
     pub(super) turn: TurnState,
-    /// Every connection is read into this, one after the other.
+    /// The receive buffer. All connections are read into it, one at a time.
     pub(super) receive: Box<[u8]>,
     pub(super) pool: BufferPool,
     pub(super) outgoing: Outgoing,
-    /// The rest of a frame that a leaving subscription was in the middle of.
+    /// The unsent rest of a frame whose subscription ended in the middle of it.
     pub(super) rest: Vec<u8>,
-    /// Connections that stopped at a budget: they go on in the next turn without a new edge.
+    /// Connections that stopped at a budget. They go on in the next turn without new readiness.
     pub(super) unfinished: VecDeque<Token>,
     /// Connections that stopped because a ring to a home is full.
     pub(super) waiting_for_room: VecDeque<Token>,
-    /// How many connections in `Phase::Closing` have peers that do not take their Close.
+    /// How many connections in `Phase::Closing` wait for their peers to take the last bytes.
     pub(super) patient: usize,
-    /// A small generator of our own for the spread of pings, seeded from the world.
+    /// The state of the random number generator that spreads the pings.
     pub(super) jitter: u64,
 }
 
-/// A connection as the steps see it.
+/// The type of the connections that a `Core<N, H>` serves.
 pub(super) type ConnectionOf<N, H> = Connection<<N as Net>::Stream, <H as Handler>::Session>;
 
 impl<N: Net, H: Handler> Core<N, H> {
-    /// Lets a connection go on in the next turn.
+    /// Puts a connection on the list of those that are read again in the next turn.
     pub(super) fn go_on_next_turn(&mut self, connection: &mut ConnectionOf<N, H>) {
         if !std::mem::replace(&mut connection.unfinished, true) {
             self.unfinished.push_back(connection.token);
         }
     }
 
-    /// Lets a connection go on when the rings to the homes have room.
+    /// Puts a connection on the list of those that wait for room in the rings to the homes.
     pub(super) fn go_on_with_room(&mut self, connection: &mut ConnectionOf<N, H>) {
         if !std::mem::replace(&mut connection.unfinished, true) {
             self.waiting_for_room.push_back(connection.token);

@@ -1,27 +1,29 @@
-//! What a reactor has done, in plain numbers of its own thread. Every end is counted once, under
-//! one reason.
+//! The counters of one reactor: plain integers, because only its own thread counts. Every end of a
+//! connection is counted once, under one reason.
 
 use crate::protocol::CloseCode;
 
 use super::end_reason::Initiator;
 
-/// The statuses that have a counter of their own; what a handler answers beyond them counts as 0.
+/// The HTTP statuses that have a counter of their own. Any other status that a handler returns is
+/// counted as 0.
 pub const STATUSES: [u16; 22] = [
     0, 101, 200, 201, 202, 204, 301, 302, 400, 401, 403, 404, 405, 408, 413, 414, 417, 426, 429,
     431, 501, 503,
 ];
 
-/// The close codes that have a counter of their own; what a client makes up beyond them counts as
-/// 0.
+/// The close codes that have a counter of their own. Any other code that a client sends is counted
+/// as 0.
 pub const CLOSE_CODES: [u16; 22] = [
     0, 1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 4008,
     4401, 4403, 4404, 4408, 4410, 4429,
 ];
 
-/// Why somebody was not let in, or was answered without the application.
+/// Why a connection, a request or an opening handshake was refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RejectReason {
-    /// Not HTTP/1.1, or not as strictly as a server must have it: 400, 413, 414, 417, 431, 501.
+    /// The request is not valid HTTP/1.1, too large, or needs a feature that is not supported: 400,
+    /// 413, 414, 417, 431, 501.
     MalformedRequest,
     /// HTTP, but not a valid opening handshake: 400, 405, 426.
     MalformedHandshake,
@@ -29,12 +31,12 @@ pub enum RejectReason {
     Declined,
     /// The request did not arrive in time: 408.
     SlowRequest,
-    /// Over `connections_max`: 503, or closed without an answer; a probe (GET without a body) is
-    /// answered.
+    /// Over `connections_max`: 503, or closed without an answer. A probe (GET or HEAD without a
+    /// body) is still answered.
     TooManyConnections,
     /// Over `connections_per_address_max`: 429, or closed without an answer.
     TooManyFromAddress,
-    /// Came during the drain: 503.
+    /// Arrived during the drain: 503.
     Draining,
 }
 
@@ -69,7 +71,7 @@ impl RejectReason {
 pub enum Source {
     /// A WebSocket connection.
     WebSocket,
-    /// A request.
+    /// An HTTP request.
     Http,
     /// A [`Publisher`](super::Handle) in this process.
     Publisher,
@@ -89,23 +91,22 @@ impl Source {
     }
 }
 
-/// One reactor's counters since its start. What is counted here per delivery is in the hub's ledger
-/// instead.
+/// One reactor's counters since its start. Deliveries are counted in the hub's ledger instead.
 #[derive(Clone, Debug, Default)]
 pub struct Counters {
-    /// Connections taken from the listeners.
+    /// Connections accepted from the listeners.
     pub accepted: u64,
-    /// Connections that were let in by a 101.
+    /// Connections that were answered 101.
     pub opened: u64,
-    /// Ended WebSocket connections, by place in [`CLOSE_CODES`] and by [`Initiator`].
+    /// Ended WebSocket connections, by index in [`CLOSE_CODES`] and by [`Initiator`].
     pub closed: [[u64; 3]; CLOSE_CODES.len()],
-    /// Answers to opening handshakes, by place in [`STATUSES`].
+    /// Answers to opening handshakes, by index in [`STATUSES`].
     pub handshakes: [u64; STATUSES.len()],
-    /// Answers to all other requests, by place in [`STATUSES`].
+    /// Answers to all other requests, by index in [`STATUSES`].
     pub responses: [u64; STATUSES.len()],
-    /// Who was not let in, by [`RejectReason`].
+    /// Refused connections, requests and handshakes, by [`RejectReason`].
     pub rejects: [u64; RejectReason::ALL.len()],
-    /// Connections that ended before they asked for anything, or between two requests.
+    /// Connections that ended before their first request, or between two requests.
     pub silent: u64,
     /// Messages that the home has numbered, by [`Source`].
     pub published: [u64; Source::ALL.len()],
@@ -121,29 +122,29 @@ pub struct Counters {
     pub receives: u64,
     /// Turns.
     pub turns: u64,
-    /// Ping frames received, and answered or closed upon.
+    /// Ping frames received.
     pub pings_received: u64,
     /// Pong frames received.
     pub pongs_received: u64,
     /// Ping frames sent.
     pub pings_sent: u64,
-    /// Accepting had to be put off for want of descriptors or memory.
+    /// How often accepting failed for lack of descriptors or memory and was postponed.
     pub accept_shortages: u64,
-    /// Connections reset because their Close would have waited too long, or beside too many others.
+    /// Connections that were reset before their last bytes were sent.
     pub impatient_resets: u64,
 }
 
 impl Counters {
-    /// Adds what another reactor has counted.
+    /// Adds the counters of another reactor.
     pub(super) fn add(&mut self, other: &Counters) {
         let mut sums = self.each_mut();
         let mut others = other.clone();
         sums.iter_mut().zip(others.each_mut()).for_each(|(sum, count)| **sum += *count);
     }
 
-    /// Every single count.
+    /// All counters, one by one.
     fn each_mut(&mut self) -> Vec<&mut u64> {
-        // Taken apart by name, so that none can be forgotten.
+        // Destructured by name, so that the compiler reports a counter that is missing here.
         let Counters {
             accepted,
             opened,
@@ -186,7 +187,7 @@ impl Counters {
         single.into_iter().chain(tables.into_iter().flatten()).collect()
     }
 
-    /// A WebSocket connection has ended.
+    /// Counts the end of a WebSocket connection.
     pub(super) fn close(&mut self, code: CloseCode, initiator: Initiator) {
         let place = CLOSE_CODES.iter().position(|known| *known == code.as_u16()).unwrap_or(0);
         self.closed[place][initiator as usize] += 1;
