@@ -1,8 +1,8 @@
-//! Whether what came is what was sent. No sockets, no threads.
+//! Compares what was received with what was sent. It uses no sockets and no threads.
 //!
 //! ```text
-//! payload     what a published message says        round_trip  what a round trip carries
-//! sequence    once and in order                    order       all publishers in one order
+//! payload     what a published message contains    round_trip  what a round trip carries
+//! sequence    each message once and in order       order       the same order at all receivers
 //! ```
 pub(crate) mod order;
 pub(crate) mod payload;

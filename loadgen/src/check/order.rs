@@ -1,15 +1,15 @@
-//! Whether all receivers had the messages of all publishers in one order. Each receiver's order is
-//! one number, so that nothing is kept of it: two that had the same messages have the same number
-//! only if they had them alike.
+//! Checks that all receivers received the messages of all publishers in the same order. Each
+//! receiver's order is reduced to one hash, so no messages are kept. Two receivers of the same
+//! messages have the same hash only if the order was the same.
 use std::collections::HashMap;
 
 use super::payload::mix;
 
 #[derive(Default)]
 pub(crate) struct Orders {
-    /// Of each receiver of this thread.
+    /// The hash of each receiver of this thread.
     numbers: Vec<u64>,
-    /// How many receivers have which number, counted once nothing more arrives.
+    /// How many receivers have each hash. Counted once nothing more arrives.
     seen: HashMap<u64, u64>,
 }
 
@@ -23,7 +23,7 @@ impl Orders {
         *number = mix(*number ^ (publisher as u64) << 32 ^ u64::from(sequence)).wrapping_add(1);
     }
 
-    /// This receiver has received everything: counts its order.
+    /// Counts the order of a receiver that has received everything.
     pub(crate) fn close(&mut self, receiver: usize) {
         *self.seen.entry(self.numbers[receiver]).or_default() += 1;
     }
@@ -34,7 +34,7 @@ impl Orders {
         }
     }
 
-    /// Receivers that had another order than most.
+    /// Returns how many receivers had a different order from the most common one.
     pub(crate) fn others(&self) -> u64 {
         self.seen.values().sum::<u64>() - self.seen.values().max().unwrap_or(&0)
     }

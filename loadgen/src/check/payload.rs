@@ -1,54 +1,56 @@
-//! What a published message says: publisher, sequence, intended time and a checksum. It is ASCII,
-//! so that it survives a server that wraps it in text, and it lets each receiver judge it alone.
+//! The contents of a published message: publisher, sequence, intended time and a checksum. It is
+//! ASCII, so that a server may wrap it in other text, and each receiver can check it without
+//! knowing what was sent.
 //!
 //! ```text
 //! mPPPP.SSSSSSSS.TTTTTTTTTTTDDDDD.CCCCCCCC padding…
-//! (hexadecimal digits in lower case; D says how late it was sent)
+//! (hexadecimal digits in lower case; D is the delay with which it was sent)
 //! ```
 use std::time::Duration;
 
 use crate::net::clock::Moment;
 
-/// Length of everything before the padding, and so the least size of a message.
+/// Length of everything before the padding. No message is smaller.
 pub(crate) const HEAD_BYTES: usize = 40;
 
-/// The padding of a message begins at `sequence % PADDING_PHASES` of the pattern, so that the bytes
-/// of one message in the place of another's are noticed.
+/// The padding of a message begins at `sequence % PADDING_PHASES` of the pattern, so that padding
+/// of a different message is noticed.
 const PADDING_PHASES: usize = 61;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Stamp {
     pub(crate) publisher: u16,
     pub(crate) sequence: u32,
-    /// When the message was meant to be sent; in a closed loop, when it was sent.
+    /// The intended time of sending. In a closed loop, the time of sending.
     pub(crate) intended: Moment,
-    /// How long after that it was sent, at most [`DELAY_MICROS_MAX`].
+    /// How long after the intended time the message was sent, at most [`DELAY_MICROS_MAX`].
     pub(crate) delay_micros: u32,
 }
 
-/// What five hexadecimal digits hold: a second. A longer delay is written as this one.
+/// The most that five hexadecimal digits hold, about a second. A longer delay is written as this
+/// value.
 const DELAY_MICROS_MAX: u32 = 0xf_ffff;
 const DELAY_BITS: u32 = 20;
 
 impl Stamp {
-    /// Time and delay in one word: 44 bits of nanoseconds are four hours.
+    /// Returns time and delay in one word. 44 bits of nanoseconds are more than four hours.
     fn times(&self) -> u64 {
         self.intended.as_nanos() << DELAY_BITS | u64::from(self.delay_micros.min(DELAY_MICROS_MAX))
     }
 
-    /// When the message was sent; `None` when that was so late that it does not say.
+    /// Returns when the message was sent, or `None` if the delay was too long to be written.
     pub(crate) fn sent(&self) -> Option<Moment> {
         let delay = Duration::from_micros(u64::from(self.delay_micros));
         (self.delay_micros < DELAY_MICROS_MAX).then(|| self.intended + delay)
     }
 
-    /// A delay as it is written: in microseconds, and bounded.
+    /// Converts a delay to what is written: microseconds, up to the maximum.
     pub(crate) fn delay_micros(nanos: u64) -> u32 {
         u32::try_from(nanos / 1_000).unwrap_or(u32::MAX).min(DELAY_MICROS_MAX)
     }
 }
 
-/// How large messages are: any size between the two, both included, decided by the sequence.
+/// The sizes of messages: between two bounds, both included. The sequence determines the size.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Sizes {
     pub(crate) least: usize,
@@ -56,7 +58,7 @@ pub(crate) struct Sizes {
 }
 
 impl Sizes {
-    /// The size of message number `sequence`; every receiver can tell.
+    /// Returns the size of message number `sequence`. Every receiver can compute it.
     pub(crate) fn of(self, sequence: u32) -> usize {
         if self.least == self.most {
             return self.least;
@@ -68,18 +70,18 @@ impl Sizes {
 /// Writes and checks messages.
 pub(crate) struct Payloads {
     sizes: Sizes,
-    /// As much padding as the largest message needs, at any phase.
+    /// Enough padding for the largest message at any phase.
     pattern: Vec<u8>,
 }
 
 impl Payloads {
-    /// `sizes` are at least [`HEAD_BYTES`].
+    /// Both ends of `sizes` are at least [`HEAD_BYTES`].
     pub(crate) fn new(sizes: Sizes) -> Payloads {
         debug_assert!(sizes.least >= HEAD_BYTES, "the command line refuses smaller messages");
         Payloads { sizes, pattern: pattern(sizes.most - HEAD_BYTES + PADDING_PHASES) }
     }
 
-    /// Replaces the contents of `out` by the message.
+    /// Replaces the contents of `out` with the message.
     pub(crate) fn write(&self, out: &mut Vec<u8>, stamp: Stamp) {
         out.clear();
         out.push(b'm');
@@ -93,20 +95,20 @@ impl Payloads {
         out.extend_from_slice(self.padding(stamp.sequence));
     }
 
-    /// Reads the head and compares the whole message, byte for byte, with the one that was written.
+    /// Reads the head and compares the whole message, byte by byte, with the one that was written.
+    /// Returns `None` if they differ.
     pub(crate) fn read(&self, payload: &[u8]) -> Option<Stamp> {
         let stamp = Self::read_head(payload)?;
         (payload[HEAD_BYTES..] == *self.padding(stamp.sequence)).then_some(stamp)
     }
 
-    /// Reads the first head that stands anywhere in a payload, for a server that puts something
-    /// around it.
+    /// Reads the first head found anywhere in a payload, for a server that wraps messages.
     pub(crate) fn find_head(payload: &[u8]) -> Option<Stamp> {
         let begins = payload.iter().enumerate().filter(|(_, byte)| **byte == b'm');
         begins.map(|(at, _)| &payload[at..]).find_map(Self::read_head)
     }
 
-    /// Reads the head and holds it against its checksum.
+    /// Reads the head and verifies its checksum.
     pub(crate) fn read_head(payload: &[u8]) -> Option<Stamp> {
         let head: &[u8; HEAD_BYTES] = payload.first_chunk()?;
         if [head[0], head[5], head[14], head[31]] != *b"m..." {
@@ -128,25 +130,26 @@ impl Payloads {
     }
 }
 
-/// `bytes` bytes of lower-case letters without a short period.
+/// Returns `bytes` lower-case letters without a short period.
 pub(crate) fn pattern(bytes: usize) -> Vec<u8> {
     (0..bytes).map(|at| b'a' + (at * at / 7 + at) as u8 % 26).collect()
 }
 
-/// No field can change without it.
+/// Computes the checksum, which covers every field.
 fn checksum(stamp: Stamp) -> u32 {
     let word = stamp.times() ^ u64::from(stamp.sequence) << 16 ^ u64::from(stamp.publisher) << 48;
     (mix(word) >> 32) as u32
 }
 
-/// Each bit of the result depends on each bit of `word` (the finalizer of MurmurHash3).
+/// Mixes the bits so that each bit of the result depends on each bit of `word` (the finalizer of
+/// MurmurHash3).
 pub(crate) fn mix(mut word: u64) -> u64 {
     word = (word ^ (word >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
     word = (word ^ (word >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
     word ^ (word >> 33)
 }
 
-/// The last `N` hexadecimal digits of `value`.
+/// Returns the last `N` hexadecimal digits of `value`.
 pub(crate) fn hex<const N: usize>(mut value: u64) -> [u8; N] {
     let mut digits = [b'0'; N];
     for digit in digits.iter_mut().rev() {
@@ -158,7 +161,7 @@ pub(crate) fn hex<const N: usize>(mut value: u64) -> [u8; N] {
 
 const NOT_A_DIGIT: u8 = 0xff;
 
-/// The value of each hexadecimal digit, lower case only: that is what was written.
+/// The value of each hexadecimal digit. Only lower case is accepted, because only that is written.
 const DIGITS: [u8; 256] = {
     let mut table = [NOT_A_DIGIT; 256];
     let mut value = 0;
@@ -169,7 +172,7 @@ const DIGITS: [u8; 256] = {
     table
 };
 
-/// At most 16 digits.
+/// Reads at most 16 digits.
 pub(crate) fn read_hex(digits: &[u8]) -> Option<u64> {
     let (mut value, mut seen) = (0, 0);
     for digit in digits {

@@ -1,20 +1,21 @@
-//! What a round trip carries: sequence, connection and a checksum in 16 hexadecimal digits, then
-//! padding. Replies are compared with the same bytes made again, so nothing that was sent is kept.
+//! What a round trip carries: sequence and a checksum in 16 hexadecimal digits, then padding. A
+//! reply is compared with the same message generated again, so nothing that was sent is kept.
 use super::payload::{Sizes, hex, mix, pattern, read_hex};
 
 /// `SSSSSSSSCCCCCCCC`: sequence, and a checksum of sequence and connection. A smaller message is
-/// its beginning, and can only be compared with the one that is due.
+/// cut off, and can only be compared with the message whose reply is due next.
 pub(crate) const HEAD_BYTES: usize = 16;
 
-/// Where in the pattern the padding of a message begins, so that that of another one is noticed.
+/// The padding of a message begins at `sequence % PADDING_PHASES` of the pattern, so that padding
+/// of a different message is noticed.
 const PADDING_PHASES: usize = 61;
 
-/// What a reply is.
+/// The result of judging a reply.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Reply {
-    /// The message with this sequence, whole.
+    /// The complete message with this sequence.
     To(u32),
-    /// Too short to say: it is the beginning of the one that is due.
+    /// A message too short to contain its sequence. It equals the beginning of the one that is due.
     ToTheNext,
     Corrupt,
 }
@@ -22,7 +23,7 @@ pub(crate) enum Reply {
 pub(crate) struct RoundTripMessages {
     sizes: Sizes,
     pattern: Vec<u8>,
-    /// The last one made.
+    /// The message generated last.
     message: Vec<u8>,
 }
 
@@ -32,7 +33,7 @@ impl RoundTripMessages {
         RoundTripMessages { sizes, pattern: pattern(sizes.most + PADDING_PHASES), message }
     }
 
-    /// The message of this connection and sequence.
+    /// Generates the message of this connection and sequence.
     pub(crate) fn write(&mut self, connection: u32, sequence: u32) -> &[u8] {
         let size = self.sizes.of(sequence);
         self.message.clear();
@@ -46,8 +47,8 @@ impl RoundTripMessages {
         &self.message
     }
 
-    /// Judges a reply on this connection, whose next one in order is `due`. `in_full`: contents
-    /// too, not only the sequence.
+    /// Judges a reply on this connection. `due` is the sequence of the next reply in order. With
+    /// `in_full` the contents are compared, not only the sequence.
     pub(crate) fn judge(
         &mut self,
         connection: u32,

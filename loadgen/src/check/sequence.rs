@@ -1,13 +1,13 @@
-//! Whether each receiver got each publisher's messages once and in order. In the usual case the
-//! state of a pair is one number; only a pair that has missed something keeps a list of what it
-//! missed.
+//! Checks that each receiver gets each publisher's messages once and in order. Usually the state of
+//! a (receiver, publisher) pair is one number. Only a pair with missing messages keeps a list of
+//! them.
 use std::collections::HashMap;
 use std::ops::Range;
 
 use derive_more::AddAssign;
 
-/// Gaps remembered for one pair. A pair with more has failed beyond doubt: its oldest gaps are then
-/// final, and what still arrives from them counts as duplicated.
+/// Gaps remembered for one pair. A pair with more gaps has certainly failed. Its oldest gaps then
+/// count as lost for good, and messages that still arrive from them count as duplicated.
 const GAPS_PER_PAIR_MAX: usize = 1024;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,23 +17,23 @@ pub(crate) enum Arrival {
     AfterGap {
         missed: u32,
     },
-    /// It was missed before and arrives now, so it was reordered.
+    /// The message was missing before and arrives now, so it was reordered.
     Late,
     Duplicate,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, AddAssign)]
 pub(crate) struct SequenceCounts {
-    /// Overtaken by a later message, and not received since.
+    /// Messages that a later message overtook and that have not arrived since.
     pub(crate) overtaken: u64,
     pub(crate) duplicated: u64,
     pub(crate) reordered: u64,
 }
 
-/// The sequences of every (receiver, publisher) pair, each beginning at 0.
+/// The sequences of every (receiver, publisher) pair. Each begins at 0.
 pub(crate) struct Sequences {
     publishers: usize,
-    /// The sequence that comes next, at `receiver * publishers + publisher`.
+    /// The sequence that should arrive next, at `receiver * publishers + publisher`.
     next: Vec<u32>,
     gaps: HashMap<usize, Vec<Range<u32>>>,
     counts: SequenceCounts,
@@ -49,7 +49,7 @@ impl Sequences {
         }
     }
 
-    /// `publisher` is below the number of publishers.
+    /// Records an arrival. `publisher` must be below the number of publishers.
     pub(crate) fn note(&mut self, receiver: usize, publisher: usize, sequence: u32) -> Arrival {
         debug_assert!(publisher < self.publishers, "another receiver's pair");
         let pair = receiver * self.publishers + publisher;
@@ -61,7 +61,7 @@ impl Sequences {
         if sequence > *next {
             let missed = sequence - *next;
             let gaps = self.gaps.entry(pair).or_default();
-            // A late message may have split one: see `close_gap`.
+            // A late message may have split a gap in two: see `close_gap`.
             if gaps.len() >= GAPS_PER_PAIR_MAX {
                 gaps.remove(0);
             }
@@ -79,7 +79,7 @@ impl Sequences {
         Arrival::Duplicate
     }
 
-    /// The sequence after the highest that this receiver has received from this publisher.
+    /// Returns the sequence after the highest that this receiver has received from this publisher.
     pub(crate) fn next(&self, receiver: usize, publisher: usize) -> u32 {
         self.next[receiver * self.publishers + publisher]
     }
@@ -93,7 +93,7 @@ impl Sequences {
         self.counts += other.counts;
     }
 
-    /// Whether `sequence` was missing; it no longer is.
+    /// Marks `sequence` as arrived. Returns true if it was missing before.
     fn close_gap(&mut self, pair: usize, sequence: u32) -> bool {
         let Some(gaps) = self.gaps.get_mut(&pair) else { return false };
         let Some(at) = gaps.iter().position(|gap| gap.contains(&sequence)) else { return false };

@@ -1,5 +1,5 @@
-//! One clock for the whole run: nanoseconds on the monotonic clock since the process began, and a
-//! timer that ends a wait to the nanosecond.
+//! One clock for the whole run, which counts nanoseconds on the monotonic clock since the process
+//! began, and a timer that ends a wait with nanosecond precision.
 use std::io;
 use std::ops::{Add, Sub};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -12,7 +12,7 @@ use rustix::time::{
     timerfd_settime,
 };
 
-/// A moment of the run, in nanoseconds since [`Clock::start`]. It fits in a message, as 11
+/// A moment of the run, in nanoseconds since [`Clock::start`]. It is written into messages as 11
 /// hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub(crate) struct Moment(u64);
@@ -26,12 +26,12 @@ impl Moment {
         self.0
     }
 
-    /// Which second of the run it lies in.
+    /// Returns the number of the second of the run that contains this moment.
     pub(crate) const fn second(self) -> u32 {
         (self.0 / 1_000_000_000) as u32
     }
 
-    /// The nanoseconds from `earlier` to this moment; zero when it is not earlier.
+    /// Returns the nanoseconds from `earlier` to this moment, or zero if it is not earlier.
     pub(crate) const fn nanos_since(self, earlier: Moment) -> u64 {
         self.0.saturating_sub(earlier.0)
     }
@@ -53,7 +53,7 @@ impl Sub<Duration> for Moment {
     }
 }
 
-/// Reads a time of a run, which lasts an hour at most.
+/// Parses a duration of a run, which is at most an hour.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let duration = fanfare::units::parse_duration(text)?;
     let fits = duration <= Duration::from_secs(3_600);
@@ -75,8 +75,8 @@ impl Clock {
     }
 }
 
-/// A timer descriptor in the poll: `Poll::poll` rounds its timeout up to a whole millisecond, which
-/// at 2,500 messages a second would be two and a half of them.
+/// A timer descriptor in the poll. `Poll::poll` rounds its timeout up to a whole millisecond, which
+/// is too coarse: at 2,500 messages a second, two and a half are due in that time.
 pub(crate) struct Timer {
     descriptor: OwnedFd,
     armed_for: Option<Moment>,
@@ -90,8 +90,8 @@ impl Timer {
         Ok(Timer { descriptor, armed_for: None })
     }
 
-    /// Makes the poll return at `at`, which lies after `now`. Setting the timer anew makes its next
-    /// end a new edge, so the descriptor is never read.
+    /// Makes the poll return at `at`, which lies after `now`. Each expiry after the timer is set
+    /// again is a new edge, so the descriptor is never read.
     pub(crate) fn arm(&mut self, at: Moment, now: Moment) -> io::Result<()> {
         if self.armed_for == Some(at) {
             return Ok(());

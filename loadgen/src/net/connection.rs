@@ -1,5 +1,5 @@
-//! One connection of this side: its socket, the opening handshake, what was read and not yet
-//! decoded, and what waits to be written.
+//! One client connection: its socket, the opening handshake, bytes read but not decoded, and bytes
+//! waiting to be written.
 use std::io;
 use std::time::Duration;
 
@@ -13,31 +13,31 @@ use super::ends::End;
 use super::post::Responses;
 use super::stream::{Stream, is_tls_record};
 
-/// What a scenario uses a connection for; each scenario names its own.
+/// What a scenario uses a connection for. Each scenario defines its own parts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Part(pub(crate) u8);
 
-/// Parts that one scenario may have.
+/// How many parts one scenario may have.
 pub(crate) const PARTS_MAX: usize = 5;
 
 pub(crate) struct Connection {
     pub(crate) stream: Stream,
     pub(crate) part: Part,
-    /// Which one of its part.
+    /// The connection's number within its part.
     pub(crate) index: u32,
     pub(crate) phase: ConnectionPhase,
     pub(crate) decoder: Decoder,
-    /// Used by the decoder for a message that does not arrive in one piece.
+    /// The decoder's buffer for a message that does not arrive in one piece.
     pub(crate) assembly: Vec<u8>,
-    /// Bytes that were read but not decoded yet: a piece of a head or of a frame header. They are
+    /// Bytes that were read but not decoded yet: an incomplete HTTP head or frame header. They are
     /// decoded again together with the next bytes.
     pub(crate) rest: Vec<u8>,
-    /// Leaves with the next [`Connection::flush`].
+    /// Bytes that the next [`Connection::flush`] writes.
     pub(crate) outbound: Vec<u8>,
-    /// How much of `outbound` the kernel has taken.
+    /// How many bytes of `outbound` the kernel has taken.
     sent: usize,
     pub(crate) writable: bool,
-    /// A stalled subscriber has this off.
+    /// False for a subscriber that is made to stall.
     pub(crate) reading: bool,
 }
 
@@ -46,7 +46,7 @@ pub(crate) enum ConnectionPhase {
         handshake: ClientHandshake<'static>,
         scanner: HeadScanner,
         began: Moment,
-        /// When TCP was connected.
+        /// When TCP was connected; `None` until then.
         connected: Option<Moment>,
     },
     /// A connection for publishing by POST whose TCP handshake is under way.
@@ -58,13 +58,13 @@ pub(crate) enum ConnectionPhase {
     Open,
     /// We have begun the closing handshake.
     Closing,
-    /// Close frames went both ways, and the scenario knows. The server must now close the
+    /// Both Close frames were sent, and the end has been reported. The server must now close the
     /// connection (RFC 6455 section 7.1.1).
     Closed,
 }
 
 impl Connection {
-    /// Begins to connect; the opening handshake waits in `outbound`.
+    /// Begins to connect. The opening handshake waits in `outbound`.
     pub(crate) fn new(
         stream: Stream,
         part: Part,
@@ -87,7 +87,7 @@ impl Connection {
         }
     }
 
-    /// One `recv`.
+    /// Reads with one `recv`.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let was_handshaking = self.stream.is_handshaking();
         let taken = self.stream.read(buffer);
@@ -99,8 +99,8 @@ impl Connection {
         taken
     }
 
-    /// The length of the response at the front of `bytes`, which is the 101 that was asked for;
-    /// `None` while it is not complete.
+    /// Returns the length of the response at the front of `bytes` if it is a valid 101, or `None`
+    /// if the response is not complete yet.
     pub(crate) fn take_response(&mut self, bytes: &[u8]) -> Result<Option<usize>, (End, String)> {
         let ConnectionPhase::Opening { handshake, scanner, .. } = &mut self.phase else {
             return Ok(Some(0));
@@ -126,7 +126,7 @@ impl Connection {
         !self.outbound.is_empty()
     }
 
-    /// Writes what waits, as far as the kernel takes it.
+    /// Writes the waiting bytes until the kernel refuses more.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         while self.writable && (self.has_outbound() || self.stream.wants_write()) {
             let written = if self.has_outbound() {
@@ -150,9 +150,9 @@ impl Connection {
         Ok(())
     }
 
-    /// Ends the connection by a reset: what is unread and unsent on either side is lost.
+    /// Resets the connection. Unread and unsent bytes on both sides are lost.
     pub(crate) fn reset(mut self) {
-        // Refused only for a socket that is gone already, and then there is nothing to reset.
+        // This fails only for a socket that is already closed, and then there is nothing to reset.
         let _ = SockRef::from(&*self.stream.tcp_mut()).set_linger(Some(Duration::ZERO));
     }
 }

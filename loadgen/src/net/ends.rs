@@ -1,28 +1,29 @@
-//! How connections ended, counted by class, with the first text of each class.
+//! Counts how connections ended, by class, and keeps the first error text of each class.
 use std::collections::BTreeMap;
 use std::fmt;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum End {
-    /// No socket, no port, or no connection.
+    /// There was no socket, no port, or no TCP connection.
     NotConnected,
-    /// Connected, but no 101 within the time for an opening handshake.
+    /// TCP was connected, but no 101 arrived before the handshake timeout.
     HandshakeTimeout,
-    /// The server answered the opening handshake with something other than 101.
+    /// The server answered the opening handshake with a status other than 101.
     HandshakeRefused,
-    /// What the server answered is not an opening handshake.
+    /// The server's answer is not a valid opening handshake.
     HandshakeInvalid,
     /// The server broke RFC 6455 on an open connection.
     Protocol,
     /// The server sent a Close frame first.
     ClosedByServer(u16),
-    /// A reset, or another error of the socket.
+    /// The connection was reset, or the socket had another error.
     Reset,
-    /// The end of the stream without a Close frame.
+    /// The stream ended without a Close frame.
     NoCloseFrame,
-    /// A closing handshake, or the end of the stream after it, did not come in time.
+    /// The server did not finish the closing handshake, or did not end the stream after it, in
+    /// time.
     CloseTimeout,
-    /// The closing handshake that we began has ended well. Not counted as an error.
+    /// We began the closing handshake and it ended well. Not counted as an error.
     ClosedByUs,
 }
 
@@ -59,7 +60,7 @@ impl Ends {
         }
     }
 
-    /// Class, count and first text.
+    /// Returns class, count and first text of each class.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (End, u64, &str)> {
         self.0.iter().map(|(end, (count, text))| (*end, *count, text.as_str()))
     }

@@ -1,11 +1,11 @@
-//! One connection at a time, and what it needs of the machine. The generator and the reference
-//! server stand on it; it knows neither.
+//! Everything about a single connection, and what it needs from the machine. The generator and the
+//! reference server use this module, and it depends on neither.
 //!
 //! ```text
 //! clock       moments, and a timer that ends a wait       random   masking keys, nonces, chances
 //! socket      connecting, open files, one read            stream   a socket, or TLS over one (tls)
 //! slots       the connections of a thread, by id          target   the URL and --source-ip
-//! connection  opening handshake, frames, what waits       post     publishing by POST
+//! connection  opening handshake, frames, outbound bytes    post     publishing by POST
 //! ends        how connections end, by class               interrupt  SIGINT and SIGTERM
 //! ```
 pub(crate) mod clock;

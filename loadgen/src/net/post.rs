@@ -1,19 +1,20 @@
-//! Publishing by POST: requests go out as messages do, and responses come in their order (RFC 9112
-//! section 9.3.2).
+//! Publishing by POST: requests are sent as messages are due, without waiting for responses, and
+//! the responses arrive in the order of the requests (pipelining, RFC 9112 section 9.3.2).
 use std::io::Write as _;
 
 use fanfare::protocol::{HeadScanner, HeaderStorage, HttpLimits, ResponseHead, write_request};
 
 use super::ends::End;
 
-/// A response with a longer body is not an answer to a publish.
+/// Largest body of a response. A longer one is not an answer to a publish.
 const BODY_BYTES_MAX: u64 = 1 << 20;
 
-/// The responses of one connection, as far as they were read.
+/// Parses the responses on one connection.
 #[derive(Default)]
 pub(crate) struct Responses {
     scanner: HeadScanner,
-    /// The status whose body is being passed over, and how much of that is missing.
+    /// The status of the response whose body is being skipped, and how many bytes of the body are
+    /// missing.
     body: Option<(u16, u64)>,
 }
 
@@ -25,8 +26,9 @@ struct Head {
 }
 
 impl Responses {
-    /// Takes from the front of `bytes`: how many, and the status of the response that these
-    /// complete. With neither, more bytes are needed behind the same ones.
+    /// Parses the front of `bytes`. Returns how many bytes were processed, and the status of the
+    /// response if they complete one. If it returns zero and no status, call again with the same
+    /// bytes and more behind them.
     pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<(usize, Option<u16>), (End, String)> {
         let (status, missing, head_bytes) = match self.body.take() {
             Some((status, missing)) => (status, missing, 0),
@@ -75,7 +77,7 @@ impl Responses {
 
 /// The requests of one run, which differ only in their bodies.
 pub(crate) struct Posts {
-    /// Up to the length of the body.
+    /// The bytes of a request up to the value of Content-Length.
     head: Vec<u8>,
 }
 
@@ -93,7 +95,7 @@ impl Posts {
             .collect();
         let mut head = Vec::new();
         write_request(&mut head, "POST", host, path, &all, b"");
-        // An empty body ends in its length.
+        // A request with an empty body ends with its length, which is cut off here.
         head.truncate(head.len() - b"0\r\n\r\n".len());
         Posts { head }
     }

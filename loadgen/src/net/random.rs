@@ -1,4 +1,4 @@
-//! Masking keys and handshake nonces: fast and repeatable by `--seed`. Not for secrets.
+//! Masking keys and handshake nonces: fast, and repeatable with `--seed`. Not for secrets.
 use rand_xoshiro::SplitMix64;
 use rand_xoshiro::rand_core::{Rng as _, SeedableRng as _};
 
@@ -13,20 +13,20 @@ impl Random {
         self.0.next_u64()
     }
 
-    /// A fresh masking key.
+    /// Returns a fresh masking key.
     pub(crate) fn mask(&mut self) -> [u8; 4] {
         let [a, b, c, d, ..] = self.next().to_ne_bytes();
         [a, b, c, d]
     }
 
-    /// A nonce for an opening handshake.
+    /// Returns a nonce for an opening handshake.
     pub(crate) fn nonce(&mut self) -> [u8; 16] {
         (u128::from(self.next()) << 64 | u128::from(self.next())).to_ne_bytes()
     }
 
-    /// True with probability `share`.
+    /// Returns true with probability `share`.
     pub(crate) fn chance(&mut self, share: f64) -> bool {
-        // 53 bits: all that a double holds exactly.
+        // 53 bits are all that a double holds exactly.
         ((self.next() >> 11) as f64 / (1u64 << 53) as f64) < share
     }
 }

@@ -1,9 +1,9 @@
-//! The connections of one thread. Each has an id that no later connection in the same place has.
+//! The connections of one thread. No later connection in the same slot gets the same id.
 use mio::Token;
 use slab::Slab;
 
-/// A connection: its place in the slab, and the generation that tells it from earlier ones in that
-/// place.
+/// The id of a connection: its slot in the slab, and the generation, which differs from that of
+/// earlier connections in the slot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Id {
     key: u32,
@@ -15,8 +15,8 @@ impl Id {
         Id { key: token.0 as u32, generation: (token.0 >> 32) as u32 }
     }
 
-    /// It lies in the lower half of all tokens. Sources that are not connections use the upper
-    /// half.
+    /// Returns the connection's token, which lies in the lower half of all tokens. Other sources of
+    /// readiness use the upper half.
     pub(crate) fn token(self) -> Token {
         Token((self.generation as usize) << 32 | self.key as usize)
     }
@@ -24,7 +24,7 @@ impl Id {
 
 pub(crate) struct Slots<T> {
     slab: Slab<(u32, T)>,
-    /// Of the next one. Below 2^31.
+    /// Generation of the next connection. Below 2^31.
     generation: u32,
 }
 
@@ -33,7 +33,7 @@ impl<T> Slots<T> {
         Slots { slab: Slab::new(), generation: 0 }
     }
 
-    /// The id that the next [`Slots::insert`] gives.
+    /// Returns the id that the next [`Slots::insert`] will give.
     pub(crate) fn next_id(&self) -> Id {
         Id { key: self.slab.vacant_key() as u32, generation: self.generation }
     }
@@ -43,7 +43,7 @@ impl<T> Slots<T> {
         self.generation = (self.generation + 1) & (u32::MAX >> 1);
     }
 
-    /// `None` when that connection is gone.
+    /// Returns `None` if the connection is gone.
     pub(crate) fn get_mut(&mut self, id: Id) -> Option<&mut T> {
         let (generation, connection) = self.slab.get_mut(id.key as usize)?;
         (*generation == id.generation).then_some(connection)

@@ -1,4 +1,4 @@
-//! The sockets of this process: how many there may be, how one connects, and how much one read
+//! The sockets of this process: how many there may be, how to connect one, and how much one read
 //! takes.
 use std::io;
 use std::net::SocketAddr;
@@ -8,21 +8,22 @@ use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
 
-/// Read per socket and turn, and so per `recv`: a burst of 4,000 small frames in one system call.
+/// Bytes read per socket and turn, with one `recv`: enough for a burst of 4,000 small frames.
 pub(crate) const READ_BYTES_MAX: usize = 256 * 1024;
-/// Room in the receive buffer for what was left undecoded by earlier reads: at most one head of an
-/// opening handshake.
+/// Room in the receive buffer for bytes that earlier reads left undecoded: at most one HTTP head of
+/// an opening handshake.
 pub(crate) const REST_BYTES_MAX: usize = 16 * 1024;
 
-/// The one receive buffer of a thread: room for what is left of earlier reads, then for one read.
+/// Returns the receive buffer of a thread: room for undecoded bytes of earlier reads, then for one
+/// read.
 pub(crate) fn receive_buffer() -> Vec<u8> {
     vec![0; REST_BYTES_MAX + READ_BYTES_MAX]
 }
 
-/// Raises the limit on open files as far as it goes, and says how far that is.
+/// Raises the limit on open files as far as possible, and returns it.
 pub(crate) fn raise_open_files() -> u64 {
     let limit = getrlimit(Resource::Nofile);
-    // If it cannot be raised, the limit as it is decides.
+    // If it cannot be raised, the present limit applies.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }

@@ -1,6 +1,6 @@
-//! The bytes of one connection: a socket, or TLS over one. Callers need not know which, except for
-//! two questions: whether a short read has emptied it, and whether bytes that it has taken still
-//! wait in it.
+//! The bytes of one connection: a plain socket, or TLS over one. Callers need not know which,
+//! except that a short read does not empty a TLS stream, and that TLS may hold bytes that were
+//! accepted for sending but not written to the socket yet.
 #[cfg(test)]
 mod tests;
 
@@ -13,11 +13,10 @@ use rustls::pki_types::ServerName;
 
 use super::tls::TlsStream;
 
-/// Types of record that a server which speaks TLS may send first: an alert, or its half of the
-/// handshake.
+/// TLS record types that a server may send first: an alert, or its part of the handshake.
 const TLS_ALERT: u8 = 21;
 const TLS_HANDSHAKE: u8 = 22;
-/// The first byte of every version of a record since SSL 3.
+/// The first byte of the version in every record since SSL 3.
 const TLS_VERSION: u8 = 3;
 
 pub(crate) enum Stream {
@@ -26,7 +25,7 @@ pub(crate) enum Stream {
 }
 
 impl Stream {
-    /// TLS over a socket that may still be connecting. Nothing is sent before the first
+    /// Creates TLS over a socket that may still be connecting. Nothing is sent before the first
     /// [`Stream::flush`].
     pub(crate) fn tls(
         tcp: TcpStream,
@@ -36,12 +35,11 @@ impl Stream {
         Ok(Stream::Tls(Box::new(TlsStream::new(tcp, config, server_name)?)))
     }
 
-    /// Reads what there is, with one `recv` that brings something at most. `WouldBlock`: the socket
-    /// is empty, and so is everything above it. A failure of TLS is `InvalidData`, with a text for
-    /// people.
+    /// Reads what is available, until one `recv` has brought something. `WouldBlock` means that the
+    /// socket and TLS are both empty. An error of TLS is `InvalidData` with a readable text.
     ///
-    /// When the TLS handshake ends in a read, writing becomes possible without a readiness event:
-    /// see [`Stream::is_handshaking`].
+    /// The TLS handshake may end during a read. Writing then becomes possible without a readiness
+    /// event: see [`Stream::is_handshaking`].
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Stream::Plain(tcp) => tcp.read(buffer),
@@ -49,9 +47,9 @@ impl Stream {
         }
     }
 
-    /// Takes bytes to be sent. `WouldBlock`: none can be taken until the socket is writable or the
-    /// handshake of TLS is over. Of bytes that TLS has taken some may wait in it: see
-    /// [`Stream::wants_write`].
+    /// Accepts bytes for sending and returns how many. `WouldBlock` means that none can be accepted
+    /// until the socket is writable or the TLS handshake is over. TLS may keep bytes that it has
+    /// accepted: see [`Stream::wants_write`].
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Stream::Plain(tcp) => tcp.write(bytes),
@@ -59,8 +57,8 @@ impl Stream {
         }
     }
 
-    /// Sends what TLS has to say, its handshake and records that the kernel has refused before.
-    /// `WouldBlock`: it has refused again.
+    /// Writes what TLS has pending: its handshake, and records that the kernel refused before.
+    /// `WouldBlock` means that the kernel has refused again.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         match self {
             Stream::Plain(_) => Ok(()),
@@ -68,7 +66,8 @@ impl Stream {
         }
     }
 
-    /// Bytes wait for [`Stream::flush`]: call it whenever the socket becomes writable.
+    /// Returns true if bytes wait for [`Stream::flush`], which must then be called whenever the
+    /// socket becomes writable.
     pub(crate) fn wants_write(&self) -> bool {
         match self {
             Stream::Plain(_) => false,
@@ -76,7 +75,7 @@ impl Stream {
         }
     }
 
-    /// The handshake of TLS is under way, and nothing is taken for sending.
+    /// Returns true during the TLS handshake. No bytes are accepted for sending until it is over.
     pub(crate) fn is_handshaking(&self) -> bool {
         match self {
             Stream::Plain(_) => false,
@@ -84,8 +83,9 @@ impl Stream {
         }
     }
 
-    /// Readiness is edge-triggered. A read that brought less than it could has emptied a socket;
-    /// with TLS it has perhaps only emptied a record, and reading goes on until `WouldBlock`.
+    /// Returns true if a read that fills less than its buffer has emptied the stream. That holds
+    /// for a plain socket. With TLS such a read may have emptied only one record, so reading must
+    /// go on until `WouldBlock`; readiness is edge-triggered.
     pub(crate) fn drained_by_short_read(&self) -> bool {
         match self {
             Stream::Plain(_) => true,
@@ -101,7 +101,7 @@ impl Stream {
     }
 }
 
-/// Whether a server that was asked in plain text answers by TLS.
+/// Returns true if these bytes, a server's answer to a plain-text request, begin a TLS record.
 pub(crate) fn is_tls_record(bytes: &[u8]) -> bool {
     matches!(bytes, [TLS_ALERT | TLS_HANDSHAKE, TLS_VERSION, ..])
 }

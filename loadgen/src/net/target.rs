@@ -1,4 +1,4 @@
-//! Where to connect, and from which addresses: the URL and `--source-ip`.
+//! Where to connect to, and from which addresses: the URL and `--source-ip`.
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
@@ -10,21 +10,21 @@ use super::tls::Tls;
 const PORT: u16 = 80;
 const TLS_PORT: u16 = 443;
 
-/// A `ws://` or `wss://` URL, looked up once.
+/// A `ws://` or `wss://` URL whose host has been resolved once.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     pub(crate) address: SocketAddr,
-    /// What the Host header says.
+    /// The value of the Host header.
     pub(crate) host: String,
     /// Path and query.
     pub(crate) path: String,
     /// With channels, connection n goes to `PATH-(n mod channels)`.
     pub(crate) channels: Option<u32>,
-    /// Of a `wss://` URL.
+    /// Set for a `wss://` URL.
     pub(crate) tls: Option<TlsTarget>,
 }
 
-/// The TLS configuration, and the name that the certificate must be for.
+/// The TLS configuration, and the name that the certificate must be valid for.
 #[derive(Clone, Debug)]
 pub(crate) struct TlsTarget {
     pub(crate) config: Arc<ClientConfig>,
@@ -36,8 +36,8 @@ const NO_HOST: &str = "the URL has no host, or characters that do not belong in 
 const NO_ADDRESS: &str = "the host of the URL has no address";
 
 impl Target {
-    /// `ws://HOST[:PORT][/PATH][?QUERY]`, or `wss://`; the port is 80 or 443 unless given. The
-    /// error is for people.
+    /// Parses `ws://HOST[:PORT][/PATH][?QUERY]`, or `wss://`. The port is 80 or 443 unless given.
+    /// The error is a readable text.
     pub(crate) fn parse(url: &str, insecure: bool) -> Result<Target, String> {
         let address = Address::parse(url)?;
         let tls = match address.is_tls {
@@ -51,13 +51,13 @@ impl Target {
         Ok(Target { address: address.look_up()?, host, path, channels: None, tls })
     }
 
-    /// `http://HOST[:PORT][/PATH][?QUERY]`, or `https://`.
+    /// Parses `http://HOST[:PORT][/PATH][?QUERY]`, or `https://`.
     pub(crate) fn parse_http(url: &str, insecure: bool) -> Result<Target, String> {
         let rest = url.strip_prefix("http").ok_or("the URL must begin with http:// or https://")?;
         Target::parse(&format!("ws{rest}"), insecure)
     }
 
-    /// The request target of connection number `ordinal`.
+    /// Returns the request target of connection number `ordinal`.
     pub(crate) fn path_of(&self, ordinal: u32) -> String {
         match self.channels {
             Some(channels) => format!("{}-{}", self.path, ordinal % channels),
@@ -66,10 +66,10 @@ impl Target {
     }
 }
 
-/// What a URL says.
+/// The parts of a URL.
 struct Address<'a> {
     is_tls: bool,
-    /// With the port if there is one.
+    /// Includes the port if there is one.
     host: &'a str,
     path: String,
 }
@@ -90,7 +90,7 @@ impl Address<'_> {
         Ok(Address { is_tls, host, path })
     }
 
-    /// The host without port; of an IPv6 address, with its brackets.
+    /// Returns host and port. An IPv6 address keeps its brackets.
     fn host_and_port(&self) -> (&str, Option<&str>) {
         match self.host.rsplit_once(':') {
             Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
@@ -98,7 +98,7 @@ impl Address<'_> {
         }
     }
 
-    /// What a certificate has to be for.
+    /// Returns the name that the certificate must be valid for.
     fn name(&self) -> &str {
         let (host, _) = self.host_and_port();
         host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
@@ -114,7 +114,8 @@ impl Address<'_> {
     }
 }
 
-/// Addresses to connect from, taken in turn: one address has some 28,000 ports toward one server.
+/// Addresses to connect from, used in turn, because one address has only some 28,000 ports for one
+/// server.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Sources {
     first: IpAddr,
@@ -122,8 +123,8 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    /// `IP`, or `NETWORK/BITS` for IPv4, whose first and last address are left out. The error is
-    /// for people.
+    /// Parses `IP`, or `NETWORK/BITS` for IPv4, of which the first and the last address are left
+    /// out. The error is a readable text.
     pub(crate) fn parse(text: &str) -> Result<Sources, String> {
         let Some((network, bits)) = text.split_once('/') else {
             let first = text.parse().map_err(|_| format!("not an IP address: {text}"))?;
@@ -144,7 +145,7 @@ impl Sources {
         self.count
     }
 
-    /// The address of connection number `ordinal`; the port is the kernel's choice.
+    /// Returns the address of connection number `ordinal`. The kernel chooses the port.
     pub(crate) fn address_of(self, ordinal: u32) -> SocketAddr {
         let ip = match self.first {
             IpAddr::V4(first) => {

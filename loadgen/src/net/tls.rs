@@ -1,6 +1,6 @@
-//! TLS over a socket with edge-triggered readiness. Whatever a `recv` has brought is decrypted at
-//! once, and whatever waits is offered to the kernel whenever there is an occasion: no edge is
-//! needed for what has been taken already.
+//! TLS over a socket with edge-triggered readiness. Everything that a `recv` returns is decrypted
+//! at once, and pending ciphertext is offered to the kernel on every call. So no further readiness
+//! event is needed for bytes that this code already holds.
 use std::cell::RefCell;
 use std::io::{self, Read as _, Write as _};
 use std::sync::Arc;
@@ -18,16 +18,17 @@ use rustls::{
 const RECEIVE_BYTES: usize = 64 * 1024;
 
 thread_local! {
-    /// All connections of a thread share it, because it is used only within one call of `read`.
-    /// With a buffer each, 10,000 idle connections would need 640 MB.
+    /// All connections of a thread share this buffer, because it is used only within one call of
+    /// `read`. With a buffer each, 10,000 idle connections would need 640 MB.
     static CIPHERTEXT: RefCell<Vec<u8>> = RefCell::new(vec![0; RECEIVE_BYTES]);
 }
 
-/// What a TLS client is configured by.
+/// Builds the configuration of a TLS client.
 pub(crate) struct Tls;
 
 impl Tls {
-    /// Trusts what the system trusts, or with `insecure` everybody. The error is for people.
+    /// Returns a configuration that trusts the system's root certificates, or with `insecure` every
+    /// certificate. The error is a readable text.
     pub(crate) fn config(insecure: bool) -> Result<Arc<ClientConfig>, String> {
         if insecure {
             let verifier = Arc::new(AcceptsAny(Arc::new(ring::default_provider())));
@@ -37,7 +38,7 @@ impl Tls {
         }
         let found = rustls_native_certs::load_native_certs();
         let mut roots = RootCertStore::empty();
-        // Certificates that cannot be read are left out, as browsers do.
+        // Certificates that cannot be parsed are left out, as browsers do.
         roots.add_parsable_certificates(found.certs);
         if roots.is_empty() {
             let reason = found.errors.first().map_or(String::new(), |error| format!(" ({error})"));
@@ -52,7 +53,8 @@ impl Tls {
         configure(|builder| builder.with_root_certificates(roots).with_no_client_auth())
     }
 
-    /// The name that the certificate has to be for: the host of the URL, without port and brackets.
+    /// Returns the name that the certificate must be valid for: the host of the URL, without port
+    /// and brackets.
     pub(crate) fn server_name(host: &str) -> Result<ServerName<'static>, String> {
         ServerName::try_from(host.to_owned())
             .map_err(|_| format!("{host} cannot be the name in a certificate"))
@@ -66,7 +68,7 @@ fn configure(finish: impl FnOnce(Builder) -> ClientConfig) -> Result<Arc<ClientC
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
     let mut config = finish(builder);
-    // Each connection stands for a client of its own, so each pays for a full handshake.
+    // Each connection stands for a separate client, so each does a full handshake.
     config.resumption = Resumption::disabled();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
@@ -75,11 +77,12 @@ fn configure(finish: impl FnOnce(Builder) -> ClientConfig) -> Result<Arc<ClientC
 pub(crate) struct TlsStream {
     tcp: TcpStream,
     session: ClientConnection,
-    /// Ciphertext that was received when the caller's buffer was full. Mostly empty.
+    /// Ciphertext that was received but not decrypted, because the caller's buffer was full. Mostly
+    /// empty.
     kept: Vec<u8>,
     /// An error that is returned once everything before it has been read.
     failed: Option<String>,
-    /// The peer has ended the stream, by the alert for that.
+    /// True once the peer has ended the stream with a `close_notify` alert.
     ended: bool,
 }
 
@@ -103,16 +106,16 @@ impl TlsStream {
             self.kept = kept;
         }
         CIPHERTEXT.with_borrow_mut(|ciphertext| {
-            // Read until there is plaintext: a record may need several reads, and records of the
-            // handshake contain none.
+            // Read until there is plaintext: a record may need several reads, and handshake records
+            // contain none.
             while filled == 0 && self.failed.is_none() && !self.ended && !buffer.is_empty() {
                 match self.tcp.read(ciphertext) {
                     Ok(0) => break,
                     Ok(taken) => {
                         let used = self.decrypt(&ciphertext[..taken], buffer, &mut filled);
                         self.kept.extend_from_slice(&ciphertext[used..taken]);
-                        // What cannot be sent now waits, and an error of the socket shows in the
-                        // next read.
+                        // Bytes that cannot be sent now stay in the session, and the next read
+                        // returns an error of the socket.
                         let _ = self.flush();
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -135,15 +138,15 @@ impl TlsStream {
         })
     }
 
-    /// Decrypts until nothing is left or the buffer is full. Returns how much of the ciphertext is
-    /// done with.
+    /// Decrypts until no ciphertext is left or the buffer is full. Returns how many bytes of
+    /// ciphertext were processed.
     fn decrypt(&mut self, ciphertext: &[u8], buffer: &mut [u8], filled: &mut usize) -> usize {
         let mut rest = ciphertext;
         loop {
             match self.session.reader().read(&mut buffer[*filled..]) {
                 Ok(0) if *filled < buffer.len() => self.ended = true,
                 Ok(taken) => *filled += taken,
-                // Nothing is decrypted.
+                // No plaintext is available yet.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => self.fail(format!("TLS failed: {error}")),
             }
@@ -168,14 +171,14 @@ impl TlsStream {
         self.failed.get_or_insert(text);
     }
 
-    /// Takes bytes only when the kernel has taken all earlier ones, so that the bytes of at most
-    /// one call wait in the session.
+    /// Accepts bytes only when the kernel has taken all earlier ones, so the session holds the
+    /// bytes of at most one call.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.flush()?;
         if self.session.is_handshaking() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        // Bounded by the session's limit of 64 KiB.
+        // The session accepts at most 64 KiB.
         let taken = self.session.writer().write(bytes)?;
         match self.flush() {
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
@@ -208,7 +211,7 @@ impl TlsStream {
     }
 }
 
-/// Why TLS has failed, for people.
+/// Returns a readable text that explains why TLS has failed.
 fn text_of(error: &Error, during_handshake: bool) -> String {
     match error {
         Error::InvalidMessage(_) if during_handshake => {
@@ -228,7 +231,7 @@ fn failure(text: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, text.into())
 }
 
-/// The stream ended in the handshake.
+/// Returns the error for a stream that ended during the handshake.
 fn cut(how: &str) -> io::Error {
     failure(format!("the server does not speak TLS, or not with us: {how} in the handshake"))
 }

@@ -1,5 +1,5 @@
-//! Against a TLS server of blocking sockets in a thread, with edge-triggered readiness on our side
-//! as in a run.
+//! Tests of `Stream` against a TLS server with blocking sockets on another thread. Our side uses
+//! edge-triggered readiness, as in a run.
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use crate::net::socket::connect;
 use crate::net::tls::Tls;
 
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Far less than what is sent, so that the kernel refuses; and not so little that loopback, whose
-/// segments have 64 KiB, waits for its timers.
+/// Far less than what is sent, so that the kernel refuses bytes. It is not smaller than a loopback
+/// segment (64 KiB), because TCP would then wait for its timers.
 const SMALL_BUFFER_BYTES: usize = 64 * 1024;
 
 struct Identity {
@@ -43,7 +43,7 @@ fn listen(on_stream: impl FnOnce(std::net::TcpStream) + Send + 'static) -> Socke
     address
 }
 
-/// Echoes by TLS until the stream ends.
+/// Starts a TLS server that echoes until the stream ends.
 fn tls_echo(
     identity: Identity,
     versions: &[&'static rustls::SupportedProtocolVersion],
@@ -90,8 +90,8 @@ impl Client {
         Client::new(address, |tcp| Stream::tls(tcp, config, name).unwrap())
     }
 
-    /// Sends all of `bytes` and reads as many, by edges alone: a wake-up that is lost is a wait for
-    /// ever.
+    /// Sends all of `bytes` and reads `read_bytes` bytes, driven by readiness events alone. A lost
+    /// wake-up would block it for ever.
     fn exchange(&mut self, bytes: &[u8], read_bytes: usize) -> io::Result<Vec<u8>> {
         let (mut sent, mut read) = (0, Vec::new());
         let mut buffer = vec![0; read_bytes];
@@ -238,7 +238,7 @@ fn the_end_of_the_stream_is_the_end_with_and_without_the_alert_that_tells_it() {
                 tls.conn.send_close_notify();
             }
             tls.flush().unwrap();
-            // A socket closed with unread bytes would reset the connection.
+            // Closing a socket with unread bytes would reset the connection.
             tls.sock.shutdown(Shutdown::Write).unwrap();
             let _ = tls.sock.read_to_end(&mut Vec::new());
         });
