@@ -9,24 +9,24 @@ use std::time::Duration;
 use fanfare::protocol::{HeadScanner, HeaderStorage, HttpLimits, ResponseHead, write_request};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// Long enough for a slow network, and short enough to wait for in a shell.
+/// Long enough for a slow network, and short enough for a person who waits in a shell.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The longest answer that is read: the server's are shorter than a page.
+/// The largest answer body that is read. Answers of the server are shorter than a page.
 const BODY_BYTES_MAX: usize = 1 << 20;
 
-/// What stays as it is in the path of a URL (RFC 3986 section 3.3).
+/// Characters that are not percent-encoded in the path of a URL (RFC 3986 section 3.3).
 const PATH: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Where a server is, as the value of `--url`.
+/// The address of a server, as given with `--url`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Url {
-    /// As it stands in the Host header.
+    /// The value of the Host header.
     pub(crate) authority: String,
-    /// What the system resolves: a host and a port.
+    /// The host and port that the system resolves.
     address: String,
-    /// The path in front of every channel, without a slash at its end; for a server behind a proxy.
+    /// The path in front of every channel, without a trailing slash; for a server behind a proxy.
     prefix: String,
 }
 
@@ -65,7 +65,7 @@ impl fmt::Display for Url {
 }
 
 impl Url {
-    /// The target of a channel, percent-encoded.
+    /// Returns the request target of a channel, percent-encoded.
     pub(crate) fn channel(&self, channel: &str) -> String {
         format!(
             "{}/{}",
@@ -74,7 +74,7 @@ impl Url {
         )
     }
 
-    /// The target of one of the server's own pages.
+    /// Returns the request target of one of the server's own pages.
     pub(crate) fn page(&self, page: &str) -> String {
         format!("{}{page}", self.prefix)
     }
@@ -83,7 +83,7 @@ impl Url {
 /// A connection to a server.
 pub(crate) struct Client {
     pub(crate) stream: TcpStream,
-    /// Read and not used yet.
+    /// Bytes read but not yet processed.
     pub(crate) inbound: Vec<u8>,
     url: Url,
 }
@@ -95,7 +95,7 @@ pub(crate) struct Reply {
 }
 
 impl Client {
-    /// Connects; the error is a sentence.
+    /// Connects to a server. The error is a sentence for the user.
     pub(crate) fn connect(url: &Url) -> Result<Client, String> {
         let failed = |error: io::Error| {
             let hint = if error.kind() == io::ErrorKind::ConnectionRefused {
@@ -121,15 +121,16 @@ impl Client {
         Err(failed(last))
     }
 
-    /// Whether the server has ended the connection, as it does after a while without requests.
+    /// Returns true if the server has ended the connection, as it does after some time without
+    /// requests.
     pub(crate) fn has_ended(&self) -> bool {
         let peeked = self.stream.set_nonblocking(true).and_then(|()| self.stream.peek(&mut [0]));
         let is_quiet = peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
-        // Between two requests there is nothing to read but the end.
+        // Between two requests the only thing to read is the end of the stream.
         !is_quiet || self.stream.set_nonblocking(false).is_err()
     }
 
-    /// One request and its answer.
+    /// Sends one request and reads its answer.
     pub(crate) fn request(
         &mut self,
         method: &str,
@@ -143,7 +144,7 @@ impl Client {
         self.read_answer(|_| Ok(()))
     }
 
-    /// Reads an answer with its body. `check` sees the head first.
+    /// Reads an answer with its body. `check` receives the head before the body is read.
     pub(crate) fn read_answer(
         &mut self,
         check: impl FnOnce(&ResponseHead<'_>) -> Result<(), String>,
@@ -175,7 +176,7 @@ impl Client {
         Ok(Reply { status, body })
     }
 
-    /// Reads what has come; 0 at the end of the stream.
+    /// Reads bytes that have arrived. Returns 0 at the end of the stream.
     pub(crate) fn read(&mut self) -> Result<usize, String> {
         let mut buffer = [0; 16 * 1024];
         loop {

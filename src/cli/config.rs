@@ -1,6 +1,6 @@
-//! The configuration: one struct is the list of flags, the schema of the file and the result.
+//! The configuration. One struct is the list of flags, the schema of the file and the result.
 //!
-//! The command line overrides the environment, and that overrides the file.
+//! The command line overrides the environment, and the environment overrides the file.
 
 use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
@@ -16,9 +16,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::config_error::ConfigError;
 use super::units::{Ceiling, Size, Time};
 
-/// Everything that `fanfare serve` can be told. A value that is not set has a default that depends
-/// on the machine or on where the server listens; [`Settings`](super::settings::Settings) works
-/// those out.
+/// Every setting of `fanfare serve`. A value that is not set has a default that depends on the
+/// machine or on where the server listens; [`Settings`](super::settings::Settings) works out these
+/// defaults.
 #[derive(Args, Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Config {
@@ -196,16 +196,16 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Reads a file; what it leaves out has its default.
+    /// Reads a file. Keys that it leaves out have their defaults.
     pub(crate) fn read(path: &Path) -> Result<Config, ConfigError> {
         let failed = |source| ConfigError::Read { path: path.to_owned(), source };
         let text = std::fs::read_to_string(path).map_err(failed)?;
         toml::from_str(&text).map_err(|error| ConfigError::parse(path, &text, error))
     }
 
-    /// A file that [`read`](Config::read) accepts; it has everything but the publish key.
+    /// Returns a file that [`read`](Config::read) accepts, with every setting but the publish key.
     pub(crate) fn to_toml(&self) -> String {
-        // Strings, numbers and lists of them can always be written.
+        // Serialization of strings, numbers and lists of them cannot fail.
         let mut text = toml::to_string(self).unwrap_or_default();
         if self.publish_key.is_some() {
             text.push_str("# publish-key is set; it is not shown\n");
@@ -213,7 +213,7 @@ impl Config {
         text
     }
 
-    /// The publish key, from wherever it is given.
+    /// Returns the publish key, given directly or in a file.
     pub(crate) fn publish_key(&self) -> Result<Option<PublishKey>, ConfigError> {
         let key = match (&self.publish_key, &self.publish_key_file) {
             (Some(_), Some(_)) => return Err(ConfigError::TwoKeys),

@@ -1,10 +1,10 @@
-//! What can be wrong with a configuration; each text says what to do.
+//! Errors in a configuration; each text says what to do.
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What is wrong with a configuration.
+/// An error in a configuration.
 #[derive(Debug)]
 pub(crate) enum ConfigError {
     /// A file cannot be read.
@@ -12,9 +12,9 @@ pub(crate) enum ConfigError {
     /// The file has an error. The text names the key but does not quote the line, which may hold
     /// the publish key.
     Parse { path: PathBuf, line: usize, text: String },
-    /// The key is given twice.
+    /// The publish key is given twice: directly and as a file.
     TwoKeys,
-    /// The text cannot be a key.
+    /// The text is not valid as a publish key.
     Key(fanfare::PublishKeyError),
     /// A variable begins with `FANFARE_` and belongs to no flag.
     UnknownVariable(String),
@@ -23,11 +23,11 @@ pub(crate) enum ConfigError {
 }
 
 impl ConfigError {
-    /// What is wrong with the text of a file.
+    /// Makes the error for the text of a file.
     pub(crate) fn parse(path: &Path, file: &str, mut error: toml::de::Error) -> ConfigError {
         let at = error.span().map_or(0, |span| span.start);
         let line = 1 + file.bytes().take(at).filter(|byte| *byte == b'\n').count();
-        // Without the file at hand the error has nothing to quote, and names the key instead.
+        // Without the text of the file, the error cannot quote from it, and names the key instead.
         error.set_input(None);
         let text = error.to_string().trim_end().replace('\n', " ");
         ConfigError::Parse { path: path.to_owned(), line, text }

@@ -1,12 +1,12 @@
-//! `fanfare echo`: a plain RFC 6455 echo server for conformance suites and benchmarks, limits
-//! lifted.
+//! `fanfare echo`: a plain RFC 6455 echo server without limits, for conformance suites and
+//! benchmarks.
 
 use fanfare::{Builder, Context, Handler, Message, Request, Server, Upgrade, Visitor};
 
 use super::config::LogFormat;
 use super::run;
 
-/// What each reactor has for its connections to hold, unless a message may be larger.
+/// The memory that the connections of each reactor may hold, unless one message may be larger.
 const REACTOR_MEMORY_BYTES: usize = 1 << 30;
 
 /// Serve an echo on every path, limits lifted: for conformance suites and benchmarks

@@ -1,4 +1,4 @@
-//! `fanfare healthcheck`: asks a server whether it is well, for containers.
+//! `fanfare healthcheck`: asks a server whether it is healthy, for containers.
 
 use super::client::{Client, Url};
 

@@ -1,6 +1,6 @@
-//! The command: flags, environment and file become a configuration; each verb is one file.
+//! The command: flags, environment and file become a configuration; each subcommand is one file.
 //!
-//! It stands on the public API of the library alone.
+//! It uses only the public API of the library.
 
 mod client;
 mod config;
@@ -39,9 +39,9 @@ pub(crate) fn main() -> ExitCode {
     match checked.and_then(|()| dispatch(&matches)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // The answer of a server may be part of it.
+            // The error may quote an answer of the server.
             let error = terminal::harmless(error.as_bytes());
-            // Nobody is left to tell where even this fails.
+            // If this fails too, there is no way left to report it.
             let _ = writeln!(io::stderr(), "fanfare: {error}");
             ExitCode::FAILURE
         }
@@ -115,7 +115,7 @@ fn check(matches: &ArgMatches) -> Result<(), String> {
     let (config, sources) = sources::read(matches).map_err(|error| error.to_string())?;
     let settings = Settings::new(config).map_err(|error| error.to_string())?;
     for warning in settings.warnings() {
-        // Beside the standard output, which may be the configuration.
+        // Warnings go to standard error, because standard output may carry the configuration.
         let _ = writeln!(io::stderr(), "warning: {warning}");
     }
     if sources.print_config {

@@ -1,22 +1,22 @@
-//! What the machine grants this process: open files and memory.
+//! The open files and the memory that the machine grants this process.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Used if the system sets no limit of open files, because memory limits them too.
 const OPEN_FILES_UNLIMITED: u64 = 1 << 20;
 
-/// Used if the system does not say how much memory is available; any server has that much.
+/// Used if the system does not report how much memory is available; any server has that much.
 const MEMORY_UNKNOWN: u64 = 1 << 30;
 
 /// Raises the limit of open files as far as the process may. The low default (1024) exists for
-/// programs that use `select`, and this one does not.
+/// programs that use `select`, which this program does not.
 pub(crate) fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
     // If it fails, the old limit stays, and with it the limit on connections.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }
 
-/// How many files the process may have open once [raised](raise_open_files).
+/// Returns how many files the process may have open once the limit is [raised](raise_open_files).
 pub(crate) fn open_files_max() -> u64 {
     getrlimit(Resource::Nofile).maximum.unwrap_or(OPEN_FILES_UNLIMITED)
 }
@@ -24,14 +24,14 @@ pub(crate) fn open_files_max() -> u64 {
 /// The default of `--max-connections`: what the limit of open files leaves after the process's own
 /// files and those of each reactor.
 pub(crate) fn connections_max(open_files_max: u64, reactors: usize) -> usize {
-    // The poll, its wake-up, and a listening socket or two.
+    // Each reactor has a poll, its wake-up, and a listening socket or two.
     let own = 124 + 4 * reactors as u64;
     let connections = open_files_max.saturating_sub(own).max(open_files_max / 2).max(1);
     usize::try_from(connections).unwrap_or(usize::MAX)
 }
 
-/// Memory that this process can still use: that of the machine, or of its control group if that is
-/// less.
+/// Returns the memory that this process can still use: that of the machine, or of its control group
+/// if that is less.
 pub(crate) fn available_memory() -> usize {
     let available =
         [machine_memory(), group_memory()].into_iter().flatten().min().unwrap_or(MEMORY_UNKNOWN);
@@ -49,8 +49,8 @@ fn machine_memory() -> Option<u64> {
     None
 }
 
-/// What the container's limit leaves (control groups, version 2; without them there are no such
-/// files).
+/// Returns the memory that the container's limit leaves (control groups, version 2; `None` without
+/// them).
 fn group_memory() -> Option<u64> {
     let read = |file: &str| std::fs::read_to_string(format!("/sys/fs/cgroup/memory.{file}")).ok();
     let limit: u64 = read("max")?.trim().parse().ok()?;

@@ -1,4 +1,4 @@
-//! What the verbs that serve share: the first log line, the signals, the end.
+//! The common part of the subcommands that serve: the first log line, the signals, the end.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,7 +8,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tracing::info;
 
-/// Serves until a signal ends it.
+/// Serves until a signal ends the process.
 pub(crate) fn serve<H: Handler>(server: Server<H>, what: &str) -> Result<(), String> {
     drain_on_signals(server.stopper())
         .map_err(|error| format!("cannot watch for signals: {error}"))?;
@@ -26,7 +26,7 @@ pub(crate) fn serve<H: Handler>(server: Server<H>, what: &str) -> Result<(), Str
     Ok(())
 }
 
-/// The first SIGTERM or SIGINT drains, the second ends at once.
+/// The first SIGTERM or SIGINT drains the server, the second ends it at once.
 fn drain_on_signals(stopper: Stopper) -> io::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
@@ -43,7 +43,7 @@ fn drain_on_signals(stopper: Stopper) -> io::Result<()> {
     Ok(())
 }
 
-/// A URL for people to try; it names localhost if the server listens on all addresses.
+/// Returns a URL for people to try; it names localhost if the server listens on all addresses.
 pub(crate) fn example_url(address: SocketAddr) -> String {
     if address.ip().is_unspecified() {
         format!("http://localhost:{}", address.port())
@@ -52,7 +52,7 @@ pub(crate) fn example_url(address: SocketAddr) -> String {
     }
 }
 
-/// Why the server could not start, and what to do.
+/// Returns a text that says why the server could not start, and what to do.
 pub(crate) fn explain(error: &BindError) -> String {
     let hint = match error {
         BindError::Listen { source, .. } => match source.kind() {

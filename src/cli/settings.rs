@@ -1,4 +1,4 @@
-//! From a [`Config`] to a server: works out the defaults that depend on the machine and on where
+//! Makes a server from a [`Config`]: works out the defaults that depend on the machine and on where
 //! the server listens, and checks that the values fit together.
 
 use std::net::ToSocketAddrs;
@@ -66,7 +66,7 @@ impl Settings {
         Ok(settings)
     }
 
-    /// The server, not bound yet.
+    /// Returns the server's builder, not bound yet.
     pub(crate) fn builder(
         &self,
     ) -> Builder<Factory<impl Fn(usize) -> Broadcast + Send + Sync + 'static>> {
@@ -94,7 +94,7 @@ impl Settings {
             .handler(move |_reactor| Broadcast::new(options.clone()))
     }
 
-    /// Settings that work but may be a mistake.
+    /// Returns warnings about settings that work but may be a mistake.
     pub(crate) fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         if !self.is_loopback
@@ -120,7 +120,7 @@ impl Settings {
         warnings
     }
 
-    /// The configuration as a file; comments show the defaults that were worked out.
+    /// Returns the configuration as a file; comments show the defaults that were worked out.
     pub(crate) fn to_toml(&self) -> String {
         let mut text = self.config.to_toml();
         let mut comment = |is_open: bool, key: &str, value: &dyn std::fmt::Display| {
@@ -198,7 +198,8 @@ fn options(config: &Config) -> Result<BroadcastOptions, ConfigError> {
     })
 }
 
-/// The warning for a server that can be reached from elsewhere, if everybody may do too much there.
+/// Returns a warning for a server that can be reached from other machines, if it has no publish key
+/// or lets every peer publish.
 fn exposure(options: &BroadcastOptions) -> Option<&'static str> {
     match (options.publish, options.publish_key.is_some()) {
         (Some(PublishPolicy::All), false) => Some(
@@ -219,7 +220,7 @@ fn exposure(options: &BroadcastOptions) -> Option<&'static str> {
     }
 }
 
-/// A round number, for people to read.
+/// Rounds down to whole mebibytes, for people to read.
 fn whole_mebibytes(bytes: usize) -> usize {
     (bytes >> 20 << 20).max(1 << 20)
 }

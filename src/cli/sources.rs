@@ -1,4 +1,4 @@
-//! Where a configuration comes from: file < environment < command line.
+//! Where a configuration comes from: the environment overrides the file, the command line both.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use clap::{ArgMatches, Args, Command, FromArgMatches};
 use super::config::Config;
 use super::config_error::ConfigError;
 
-/// The flags that are about the configuration itself.
+/// The flags that concern the configuration itself.
 #[derive(Args)]
 pub(crate) struct Sources {
     /// Read the configuration from a TOML file, in which every flag is a key
@@ -20,9 +20,9 @@ pub(crate) struct Sources {
 
 /// Adds all flags of a server to a command.
 pub(crate) fn augment(command: Command) -> Command {
-    // For an update: no flag is required, and only those given are put over the file's.
+    // As an update: no flag is required, and only the flags that are given override the file.
     let command = Config::augment_args_for_update(Sources::augment_args(command));
-    // Each has an environment variable of the same name.
+    // Each flag has an environment variable of the same name.
     command.mut_args(|argument| match argument.get_long() {
         Some(flag) if flag != "print-config" => {
             let name = format!("FANFARE_{}", flag.replace('-', "_").to_uppercase());
@@ -32,7 +32,7 @@ pub(crate) fn augment(command: Command) -> Command {
     })
 }
 
-/// Reads the file, if any, and puts the environment and the command line over it.
+/// Reads the file, if any, and overrides it with the environment and the command line.
 pub(crate) fn read(matches: &ArgMatches) -> Result<(Config, Sources), ConfigError> {
     let sources = Sources::from_arg_matches(matches).map_err(|error| usage(&error))?;
     let mut config = match &sources.config {
@@ -43,13 +43,13 @@ pub(crate) fn read(matches: &ArgMatches) -> Result<(Config, Sources), ConfigErro
     Ok((config, sources))
 }
 
-/// Arguments that clap has matched always fit the structs that the matches were made for.
+/// This cannot happen: arguments that clap has matched always fit the structs they were made for.
 fn usage(error: &clap::Error) -> ConfigError {
     ConfigError::Rule(error.to_string())
 }
 
-/// Refuses variables that begin with `FANFARE_` and belong to no flag, because a misspelt one would
-/// otherwise be ignored.
+/// Rejects variables that begin with `FANFARE_` and belong to no flag, because a misspelt variable
+/// would otherwise be ignored.
 pub(crate) fn check_environment(
     command: &Command,
     names: impl IntoIterator<Item = String>,

@@ -25,10 +25,10 @@ pub(crate) struct Subscribe {
     count: Option<u64>,
 }
 
-/// The largest message accepted. The limit of the server is not known here.
+/// The largest message accepted. The client does not know the server's limit.
 const MESSAGE_BYTES_MAX: usize = 64 << 20;
 
-/// A server that sends nothing for so long is dead: by default it pings every 25 s.
+/// A server that sends nothing for this long is considered dead: by default it pings every 25 s.
 const SILENCE_MAX: Duration = Duration::from_secs(300);
 
 impl Subscribe {
@@ -84,7 +84,7 @@ impl Subscribe {
         }
     }
 
-    /// The opening handshake.
+    /// Performs the opening handshake.
     fn upgrade(&self, client: &mut Client) -> Result<(), String> {
         let mut nonce = [0; 16];
         getrandom::fill(&mut nonce)
@@ -113,7 +113,7 @@ impl Subscribe {
     }
 }
 
-/// A masking key that nobody can predict (RFC 6455 section 5.3).
+/// Returns an unpredictable masking key (RFC 6455 section 5.3).
 fn mask() -> Result<[u8; 4], String> {
     let mut mask = [0; 4];
     getrandom::fill(&mut mask).map_err(|error| format!("there are no random numbers: {error}"))?;

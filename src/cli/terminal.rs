@@ -1,11 +1,11 @@
-//! The standard output, and what may be shown on a terminal of what others have sent.
+//! Writing to standard output, and making text from a server safe for a terminal.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 
-/// Writes what a server has sent to the standard output: harmless text to a terminal, the bytes as
-/// they are to anything else.
+/// Writes bytes that a server has sent to the standard output: as harmless text if it is a
+/// terminal, otherwise unchanged.
 pub(crate) fn print_foreign(bytes: &[u8], end: &str) -> Result<(), String> {
     print(|out| {
         if io::stdout().is_terminal() {
@@ -28,8 +28,8 @@ pub(crate) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Res
     }
 }
 
-/// Text that does no harm on a terminal. Control characters are commands that move the cursor,
-/// change the clipboard or hide a line, so all but line feed and tab are shown as escapes.
+/// Returns text that is harmless on a terminal. Control characters can move the cursor, change the
+/// clipboard or hide a line, so all but line feed and tab are shown as escapes.
 pub(crate) fn harmless(bytes: &[u8]) -> Cow<'_, str> {
     let is_command = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
     let text = String::from_utf8_lossy(bytes);

@@ -1,5 +1,4 @@
-//! How durations, sizes and limits that can be off are written in flags and files: `25s`, `64KiB`,
-//! `off`.
+//! The notation of durations, sizes and optional limits in flags and files: `25s`, `64KiB`, `off`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -20,7 +19,7 @@ impl FromStr for Size {
     }
 }
 
-/// Written in the largest unit that is exact, so that it can be read back.
+/// Writes the largest unit that is exact, so that the text can be read back.
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
@@ -77,7 +76,7 @@ impl fmt::Display for Ceiling {
     }
 }
 
-/// A value in a file may be a number or a string; both are read as on the command line.
+/// A value in a file may be a number or a string; both are parsed as on the command line.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "expected a number or a string")]
 enum Written {

@@ -1,11 +1,11 @@
 //! The Close frame (RFC 6455 section 5.5.1), written and read. Which side has sent one, and what
-//! may still follow, is the connection's state and not here.
+//! may still follow, is kept with the connection's state, not here.
 
 use super::frame::{CONTROL_PAYLOAD_BYTES_MAX, encode_frame, encode_masked_frame};
 use super::utf8::is_utf8;
 use super::{CloseCode, Opcode, ProtocolError};
 
-/// Bytes of a close code on the wire.
+/// The length of a close code on the wire.
 const CODE_BYTES: usize = 2;
 
 /// The longest reason: what a control frame leaves after the code (RFC 6455 section 5.5).
@@ -16,13 +16,13 @@ pub const CLOSE_REASON_BYTES_MAX: usize = CONTROL_PAYLOAD_BYTES_MAX - CODE_BYTES
 pub struct CloseFrame<'b> {
     /// Why the peer closes: always a code that is allowed on the wire.
     pub code: CloseCode,
-    /// The same in words; often empty.
+    /// The reason in words; often empty.
     pub reason: &'b str,
 }
 
 impl<'b> CloseFrame<'b> {
-    /// Reads the (unmasked) payload of a Close frame; `None` where it is empty, which stands for
-    /// [`CloseCode::NO_STATUS`].
+    /// Reads the (unmasked) payload of a Close frame. Returns `None` if it is empty, which stands
+    /// for [`CloseCode::NO_STATUS`].
     ///
     /// # Errors
     /// `CloseBodyTooShort`, `CloseCodeInvalid`, `InvalidUtf8`.
@@ -45,8 +45,8 @@ impl<'b> CloseFrame<'b> {
     }
 }
 
-/// Appends a Close frame as a server sends it. The reason is cut after the last character that fits
-/// in [`CLOSE_REASON_BYTES_MAX`]; with [`CloseCode::NO_STATUS`] the frame has no body.
+/// Appends a Close frame as a server sends it. A reason longer than [`CLOSE_REASON_BYTES_MAX`] is
+/// cut after the last whole character; with [`CloseCode::NO_STATUS`] the frame has no body.
 pub fn encode_close(out: &mut Vec<u8>, code: CloseCode, reason: &str) {
     let mut body = [0; CONTROL_PAYLOAD_BYTES_MAX];
     encode_frame(out, Opcode::Close, close_body(&mut body, code, reason));

@@ -9,11 +9,11 @@ pub struct CloseCode(u16);
 impl CloseCode {
     /// The purpose of the connection is fulfilled; also the answer to a client's Close.
     pub const NORMAL: CloseCode = CloseCode(1000);
-    /// The endpoint leaves for good.
+    /// The endpoint goes away: a server shuts down, or a browser leaves the page.
     pub const GOING_AWAY: CloseCode = CloseCode(1001);
     /// The peer broke a rule of the protocol.
     pub const PROTOCOL_ERROR: CloseCode = CloseCode(1002);
-    /// This kind of message (text or binary) is not taken here.
+    /// The receiver does not accept this kind of message (text or binary).
     pub const UNSUPPORTED_DATA: CloseCode = CloseCode(1003);
     /// The Close had no code. Never on the wire (section 7.4.1).
     pub const NO_STATUS: CloseCode = CloseCode(1005);
@@ -21,9 +21,9 @@ impl CloseCode {
     pub const ABNORMAL: CloseCode = CloseCode(1006);
     /// A text message is not UTF-8.
     pub const INVALID_PAYLOAD: CloseCode = CloseCode(1007);
-    /// The peer broke a rule of this server that no other code names.
+    /// The peer broke a rule of this server for which there is no other code.
     pub const POLICY_VIOLATION: CloseCode = CloseCode(1008);
-    /// The message is larger than is taken here.
+    /// The message is larger than the receiver accepts.
     pub const MESSAGE_TOO_BIG: CloseCode = CloseCode(1009);
     /// A bug on our side.
     pub const INTERNAL_ERROR: CloseCode = CloseCode(1011);
@@ -33,7 +33,7 @@ impl CloseCode {
     pub const TRY_AGAIN_LATER: CloseCode = CloseCode(1013);
     /// The subscriber fell too far behind its channel.
     pub const SLOW_CONSUMER: CloseCode = CloseCode(4008);
-    /// The credentials are missing, bad or expired.
+    /// The credentials are missing, invalid or expired.
     pub const UNAUTHORIZED: CloseCode = CloseCode(4401);
     /// The credentials do not allow this.
     pub const FORBIDDEN: CloseCode = CloseCode(4403);
@@ -44,7 +44,8 @@ impl CloseCode {
     /// The peer sent more messages than it may.
     pub const RATE_LIMITED: CloseCode = CloseCode(4429);
 
-    /// Any number as a close code: whether it may be sent is [`CloseCode::is_allowed_on_wire`].
+    /// Makes a close code of any number; [`CloseCode::is_allowed_on_wire`] says whether it may be
+    /// sent.
     #[must_use]
     pub const fn new(code: u16) -> CloseCode {
         CloseCode(code)
@@ -56,7 +57,7 @@ impl CloseCode {
         self.0
     }
 
-    /// Whether a Close frame may carry this code.
+    /// Returns true if a Close frame may carry this code.
     ///
     /// Sections 7.4.1 and 7.4.2 and the IANA registry: 1004, 1005, 1006 and 1015 are reserved and
     /// "MUST NOT be set as a status code in a Close control frame"; 1000 to 2999 are defined by the

@@ -22,27 +22,28 @@ use super::{
     ProtocolError, Utf8Validator,
 };
 
-/// The most bytes that [`Decoder::decode`] leaves where it asks for more: a masked control frame
-/// without its last byte.
+/// The most bytes that [`Decoder::decode`] leaves unconsumed when it needs more: a masked control
+/// frame without its last byte.
 pub const UNCONSUMED_BYTES_MAX: usize = 2 + 4 + CONTROL_PAYLOAD_BYTES_MAX - 1;
 
 /// The role of this side of the connection. It decides which frames are masked (RFC 6455 section
 /// 5.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Role {
-    /// Demands that the peer masks its frames.
+    /// This side is the server: it demands that the peer masks its frames.
     Server,
-    /// Demands that it does not.
+    /// This side is the client: it demands that the peer does not.
     Client,
 }
 
-/// What a peer may send. Both are checked at a frame's header, before a byte of its payload is
-/// kept.
+/// What a peer may send. Both limits are checked at a frame's header, before a byte of its payload
+/// is kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DecoderLimits {
-    /// The largest message, as the sum of its fragments, in bytes.
+    /// The most bytes in one message, over all its fragments.
     pub message_bytes_max: usize,
-    /// The most frames that one message may have: empty fragments would cost their sender nothing.
+    /// The most frames in one message: without this limit a peer could send empty fragments
+    /// forever.
     pub fragments_max: u32,
 }
 
@@ -52,52 +53,52 @@ impl DecoderLimits {
         DecoderLimits { message_bytes_max: usize::MAX, fragments_max: u32::MAX };
 }
 
-/// What one call of [`Decoder::decode`] has done.
+/// The result of one call of [`Decoder::decode`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Decoded<'b> {
-    /// Bytes at the front of `input` that have been used.
+    /// Bytes at the front of `input` that have been processed.
     pub consumed: usize,
-    /// What they completed; `None` if nothing is complete, and more bytes are needed.
+    /// The event that these bytes completed; `None` if more bytes are needed.
     pub event: Option<Event<'b>>,
 }
 
-/// What a peer has sent, as a whole.
+/// A complete message or control frame from the peer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Event<'b> {
     /// A message, put together from its fragments.
     Message(Message<'b>),
-    /// To be answered by a Pong with the same payload, at most 125 bytes (RFC 6455 section 5.5.2).
+    /// A Ping, to be answered by a Pong with the same payload, at most 125 bytes (RFC 6455 section
+    /// 5.5.2).
     Ping(&'b [u8]),
-    /// The answer to a Ping, or unasked for (RFC 6455 section 5.5.3).
+    /// A Pong: the answer to a Ping, or unsolicited (RFC 6455 section 5.5.3).
     Pong(&'b [u8]),
-    /// The peer's last frame (RFC 6455 section 5.5.1); `None`: without a code.
+    /// The peer's last frame (RFC 6455 section 5.5.1); `None`: it has no close code.
     Close(Option<CloseFrame<'b>>),
 }
 
-/// Reads the frames of one connection; see the module for what it keeps and where.
+/// Decodes the frames of one connection; the module comment says what it keeps and where.
 #[derive(Clone, Debug)]
 pub struct Decoder {
-    /// Bytes of payload that the data frame under way still lacks; 0 between frames.
+    /// Payload bytes of the current data frame that have not arrived yet; 0 between frames.
     lacking_bytes: u64,
-    /// The masking key of the frame under way, as it stands at the next byte; zero where there is
-    /// none.
+    /// The masking key of the current frame, rotated to its next byte; zero if it has none.
     mask: [u8; 4],
-    /// Frames that the message under way has had.
+    /// Frames of the current message so far.
     fragments: u32,
-    /// The text of the message under way, as far as it has come.
+    /// The UTF-8 check of the current text message, as far as it has arrived.
     utf8: Utf8Validator,
-    /// The message under way: one that began in an earlier frame, or whose only frame is not
-    /// complete.
+    /// The kind of the current message: one that began in an earlier frame, or whose only frame is
+    /// not complete.
     message: Option<MessageKind>,
-    /// The frame under way is the last of its message.
+    /// True if the current frame is the last of its message.
     fin: bool,
     role: Role,
-    /// An error or a Close was returned: nothing may follow.
+    /// An error or a Close was returned: `decode` must not be called again.
     ended: bool,
 }
 
 impl Decoder {
-    /// At the start of a connection, just after the opening handshake.
+    /// Makes a decoder for the start of a connection, just after the opening handshake.
     #[must_use]
     pub const fn new(role: Role) -> Decoder {
         Decoder {
@@ -112,19 +113,19 @@ impl Decoder {
         }
     }
 
-    /// Whether a message is under way. Then `assembly` holds what has come of it (perhaps nothing
-    /// yet), and the same vector must be given again, unchanged. Otherwise it may be any vector; it
-    /// is cleared when a message begins in it.
+    /// Returns true if a message is incomplete. Then `assembly` holds the part of it that has
+    /// arrived (perhaps nothing yet), and the same vector must be given again, unchanged. Otherwise
+    /// it may be any vector; it is cleared when a message begins in it.
     #[must_use]
     pub const fn is_mid_message(&self) -> bool {
         self.message.is_some()
     }
 
-    /// Takes bytes from the front of `input` until something is complete, or all that can be used
-    /// has been used.
+    /// Processes bytes from the front of `input` until something is complete, or nothing more can
+    /// be processed.
     ///
-    /// What is not consumed then is the front of a header or of a control frame, at most
-    /// [`UNCONSUMED_BYTES_MAX`]: the next call must be given it again, in front of the next bytes.
+    /// The bytes left unconsumed are the front of a header or of a control frame, at most
+    /// [`UNCONSUMED_BYTES_MAX`]: the next call must receive them again, in front of the next bytes.
     /// Everything else has been unmasked, validated and moved to `assembly`. Text that is not UTF-8
     /// fails at its first bad byte, also in the middle of a frame.
     ///
@@ -213,8 +214,8 @@ impl Decoder {
         }
     }
 
-    /// Checks that a frame may follow what came before. It begins such a message, or continues one
-    /// (`None`).
+    /// Checks that a frame may follow the frames before it. `begun` is the kind of the message that
+    /// it begins; `None` if it continues one.
     ///
     /// Section 5.4: a fragmented message is a text or binary frame, then continuation frames, and
     /// "the fragments of one message MUST NOT be interleaved between the fragments of another
@@ -227,7 +228,7 @@ impl Decoder {
         }
     }
 
-    /// Checks that the message stays within the limits with a frame, given its header alone.
+    /// Checks, from a frame's header alone, that the message stays within the limits.
     fn check_limits(
         &self,
         limits: &DecoderLimits,
@@ -237,7 +238,7 @@ impl Decoder {
     ) -> Result<(), ProtocolError> {
         let (fragments, message_bytes) =
             if begun.is_some() { (0, 0) } else { (self.fragments, assembled_bytes as u64) };
-        // Both lengths are below 2^63.
+        // The sum cannot overflow: both lengths are below 2^63.
         if message_bytes + payload_bytes > limits.message_bytes_max as u64 {
             return Err(ProtocolError::MessageTooBig);
         }
@@ -265,7 +266,8 @@ impl Decoder {
         self.lacking_bytes = header.payload_bytes;
     }
 
-    /// Moves what has arrived of the payload under way to `assembly`. Returns how many bytes.
+    /// Moves the part of the current payload that has arrived to `assembly`. Returns how many
+    /// bytes.
     fn take_payload(
         &mut self,
         input: &mut [u8],

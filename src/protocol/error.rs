@@ -1,5 +1,5 @@
-//! What a peer can do wrong with frames, and the close code that tells it so (RFC 6455 sections 5,
-//! 7.4 and 8.1).
+//! The errors of a peer in the frame layer, and the close code that reports each (RFC 6455 sections
+//! 5, 7.4 and 8.1).
 
 use std::fmt;
 
@@ -7,9 +7,9 @@ use super::CloseCode;
 
 /// A rule of the frame layer that the peer has broken, or a limit that it has passed.
 ///
-/// After any of these the connection is failed (RFC 6455 section 7.1.7): a Close with
-/// [`ProtocolError::close_code`], whose reason is the text of `Display`, and nothing that comes in
-/// after it is decoded.
+/// After any of these the connection is failed (RFC 6455 section 7.1.7): the endpoint sends a Close
+/// with [`ProtocolError::close_code`], whose reason is the text of `Display`, and decodes nothing
+/// that arrives afterwards.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ProtocolError {
     /// A client sent a frame without a masking key (section 5.1).
@@ -28,9 +28,9 @@ pub enum ProtocolError {
     LengthNotMinimal,
     /// The most significant bit of the 64-bit payload length is set (section 5.2).
     LengthTooLarge,
-    /// A text or binary frame where a message is still under way (section 5.4).
+    /// A text or binary frame arrived before the previous message was complete (section 5.4).
     ContinuationExpected,
-    /// A continuation frame where no message is under way (section 5.4).
+    /// A continuation frame arrived, but no message is incomplete (section 5.4).
     ContinuationUnexpected,
     /// A text message, or the reason of a Close, is not UTF-8 (section 8.1).
     InvalidUtf8,
@@ -47,7 +47,7 @@ pub enum ProtocolError {
 }
 
 impl ProtocolError {
-    /// The close code that names this error to the peer (section 7.4.1).
+    /// Returns the close code that reports this error to the peer (section 7.4.1).
     #[must_use]
     pub const fn close_code(self) -> CloseCode {
         match self {
@@ -69,8 +69,8 @@ impl ProtocolError {
         }
     }
 
-    /// The reason text, as `Display` writes it: below 123 bytes, so that it fits in a Close frame
-    /// whole.
+    /// Returns the reason text, as `Display` writes it: at most 123 bytes, so that it fits in a
+    /// Close frame.
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! The frame header (RFC 6455 section 5.2), and whole frames put together for sending.
+//! The frame header (RFC 6455 section 5.2), and encoding of whole frames.
 
 use std::ops::Deref;
 
@@ -11,25 +11,25 @@ pub const HEADER_BYTES_MAX: usize = 14;
 /// The longest payload of a control frame (RFC 6455 section 5.5).
 pub const CONTROL_PAYLOAD_BYTES_MAX: usize = 125;
 
-/// First byte: this is the last fragment of its message.
+/// Bit of the first byte: this is the last fragment of its message.
 const FIN: u8 = 0x80;
-/// First byte: the three bits that have a meaning only where an extension gives them one.
+/// Bits of the first byte: the three reserved bits, which only an extension gives a meaning.
 const RESERVED: u8 = 0x70;
-/// Second byte: a masking key follows the length.
+/// Bit of the second byte: a masking key follows the length.
 const MASKED: u8 = 0x80;
-/// Second byte: the length itself where it is at most this.
+/// The largest length that the second byte itself can hold.
 const LENGTH_7_MAX: u64 = 125;
-/// Second byte: the length is in the two bytes that follow.
+/// Length in the second byte that means: the length is in the next two bytes.
 const LENGTH_IS_16_BITS: u8 = 126;
-/// Second byte: the length is in the eight bytes that follow.
+/// Length in the second byte that means: the length is in the next eight bytes.
 const LENGTH_IS_64_BITS: u8 = 127;
 
 /// A frame header (RFC 6455 section 5.2), without the reserved bits, which are always zero here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FrameHeader {
-    /// This is the last fragment of its message, or the only one.
+    /// True for the last or only fragment of a message.
     pub fin: bool,
-    /// What the payload is.
+    /// What kind of frame this is.
     pub opcode: Opcode,
     /// The masking key: frames of a client have one, frames of a server have none (section 5.1).
     pub mask: Option<[u8; 4]>,
@@ -38,16 +38,16 @@ pub struct FrameHeader {
 }
 
 impl FrameHeader {
-    /// Reads the header at the front of `bytes`, and how many bytes it takes; `None` while it is
-    /// incomplete.
+    /// Parses the header at the front of `bytes`. Returns it with its own length in bytes, or
+    /// `None` while it is incomplete.
     ///
-    /// All rules that hold for a header by itself are here. Which side may mask, and how the
-    /// fragments of a message follow each other, depends on what came before: see
+    /// All rules that a header can break by itself are checked here. Which side may mask, and how
+    /// the fragments of a message follow each other, depends on earlier frames: see
     /// [`Decoder`](super::Decoder).
     ///
     /// # Errors
     /// `ReservedBits`, `UnknownOpcode`, `ControlFragmented`, `ControlTooLong`, `LengthNotMinimal`,
-    /// `LengthTooLarge`: each as soon as the bytes that show it are there.
+    /// `LengthTooLarge`: each as soon as the bytes that show it have arrived.
     #[inline]
     pub fn parse(bytes: &[u8]) -> Result<Option<(FrameHeader, usize)>, ProtocolError> {
         let [first, second, rest @ ..] = bytes else { return Ok(None) };
@@ -111,7 +111,7 @@ impl FrameHeader {
         Ok(Some((FrameHeader { fin, opcode, mask, payload_bytes }, header_bytes)))
     }
 
-    /// The header as it goes on the wire, with the length in its shortest form.
+    /// Returns the header as it goes on the wire, with the length in its shortest form.
     #[must_use]
     #[inline]
     pub fn encode(&self) -> EncodedHeader {
@@ -142,7 +142,7 @@ impl FrameHeader {
         EncodedHeader { bytes, length: end as u8 }
     }
 
-    /// How many bytes [`FrameHeader::encode`] makes.
+    /// Returns how many bytes [`FrameHeader::encode`] produces.
     #[must_use]
     pub const fn encoded_bytes(&self) -> usize {
         let length_bytes = match self.payload_bytes {
@@ -181,9 +181,9 @@ pub fn encode_frame(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8]) {
     out.extend_from_slice(payload);
 }
 
-/// Appends a whole frame as a client sends it: final and masked. Section 5.3 wants the masking key
-/// unpredictable and new for each frame: the caller draws it. A control frame's payload is at most
-/// [`CONTROL_PAYLOAD_BYTES_MAX`].
+/// Appends a whole frame as a client sends it: final and masked. Section 5.3 demands an
+/// unpredictable new masking key for each frame: the caller provides it. A control frame's payload
+/// is at most [`CONTROL_PAYLOAD_BYTES_MAX`].
 #[inline]
 pub fn encode_masked_frame(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8], mask: [u8; 4]) {
     let header =

@@ -41,8 +41,8 @@ impl fmt::Display for LimitsError {
                 "the channel buffer must hold at least two messages of the largest size"
             }
             LimitsError::MemoryTooSmall => {
-                "the memory limit is too small: one reactor needs one channel buffer, several need two \
-                 each or more, depending on their rings"
+                "the memory limit is too small: one reactor needs one channel buffer, several need \
+                 two each or more, depending on their rings"
             }
             LimitsError::NoTime => {
                 "the handshake timeout, ping interval and pong timeout must not be zero"

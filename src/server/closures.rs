@@ -1,4 +1,4 @@
-//! What a [`Builder`] takes instead of a handler: closures, for programs of a few lines.
+//! Closures that a [`Builder`] accepts instead of a handler, for short programs.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use super::builder::Builder;
 use super::closure_handler::{Closures, Peer};
 use super::origin::OriginPattern;
 
-/// Closures take the place of a [`Handler`](crate::Handler): each may be left out.
+/// Closures replace a [`Handler`](crate::Handler). Each of them is optional.
 ///
 /// ```
 /// use fanfare::{ChannelName, Message, Server, event};
@@ -31,13 +31,13 @@ use super::origin::OriginPattern;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 impl Builder<Closures> {
-    /// Called when a peer has connected: to subscribe it, to greet it, or to close it again.
+    /// Called when a peer has connected: it may subscribe the peer, greet it, or close it again.
     pub fn on_connection(mut self, call: impl Fn(&mut Peer<'_>) + Send + Sync + 'static) -> Self {
         self.application.connection = Some(Box::new(call));
         self
     }
 
-    /// Called for each message that no [`on_event`](Self::on_event) has taken.
+    /// Called for each message that is not an [`on_event`](Self::on_event) event.
     pub fn on_message(
         mut self,
         call: impl Fn(&mut Peer<'_>, Message<'_>) + Send + Sync + 'static,
@@ -66,8 +66,8 @@ impl Builder<Closures> {
         self
     }
 
-    /// The web pages that may connect, by their origin; without any, those of this server's own
-    /// host alone. Programs that are no browsers send no origin and always may.
+    /// Sets the origins of web pages that may connect; by default only pages from this server's own
+    /// host. Programs that are not browsers send no origin and are always allowed.
     ///
     /// ```
     /// let pages = "https://*.example.com".parse()?;
@@ -79,10 +79,10 @@ impl Builder<Closures> {
         self
     }
 
-    /// The host names, besides `localhost` and IP addresses, under which peers on this machine may
-    /// ask for it. Other names are declined there with 403, because a web page could have its own
-    /// name point here. A proxy on this machine that passes on the `Host` it was asked for needs
-    /// its names here.
+    /// Sets the host names, besides `localhost` and IP addresses, that requests from this machine
+    /// may carry in Host. Other names are refused with 403, because a web page could point its own
+    /// name to this machine. A proxy on this machine that passes on the client's `Host` needs its
+    /// public names in this list.
     ///
     /// ```
     /// let builder = fanfare::Server::builder().allowed_hosts(["chat.example.com"]);

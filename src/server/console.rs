@@ -1,18 +1,18 @@
-//! The console page: one page of HTML in the binary, which needs nothing from anywhere else.
+//! The console page: one HTML page inside the binary, which loads nothing from other servers.
 
 use crate::protocol::Response;
 
-/// The page, the same for all channels: its script takes the channel from its own address.
+/// The page, the same for all channels: its script finds the channel in the page's address.
 const PAGE: &str = include_str!("index.html");
 
-/// What the page may do: run its own script and style, which are named by their SHA-256 (a test
-/// compares them), and connect to the server that it came from.
+/// Restricts the page: it may run its own script and style, which are named by their SHA-256 (a
+/// test compares them), and connect to the server that sent it.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; \
     script-src 'sha256-iQOsZ79IIOWLM3r2VyrnBmHWzN7oEUVn7qr8V63QGMg='; \
     style-src 'sha256-GvhvxBQlw/WTksi5pGVyhvBcRP8SwvaqOkGrUq10Mro='; \
     connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// The answer to a browser.
+/// Returns the page as a response.
 pub(crate) fn page() -> Response {
     Response::html(200, PAGE)
         .header("Content-Security-Policy", CONTENT_SECURITY_POLICY)

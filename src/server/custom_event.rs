@@ -7,7 +7,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// A custom event, borrowed from the text of a message. `data` is JSON as it stands there.
+/// A custom event, borrowed from the text of a message. `data` is the unparsed JSON text.
 #[derive(Debug)]
 pub(crate) struct CustomEvent<'m> {
     pub(crate) name: Cow<'m, str>,
@@ -15,9 +15,10 @@ pub(crate) struct CustomEvent<'m> {
 }
 
 impl<'m> CustomEvent<'m> {
-    /// Reads a message as a custom event, if it is one. Other members than these two are ignored.
+    /// Parses a message as a custom event; `None` if it is not one. Members other than these two
+    /// are ignored.
     pub(crate) fn parse(text: &'m str) -> Option<CustomEvent<'m>> {
-        // A cheap check: most messages are no custom events.
+        // A cheap check first: most messages are not custom events.
         if !text.trim_start().starts_with('{') {
             return None;
         }
@@ -84,14 +85,14 @@ impl<'de> Visitor<'de> for TextVisitor {
     }
 }
 
-/// The text of a custom event, to be sent or published: `{"event":"name","data":…}`.
+/// Returns the text of a custom event, to be sent or published: `{"event":"name","data":…}`.
 ///
 /// ```
 /// assert_eq!(fanfare::event("joined", &"Ada".into()), r#"{"event":"joined","data":"Ada"}"#);
 /// ```
 #[must_use]
 pub fn event(name: &str, data: &serde_json::Value) -> String {
-    // Written in two parts, so that neither a map nor a copy of the data is made.
+    // Written in two parts, so that neither a map nor a copy of the data is needed.
     format!(r#"{{"event":{},"data":{data}}}"#, serde_json::Value::from(name))
 }
 

@@ -1,7 +1,7 @@
 //! `--log-events`: one line for each connection, message, custom event and close.
 //!
-//! What comes from a peer is logged as a text field, which both formats quote and escape, and it is
-//! cut short: so a peer can neither forge a line nor fill the disk with one message.
+//! Text from a peer is logged as a text field, which both formats quote and escape, and it is
+//! truncated: so a peer can neither forge a line nor fill the disk with one message.
 
 use std::net::SocketAddr;
 
@@ -12,7 +12,7 @@ use crate::protocol::{CloseCode, Message, MessageKind};
 
 use super::custom_event::CustomEvent;
 
-/// Bytes that are logged of one text from a peer: a line stays readable, and a name is rarely
+/// The most bytes logged of one text from a peer: a line stays readable, and names are rarely
 /// longer.
 const TEXT_BYTES_MAX: usize = 256;
 
@@ -24,12 +24,12 @@ pub(crate) fn refused(address: SocketAddr, path: &str, status: u16) {
     info!(target: "fanfare::events", %address, path = cut(path), status, "refused");
 }
 
-/// A message that a WebSocket peer has sent and that was accepted.
+/// Logs an accepted message of a WebSocket peer.
 pub(crate) fn message(connection: u64, message: Message<'_>) {
     log_message(Some(connection), None, message);
 }
 
-/// A message that was published by a POST.
+/// Logs a message that was published by a POST.
 pub(crate) fn posted(address: SocketAddr, channel: &str, message: Message<'_>) {
     log_message(None, Some((address, channel)), message);
 }

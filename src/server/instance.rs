@@ -1,4 +1,4 @@
-//! A server that has been bound: run it, publish to it, end it.
+//! A server that has been bound: it can be run, published to, and ended.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use crate::net::{MioListener, MioNet, MioWaker};
 use crate::protocol::Message;
 use crate::reactor::{Handle, Handler, PublishError, Reactor, Setup};
 
-/// A WebSocket server that listens and waits to be [run](Server::run).
+/// A WebSocket server that listens but does not serve until it is [run](Server::run).
 ///
 /// ```
 /// use fanfare::{CloseCode, Context, Handler, Message, Request, Server, Upgrade, Visitor};
@@ -36,15 +36,15 @@ use crate::reactor::{Handle, Handler, PublishError, Reactor, Setup};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Server<H: Handler> {
-    /// One for each reactor; at least one.
+    /// One thread for each reactor; at least one.
     pub(super) threads: Vec<Thread>,
-    /// Makes the handler of a reactor, on its thread.
+    /// Makes the handler of a reactor. Called on the reactor's thread.
     pub(super) make: Box<dyn Fn(usize) -> H + Send + Sync>,
     pub(super) addresses: Vec<SocketAddr>,
     pub(super) admin_addresses: Vec<SocketAddr>,
 }
 
-/// What the thread of one reactor starts with.
+/// What the thread of one reactor needs to start.
 pub(super) struct Thread {
     pub(super) net: MioNet,
     pub(super) listeners: Vec<MioListener>,
@@ -53,8 +53,8 @@ pub(super) struct Thread {
 }
 
 impl Thread {
-    /// Serves on this thread. When it ends, even by a panic of the handler, all others end too:
-    /// mail to a reactor that is gone would wait for ever.
+    /// Serves on this thread. When this reactor ends, even by a panic of the handler, all others
+    /// end too: otherwise mail to this reactor would wait forever.
     fn run<H: Handler>(self, make: impl FnOnce() -> H, stopper: Stopper) -> io::Result<()> {
         let _stop_others = StopOthers(stopper);
         Reactor::new(self.net, self.listeners, self.admin_listeners, make(), self.setup)?.run()
@@ -70,27 +70,28 @@ impl Drop for StopOthers {
 }
 
 impl<H: Handler> Server<H> {
-    /// Where the server listens, with the ports that the system has chosen.
+    /// Returns the addresses on which the server listens, with the ports that the system has
+    /// chosen.
     pub fn local_addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
-    /// Where it listens for the operator.
+    /// Returns the addresses on which the server listens for the operator.
     pub fn admin_addresses(&self) -> &[SocketAddr] {
         &self.admin_addresses
     }
 
-    /// How many threads serve.
+    /// Returns how many threads serve.
     pub fn reactors(&self) -> usize {
         self.threads.len()
     }
 
-    /// A handle to publish from any thread.
+    /// Returns a handle that publishes from any thread.
     pub fn publisher(&self) -> Publisher {
         Publisher { homes: self.threads[0].setup.homes(), reactors: self.handles() }
     }
 
-    /// A handle to end the server from any thread.
+    /// Returns a handle that ends the server from any thread.
     pub fn stopper(&self) -> Stopper {
         Stopper { reactors: self.handles() }
     }
@@ -99,12 +100,12 @@ impl<H: Handler> Server<H> {
         self.threads.iter().map(|thread| thread.setup.handle()).collect()
     }
 
-    /// Serves until the server has been drained or stopped: the first reactor on this thread, the
-    /// others on their own.
+    /// Serves until the server has been drained or stopped: the first reactor runs on this thread,
+    /// the others on threads of their own.
     ///
     /// # Errors
     ///
-    /// When a thread cannot be started, or waiting for events fails: the process is in trouble.
+    /// A thread cannot be started, or waiting for events fails.
     pub fn run(self) -> io::Result<()> {
         let (stopper, make) = (self.stopper(), &self.make);
         let mut threads = self.threads.into_iter().enumerate();
@@ -131,7 +132,8 @@ impl<H: Handler> Server<H> {
     }
 }
 
-/// Publishes from any thread of the process. Messages of one clone to one channel keep their order.
+/// Publishes from any thread of the process. Messages that one clone publishes to one channel keep
+/// their order.
 ///
 /// ```
 /// # let server = fanfare::Server::builder().listen("127.0.0.1:0").bind()?;
@@ -150,12 +152,12 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// Puts a message on its way to the subscribers of a channel. Does not block.
+    /// Publishes a message to the subscribers of a channel. Does not block.
     ///
     /// # Errors
     ///
-    /// [`PublishError`]; the message then reaches nobody. After [`PublishError::Busy`] it may be
-    /// tried again.
+    /// [`PublishError`]; no subscriber then receives the message. After [`PublishError::Busy`] the
+    /// caller may try again.
     pub fn try_publish(&self, channel: &str, message: Message<'_>) -> Result<(), PublishError> {
         let name = ChannelName::parse(channel).map_err(PublishError::Name)?;
         let home = &self.reactors[self.homes.home_of(name).index()];
@@ -179,13 +181,13 @@ pub struct Stopper {
 }
 
 impl Stopper {
-    /// Takes no new connections, sends what is pending, closes every connection with 1012, and ends
-    /// [`Server::run`]; at the latest after the drain timeout.
+    /// Accepts no new connections, sends what is pending, closes every connection with 1012, and
+    /// ends [`Server::run`]; at the latest after the drain timeout.
     pub fn drain(&self) {
         self.reactors.iter().for_each(Handle::drain);
     }
 
-    /// Ends [`Server::run`] now; connections are cut.
+    /// Ends [`Server::run`] now; connections are reset.
     pub fn stop(&self) {
         self.reactors.iter().for_each(Handle::stop);
     }
@@ -214,7 +216,7 @@ mod tests {
         };
         let server =
             Server::builder().listen("127.0.0.1:0").reactors(2).handler(make).bind().unwrap();
-        // It ends: what was mailed to the reactor that is not there would wait for ever.
+        // The server must end: mail to a reactor that no longer runs would wait forever.
         assert!(thread::spawn(move || server.run()).join().is_err());
     }
 }

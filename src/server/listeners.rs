@@ -1,16 +1,16 @@
-//! From an address as people write it to the sockets that listen on it.
+//! Resolves an address such as `localhost:8080`, and opens the sockets that listen on it.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 
 use crate::net;
 
-/// Listens on all addresses that `localhost:8080`, for example, resolves to. Returns the sockets of
-/// each of so many reactors (at least one): one for each address, in the same order.
+/// Listens on all addresses that, for example, `localhost:8080` resolves to. Returns one list for
+/// each of `reactors` (at least one), with one socket for each address, in the same order.
 ///
 /// A name may resolve to an address that this machine does not have: `localhost` is often `::1` too
-/// although IPv6 is switched off. Such an address is passed over, unless there is no other. Any
-/// other failure is returned.
+/// although IPv6 is disabled. Such an address is skipped, unless there is no other. Any other
+/// failure is returned.
 pub(crate) fn listen(address: &str, reactors: usize) -> io::Result<Vec<Vec<TcpListener>>> {
     listen_on(address.to_socket_addrs()?, reactors)
 }
@@ -37,7 +37,7 @@ fn listen_on(
     if is_listening { Ok(listeners) } else { Err(unavailable) }
 }
 
-/// Whether the machine does not have the address, or not even its family.
+/// Returns true if the machine does not have the address, or does not support its address family.
 fn is_unavailable(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EADDRNOTAVAIL | libc::EAFNOSUPPORT))
 }
@@ -47,10 +47,10 @@ mod tests {
     use super::*;
 
     const HERE: &str = "127.0.0.1:0";
-    // For documentation only (RFC 5737): no machine has it.
+    // An address for documentation (RFC 5737): no machine has it.
     const NOWHERE: &str = "192.0.2.1:0";
 
-    /// How many addresses one reactor listens on then.
+    /// Returns how many addresses one reactor then listens on.
     fn listen_on_all(addresses: &[&str]) -> io::Result<usize> {
         listen_on(addresses.iter().map(|address| address.parse().unwrap()), 1)
             .map(|listeners| listeners[0].len())

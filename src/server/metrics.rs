@@ -1,5 +1,5 @@
 //! `/-/metrics`: figures of all reactors and of the process, as OpenMetrics text. The name of a
-//! channel is never a label: peers name channels, and could make any number of series.
+//! channel is never a label: peers choose channel names, and could create any number of series.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ use super::process::Process;
 /// The media type of OpenMetrics 1.0.
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The answer to a scrape.
+/// Returns the answer to a scrape.
 pub(crate) fn page(visitor: &Visitor<'_>) -> Response {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Snapshot::of(&visitor.status())));
@@ -32,7 +32,7 @@ pub(crate) fn page(visitor: &Visitor<'_>) -> Response {
     Response::new(200).header("Content-Type", CONTENT_TYPE).body(body)
 }
 
-/// All figures of one scrape, taken at one moment so that they are consistent.
+/// All figures of one scrape, read at one moment so that they are consistent.
 #[derive(Debug)]
 struct Snapshot {
     counters: Counters,
@@ -63,7 +63,7 @@ impl Snapshot {
         }
     }
 
-    /// Connections that are WebSockets now. The others speak HTTP, or have sent nothing yet.
+    /// Connections that are WebSockets now. The others speak HTTP, or have not sent anything yet.
     fn websockets(&self) -> u64 {
         let closed: u64 = self.counters.closed.iter().flatten().sum();
         self.counters.opened.saturating_sub(closed)
@@ -215,7 +215,8 @@ impl Snapshot {
     }
 }
 
-/// The label for a code or status: 0 stands for all that the reactor's tables do not list.
+/// Returns the label for a code or status; 0 stands for all numbers that the reactor's tables do
+/// not list.
 fn number_or_other(number: u16) -> String {
     if number == 0 { "other".to_owned() } else { number.to_string() }
 }
@@ -244,7 +245,7 @@ impl Page<'_> {
         self.0.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)
     }
 
-    /// Counters told apart by one label.
+    /// Counters that differ in one label.
     fn counters<L: Into<String>>(
         &mut self,
         name: &str,
@@ -261,7 +262,7 @@ impl Page<'_> {
         Ok(())
     }
 
-    /// Gauges told apart by one label.
+    /// Gauges that differ in one label.
     fn gauges<const N: usize>(
         &mut self,
         name: &str,

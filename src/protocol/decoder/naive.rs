@@ -1,5 +1,6 @@
-//! The decoder's naive twin: it has the whole input at once, copies everything, and imports
-//! nothing, so that the fuzz target uses it too. Slow and plain on purpose.
+//! A naive decoder that the tests compare with the real one: it has the whole input at once, copies
+//! everything, and imports nothing, so that the fuzz target can use it too. It is slow and simple
+//! on purpose.
 
 /// An event with its bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -11,8 +12,8 @@ pub(super) enum NaiveEvent {
     Close(Option<(u16, Vec<u8>)>),
 }
 
-/// The events of `bytes`, and how it ended: `Ok` with the bytes that no rule could be applied to
-/// yet, or the name of the broken rule.
+/// Returns the events of `bytes`, and how decoding ended: `Ok` with the bytes that are not enough
+/// for any rule yet, or the name of the broken rule.
 pub(super) fn decode(
     server: bool,
     message_bytes_max: usize,
@@ -21,7 +22,7 @@ pub(super) fn decode(
 ) -> (Vec<NaiveEvent>, Result<Vec<u8>, &'static str>) {
     let mut events = Vec::new();
     let mut rest = bytes;
-    // Opcode of the first frame, payload so far, frames so far.
+    // The opcode of the first frame, the payload so far, the number of frames so far.
     let mut message: Option<(u8, Vec<u8>, u32)> = None;
     loop {
         let frame = match split_header(rest) {
@@ -161,7 +162,7 @@ fn control(opcode: u8, payload: Vec<u8>) -> Result<NaiveEvent, &'static str> {
     }
 }
 
-/// Whether the bytes are UTF-8, or where the text goes on, may become so.
+/// Returns true if the bytes are UTF-8, or, if the text goes on, may become UTF-8.
 fn may_be_utf8(bytes: &[u8], ends: bool) -> bool {
     match std::str::from_utf8(bytes) {
         Ok(_) => true,

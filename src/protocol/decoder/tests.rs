@@ -9,8 +9,8 @@ mod streams;
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 const UNLIMITED: DecoderLimits = DecoderLimits::UNLIMITED;
 
-/// What a caller does around the decoder: keeps what was not consumed, and gives it again with the
-/// next bytes.
+/// Does what a caller of the decoder must do: keeps the bytes that were not consumed, and passes
+/// them again with the next bytes.
 struct Receiver {
     decoder: Decoder,
     limits: DecoderLimits,
@@ -67,7 +67,7 @@ impl Receiver {
         }
     }
 
-    /// The form in which the twin answers.
+    /// The result in the form that the naive decoder returns.
     fn outcome(&self) -> (Vec<NaiveEvent>, Result<Vec<u8>, String>) {
         let end = match self.error {
             Some(error) => Err(format!("{error:?}")),
@@ -93,8 +93,8 @@ fn owned(event: Event<'_>) -> NaiveEvent {
     }
 }
 
-/// All at once, in single bytes, and cut in two at every place: each must come to what the twin
-/// comes to.
+/// Decodes the bytes at once, byte by byte, and cut in two at every offset: each must have the
+/// result of the naive decoder.
 fn check_against_the_twin(role: Role, limits: DecoderLimits, bytes: &[u8]) {
     let (events, end) =
         naive::decode(role == Role::Server, limits.message_bytes_max, limits.fragments_max, bytes);
@@ -184,7 +184,7 @@ fn puts_fragments_together_with_control_frames_between_them() {
     encode_masked_frame(&mut bytes, Opcode::Ping, b"1", KEY);
     fragment(&mut bytes, false, Opcode::Continuation, b"");
     encode_masked_frame(&mut bytes, Opcode::Pong, b"2", KEY);
-    // The sharp s is cut in the middle.
+    // The cut is in the middle of the sharp s.
     fragment(&mut bytes, false, Opcode::Continuation, &"ß".as_bytes()[..1]);
     fragment(&mut bytes, true, Opcode::Continuation, &"ße".as_bytes()[1..]);
     encode_masked_frame(&mut bytes, Opcode::Binary, b"", KEY);

@@ -1,10 +1,10 @@
-//! Streams of frames drawn at random, held against the twin.
+//! Random streams of frames, compared with the naive decoder.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// One frame in a stream: mostly as it should be, at times with something wrong.
+/// One frame of a stream: mostly valid, sometimes with an error.
 #[derive(Clone, Debug)]
 struct Frame {
     first: u8,
