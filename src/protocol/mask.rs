@@ -1,17 +1,18 @@
 //! Masking of payloads (RFC 6455 section 5.3): every byte is XORed with the byte of the masking key
 //! at the same position modulo four. Doing it a second time undoes it.
 
-/// Masks or unmasks `payload` in place; its first byte meets `mask[0]` (RFC 6455 section 5.3).
+/// Masks or unmasks `payload` in place; its first byte is XORed with `mask[0]` (RFC 6455 section
+/// 5.3).
 #[inline]
 pub fn apply_mask(payload: &mut [u8], mask: [u8; 4]) {
     let key = u32::from_ne_bytes(mask);
     let wide_key = u64::from(key) << 32 | u64::from(key);
-    // A loop this plain becomes vector instructions, as wide as the target has them.
+    // The compiler turns this simple loop into vector instructions, as wide as the target has them.
     let (words, rest) = payload.as_chunks_mut::<8>();
     for word in words {
         *word = (u64::from_ne_bytes(*word) ^ wide_key).to_ne_bytes();
     }
-    // At most seven bytes: half a word, and then single bytes.
+    // At most seven bytes remain: half a word, and then single bytes.
     let (halves, tail) = rest.as_chunks_mut::<4>();
     for half in halves {
         *half = (u32::from_ne_bytes(*half) ^ key).to_ne_bytes();
@@ -27,7 +28,7 @@ pub fn apply_mask_at(piece: &mut [u8], mask: [u8; 4], offset: usize) {
     apply_mask(piece, rotate_mask(mask, offset));
 }
 
-/// The masking key as it stands `offset` bytes into the payload.
+/// Returns the masking key rotated to the byte at `offset` of the payload.
 #[inline]
 pub(super) const fn rotate_mask(mask: [u8; 4], offset: usize) -> [u8; 4] {
     // In a little-endian number the next byte of the key is the next higher one.

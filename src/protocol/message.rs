@@ -1,4 +1,4 @@
-//! A message: what one side sent as a whole, after fragments are put together (RFC 6455 section
+//! A message: one unit that one side sent, after its fragments are put together (RFC 6455 section
 //! 5.6).
 
 use super::Opcode;
@@ -14,7 +14,7 @@ pub enum MessageKind {
 }
 
 impl MessageKind {
-    /// The opcode of the first or only frame of such a message.
+    /// Returns the opcode of the first or only frame of such a message.
     #[must_use]
     pub const fn opcode(self) -> Opcode {
         match self {
@@ -24,7 +24,7 @@ impl MessageKind {
     }
 }
 
-/// A whole message, borrowed from wherever its bytes lie. A text message is known to be UTF-8.
+/// A whole message that borrows its payload. The payload of a text message is always UTF-8.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Message<'b> {
     kind: MessageKind,
@@ -33,46 +33,46 @@ pub struct Message<'b> {
 }
 
 impl<'b> Message<'b> {
-    /// A message of this kind, or `None` where it is to be text and the payload is not UTF-8.
+    /// Makes a message of this kind. Returns `None` if it is text and the payload is not UTF-8.
     #[must_use]
     pub fn new(kind: MessageKind, payload: &'b [u8]) -> Option<Message<'b>> {
         let allowed = kind == MessageKind::Binary || is_utf8(payload);
         allowed.then_some(Message { kind, payload })
     }
 
-    /// A text message.
+    /// Makes a text message.
     #[must_use]
     pub const fn text(text: &'b str) -> Message<'b> {
         Message { kind: MessageKind::Text, payload: text.as_bytes() }
     }
 
-    /// A binary message.
+    /// Makes a binary message.
     #[must_use]
     pub const fn binary(payload: &'b [u8]) -> Message<'b> {
         Message { kind: MessageKind::Binary, payload }
     }
 
-    /// A message whose payload has been checked already, as the decoder does while it arrives.
+    /// Makes a message whose payload has been checked already: the decoder does so as it arrives.
     pub(crate) const fn from_checked(kind: MessageKind, payload: &'b [u8]) -> Message<'b> {
         Message { kind, payload }
     }
 
-    /// Text or binary.
+    /// Returns whether the message is text or binary.
     #[must_use]
     pub const fn kind(&self) -> MessageKind {
         self.kind
     }
 
-    /// The bytes.
+    /// Returns the payload.
     #[must_use]
     pub const fn payload(&self) -> &'b [u8] {
         self.payload
     }
 
-    /// The text, or `None` for a binary message.
+    /// Returns the text, or `None` for a binary message.
     ///
-    /// Checks the bytes for UTF-8 again, as a `str` cannot be made of them otherwise without
-    /// `unsafe`. To pass a message on, use [`Message::payload`].
+    /// Checks again that the bytes are UTF-8, because a `str` cannot be made otherwise without
+    /// `unsafe`. To forward a message, use [`Message::payload`].
     #[must_use]
     pub fn as_text(&self) -> Option<&'b str> {
         match self.kind {

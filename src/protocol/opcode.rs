@@ -1,13 +1,12 @@
-//! The opcodes of RFC 6455 section 5.2: what the payload of a frame is.
+//! The opcodes of RFC 6455 section 5.2: the kinds of frames.
 
 use super::ProtocolError;
 
-/// What the payload of a frame is (RFC 6455 section 5.2 and 11.8). The values are those on the
-/// wire.
+/// The kind of a frame (RFC 6455 section 5.2 and 11.8). The values are those on the wire.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Opcode {
-    /// A further fragment of the message under way (section 5.4).
+    /// A further fragment of an incomplete message (section 5.4).
     Continuation = 0x0,
     /// The first or only frame of a text message: UTF-8 (section 5.6).
     Text = 0x1,
@@ -15,14 +14,14 @@ pub enum Opcode {
     Binary = 0x2,
     /// The closing handshake (section 5.5.1).
     Close = 0x8,
-    /// Asks the peer for a Pong with the same payload (section 5.5.2).
+    /// A request for a Pong with the same payload (section 5.5.2).
     Ping = 0x9,
-    /// Answers a Ping, or says unasked that the sender is alive (section 5.5.3).
+    /// The answer to a Ping, or an unsolicited sign that the sender is alive (section 5.5.3).
     Pong = 0xA,
 }
 
 impl Opcode {
-    /// The opcode in the low four bits of a frame's first byte; the other four are not looked at.
+    /// Returns the opcode in the low four bits of a frame's first byte; the other four are ignored.
     ///
     /// Section 5.2: "If an unknown opcode is received, the receiving endpoint MUST _Fail the
     /// WebSocket Connection_."
@@ -38,9 +37,9 @@ impl Opcode {
         }
     }
 
-    /// Close, Ping and Pong are control frames: short, never fragmented, allowed between fragments
-    /// (section 5.5: "Control frames are identified by opcodes where the most significant bit of
-    /// the opcode is 1").
+    /// Returns true for Close, Ping and Pong, the control frames: they are short, never fragmented,
+    /// and allowed between fragments (section 5.5: "Control frames are identified by opcodes where
+    /// the most significant bit of the opcode is 1").
     #[must_use]
     pub const fn is_control(self) -> bool {
         self as u8 & 0x8 != 0

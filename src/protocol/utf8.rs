@@ -1,9 +1,9 @@
-//! UTF-8 of text that arrives in pieces (RFC 6455 section 8.1, RFC 3629): an invalid byte is
-//! refused as soon as it is there, and a character may be cut anywhere by a fragment or by a read.
+//! Checks UTF-8 in text that arrives in pieces (RFC 6455 section 8.1, RFC 3629): an invalid byte is
+//! refused as soon as it arrives, and a fragment or a read may cut a character anywhere.
 
 use std::fmt;
 
-/// The bytes are not UTF-8, and nothing that may follow can make them so.
+/// The bytes are not UTF-8, and no further bytes can make them valid.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct InvalidUtf8;
 
@@ -15,17 +15,17 @@ impl fmt::Display for InvalidUtf8 {
 
 impl std::error::Error for InvalidUtf8 {}
 
-/// A character is at most four bytes (RFC 3629 section 3), so at most three of one cut off are at
-/// the end of a piece.
+/// A character is at most four bytes (RFC 3629 section 3), so a piece ends with at most three bytes
+/// of an incomplete character.
 const CUT_BYTES_MAX: usize = 3;
 
-/// Checks text that arrives in pieces. It remembers only how the character that the last piece cut
-/// off goes on.
+/// Checks text that arrives in pieces. It remembers only which bytes may complete the character
+/// that the last piece cut off.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Utf8Validator {
-    /// Bytes that the character under way still lacks; 0 between characters.
+    /// Bytes missing from the current character; 0 between characters.
     lacking: u8,
-    /// The next byte lies in `next_min..=next_max`, where `lacking > 0`.
+    /// If `lacking > 0`, the next byte must lie in `next_min..=next_max`.
     next_min: u8,
     /// See `next_min`.
     next_max: u8,
@@ -38,16 +38,16 @@ impl Default for Utf8Validator {
 }
 
 impl Utf8Validator {
-    /// At the start of a text.
+    /// Makes a validator for the start of a text.
     #[must_use]
     pub const fn new() -> Utf8Validator {
         Utf8Validator { lacking: 0, next_min: 0x80, next_max: 0xBF }
     }
 
-    /// Takes the next piece of the text.
+    /// Checks the next piece of the text.
     ///
     /// # Errors
-    /// The piece holds a byte with which no UTF-8 text can go on. The validator must not be used
+    /// The piece holds a byte that cannot follow in UTF-8 text. The validator must not be used
     /// after that.
     pub fn push(&mut self, piece: &[u8]) -> Result<(), InvalidUtf8> {
         let mut rest = piece;
@@ -56,8 +56,8 @@ impl Utf8Validator {
             self.step(byte)?;
             rest = after;
         }
-        // Whole characters go through the vector code in one call, and only those cut off byte by
-        // byte.
+        // Whole characters go through the vectorized check in one call; only a character that is
+        // cut off is checked byte by byte.
         let (whole, cut) = rest.split_at(rest.len() - cut_off_bytes(rest));
         if !is_utf8(whole) {
             return Err(InvalidUtf8);
@@ -68,14 +68,14 @@ impl Utf8Validator {
     /// Ends the text.
     ///
     /// # Errors
-    /// The text stops in the middle of a character.
+    /// The text ends in the middle of a character.
     pub const fn finish(&self) -> Result<(), InvalidUtf8> {
         if self.lacking == 0 { Ok(()) } else { Err(InvalidUtf8) }
     }
 
-    /// One byte, by the table of RFC 3629 section 4: the second byte of a character has a narrower
-    /// range after `E0`, `ED`, `F0` and `F4`, which is what excludes overlong forms, surrogates and
-    /// all above U+10FFFF.
+    /// Checks one byte, by the table of RFC 3629 section 4: the second byte of a character has a
+    /// narrower range after `E0`, `ED`, `F0` and `F4`, which excludes overlong forms, surrogates
+    /// and all code points above U+10FFFF.
     fn step(&mut self, byte: u8) -> Result<(), InvalidUtf8> {
         if self.lacking > 0 {
             if byte < self.next_min || byte > self.next_max {
@@ -99,8 +99,8 @@ impl Utf8Validator {
     }
 }
 
-/// Bytes at the end of `piece` that begin a character and do not end it. Where the end is not UTF-8
-/// anyway this may be any number: both ways of checking refuse it.
+/// Returns how many bytes at the end of `piece` begin a character but do not end it. If these bytes
+/// are not UTF-8 anyway, any number will do: both checks refuse them.
 fn cut_off_bytes(piece: &[u8]) -> usize {
     for (index, &byte) in piece.iter().rev().take(CUT_BYTES_MAX).enumerate() {
         let character_bytes = match byte {
@@ -116,13 +116,14 @@ fn cut_off_bytes(piece: &[u8]) -> usize {
     0
 }
 
-/// Below this simdutf8 leaves the work to the standard library, byte by byte.
+/// For shorter texts simdutf8 itself falls back to the standard library.
 const VECTOR_BYTES_MIN: usize = 64;
 
-/// Whether `text` is UTF-8 as a whole: one call for a complete message.
+/// Returns true if the whole `text` is UTF-8. Used for a complete message.
 #[inline]
 pub(super) fn is_utf8(text: &[u8]) -> bool {
-    // Most messages are short and most short ones ASCII, which is seen a word at a time.
+    // Most messages are short, and most short ones are ASCII, which `is_ascii` checks a word at a
+    // time.
     (text.len() < VECTOR_BYTES_MIN && text.is_ascii()) || simdutf8::basic::from_utf8(text).is_ok()
 }
 
@@ -132,9 +133,9 @@ mod tests {
 
     use super::*;
 
-    /// The naive twin, a byte at a time. It knows no ranges of bytes, only what a character is: its
-    /// number decides. Returns the index of the first byte with which no UTF-8 text can go on, and
-    /// whether the end is between characters.
+    /// A naive check that the tests compare with the real one, a byte at a time. It knows no ranges
+    /// of bytes; it computes each character's number. Returns the index of the first byte that
+    /// cannot follow in UTF-8 text, and whether the end is between characters.
     fn first_bad_byte(bytes: &[u8]) -> (Option<usize>, bool) {
         let mut character: Vec<u8> = Vec::new();
         for (index, &byte) in bytes.iter().enumerate() {
@@ -148,9 +149,9 @@ mod tests {
         (None, character.is_empty())
     }
 
-    /// Whether some character begins with these bytes (RFC 3629 section 3): among the numbers that
-    /// the bits still to come can make of it there is one that needs this many bytes, is not above
-    /// U+10FFFF and is no surrogate.
+    /// Returns true if some character begins with these bytes (RFC 3629 section 3): the missing
+    /// bits can complete them to a number that needs this many bytes, is at most U+10FFFF and is
+    /// not a surrogate.
     fn can_go_on(start: &[u8]) -> bool {
         let (&lead, continuation) = start.split_first().expect("a byte was just pushed");
         let (length, smallest) = match lead.leading_ones() {
@@ -179,7 +180,8 @@ mod tests {
         Ok(validator)
     }
 
-    /// Cuts the text in two everywhere, and into bytes, and holds each against the twin.
+    /// Checks the text cut in two everywhere, and byte by byte, and compares each result with the
+    /// naive check.
     fn check(bytes: &[u8]) {
         let (bad, complete) = first_bad_byte(bytes);
         for cut in 0..=bytes.len() {
@@ -219,7 +221,7 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_character_at_the_byte_that_shows_it() {
-        // Overlong forms, surrogates, and what is above U+10FFFF.
+        // Overlong forms, surrogates, and code points above U+10FFFF.
         for (bytes, bad) in [
             (&[0xC0, 0x80][..], 0),
             (&[0xE0, 0x80, 0x80], 1),

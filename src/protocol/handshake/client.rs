@@ -10,7 +10,7 @@ use crate::protocol::http::{has_token, is_token, write_request_head};
 /// MUST validate").
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ClientHandshakeError {
-    /// The status is another than 101 (item 1): the server refuses, and its response says why.
+    /// The status is not 101 (item 1): the server refuses, and its response says why.
     Refused {
         /// The status.
         status: u16,
@@ -21,9 +21,9 @@ pub enum ClientHandshakeError {
     ConnectionMissing,
     /// Sec-WebSocket-Accept is absent, or does not answer our key (item 4).
     AcceptMismatch,
-    /// An extension that was not asked for: this client asks for none (item 5).
+    /// The server named an extension that was not requested: this client requests none (item 5).
     ExtensionUnexpected,
-    /// A subprotocol that was not offered (item 6).
+    /// The server chose a subprotocol that was not offered (item 6).
     SubprotocolUnexpected,
 }
 
@@ -50,7 +50,7 @@ impl fmt::Display for ClientHandshakeError {
 
 impl std::error::Error for ClientHandshakeError {}
 
-/// One opening handshake of a client: what it has asked for, and so what it must be answered.
+/// One opening handshake of a client: what it requests, and so what the response must contain.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientHandshake<'a> {
     key: [u8; KEY_BYTES],
@@ -58,28 +58,28 @@ pub struct ClientHandshake<'a> {
 }
 
 impl<'a> ClientHandshake<'a> {
-    /// With a nonce that has been drawn at random for this connection (RFC 6455 section 4.1, item
-    /// 7).
+    /// Makes a handshake with a nonce that was drawn at random for this connection (RFC 6455
+    /// section 4.1, item 7).
     #[must_use]
     pub fn new(nonce: [u8; 16]) -> ClientHandshake<'a> {
         ClientHandshake { key: key_of_nonce(nonce), subprotocols: &[] }
     }
 
-    /// Offers subprotocols, the one liked best first; each is a token.
+    /// Offers subprotocols, in order of preference; each is a token.
     #[must_use]
     pub const fn offering(self, subprotocols: &'a [&'a str]) -> ClientHandshake<'a> {
         ClientHandshake { subprotocols, ..self }
     }
 
-    /// Sec-WebSocket-Key.
+    /// Returns the value of Sec-WebSocket-Key.
     #[must_use]
     pub fn key(&self) -> &str {
         // Base64 is ASCII.
         std::str::from_utf8(&self.key).unwrap_or_default()
     }
 
-    /// Appends the request. `host` with its port, `target` in origin-form; `headers` are those
-    /// beside the handshake's own.
+    /// Appends the request. `host` includes the port, `target` is in origin-form; `headers` are
+    /// sent in addition to the handshake's own.
     pub fn write_request(
         &self,
         out: &mut Vec<u8>,

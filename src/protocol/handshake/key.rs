@@ -1,5 +1,5 @@
-//! Sec-WebSocket-Key and what answers it (RFC 6455 sections 4.1 and 4.2.2): a proof that the server
-//! has read this very request as a WebSocket handshake, and no secret.
+//! Sec-WebSocket-Key and Sec-WebSocket-Accept (RFC 6455 sections 4.1 and 4.2.2): they prove that
+//! the server has read this very request as a WebSocket handshake. They are not secret.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,21 +8,21 @@ use sha1::{Digest as _, Sha1};
 /// Appended to the key before it is hashed (RFC 6455 section 1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// Characters of a key: 16 bytes in Base64.
+/// The length of a key: 16 bytes in Base64.
 pub(super) const KEY_BYTES: usize = 24;
 
-/// Characters of Sec-WebSocket-Accept: the 20 bytes of a SHA-1 in Base64.
+/// The length of Sec-WebSocket-Accept: the 20 bytes of a SHA-1 in Base64.
 pub const ACCEPT_KEY_BYTES: usize = 28;
 
-/// Sec-WebSocket-Accept for this Sec-WebSocket-Key, as it was sent (RFC 6455 section 4.2.2, item
-/// 5.4).
+/// Returns Sec-WebSocket-Accept for this Sec-WebSocket-Key, which is hashed as it was sent (RFC
+/// 6455 section 4.2.2, item 5.4).
 #[must_use]
 pub fn accept_key(key: &str) -> [u8; ACCEPT_KEY_BYTES] {
     let digest = Sha1::new().chain_update(key).chain_update(GUID).finalize();
     encode(&digest)
 }
 
-/// The key of a client that has drawn this nonce (RFC 6455 section 4.1, item 7).
+/// Returns the key of a client that has drawn this nonce (RFC 6455 section 4.1, item 7).
 pub(super) fn key_of_nonce(nonce: [u8; 16]) -> [u8; KEY_BYTES] {
     encode(&nonce)
 }
@@ -34,10 +34,11 @@ fn encode<const N: usize>(bytes: &[u8]) -> [u8; N] {
     text
 }
 
-/// Whether this is Base64 of 16 bytes (RFC 6455 section 4.2.1, item 5): 22 characters and "==".
+/// Returns true if this is Base64 of 16 bytes (RFC 6455 section 4.2.1, item 5): 22 characters and
+/// "==".
 ///
-/// The four bits that the last character has too many are not looked at: the key is hashed as it
-/// stands and never decoded, and RFC 4648 section 3.5 leaves it to the reader.
+/// The four excess bits of the last character are not checked: the key is hashed as it stands and
+/// never decoded, and RFC 4648 section 3.5 makes the check optional.
 pub(super) fn is_key(key: &str) -> bool {
     key.strip_suffix("==").is_some_and(|characters| {
         characters.len() == KEY_BYTES - 2

@@ -1,5 +1,5 @@
-//! The opening handshake (RFC 6455 section 4): an HTTP/1.1 request that asks for an upgrade, and
-//! the 101 that grants it.
+//! The opening handshake (RFC 6455 section 4): an HTTP/1.1 request for an upgrade, and the 101 that
+//! accepts it.
 
 mod client;
 mod key;

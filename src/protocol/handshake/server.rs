@@ -11,13 +11,13 @@ use crate::protocol::{Request, Response};
 pub enum HandshakeError {
     /// The method is not GET (RFC 6455 section 4.2.1, item 1).
     MethodNotGet,
-    /// HTTP/1.0 (RFC 6455 section 4.2.1, item 1; RFC 9110 section 7.8).
+    /// The request is HTTP/1.0 (RFC 6455 section 4.2.1, item 1; RFC 9110 section 7.8).
     HttpVersionTooOld,
     /// Upgrade does not name websocket (item 3).
     UpgradeMissing,
     /// Connection does not name upgrade (item 4).
     ConnectionMissing,
-    /// No Sec-WebSocket-Key (item 5).
+    /// There is no Sec-WebSocket-Key (item 5).
     KeyMissing,
     /// Sec-WebSocket-Key is not the Base64 of 16 bytes (item 5).
     KeyMalformed,
@@ -25,13 +25,13 @@ pub enum HandshakeError {
     VersionUnsupported,
     /// An element of Sec-WebSocket-Protocol is not a token (section 4.1, item 10).
     SubprotocolMalformed,
-    /// The request has a body, and where it ends and the first frame begins would depend on the
-    /// reader.
+    /// The request has a body. Implementations differ on where such a body ends and the first frame
+    /// begins.
     BodyNotAllowed,
 }
 
 impl HandshakeError {
-    /// The status of the answer.
+    /// Returns the status of the answer.
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
@@ -46,8 +46,8 @@ impl HandshakeError {
         }
     }
 
-    /// The whole answer. A 426 names what is spoken here (RFC 6455 section 4.4, RFC 9110 section
-    /// 15.5.22), a 405 the method that is meant.
+    /// Returns the whole answer. A 426 names the supported protocol and version (RFC 6455 section
+    /// 4.4, RFC 9110 section 15.5.22), a 405 the allowed method.
     #[must_use]
     pub fn response(self) -> Response {
         let response = Response::text(self.status(), self.reason());
@@ -58,7 +58,7 @@ impl HandshakeError {
         }
     }
 
-    /// The body of the answer, as `Display` writes it.
+    /// Returns the body of the answer, as `Display` writes it.
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self {
@@ -87,17 +87,17 @@ impl fmt::Display for HandshakeError {
 
 impl std::error::Error for HandshakeError {}
 
-/// A request that may be upgraded: all of RFC 6455 section 4.2.1 holds.
+/// A request that may be upgraded: it satisfies all of RFC 6455 section 4.2.1.
 #[derive(Clone, Copy, Debug)]
 pub struct UpgradeRequest<'a> {
-    /// Sec-WebSocket-Key, to be answered by [`accept_key`].
+    /// The value of Sec-WebSocket-Key, to be answered by [`accept_key`].
     pub key: &'a str,
     request: Request<'a>,
 }
 
 impl<'a> UpgradeRequest<'a> {
-    /// The subprotocols that the client offers, the one it likes best first (RFC 6455 section
-    /// 4.2.1, item 8).
+    /// Returns the subprotocols that the client offers, in its order of preference (RFC 6455
+    /// section 4.2.1, item 8).
     pub fn subprotocols(&self) -> impl Iterator<Item = &'a str> {
         subprotocols(&self.request)
     }
@@ -107,11 +107,11 @@ fn subprotocols<'a>(request: &Request<'a>) -> impl Iterator<Item = &'a str> {
     request.header_lines("sec-websocket-protocol").flat_map(tokens)
 }
 
-/// Checks everything that RFC 6455 section 4.2.1 demands of a client's opening handshake. Who may
-/// connect, and from which origin, is for the caller to decide.
+/// Checks everything that RFC 6455 section 4.2.1 demands of a client's opening handshake. The
+/// caller decides which clients may connect, and from which origins.
 ///
-/// Extensions are not looked at, as none is agreed here; a subprotocol that is named twice passes,
-/// as the first is as good as the second.
+/// Extensions are not checked, because none is ever agreed. A subprotocol may be named twice: the
+/// duplicate changes nothing.
 ///
 /// # Errors
 /// The first rule that is broken.
@@ -123,8 +123,9 @@ pub fn check_upgrade<'a>(request: &Request<'a>) -> Result<UpgradeRequest<'a>, Ha
     if !request.is_http_11() {
         return Err(HandshakeError::HttpVersionTooOld);
     }
-    // Item 2, a Host, holds for every HTTP/1.1 request that could be parsed. Item 3: "An |Upgrade|
-    // header field containing the value "websocket", treated as an ASCII case-insensitive value."
+    // Item 2, a Host, is already guaranteed for every HTTP/1.1 request that could be parsed. Item
+    // 3: "An |Upgrade| header field containing the value "websocket", treated as an ASCII
+    // case-insensitive value."
     if !request.wants_websocket() {
         return Err(HandshakeError::UpgradeMissing);
     }
@@ -133,8 +134,8 @@ pub fn check_upgrade<'a>(request: &Request<'a>) -> Result<UpgradeRequest<'a>, Ha
     if !request.header_lines("connection").any(|value| has_token(value, "upgrade")) {
         return Err(HandshakeError::ConnectionMissing);
     }
-    // Item 6: "A |Sec-WebSocket-Version| header field, with a value of 13." It comes before the
-    // key, as a version of before the RFC has other headers altogether.
+    // Item 6: "A |Sec-WebSocket-Version| header field, with a value of 13." It is checked before
+    // the key, because versions older than the RFC use other key headers.
     if request.header("sec-websocket-version") != Some("13") {
         return Err(HandshakeError::VersionUnsupported);
     }
@@ -154,7 +155,7 @@ pub fn check_upgrade<'a>(request: &Request<'a>) -> Result<UpgradeRequest<'a>, Ha
     Ok(UpgradeRequest { key, request: *request })
 }
 
-/// Appends the 101 that grants the upgrade (RFC 6455 section 4.2.2, item 5). `subprotocol` is one
+/// Appends the 101 that accepts the upgrade (RFC 6455 section 4.2.2, item 5). `subprotocol` is one
 /// of those that the client offered, or none.
 pub fn encode_switching_protocols(out: &mut Vec<u8>, key: &str, subprotocol: Option<&str>) {
     out.extend_from_slice(

@@ -1,61 +1,61 @@
-//! What can be wrong with the head of a request or response, and the status that says so (RFC 9110
-//! section 15).
+//! Errors in the head of a request or response, and the status that reports each (RFC 9110 section
+//! 15).
 
 use std::fmt;
 
-/// Why a head is refused. The connection is closed after the answer, as nobody knows where the next
-/// request would begin.
+/// Why a head is refused. The connection is closed after the answer, because it is unclear where
+/// the next request would begin.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum HttpError {
-    /// The head does not end within the limit, though its first line does.
+    /// The head does not end within the limit, although its first line does.
     HeadTooLarge,
-    /// The first line alone does not end within the limit.
+    /// The first line does not end within the limit.
     TargetTooLong,
-    /// More than [`HEADERS_MAX`](super::HEADERS_MAX) header lines.
+    /// There are more than [`HEADERS_MAX`](super::HEADERS_MAX) header lines.
     TooManyHeaders,
-    /// The bytes cannot be HTTP, or there is no method where one belongs (RFC 9112 section 3).
+    /// The bytes cannot be HTTP, or there is no valid method (RFC 9112 section 3).
     RequestLineMalformed,
-    /// The target is not in origin-form or absolute-form, or has a byte that no target has (RFC
-    /// 9112 section 3.2).
+    /// The target is not in origin-form or absolute-form, or has a byte that is not allowed in a
+    /// target (RFC 9112 section 3.2).
     TargetMalformed,
-    /// Neither HTTP/1.1 nor HTTP/1.0 (RFC 9112 section 2.3).
+    /// The version is neither HTTP/1.1 nor HTTP/1.0 (RFC 9112 section 2.3).
     VersionUnsupported,
     /// The status line of a response is malformed (RFC 9112 section 4).
     StatusLineMalformed,
-    /// A line feed without a carriage return, or the other way round (RFC 9112 section 2.2).
+    /// There is a line feed without a carriage return, or a carriage return without a line feed
+    /// (RFC 9112 section 2.2).
     LineEndMalformed,
-    /// A header name that is no token, white space in front of the colon, or a folded line (RFC
-    /// 9112 section 5).
+    /// A header name is not a token, there is white space in front of the colon, or a line is
+    /// folded (RFC 9112 section 5).
     HeaderNameMalformed,
-    /// A header value with a control character, or not in UTF-8 (RFC 9110 section 5.5).
+    /// A header value has a control character or is not UTF-8 (RFC 9110 section 5.5).
     HeaderValueMalformed,
-    /// A header that may stand only once stands there again (RFC 9110 section 5.3).
+    /// A header that is allowed once only is repeated (RFC 9110 section 5.3).
     HeaderRepeated,
-    /// A header name that some readers take for Content-Length or Transfer-Encoding and others do
-    /// not.
+    /// A header name that some implementations take for Content-Length or Transfer-Encoding and
+    /// others do not.
     HeaderLookalike,
-    /// An HTTP/1.1 request without Host (RFC 9112 section 3.2).
+    /// An HTTP/1.1 request has no Host (RFC 9112 section 3.2).
     HostMissing,
-    /// Host is not a host and perhaps a port (RFC 9110 section 7.2).
+    /// Host is not a host with an optional port (RFC 9110 section 7.2).
     HostMalformed,
-    /// The target is in absolute-form and names another host than Host does (RFC 9112 section
-    /// 3.2.2).
+    /// The target is in absolute-form and its host differs from Host (RFC 9112 section 3.2.2).
     HostConflict,
-    /// Content-Length is not one number (RFC 9110 section 8.6).
+    /// Content-Length is not exactly one number (RFC 9110 section 8.6).
     ContentLengthMalformed,
-    /// Content-Length together with Transfer-Encoding, or Transfer-Encoding in HTTP/1.0 (RFC 9112
-    /// section 6.1).
+    /// Content-Length stands together with Transfer-Encoding, or Transfer-Encoding in HTTP/1.0 (RFC
+    /// 9112 section 6.1).
     FramingAmbiguous,
-    /// A Transfer-Encoding: none is understood here (RFC 9112 section 6.1).
+    /// There is a Transfer-Encoding: this server supports none (RFC 9112 section 6.1).
     TransferEncodingUnsupported,
     /// The body is larger than [`HttpLimits::body_bytes_max`](super::HttpLimits::body_bytes_max).
     BodyTooLarge,
-    /// Expect asks for something else than 100-continue (RFC 9110 section 10.1.1).
+    /// Expect has another value than 100-continue (RFC 9110 section 10.1.1).
     ExpectationFailed,
 }
 
 impl HttpError {
-    /// The status of the answer.
+    /// Returns the status of the answer.
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
@@ -81,7 +81,7 @@ impl HttpError {
         }
     }
 
-    /// The body of the answer, as `Display` writes it.
+    /// Returns the body of the answer, as `Display` writes it.
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self {

@@ -4,18 +4,18 @@
 use super::HttpError;
 use crate::protocol::utf8::is_utf8;
 
-/// Whether a token may have this byte (RFC 9110 section 5.6.2, `tchar`).
+/// Returns true if a token may have this byte (RFC 9110 section 5.6.2, `tchar`).
 pub(super) fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// Whether this is a token (RFC 9110 section 5.6.2).
+/// Returns true if this is a token (RFC 9110 section 5.6.2).
 pub(in super::super) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_token_byte)
 }
 
-/// The elements of a comma-separated list, without the white space around them and without empty
-/// ones (RFC 9110 section 5.6.1.2).
+/// Returns the elements of a comma-separated list, without surrounding white space and without
+/// empty elements (RFC 9110 section 5.6.1.2).
 pub(in super::super) fn tokens(value: &str) -> impl Iterator<Item = &str> {
     value
         .split(',')
@@ -23,17 +23,17 @@ pub(in super::super) fn tokens(value: &str) -> impl Iterator<Item = &str> {
         .filter(|element| !element.is_empty())
 }
 
-/// Whether a comma-separated list has this token, in any case.
+/// Returns true if a comma-separated list has this token; case is ignored.
 pub(in super::super) fn has_token(value: &str, token: &str) -> bool {
     tokens(value).any(|element| element.eq_ignore_ascii_case(token))
 }
 
-/// The value of the first header of this name, in any case.
+/// Returns the value of the first header of this name; case is ignored.
 pub(super) fn find<'a>(headers: &'a [httparse::Header<'a>], name: &str) -> Option<&'a str> {
     find_all(headers, name).next()
 }
 
-/// The value of each header of this name, in any case.
+/// Returns the value of each header of this name; case is ignored.
 pub(super) fn find_all<'a>(
     headers: &'a [httparse::Header<'a>],
     name: &str,
@@ -41,32 +41,32 @@ pub(super) fn find_all<'a>(
     headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name)).map(value)
 }
 
-/// Name and value of each header, in their order.
+/// Returns the name and value of each header, in order.
 pub(super) fn pairs<'a>(
     headers: &'a [httparse::Header<'a>],
 ) -> impl Iterator<Item = (&'a str, &'a str)> {
     headers.iter().map(|header| (header.name, value(header)))
 }
 
-/// The value as text, which it is after [`check_utf8`].
+/// Returns the value as text. The head must have passed [`check_utf8`].
 pub(super) fn value<'a>(header: &httparse::Header<'a>) -> &'a str {
     let value = std::str::from_utf8(header.value);
     debug_assert!(value.is_ok(), "the whole head is UTF-8");
     value.unwrap_or_default()
 }
 
-/// RFC 9110 section 5.5 calls bytes above 127 in a value opaque. They are taken where they are
-/// UTF-8, and refused otherwise: a header must not look absent because its value is no `str`. Call
-/// it on a head that httparse has taken: then nothing but a value can be at fault. (Control
-/// characters in a value httparse has refused.)
+/// Checks that all values are UTF-8. RFC 9110 section 5.5 calls bytes above 127 in a value opaque;
+/// they are accepted only as UTF-8, because otherwise a header would look absent when its value is
+/// not a `str`. The head must have passed httparse, which refuses such bytes everywhere but in
+/// values, and refuses control characters in values.
 pub(super) fn check_utf8(head: &[u8]) -> Result<(), HttpError> {
     if is_utf8(head) { Ok(()) } else { Err(HttpError::HeaderValueMalformed) }
 }
 
-/// Content-Length as one number: digits alone (RFC 9110 section 8.6), so no sign, no list, no space
-/// within.
+/// Parses Content-Length as one number: only digits (RFC 9110 section 8.6), so no sign, no list, no
+/// space.
 ///
-/// A number too large for this machine is as large as it gets, and so past every limit.
+/// A number too large for `usize` becomes `usize::MAX`, and so exceeds every limit.
 pub(super) fn content_length(value: &str) -> Result<usize, HttpError> {
     if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(HttpError::ContentLengthMalformed);
@@ -74,8 +74,8 @@ pub(super) fn content_length(value: &str) -> Result<usize, HttpError> {
     Ok(value.parse().unwrap_or(usize::MAX))
 }
 
-/// Names that become Content-Length or Transfer-Encoding where a reader, on its way to CGI
-/// variables for example, does not care which punctuation stands between the words.
+/// Returns true for names that become Content-Length or Transfer-Encoding in software that ignores
+/// the punctuation between the words, as CGI variables do.
 pub(super) fn is_framing_lookalike(name: &str) -> bool {
     let is_spelled = |framing: &str| {
         let mut letters = name.bytes().filter(u8::is_ascii_alphanumeric);

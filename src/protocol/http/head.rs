@@ -1,5 +1,5 @@
-//! Where a head ends (RFC 9112 section 2.1), found while it arrives; and the storage into which its
-//! headers are parsed.
+//! Finds the end of a head (RFC 9112 section 2.1) while the head arrives; and the storage for its
+//! parsed headers.
 
 use std::mem::MaybeUninit;
 
@@ -10,11 +10,11 @@ use super::field::is_token_byte;
 /// bytes of stack here.
 pub const HEADERS_MAX: usize = 64;
 
-/// The default of [`HttpLimits::head_bytes_max`]: what nginx, Apache and Node take, too, in one
-/// buffer or line.
+/// The default of [`HttpLimits::head_bytes_max`]: nginx, Apache and Node have the same limit for a
+/// buffer or a line.
 pub const HEAD_BYTES_MAX_DEFAULT: usize = 8 * 1024;
 
-/// What a peer may send by HTTP.
+/// Limits on what a peer may send over HTTP.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct HttpLimits {
     /// The largest head, from the first byte to the blank line that ends it. At most `u32::MAX`.
@@ -30,38 +30,38 @@ impl Default for HttpLimits {
     }
 }
 
-/// Finds the end of a head in bytes that arrive in pieces, and looks at each byte once.
+/// Finds the end of a head in bytes that arrive in pieces. It looks at each byte once.
 ///
-/// It refuses at once what can never become a head: a first byte that begins no method and no
+/// It refuses at once what can never become a head: a first byte that begins neither a method nor a
 /// version (such as that of a TLS ClientHello), and a line feed without a carriage return, after
 /// which a client might wait for an answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct HeadScanner {
-    /// Bytes at the front that have been looked at and do not end the head.
+    /// Bytes at the front that have been scanned and do not end the head.
     scanned: u32,
 }
 
 impl HeadScanner {
-    /// At the first byte of a head.
+    /// Makes a scanner for the first byte of a head.
     #[must_use]
     pub const fn new() -> HeadScanner {
         HeadScanner { scanned: 0 }
     }
 
-    /// The length of the head at the front of `bytes`, with the blank line that ends it; `None`
-    /// while it is incomplete. Each call gets the bytes of the one before, and more after them.
-    /// Once an end is found the scanner stands at the first byte of the next head.
+    /// Returns the length of the head at the front of `bytes`, including the blank line that ends
+    /// it; `None` while it is incomplete. Each call must pass the bytes of the previous call,
+    /// followed by new ones. Once an end has been found, the scanner is ready for the next head.
     ///
     /// # Errors
     /// `RequestLineMalformed` for an impossible first byte, `LineEndMalformed` for a bare line
-    /// feed, `TargetTooLong` or `HeadTooLarge` where the head goes on past the limit.
+    /// feed, `TargetTooLong` or `HeadTooLarge` if the head exceeds the limit.
     pub fn find_end(
         &mut self,
         bytes: &[u8],
         limits: &HttpLimits,
     ) -> Result<Option<usize>, HttpError> {
         let within = &bytes[..bytes.len().min(limits.head_bytes_max)];
-        // RFC 9112 section 2.2: one empty line in front of a request line is ignored, as old
+        // RFC 9112 section 2.2: one empty line in front of a request line is ignored, because old
         // clients send one after a body.
         if let (0, Some(&first)) = (self.scanned, within.first())
             && !(is_token_byte(first) || first == b'\r' || first == b'\n')
@@ -93,14 +93,14 @@ impl HeadScanner {
     }
 }
 
-/// Room for the headers of one head, on the stack. It costs nothing to make.
+/// Room for the headers of one head, on the stack. Making one costs nothing.
 #[derive(Debug)]
 pub struct HeaderStorage<'a> {
     pub(super) headers: [MaybeUninit<httparse::Header<'a>>; HEADERS_MAX],
 }
 
 impl HeaderStorage<'_> {
-    /// Empty.
+    /// Makes an empty storage.
     #[must_use]
     pub const fn new() -> Self {
         HeaderStorage { headers: [const { MaybeUninit::uninit() }; HEADERS_MAX] }
@@ -113,8 +113,8 @@ impl Default for HeaderStorage<'_> {
     }
 }
 
-/// Every line of a complete head ends with CR LF: httparse would take a line feed alone (RFC 9112
-/// section 2.2 permits that, and proxies differ in it).
+/// Checks that every line of a complete head ends with CR LF. httparse accepts a line feed alone
+/// (RFC 9112 section 2.2 permits that), but proxies differ in it.
 pub(super) fn check_line_ends(head: &[u8]) -> Result<(), HttpError> {
     let bare = |line_feed: usize| line_feed == 0 || head[line_feed - 1] != b'\r';
     if memchr::memchr_iter(b'\n', head).any(bare) {
@@ -132,7 +132,8 @@ mod tests {
 
     const LIMITS: HttpLimits = HttpLimits { head_bytes_max: 64, body_bytes_max: 0 };
 
-    /// The naive twin: the whole input at once, and each rule by itself.
+    /// A naive scanner that the tests compare with the real one: it has the whole input at once,
+    /// and checks each rule separately.
     fn naive(bytes: &[u8], limits: &HttpLimits) -> Result<Option<usize>, HttpError> {
         let within = &bytes[..bytes.len().min(limits.head_bytes_max)];
         if within
@@ -161,8 +162,7 @@ mod tests {
         }
     }
 
-    /// Gives the scanner ever longer fronts of `bytes`, each one step longer, until it has come to
-    /// something.
+    /// Passes the scanner prefixes of `bytes`, each `step` bytes longer, until it has a result.
     fn scan(
         bytes: &[u8],
         limits: &HttpLimits,

@@ -1,10 +1,10 @@
-//! HTTP/1.1 as far as a WebSocket server needs it (RFC 9112): heads of requests and responses,
+//! The part of HTTP/1.1 that a WebSocket server needs (RFC 9112): heads of requests and responses,
 //! bodies with a Content-Length, keep-alive.
 //!
-//! Where the RFCs let a recipient repair a message, this one refuses it: a request that two readers
-//! understand differently can be smuggled past a proxy. httparse splits a head into its parts;
-//! where it is lenient, the head is checked again here. A request with a chunked transfer coding is
-//! answered 501.
+//! Where the RFCs let a recipient repair a message, this parser refuses it: a request that two
+//! implementations understand differently can be smuggled past a proxy. httparse splits a head into
+//! its parts; where it is lenient, the head is checked again here. A request with a chunked
+//! transfer coding is answered 501.
 
 mod error;
 mod field;

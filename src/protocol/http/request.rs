@@ -1,4 +1,4 @@
-//! The head of a request (RFC 9112 section 3), strictly.
+//! A strict parser for the head of a request (RFC 9112 section 3).
 
 use super::field::{
     check_utf8, content_length, find, find_all, has_token, is_framing_lookalike, pairs, value,
@@ -7,9 +7,9 @@ use super::head::check_line_ends;
 use super::target::{Target, is_host};
 use super::{HeaderStorage, HttpError, HttpLimits};
 
-/// Headers that may stand only once; of two, it would depend on the reader which one counts. For
-/// Host, Content-Length and the two of the opening handshake the RFCs say so (9112 section 3.2,
-/// 9110 section 8.6, 6455 sections 11.3.1 and 11.3.5); the others are no lists (9110 section 5.3).
+/// Headers that may appear only once, because implementations differ in which of two they use. For
+/// Host, Content-Length and the two of the opening handshake the RFCs demand it (9112 section 3.2,
+/// 9110 section 8.6, 6455 sections 11.3.1 and 11.3.5); the others are not lists (9110 section 5.3).
 const SINGLE: [&str; 8] = [
     "host",
     "content-length",
@@ -54,7 +54,7 @@ impl<'a> Request<'a> {
         storage: &'a mut HeaderStorage<'a>,
     ) -> Result<Request<'a>, HttpError> {
         check_line_ends(head)?;
-        // One empty line is ignored; httparse would ignore any number of them.
+        // One empty line is ignored here, because httparse would ignore any number of them.
         let head = head.strip_prefix(b"\r\n").unwrap_or(head);
         if head.starts_with(b"\r") {
             return Err(HttpError::RequestLineMalformed);
@@ -90,74 +90,77 @@ impl<'a> Request<'a> {
         })
     }
 
-    /// The method, as it was sent: methods are case-sensitive (RFC 9110 section 9.1).
+    /// Returns the method as it was sent: methods are case-sensitive (RFC 9110 section 9.1).
     #[must_use]
     pub const fn method(&self) -> &'a str {
         self.method
     }
 
-    /// The target as it was sent, in origin-form or absolute-form.
+    /// Returns the target as it was sent, in origin-form or absolute-form.
     #[must_use]
     pub const fn target(&self) -> &'a str {
         self.raw_target
     }
 
-    /// The path, which begins with a slash; percent-encoded, as it was sent.
+    /// Returns the path, which begins with a slash; percent-encoded, as it was sent.
     #[must_use]
     pub const fn path(&self) -> &'a str {
         self.target.path
     }
 
-    /// What follows the first question mark of the target, percent-encoded, as it was sent.
+    /// Returns the text after the first question mark of the target, percent-encoded, as it was
+    /// sent.
     #[must_use]
     pub const fn query(&self) -> Option<&'a str> {
         self.target.query
     }
 
-    /// The value of the first header of this name, in any case, without the white space around it.
-    /// Headers that decide something (Host, Origin, Authorization, …) stand at most once.
+    /// Returns the value of the first header of this name (case is ignored), without surrounding
+    /// white space. Headers that decide how a request is handled (Host, Origin, Authorization, …)
+    /// appear at most once.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&'a str> {
         find(self.headers, name)
     }
 
-    /// The value of each header of this name, in any case: of a list that is spread over several
-    /// lines.
+    /// Returns the value of each header of this name (case is ignored), for lists that are spread
+    /// over several lines.
     pub fn header_lines(&self, name: &str) -> impl Iterator<Item = &'a str> {
         find_all(self.headers, name)
     }
 
-    /// Name and value of each header, in the order in which they were sent.
+    /// Returns the name and value of each header, in the order in which they were sent.
     pub fn headers(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
         pairs(self.headers)
     }
 
-    /// The host, and perhaps a port, that the client means to talk to: from Host, or from an
+    /// Returns the host, with an optional port, that the client addresses: from Host, or from an
     /// absolute-form target. An HTTP/1.1 request always has one.
     #[must_use]
     pub const fn host(&self) -> Option<&'a str> {
         self.host
     }
 
-    /// HTTP/1.1; otherwise it is HTTP/1.0.
+    /// Returns true for HTTP/1.1, false for HTTP/1.0.
     #[must_use]
     pub const fn is_http_11(&self) -> bool {
         self.http_11
     }
 
-    /// Whether a further request may follow on this connection (RFC 9112 section 9.3).
+    /// Returns true if a further request may follow on this connection (RFC 9112 section 9.3).
     #[must_use]
     pub const fn keep_alive(&self) -> bool {
         self.keep_alive
     }
 
-    /// Bytes of body that follow the head: Content-Length, or 0 (RFC 9112 section 6.3).
+    /// Returns the length of the body that follows the head: Content-Length, or 0 (RFC 9112 section
+    /// 6.3).
     #[must_use]
     pub const fn body_bytes(&self) -> usize {
         self.body_bytes
     }
 
-    /// The same, where it is within the limit.
+    /// Returns the length of the body if it is within the limit.
     ///
     /// # Errors
     /// `BodyTooLarge`.
@@ -169,21 +172,22 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The client sends its body only after a `100 Continue` (RFC 9110 section 10.1.1).
+    /// Returns true if the client sends its body only after a `100 Continue` (RFC 9110 section
+    /// 10.1.1).
     #[must_use]
     pub const fn expects_continue(&self) -> bool {
         self.expects_continue
     }
 
-    /// It is HTTP/1.1 and Upgrade names websocket:
-    /// [`check_upgrade`](crate::protocol::check_upgrade) decides.
+    /// Returns true if the request is HTTP/1.1 and Upgrade names websocket;
+    /// [`check_upgrade`](crate::protocol::check_upgrade) checks the rest of the handshake.
     #[must_use]
     pub const fn wants_websocket(&self) -> bool {
         self.wants_websocket
     }
 }
 
-/// What one pass over the headers finds of those that decide how the request is read.
+/// The headers that decide how the request is read, found in one pass over all headers.
 #[derive(Default)]
 struct Found<'a> {
     /// One bit for each of [`SINGLE`] that has been seen.
@@ -235,8 +239,8 @@ impl<'a> Found<'a> {
     /// contains more than one Host header field line or a Host header field with an invalid field
     /// value."
     ///
-    /// Section 3.2.2 lets the authority of an absolute-form target win over Host. A request in
-    /// which the two differ is refused: a proxy in front may have gone by the other one.
+    /// Section 3.2.2 lets the authority of an absolute-form target override Host. A request in
+    /// which the two differ is refused, because a proxy in front may have used the other one.
     fn check_host(&self, target: &Target<'a>, http_11: bool) -> Result<Option<&'a str>, HttpError> {
         match (self.host, target.authority) {
             (None, _) if http_11 => Err(HttpError::HostMissing),
@@ -264,7 +268,7 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// RFC 9110 section 10.1.1: another expectation than 100-continue may be answered 417, and one
+    /// RFC 9110 section 10.1.1: an expectation other than 100-continue may be answered 417, and one
     /// in an HTTP/1.0 request "MUST ignore".
     fn check_expect(&self, http_11: bool) -> Result<bool, HttpError> {
         match self.expect {

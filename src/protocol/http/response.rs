@@ -5,10 +5,10 @@ use std::io::Write;
 
 use ::http::StatusCode;
 
-/// A response to a plain HTTP request or a refused upgrade: always with its whole body, and so with
-/// a Content-Length.
+/// A response to a plain HTTP request or a refused upgrade. It always has its whole body, and so a
+/// Content-Length.
 ///
-/// There is no Date (RFC 9110 section 6.6.1), as this layer has no clock.
+/// There is no Date (RFC 9110 section 6.6.1), because this layer has no clock.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Response {
     status: u16,
@@ -17,42 +17,43 @@ pub struct Response {
 }
 
 impl Response {
-    /// Without a body.
+    /// Makes a response without a body.
     #[must_use]
     pub const fn new(status: u16) -> Response {
         Response { status, headers: Vec::new(), body: Cow::Borrowed("") }
     }
 
-    /// With plain text.
+    /// Makes a response with plain text.
     #[must_use]
     pub fn text(status: u16, body: impl Into<Cow<'static, str>>) -> Response {
         Response::new(status).header("Content-Type", "text/plain; charset=utf-8").body(body)
     }
 
-    /// With JSON.
+    /// Makes a response with JSON.
     #[must_use]
     pub fn json(status: u16, body: impl Into<Cow<'static, str>>) -> Response {
         Response::new(status).header("Content-Type", "application/json").body(body)
     }
 
-    /// With a page.
+    /// Makes a response with an HTML page.
     #[must_use]
     pub fn html(status: u16, body: impl Into<Cow<'static, str>>) -> Response {
         Response::new(status).header("Content-Type", "text/html; charset=utf-8").body(body)
     }
 
-    /// Replaces the body and leaves the headers: for a Content-Type of its own.
+    /// Sets the body and keeps the headers. Unlike `text`, `json` and `html` it sets no
+    /// Content-Type.
     #[must_use]
     pub fn body(mut self, body: impl Into<Cow<'static, str>>) -> Response {
         self.body = body.into();
         self
     }
 
-    /// Adds a header. Not for Content-Length and Connection, which are written by
-    /// [`Response::encode`].
+    /// Adds a header. Content-Length and Connection must not be added: [`Response::encode`] writes
+    /// them.
     ///
-    /// A header whose value has a control character other than a tab is left out: with a line break
-    /// in it, whoever chose the value could write headers (RFC 9110 section 5.5).
+    /// A header whose value has a control character other than a tab is left out, because a line
+    /// break in a value would let it add headers of its own (RFC 9110 section 5.5).
     #[must_use]
     pub fn header(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Response {
         let value = value.into();
@@ -62,15 +63,15 @@ impl Response {
         self
     }
 
-    /// The status.
+    /// Returns the status.
     #[must_use]
     pub const fn status(&self) -> u16 {
         self.status
     }
 
     /// Appends the response as it goes on the wire. `keep_alive`: the connection stays open after
-    /// it; `head_only`: it answers a HEAD, so the body is counted and not sent (RFC 9110 section
-    /// 9.3.2).
+    /// it; `head_only`: it answers a HEAD, so the length of the body is sent but not the body (RFC
+    /// 9110 section 9.3.2).
     pub fn encode(&self, out: &mut Vec<u8>, keep_alive: bool, head_only: bool) {
         out.extend_from_slice(b"HTTP/1.1 ");
         write_number(out, usize::from(self.status));
@@ -89,8 +90,8 @@ impl Response {
             (false, true) => {}
             (false, false) => write_header(out, "Connection", "close"),
         }
-        // RFC 9110 section 8.6: no Content-Length with 204; and a 304 would have to have that of
-        // the 200.
+        // RFC 9110 section 8.6: a 204 has no Content-Length; and that of a 304 would have to be the
+        // length of the 200 response's body.
         if !has_no_body(self.status) {
             out.extend_from_slice(b"Content-Length: ");
             write_number(out, self.body.len());
@@ -103,7 +104,7 @@ impl Response {
     }
 }
 
-/// Whether a value may stand in a header (RFC 9110 section 5.5).
+/// Returns true if a header may have this value (RFC 9110 section 5.5).
 pub(super) fn is_field_value(value: &str) -> bool {
     value.bytes().all(|byte| byte == b'\t' || !byte.is_ascii_control())
 }
@@ -121,16 +122,17 @@ pub(super) fn write_number(out: &mut Vec<u8>, number: usize) {
     let _ = write!(out, "{number}");
 }
 
-/// A response with such a status has no body, whatever its headers say (RFC 9112 section 6.3).
+/// Returns true for statuses whose responses have no body, whatever their headers say (RFC 9112
+/// section 6.3).
 pub(super) const fn has_no_body(status: u16) -> bool {
     matches!(status, 100..=199 | 204 | 304)
 }
 
-/// The reason phrase of RFC 9110 section 15; empty for a status that has none, as section 4 of RFC
-/// 9112 permits.
+/// Returns the reason phrase of RFC 9110 section 15; empty for a status that has none, as RFC 9112
+/// section 4 permits.
 fn reason_phrase(status: u16) -> &'static str {
     match status {
-        // RFC 9110 has other names for these two than the older RFCs.
+        // RFC 9110 has renamed these two.
         413 => "Content Too Large",
         422 => "Unprocessable Content",
         _ => {

@@ -1,5 +1,5 @@
-//! What a client needs of HTTP: writing a request, and reading the head of the response (RFC 9112
-//! sections 3 and 4).
+//! The part of HTTP that a client needs: writing a request, and parsing the head of the response
+//! (RFC 9112 sections 3 and 4).
 
 use super::field::{check_utf8, content_length, find, pairs, value};
 use super::head::check_line_ends;
@@ -25,7 +25,7 @@ impl<'a> ResponseHead<'a> {
         storage: &'a mut HeaderStorage<'a>,
     ) -> Result<ResponseHead<'a>, HttpError> {
         check_line_ends(head)?;
-        // No empty lines here, of which httparse would ignore any number.
+        // Empty lines are refused here, because httparse would ignore any number of them.
         if head.starts_with(b"\r") {
             return Err(HttpError::StatusLineMalformed);
         }
@@ -46,33 +46,34 @@ impl<'a> ResponseHead<'a> {
         Ok(ResponseHead { status, body_bytes: body_bytes(status, headers)?, headers })
     }
 
-    /// The status.
+    /// Returns the status.
     #[must_use]
     pub const fn status(&self) -> u16 {
         self.status
     }
 
-    /// The value of the first header of this name, in any case, without the white space around it.
+    /// Returns the value of the first header of this name (case is ignored), without surrounding
+    /// white space.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&'a str> {
         find(self.headers, name)
     }
 
-    /// Name and value of each header, in the order in which they were sent.
+    /// Returns the name and value of each header, in the order in which they were sent.
     pub fn headers(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
         pairs(self.headers)
     }
 
-    /// Bytes of body that follow the head; `None`: it goes on until the connection ends, or has a
-    /// transfer coding, which is not decoded here. (The answer to a HEAD has no body, whatever this
-    /// says.)
+    /// Returns the length of the body that follows the head; `None`: the body goes on until the
+    /// connection ends, or has a transfer coding, which is not decoded here. (The answer to a HEAD
+    /// has no body, whatever this returns.)
     #[must_use]
     pub const fn body_bytes(&self) -> Option<usize> {
         self.body_bytes
     }
 }
 
-/// RFC 9112 section 6.3.
+/// Returns the length of the body by the rules of RFC 9112 section 6.3.
 fn body_bytes(status: u16, headers: &[httparse::Header<'_>]) -> Result<Option<usize>, HttpError> {
     let mut length = None;
     let mut transfer_encoding = false;
@@ -96,8 +97,8 @@ fn body_bytes(status: u16, headers: &[httparse::Header<'_>]) -> Result<Option<us
 /// Appends a whole plain request: request line, Host, `headers`, Content-Length, body.
 ///
 /// # Panics
-/// In debug builds, where an argument has a byte that would break out of its place: arguments are
-/// the program's own.
+/// In debug builds, if an argument has a byte that would break the syntax: arguments are the
+/// program's own, not a peer's.
 pub fn write_request(
     out: &mut Vec<u8>,
     method: &str,
@@ -116,7 +117,7 @@ pub fn write_request(
     out.extend_from_slice(body);
 }
 
-/// The head without the blank line that ends it.
+/// Appends the head without the blank line that ends it.
 pub(in super::super) fn write_request_head(
     out: &mut Vec<u8>,
     method: &str,

@@ -2,26 +2,26 @@
 
 use super::HttpError;
 
-/// The target, split.
+/// The parts of a target.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Target<'a> {
     /// The authority of an absolute-form target.
     pub(super) authority: Option<&'a str>,
-    /// Begins with a slash.
+    /// The path; begins with a slash.
     pub(super) path: &'a str,
-    /// What follows the first question mark.
+    /// The text after the first question mark.
     pub(super) query: Option<&'a str>,
 }
 
 impl<'a> Target<'a> {
-    /// Takes origin-form (`/path?query`) and, as RFC 9112 section 3.2.2 demands of a server,
+    /// Accepts origin-form (`/path?query`) and, as RFC 9112 section 3.2.2 demands of a server,
     /// absolute-form (`http://host/path?query`, also `https`; RFC 6455 section 4.2.1 names the same
     /// two). Authority-form and asterisk-form belong to CONNECT and OPTIONS, which are not served
     /// here.
     ///
-    /// Bytes above 127 are taken (httparse has seen that they are UTF-8), as browsers' address bars
-    /// and `curl` send them unescaped; RFC 3986 would have them percent-encoded. A `#` is refused:
-    /// a fragment is never sent.
+    /// Bytes above 127 are accepted (httparse has checked that they are UTF-8), because browsers'
+    /// address bars and `curl` send them unescaped, although RFC 3986 demands percent-encoding. A
+    /// `#` is refused: a fragment is never sent.
     pub(super) fn parse(target: &'a str) -> Result<Target<'a>, HttpError> {
         if target.contains(|character: char| {
             character <= ' ' || character == '#' || character.is_control()
@@ -51,9 +51,9 @@ impl<'a> Target<'a> {
     }
 }
 
-/// Whether this is a host and perhaps a port, as Host has it (RFC 9110 section 7.2): a registered
-/// name, an IPv4 address or an IPv6 address in brackets. User information has no place here, and an
-/// empty host is no http URI's (RFC 9110 sections 4.2.1 and 4.2.4).
+/// Returns true if this is a host with an optional port, as in Host (RFC 9110 section 7.2): a
+/// registered name, an IPv4 address or an IPv6 address in brackets. User information is not
+/// allowed, and an http URI has no empty host (RFC 9110 sections 4.2.1 and 4.2.4).
 pub(super) fn is_host(value: &str) -> bool {
     let (host, port) = if let Some(rest) = value.strip_prefix('[') {
         let Some((address, rest)) = rest.split_once(']') else { return false };
@@ -75,8 +75,8 @@ pub(super) fn is_host(value: &str) -> bool {
     !host.is_empty() && is_port
 }
 
-/// A byte of a registered name: RFC 3986 section 3.2.2, `unreserved`, `sub-delims` and `%`, which
-/// begins an escape.
+/// Returns true for a byte of a registered name: RFC 3986 section 3.2.2, `unreserved`, `sub-delims`
+/// and `%`, which begins an escape.
 fn is_host_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte)
 }
@@ -149,7 +149,8 @@ mod tests {
             "", ":80", "a:65536", "a:+8", "a:80:80", "::1", "[::1", "[::1]a", "[a]", "[]", "u@a",
             "a/b", "a b", "a, b", "http://a", "a\\b", "ä",
         ] {
-            // A comma is a sub-delim of a registered name; with a space after it, it is a list.
+            // A comma alone is a valid sub-delim of a registered name; with a space after it, it
+            // makes a list.
             assert!(!is_host(bad), "{bad:?}");
         }
     }

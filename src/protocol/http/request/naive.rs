@@ -1,9 +1,9 @@
-//! The request parser's naive twin: line by line, on the text, with copies, by the grammar of RFC
-//! 9112 and RFC 9110 as this server takes it. It imports nothing, so that the fuzz target uses it
-//! too. It says whether a head is accepted and what was read from it, not which of several errors
-//! comes first.
+//! A naive request parser that the tests compare with the real one: it works line by line, on text,
+//! with copies, by the grammar of RFC 9112 and RFC 9110 as this server accepts it. It imports
+//! nothing, so that the fuzz target can use it too. It says whether a head is accepted and what was
+//! read from it, but not which of several errors comes first.
 
-/// What a request says.
+/// The content of a request.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct NaiveRequest {
     pub(super) method: String,
@@ -18,7 +18,7 @@ pub(super) struct NaiveRequest {
     pub(super) headers: Vec<(String, String)>,
 }
 
-/// The request, or `None` where it is refused.
+/// Returns the request, or `None` if it is refused.
 pub(super) fn parse(head: &[u8], headers_max: usize) -> Option<NaiveRequest> {
     let head = std::str::from_utf8(head).ok()?;
     let head = head.strip_prefix("\r\n").unwrap_or(head);
@@ -150,7 +150,7 @@ fn split_target(target: &str) -> Option<(Option<String>, &str)> {
 }
 
 fn is_host(text: &str) -> bool {
-    // The port, if any, follows the last colon that no bracket closes after.
+    // A port follows the last colon, unless a bracket closes after that colon (IPv6).
     let (host, port) = match (text.rfind(':'), text.rfind(']')) {
         (Some(colon), bracket) if bracket.is_none_or(|bracket| bracket < colon) => {
             (&text[..colon], &text[colon + 1..])

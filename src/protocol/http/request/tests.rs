@@ -6,7 +6,7 @@ use crate::protocol::{HEADERS_MAX, HeadScanner};
 
 const LIMITS: HttpLimits = HttpLimits { head_bytes_max: 8192, body_bytes_max: 0 };
 
-/// The request in the form of the twin.
+/// Returns the request in the form of the naive parser.
 fn owned(request: &Request<'_>) -> NaiveRequest {
     NaiveRequest {
         method: request.method().to_owned(),
@@ -37,7 +37,7 @@ fn parse(head: &[u8]) -> Result<NaiveRequest, HttpError> {
     parsed
 }
 
-/// A request as a server gets it: the scanner first, then the parser.
+/// Parses a request as a server does: the scanner first, then the parser.
 fn receive(bytes: &[u8]) -> Result<Option<NaiveRequest>, HttpError> {
     match HeadScanner::new().find_end(bytes, &LIMITS)? {
         Some(end) => parse(&bytes[..end]).map(Some),
@@ -96,7 +96,7 @@ fn each_bad_request_has_its_error_and_status() {
     let long_target = format!("GET /{} HTTP/1.1\r\n", "a".repeat(LIMITS.head_bytes_max));
     let long_head = format!("GET / HTTP/1.1\r\nA: {}", "a".repeat(LIMITS.head_bytes_max));
     for (request, error, status) in [
-        // The line and its words (RFC 9112 sections 2.2 and 3).
+        // Errors in the request line (RFC 9112 sections 2.2 and 3).
         ("\x16\x03\x01", E::RequestLineMalformed, 400),
         (" GET / HTTP/1.1\r\nHost: a\r\n\r\n", E::RequestLineMalformed, 400),
         ("\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", E::RequestLineMalformed, 400),
@@ -118,7 +118,7 @@ fn each_bad_request_has_its_error_and_status() {
         ("GET / HTTP/1.2\r\nHost: a\r\n\r\n", E::VersionUnsupported, 400),
         ("GET / http/1.1\r\nHost: a\r\n\r\n", E::VersionUnsupported, 400),
         ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", E::VersionUnsupported, 400),
-        // The target (section 3.2).
+        // Errors in the target (section 3.2).
         ("GET * HTTP/1.1\r\nHost: a\r\n\r\n", E::TargetMalformed, 400),
         ("CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n", E::TargetMalformed, 400),
         ("GET a HTTP/1.1\r\nHost: a\r\n\r\n", E::TargetMalformed, 400),
@@ -128,7 +128,7 @@ fn each_bad_request_has_its_error_and_status() {
         ("GET ws://a/ HTTP/1.1\r\nHost: a\r\n\r\n", E::TargetMalformed, 400),
         ("GET http://a@b/ HTTP/1.1\r\nHost: b\r\n\r\n", E::TargetMalformed, 400),
         ("GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n", E::HostConflict, 400),
-        // Host (section 3.2).
+        // Errors in Host (section 3.2).
         ("GET / HTTP/1.1\r\n\r\n", E::HostMissing, 400),
         ("GET http://a/ HTTP/1.1\r\n\r\n", E::HostMissing, 400),
         ("GET / HTTP/1.1\r\nHost:\r\n\r\n", E::HostMalformed, 400),
@@ -139,7 +139,7 @@ fn each_bad_request_has_its_error_and_status() {
         ("GET / HTTP/1.0\r\nHost: [a\r\n\r\n", E::HostMalformed, 400),
         ("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", E::HeaderRepeated, 400),
         ("GET / HTTP/1.0\r\nHost: a\r\nhost: b\r\n\r\n", E::HeaderRepeated, 400),
-        // Header lines (section 5).
+        // Errors in header lines (section 5).
         ("GET / HTTP/1.1\r\nHost : a\r\n\r\n", E::HeaderNameMalformed, 400),
         ("GET / HTTP/1.1\r\n Host: a\r\n\r\n", E::HeaderNameMalformed, 400),
         ("GET / HTTP/1.1\r\nHost: a\r\nA: b\r\n c\r\n\r\n", E::HeaderNameMalformed, 400),
@@ -163,7 +163,7 @@ fn each_bad_request_has_its_error_and_status() {
             E::HeaderRepeated,
             400,
         ),
-        // The body (section 6).
+        // Errors in the body (section 6).
         (
             "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n",
             E::HeaderRepeated,
@@ -234,10 +234,10 @@ fn each_bad_request_has_its_error_and_status() {
             E::FramingAmbiguous,
             400,
         ),
-        // Expect (RFC 9110 section 10.1.1).
+        // Errors in Expect (RFC 9110 section 10.1.1).
         ("POST / HTTP/1.1\r\nHost: a\r\nExpect: 200-maybe\r\n\r\n", E::ExpectationFailed, 417),
         ("POST / HTTP/1.1\r\nHost: a\r\nExpect:\r\n\r\n", E::ExpectationFailed, 417),
-        // Limits.
+        // Heads that exceed a limit.
         (&many_headers, E::TooManyHeaders, 431),
         (&long_target, E::TargetTooLong, 414),
         (&long_head, E::HeadTooLarge, 431),
@@ -299,7 +299,7 @@ fn piece(good: Pieces, bad: Pieces) -> impl Strategy<Value = &'static str> {
     prop_oneof![12 => prop::sample::select(good), 1 => prop::sample::select(bad)]
 }
 
-/// Heads that are mostly right: pieces that belong there, and at times one that does not.
+/// Random heads that are mostly valid: they are made of valid pieces, and sometimes an invalid one.
 fn heads() -> impl Strategy<Value = Vec<u8>> {
     let line = (
         piece(&["", "", "", "\r\n"], &["\n", "\r\n\r\n", " "]),
