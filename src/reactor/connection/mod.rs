@@ -1,11 +1,11 @@
-//! What a reactor keeps of one connection. Its size times the number of idle subscribers is memory
-//! that users pay for, so a test bounds it.
+//! What a reactor keeps for one connection. A server may have very many idle subscribers, each of
+//! which costs this much memory, so a test limits its size.
 //!
 //! | file | holds |
 //! |---|---|
 //! | here | the connection and its phases |
-//! | `slab` | all of them, by tokens that outlive their connection harmlessly |
-//! | `peer_subscriptions`, `outgoing`, `packed_address` | parts of it |
+//! | `slab` | all connections of a reactor, by token; a token of a closed connection finds none |
+//! | `peer_subscriptions`, `outgoing`, `packed_address` | parts of a connection |
 
 mod outgoing;
 mod packed_address;
@@ -38,64 +38,69 @@ pub(super) use slab::{Connections, listener_number, listener_token, running_numb
 ///    +--- last response ----------------------+        (nothing left unread)
 /// ```
 pub(super) struct Connection<T, S> {
-    /// Its own, given by the slab.
+    /// The connection's token, assigned by the slab.
     pub(super) token: Token,
     pub(super) io: IoBuffers<T>,
     pub(super) phase: Phase<S>,
-    /// The next moment at which something is due, by the phase: the request is complete, a ping or
-    /// the pong for it, the end of the patience with a peer that does not take its Close, the end
-    /// of lingering.
+    /// When something is due next. What it is depends on the phase: the request must be complete, a
+    /// ping must be sent or its pong must have arrived, the peer must have taken its Close frame,
+    /// or lingering ends.
     pub(super) deadline: Instant,
-    /// While blocked: when the kernel last took a byte.
+    /// While blocked: when the kernel last accepted a byte.
     pub(super) progress_at: Instant,
-    /// Since when a message is under way.
+    /// When the message that is being received began, if there is one.
     pub(super) message_since: Option<NonZeroInstant>,
-    /// The subscription in the middle of whose frame the stream stands. It is blocked, or the sweep
-    /// will go on with it in this turn.
+    /// The subscription whose frame has been sent only in part. The connection is blocked, or the
+    /// sweep sends the rest in this turn.
     pub(super) under_way: Option<SubscriptionId>,
-    /// So many bytes at the front of what is owed are the rest of a frame whose subscription has
-    /// left it.
+    /// How many bytes at the front of the queued output are the rest of a frame whose subscription
+    /// has ended.
     pub(super) rest_bytes: u32,
     address: PackedAddress,
-    /// It came by a listener that is the operator's.
+    /// The connection was accepted on one of the operator's listeners.
     pub(super) is_admin: bool,
-    /// It is over a limit, and was accepted only so that it can be answered 503 or 429.
+    /// The connection is over a limit, and was accepted only so that it can be answered 503 or 429.
     pub(super) refusal: Option<Refusal>,
-    /// The socket was told readable, and has not been drained since.
+    /// The socket was reported readable, and has not been read empty since.
     pub(super) readable: bool,
-    /// A write was refused or cut short, and the socket has not been told writable since. Whatever
-    /// is owed implies it.
+    /// A write was refused or taken in part, and the socket has not been reported writable since.
+    /// Invariant: if any output is queued, this is true.
     pub(super) blocked: bool,
-    /// It was blocked until an edge came, and nothing has been taken since: `progress_at` still
-    /// counts.
+    /// The socket has just been reported writable after being blocked, and no byte has been
+    /// accepted since. `progress_at` stays valid until one is.
     pub(super) unproven: bool,
-    /// Blocked for want of kernel memory: the deadline sweep tries again, for no edge will come.
+    /// Blocked because the kernel had no memory. No readiness event will follow, so the deadline
+    /// sweep tries again.
     pub(super) starved: bool,
-    /// The peer has closed its side, or an error is pending: a short read does not mean drained.
+    /// The peer has closed its side, or an error is pending: a short read does not mean that the
+    /// socket is empty.
     pub(super) hung_up: bool,
     /// The end of the stream has been read.
     pub(super) ended: bool,
-    /// It stands on a list of those that go on without a new edge.
+    /// The connection is on the list of those that continue in the next turn without a new
+    /// readiness event.
     pub(super) unfinished: bool,
 }
 
 pub(super) enum Phase<S> {
-    /// Requests over HTTP/1.1.
+    /// HTTP/1.1 requests.
     Http(Http),
     /// A WebSocket connection.
     Open(Open<S>),
-    /// Our last bytes (a Close frame, the last response) are on their way; nothing is read.
+    /// The last bytes of our side (a Close frame or the last response) are being sent; nothing is
+    /// read.
     Closing {
-        /// The peer has said its last as well: no need to linger once our last byte is out.
+        /// The peer has finished too: lingering is not needed once our last byte has been sent.
         clean: bool,
-        /// It is counted among those whose peers do not take their Close.
+        /// The connection counts towards the limit on connections whose peers do not take their
+        /// Close frame.
         patient: bool,
     },
-    /// Our side is shut down. What the peer still sends is discarded, for a close with unread bytes
-    /// would be a reset, and a reset destroys the answer that the peer has not read yet.
+    /// Our side is shut down, and what the peer still sends is discarded. Closing with unread bytes
+    /// would send a reset, and a reset would destroy the answer that the peer has not read yet.
     Lingering { discarded_bytes: usize },
-    /// The connection has ended. Its socket is closed, and its place given back, when the step that
-    /// ended it has returned.
+    /// The connection has ended. Once the step that ended it has returned, its socket is closed and
+    /// its slot is released.
     Gone(Gone),
 }
 
@@ -103,40 +108,42 @@ pub(super) enum Phase<S> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Gone {
     Close,
-    /// With a reset: what the peer has not read is destroyed.
+    /// With a reset: what the peer has not read yet is lost.
     Reset,
 }
 
-/// Requests over HTTP/1.1 on one connection, one at a time.
+/// HTTP/1.1 requests on one connection, one at a time.
 #[derive(Default)]
 pub(super) struct Http {
     pub(super) scanner: HeadScanner,
-    /// The body under way: the request's head and what has come of its body stand in the assembly.
+    /// The body that is being received. The head and the part of the body received so far are in
+    /// the assembly buffer.
     pub(super) body: Option<Body>,
-    /// [`Answer::Later`](super::Answer): nothing is decoded until the answer has been given.
+    /// The request was answered [`Answer::Later`](super::Answer): nothing is decoded until its
+    /// answer has been given.
     pub(super) answer: Option<Owed>,
-    /// A request has been answered and nothing of the next one has come.
+    /// A request has been answered, and no byte of the next one has arrived.
     pub(super) between_requests: bool,
 }
 
-/// A request body under way.
+/// A request body that is being received.
 #[derive(Clone, Copy)]
 pub(super) struct Body {
     pub(super) head_bytes: u32,
     pub(super) bytes: u32,
 }
 
-/// How the answer that is owed has to be written.
+/// How a pending answer must be written.
 #[derive(Clone, Copy)]
 pub(super) struct Owed {
     pub(super) keep_alive: bool,
     pub(super) head_only: bool,
-    /// The publish or question whose outcome it waits for.
+    /// The publish or inspection whose outcome the answer waits for.
     pub(super) ticket: Option<Ticket>,
 }
 
 impl Owed {
-    /// The last answer of its connection.
+    /// For an answer after which the connection is closed.
     pub(super) const LAST: Owed = Owed { keep_alive: false, head_only: false, ticket: None };
 }
 
@@ -182,7 +189,7 @@ impl<T, S> Connection<T, S> {
         self.address.unpack()
     }
 
-    /// The channels of an open connection; none in any other phase.
+    /// Returns the subscriptions of an open connection, and none in any other phase.
     pub(super) fn subscriptions(&self) -> impl Iterator<Item = SubscriptionId> + '_ {
         let open = match &self.phase {
             Phase::Open(open) => Some(open),
@@ -194,12 +201,12 @@ impl<T, S> Connection<T, S> {
     }
 }
 
-/// An [`Instant`] that leaves room for `None`.
+/// An [`Instant`] whose `Option` needs no extra bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NonZeroInstant(NonZeroU64);
 
 impl NonZeroInstant {
-    /// The moment, or a nanosecond later at the very start of the clock.
+    /// Converts an instant; zero becomes one nanosecond.
     pub(super) fn new(instant: Instant) -> NonZeroInstant {
         NonZeroInstant(NonZeroU64::new(instant.as_nanos()).unwrap_or(NonZeroU64::MIN))
     }
@@ -218,7 +225,7 @@ mod tests {
         let bytes = size_of::<Connection<u32, [u64; 2]>>();
         assert!(
             bytes <= 192,
-            "{bytes} bytes; the rest of the 256 is the hub's and the allocator's"
+            "{bytes} bytes; the rest of the 256 is for the hub and the allocator"
         );
     }
 }

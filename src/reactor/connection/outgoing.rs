@@ -1,4 +1,4 @@
-//! What a callback has to say to its peer: it gathers here, and is written when the callback has
+//! What a callback sends to its peer. It is collected here and written after the callback has
 //! returned.
 
 use crate::protocol::{CloseCode, encode_close};
@@ -6,21 +6,21 @@ use crate::protocol::{CloseCode, encode_close};
 #[derive(Default)]
 pub(crate) struct Outgoing {
     pub(crate) replies: Vec<u8>,
-    /// A Close frame stands at the end of the replies: nothing may follow.
+    /// If set, the replies end with a Close frame of this code, and nothing may follow.
     pub(crate) close: Option<CloseCode>,
-    /// The reason in that Close frame, or in the peer's.
+    /// The reason in that Close frame.
     pub(crate) reason: String,
-    /// The rest of a frame that an ended subscription was in the middle of: it goes before the
-    /// replies.
+    /// The rest of a partly sent frame whose subscription the callback has ended. It is written
+    /// before the replies.
     pub(crate) rest: Vec<u8>,
-    /// There was such a rest and no room for it: the stream cannot go on.
+    /// There was such a rest but no memory for it: the connection must be reset.
     pub(crate) cut_short: bool,
-    /// The callback has subscribed to a channel whose home has to be told first.
+    /// The callback has subscribed to a channel whose home must confirm the subscription first.
     pub(crate) has_subscribed: bool,
 }
 
 impl Outgoing {
-    /// Forgets what has been written.
+    /// Clears everything after it has been written.
     pub(crate) fn clear(&mut self) {
         self.replies.clear();
         self.close = None;

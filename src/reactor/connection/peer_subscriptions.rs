@@ -1,5 +1,4 @@
-//! The channels that one connection is subscribed to. Nearly always it is one, which needs no
-//! memory of its own.
+//! The subscriptions of one connection. Nearly always it is one, which needs no allocation.
 
 use crate::hub::SubscriptionId;
 
@@ -20,7 +19,7 @@ impl PeerSubscriptions {
         }
     }
 
-    /// Takes one out; false if it is not there.
+    /// Removes a subscription. Returns false if it is not there.
     pub(crate) fn remove(&mut self, subscription: SubscriptionId) -> bool {
         let more = self.more.as_mut().map(|more| &mut more.0);
         if self.first == Some(subscription) {
@@ -33,7 +32,7 @@ impl PeerSubscriptions {
         true
     }
 
-    /// Takes any one out.
+    /// Removes any one subscription and returns it.
     pub(crate) fn take(&mut self) -> Option<SubscriptionId> {
         let one = self.first?;
         self.remove(one);

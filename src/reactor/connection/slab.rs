@@ -1,4 +1,4 @@
-//! The slab of connections, with tokens that outlive their connection harmlessly.
+//! All connections of a reactor, by tokens. A token of a closed connection finds none.
 
 use slab::Slab;
 
@@ -7,8 +7,8 @@ use crate::net::Token;
 
 use super::Connection;
 
-/// A connection's place in the slab (low half) and the generation of its tenant (high half): an
-/// event for a connection that has gone finds another generation, or nothing, and is ignored.
+/// Combines a slot of the slab (low half) and the generation of the connection in it (high half).
+/// An event for a closed connection finds another generation or an empty slot, and is ignored.
 fn token(index: usize, generation: u32) -> Token {
     Token(u64::from(generation) << 32 | index as u64)
 }
@@ -21,21 +21,21 @@ fn generation(token: Token) -> u32 {
     (token.0 >> 32) as u32
 }
 
-/// Generations from here on name what is not a connection: the listeners and the wake-up.
+/// Generations from this one on are for what is not a connection: the listeners and the wake-up.
 const GENERATION_END: u32 = u32::MAX;
 
-/// A running number for people: of so many reactors, the first connection of the first is 1, that
-/// of the next 2.
+/// Returns a number for people to read. If there are two reactors, the first connection of the
+/// first reactor is 1, and the first of the second is 2.
 pub(crate) fn running_number(of: Token, own: ReactorNumber, reactors: usize) -> u64 {
     u64::from(generation(of)) * reactors as u64 + u64::from(own.0) + 1
 }
 
-/// The token of a listener.
+/// Returns the token of a listener.
 pub(crate) fn listener_token(number: usize) -> Token {
     token(number, GENERATION_END)
 }
 
-/// The number of the listener that has this token.
+/// Returns the number of the listener that has this token, or `None` if it is not a listener's.
 pub(crate) fn listener_number(of: Token) -> Option<usize> {
     (generation(of) == GENERATION_END).then(|| index(of))
 }
@@ -43,7 +43,8 @@ pub(crate) fn listener_number(of: Token) -> Option<usize> {
 /// All connections of a reactor.
 pub(crate) struct Connections<T, S> {
     slab: Slab<Connection<T, S>>,
-    /// The generation of the next connection. It comes round after four thousand million of them.
+    /// The generation of the next connection. It wraps around after four thousand million
+    /// connections.
     generation: u32,
 }
 
@@ -52,7 +53,7 @@ impl<T, S> Connections<T, S> {
         Connections { slab: Slab::new(), generation: 0 }
     }
 
-    /// Keeps a connection, which is made with the token that it is given.
+    /// Adds the connection that the closure makes with its token.
     pub(crate) fn insert(
         &mut self,
         connection: impl FnOnce(Token) -> Connection<T, S>,
@@ -79,14 +80,14 @@ impl<T, S> Connections<T, S> {
         self.slab.len()
     }
 
-    /// How many places a sweep has to look at, vacant ones included.
+    /// Returns how many slots a sweep must visit, including vacant ones.
     pub(crate) fn places(&self) -> usize {
-        // The slab's own length of entries is private; its capacity is no less, and grows by
-        // doubling.
+        // The slab does not expose how many slots it has used. Its capacity is at least that, and
+        // grows by doubling.
         self.slab.capacity()
     }
 
-    /// The token of the connection in a place, if one is there.
+    /// Returns the token of the connection in this slot, if there is one.
     pub(crate) fn token_at(&self, place: usize) -> Option<Token> {
         self.slab.get(place).map(|connection| connection.token)
     }
@@ -113,7 +114,7 @@ mod tests {
         let first = insert(&mut connections, "first");
         assert_eq!(connections.remove(first).map(|gone| gone.io.stream), Some("first"));
         let second = insert(&mut connections, "second");
-        assert_eq!(index(first), index(second), "the place is used again");
+        assert_eq!(index(first), index(second), "the slot is used again");
         assert!(connections.get_mut(first).is_none());
         assert!(connections.remove(first).is_none());
         assert_eq!(connections.get_mut(second).map(|found| found.io.stream), Some("second"));

@@ -1,6 +1,6 @@
 //! What the reactors of a server share, apart from their rings. None of it is written per message.
-//! The connection limits and the count of channels are written when a connection or a channel begins or ends,
-//! the statuses once per turn, and the memory flags when they change.
+//! The connection limits and the count of channels are written when a connection or a channel
+//! begins or ends, the statuses once per turn, and the memory flags when they change.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

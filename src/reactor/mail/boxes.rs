@@ -1,4 +1,4 @@
-//! The inboxes and outboxes of all reactors of a server, joined by their rings.
+//! Creates the inboxes and outboxes of all reactors of a server, connected by rings.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::inbox::Inbox;
 use super::outbox::Outbox;
 use super::ring::{self, RingSizes};
 
-/// One inbox and one outbox for each reactor, by their numbers.
+/// Returns one inbox and one outbox for each reactor, in the order of their numbers.
 pub(crate) fn boxes(
     shared: &Arc<Shared>,
     sizes: RingSizes,

@@ -1,9 +1,10 @@
-//! The two flags between a reactor and those who put something down for it. `tests/loom` tries all
-//! orders in which two threads can meet here; so the atomics come from whoever includes this file.
+//! The two flags between a reactor and the threads that write to it. `tests/loom` tries every order
+//! in which two threads can meet here, with atomics of its own, so this file takes its atomics from
+//! the module that includes it.
 
 use super::atomic::{AtomicBool, Ordering, fence};
 
-/// A wake-up is on its way: whoever finds it set need not send another.
+/// A wake-up has been sent: while it is set, no other is needed.
 pub(super) struct Pending(AtomicBool);
 
 impl Pending {
@@ -11,19 +12,20 @@ impl Pending {
         Pending(AtomicBool::new(false))
     }
 
-    /// After something was put down: whether its receiver has to be woken.
+    /// Called after writing. Returns true if the receiver must be woken.
     pub(super) fn announce(&self) -> bool {
         !self.0.swap(true, Ordering::AcqRel)
     }
 
-    /// Before the receiver looks: from here on it is woken again. What was put down for a wake-up
-    /// that ends here is seen by that look; with a plain store instead of the swap it need not be.
+    /// Called before the receiver reads. Later writes wake it again, and writes whose wake-up is
+    /// cleared here are seen by this read. That needs the swap; a plain store would not guarantee
+    /// it.
     pub(super) fn clear(&self) {
         self.0.swap(false, Ordering::AcqRel);
     }
 }
 
-/// A writer has found no room, and waits to be told when there is some.
+/// A writer has found no room in a ring, and must be woken when there is some.
 pub(super) struct Starved(AtomicBool);
 
 impl Starved {
@@ -31,15 +33,16 @@ impl Starved {
         Starved(AtomicBool::new(false))
     }
 
-    /// The writer has found no room; it has to look once more after this.
+    /// Called when the writer has found no room. The writer must check for room once more
+    /// afterwards.
     pub(super) fn declare(&self) {
         self.0.store(true, Ordering::Relaxed);
-        // Either that look sees what the reader has taken, or the reader, which looks here after
-        // taking, sees this.
+        // Either that check sees what the reader has taken, or the reader, which calls `relieve`
+        // after taking, sees this flag.
         fence(Ordering::SeqCst);
     }
 
-    /// After the reader has taken something: whether the writer has to be woken.
+    /// Called after the reader has taken something. Returns true if the writer must be woken.
     pub(super) fn relieve(&self) -> bool {
         fence(Ordering::SeqCst);
         self.0.load(Ordering::Relaxed) && self.0.swap(false, Ordering::Relaxed)

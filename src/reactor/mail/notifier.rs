@@ -1,4 +1,4 @@
-//! Waking a reactor: at most once until it looks at what it was sent.
+//! Wakes a reactor: at most once until it reads what it was sent.
 
 use std::sync::Arc;
 
@@ -18,14 +18,14 @@ impl<W: Wake> Notifier<W> {
         Notifier { pending: Arc::new(Pending::new()), waker }
     }
 
-    /// After something was put down for the reactor.
+    /// Called after something was written for the reactor.
     pub(crate) fn notify(&self) {
         if self.pending.announce() {
             self.waker.wake();
         }
     }
 
-    /// Before the reactor looks at what was put down for it.
+    /// Called before the reactor reads what was written for it.
     pub(crate) fn clear(&self) {
         self.pending.clear();
     }

@@ -1,4 +1,4 @@
-//! The sending ends of the rings from this reactor to all, its own included.
+//! The writing ends of the rings from this reactor to all reactors, itself included.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ pub(crate) struct Outbox {
     own: ReactorNumber,
     shared: Arc<Shared>,
     to: Vec<RingsTo>,
-    /// How many rings of requests are short of room.
+    /// How many request rings are short of room (see `is_short`).
     short: usize,
     message_bytes_max: usize,
 }
@@ -21,10 +21,10 @@ struct RingsTo {
     updates: RingWriter,
     requests: RingWriter,
     deliveries: RingWriter,
-    /// A request of maximum size did not fit when that was last looked at. Invariant: if false, it
-    /// fits.
+    /// True if a request of maximum size did not fit, or not all updates were sent, at the last
+    /// check. Invariant: if false, such a request fits.
     is_short: bool,
-    /// Something was put in since the reactor was last woken.
+    /// Something was written since the reactor was last woken.
     has_news: bool,
 }
 
@@ -42,17 +42,17 @@ impl Outbox {
         self.to.push(RingsTo { updates, requests, deliveries, is_short: false, has_news: false });
     }
 
-    /// True if every ring has room for one more request of maximum size.
+    /// Returns true if every request ring has room for one more request of maximum size.
     pub(crate) fn has_room(&self) -> bool {
         self.short == 0
     }
 
-    /// True if the ring to this home has room for one more request of maximum size.
+    /// Returns true if the ring to this home has room for one more request of maximum size.
     pub(crate) fn has_room_to(&self, home: ReactorNumber) -> bool {
         !self.to[home.index()].is_short
     }
 
-    /// Puts an update into the ring to its home; false if there is no room for it.
+    /// Writes an update into the ring to its home. Returns false if there is no room for it.
     pub(crate) fn tell(&mut self, home: ReactorNumber, update: MembershipUpdate<'_>) -> bool {
         let rings = &mut self.to[home.index()];
         let is_in = rings.updates.has_room(0, 0)
@@ -61,7 +61,7 @@ impl Outbox {
         is_in
     }
 
-    /// Puts a request into the ring to its home; false if that is full.
+    /// Writes a request into the ring to its home. Returns false if the ring is full.
     pub(crate) fn request(&mut self, home: ReactorNumber, request: &HomeRequest<'_>) -> bool {
         let rings = &mut self.to[home.index()];
         let is_in = rings.requests.put(|head| request.encode(head), request.payload());
@@ -70,8 +70,9 @@ impl Outbox {
         is_in
     }
 
-    /// Looks whether the ring to a home has room now. As long as the home is not `is_told` of all
-    /// updates it counts as full: a request must not overtake them.
+    /// Checks again whether the ring to a home has room. `is_told` is true if all updates for the
+    /// home have been sent; otherwise the ring counts as full, because a request must not overtake
+    /// them.
     pub(crate) fn look_for_room(&mut self, home: ReactorNumber, is_told: bool) {
         let rings = &mut self.to[home.index()];
         let was_short = rings.is_short;
@@ -79,42 +80,42 @@ impl Outbox {
         self.short = self.short + usize::from(rings.is_short) - usize::from(was_short);
     }
 
-    /// Whether one more answer fits into the ring to a reactor.
+    /// Returns true if the ring to a reactor has room for one more answer.
     pub(crate) fn has_room_to_answer(&mut self, reactor: ReactorNumber) -> bool {
         self.to[reactor.index()].deliveries.has_room(0, 0)
     }
 
-    /// Puts an answer into the ring to a reactor. There is room: the caller has looked.
+    /// Writes an answer into the ring to a reactor. The caller has checked that there is room.
     pub(crate) fn answer(&mut self, reactor: ReactorNumber, answer: &Delivery<'_>) {
         let rings = &mut self.to[reactor.index()];
         let is_in = rings.deliveries.put(|head| answer.encode(head), answer.payload());
-        // A bug of ours, and never to be covered up: an accepted message would be lost.
-        assert!(is_in, "room was looked for before");
+        // If this fails, an accepted message would be lost: a bug that must not go unnoticed.
+        assert!(is_in, "the caller has checked that there is room");
         rings.has_news = true;
     }
 
-    /// Whether something was put in for a reactor since the last call.
+    /// Returns true if something was written for a reactor since the last call.
     pub(crate) fn take_news(&mut self, reactor: ReactorNumber) -> bool {
         std::mem::take(&mut self.to[reactor.index()].has_news)
     }
 
-    /// How far the deliveries to a reactor are filled now.
+    /// Returns the offset at which the next delivery to a reactor will be written.
     pub(crate) fn deliveries_filled_to(&self, reactor: ReactorNumber) -> u64 {
         self.to[reactor.index()].deliveries.filled_to()
     }
 
-    /// Whether a reactor has taken all deliveries before a place.
+    /// Returns true if a reactor has taken all deliveries before this offset.
     pub(crate) fn has_taken_deliveries(&self, reactor: ReactorNumber, place: u64) -> bool {
         self.to[reactor.index()].deliveries.is_taken_to(place)
     }
 
-    /// Records that were put into the rings to a reactor: updates, requests, deliveries.
+    /// Returns how many records were written for a reactor: updates, requests, deliveries.
     pub(crate) fn put_so_far(&self, reactor: ReactorNumber) -> [u64; 3] {
         let rings = &self.to[reactor.index()];
         [&rings.updates, &rings.requests, &rings.deliveries].map(RingWriter::put_so_far)
     }
 
-    /// All records that were put into the rings to other reactors.
+    /// Returns how many records were written for all other reactors.
     pub(crate) fn put_for_others(&self) -> u64 {
         let others =
             (0..self.to.len() as u16).map(ReactorNumber).filter(|reactor| *reactor != self.own);
@@ -124,7 +125,7 @@ impl Outbox {
 
 impl Outlet for Outbox {
     fn has_room(&mut self, reactor: ReactorNumber, payload_bytes: usize) -> bool {
-        // And for the answer to whoever has published it.
+        // The payload must leave room for the answer to its publisher.
         self.to[reactor.index()].deliveries.has_room(payload_bytes, 1)
     }
 

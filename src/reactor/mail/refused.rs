@@ -1,6 +1,6 @@
 //! Peers whose publish was refused. Once a message is refused, everything that its publisher sends
-//! after it is refused too, so what was accepted is a gap-free prefix; a closed publisher can know
-//! of no more.
+//! after it is refused too, so what was accepted is a gap-free prefix. That is all that a publisher
+//! can assume once it has been closed.
 
 use std::collections::HashMap;
 
@@ -11,26 +11,29 @@ use super::inbox::Inbox;
 use super::outbox::Outbox;
 use super::record::PublishOrigin;
 
-/// The peers that this home has refused, by reactor, as long as anything of them can still come.
+/// The peers that this home has refused, by reactor. They are kept as long as more of their
+/// requests can arrive.
 #[derive(Default)]
 pub(crate) struct RefusedPeers(HashMap<(ReactorNumber, Token), Rest>);
 
-/// Where the last request of a refused peer stands.
+/// Where requests of a refused peer may still be.
 enum Rest {
-    /// Anywhere, until its reactor has taken the answer, which ends at this place of the
-    /// deliveries: that closes the peer.
+    /// The peer's reactor has not yet taken the refusal, which ends at this offset of the
+    /// deliveries ring. Taking it closes the peer.
     Open(u64),
-    /// Before this place of the requests.
+    /// The peer is closed, and all its requests lie before this offset of the requests ring.
     Before(u64),
 }
 
 impl RefusedPeers {
-    /// Its reactor has been answered, or hears of it before the peer is read again.
+    /// Refuses everything that this peer publishes from now on. The caller has already queued the
+    /// refusal, either as a delivery to the peer's reactor or, on this reactor, as an `Outcome`
+    /// that is handled before the peer is read again.
     pub(crate) fn add(&mut self, from: ReactorNumber, token: Token, outbox: &Outbox) {
         self.0.insert((from, token), Rest::Open(outbox.deliveries_filled_to(from)));
     }
 
-    /// Whether something of this peer was refused before.
+    /// Returns true if an earlier message of this peer was refused.
     pub(crate) fn contains(&self, from: ReactorNumber, origin: PublishOrigin) -> bool {
         match origin {
             PublishOrigin::Peer(token) => !self.0.is_empty() && self.0.contains_key(&(from, token)),
@@ -38,11 +41,11 @@ impl RefusedPeers {
         }
     }
 
-    /// Forgets those of whom nothing can come any more.
+    /// Removes the peers from which no more requests can arrive.
     pub(crate) fn forget_closed(&mut self, inbox: &Inbox, outbox: &Outbox) {
         self.0.retain(|(from, _), rest| {
-            // In this order: what the peer has sent stands in the requests by the time that the
-            // answer is taken.
+            // The order matters: once the refusal has been taken, everything that the peer has sent
+            // is in the requests ring.
             if let Rest::Open(answer) = *rest
                 && outbox.has_taken_deliveries(*from, answer)
             {

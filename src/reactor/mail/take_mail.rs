@@ -1,4 +1,5 @@
-//! The mail that one turn takes: of every reactor a part of its deliveries, then of its requests.
+//! The mail that one turn takes: from every reactor some of its deliveries, then some of its
+//! requests.
 
 use crate::hub::ReactorNumber;
 use crate::reactor::counters::Counters;
@@ -8,21 +9,21 @@ use super::exchange::{Exchange, Taken};
 
 #[derive(Default)]
 pub(crate) struct MailTurn {
-    /// There may be more mail than was taken.
+    /// There may be more mail than this turn took.
     pub(crate) is_left: bool,
-    /// Some of that can be taken in the next turn: there was no time for it, or it waits for the
-    /// sweep. The rest waits for another reactor.
+    /// Some of that can be taken in the next turn: the budget was spent, or it waits for the sweep.
+    /// The rest waits for another reactor.
     pub(crate) goes_on: bool,
-    /// Whose mail is looked at first: another reactor's in each turn.
+    /// The reactor whose mail is taken first. It changes with every turn.
     first_sender: usize,
-    /// How many rings have been looked at in this turn: two of each reactor.
+    /// How many rings this turn has finished: two from each reactor.
     rings: usize,
-    /// How many more records may be taken out of the present ring.
+    /// How many more records may be taken out of the current ring.
     budget: usize,
 }
 
 impl MailTurn {
-    /// Begins a turn's mail.
+    /// Starts taking the mail of a turn.
     pub(crate) fn begin(&mut self, exchange: &mut Exchange) {
         let reactors = exchange.shared.reactors();
         (self.is_left, self.goes_on) = (false, false);
@@ -34,7 +35,7 @@ impl MailTurn {
         exchange.forget_refused();
     }
 
-    /// Takes the next record; false when the turn has had its part of all of them.
+    /// Takes the next record. Returns false once the turn has taken its share of every ring.
     pub(crate) fn take_next(&mut self, exchange: &mut Exchange, counters: &mut Counters) -> bool {
         let reactors = exchange.shared.reactors();
         while self.rings < 2 * reactors {
@@ -59,13 +60,13 @@ impl MailTurn {
         false
     }
 
-    /// There may be more that can be taken in the next turn.
+    /// Notes that the next turn can take more.
     pub(crate) fn leave_for_next_turn(&mut self) {
         (self.is_left, self.goes_on) = (true, true);
     }
 }
 
-/// Records taken per turn out of one ring.
+/// Returns how many records a turn takes out of one ring.
 fn budget(reactors: usize) -> usize {
     (RECORDS_PER_TURN_MAX / reactors).max(RECORDS_OF_ONE_MIN)
 }
