@@ -1,5 +1,5 @@
-//! What happens because time passes: a rolling sweep of the slab, a part of it each turn, so that
-//! there is no timer object per connection and no turn in which all of them are looked at.
+//! Timeouts and pings. Each turn checks the deadlines of a part of the slab, so there is no timer
+//! object per connection, and no turn in which all connections are checked.
 
 use std::time::Duration;
 
@@ -17,16 +17,16 @@ use super::limits::{
 use super::peers::Peers;
 
 pub(super) struct DeadlineSweep {
-    /// The place in the slab that is looked at next.
+    /// The slab slot that is checked next.
     place: usize,
-    /// Up to when the sweep has kept pace.
+    /// Every slot that was due up to this moment has been checked.
     swept_until: Instant,
     last_turn: Instant,
-    /// After a pause of the process nothing is judged before this, and time without progress counts
-    /// from here.
+    /// After a pause of the process, no deadline is judged before this moment, and time without
+    /// progress counts from here.
     judge_from: Instant,
-    /// More was due, connections or idle channels, than one turn looks at: the next one follows at
-    /// once.
+    /// More connections, or idle channels, were due than one turn may check, so the next turn
+    /// follows without waiting.
     pub(super) is_behind: bool,
 }
 
@@ -41,13 +41,13 @@ impl DeadlineSweep {
         }
     }
 
-    /// How many places of so many are to be looked at now.
+    /// Returns how many of the slab's slots (`places`) are to be checked now.
     fn places_due(&mut self, now: Instant, places: usize) -> usize {
         let pause = now.saturating_since(self.last_turn);
         if pause >= PAUSE_MIN {
             self.judge_from = now + PAUSE_GRACE;
         } else if self.last_turn < self.judge_from {
-            // Of the time to read, what a shorter pause takes does not count.
+            // A shorter pause during the grace period extends it.
             self.judge_from = self.judge_from + pause.saturating_sub(WAIT_MAX);
         }
         self.last_turn = now;
@@ -60,8 +60,7 @@ impl DeadlineSweep {
         let (period, places) = (DEADLINE_SWEEP_PERIOD.as_nanos() as u64, places as u64);
         let elapsed = elapsed.as_nanos() as u64;
         let due = places * elapsed / period;
-        // What is too little for one place is left to gather, and what is too much for one turn to
-        // the next.
+        // Time worth less than one slot, and slots beyond the budget, carry over to the next turn.
         let looked_at = due.min(DEADLINES_PER_TURN_MAX as u64);
         self.is_behind = looked_at < due;
         self.swept_until =
@@ -71,7 +70,7 @@ impl DeadlineSweep {
 }
 
 impl<N: Net, H: Handler> Peers<N, H> {
-    /// Looks at the deadlines of this turn's part of the connections.
+    /// Checks the deadlines of the connections that are due in this turn.
     pub(super) fn check_deadlines(&mut self, sweep: &mut DeadlineSweep) {
         let places = self.connections.places();
         for _ in 0..sweep.places_due(self.core.turn.now, places) {
@@ -92,11 +91,12 @@ impl<N: Net, H: Handler> Core<N, H> {
         if connection.starved {
             self.on_writable(connection);
         }
-        // In a pause of ours nothing was offered to be taken.
+        // While the process was paused we sent nothing, so that time does not count as lack of
+        // progress.
         let progress_at = connection.progress_at.max(judge_from);
         let stuck = connection.blocked && now >= progress_at + self.limits.slow_timeout;
         let due = now >= connection.deadline;
-        // Who waits for us to read cannot be said to be late.
+        // A deadline is not judged while bytes from the peer may be unread or decoding is paused.
         let io = &connection.io;
         let unheard = connection.readable || connection.unfinished || io.owes() || io.is_held();
         let late = due && !unheard;
@@ -109,7 +109,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         };
         match &connection.phase {
             Phase::Http(_) if stuck => self.lose(connection),
-            // The answer that is owed is ours to give.
+            // A request that waits for our answer does not time out.
             Phase::Http(http) if late && http.answer.is_none() => self.time_out_request(connection),
             Phase::Http(_) => {}
             Phase::Open(_) if stuck => self.close_without_progress(connection),
@@ -117,8 +117,8 @@ impl<N: Net, H: Handler> Core<N, H> {
                 let reason = "the message took too long to arrive";
                 self.close(connection, CloseCode::POLICY_VIOLATION, reason);
             }
-            // What waits behind a full send buffer cannot have been answered, and a ping would wait
-            // there too.
+            // The send buffer is full. A ping that is queued behind it cannot have been answered,
+            // and a new one would be queued there too.
             Phase::Open(_) if due && connection.blocked => {
                 connection.deadline = now + self.limits.pong_timeout;
             }
@@ -145,9 +145,9 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
-    /// The ping interval, give or take a fifth.
+    /// Returns the ping interval, varied at random by up to a fifth.
     pub(super) fn spread_ping_interval(&mut self) -> Duration {
-        // xorshift64: the spread has to be even, not unpredictable.
+        // xorshift64 suffices: the numbers must be spread evenly, not unpredictable.
         self.jitter ^= self.jitter << 13;
         self.jitter ^= self.jitter >> 7;
         self.jitter ^= self.jitter << 17;
@@ -177,7 +177,7 @@ mod tests {
         let mut sweep = DeadlineSweep::new(Instant::ZERO);
         let turns = (1..=1000).map(|turn| Instant::ZERO + Duration::from_millis(turn));
         let looked_at: usize = turns.map(|now| sweep.places_due(now, 4)).sum();
-        assert_eq!(looked_at, 8, "four places in half a second");
+        assert_eq!(looked_at, 8, "four slots in half a second");
     }
 
     #[test]

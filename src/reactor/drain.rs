@@ -1,6 +1,6 @@
-//! The end of the server, without losing anybody anything: no new connections are let in, what is
-//! pending goes out, then every peer gets its Close (1012: come back), spread over time, for all of
-//! them will come back.
+//! The end of the server, without loss: no new connections are admitted and pending bytes are sent.
+//! Then every peer is sent a Close frame (1012, service restart). These are spread over time,
+//! because all clients will reconnect.
 
 use std::time::Duration;
 
@@ -21,20 +21,20 @@ pub(super) const STEP: Duration = Duration::from_millis(10);
 
 pub(super) struct Drain {
     started: Instant,
-    /// When the last connection is cut.
+    /// The moment at which all remaining connections are closed.
     deadline: Instant,
     /// Connections to close per second.
     closes_per_second: u64,
-    /// How many have been closed or found closed.
+    /// Connections closed so far.
     closed: u64,
-    /// The place in the slab that comes next.
+    /// The slab slot that comes next.
     place: usize,
-    /// Nobody is left on this reactor.
+    /// This reactor has no connections and no open listeners.
     pub(super) has_nobody: bool,
 }
 
 impl Drain {
-    /// From here on whoever comes is told 503.
+    /// Begins a drain: from here on, new connections are answered 503.
     pub(super) fn begin<N: Net, H: Handler>(
         peers: &mut Peers<N, H>,
         listeners: &mut Listeners<N::Listener>,
@@ -44,8 +44,8 @@ impl Drain {
         let timeout = core.limits.drain_timeout;
         let needed = peers.connections.len() as f64 / (timeout.as_secs_f64() * 0.75).max(0.001);
         let allowed = DRAIN_CLOSES_PER_SECOND / core.exchange.shared.reactors() as u64;
-        // Whoever waits in the queue of a listener is taken and told 503: closing the queue would
-        // reset it.
+        // Connections that wait in the queue of a listener are accepted and answered 503, because
+        // closing the listener would reset them.
         listeners.note_all_ready();
         Drain {
             started: core.turn.now,
@@ -57,7 +57,8 @@ impl Drain {
         }
     }
 
-    /// Closes who may be closed by now; true when nobody is left here.
+    /// Closes connections at the drain rate, and all of them at the deadline. Returns true when
+    /// this reactor has no connections and no open listeners.
     pub(super) fn advance<N: Net, H: Handler>(
         &mut self,
         peers: &mut Peers<N, H>,
@@ -89,7 +90,8 @@ impl Drain {
     }
 }
 
-/// Takes who waits in the queues, and closes the listeners whose queues are empty.
+/// Accepts the connections that wait in the queues, and closes the listeners whose queues are
+/// empty.
 fn empty_listeners<N: Net, H: Handler>(
     listeners: &mut Listeners<N::Listener>,
     peers: &mut Peers<N, H>,
@@ -104,7 +106,8 @@ fn empty_listeners<N: Net, H: Handler>(
     listeners.close(&mut peers.core.net, false);
 }
 
-/// The end, whatever anybody is doing. Applications are still told.
+/// Ends all connections at once, whatever their state, and closes all listeners. Applications are
+/// still notified.
 pub(super) fn cut_everybody<N: Net, H: Handler>(
     peers: &mut Peers<N, H>,
     listeners: &mut Listeners<N::Listener>,
@@ -118,14 +121,14 @@ pub(super) fn cut_everybody<N: Net, H: Handler>(
 }
 
 impl<N: Net, H: Handler> Core<N, H> {
-    /// Closes one connection if nothing is pending for it; whether it was closed now.
+    /// Closes one connection if nothing is pending for it. Returns true if it was closed now.
     fn drain_one(&mut self, connection: &mut ConnectionOf<N, H>, has_mail: bool) -> bool {
         match &connection.phase {
             Phase::Open(_) => {
                 let hub = &self.exchange.hub;
                 let pending = connection.subscriptions().any(|one| !hub.is_caught_up(one));
-                // What was accepted elsewhere is appended first, and who waits for a home has it
-                // heard.
+                // Messages accepted by other reactors are appended first, and a held 101 is sent
+                // first.
                 if pending || connection.blocked || has_mail || connection.io.is_held() {
                     return false;
                 }
@@ -133,8 +136,9 @@ impl<N: Net, H: Handler> Core<N, H> {
                 self.close(connection, CloseCode::SERVICE_RESTART, reason);
                 true
             }
-            // Everything asked was answered, so nobody waits for anything. Others get their answer
-            // first: who has not asked yet has come to do so, and its request may be under way.
+            // Every request was answered, so the connection can be closed. A connection that is not
+            // between requests gets its answer first: even if nothing has been read yet, its
+            // request may be on the way.
             Phase::Http(http) if http.between_requests && !connection.readable => {
                 self.leave_silently(connection);
                 true

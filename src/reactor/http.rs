@@ -376,7 +376,7 @@ fn ask<H: Handler>(
             Next::Later(Owed { ticket: Some(ticket), ..owed }, ticket)
         }
         Answer::Later(_) => {
-            debug_assert!(false, "a request waits for the outcome of its own publish");
+            debug_assert!(false, "the ticket belongs to another request");
             let owed = Owed { keep_alive: false, ..owed };
             Next::Respond(Response::text(500, "internal error\n"), How::plain(owed))
         }
