@@ -1,4 +1,4 @@
-//! How a WebSocket connection has ended.
+//! How a WebSocket connection has ended: its close code, and which side sent the Close frame.
 
 use crate::protocol::CloseCode;
 
@@ -9,7 +9,7 @@ pub enum Initiator {
     Server,
     /// The peer.
     Client,
-    /// Nobody: the connection was lost.
+    /// Neither side: the connection was lost.
     Nobody,
 }
 

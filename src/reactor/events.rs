@@ -1,4 +1,5 @@
-//! What a step has caused for others than its own peer: it is told when the step has returned.
+//! Effects of a step on other connections (overrun, join answered, publish answered), handled after
+//! the step has returned.
 
 use crate::hub::Overrun;
 use crate::net::{Net, Token};
@@ -10,8 +11,8 @@ use super::mail::Outcome;
 use super::peers::Peers;
 
 impl<N: Net, H: Handler> Peers<N, H> {
-    /// Tells who was overrun by its channel's log, whose channel is live, and who waits to hear
-    /// from a channel's home.
+    /// Handles all pending events: overrun subscribers, joins that a home has answered, and the
+    /// outcomes of publishes and inspections.
     pub(super) fn dispatch_events(&mut self) {
         loop {
             if self.tell_next_overrun() || self.tell_next_joined() {
@@ -22,7 +23,7 @@ impl<N: Net, H: Handler> Peers<N, H> {
         }
     }
 
-    /// The next subscriber that was overrun; false when there is none.
+    /// Handles the next overrun subscriber. Returns false if there is none.
     fn tell_next_overrun(&mut self) -> bool {
         let core = &mut self.core;
         let Some(Overrun { subscription, owner, lives_on, rest }) =

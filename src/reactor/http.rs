@@ -1,5 +1,5 @@
-//! Requests over HTTP/1.1 on one connection, up to the opening handshake that turns it into a
-//! WebSocket connection.
+//! HTTP/1.1 requests on one connection, up to the opening handshake that turns it into a WebSocket
+//! connection.
 
 use std::time::Duration;
 
@@ -20,17 +20,17 @@ use super::limits::{BODY_BYTES_PER_SECOND_MIN, REQUESTS_PER_TURN_MAX};
 use super::mail::HomeAnswer;
 use super::ticket::Ticket;
 
-/// What one whole head leads to.
+/// What follows from a complete request head.
 enum Next<S> {
-    /// Answer; the connection goes on to the next request, or not.
+    /// Send this response. `How` says whether the connection is kept for another request.
     Respond(Response, How),
-    /// The answer comes from a channel's home.
+    /// The response follows when the home of a channel has answered.
     Later(Owed, Ticket),
-    /// The body is not here yet.
+    /// The body has not been received completely.
     AwaitBody(Body, Expects),
-    /// 101 stands in the outgoing.
+    /// The 101 is in `Core::outgoing`.
     Open(S),
-    /// 101 and a Close frame stand in the outgoing.
+    /// The 101 and a Close frame are in `Core::outgoing`.
     OpenAndClose,
 }
 
@@ -38,12 +38,13 @@ enum Next<S> {
 #[derive(Clone, Copy)]
 struct How {
     owed: Owed,
-    /// It answers an opening handshake.
+    /// The response answers an opening handshake.
     handshake: bool,
     reject: Option<RejectReason>,
 }
 
-/// Whether the client waits to be told to send its body (RFC 9110 section 10.1.1).
+/// Whether the client waits for a 100 (Continue) before it sends the body (RFC 9110 section
+/// 10.1.1).
 #[derive(Clone, Copy)]
 struct Expects(bool);
 
@@ -64,7 +65,8 @@ impl How {
 }
 
 impl<N: Net, H: Handler> Core<N, H> {
-    /// Decodes the requests that stand in the receive buffer; how much of it has been used.
+    /// Decodes the requests in the receive buffer. Returns how many bytes were decoded, and why
+    /// decoding stopped.
     pub(super) fn decode_requests(
         &mut self,
         connection: &mut ConnectionOf<N, H>,
@@ -129,8 +131,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
-    /// A whole head stands at `consumed`: everything that can be decided without the body, and with
-    /// it if it is there.
+    /// A complete head begins at `consumed`. Decides what can be decided without the body, and
+    /// dispatches the request if the body is there too.
     fn dispatch_head(
         &mut self,
         connection: &mut ConnectionOf<N, H>,
@@ -183,7 +185,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         if body_bytes > 0
             && let Some(response) = self.handler.before_body(&mut visitor, &request)
         {
-            // Where the body ends cannot be waited for, so this is the connection's last answer.
+            // The body is not read, so the start of a next request cannot be found: this response
+            // is the last.
             return Next::Respond(response, How::plain(Owed::LAST));
         }
         if rest.len() < body_bytes {
@@ -202,7 +205,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         ask(&mut self.handler, &mut visitor, &request, &rest[..body_bytes], owed)
     }
 
-    /// The body of a request will follow; head and body gather in the assembly.
+    /// Prepares for a body that is still to be received. Head and body are collected in the
+    /// assembly buffer.
     fn await_body(&mut self, connection: &mut ConnectionOf<N, H>, body: Body, expects: Expects) {
         let slowest = Duration::from_secs(u64::from(body.bytes / BODY_BYTES_PER_SECOND_MIN));
         connection.deadline = self.turn.now + self.limits.handshake_timeout + slowest;
@@ -215,7 +219,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
-    /// Moves what has come of a body behind its head; true when it is whole.
+    /// Appends the bytes received of a body to the assembly. Returns true if the body is complete.
     fn take_body(
         &mut self,
         connection: &mut ConnectionOf<N, H>,
@@ -232,7 +236,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         taken == missing
     }
 
-    /// Head and body stand in the assembly.
+    /// Dispatches a request whose head and body are complete in the assembly.
     fn dispatch_from_assembly(
         &mut self,
         connection: &mut ConnectionOf<N, H>,
@@ -244,7 +248,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         let assembly = connection.io.assembly.take().unwrap_or_default();
         let (head, body) = assembly.unread().split_at(body.head_bytes as usize);
         let mut storage = HeaderStorage::default();
-        // It was parsed when it came in, and nothing that was borrowed then could be kept.
+        // The head is parsed again: what the first parsing returned borrowed from the receive
+        // buffer and could not be kept.
         let next = match Request::parse(head, &mut storage) {
             Err(error) => malformed(error),
             Ok(request) => {
@@ -268,8 +273,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
-    /// The home has answered. A handler may ask more than once, or respond without waiting: then
-    /// nobody wants to hear of this answer.
+    /// The home has answered. The answer is dropped if the request does not wait for it: a handler
+    /// may have asked more than once, or responded without waiting.
     pub(super) fn answer_waiting(
         &mut self,
         connection: &mut ConnectionOf<N, H>,
@@ -283,7 +288,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
-    /// Answers a request with what the home of a channel has said.
+    /// Responds to a request with the answer of a channel's home.
     fn answer(
         &mut self,
         connection: &mut ConnectionOf<N, H>,
@@ -301,7 +306,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         self.respond(connection, &response, How::plain(owed));
     }
 
-    /// The request did not come in time.
+    /// The request did not arrive in time. Answers 408, or just closes the connection between two
+    /// requests.
     pub(super) fn time_out_request(&mut self, connection: &mut ConnectionOf<N, H>) {
         if matches!(&connection.phase, Phase::Http(http) if http.between_requests) {
             return self.leave_silently(connection);
@@ -310,7 +316,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         self.respond(connection, &response, How::refused(RejectReason::SlowRequest));
     }
 
-    /// No memory is left for the body of this request.
+    /// Answers 503, because there is no memory for the body of this request.
     pub(super) fn refuse_for_want_of_memory(&mut self, connection: &mut ConnectionOf<N, H>) {
         let response = Response::text(503, "out of memory for messages: try again later\n");
         self.respond(connection, &response.header("Retry-After", "1"), How::plain(Owed::LAST));
@@ -340,15 +346,15 @@ impl<N: Net, H: Handler> Core<N, H> {
         self.send_replies(connection);
     }
 
-    /// What stands in the outgoing is the last that is said on this connection.
+    /// Ends the HTTP phase: what is in `self.outgoing` are the last bytes of this connection.
     fn leave_http(&mut self, connection: &mut ConnectionOf<N, H>) {
         connection.phase = Phase::Closing { clean: false, patient: false };
         connection.io.forget_inbound(&mut self.pool);
     }
 }
 
-/// A full server still answers a probe: one question without a body, on a connection that takes
-/// nobody's place.
+/// Over `connections_max` a health probe is still answered: a GET or HEAD without a body, on a
+/// connection accepted only for its refusal.
 fn is_probe(refusal: Option<Refusal>, request: &Request<'_>) -> bool {
     refusal == Some(Refusal::TooManyConnections)
         && matches!(request.method(), "GET" | "HEAD")
@@ -360,7 +366,7 @@ fn owed(request: &Request<'_>) -> Owed {
     Owed { keep_alive: request.keep_alive(), head_only: request.method() == "HEAD", ticket: None }
 }
 
-/// Asks the application for the answer to a whole request.
+/// Passes a complete request to the application. Returns what follows from its answer.
 fn ask<H: Handler>(
     handler: &mut H,
     visitor: &mut Visitor<'_>,
@@ -371,7 +377,7 @@ fn ask<H: Handler>(
     let (token, first) = (visitor.token, visitor.exchange.tickets);
     match handler.on_request(visitor, request, body) {
         Answer::Respond(response) => Next::Respond(response, How::plain(owed)),
-        // One that was given out for another request would be waited for for ever.
+        // Accept only a ticket created for this request. For any other no answer would ever arrive.
         Answer::Later(ticket) if ticket.token == token && ticket.number >= first => {
             Next::Later(Owed { ticket: Some(ticket), ..owed }, ticket)
         }
@@ -383,8 +389,8 @@ fn ask<H: Handler>(
     }
 }
 
-/// What cannot be understood is answered and never read further: where the next request would begin
-/// is anybody's guess.
+/// Answers a malformed request with an error and ends the connection, because the start of the next
+/// request is unknown.
 fn malformed<S>(error: HttpError) -> Next<S> {
     let response = Response::text(error.status(), format!("{}\n", error.reason()));
     Next::Respond(response, How::refused(RejectReason::MalformedRequest))
@@ -401,7 +407,7 @@ fn refused(refusal: Refusal) -> Response {
     Response::text(status, text).header("Retry-After", "1")
 }
 
-/// Writes the 101, or says what is to be answered instead.
+/// Writes the 101, or returns the response to send instead.
 fn answer_upgrade<S>(
     answer: Upgrade<S>,
     upgrade: &UpgradeRequest<'_>,

@@ -1,5 +1,6 @@
-//! Joining: a connection has subscribed to a channel whose home is another reactor, and hears
-//! nothing, its own 101 included, before that home has said from which number on messages come.
+//! Joining: a connection has subscribed to a channel whose home is another reactor. Nothing is sent
+//! to it, not even its 101, until the home has reported from which message number on it will
+//! receive messages. The subscription is live from then on.
 
 use crate::hub::{JoinOutcome, Refused, SubscriptionId};
 use crate::net::{Net, Token};
@@ -13,7 +14,8 @@ use super::core::{ConnectionOf, Core};
 use super::peers::Peers;
 
 impl<N: Net, H: Handler> Peers<N, H> {
-    /// Tells the next subscriber whose channel's home has answered; false when there is none.
+    /// Handles the next answer of a home to a subscriber that joins. Returns false if there is
+    /// none.
     pub(super) fn tell_next_joined(&mut self) -> bool {
         let Some(joined) = self.core.exchange.hub.next_join_outcome() else { return false };
         let JoinOutcome { subscription, owner, outcome } = joined;
@@ -25,15 +27,16 @@ impl<N: Net, H: Handler> Peers<N, H> {
 }
 
 impl<N: Net, H: Handler> Core<N, H> {
-    /// Holds what the last callback has said, if it has subscribed to channels that are not live.
+    /// Holds the replies of the last callback if it has subscribed to channels that are not live
+    /// yet.
     pub(super) fn hold_until_joined(&mut self, connection: &mut ConnectionOf<N, H>) {
         if std::mem::take(&mut self.outgoing.has_subscribed) && self.is_joining(connection) {
             connection.io.hold(b"", &mut self.pool);
         }
     }
 
-    /// The 101 is held: no message may come before it. What the peer has published to itself
-    /// meanwhile follows it.
+    /// Keeps messages behind a 101 that is held for a join: appends those already in the log to the
+    /// replies after the 101, and blocks the subscriptions.
     pub(super) fn hold_messages(&mut self, connection: &ConnectionOf<N, H>) {
         let hub = &mut self.exchange.hub;
         for subscription in connection.subscriptions() {
@@ -47,13 +50,13 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
-    /// Whether any channel of a connection is not live yet.
+    /// Returns true if any channel of a connection is not live yet.
     fn is_joining(&self, connection: &ConnectionOf<N, H>) -> bool {
         connection.subscriptions().any(|one| self.exchange.hub.is_joining(one))
     }
 
-    /// The home of a channel has answered one who has subscribed to it. If all channels of the
-    /// connection are live now, what was held leaves, and the connection is read again.
+    /// The home of a channel has answered a subscriber. Once all channels of the connection are
+    /// live, the held bytes are sent, and the connection is read again.
     fn on_joined(
         &mut self,
         connection: &mut ConnectionOf<N, H>,

@@ -1,37 +1,37 @@
-//! The limits of one reactor. The hub's and the protocol's are their own; a configuration only
-//! gathers them.
+//! The limits of one reactor. The hub and the protocol have limits of their own; the configuration
+//! only gathers them.
 
 use std::time::Duration;
 
 use crate::protocol::{DecoderLimits, HEADER_BYTES_MAX, HttpLimits};
 
-/// What one reactor grants its peers.
+/// What a reactor allows its peers.
 #[derive(Clone, Debug)]
 pub struct ReactorLimits {
-    /// Connections at once; one more is answered 503.
+    /// Connections open at once; any further one is answered 503.
     pub connections_max: usize,
-    /// Connections at once from one IPv4 address or IPv6 /64; one more is answered 429.
+    /// Connections open at once from one IPv4 address or IPv6 /64; any further one is answered 429.
     pub connections_per_address_max: Option<u32>,
-    /// Connections taken per second; more wait in the kernel's queue.
+    /// Connections accepted per second; further ones wait in the kernel's queue.
     pub accepts_per_second_max: Option<u32>,
-    /// Messages and fragments.
+    /// Limits on messages and fragments.
     pub decoder: DecoderLimits,
-    /// Heads and bodies of HTTP requests.
+    /// Limits on the heads and bodies of HTTP requests.
     pub http: HttpLimits,
-    /// From accept, or from the first byte of a later request, to the whole head; then 408.
+    /// From accept, or from the first byte of a later request, to the complete head; then 408.
     pub handshake_timeout: Duration,
-    /// How long a connection is kept for another request.
+    /// How long a connection between two requests is kept open.
     pub idle_timeout: Duration,
-    /// Between pings to one peer, give or take a fifth, so that peers who came together are not
-    /// pinged together.
+    /// Between pings to one peer, varied by up to a fifth, so that peers that connected together
+    /// are not pinged together.
     pub ping_interval: Duration,
-    /// From a ping that has left to any sign of life; then 4408.
+    /// From a sent ping until anything is received; then 4408.
     pub pong_timeout: Duration,
-    /// How long a peer may take no byte of what it is owed; then 4008.
+    /// How long a peer may take none of the bytes that wait for it; then 4008.
     pub slow_timeout: Duration,
-    /// From the first byte of a message to its last; then 1008. `None`: as long as it likes.
+    /// From the first byte of a message to its last; then 1008. `None`: no limit.
     pub message_timeout: Option<Duration>,
-    /// From the start of a drain to the end of the last connection, whatever it is doing.
+    /// From the start of a drain to the end of the last connection, whatever its state.
     pub drain_timeout: Duration,
 }
 
@@ -54,77 +54,77 @@ impl Default for ReactorLimits {
     }
 }
 
-// Budgets: how much of one thing a turn does before it looks at everything else again.
+// Budgets: how much work of one kind a turn does before it goes on to the next kind.
 
-/// One `recv` per connection and turn takes at most this much: four echoes of 16 KiB, or the
-/// largest message by default with its header; and it stays in the processor's second-level cache.
+/// The most that is read per connection and turn, in one `recv`. It has room for four echoes of 16
+/// KiB, or for the largest message allowed by default with its header, and fits into the
+/// processor's second-level cache.
 pub(super) const RECEIVE_BYTES: usize = 64 * 1024 + HEADER_BYTES_MAX;
-/// Replies to one peer that gather before they are written. With them in the same cache as what
-/// they answer.
+/// Replies to one peer are written once this many bytes have gathered. They fit into the same cache
+/// as the messages that they answer.
 pub(super) const REPLIES_BYTES_MAX: usize = 64 * 1024;
-/// As much as one wait brings at a time; room for it is made at the start.
+/// Readiness events returned by one wait. Memory for them is allocated at the start.
 pub(super) const READINESS_MAX: usize = 1024;
-/// Requests of one connection answered per turn, if it sends them without waiting for the answers.
+/// Pipelined requests of one connection answered per turn.
 pub(super) const REQUESTS_PER_TURN_MAX: usize = 8;
-/// Connections taken per turn: a storm of them must not starve those that are in.
+/// Connections accepted per turn: many new ones must not starve the existing ones.
 pub(super) const ACCEPTS_PER_TURN_MAX: usize = 64;
-/// Sends of the sweep between two looks at what has arrived: about two milliseconds.
+/// Sends of the sweep before the reactor reads again: about two milliseconds.
 pub(super) const SENDS_PER_TURN_MAX: usize = 256;
 /// Publishes taken from other threads per turn.
 pub(super) const PUBLISHES_PER_TURN_MAX: usize = 256;
-/// Requests, and deliveries, taken from all reactors together per turn: less time than the sends of
-/// the sweep take. Each reactor has an equal part, and no less than the minimum.
+/// Requests, and deliveries, taken from all reactors together per turn. They take less time than
+/// the sends of the sweep. Each reactor has an equal share, but at least `RECORDS_OF_ONE_MIN`.
 pub(super) const RECORDS_PER_TURN_MAX: usize = 1024;
 pub(super) const RECORDS_OF_ONE_MIN: usize = 32;
-/// Connections whose deadlines are looked at per turn.
+/// Connections whose deadlines are checked per turn.
 pub(super) const DEADLINES_PER_TURN_MAX: usize = 4096;
 
-// Timing of what no configuration needs to know.
+// Timing that is not configurable.
 
-/// Every connection's deadline is looked at once in this time, so a timeout is at most this much
+/// Every connection's deadline is checked once in this period, so a timeout is at most this much
 /// late.
 pub(super) const DEADLINE_SWEEP_PERIOD: Duration = Duration::from_millis(500);
-/// The longest wait of a turn, so that the sweep of deadlines keeps pace.
+/// The longest wait of a turn, so that the deadline sweep keeps pace.
 pub(super) const WAIT_MAX: Duration = DEADLINE_SWEEP_PERIOD;
-/// A turn that comes later than this after the last one follows a pause of the whole process, in
-/// which no peer could be heard: deadlines are not judged until there was time to read.
+/// If a turn begins at least this long after the last one, the whole process was paused and could
+/// not read meanwhile. Deadlines are then not judged for `PAUSE_GRACE`.
 pub(super) const PAUSE_MIN: Duration = Duration::from_secs(2);
-/// How long deadlines are not judged after such a pause: so much time of ours, in turns that come
-/// when they should.
+/// Grace period after a pause, in which peers' bytes are read before deadlines are judged. Further
+/// pauses extend it.
 pub(super) const PAUSE_GRACE: Duration = Duration::from_secs(1);
-/// When the process is out of descriptors, accepting is tried again after this time.
+/// After accept has failed for lack of descriptors or memory, it is tried again after this time.
 pub(super) const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 // Ends of connections.
 
-/// How long a peer that takes nothing may leave its Close frame waiting, before the connection is
-/// reset.
+/// Close timeout: a connection is reset if its last bytes are still unsent after this time.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
-/// How many such peers there may be; beyond, they are reset at once.
+/// At most this many connections may wait for the close timeout; any further one is reset at once.
 pub(super) const PATIENT_MAX: usize = 4096;
-/// How long and how many bytes of what a peer still sends are discarded after our last byte.
+/// After our last byte, what the peer still sends is read and discarded for at most this long, and
+/// at most this many bytes.
 pub(super) const LINGER: Duration = Duration::from_secs(2);
 pub(super) const LINGER_BYTES_MAX: usize = 64 * 1024;
-/// Connections over a limit that are let in so as to be told 503 or 429; beyond, they are closed at
-/// once. For all reactors together. Stays below the 128 descriptors that the default of
-/// `connections_max` leaves free.
+/// Connections over a limit that are accepted so that they can be answered 503 or 429, for all
+/// reactors together; any further one is closed at once. Stays below the 128 descriptors that the
+/// default of `connections_max` leaves free.
 pub(super) const REFUSALS_MAX: usize = 64;
-/// A request's body may come as slowly as this, after the time that the head may take; and a
-/// message, after the time that any message may take.
+/// The timeouts of a request body and of a message are extended by one second per this many bytes.
 pub(super) const BODY_BYTES_PER_SECOND_MIN: u32 = 16 * 1024;
 
 // Memory.
 
-/// The part of the memory limit that connections may hold beyond the channels' logs (what they have
-/// begun and not finished, what they are owed and do not take): one in so many.
+/// Connections may hold one part in this many of the memory limit, beyond the channels' logs:
+/// unfinished messages, and bytes that their peers have not taken.
 pub(super) const HELD_MEMORY_SHARE: usize = 4;
-/// When that is spent, a connection that holds more than this is ended. Below, there is nothing to
-/// be had from it.
+/// Once connection memory is used up, connections that hold more than this are ended. Ending
+/// smaller ones would free too little.
 pub(super) const HELD_BYTES_HARMLESS: usize = 4 * 1024;
-/// Where memory is short, so many channels are looked at in one go for what is kept for slow
-/// subscribers alone.
+/// When memory for logs is short, at most this many channels are searched at a time for segments
+/// that are kept for slow subscribers alone.
 pub(super) const CHANNELS_RELIEVED_MAX: usize = 64;
-/// In a drain, this many connections per second are closed by all reactors together, or as many
-/// more as it takes to be done in three quarters of the drain timeout: their clients all come back,
-/// and somewhere else has to bear it.
+/// All reactors together close this many connections per second in a drain, or more if that is
+/// needed to be done in three quarters of the drain timeout. Their clients reconnect, and another
+/// server has to bear that.
 pub(super) const DRAIN_CLOSES_PER_SECOND: u64 = 1000;

@@ -1,5 +1,5 @@
-//! The connections of a reactor and what serves them. Here a token is turned into a connection,
-//! once for each step.
+//! The connections of a reactor, and the core that serves them. A token is looked up here, once for
+//! each step.
 
 use crate::net::{Net, Token};
 
@@ -13,8 +13,8 @@ pub(super) struct Peers<N: Net, H: Handler> {
 }
 
 impl<N: Net, H: Handler> Peers<N, H> {
-    /// One step of one connection, and then of everybody whom it concerns besides. Nothing happens
-    /// if the connection has gone.
+    /// Runs one step of one connection, then handles what it has caused for other connections. Does
+    /// nothing if the connection has gone.
     pub(super) fn step(
         &mut self,
         token: Token,
@@ -24,8 +24,8 @@ impl<N: Net, H: Handler> Peers<N, H> {
         self.dispatch_events();
     }
 
-    /// One step of one connection; the events that it causes are left to be dispatched. False if
-    /// the connection has gone before.
+    /// Runs one step of one connection; the events that it causes are left to be dispatched.
+    /// Returns false if the connection has gone already.
     pub(super) fn step_alone(
         &mut self,
         token: Token,
@@ -39,8 +39,8 @@ impl<N: Net, H: Handler> Peers<N, H> {
         true
     }
 
-    /// Takes a connection that has ended out of the slab, gives its place back and closes its
-    /// socket.
+    /// Takes a connection that has ended out of the slab, releases its slot in the limits and
+    /// closes its socket.
     pub(super) fn take_out(&mut self, token: Token, gone: Gone) {
         let Some(connection) = self.connections.remove(token) else { return };
         let Core { net, exchange, turn, pool, .. } = &mut self.core;

@@ -1,5 +1,5 @@
-//! Reading: which connections may be read in a turn, and how each one is: at most one `recv`, then
-//! everything that can be decoded from it.
+//! Reading: which connections are read in a turn, and how. Each gets at most one `recv`, and then
+//! everything that can be decoded is decoded.
 
 use std::collections::VecDeque;
 
@@ -13,18 +13,19 @@ use super::decode_stop::Stop;
 use super::limits::{HELD_BYTES_HARMLESS, LINGER_BYTES_MAX, RECEIVE_BYTES};
 use super::peers::Peers;
 
-/// With more than this kept from before, that is decoded first: a read needs room to be worth its
-/// call.
+/// If more undecoded bytes than this are kept, they are decoded before anything is read, so that
+/// every `recv` has room enough to be worth its call.
 const KEPT_BYTES_MAX: usize = RECEIVE_BYTES / 2;
 
 impl<N: Net, H: Handler> Peers<N, H> {
-    /// The kernel has told what is possible on a socket.
+    /// Handles the readiness of one connection's socket.
     pub(super) fn on_ready(&mut self, token: Token, readable: bool, writable: bool, hung_up: bool) {
         self.step(token, |core, connection| {
-            // An error may be all there is to read.
+            // After a hang-up a read is needed too: it may return a pending error.
             connection.readable |= readable || hung_up;
             connection.hung_up |= hung_up;
-            // It has its turn already, perhaps behind others that wait for room as well.
+            // The connection is on a list already and is read in its turn, perhaps after others
+            // that wait for room too.
             let is_waiting = connection.unfinished;
             if writable && connection.blocked {
                 core.on_writable(connection);
@@ -35,7 +36,7 @@ impl<N: Net, H: Handler> Peers<N, H> {
         });
     }
 
-    /// Lets the connections that wait for room go on, each in its turn, as long as there is some.
+    /// Reads the connections that wait for room again, in order, as long as the rings have room.
     pub(super) fn go_on_with_waiting(&mut self) {
         for _ in 0..self.core.waiting_for_room.len() {
             if !self.core.exchange.has_room() {
@@ -45,7 +46,7 @@ impl<N: Net, H: Handler> Peers<N, H> {
         }
     }
 
-    /// Lets the connections go on that stopped at a budget in the last turn.
+    /// Reads the connections again that stopped at a budget in the last turn.
     pub(super) fn go_on_with_unfinished(&mut self) {
         for _ in 0..self.core.unfinished.len() {
             self.go_on(|core| &mut core.unfinished);
@@ -62,13 +63,14 @@ impl<N: Net, H: Handler> Peers<N, H> {
 }
 
 impl<N: Net, H: Handler> Core<N, H> {
-    /// Reads and decodes what there is. Called at readiness, and when a connection may go on.
+    /// Reads from a connection and decodes. Called when it is ready, and when it may go on after a
+    /// stop.
     fn read(&mut self, connection: &mut ConnectionOf<N, H>) {
         match &connection.phase {
             Phase::Http(http) if http.answer.is_some() => return,
             Phase::Http(_) | Phase::Open(_) => {}
-            // Nothing is read until our last bytes are out; whether they can be, writing them will
-            // tell.
+            // Nothing is read until our last bytes are sent. If the connection is lost, writing
+            // them reports it.
             Phase::Closing { .. } | Phase::Gone(_) => return,
             Phase::Lingering { .. } => return self.discard(connection),
         }
@@ -96,12 +98,13 @@ impl<N: Net, H: Handler> Core<N, H> {
         };
         match connection.phase {
             Phase::Http(_) | Phase::Open(_) => self.keep_rest(connection, consumed, filled, stop),
-            // What was read behind its last bytes is discarded, and the rest as it comes.
+            // The connection is ending: the bytes after its last request or frame are discarded,
+            // and so is what is received later.
             Phase::Closing { .. } | Phase::Lingering { .. } | Phase::Gone(_) => {}
         }
     }
 
-    /// Keeps what could not be decoded yet, and sees to it that the connection goes on.
+    /// Keeps what could not be decoded yet, and makes sure that the connection goes on.
     fn keep_rest(
         &mut self,
         connection: &mut ConnectionOf<N, H>,
@@ -111,7 +114,7 @@ impl<N: Net, H: Handler> Core<N, H> {
     ) {
         connection.io.keep(&self.receive[consumed..filled], &mut self.pool);
         if self.pool.is_spent() && connection.io.held_bytes() > HELD_BYTES_HARMLESS {
-            // A few bytes in a large buffer are no reason to end anybody.
+            // A large buffer may hold only a few bytes: shrink it before the connection is ended.
             connection.io.shrink(&mut self.pool);
             if connection.io.held_bytes() > HELD_BYTES_HARMLESS {
                 return self.end_for_want_of_memory(connection);
@@ -122,7 +125,8 @@ impl<N: Net, H: Handler> Core<N, H> {
             Stop::NeedMore if connection.ended => self.on_end(connection),
             Stop::NeedMore if connection.readable => self.go_on_next_turn(connection),
             Stop::Paused if !connection.io.owes() && !connection.io.is_held() => {
-                // Nothing is owed to the peer: unless its answer is on the way, it waits for room.
+                // No bytes are queued for the peer. If no answer is outstanding either, the
+                // connection waits for room in the rings.
                 if !matches!(&connection.phase, Phase::Http(http) if http.answer.is_some()) {
                     self.go_on_with_room(connection);
                 }
@@ -131,10 +135,10 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
-    /// The peer sends nothing more, and all that it sent has been decoded.
+    /// The peer has closed its side, and everything that it sent has been decoded.
     fn on_end(&mut self, connection: &mut ConnectionOf<N, H>) {
         match &connection.phase {
-            // A request cut off, or none at all: there is nothing to answer.
+            // The request is incomplete, or there is none, so there is nothing to answer.
             Phase::Http(_) => self.leave_silently(connection),
             // Without a Close frame the connection is lost (RFC 6455 section 7.1.5).
             Phase::Open(_) => self.lose(connection),
@@ -142,7 +146,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
-    /// Our side is shut down: what still comes is read and forgotten, within bounds.
+    /// Our side is shut down: what the peer still sends is read and discarded, up to
+    /// `LINGER_BYTES_MAX`.
     fn discard(&mut self, connection: &mut ConnectionOf<N, H>) {
         let Phase::Lingering { discarded_bytes } = &mut connection.phase else { return };
         if !connection.readable {
@@ -161,7 +166,7 @@ impl<N: Net, H: Handler> Core<N, H> {
                     self.go_on_next_turn(connection);
                 }
             }
-            // Its end, or more than we have the patience for, or it is lost.
+            // The peer has closed its side, has sent too much, or is lost.
             Ok(Received::End | Received::Bytes(_) | Received::Drained(_)) | Err(_) => {
                 self.remove(connection);
             }
@@ -169,7 +174,7 @@ impl<N: Net, H: Handler> Core<N, H> {
     }
 }
 
-/// Notes what a read says of the socket; how many bytes it brought.
+/// Notes what a read reports about the socket. Returns how many bytes were read.
 fn note_received<T, S>(connection: &mut Connection<T, S>, received: Received) -> usize {
     match received {
         Received::Bytes(count) => count,

@@ -1,4 +1,5 @@
-//! What each reactor of a server is given before its thread begins, so that they reach each other.
+//! What each reactor of a server is given before its thread begins, so that the reactors can send
+//! each other messages.
 
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ pub struct Setup<W> {
     pub(super) outbox: Outbox,
     pub(super) commands: FromThreads,
     pub(super) handle: Handle<W>,
-    /// Of all reactors, by their numbers.
+    /// The notifiers of all reactors, by reactor number.
     pub(super) notifiers: Vec<Notifier<W>>,
     pub(super) limits: ReactorLimits,
     pub(super) hub_limits: HubLimits,
@@ -32,14 +33,14 @@ impl<W: Clone> Setup<W> {
         self.handle.clone()
     }
 
-    /// Where the channels of the server live.
+    /// Which reactor is the home of which channel.
     pub fn homes(&self) -> Arc<Homes> {
         Arc::clone(&self.shared.homes)
     }
 }
 
-/// What each of several reactors' memory has to be at least, so that the rings between them leave
-/// most of it to messages; one alone needs no more than one channel's buffer.
+/// Returns how many bytes of memory each reactor needs at least, so that the rings between several
+/// reactors leave most of it to messages. A single reactor needs only one channel's buffer.
 pub fn reactor_memory_min(
     reactors: usize,
     message_bytes_max: usize,
@@ -49,31 +50,32 @@ pub fn reactor_memory_min(
         return channel_buffer_bytes;
     }
     let rings = ring_bytes(reactors, RingSizes::MIN, message_bytes_max);
-    // And a little, for sizes are rounded.
+    // One share more, because sizes are rounded.
     rings.saturating_mul(2 * RING_MEMORY_SHARE + 1).max(channel_buffer_bytes.saturating_mul(2))
 }
 
-/// So much of the memory of a reactor is set aside for its rings: a quarter. It is counted twice,
-/// as what the rings hold, and as what comes out of them when the logs are full already; so the
-/// rings themselves get half of it.
+/// One part in this many of a reactor's memory is set aside for its rings. The rings themselves get
+/// half of that; the other half is log space for what they contain, so that it can be appended even
+/// when the logs are full.
 const RING_MEMORY_SHARE: usize = 4;
 
-/// Takes no less time to fill than a reactor needs for a turn under load.
+/// Filling a ring of this size takes at least as long as a turn under load.
 const RING_BYTES_MAX: usize = 256 * 1024;
 const BESIDE_MAX: usize = 16;
 
-/// What the rings that lead to one of so many reactors may hold.
+/// Returns how many bytes the rings that lead to one of `reactors` reactors may hold.
 fn ring_bytes(reactors: usize, sizes: RingSizes, message_bytes_max: usize) -> usize {
     let beside = sizes.beside.saturating_mul(message_bytes_max);
-    // Requests and deliveries of each other reactor, and its updates.
+    // From each other reactor: requests, deliveries and membership updates.
     (2 * (sizes.bytes.saturating_add(beside)) + sizes.update_bytes()).saturating_mul(reactors - 1)
 }
 
-/// Sizes of rings that fit into the memory of one of so many reactors, if it is enough.
+/// Returns ring sizes that fit into the memory of one of `reactors` reactors, if that is at least
+/// [`reactor_memory_min`].
 fn ring_sizes(reactors: usize, memory_bytes: usize, message_bytes_max: usize) -> RingSizes {
     let of_one_other = memory_bytes / RING_MEMORY_SHARE / 2 / (reactors - 1).max(1);
-    // About half of it for what travels beside two rings, the rest for their bytes and the ring of
-    // updates.
+    // About half is for the large payloads that travel beside two of the rings, the rest for the
+    // bytes in the rings and for the ring of updates.
     let beside = of_one_other / 4 / message_bytes_max.max(1);
     let beside = beside.clamp(RingSizes::MIN.beside, BESIDE_MAX);
     let rest = of_one_other.saturating_sub(2 * beside * message_bytes_max);
@@ -81,9 +83,9 @@ fn ring_sizes(reactors: usize, memory_bytes: usize, message_bytes_max: usize) ->
     RingSizes { bytes: bytes.clamp(RingSizes::MIN.bytes, RING_BYTES_MAX), beside }
 }
 
-/// The set-ups of as many reactors as there are wakers. The limits are those of all together:
-/// memory is divided among them; connections, channels and rates are counted together. Without
-/// sizes of their own the rings have such that they fit into the memory.
+/// Returns the setups of as many reactors as there are wakers. The limits apply to all reactors
+/// together: memory is divided among them; connections, channels and rates are counted together. If
+/// `rings` is `None`, the ring sizes are chosen to fit into the memory.
 pub fn setups<W: Wake + Clone>(
     wakers: Vec<W>,
     homes: Homes,
@@ -93,11 +95,11 @@ pub fn setups<W: Wake + Clone>(
     rings: Option<RingSizes>,
 ) -> Vec<Setup<W>> {
     let reactors = homes.reactors();
-    debug_assert_eq!(wakers.len(), reactors, "a waker for each");
+    debug_assert_eq!(wakers.len(), reactors, "one waker for each reactor");
     let message_bytes_max = limits.decoder.message_bytes_max;
     let memory_bytes = hub_limits.memory_bytes / reactors;
-    // What connections hold has its own part of the memory: peers that leave their messages
-    // unfinished cannot take the room of the channels' logs.
+    // What connections hold has its own part of the memory, so that peers with unfinished messages
+    // cannot take the memory of the channels' logs.
     let held_bytes_max = memory_bytes / HELD_MEMORY_SHARE;
     let sizes = rings.unwrap_or_else(|| ring_sizes(reactors, memory_bytes, message_bytes_max));
     let ring_bytes = ring_bytes(reactors, sizes, message_bytes_max);

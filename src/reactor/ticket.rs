@@ -1,22 +1,23 @@
-//! What a callback gets for a publish, a question or a subscription.
+//! The identifiers that callbacks receive for publishes, inspections and subscriptions.
 
 use crate::hub::SubscriptionId;
 use crate::net::Token;
 
-/// Stands for a publish, or a question, whose outcome a request is waiting for.
+/// Identifies a publish or an inspection whose outcome a request waits for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ticket {
     /// The connection of the request.
     pub(super) token: Token,
-    /// Counts all tickets, so that no other publish can be taken for the one that is waited for.
+    /// Different for every ticket, so that the outcome of another publish is never taken for this
+    /// one.
     pub(super) number: u64,
 }
 
-/// One subscription of the peer; only valid for the peer that made it.
+/// One subscription of a peer. It is valid only for that peer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Subscription(pub(super) SubscriptionId);
 
-/// Why a callback's message or question was not taken. It has reached nobody.
+/// Why a publish or an inspection was not accepted. It had no effect.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NotPublished {
     /// The ring to the channel's home is full for the moment.
