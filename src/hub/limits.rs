@@ -59,6 +59,9 @@ impl Default for HubLimits {
     }
 }
 
+/// What a peer is told whose message has no room, whole or in pieces.
+pub(crate) const OUT_OF_MEMORY: &str = "out of memory for messages: try again later";
+
 /// Why a message was not numbered, or a subscription not made. Nobody has received such a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refused {
@@ -73,6 +76,16 @@ pub enum Refused {
     MemoryFull,
     /// The channel does not exist, and there may be no more channels.
     TooManyChannels,
+}
+
+impl Refused {
+    /// What the Close frame (1013) of a peer says whose message or subscription was refused.
+    pub fn close_reason(self) -> &'static str {
+        match self {
+            Refused::TooManyChannels => "too many channels: try again later",
+            Refused::Busy | Refused::WayFull | Refused::MemoryFull => OUT_OF_MEMORY,
+        }
+    }
 }
 
 impl fmt::Display for Refused {

@@ -69,6 +69,7 @@ pub use channel::{Accepted, ChannelInfo, MessageId};
 pub use homes::{Homes, ReactorNumber};
 pub use hub::Hub;
 pub use ledger::{DropReason, Ledger};
+pub(crate) use limits::OUT_OF_MEMORY;
 pub use limits::{HubLimits, Refused, SlowPolicy};
 pub use members::{Joined, Numbered, Outlet, Slot};
 #[cfg(test)]

@@ -9,6 +9,7 @@ use crate::net::Net;
 
 use super::api::Handler;
 use super::connection::{Connection, listener_token};
+use super::core::Core;
 use super::group::Refusal;
 use super::limits::{ACCEPT_RETRY, ACCEPTS_PER_TURN_MAX};
 use super::peers::Peers;
@@ -196,7 +197,7 @@ impl<N: Net, H: Handler> Peers<N, H> {
         core.turn.connections = self.connections.len();
         if registered.is_err() {
             self.core.turn.counters.accept_shortages += 1;
-            self.step_alone(token, super::core::Core::leave_silently);
+            self.step_alone(token, Core::leave_silently);
         }
     }
 }

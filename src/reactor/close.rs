@@ -2,7 +2,7 @@
 //! removed from their logs, its application is notified, and its last bytes are sent in such a way
 //! that no reset destroys them.
 
-use crate::hub::{DropReason, PrivateBudgetSpent, Refused, SubscriptionId};
+use crate::hub::{DropReason, OUT_OF_MEMORY, PrivateBudgetSpent, SubscriptionId};
 use crate::net::Net;
 use crate::protocol::CloseCode;
 use crate::transport::{BufferPool, Sent};
@@ -15,9 +15,6 @@ use super::limits::{LINGER, PATIENCE, PATIENT_MAX};
 
 /// The Close reason for a subscriber that was overrun by the log of its channel.
 const FELL_BEHIND: &str = "too slow: fell behind by more than the channel keeps";
-/// The Close reason if there is no memory for a message, whether complete or partial.
-pub(super) const OUT_OF_MEMORY: &str = "out of memory for messages: try again later";
-const TOO_MANY_CHANNELS: &str = "too many channels: try again later";
 const NO_PROGRESS: &str = "too slow: took nothing for too long";
 
 impl<N: Net, H: Handler> Core<N, H> {
@@ -317,13 +314,5 @@ fn owe_rest<T, S>(connection: &mut Connection<T, S>, rest: &[u8], pool: &mut Buf
         );
         connection.io.owe_first(rest, pool);
         connection.rest_bytes = rest.len() as u32;
-    }
-}
-
-/// The Close reason for a peer whose message or subscription was refused.
-pub(super) fn overload_reason(refused: Refused) -> &'static str {
-    match refused {
-        Refused::TooManyChannels => TOO_MANY_CHANNELS,
-        Refused::Busy | Refused::WayFull | Refused::MemoryFull => OUT_OF_MEMORY,
     }
 }

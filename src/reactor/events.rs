@@ -6,7 +6,6 @@ use crate::net::{Net, Token};
 use crate::protocol::CloseCode;
 
 use super::api::Handler;
-use super::close::overload_reason;
 use super::mail::Outcome;
 use super::peers::Peers;
 
@@ -51,7 +50,7 @@ impl<N: Net, H: Handler> Peers<N, H> {
             }
             Outcome::Overloaded(token, refused) => {
                 self.step_alone(token, |core, connection| {
-                    core.close(connection, CloseCode::TRY_AGAIN_LATER, overload_reason(refused));
+                    core.close(connection, CloseCode::TRY_AGAIN_LATER, refused.close_reason());
                 });
             }
         }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::hub::ChannelName;
+use crate::hub::{ChannelName, OUT_OF_MEMORY};
 use crate::net::Net;
 use crate::protocol::{
     HeadScanner, HeaderStorage, HttpError, Request, Response, UpgradeRequest, check_upgrade,
@@ -75,15 +75,15 @@ impl<N: Net, H: Handler> Core<N, H> {
         let mut consumed = 0;
         let mut answered = 0;
         loop {
-            if answered == REQUESTS_PER_TURN_MAX {
-                return (consumed, Stop::Yield);
-            }
             let Phase::Http(http) = &mut connection.phase else { return (consumed, Stop::Left) };
             if http.answer.is_some() || connection.io.owes() || !self.exchange.has_room() {
                 return (consumed, Stop::Paused);
             }
             if consumed == filled {
                 return (consumed, Stop::NeedMore);
+            }
+            if answered == REQUESTS_PER_TURN_MAX {
+                return (consumed, Stop::Yield);
             }
             if std::mem::take(&mut http.between_requests) {
                 connection.deadline = self.turn.now + self.limits.handshake_timeout;
@@ -318,7 +318,7 @@ impl<N: Net, H: Handler> Core<N, H> {
 
     /// Answers 503, because there is no memory for the body of this request.
     pub(super) fn refuse_for_want_of_memory(&mut self, connection: &mut ConnectionOf<N, H>) {
-        let response = Response::text(503, "out of memory for messages: try again later\n");
+        let response = Response::text(503, format!("{OUT_OF_MEMORY}\n"));
         self.respond(connection, &response.header("Retry-After", "1"), How::plain(Owed::LAST));
     }
 

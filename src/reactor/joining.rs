@@ -8,7 +8,6 @@ use crate::protocol::CloseCode;
 use crate::transport::Sent;
 
 use super::api::Handler;
-use super::close::overload_reason;
 use super::connection::Phase;
 use super::core::{ConnectionOf, Core};
 use super::peers::Peers;
@@ -67,7 +66,7 @@ impl<N: Net, H: Handler> Core<N, H> {
             return;
         }
         if let Err(refused) = outcome {
-            let reason = overload_reason(refused);
+            let reason = refused.close_reason();
             return self.close(connection, CloseCode::TRY_AGAIN_LATER, reason);
         }
         if self.is_joining(connection) || !connection.io.is_held() {

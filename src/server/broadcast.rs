@@ -186,7 +186,7 @@ impl Handler for Broadcast {
                 Session::Subscriber { bucket: TokenBucket::default(), subscription, may_publish }
             }
             Ok(Err(refused)) => {
-                peer.close(CloseCode::TRY_AGAIN_LATER, overload_reason(refused));
+                peer.close(CloseCode::TRY_AGAIN_LATER, refused.close_reason());
                 Session::Rejected
             }
             // Cannot happen: `on_upgrade` has parsed the same name.
@@ -275,15 +275,6 @@ fn is_binary(request: &Request<'_>) -> bool {
     request
         .header("Content-Type")
         .is_some_and(|value| media_type(value).eq_ignore_ascii_case("application/octet-stream"))
-}
-
-/// The reason of a close with 1013.
-fn overload_reason(refused: Refused) -> &'static str {
-    match refused {
-        Refused::Busy | Refused::WayFull => "the channel is busy, try later",
-        Refused::MemoryFull => "the memory limit is reached, try later",
-        Refused::TooManyChannels => "too many channels, try later",
-    }
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ pub(crate) enum Ending {
 /// The reactor's end: receives what its handles send.
 pub(crate) struct FromThreads {
     publishes: Receiver<RemotePublish>,
-    spares: SyncSender<RemotePublish>,
+    used: SyncSender<RemotePublish>,
     ending: Arc<AtomicU8>,
 }
 
@@ -52,8 +52,9 @@ pub(crate) struct FromThreads {
 #[derive(Clone)]
 pub struct Handle<W> {
     publishes: SyncSender<RemotePublish>,
-    /// Locked by publishers only: the reactor never waits for it.
+    /// Where buffers that were used come back for the next publish.
     spares: Arc<Mutex<Receiver<RemotePublish>>>,
+    used: SyncSender<RemotePublish>,
     ending: Arc<AtomicU8>,
     notifier: Notifier<W>,
     message_bytes_max: usize,
@@ -93,11 +94,11 @@ pub(crate) fn handle<W: Wake>(
     message_bytes_max: usize,
 ) -> (FromThreads, Handle<W>) {
     let (sender, publishes) = sync_channel(PUBLISHES_MAX);
-    let (spares_sender, spares) = sync_channel(SPARES_MAX);
+    let (used, spares) = sync_channel(SPARES_MAX);
     let ending = Arc::new(AtomicU8::new(Ending::Not as u8));
-    let commands = FromThreads { publishes, spares: spares_sender, ending: Arc::clone(&ending) };
+    let commands = FromThreads { publishes, used: used.clone(), ending: Arc::clone(&ending) };
     let spares = Arc::new(Mutex::new(spares));
-    (commands, Handle { publishes: sender, spares, ending, notifier, message_bytes_max })
+    (commands, Handle { publishes: sender, spares, used, ending, notifier, message_bytes_max })
 }
 
 impl FromThreads {
@@ -105,12 +106,9 @@ impl FromThreads {
         self.publishes.try_recv().ok()
     }
 
-    /// Keeps the buffer of a processed publish for reuse, unless it is larger than
-    /// `SPARE_BYTES_MAX` or enough are kept already.
+    /// Keeps the buffers of a processed publish for another one.
     pub(crate) fn give_back(&self, publish: RemotePublish) {
-        if publish.payload.capacity() <= SPARE_BYTES_MAX {
-            let _ = self.spares.try_send(publish);
-        }
+        give_back(&self.used, publish);
     }
 
     pub(crate) fn ending(&self) -> Ending {
@@ -137,16 +135,22 @@ impl<W: Wake> Handle<W> {
         if message.payload().len() > self.message_bytes_max {
             return Err(PublishError::TooBig);
         }
-        let spare = self.spares.lock().ok().and_then(|spares| spares.try_recv().ok());
+        // Another thread that is taking a buffer is not waited for.
+        let spare = self.spares.try_lock().ok().and_then(|spares| spares.try_recv().ok());
         let (mut name, mut payload) =
             spare.map(|spare| (spare.channel, spare.payload)).unwrap_or_default();
         name.clear();
         name.push_str(channel.as_str());
         payload.clear();
+        // Exactly, so that a buffer does not outgrow what is kept by doubling.
+        payload.reserve_exact(message.payload().len());
         payload.extend_from_slice(message.payload());
         let publish = RemotePublish { channel: name, kind: message.kind(), payload };
         self.publishes.try_send(publish).map_err(|error| match error {
-            TrySendError::Full(_) => PublishError::Busy,
+            TrySendError::Full(publish) => {
+                give_back(&self.used, publish);
+                PublishError::Busy
+            }
             TrySendError::Disconnected(_) => PublishError::Stopped,
         })?;
         self.notifier.notify();
@@ -167,5 +171,12 @@ impl<W: Wake> Handle<W> {
     fn end(&self, ending: Ending) {
         self.ending.fetch_max(ending as u8, Ordering::SeqCst);
         self.notifier.notify();
+    }
+}
+
+/// Keeps buffers for another publish, unless they are large or enough are kept.
+fn give_back(used: &SyncSender<RemotePublish>, publish: RemotePublish) {
+    if publish.payload.capacity() <= SPARE_BYTES_MAX {
+        let _ = used.try_send(publish);
     }
 }

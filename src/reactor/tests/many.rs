@@ -3,13 +3,12 @@
 
 use std::time::Duration;
 
-use super::super::close::OUT_OF_MEMORY;
 use super::super::core::Core;
 use super::super::mail::{PublishOrigin, Taken};
 use super::client::{Client, Heard};
 use super::frames::Opcode;
 use super::world::{Setting, World};
-use crate::hub::{HubLimits, Membership, ReactorNumber};
+use crate::hub::{HubLimits, Membership, OUT_OF_MEMORY, ReactorNumber};
 use crate::protocol::{Message, MessageKind};
 use crate::reactor::{ReactorLimits, RingSizes};
 
