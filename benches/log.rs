@@ -126,7 +126,7 @@ fn walk(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// One message to 100 subscribers, beside so many who are blocked and fall off again and again.
+/// One message to 100 subscribers, beside as many that are blocked and overrun again and again.
 fn walk_beside_stalled(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("log/walk-100-beside-stalled");
     for stalled in [0, 10_000] {

@@ -9,7 +9,7 @@ use std::time::Duration;
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum, serde::Deserialize, serde::Serialize))]
 #[cfg_attr(feature = "cli", serde(rename_all = "lowercase"))]
 pub enum SlowPolicy {
-    /// Its subscription ends; the standalone server closes its connection with 4008.
+    /// Its subscription ends, and its connection is closed with 4008.
     #[default]
     Disconnect,
     /// It goes on at the oldest message kept.

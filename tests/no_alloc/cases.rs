@@ -264,7 +264,7 @@ fn ping(clients: &mut Clients) -> u64 {
     clients.peers.len() as u64
 }
 
-/// A subscriber that never reads joins, falls off the log and is cut, beside one that reads
+/// A subscriber that never reads joins, is overrun and is cut off, beside one that reads
 /// everything.
 fn stalled(clients: &mut Clients) -> u64 {
     let sleeper = Peer::open(&clients.address, "/slow");

@@ -244,7 +244,7 @@ impl World {
     /// was anything.
     fn fall_off(&mut self, channel: usize, published: u64) -> bool {
         let mut any = false;
-        // Before its event is fetched, everything may be tried on one that has fallen off, and
+        // Before its event is fetched, everything may be tried on one that was overrun, and
         // nothing happens.
         for twin in &self.twins {
             if self.hub.subscriptions.place_of(twin.id).is_none() {
@@ -298,7 +298,7 @@ impl World {
     fn pass_over(&mut self, mut twin: Twin, kept_from: u64) {
         let mut kept =
             twin.queue.split_off(twin.queue.partition_point(|(number, _)| *number < kept_from));
-        assert!(!twin.queue.is_empty(), "fell off and missed nothing");
+        assert!(!twin.queue.is_empty(), "overrun, and missed nothing");
         self.end(&twin, DropReason::Skipped, true);
         std::mem::swap(&mut twin.queue, &mut kept);
         twin.sent = 0;

@@ -31,11 +31,11 @@ pub(super) use slab::{Connections, listener_number, listener_token, running_numb
 /// One connection, from accept to close.
 ///
 /// ```text
-///           101                 Close frame            last byte out
-///   Http ---------> Open -----------------> Closing -----------------> Lingering ---> Gone
-///    |                |                        ^  |                                    ^
-///    |                +--- lost -------------- | -+------------------------------------+
-///    +--- last response ----------------------+        (nothing left unread)
+///         101              Close frame             last byte out
+///   Http ------> Open ----------------> Closing -----------------> Lingering
+///    |                                     ^                           |
+///    +------------ last response ----------+                           v
+///                                    any phase, when it is over ----> Gone
 /// ```
 pub(super) struct Connection<T, S> {
     /// The connection's token, assigned by the slab.

@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn every_interest_is_read_as_it_was_written() {
+    fn every_membership_update_is_read_as_it_was_written() {
         let longest = "x".repeat(255);
         let channel = name(&longest);
         for update in [

@@ -13,7 +13,7 @@ use crate::protocol::{Message, MessageKind};
 use crate::reactor::{ReactorLimits, RingSizes};
 
 /// How a reactor stands to a channel; `None`: it does not know of it.
-fn standing(world: &World, reactor: usize, channel: &str) -> Option<Membership> {
+fn membership(world: &World, reactor: usize, channel: &str) -> Option<Membership> {
     let views = world.reactors[reactor].peers.core.exchange.hub.views();
     views.iter().find(|view| view.name == channel).map(|view| view.membership)
 }
@@ -69,7 +69,7 @@ fn the_101_waits_until_the_home_knows_and_nothing_accepted_after_it_is_missed() 
     let channel = world.channel_at(0);
     let mut client = knock(&mut world, 1, &format!("/{channel}"));
     assert_eq!(client.answered(), None, "the home has not had a turn");
-    assert_eq!(standing(&world, 1, &channel), Some(Membership::Joining));
+    assert_eq!(membership(&world, 1, &channel), Some(Membership::Joining));
     world.turn_of(0);
     assert_eq!(client.answered(), None, "its answer has not been taken");
     // From here on messages are for it as well.
@@ -134,7 +134,7 @@ fn a_channel_that_is_one_too_many_at_its_home_closes_with_1013() {
     assert_eq!(client.close_code(), Some(1013));
     drop(client);
     world.pass_secs(5);
-    assert_eq!(standing(&world, 0, &there), None, "nothing is left of it");
+    assert_eq!(membership(&world, 0, &there), None, "nothing is left of it");
 }
 
 #[test]
@@ -145,9 +145,9 @@ fn who_leaves_before_the_home_has_answered_leaves_nothing_behind() {
     drop(client);
     world.turn_of(1);
     world.rest();
-    assert_eq!(standing(&world, 1, &channel), Some(Membership::Live), "it lingers");
+    assert_eq!(membership(&world, 1, &channel), Some(Membership::Live), "it lingers");
     world.pass_secs(5);
-    assert_eq!(standing(&world, 1, &channel), None);
+    assert_eq!(membership(&world, 1, &channel), None);
     let home = world.reactors[0].peers.core.exchange.hub.views();
     assert!(home.iter().all(|view| view.members.is_empty()), "{home:?}");
 }
@@ -159,7 +159,7 @@ fn who_comes_back_while_the_leave_is_on_its_way_misses_nothing() {
     drop(world.open_at(1, &format!("/{channel}")));
     world.rest();
     // The member's reactor alone finds that it has lingered long enough.
-    while standing(&world, 1, &channel).is_some() {
+    while membership(&world, 1, &channel).is_some() {
         world.sim.advance(Duration::from_millis(500));
         world.turn_of(1);
     }
@@ -506,7 +506,7 @@ fn a_request_is_answered_though_others_publish_all_the_time() {
 }
 
 #[test]
-fn no_request_overtakes_an_interest_that_has_to_wait() {
+fn no_request_overtakes_a_membership_update_that_has_to_wait() {
     let mut world =
         World::still(Setting { reactors: 2, rings: Some(RingSizes::MIN), ..Setting::default() });
     let (full, wanted) = (world.channel_at(0), {

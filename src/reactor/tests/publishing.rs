@@ -63,7 +63,7 @@ fn publishes_that_were_held_back_follow_without_waiting_for_the_clock() {
 }
 
 #[test]
-fn other_threads_publish_through_the_remote_in_their_order() {
+fn other_threads_publish_in_their_order() {
     let mut world = World::with(|_, hub| hub.channel_buffer_bytes = 64 << 10);
     let mut readers = world.open_many(3, "/news");
     let mut taken = Vec::new();

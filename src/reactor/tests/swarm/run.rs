@@ -15,7 +15,7 @@ use crate::protocol::MessageKind;
 
 const CHANNELS: [&str; 3] = ["news", "sport", "two-b"];
 
-/// The channel that only the remote publishes to.
+/// The channel that only other threads publish to.
 const MAIL: &str = "mail";
 
 /// The remote, as a publisher.

@@ -240,7 +240,7 @@ impl Run {
         self.end();
         let was_told = |place: &usize| matches!(self.clients[*place].phase, Phase::Closed(_));
         let untold: Vec<_> = let_in.into_iter().filter(|place| !was_told(place)).collect();
-        // Whoever falls off a log in the middle of a frame whose rest there is no memory for: the
+        // A subscriber that is overrun in the middle of a frame whose rest there is no memory for: the
         // last messages of those who are closed can be too many for a channel.
         let resets = self.status().counters().impatient_resets as usize;
         let is_excused = untold.len() <= resets
