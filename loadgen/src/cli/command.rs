@@ -1,4 +1,4 @@
-//! The command and its scenarios: what each is asked for.
+//! The command and its scenarios, with the flags of each.
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -106,7 +106,7 @@ impl ScenarioArgs {
         }
     }
 
-    /// How many connections the run holds at once, at most.
+    /// Returns the largest number of connections that the run has open at once.
     pub(crate) fn connections(&self) -> u64 {
         match self {
             ScenarioArgs::Check(_) => 2,
@@ -127,15 +127,15 @@ impl ScenarioArgs {
         }
     }
 
-    /// As many as are asked for, but none without a connection: what is to be sent is shared among
-    /// them.
+    /// Returns the number of threads: as many as were asked for, but not more than there are
+    /// connections, because each thread needs some.
     pub(crate) fn threads(&self) -> u64 {
         let is_check = matches!(self, ScenarioArgs::Check(_));
         if is_check { 1 } else { self.common().threads.min(self.connections()) }
     }
 
-    /// Messages or openings a second that are asked for, of the whole run; `None` for a closed
-    /// loop.
+    /// Returns how many messages or openings per second were asked for in the whole run; `None` for
+    /// a closed loop.
     pub(crate) fn rate(&self) -> Option<u64> {
         match self {
             ScenarioArgs::Ping(args) => args.round_trips.rate,
@@ -147,7 +147,7 @@ impl ScenarioArgs {
         }
     }
 
-    /// How long it goes on opening or sending.
+    /// Returns how long the run opens connections or sends messages.
     pub(crate) fn duration(&self) -> Option<Duration> {
         match self {
             ScenarioArgs::Connect(args) => Some(args.duration),
@@ -155,13 +155,13 @@ impl ScenarioArgs {
         }
     }
 
-    /// Whether it is about how long something takes, and how that is asked for.
+    /// Returns "open" or "closed" for a scenario that measures durations, and `None` for others.
     pub(crate) fn loop_name(&self) -> Option<&'static str> {
         let name = if self.rate().is_some() { "open" } else { "closed" };
         self.duration().map(|_| name)
     }
 
-    /// Warm-up and measuring, of those that have them.
+    /// Returns warm-up and measuring times, if the scenario has them.
     pub(crate) fn phases(&self) -> Option<PhaseArgs> {
         match self {
             ScenarioArgs::Ping(args) => Some(args.round_trips.phases),

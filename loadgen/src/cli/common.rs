@@ -11,7 +11,7 @@ use crate::net::clock::parse_duration;
 use crate::net::target::Sources;
 use crate::report::thresholds::{self, Threshold};
 
-/// Openings a second where nothing else is asked for: a server's queue of openings holds them.
+/// Openings per second unless another rate is asked for. A server's accept queue can hold them.
 pub(crate) const CONNECT_RATE: u64 = 1_000;
 
 #[derive(Args, Clone, Debug)]
@@ -81,7 +81,7 @@ pub(crate) struct CommonArgs {
 }
 
 impl CommonArgs {
-    /// The headers of each opening, those with a flag of their own included.
+    /// Returns the headers of each opening handshake, including those that have their own flag.
     pub(crate) fn all_headers(&self) -> Vec<(String, String)> {
         let origin = self.origin.iter().map(|origin| ("Origin".to_owned(), origin.clone()));
         let bearer =

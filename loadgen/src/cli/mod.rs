@@ -1,8 +1,8 @@
 //! The command line: `loadgen SCENARIO URL [flags]`.
 //!
 //! ```text
-//! command    the verbs and the scenarios          scenarios  the flags of each
-//! common     flags that several scenarios have    values     what a value may look like
+//! command    the subcommands and the scenarios    scenarios  the flags of each
+//! common     flags that several scenarios have    values     how values are parsed
 //! ```
 pub(crate) mod command;
 pub(crate) mod common;

@@ -5,22 +5,21 @@ use fanfare::units::parse_size;
 
 use crate::check::payload::Sizes;
 
-/// Largest message: what a frame header of this side and one read buffer handle without growing
-/// absurdly.
+/// Largest message. It fits in one frame and in a read buffer of reasonable size.
 const MESSAGE_BYTES_MAX: usize = 16 << 20;
-/// Connections of one kind. A process has at most some hundred thousand files.
+/// Connections of one kind. A process can have some hundred thousand open files at most.
 pub(super) const CONNECTIONS_MAX: u64 = 1_000_000;
-/// Publishers: each costs every receiver four bytes.
+/// Publishers. Each of them costs every receiver four bytes.
 pub(super) const PUBLISHERS_MAX: u64 = 1_000;
 pub(super) const INFLIGHT_MAX: u64 = 65_536;
-/// Events a second, of any kind.
+/// Events of any kind per second.
 pub(super) const RATE_MAX: u64 = 10_000_000;
-/// Messages and openings of a run: their numbers have 32 bits.
+/// Messages and openings of a run. Their numbers have 32 bits.
 pub(super) const MESSAGES_MAX: u64 = u32::MAX as u64;
-/// More threads than any machine has cores for.
+/// More threads than any machine has cores.
 pub(super) const THREADS_MAX: u64 = 256;
 
-/// A whole number, with `k` or `m` for thousands and millions.
+/// Parses a whole number, with `k` or `m` for thousands and millions.
 pub(super) fn number(least: u64, most: u64) -> impl Fn(&str) -> Result<u64, String> + Clone {
     move |text| parse_number(text, least, most)
 }
@@ -40,7 +39,8 @@ fn parse_number(text: &str, least: u64, most: u64) -> Result<u64, String> {
     if fits { Ok(value) } else { Err(format!("between {least} and {most}")) }
 }
 
-/// `64`, `16KiB`, or a range `16..1k`, both ends included and none below `least`.
+/// Parses `64`, `16KiB`, or a range `16..1k`, which includes both ends. No size may be below
+/// `least`.
 pub(super) fn sizes(least: usize) -> impl Fn(&str) -> Result<Sizes, String> + Clone {
     move |text| {
         let (from, to) = text.split_once("..").unwrap_or((text, text));
@@ -60,7 +60,7 @@ fn parse_bytes(text: &str, least: usize) -> Result<usize, String> {
     if fits { Ok(value) } else { Err(format!("between {least} and {MESSAGE_BYTES_MAX} bytes")) }
 }
 
-/// A share of 1, or of 100 with `%`.
+/// Parses a share as a fraction of 1, or as a percentage with `%`.
 pub(super) fn share(text: &str) -> Result<f64, String> {
     let (digits, whole) = text.strip_suffix('%').map_or((text, 1.0), |digits| (digits, 100.0));
     let value: f64 = digits.trim().parse().map_err(|_| "not a number".to_owned())?;
@@ -71,7 +71,7 @@ pub(super) fn share(text: &str) -> Result<f64, String> {
     }
 }
 
-/// How many of some number: a count, or a share with `%`.
+/// A count, or a share of some number with `%`.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) enum Amount {
     Count(u64),
@@ -95,7 +95,7 @@ pub(super) fn amount(text: &str) -> Result<Amount, String> {
     }
 }
 
-/// `Name: value`, without what would end the line.
+/// Parses `Name: value`. Characters that would end the line are refused.
 pub(super) fn header(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once(':').ok_or("a header is \"Name: value\"")?;
     let is_clean =

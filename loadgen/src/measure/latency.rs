@@ -1,15 +1,15 @@
-//! A histogram of durations, and what a report says of it.
+//! A histogram of durations, and the figures that a report takes from it.
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Deserializer, Serializer as _, V2Serializer};
 
-/// Longer durations are recorded as this one: no run lasts longer.
+/// Longer durations are recorded as this one. No run lasts longer.
 const LATENCY_NANOS_MAX: u64 = 3_600_000_000_000;
 /// Three significant digits: values are exact to 0.1 %.
 const DIGITS: u8 = 3;
 
-/// The columns of a report.
+/// The quantiles shown in a report.
 pub(crate) const QUANTILES: [(&str, f64); 6] = [
     ("p50", 0.5),
     ("p75", 0.75),
@@ -32,27 +32,27 @@ impl Latencies {
     }
 
     /// Records `value` once for each microsecond of `nanos`, so that quantiles are shares of time
-    /// and not of events.
+    /// instead of shares of events.
     pub(crate) fn record_by_time(&mut self, value: u64, nanos: u64) {
         self.0.saturating_record_n(value, nanos / 1_000);
     }
 
-    /// Adds all that another thread or another second has recorded.
+    /// Adds everything that another thread has recorded, or another second.
     pub(crate) fn merge(&mut self, other: &Latencies) {
         self.0.add(&other.0).expect("all histograms have the same bounds");
     }
 
-    /// In nanoseconds; `None` when nothing was recorded.
+    /// Returns the quantile in nanoseconds, or `None` if nothing was recorded.
     pub(crate) fn quantile(&self, quantile: f64) -> Option<u64> {
         (!self.0.is_empty()).then(|| self.0.value_at_quantile(quantile))
     }
 
-    /// For what reads a histogram value by value.
+    /// Returns the histogram, for code that reads it value by value.
     pub(crate) fn histogram(&self) -> &Histogram<u64> {
         &self.0
     }
 
-    /// HdrHistogram's V2 encoding, not compressed, in base64.
+    /// Returns HdrHistogram's V2 encoding, uncompressed, in base64.
     pub(crate) fn encode(&self) -> String {
         let mut bytes = Vec::new();
         V2Serializer::new()
@@ -61,7 +61,8 @@ impl Latencies {
         STANDARD.encode(bytes)
     }
 
-    /// What [`encode`](Self::encode) has written, or another tool, if it keeps to the bounds.
+    /// Decodes what [`encode`](Self::encode) or another tool has written. Refuses values outside
+    /// the bounds.
     pub(crate) fn decode(text: &str) -> Result<Latencies, &'static str> {
         let bytes = STANDARD.decode(text).map_err(|_| "a histogram must be base64")?;
         let stored: Histogram<u64> = Deserializer::new()

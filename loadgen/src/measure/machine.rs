@@ -1,21 +1,21 @@
-//! What can be known before the first connection: open files, ports and cores.
+//! What can be checked before the first connection: open files, ports and cores.
 use crate::net::socket::raise_open_files;
 use crate::net::target::Sources;
 
-/// Files beside the sockets: standard streams, poll, timer, what `/proc` is read through.
+/// Files other than the sockets: standard streams, poll, timer, files in `/proc`.
 const OTHER_FILES: u64 = 32;
 
-/// What this machine has for one process.
+/// What this machine offers one process.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Machine {
     pub(crate) open_files: u64,
-    /// For connections from one address to one server. `None` where it cannot be read.
+    /// Ports for connections from one address to one server. `None` if the number cannot be read.
     pub(crate) ports: Option<u64>,
     pub(crate) cores: u64,
 }
 
 impl Machine {
-    /// With as many open files as this process may have.
+    /// Raises the limit on open files and reads all figures.
     pub(crate) fn prepare() -> Machine {
         Machine {
             open_files: raise_open_files(),
@@ -24,7 +24,7 @@ impl Machine {
         }
     }
 
-    /// What does not fit, and how to make it fit.
+    /// Returns what the machine lacks for this run, and how to change that.
     pub(crate) fn shortcomings(
         &self,
         connections: u64,

@@ -1,8 +1,8 @@
-//! What is measured: how long things took, and how busy both sides were.
+//! Measurements: how long things took, and how busy both sides were.
 //!
 //! ```text
-//! latency   a histogram of durations               series   the same, second by second
-//! process   processor time and memory, of /proc    usage    between two moments
+//! latency   a histogram of durations               series   histograms of each second
+//! process   processor time and memory from /proc   usage    processor time between two moments
 //! machine   open files, ports and cores
 //! ```
 pub(crate) mod latency;

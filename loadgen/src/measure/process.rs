@@ -1,4 +1,4 @@
-//! What the kernel says of a process and of all sockets together, read from `/proc`.
+//! What `/proc` reports of a process and of all sockets together.
 use std::io;
 
 use procfs::{CurrentSI as _, KernelStats, ProcError, ProcResult};
@@ -16,28 +16,28 @@ pub(crate) struct ThreadTimes {
     pub(crate) id: u32,
     /// User and system time.
     pub(crate) running_nanos: u64,
-    /// It could have run, and had no core.
+    /// Time during which the thread could have run but had no core.
     pub(crate) waiting_nanos: u64,
 }
 
 /// User memory of a process, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Memory {
-    /// VmRSS: all pages that are resident.
+    /// VmRSS: all resident pages.
     pub(crate) resident_bytes: u64,
-    /// Pss: resident pages, shared ones divided by those who share them.
+    /// Pss: resident pages, where a page shared by n processes counts as 1/n.
     pub(crate) proportional_bytes: u64,
-    /// Pages of no file: heap and stacks.
+    /// Pages that belong to no file: heap and stacks.
     pub(crate) anonymous_bytes: u64,
 }
 
 impl Process {
-    /// This process.
+    /// Returns this process.
     pub(crate) fn own() -> Process {
         Process { pid: std::process::id() }
     }
 
-    /// Fails when the process is not there or may not be looked at.
+    /// Fails if the process does not exist or may not be inspected.
     pub(crate) fn find(pid: u32) -> ProcResult<Process> {
         let server = Process { pid };
         server.threads()?;
@@ -45,12 +45,12 @@ impl Process {
         Ok(server)
     }
 
-    /// What each thread that is alive has had of the processors. A thread that ends takes its time
-    /// with it.
+    /// Returns the processor time of each living thread. The time of threads that have ended is not
+    /// included.
     pub(crate) fn threads(self) -> ProcResult<Vec<ThreadTimes>> {
         let times = |task: ProcResult<procfs::process::Task>| {
-            // Nanoseconds, where `stat` has hundredths of a second. A thread that has just ended is
-            // passed over.
+            // The figures are in nanoseconds, where `stat` has hundredths of a second. A thread
+            // that has just ended is skipped.
             let task = task.ok()?;
             let times = task.schedstat().ok()?;
             Some(ThreadTimes {
@@ -62,7 +62,8 @@ impl Process {
         Ok(self.open()?.tasks()?.filter_map(times).collect())
     }
 
-    /// How many cores it may run on: those of its mask that the machine has.
+    /// Returns how many cores the process may run on: those in its affinity mask that the machine
+    /// has.
     pub(crate) fn cores(self) -> ProcResult<u32> {
         let mask = self.open()?.status()?.cpus_allowed.ok_or(ProcError::Incomplete(None))?;
         let allowed: u32 = mask.into_iter().map(u32::count_ones).sum();
@@ -94,8 +95,8 @@ impl Process {
     }
 }
 
-/// Memory that the kernel holds for the buffers of all TCP sockets of this machine (network
-/// namespace).
+/// Returns the memory that the kernel holds for the buffers of all TCP sockets of this network
+/// namespace.
 pub(crate) fn tcp_memory_bytes() -> io::Result<u64> {
     let text = std::fs::read_to_string("/proc/net/sockstat")?;
     let pages = tcp_pages(&text).ok_or(io::ErrorKind::InvalidData)?;

@@ -1,16 +1,16 @@
-//! Latencies over the time of a run: of all measured messages, and of each second.
+//! Latencies over the time of a run: of all measured messages together, and of each second.
 use hdrhistogram::Histogram;
 
 use super::latency::Latencies;
 use crate::net::clock::Moment;
 
-/// Two digits for a second: a point in a plot.
+/// Two significant digits for a second are enough for a point in a plot.
 const DIGITS: u8 = 2;
 
-/// Where a scenario records how long its messages took.
+/// Records how long a scenario's messages took.
 pub(crate) struct Recorder {
     total: Latencies,
-    /// The second that `current` is of.
+    /// The second whose messages are recorded in `current`.
     second: u32,
     current: Histogram<u32>,
     seconds: Vec<(u32, Histogram<u32>)>,
@@ -28,8 +28,8 @@ impl Recorder {
         }
     }
 
-    /// A message that took `nanos` until it was read at `at`. Only `measured` ones are in the
-    /// total.
+    /// Records a message that took `nanos` and was read at `at`. Only `measured` messages count in
+    /// the total.
     pub(crate) fn record(&mut self, at: Moment, nanos: u64, measured: bool) {
         let second = at.second();
         if second != self.second {
@@ -46,7 +46,7 @@ impl Recorder {
         &self.total
     }
 
-    /// The 99th percentile of the last second that was recorded in full.
+    /// Returns the 99th percentile of the last complete second.
     pub(crate) fn last_p99_nanos(&self) -> u64 {
         self.last_p99_nanos
     }
@@ -65,7 +65,7 @@ impl Recorder {
         }
     }
 
-    /// p50, p99 and maximum of one second.
+    /// Returns p50, p99 and maximum of one second.
     pub(crate) fn of_second(&self, second: u32) -> Option<[u64; 3]> {
         let current = (second == self.second).then_some(&self.current);
         let found =

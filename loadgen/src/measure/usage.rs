@@ -1,9 +1,9 @@
 //! How busy both sides were between two moments: the threads of this process, and those of the
-//! server's.
+//! server's process.
 use super::process::{Process, ThreadTimes};
 use crate::net::clock::Moment;
 
-/// What was read at one moment.
+/// The figures read at one moment.
 #[derive(Clone, Debug)]
 pub(crate) struct Sample {
     at: Moment,
@@ -14,7 +14,7 @@ pub(crate) struct Sample {
 #[derive(Clone, Debug)]
 struct ServerSample {
     threads: Vec<ThreadTimes>,
-    /// That it may run on.
+    /// How many cores the process may run on.
     cores: u32,
 }
 
@@ -32,15 +32,16 @@ impl Sample {
     }
 }
 
-/// Shares are of one core and of the time between the samples.
+/// Processor use between two samples. Shares are fractions of one core during that time.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Usage {
     pub(crate) elapsed_nanos: u64,
-    /// Of the thread of this process that ran most.
+    /// Share of the time that this process's busiest thread ran.
     pub(crate) busiest_share: f64,
-    /// Of the thread of this process that ran or waited for a core most.
+    /// Share of the time that a thread of this process ran or waited for a core; the largest of all
+    /// threads.
     pub(crate) wanting_share: f64,
-    /// Of the same thread: how long it could have run and had no core.
+    /// Share of the time that the same thread could have run but had no core.
     pub(crate) waiting_share: f64,
     pub(crate) own_nanos: u64,
     pub(crate) server: Option<ServerUsage>,
@@ -50,7 +51,8 @@ pub(crate) struct Usage {
 pub(crate) struct ServerUsage {
     pub(crate) nanos: u64,
     pub(crate) share: f64,
-    /// Of its busiest thread, or of all the cores that it may run on: 1 when it can do no more.
+    /// Share of the busiest thread, or of all cores that the process may run on. 1 means that no
+    /// time is left.
     pub(crate) saturation: f64,
 }
 
@@ -79,8 +81,8 @@ impl Usage {
     }
 }
 
-/// The processor time of each thread between two samples. A thread that began in between starts at
-/// zero.
+/// Returns the processor time of each thread between two samples. A thread that began in between
+/// starts at zero.
 fn spent(before: &[ThreadTimes], after: &[ThreadTimes]) -> Vec<ThreadTimes> {
     let since = |thread: &ThreadTimes| {
         let earlier = before.iter().find(|earlier| earlier.id == thread.id);

@@ -1,6 +1,6 @@
-//! A look at a server: does it open, answer a ping, echo, broadcast, send publishers their own
-//! messages, keep a payload as it is. Two connections, a few messages; each finding is told as it
-//! comes, and at the end what to run next.
+//! A first look at a server: does it accept connections, answer a Ping, echo, broadcast, send
+//! publishers their own messages, keep payloads unchanged? It uses two connections and a few
+//! messages. Each finding is printed at once, and at the end a command line to run next.
 use std::time::Duration;
 
 use fanfare::protocol::{Message, Opcode};
@@ -17,18 +17,18 @@ use crate::run::scenario::{Peer, Scenario, Turn};
 const SPEAKER: Part = Part(0);
 const LISTENER: Part = Part(1);
 
-/// How long anything may take before it counts as not coming.
+/// How long to wait for anything before it counts as missing.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// After the last message that came, nothing more is expected.
+/// So long after the last message received, no more messages are expected.
 const QUIET: Duration = Duration::from_millis(300);
 
-/// The message that is sent. A server that wraps it in something leaves these bytes intact.
+/// The message that is sent. A server that wraps messages leaves these bytes intact.
 const MESSAGE: &[u8] = b"loadgen check: what becomes of this message?";
 const PING: &[u8] = b"loadgen check";
 
 enum CheckStage {
     Begin,
-    /// For both connections.
+    /// Both connections are being opened.
     Opening {
         until: Moment,
     },
@@ -41,12 +41,12 @@ enum CheckStage {
     Over,
 }
 
-/// What a connection has heard of the message.
+/// How often a connection has received the message, in which form.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 struct Heard {
-    /// The message as it was said.
+    /// The message exactly as it was sent.
     exactly: u32,
-    /// The message, with something around it.
+    /// The message with other bytes around it.
     wrapped: u32,
     other: u32,
 }
@@ -69,7 +69,7 @@ impl Heard {
 }
 
 pub(crate) struct Check {
-    /// For the line to run next.
+    /// The server's URL, for the command line to run next.
     url: String,
     machine: Machine,
     tells: bool,
@@ -82,7 +82,7 @@ pub(crate) struct Check {
 }
 
 impl Check {
-    /// `tells`: each finding as it comes, on standard error.
+    /// With `tells`, each finding is printed on standard error at once.
     pub(crate) fn new(url: &str, machine: Machine, tells: bool) -> Check {
         Check {
             url: url.to_owned(),
@@ -107,7 +107,7 @@ impl Check {
         self.ids[0]
     }
 
-    /// "It echoes" or "it broadcasts", and so on.
+    /// Returns what the server does: "it echoes", "it broadcasts", and so on.
     fn finding(&self) -> &'static str {
         let [speaker, listener] = self.heard.map(Heard::has_message);
         match (self.ids, speaker, listener) {
@@ -119,7 +119,7 @@ impl Check {
         }
     }
 
-    /// The line to run next.
+    /// Returns the command line to run next.
     fn next_line(&self) -> String {
         let [speaker, listener] = self.heard.map(Heard::has_message);
         let url = &self.url;
@@ -139,7 +139,7 @@ impl Scenario for Check {
     fn on_message(&mut self, peer: &mut Peer<'_>, message: Message<'_>, at: Moment) {
         let heard = &mut self.heard[peer.index as usize];
         heard.note(message.payload());
-        // A greeting does not show what the server does with a message.
+        // Other messages, such as a greeting, do not show what the server does with a message.
         if heard.has_message() {
             self.last_heard = Some(at);
         }
@@ -172,7 +172,8 @@ impl Scenario for Check {
                     ));
                     load.open(SPEAKER, 0);
                     load.open(LISTENER, 1);
-                    // An opening has a time limit of its own.
+                    // The limit is longer here, because an opening handshake has its own time
+                    // limit.
                     CheckStage::Opening { until: now + 10 * PATIENCE }
                 }
                 CheckStage::Opening { until } => {

@@ -1,6 +1,6 @@
-//! A storm of openings: each connection is opened, read its 101 from, and closed. With
-//! `--connect-rate` an open loop, timed from the moment an opening was meant to begin; without, as
-//! many at once as `--connect-concurrency`.
+//! A storm of openings: each connection is opened, its 101 is read, and it is closed. With
+//! `--connect-rate` this is an open loop, timed from the intended moment of each opening. Without
+//! it, as many openings as `--connect-concurrency` are under way at once.
 use std::time::Duration;
 
 use derive_more::AddAssign;
@@ -45,9 +45,9 @@ pub(crate) struct Connect {
     duration: Duration,
     drain: Duration,
     schedule: Option<Schedule>,
-    /// Openings that may still begin.
+    /// How many openings may still begin. `None` for no limit.
     budget: Option<u64>,
-    /// When each opening that is under way was meant to begin.
+    /// The intended moment of each opening under way.
     under_way: Slab<Moment>,
     measurement: Measurement,
     counts: ConnectCounts,
@@ -59,7 +59,7 @@ struct ConnectCounts {
     begun: u64,
     opened: u64,
     opened_in_span: u64,
-    /// Opened before the time for opening was over; late ones open after it.
+    /// Connections opened before the time for opening was over. Late openings are not counted here.
     opened_by_end: u64,
     closed: u64,
 }
@@ -82,7 +82,8 @@ impl Connect {
         }
     }
 
-    /// Begins the openings that are due. Returns when to call again, or `None` when no more begin.
+    /// Begins the openings that are due. Returns when to call again, or `None` when no more will
+    /// begin.
     fn open_due(&mut self, load: &mut Load, now: Moment, until: Moment) -> Option<Moment> {
         for _ in 0..OPENINGS_PER_TURN_MAX {
             if self.budget == Some(0) || load.is_stopping() {
@@ -95,7 +96,7 @@ impl Connect {
             if due > now {
                 return Some(due);
             }
-            // An opening that finds no room now begins late. It is not skipped.
+            // An opening that exceeds the concurrency limit begins late. It is not skipped.
             if self.pace.is_full(load) {
                 return (self.schedule.is_some() || now < until).then_some(now + LOOK_AGAIN);
             }
@@ -143,8 +144,8 @@ impl Scenario for Connect {
                 }
                 ConnectStage::Opening { until } => {
                     if let Some(again) = self.open_due(load, now, until) {
-                        // After the end, openings that are late still begin when there is room;
-                        // readiness tells when.
+                        // After the end, late openings still begin when earlier ones finish.
+                        // Readiness then wakes the thread.
                         return Turn::Until(if now < until { again.min(until) } else { again });
                     }
                     self.measurement.on_phase(Phase::Draining, load);

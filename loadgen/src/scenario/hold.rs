@@ -1,5 +1,6 @@
-//! Idle connections, and what each of them costs the server. Its memory is read at two numbers of
-//! connections and the slope reported, because a total includes what it needs without any.
+//! Idle connections, and what each of them costs the server. The server's memory is read at two
+//! numbers of connections and the slope is reported, because the total includes memory that the
+//! server needs without any connection.
 use std::time::Duration;
 
 use crate::cli::scenarios::HoldArgs;
@@ -15,10 +16,10 @@ use crate::run::threads::{LOOK_AGAIN, ThisThread};
 
 const HELD: Part = Part(0);
 
-/// The numbers of connections at which memory is read; for fewer connections, quarters of them.
+/// The numbers of connections at which memory is read. With fewer connections, at each quarter.
 const STEPS: [u64; 3] = [5_000, 10_000, 15_000];
-/// How long after the last opening of a step memory is read: until then the server finishes the
-/// work of the openings.
+/// The time between the last opening of a step and the reading of memory. The server finishes the
+/// work of the openings in it.
 const SETTLE: Duration = Duration::from_millis(500);
 
 struct HoldStep {
@@ -29,12 +30,12 @@ struct HoldStep {
 
 enum HoldStage {
     Opening(Opening),
-    /// This thread has opened its share of the step.
+    /// This thread has opened its share of the connections of this step.
     Opened,
     Settling {
         until: Moment,
     },
-    /// Memory was read, by the first thread.
+    /// The first thread has read the server's memory.
     Read,
     Holding {
         until: Moment,
@@ -45,9 +46,9 @@ pub(crate) struct Hold {
     pace: Pace,
     hold: Duration,
     server: Option<Process>,
-    /// How many connections of the whole run each step reaches; ascending.
+    /// How many connections of the whole run are open at the end of each step; ascending.
     targets: Vec<u64>,
-    /// Which step this is.
+    /// The index of the present step.
     at: usize,
     before: HoldStep,
     steps: Vec<HoldStep>,
@@ -74,7 +75,7 @@ impl Hold {
         hold
     }
 
-    /// This thread's share of the connections that this step adds to the last one.
+    /// Opens this thread's share of the connections that this step adds.
     fn opening(&self, thread: &ThisThread) -> Opening {
         let before = self.at.checked_sub(1).map_or(0, |at| self.targets[at]);
         let missing = thread.share_count(self.targets[self.at]) - thread.share_count(before);
@@ -110,7 +111,8 @@ impl Scenario for Hold {
                 },
                 HoldStage::Opened => match load.thread.wait_at(2 * self.at, now) {
                     Some(at) => HoldStage::Settling { until: at + SETTLE },
-                    // Another thread may have seen Ctrl-C one barrier earlier, and is gone.
+                    // Another thread may have noticed Ctrl-C before it reached this barrier, and
+                    // will never arrive.
                     None if load.is_stopping() => return Turn::Done,
                     None => return Turn::Until(now + LOOK_AGAIN),
                 },
@@ -167,8 +169,8 @@ impl Scenario for Hold {
                 .optional(&format!("{name}_anonymous_bytes"), of(|memory| memory.anonymous_bytes))
                 .optional(&format!("{name}_kernel_tcp_bytes"), step.tcp_bytes.map(Value::Bytes));
         }
-        // Between the first step and the third: the last one is not among them, so that both ends
-        // are round.
+        // The slope lies between the first and the third step. The last step is left out, so that
+        // both ends are round numbers.
         let (from, to) = (self.steps.first(), self.steps.iter().take(STEPS.len()).next_back());
         if let Some((from, to)) = from.zip(to).filter(|(from, to)| from.open < to.open) {
             let per_connection = |value: fn(&Memory) -> u64| {

@@ -1,6 +1,6 @@
-//! The scenarios, one file each. A scenario has the hooks of `run/scenario.rs`: it says what to
-//! open, what to send and when it is done, and it judges what comes back. It does no I/O of its
-//! own. Each thread of a run drives one.
+//! The scenarios, one file each. A scenario implements the hooks of `run/scenario.rs`: it decides
+//! what to open, what to send and when it is done, and it judges what is received. It does no I/O
+//! itself. Each thread of a run has its own instance.
 pub(crate) mod broadcast;
 mod check;
 mod churn;

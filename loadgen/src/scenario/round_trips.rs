@@ -1,7 +1,7 @@
-//! Round trips: messages that a server echoes, or pings that it answers. In the open loop they
-//! leave at a rate and are timed from the moment they were meant to; in the closed one each
-//! connection has so many under way, a reply brings the next one out, and times are service times,
-//! never latency at a rate.
+//! Round trips: messages that a server echoes, or Pings that it answers. In the open loop they are
+//! sent at a rate and timed from their intended moments. In the closed loop each connection has a
+//! fixed number under way, and each reply triggers the next message. The times are then service
+//! times, which say nothing about latency at a rate.
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -34,16 +34,17 @@ const CLIENT: Part = Part(0);
 const ALL_OPEN: usize = 0;
 const ALL_ARRIVED: usize = 1;
 
-/// Messages sent in one turn of the open loop. However late the loop is, it reads in between.
+/// Messages sent in one turn of the open loop. The limit ensures that a loop that is late still
+/// reads.
 const SENDS_PER_TURN_MAX: u32 = 1_024;
-/// How often a closed loop looks for replies that are overdue.
+/// How often a closed loop looks for overdue replies.
 const GIVE_UP_EVERY: Duration = Duration::from_millis(100);
 
-/// Messages of one connection that are remembered in case their replies come late. A late reply to
-/// a forgotten message is counted but not timed.
+/// Messages of one connection that are remembered in case their replies arrive late. A late reply
+/// to a forgotten message is counted but not timed.
 const LATE_MAX: usize = 1_024;
 
-/// A message on its way.
+/// A message whose reply has not arrived yet.
 #[derive(Clone, Copy)]
 struct SentMessage {
     intended: Moment,
@@ -55,20 +56,21 @@ struct RoundTripClient {
     id: Option<Id>,
     /// The sequence of the next message.
     sent: u32,
-    /// The last `under_way.len()` of those that were sent.
+    /// The messages waited for: the last `under_way.len()` of those sent.
     under_way: VecDeque<SentMessage>,
-    /// Messages that are no longer waited for, with their sequences: their replies were overtaken
-    /// or took too long, and may still come.
+    /// Messages that are no longer waited for, with their sequences. Their replies were overtaken
+    /// or took too long, and may still arrive.
     late: VecDeque<(u32, SentMessage)>,
 }
 
 impl RoundTripClient {
-    /// The sequence of the first one under way.
+    /// Returns the sequence of the oldest message under way.
     fn first(&self) -> u32 {
         self.sent - self.under_way.len() as u32
     }
 
-    /// Takes out message `sequence`, which was sent. Those under way before it are overtaken.
+    /// Removes message `sequence`, which was sent, and returns it. Older messages under way count
+    /// as overtaken.
     fn take(&mut self, sequence: u32) -> Option<SentMessage> {
         if sequence < self.first() {
             let at = self.late.iter().position(|(late, _)| *late == sequence)?;
@@ -80,7 +82,7 @@ impl RoundTripClient {
         self.under_way.pop_front()
     }
 
-    /// Waits no longer for the first one under way.
+    /// Stops waiting for the oldest message under way.
     fn give_up_first(&mut self) {
         let sequence = self.first();
         let Some(message) = self.under_way.pop_front() else { return };
@@ -96,7 +98,7 @@ struct RoundTripCounts {
     sent: u64,
     replied: u64,
     measured_sent: u64,
-    /// Those of them that were also sent within the span.
+    /// Measured messages that were also sent within the measured span.
     sent_in_time: u64,
     measured_replied: u64,
     span_replied: u64,
@@ -104,20 +106,20 @@ struct RoundTripCounts {
     corrupt: u64,
     unexpected: u64,
     ended: u64,
-    /// Under way on connections that ended. They are not counted as lost, because the end itself is
-    /// reported.
+    /// Round trips that were unanswered when their connection ended. They are not counted as lost,
+    /// because the end of the connection is reported itself.
     cut_off: u64,
     measured_cut_off: u64,
 }
 
 pub(crate) struct RoundTrips {
-    /// Pings and Pongs instead of messages.
+    /// True for Pings and Pongs instead of messages.
     is_ping: bool,
     opening: Option<Opening>,
     timeline: Timeline,
     measurement: Measurement,
     clients: Vec<RoundTripClient>,
-    /// The number that the first of this thread's clients has in the whole run.
+    /// The number of this thread's first client, counted over all threads.
     first_client: u32,
     messages: RoundTripMessages,
     sequences: Sequences,
@@ -191,7 +193,7 @@ impl RoundTrips {
         self.clients.iter().all(|client| client.under_way.is_empty())
     }
 
-    /// Notes one more message of a client, and returns it. `None` when none may be sent any more.
+    /// Records one more message of a client and returns it, or `None` if no more may be sent.
     fn next_message(&mut self, client: usize, intended: Moment, sent: Moment) -> Option<&[u8]> {
         let is_measured = self.timeline.measures(intended);
         if is_measured && let Some(budget) = &mut self.budget {
@@ -217,7 +219,7 @@ impl RoundTrips {
         load.send_frame(id, opcode, message);
     }
 
-    /// Closed loop: fills up what each connection has under way.
+    /// Closed loop: sends until each connection has `inflight` messages under way.
     fn fill_up(&mut self, load: &mut Load, now: Moment) {
         self.look_again = now + GIVE_UP_EVERY;
         for client in 0..self.clients.len() {
@@ -232,12 +234,13 @@ impl RoundTrips {
         }
     }
 
-    /// Open loop: sends everything that is due. False when there is more than one turn takes.
+    /// Open loop: sends everything that is due. Returns false if more is due than one turn may
+    /// send.
     fn send_due(&mut self, load: &mut Load, now: Moment) -> bool {
         for _ in 0..SENDS_PER_TURN_MAX {
             let due = self.schedule.as_mut().and_then(|schedule| schedule.take_due(now));
             let Some(intended) = due else { return true };
-            // If a connection is gone, the next one sends in its place.
+            // If a connection has ended, the next one sends the message instead.
             for _ in 0..self.clients.len() {
                 let client = self.next_client;
                 self.next_client = (self.next_client + 1) % self.clients.len();
@@ -265,7 +268,8 @@ impl RoundTrips {
         match reply {
             Reply::Corrupt => {
                 self.counts.corrupt += 1;
-                // It stands for the first reply under way, which is no longer waited for.
+                // The corrupt reply is taken as the reply to the oldest message under way, which is
+                // no longer waited for.
                 self.clients[client].give_up_first();
             }
             Reply::To(sequence) => self.note(client, sequence, payload.len(), at),
@@ -310,7 +314,7 @@ impl Scenario for RoundTrips {
 
     fn on_message(&mut self, peer: &mut Peer<'_>, message: Message<'_>, at: Moment) {
         if self.is_ping {
-            // What else the server says does not matter here.
+            // Other messages of the server do not matter here.
             return;
         }
         let is_kind_kept = message.kind().opcode() == peer.opcode;
@@ -355,7 +359,7 @@ impl Scenario for RoundTrips {
         let has_open = load.counts(CLIENT).open > 0;
         loop {
             if self.timeline.is_sending() && has_open {
-                // Messages that are due within a phase are sent before it ends, however late.
+                // Messages due within a phase are sent before it ends, even if late.
                 if !self.send_due(load, now.min(self.timeline.until())) && !load.is_stopping() {
                     return Turn::Until(now);
                 }

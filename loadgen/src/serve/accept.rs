@@ -1,4 +1,5 @@
-//! Accepting: so many connections a turn, and what happens when the process has no file left.
+//! Accepting connections: how many per turn, and what happens when the process has no file
+//! descriptor left.
 use std::io;
 use std::time::Duration;
 
@@ -8,9 +9,9 @@ use super::connection::ServerConnection;
 use super::receiver::Receiver;
 use super::server::Server;
 
-/// Connections accepted in one turn: some milliseconds, in which nothing is read.
+/// Connections accepted in one turn. This takes some milliseconds, during which nothing is read.
 const ACCEPTS_PER_TURN_MAX: usize = 256;
-/// When to accept again after the process had no file left.
+/// The pause before accepting again when the process has no file descriptor left.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
 impl Server {
@@ -20,7 +21,7 @@ impl Server {
             let mut stream = match self.listener.accept() {
                 Ok((stream, _)) => stream,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                // It was reset before it was accepted.
+                // The connection was reset before it was accepted.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
                 Err(error) => {
                     if !std::mem::replace(&mut self.out_of_files, true) {

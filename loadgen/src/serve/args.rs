@@ -50,7 +50,7 @@ pub(crate) struct ServeArgs {
     pub(crate) wrong_accept: bool,
 }
 
-/// What becomes of a message.
+/// What the server does with a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum ServeMode {
     Echo,
@@ -63,7 +63,7 @@ impl ServeArgs {
         match (self.broadcast, self.sink) {
             (true, _) => ServeMode::Broadcast,
             (false, true) => ServeMode::Sink,
-            // Also where every handshake is refused.
+            // This is also the mode when every handshake is refused.
             (false, false) => ServeMode::Echo,
         }
     }

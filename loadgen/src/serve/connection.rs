@@ -1,5 +1,5 @@
-//! One connection of the reference server: its socket, what has been read and not yet used, what
-//! waits to be written, and how it ends.
+//! One connection of the reference server: its socket, bytes read but not processed, bytes waiting
+//! to be written, and how it ends.
 use std::io;
 use std::net::Shutdown;
 
@@ -10,42 +10,43 @@ use super::faults::Ledger;
 use super::outbound::Outbound;
 use super::receiver::Receiver;
 
-/// A receiver further behind than this is closed.
+/// A receiver with more unwritten bytes than this is closed.
 const BEHIND_BYTES_MAX: usize = 64 << 20;
 
 pub(crate) struct ServerConnection {
     pub(crate) stream: TcpStream,
     pub(crate) phase: ServerPhase,
     pub(crate) decoder: Decoder,
-    /// The body of a request; then used by the decoder for a message that does not arrive in one
-    /// piece.
+    /// The body of a POST request. Later the decoder's buffer for a message that does not arrive in
+    /// one piece.
     pub(crate) assembly: Vec<u8>,
-    /// Bytes that were read but not decoded yet: a piece of a head or of a frame header. They are
+    /// Bytes that were read but not decoded yet: an incomplete HTTP head or frame header. They are
     /// decoded again together with the next bytes.
     pub(crate) rest: Vec<u8>,
     pub(crate) outbound: Outbound,
     pub(crate) receiver: Receiver,
-    /// How many messages of the round under way it has, or is not to have.
+    /// How many messages of the present round this connection has received, or was not meant to
+    /// receive.
     pub(crate) round_taken: usize,
-    /// The kernel has refused bytes, and has not yet said that it takes more.
+    /// True if the kernel has refused bytes and has not reported the socket as writable since.
     pub(crate) blocked: bool,
-    /// Our half of the stream has ended.
+    /// True once our side of the stream is shut down.
     shut: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum ServerPhase {
-    /// Requests, until one is upgraded.
+    /// HTTP requests, until one is upgraded to a WebSocket.
     Http {
         scanner: HeadScanner,
         body: Option<Body>,
     },
     Open,
-    /// The last bytes of this side are queued, and what the client sends is ignored.
+    /// The last bytes of this side are queued, and everything that the client sends is ignored.
     Ending,
 }
 
-/// The body of a request, as far as it has not come.
+/// A request body of which some bytes are still missing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Body {
     pub(crate) missing_bytes: usize,
@@ -68,7 +69,7 @@ impl ServerConnection {
         }
     }
 
-    /// Writes frames whose copies are in the ledger, at once if nothing waits.
+    /// Writes frames that the ledger has already counted, directly if no bytes are waiting.
     pub(crate) fn write_through(&mut self, frames: &[u8], ledger: &mut Ledger) -> io::Result<()> {
         if self.blocked || !self.outbound.is_empty() {
             self.outbound.frames().extend_from_slice(frames);
@@ -76,11 +77,11 @@ impl ServerConnection {
         }
         let taken = self.outbound.write_through(frames, &mut self.stream);
         self.note_written(taken, ledger)?;
-        // What is left is tried once more, for the edge to come if the kernel still refuses it.
+        // Try once more to write the rest. If the kernel refuses it, a readiness event will follow.
         self.flush(ledger)
     }
 
-    /// Writes what waits, as far as the kernel takes it.
+    /// Writes the waiting bytes until the kernel refuses more.
     pub(crate) fn flush(&mut self, ledger: &mut Ledger) -> io::Result<()> {
         while !self.blocked && !self.outbound.is_empty() {
             let taken = self.outbound.write_to(&mut self.stream);
@@ -88,7 +89,7 @@ impl ServerConnection {
         }
         if self.phase == ServerPhase::Ending && self.outbound.is_empty() && !self.shut {
             self.shut = true;
-            // A peer that is gone already ends by the read that is to come.
+            // If the peer has already gone, the next read reports it.
             let _ = self.stream.shutdown(Shutdown::Write);
         }
         Ok(())
@@ -109,7 +110,8 @@ impl ServerConnection {
         self.phase == ServerPhase::Open && self.outbound.unsent_bytes() > BEHIND_BYTES_MAX
     }
 
-    /// Queues a Close frame. It is the last frame, so a copy that was held back goes out before it.
+    /// Queues a Close frame. It is the last frame, so a copy that was held back is queued before
+    /// it.
     pub(crate) fn close(&mut self, code: CloseCode, reason: &str, ledger: &mut Ledger) {
         debug_assert_eq!(self.phase, ServerPhase::Open, "it is closed once");
         self.receiver.release_now(&mut self.outbound, ledger);
@@ -117,7 +119,7 @@ impl ServerConnection {
         self.phase = ServerPhase::Ending;
     }
 
-    /// Discards what waits and queues a Close frame, because the client is too far behind.
+    /// Discards the waiting bytes and queues a Close frame, because the client is too far behind.
     pub(crate) fn close_behind(&mut self, ledger: &mut Ledger) {
         self.outbound.cut(ledger);
         encode_close(self.outbound.frames(), CloseCode::TRY_AGAIN_LATER, "too far behind");

@@ -1,5 +1,5 @@
-//! How connections end, and how the server does. Copies that the kernel has not taken in full by
-//! then were not sent, and are not in the ledger.
+//! How connections end, and how the server ends. Copies that the kernel has not fully taken by then
+//! were not sent, and are removed from the ledger.
 use std::io;
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use super::faults::Ledger;
 use super::server::Server;
 use crate::net::slots::Id;
 
-/// How long a connection that ends may take to read its last bytes and to close.
+/// How long a connection that is ending may take to read its last bytes and to close.
 const ENDING_TIME: Duration = Duration::from_secs(10);
-/// How long the server tries to write what waits when it ends.
+/// How long the server tries to write waiting bytes when it ends.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
 
 impl Server {
-    /// After a delivery: it has failed, was the last one, or leaves the receiver too far behind.
+    /// Handles a receiver after a delivery that failed, was its last, or left it too far behind.
     pub(super) fn end_receiver(&mut self, id: Id) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         let is_last =
@@ -29,7 +29,8 @@ impl Server {
         self.flush(id);
     }
 
-    /// Writes what waits for one connection, and ends it where that has to be.
+    /// Writes the waiting bytes of a connection. Ends the connection if that fails or if the client
+    /// is too far behind.
     pub(super) fn flush(&mut self, id: Id) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         if connection.is_too_far_behind() {
@@ -51,14 +52,14 @@ impl Server {
         self.ending.push_back((self.clock.now() + ENDING_TIME, id));
     }
 
-    /// Whatever the kernel has not taken in full was not sent.
+    /// Removes a connection. Copies that the kernel has not fully taken were not sent.
     pub(super) fn remove(&mut self, id: Id) {
         if let Some(mut connection) = self.connections.remove(id) {
             connection.outbound.take_back(&mut self.ledger);
         }
     }
 
-    /// The ledger without what still waits.
+    /// Returns the ledger without copies that still wait to be written.
     pub(super) fn settled_ledger(&mut self) -> Ledger {
         let mut ledger = self.ledger;
         for (_, connection) in self.connections.iter_mut() {
@@ -67,14 +68,15 @@ impl Server {
         ledger
     }
 
-    /// Nothing more is read. What waits, and a Close frame, is written as far as it is taken in
-    /// time.
+    /// Stops reading, and writes the waiting bytes and a Close frame to every connection as far as
+    /// time allows.
     pub(super) fn drain(&mut self, events: &mut Events) -> io::Result<()> {
         for (_, connection) in self.connections.iter_mut() {
             if connection.phase == ServerPhase::Open {
                 connection.close(CloseCode::GOING_AWAY, "", &mut self.ledger);
             }
-            // Whether it is gone shows in what is left.
+            // An error is ignored, because the bytes of a failed connection stay unsent and are not
+            // counted.
             let _ = connection.flush(&mut self.ledger);
         }
         let until = self.clock.now() + DRAIN_TIME;

@@ -1,4 +1,5 @@
-//! What is to go wrong, by `--fault` and a seed, and the ledger of what did. Nothing here sends.
+//! Which faults to cause, by `--fault` and a seed, and the ledger of those that happened. Nothing
+//! here sends.
 use std::fmt;
 use std::time::Duration;
 
@@ -8,8 +9,8 @@ use serde::Serialize;
 use crate::net::clock::parse_duration;
 use crate::net::random::Random;
 
-/// Probabilities are held as multiples of 2^-53: as finely as a double has them, and compared
-/// without rounding.
+/// Probability 1. Probabilities are multiples of 2^-53, which is as fine as a double allows, and
+/// are compared without rounding.
 const CERTAIN: u64 = 1 << 53;
 
 /// What may happen to one copy of a message on its way to one receiver.
@@ -17,13 +18,13 @@ const CERTAIN: u64 = 1 << 53;
 pub(crate) enum Fault {
     Drop,
     Duplicate,
-    /// It comes after the next copy.
+    /// It is sent after the next copy.
     Reorder,
-    /// One bit of it is another.
+    /// One of its bits is flipped.
     Corrupt,
 }
 
-/// In the order in which a draw is held against them.
+/// A random number is compared with the probabilities of these faults in this order.
 const FAULTS: [(&str, Fault); 4] = [
     ("drop", Fault::Drop),
     ("dup", Fault::Duplicate),
@@ -34,7 +35,7 @@ const FAULTS: [(&str, Fault); 4] = [
 /// The server does nothing at all for a while, once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Stall {
-    /// From the first message.
+    /// Counted from the first message.
     pub(crate) after: Duration,
     pub(crate) length: Duration,
 }
@@ -49,14 +50,14 @@ pub(crate) struct CloseAfter {
 /// Everything that `--fault` asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct FaultPlan {
-    /// The probability of each of [`FAULTS`]. Invariant: at most [`CERTAIN`] together.
+    /// The probability of each of [`FAULTS`]. Invariant: the sum is at most [`CERTAIN`].
     rates: [u64; FAULTS.len()],
     pub(crate) stall: Option<Stall>,
     pub(crate) close: Option<CloseAfter>,
 }
 
 impl FaultPlan {
-    /// `drop=0.01,stall=2s@10s,…`. The error is for people.
+    /// Parses `drop=0.01,stall=2s@10s,…`. The error is a readable text.
     pub(crate) fn parse(text: &str) -> Result<FaultPlan, String> {
         let mut plan = FaultPlan::default();
         for part in text.split(',') {
@@ -89,12 +90,12 @@ impl FaultPlan {
         Ok(plan)
     }
 
-    /// Whether a copy can be anything but delivered whole and at once.
+    /// Returns true if some copies may be changed, left out or delayed.
     pub(crate) fn touches_copies(&self) -> bool {
         self.close.is_some() || self.rates != [0; FAULTS.len()]
     }
 
-    /// The fate of one copy.
+    /// Draws the fault of one copy, or `None` for none.
     pub(crate) fn draw(&self, random: &mut Random) -> Option<Fault> {
         let mut drawn = random.next() >> 11;
         for (rate, (_, fault)) in self.rates.iter().zip(FAULTS) {
@@ -133,10 +134,10 @@ fn parse_close(value: &str) -> Result<CloseAfter, String> {
     Ok(CloseAfter { code, messages })
 }
 
-/// Flips one bit of one byte, chosen by `chosen`, so that the length stays and a text stays UTF-8:
-/// the lowest bit of a letter or digit if there is one, else of the last byte, which in UTF-8 may
-/// always be flipped: it is ASCII, or the last of its character, and only the second byte of a
-/// character has a range of its own. False where there is no byte.
+/// Flips one bit of one byte, which `chosen` selects. The length stays the same and a text stays
+/// UTF-8. If there is a letter or digit, its lowest bit is flipped, and otherwise that of the last
+/// byte. That is always valid UTF-8: the last byte is ASCII or the last of its character, and only
+/// the second byte of a character has a restricted range. Returns false if there is no byte.
 pub(crate) fn corrupt(payload: &mut [u8], chosen: u64) -> bool {
     if payload.is_empty() {
         return false;
@@ -149,11 +150,11 @@ pub(crate) fn corrupt(payload: &mut [u8], chosen: u64) -> bool {
     true
 }
 
-/// What has happened. A copy, and a fault of a copy, is counted when it is put in line for its
-/// receiver, and taken back if the connection ends before the kernel has taken all of it.
+/// What has happened. A copy or its fault is counted when it is queued for its receiver, and
+/// subtracted again if the connection ends before the kernel has taken all of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
 pub(crate) struct Ledger {
-    /// That were upgraded.
+    /// Connections that were upgraded.
     pub(crate) connections: u64,
     pub(crate) messages_in: u64,
     pub(crate) copies: u64,
@@ -161,7 +162,7 @@ pub(crate) struct Ledger {
     pub(crate) duplicated: u64,
     pub(crate) reordered: u64,
     pub(crate) corrupted: u64,
-    /// Receivers too far behind, which were closed with 1013.
+    /// Receivers that were too far behind and were closed with 1013.
     pub(crate) closed_behind: u64,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
@@ -179,7 +180,7 @@ impl Ledger {
 }
 
 impl fmt::Display for Ledger {
-    /// One line of JSON.
+    /// Writes the ledger as one line of JSON.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&serde_json::to_string(self).expect("numbers under fixed names"))
     }

@@ -1,4 +1,4 @@
-//! Requests: the opening handshake, and POST, which publishes its body in a broadcast.
+//! HTTP requests: the opening handshake, and POST, whose body is published in a broadcast.
 use fanfare::protocol::{
     HEAD_BYTES_MAX_DEFAULT, HeadScanner, HeaderStorage, HttpError, HttpLimits, Message,
     MessageKind, Request, Response, check_upgrade, encode_switching_protocols,
@@ -8,19 +8,20 @@ use super::args::{ServeArgs, ServeMode};
 use super::connection::{Body, ServerConnection, ServerPhase};
 use crate::net::socket::REST_BYTES_MAX;
 
-/// The largest message that is taken.
+/// The largest message that is accepted.
 pub(super) const MESSAGE_BYTES_MAX: usize = 32 << 20;
 const LIMITS: HttpLimits =
     HttpLimits { head_bytes_max: HEAD_BYTES_MAX_DEFAULT, body_bytes_max: MESSAGE_BYTES_MAX };
 const _: () =
     assert!(LIMITS.head_bytes_max <= REST_BYTES_MAX, "a head must fit in front of a read");
 
-/// Any valid key that no client has drawn.
+/// A valid key that no client will have drawn, so its Sec-WebSocket-Accept is wrong for every
+/// client.
 const OTHER_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAA==";
 
 impl ServerConnection {
-    /// Takes requests from the front of `bytes`, and answers them. Returns how many bytes are done
-    /// with: what is left is an incomplete head, or belongs to the phase that has begun.
+    /// Processes and answers requests at the front of `bytes`. Returns how many bytes were
+    /// processed. The rest is an incomplete head, or belongs to the phase that has begun.
     pub(crate) fn take_requests(
         &mut self,
         bytes: &[u8],

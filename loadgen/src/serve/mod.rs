@@ -1,14 +1,15 @@
-//! `loadgen serve`: a server to try the load generator on, and to find the ceiling of both. One
-//! thread, one poll, one slab, one receive buffer, on `fanfare::protocol`. What it does wrong is
-//! asked for, and counted to the copy.
+//! `loadgen serve`: a server for trying the load generator, and for finding the highest load that
+//! both can handle. It has one thread, one poll, one slab and one receive buffer, and is built on
+//! `fanfare::protocol`. It causes only the faults that were asked for, and counts every copy that
+//! they affect.
 //!
 //! ```text
 //! server       the turn: wait, read, publish, write            args  signals
-//! accept       read  ending: the life of connections           connection
+//! accept       read  ending: from accepting to removal         connection
 //! http         requests: the opening handshake, POST
-//! round        a broadcast: the messages of one turn, to every receiver
-//! receiver     one receiver: the fate of each copy             faults
-//! outbound     what waits to be written, and what of the ledger is in it
+//! round        a broadcast: the messages of one turn, sent to every receiver
+//! receiver     one receiver: the fault of each copy            faults
+//! outbound     bytes waiting to be written, and which copies of the ledger they contain
 //! ```
 mod accept;
 pub(crate) mod args;

@@ -1,5 +1,5 @@
-//! What waits to be written to one connection, and which copies and faults of the ledger are in it:
-//! those are taken back if the connection ends first.
+//! The bytes waiting to be written to one connection, and which copies and faults of the ledger
+//! they contain. These are subtracted if the connection ends first.
 use std::collections::VecDeque;
 use std::io::{self, Write};
 
@@ -7,24 +7,24 @@ use fanfare::protocol::{FrameHeader, Opcode};
 
 use super::faults::{Fault, Ledger};
 
-/// Written bytes at the front are moved out of the way once there are so many, and more than what
-/// is unwritten.
+/// Written bytes at the front are removed once there are at least so many, and more of them than of
+/// unwritten bytes.
 const COMPACT_BYTES_MIN: usize = 1 << 20;
-/// A buffer that a burst has made larger than this is given back when it is empty.
+/// A buffer that has grown larger than this is shrunk when it is empty.
 const KEPT_BYTES_MAX: usize = 4 << 20;
 
-/// Frames without a mask, one behind the other; in front of them perhaps answers by HTTP.
+/// Unmasked frames, one after the other. HTTP responses may precede them.
 #[derive(Default)]
 pub(crate) struct Outbound {
     bytes: Vec<u8>,
-    /// How much of `bytes` the kernel has taken.
+    /// How many of `bytes` the kernel has taken.
     sent: usize,
-    /// A frame begins here, or `bytes` ends, and all frames before it have been taken in full.
-    /// Found by walking over the headers, and only when it is asked for. Beyond `sent` while an
-    /// HTTP answer is under way.
+    /// All frames before this offset have been taken in full, and a frame begins here or `bytes`
+    /// ends. It is found by stepping over frame headers, only when needed. It lies beyond `sent`
+    /// while an HTTP response is being written.
     settled: usize,
-    /// Faults of copies in `bytes`, with the position in the stream up to which it has to be taken
-    /// for them to count.
+    /// The faults of copies in `bytes`. A fault counts once the kernel has taken the stream up to
+    /// its position.
     faults: VecDeque<(u64, Fault)>,
     /// The position of `bytes[0]` in the stream.
     base: u64,
@@ -39,8 +39,8 @@ impl Outbound {
         self.bytes.len() - self.sent
     }
 
-    /// Where whole frames are appended that are not copies, by the encoders of the protocol; or an
-    /// answer by HTTP, which [`Outbound::end_answer`] must follow.
+    /// Returns the buffer, to which the protocol's encoders append whole frames that are not
+    /// copies. An HTTP response may be appended too; then [`Outbound::end_answer`] must follow.
     pub(crate) fn frames(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }
@@ -49,7 +49,7 @@ impl Outbound {
         self.settled = self.bytes.len();
     }
 
-    /// Appends a frame that is a copy. What is returned is its place in the buffer.
+    /// Appends a frame that is a copy. Returns the frame in the buffer.
     pub(crate) fn push_copy(&mut self, frame: &[u8], ledger: &mut Ledger) -> &mut [u8] {
         ledger.copies += 1;
         let start = self.bytes.len();
@@ -57,21 +57,22 @@ impl Outbound {
         &mut self.bytes[start..]
     }
 
-    /// A fault whose last byte, if it has any, was appended just now.
+    /// Records a fault. Its last byte, if it has any, must have been appended just before.
     pub(crate) fn note_fault(&mut self, fault: Fault, ledger: &mut Ledger) {
         *ledger.faults(fault) += 1;
         self.faults.push_back((self.base + self.bytes.len() as u64, fault));
     }
 
-    /// One write. The number of bytes that were taken.
+    /// Makes one write. Returns how many bytes were taken.
     pub(crate) fn write_to(&mut self, stream: &mut impl Write) -> io::Result<usize> {
         let taken = stream.write(&self.bytes[self.sent..])?;
         self.note_taken(taken);
         Ok(taken)
     }
 
-    /// The same for frames that were not appended, when nothing waits: only what is refused is
-    /// copied. They are counted already.
+    /// Like [`Outbound::write_to`], but for frames that were not appended, when no bytes are
+    /// waiting. Only what the kernel refuses is copied. The ledger has already counted these
+    /// frames.
     pub(crate) fn write_through(
         &mut self,
         frames: &[u8],
@@ -106,8 +107,8 @@ impl Outbound {
         }
     }
 
-    /// Takes everything that was not taken in full out of a ledger: the connection ends, or the
-    /// ledger is a copy.
+    /// Subtracts every copy that was not fully taken from a ledger. Used when the connection ends,
+    /// and on a copy of the ledger.
     pub(crate) fn take_back(&mut self, ledger: &mut Ledger) {
         self.settle();
         let taken = self.base + self.sent as u64;
@@ -117,7 +118,7 @@ impl Outbound {
         }
     }
 
-    /// Gives up everything behind the frame that is under way, and takes it out of the ledger.
+    /// Discards everything after the frame that is being written, and subtracts it from the ledger.
     pub(crate) fn cut(&mut self, ledger: &mut Ledger) {
         self.settle();
         let kept =
@@ -149,7 +150,7 @@ impl Outbound {
         copies
     }
 
-    /// Where the frame that begins at `at` ends.
+    /// Returns where the frame that begins at `at` ends.
     fn frame_end(&self, at: usize) -> usize {
         let end = match FrameHeader::parse(&self.bytes[at..]) {
             Ok(Some((header, header_bytes))) => at + header_bytes + header.payload_bytes as usize,
@@ -173,7 +174,7 @@ mod tests {
     use super::*;
     use fanfare::protocol::encode_frame;
 
-    /// Takes so many bytes in all.
+    /// A test sink that takes so many bytes in all.
     struct Kernel {
         taken: Vec<u8>,
         room: usize,
@@ -205,7 +206,8 @@ mod tests {
         frame
     }
 
-    /// A 10-byte answer, then copies of 12 bytes: whole, duplicated (two), dropped, and a Pong.
+    /// Returns a 10-byte answer, then copies of 12 bytes: a whole one, a duplicate (two), a dropped
+    /// one, and a Pong.
     fn filled(ledger: &mut Ledger) -> Outbound {
         let mut outbound = Outbound::default();
         outbound.frames().extend_from_slice(b"HTTP/1.1 \n");

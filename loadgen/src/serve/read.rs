@@ -17,15 +17,16 @@ use crate::net::socket::READ_BYTES_MAX;
 const LIMITS: DecoderLimits =
     DecoderLimits { message_bytes_max: MESSAGE_BYTES_MAX, fragments_max: 1 << 16 };
 
-/// Why a connection is closed after what was read.
+/// Why a connection is closed after a read.
 struct Closing {
     code: CloseCode,
     reason: &'static str,
 }
 
 impl Server {
-    /// A short read has emptied the socket, unless the peer has closed behind it: that is told
-    /// once, with the bytes.
+    /// Does one `recv` and processes everything that it completes. A short read means that the
+    /// socket is empty, unless the peer has closed: the close is reported only once, by the same
+    /// readiness event as the bytes.
     pub(super) fn read(&mut self, id: Id, hung_up: bool) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         let held = connection.rest.len();
@@ -49,7 +50,7 @@ impl Server {
         }
     }
 
-    /// Takes the first `filled` bytes of the receive buffer: requests, then frames.
+    /// Processes the first `filled` bytes of the receive buffer: requests, then frames.
     fn take(&mut self, id: Id, filled: usize) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         if connection.phase == ServerPhase::Ending {
@@ -83,8 +84,7 @@ impl Server {
         let Some(connection) = connections.get_mut(id) else { return };
         let mut closing = None;
         let mut release = None;
-        // One reading of the clock for all that a read has brought, and only where a copy may have
-        // to wait.
+        // The clock is read once for all messages of a read, and only if a copy may be held back.
         let now = if plan.touches_copies() { clock.now() } else { Moment::default() };
         while connection.phase == ServerPhase::Open && closing.is_none() && start < filled {
             let ServerConnection { decoder, assembly, outbound, receiver, .. } = connection;
@@ -157,7 +157,7 @@ impl Server {
         }
     }
 
-    /// Closes it behind what has been published before.
+    /// Closes the connection after delivering what was published before.
     fn close(&mut self, id: Id, closing: &Closing) {
         let now = self.clock.now();
         let Server { connections, round, ledger, args, plan, .. } = self;

@@ -1,5 +1,5 @@
-//! The copies of one receiver: each is given its fate, and one at most is held back to be
-//! overtaken.
+//! The copies for one receiver: a fault is drawn for each, and at most one copy is held back so
+//! that another overtakes it.
 use std::time::Duration;
 
 use super::faults::{Fault, FaultPlan, Ledger, corrupt};
@@ -8,44 +8,44 @@ use crate::net::clock::Moment;
 use crate::net::random::Random;
 
 /// How long a copy that is to be reordered is held back. If no other copy has overtaken it by then,
-/// it goes out in order.
+/// it is sent in order.
 pub(crate) const HOLD_TIME: Duration = Duration::from_millis(100);
 
-/// A message as it goes on the wire.
+/// A message as it is sent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Delivery<'a> {
     pub(crate) frame: &'a [u8],
-    /// They are the last of the frame.
+    /// The payload is the last bytes of the frame.
     pub(crate) payload_bytes: usize,
-    /// Whether it may have a fault. The first messages may not.
+    /// True if it may have a fault. The first messages may not.
     pub(crate) may_fail: bool,
 }
 
-/// What the connection has to do after a copy.
+/// What the connection must do after a copy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Next {
     GoOn,
     /// Call [`Receiver::release`] at this moment.
     Release(Moment),
-    /// This was the last one that `close=` lets through.
+    /// This was the last message that `close=` allows.
     Close,
 }
 
 pub(crate) struct Receiver {
     random: Random,
-    /// The frame that waits to be overtaken; empty for none.
+    /// The frame that is held back to be overtaken; empty if there is none.
     held: Vec<u8>,
     held_until: Moment,
-    /// Messages that were meant for it.
+    /// Messages addressed to this receiver.
     messages: u64,
 }
 
 impl Receiver {
-    /// `ordinal`: which connection it is. Its faults depend on that and the seed, and not on when
-    /// copies come.
+    /// Creates connection number `ordinal`'s receiver. Its faults depend on that number and the
+    /// seed, and not on when copies arrive.
     pub(crate) fn new(seed: u64, ordinal: u64) -> Receiver {
-        // Neighbouring seeds give similar generators, so the first number of one is the seed of
-        // another.
+        // Neighbouring seeds give similar generators, so the first number of one generator is the
+        // seed of another.
         let random = Random::new(Random::new(seed ^ ordinal << 32).next());
         Receiver { random, held: Vec::new(), held_until: Moment::default(), messages: 0 }
     }
@@ -54,7 +54,7 @@ impl Receiver {
         self.messages
     }
 
-    /// Puts a copy in line, or does with it what the plan wants.
+    /// Queues a copy, or applies the fault that is drawn for it.
     pub(crate) fn deliver(
         &mut self,
         plan: &FaultPlan,
@@ -87,7 +87,8 @@ impl Receiver {
                 if corrupt(&mut frame[payload_at..], self.random.next()) {
                     outbound.note_fault(Fault::Corrupt, ledger);
                 }
-                // It does overtake, but a client cannot tell from a corrupt message.
+                // This copy does overtake the held one, but a client cannot detect that from a
+                // corrupt message.
                 false
             }
             Some(Fault::Reorder) if self.held.is_empty() => {
@@ -96,7 +97,7 @@ impl Receiver {
                 next = Next::Release(self.held_until);
                 false
             }
-            // One is held: this is the copy that overtakes it.
+            // A copy is held already, and this one overtakes it.
             Some(Fault::Reorder) => {
                 outbound.push_copy(copy.frame, ledger);
                 true
@@ -113,14 +114,14 @@ impl Receiver {
         next
     }
 
-    /// Puts the held copy in line, which was not overtaken, if its time is over.
+    /// Queues the held copy if its time is over. No other copy has overtaken it.
     pub(crate) fn release(&mut self, now: Moment, outbound: &mut Outbound, ledger: &mut Ledger) {
         if self.held_until <= now {
             self.release_now(outbound, ledger);
         }
     }
 
-    /// The same at once: nothing follows on this connection.
+    /// Queues the held copy at once, because nothing follows on this connection.
     pub(crate) fn release_now(&mut self, outbound: &mut Outbound, ledger: &mut Ledger) {
         if !self.held.is_empty() {
             outbound.push_copy(&self.held, ledger);
@@ -134,7 +135,7 @@ mod tests {
     use super::*;
     use fanfare::protocol::{Opcode, encode_frame};
 
-    /// Delivers messages 0 to `count`, releases what is held at the end, and returns what arrived.
+    /// Delivers messages 0 to `count`, releases the held copy at the end, and returns what arrived.
     fn delivered(plan: &str, seed: u64, count: u32) -> (Vec<u32>, Ledger) {
         let plan = FaultPlan::parse(plan).unwrap();
         let (mut receiver, mut outbound) = (Receiver::new(seed, 0), Outbound::default());

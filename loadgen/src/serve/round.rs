@@ -1,5 +1,5 @@
-//! A round of a broadcast: the messages of one turn, each encoded once, which go to every receiver
-//! in one write.
+//! A round of a broadcast: the messages of one turn. Each is encoded once, and all go to every
+//! receiver in one write.
 use std::io;
 
 use fanfare::protocol::{Message, encode_frame};
@@ -11,20 +11,20 @@ use super::receiver::{Delivery, Next};
 use crate::net::clock::Moment;
 use crate::net::slots::Id;
 
-/// A round that has grown so far goes out before more is read.
+/// A round that has reached this size is sent before more is read.
 const ROUND_BYTES_MAX: usize = 1 << 20;
-/// A buffer that a large message has made larger than this is given back.
+/// A buffer that a large message has grown beyond this is shrunk.
 const KEPT_BYTES_MAX: usize = 4 << 20;
 
 #[derive(Default)]
 pub(crate) struct Round {
-    /// Frames, one behind the other.
+    /// Frames, one after the other.
     bytes: Vec<u8>,
     messages: Vec<RoundMessage>,
 }
 
 struct RoundMessage {
-    /// In the bytes of the round.
+    /// Offset of the frame in the bytes of the round.
     start: usize,
     end: usize,
     payload_bytes: usize,
@@ -40,7 +40,8 @@ impl Round {
         self.messages.push(RoundMessage { start, end, payload_bytes, sender, may_fail });
     }
 
-    /// How many messages are in it so far. A connection that opens now gets only later ones.
+    /// Returns how many messages the round has so far. A connection that opens now receives only
+    /// later ones.
     pub(crate) fn len(&self) -> usize {
         self.messages.len()
     }
@@ -59,7 +60,7 @@ impl Round {
         self.bytes.shrink_to(KEPT_BYTES_MAX);
     }
 
-    /// Sends a connection what it does not have yet of this round.
+    /// Sends a connection the messages of this round that it has not received yet.
     pub(crate) fn deliver(
         &self,
         id: Id,

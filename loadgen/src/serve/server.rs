@@ -18,16 +18,16 @@ use crate::net::clock::{Clock, Moment, Timer};
 use crate::net::slots::{Id, Slots};
 use crate::net::socket::{raise_open_files, receive_buffer};
 
-/// Readiness taken in one turn.
+/// Readiness events processed in one turn.
 const EVENTS_PER_TURN_MAX: usize = 1024;
 
 const LISTENER: Token = Token(usize::MAX);
 const TIMER: Token = Token(usize::MAX - 1);
 const SIGNALS: Token = Token(usize::MAX - 2);
 
-/// Serves until a signal ends it. The error says why it cannot.
+/// Serves until a signal ends it. The error says why it cannot serve.
 pub(crate) fn serve(args: ServeArgs) -> Result<(), String> {
-    // If it cannot be raised, accepting says so when it matters.
+    // If the limit cannot be raised, `accept` fails when it is reached, and that is reported.
     raise_open_files();
     let listen = args.listen;
     let listener = TcpListener::bind(listen).map_err(|error| match error.kind() {
@@ -49,7 +49,7 @@ pub(super) struct Server {
     pub(super) args: ServeArgs,
     pub(super) plan: FaultPlan,
     pub(super) listener: TcpListener,
-    /// From this moment on, accept again without new readiness.
+    /// Accept again at this moment without new readiness.
     pub(super) accept_at: Option<Moment>,
     pub(super) out_of_files: bool,
     pub(super) poll: Poll,
@@ -60,24 +60,25 @@ pub(super) struct Server {
     pub(super) accepted: u64,
     pub(super) buffer: Vec<u8>,
     pub(super) round: Round,
-    /// One message of an echo that may be faulty, as a frame.
+    /// The frame of one echoed message that may have a fault.
     pub(super) scratch: Vec<u8>,
     pub(super) ledger: Ledger,
-    /// Connections to read again without new readiness: the budget of a read was spent, or the peer
-    /// has closed after its last bytes. The flag says that it has.
+    /// Connections to read again without new readiness: a read has used its whole budget, or the
+    /// peer has closed after its last bytes. The flag is true if the peer has closed.
     pub(super) unfinished: Vec<(Id, bool)>,
-    /// Receivers that hold a copy back. The time is the same for all, so this lies in order.
+    /// Receivers that hold a copy back, and until when. The hold time is always the same, so this
+    /// list is in order of time.
     pub(super) held: VecDeque<(Moment, Id)>,
-    /// Connections that are to be gone, in order for the same reason.
+    /// Connections that are ending, and until when. In order of time for the same reason.
     pub(super) ending: VecDeque<(Moment, Id)>,
     pub(super) stall_at: Option<Moment>,
-    /// Left over from a round.
+    /// A buffer that each round reuses for the receivers to end.
     pub(super) gone: Vec<Id>,
 }
 
 impl Server {
     fn new(args: ServeArgs, mut listener: TcpListener) -> io::Result<Server> {
-        // Accepted sockets inherit it.
+        // Accepted sockets inherit this option.
         socket2::SockRef::from(&listener).set_tcp_nodelay(true)?;
         let poll = Poll::new()?;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
@@ -108,7 +109,7 @@ impl Server {
     }
 
     fn run(&mut self) -> io::Result<()> {
-        // This line tells when the server is ready, and on which port.
+        // This line reports that the server is ready, and its port.
         say(&format_args!("listening on {}", self.listener.local_addr()?));
         let mut events = Events::with_capacity(EVENTS_PER_TURN_MAX);
         let mut unfinished = Vec::new();
@@ -188,7 +189,7 @@ impl Server {
         }
     }
 
-    /// Sends every receiver what has come in this turn.
+    /// Sends every receiver the messages received in this turn.
     pub(super) fn end_round(&mut self) {
         if self.round.is_empty() {
             return;
@@ -215,7 +216,7 @@ impl Server {
     }
 }
 
-/// Prints a line. If nobody reads standard output any more, the server goes on all the same.
+/// Prints a line. If standard output is closed, the server goes on.
 fn say(line: &dyn Display) {
     let _ = writeln!(io::stdout(), "{line}");
 }

@@ -1,5 +1,5 @@
 //! SIGINT and SIGTERM end the server, SIGUSR1 asks for the ledger. They wake the poll through a
-//! socket pair, so that none that comes just before a wait is noticed only after it.
+//! socket pair, so that a signal just before a wait is noticed at once.
 use std::io::{self, Read as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +22,7 @@ impl Signals {
         registry.register(&mut wake, token, Interest::READABLE)?;
         let waker = std::os::unix::net::UnixStream::from(std::os::fd::OwnedFd::from(waker));
         signal_hook::flag::register(SIGUSR1, Arc::clone(&report))?;
-        // Handlers run in the order of registration: the flag is set when the poll wakes.
+        // Handlers run in the order of registration, so the flag is set before the poll wakes.
         for signal in [SIGINT, SIGTERM, SIGUSR1] {
             signal_hook::low_level::pipe::register(signal, waker.try_clone()?)?;
         }
@@ -37,7 +37,7 @@ impl Signals {
         self.report.swap(false, Ordering::Relaxed)
     }
 
-    /// Each signal makes a new edge, so what cannot be read now need not be.
+    /// Empties the socket pair. Each signal causes a new edge, so a failed read does no harm.
     pub(super) fn drain(&mut self) {
         while matches!(self.wake.read(&mut [0; 64]), Ok(64)) {}
     }

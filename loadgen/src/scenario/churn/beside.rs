@@ -1,5 +1,5 @@
-//! Connections that come and go, and subscribers that stop reading, beside healthy subscribers,
-//! whose deliveries stay exact and are timed apart.
+//! Connections that open and leave, and subscribers that stop reading, while healthy subscribers
+//! continue. The deliveries to the healthy ones are all checked, and timed separately.
 use std::time::Duration;
 
 use fanfare::protocol::Message;
@@ -24,11 +24,11 @@ use crate::run::schedule::Schedule;
 use crate::run::threads::ThisThread;
 use crate::run::timeline::Phase;
 
-/// How often memory is read for its peak.
+/// How often memory is read to find its peak.
 const SAMPLES_PER_SECOND: u64 = 10;
-/// How often to look for visitors that are gone. Readiness usually wakes the thread sooner.
+/// How often to check whether all visitors have left. Readiness usually wakes the thread sooner.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
-/// Between the last visitor's end and the reading of memory and files.
+/// The time between the last visitor's end and the reading of memory and open files.
 const SETTLE: Duration = Duration::from_millis(500);
 
 pub(crate) struct Churn {
@@ -36,14 +36,14 @@ pub(crate) struct Churn {
     visitors: Visitors,
     storm: Storm,
     slow: SlowSubscribers,
-    /// Read by the first thread alone.
+    /// The server's process. Only the first thread reads its figures.
     server: Option<Process>,
     half: Duration,
     drain: Duration,
     is_prepared: bool,
-    /// When to stop waiting for visitors under way.
+    /// When to stop waiting for visitors that have not left yet.
     gone_by: Option<Moment>,
-    /// When the server has had time to tidy up after the last visitor.
+    /// When the server has had time to clean up after the last visitor.
     settled_at: Option<Moment>,
     sampling: Option<Schedule>,
     before: Option<Held>,
@@ -98,8 +98,8 @@ impl Churn {
         self.sampling.as_ref().map(Schedule::next)
     }
 
-    /// After the traffic: wakes the slow subscribers, waits until the last visitor is gone, and
-    /// then reads the memory that the server has kept.
+    /// After the traffic: lets the slow subscribers read again, waits until the last visitor has
+    /// left, and then reads how much memory the server still holds.
     fn turn_after(&mut self, load: &mut Load, now: Moment) -> Turn {
         let total = self.traffic.fanout.total_of_the_first();
         if let turn @ Turn::Until(_) = self.slow.turn_awake(load, now, total) {
@@ -205,7 +205,7 @@ impl Scenario for Churn {
             Turn::Done if self.traffic.phase() != Phase::Over => Turn::Done,
             Turn::Done => {
                 self.sampling = None;
-                // All connections of the storm must have come back.
+                // Wait until all connections of the storm have been opened again.
                 let storm = self.storm.turn(load, now).filter(|_| !load.is_stopping());
                 storm.map_or_else(|| self.turn_after(load, now), Turn::Until)
             }

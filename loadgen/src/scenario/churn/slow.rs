@@ -1,6 +1,6 @@
-//! Subscribers that stop reading. Neither the healthy ones nor the server's memory may suffer from
-//! them. When they are woken at the end they read on: each must find messages without a gap, and
-//! then either all of them or Close 4008.
+//! Subscribers that stop reading. The healthy subscribers and the server's memory must not suffer
+//! from them. At the end they read on. Each must receive messages without a gap, and then either
+//! all of them or Close 4008.
 use std::time::Duration;
 
 use fanfare::protocol::{CloseCode, Message};
@@ -19,31 +19,31 @@ use crate::run::scenario::Turn;
 
 pub(super) const SLOW: Part = Part(4);
 
-/// A stalled subscriber, and what it read when it woke up.
+/// A subscriber that stopped reading, and what it received when it read on.
 #[derive(Default)]
 struct SlowSubscriber {
     id: Option<Id>,
-    /// The sequence that comes next if nothing is missing.
+    /// The sequence that must come next.
     next: u32,
-    /// It read something else than the next message.
+    /// True if it received something other than the next message.
     is_broken: bool,
     end: Option<End>,
 }
 
-/// What a stalled subscriber found when it was woken.
+/// What a stalled subscriber received when it read on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum WokenOutcome {
-    /// A gapless prefix, then Close 4008.
+    /// A prefix without gaps, then Close 4008.
     Cut,
-    /// Every message, and still open.
+    /// Every message; the connection is still open.
     CaughtUp,
-    /// A gapless prefix, then a reset.
+    /// A prefix without gaps, then a reset.
     Reset,
-    /// A gapless prefix, then any other end.
+    /// A prefix without gaps, then any other end.
     OtherEnd,
-    /// A message missing or changed in between.
+    /// A message was missing or changed.
     Broken,
-    /// A gapless prefix, then neither more nor an end.
+    /// A prefix without gaps, then neither more messages nor an end.
     Silent,
 }
 
@@ -54,7 +54,7 @@ pub(super) struct SlowSubscribers {
     wake: bool,
     drain: Duration,
     awake_until: Option<Moment>,
-    /// How many messages there were, once that is known.
+    /// How many messages were published, once that is known.
     total: Option<u32>,
 }
 
@@ -75,7 +75,7 @@ impl SlowSubscribers {
         Batch::new(SLOW, self.subscribers.len() as u64)
     }
 
-    /// Before any of them is opened.
+    /// Must be called before any slow subscriber is opened.
     pub(super) fn prepare(&self, load: &mut Load) {
         load.set_receive_buffer(SLOW, self.receive_buffer);
     }
@@ -99,8 +99,9 @@ impl SlowSubscribers {
         self.subscribers[index as usize].end = Some(end);
     }
 
-    /// Called when the traffic is over, after `total` messages. Lets the stalled ones read on until
-    /// each has all messages or an end. This is part of the drain, so Ctrl-C does not shorten it.
+    /// Called when the traffic is over, after `total` messages. The stalled subscribers read on
+    /// until each has all messages or its connection has ended. This is part of the drain, so
+    /// Ctrl-C does not shorten it.
     pub(super) fn turn_awake(&mut self, load: &mut Load, now: Moment, total: Option<u32>) -> Turn {
         if !self.wake {
             return Turn::Done;

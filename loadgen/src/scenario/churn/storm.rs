@@ -1,4 +1,4 @@
-//! A storm: many connections are reset at once in the middle of the run, and come back at once.
+//! A storm: many connections are reset at once in the middle of the run, and opened again at once.
 use crate::net::clock::Moment;
 use crate::net::connection::Part;
 use crate::net::slots::Id;
@@ -7,11 +7,11 @@ use crate::run::opening::{Batch, Opening, Pace};
 
 pub(super) const STORMER: Part = Part(3);
 
-/// Connections reset in one turn: meanwhile this thread reads nothing.
+/// Connections reset in one turn. Meanwhile this thread reads nothing.
 const RESETS_PER_TURN_MAX: usize = 128;
 
 enum StormStage {
-    /// All are open, or there are none.
+    /// The storm has not begun: its connections are open, or there are none.
     Calm,
     Resetting {
         began: Moment,
@@ -20,7 +20,7 @@ enum StormStage {
         began: Moment,
         opening: Opening,
     },
-    /// How long it took from the first reset until all were back.
+    /// The time from the first reset until all connections were open again.
     Over {
         nanos: u64,
     },
@@ -31,7 +31,7 @@ pub(super) struct Storm {
     begins_at: Option<Moment>,
     stage: StormStage,
     members: Vec<Id>,
-    /// Not reset by us.
+    /// Connections that ended without a reset of ours.
     pub(super) ended: u64,
 }
 
@@ -48,7 +48,7 @@ impl Storm {
         self.begins_at = (self.count > 0).then_some(at);
     }
 
-    /// The storm does not begin any more.
+    /// Cancels a storm that has not begun.
     pub(super) fn call_off(&mut self) {
         self.begins_at = None;
     }
@@ -57,7 +57,7 @@ impl Storm {
         self.members.push(id);
     }
 
-    /// When to come again; `None` when there is nothing to do any more.
+    /// Does what is due. Returns when to call again, or `None` when nothing is left to do.
     pub(super) fn turn(&mut self, load: &mut Load, now: Moment) -> Option<Moment> {
         match &mut self.stage {
             StormStage::Calm => {
@@ -81,7 +81,7 @@ impl Storm {
             }
             StormStage::Returning { began, opening } => {
                 let again = opening.turn(load, now);
-                // Other connections may be opening too.
+                // Other connections may be opening too, so only those of the storm are counted.
                 let counts = load.counts(STORMER);
                 let all_tried = counts.wanted == 2 * self.count
                     && counts.opened + counts.failed == counts.wanted;

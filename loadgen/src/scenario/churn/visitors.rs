@@ -1,5 +1,5 @@
-//! Visitors: they open, read the 101, stay for their lifetime, and leave, some by a reset and the
-//! others by the closing handshake.
+//! Visitors: connections that open, read the 101, stay for their lifetime, and leave, some by a
+//! reset and the others by the closing handshake.
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -14,9 +14,9 @@ use crate::run::schedule::Schedule;
 
 pub(super) const VISITOR: Part = Part(2);
 
-/// Visitors that open in one turn, and visitors that leave: meanwhile this thread reads nothing.
+/// Visitors that open in one turn, and visitors that leave. Meanwhile this thread reads nothing.
 const VISITORS_PER_TURN_MAX: u32 = 32;
-/// How often to look for room to open in. Readiness usually wakes the thread sooner.
+/// How often to check whether another visitor may open. Readiness usually wakes the thread sooner.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 pub(super) struct Visitors {
@@ -25,11 +25,11 @@ pub(super) struct Visitors {
     lifetime: Duration,
     reset_fraction: f64,
     schedule: Option<Schedule>,
-    /// Who leaves when, in order.
+    /// When each open visitor leaves, in order of time.
     staying: VecDeque<(Moment, Id)>,
     pub(super) left_by_reset: u64,
     pub(super) left_by_closing: u64,
-    /// Ended by the server, or by an error, before their time.
+    /// Visitors whose connection ended before they left, by the server or by an error.
     pub(super) cut_short: u64,
 }
 
@@ -52,7 +52,7 @@ impl Visitors {
         self.schedule = (self.per_second > 0).then(|| load.thread.schedule(now, self.per_second));
     }
 
-    /// No more visitors open, and those that are there leave.
+    /// Opens no more visitors, and makes those that are open leave.
     pub(super) fn end(&mut self, now: Moment) {
         self.schedule = None;
         for (leaves_at, _) in &mut self.staying {
@@ -82,7 +82,7 @@ impl Visitors {
             else {
                 break;
             };
-            // The server may have ended it before; `on_ended` was called then.
+            // The connection may have ended before; `on_ended` was called then.
             if !load.is_open(id) {
                 continue;
             }
@@ -101,7 +101,7 @@ impl Visitors {
     fn let_in(&mut self, load: &mut Load, now: Moment) -> Option<Moment> {
         let schedule = self.schedule.as_mut()?;
         for _ in 0..VISITORS_PER_TURN_MAX {
-            // A visitor that finds no room now opens late. It is not skipped.
+            // A visitor that exceeds the concurrency limit opens late. It is not skipped.
             if self.pace.is_full(load) {
                 return Some(now + LOOK_AGAIN);
             }
