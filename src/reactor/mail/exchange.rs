@@ -1,7 +1,7 @@
-//! The hub between its inbox and its outbox: what a reactor's own callbacks, the other reactors and
-//! other threads ask of its channels comes together here. It reaches no socket and no connection,
-//! so no callback is called from within another; what a connection has to hear of is an
-//! [`Outcome`].
+//! The hub between its inbox and its outbox. Everything that callbacks, other reactors and other
+//! threads ask of this reactor's channels passes through here. It has no access to sockets or
+//! connections, so a callback never runs inside another. What a connection must be notified of
+//! becomes an [`Outcome`].
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -29,35 +29,36 @@ pub(crate) struct Exchange {
     pub(crate) hub: Hub,
     pub(crate) inbox: Inbox,
     pub(crate) outbox: Outbox,
-    /// A publish of this turn waits here for the sweep: the next turn follows at once.
+    /// A publish of this turn waits here for the sweep to make room: the next turn must follow at
+    /// once.
     pub(crate) waits_for_sweep: bool,
-    /// Each is told when the callback that caused it has returned.
+    /// Each is handled once the callback that caused it has returned.
     pub(crate) outcomes: VecDeque<Outcome>,
-    /// Peers of whom this home refuses everything.
+    /// Peers from which this home refuses everything.
     pub(crate) refused: RefusedPeers,
-    /// Tickets given out so far.
+    /// The number of tickets issued so far.
     pub(crate) tickets: u64,
 }
 
-/// What a connection of this reactor has to hear from the home of a channel.
+/// What a connection of this reactor must be notified of after a channel's home has answered.
 pub(crate) enum Outcome {
     /// The answer to the request that waits for this ticket.
     Answer(Ticket, HomeAnswer),
-    /// The message of this publisher was refused, and so would be its next: it has to be closed.
+    /// The message of this publisher was refused, and its next ones will be: it must be closed.
     Overloaded(Token, Refused),
 }
 
-/// What a home answers to a request.
+/// The answer of a home to a request.
 pub(crate) enum HomeAnswer {
     Published(Result<Accepted, Refused>),
-    /// What is known of this channel.
+    /// The name of a channel, and its figures if it exists.
     Inspected(Box<str>, Option<ChannelInfo>),
 }
 
-/// What became of the oldest record of a ring.
+/// What happened to the oldest record of a ring.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Taken {
-    /// It was dealt with.
+    /// It was processed.
     One,
     /// There is none.
     None,
@@ -90,8 +91,8 @@ impl Exchange {
 
     // Publishing and subscribing, from this reactor's callbacks.
 
-    /// Brings a message to the home of its channel, behind whatever waits there already. An error
-    /// leaves nothing behind.
+    /// Sends a message to the home of its channel, after everything that waits there already. On an
+    /// error nothing has been sent.
     pub(crate) fn submit(
         &mut self,
         origin: PublishOrigin,
@@ -108,7 +109,7 @@ impl Exchange {
         send(home, &HomeRequest::Publish { origin, channel, message }, &mut self.outbox)
     }
 
-    /// As [`submit`](Self::submit), to the channel of a subscription.
+    /// Like [`submit`](Self::submit), to the channel of a subscription.
     pub(crate) fn submit_to(
         &mut self,
         origin: PublishOrigin,
@@ -126,8 +127,8 @@ impl Exchange {
         send(home, &HomeRequest::Publish { origin, channel, message }, &mut self.outbox)
     }
 
-    /// Publishes at once where the home is here and nothing has to go before it; false if the
-    /// message has to go by a ring.
+    /// Publishes at once if the home is this reactor and nothing has to go before the message.
+    /// Returns false if the message has to go through a ring.
     fn publish_here(
         &mut self,
         home: ReactorNumber,
@@ -142,8 +143,8 @@ impl Exchange {
             counters.refused += 1;
             return true;
         }
-        // The answer to a request tells how many subscribers there are, and whoever knows of its
-        // subscription counts.
+        // The answer to an HTTP publish contains the number of subscribers. Updates are taken first
+        // so that every subscriber that has read its 101 is counted.
         let counts_all = !matches!(origin, PublishOrigin::Request(_)) || self.take_updates();
         if !counts_all || !self.inbox.has_no_request(self.own) {
             return false;
@@ -161,17 +162,18 @@ impl Exchange {
         }
     }
 
-    /// Whether anybody has to hear of what the last callback has caused.
+    /// Returns true if the last callback has caused something that a connection must be notified
+    /// of.
     pub(crate) fn has_events(&self) -> bool {
         self.hub.has_overrun() || !self.outcomes.is_empty()
     }
 
-    /// Forgets refused peers of whom nothing can come any more.
+    /// Removes the refused peers from which no more requests can arrive.
     pub(crate) fn forget_refused(&mut self) {
         self.refused.forget_closed(&self.inbox, &self.outbox);
     }
 
-    /// Asks the home of a channel what is known of it.
+    /// Asks the home of a channel for the channel's figures.
     pub(crate) fn inspect(
         &mut self,
         ticket: Ticket,
@@ -186,8 +188,8 @@ impl Exchange {
         Ok(())
     }
 
-    /// Takes the answer for a ticket, if the home is here and has given it at once. Others have to
-    /// hear first of what the same request has caused for them.
+    /// Returns the answer for a ticket if the home is this reactor and has answered at once.
+    /// Returns `None` if subscribers must first be notified that they were overrun.
     pub(crate) fn take_answer(&mut self, ticket: Ticket) -> Option<HomeAnswer> {
         if self.hub.has_overrun() {
             return None;
@@ -201,7 +203,7 @@ impl Exchange {
         }
     }
 
-    /// Subscribes, and tells the home if it has to know first.
+    /// Subscribes, and sends the home an update if the home must know first.
     pub(crate) fn subscribe(
         &mut self,
         channel: ChannelName<'_>,
@@ -210,21 +212,22 @@ impl Exchange {
         let subscription = self.hub.subscribe(channel, owner)?;
         let home = self.hub.home_of_subscription(subscription);
         if home != self.own {
-            // Before anything is published by the same peer, so that it receives that too; and
-            // before the peer hears that it is subscribed, so that it is counted from then on.
+            // The update is sent before anything that the same peer publishes, so that the peer
+            // receives that too; and before the peer learns that it is subscribed, so that it is
+            // counted from then on.
             self.send_updates_to(home);
         }
         Ok(subscription)
     }
 
-    /// True if every ring to a home has room for one more request of maximum size: whoever is
-    /// decoded now can neither publish nor ask in vain.
+    /// Returns true if every ring to a home has room for one more request of maximum size. Then a
+    /// connection can be decoded: neither a publish nor an inspection will fail for want of room.
     pub(crate) fn has_room(&self) -> bool {
         self.outbox.has_room()
     }
 
-    /// Tells all homes what they have to know, as far as there is room, and looks for room where
-    /// there was none.
+    /// Sends all homes their pending updates, as far as there is room, and checks again the rings
+    /// that had no room.
     pub(crate) fn send_updates(&mut self) {
         if self.hub.has_membership_update() || !self.outbox.has_room() {
             for home in 0..self.shared.reactors() as u16 {
@@ -246,12 +249,12 @@ impl Exchange {
 
     // Updates and requests in.
 
-    /// Takes what all reactors have told this home up to now; false if some of it has to wait for
-    /// room.
+    /// Takes all updates that reactors have sent to this home so far. Returns false if an update
+    /// must wait for room.
     pub(crate) fn take_updates(&mut self) -> bool {
         self.inbox.note_updates();
         let reactors = (0..self.shared.reactors() as u16).map(ReactorNumber);
-        // One reactor whose update has to wait holds up none of the others.
+        // If the update of one reactor must wait, those of the others are taken all the same.
         reactors.fold(true, |all, from| {
             while self.take_update(from) {}
             all && !self.inbox.has_noted_update(from)
@@ -280,8 +283,8 @@ impl Exchange {
         true
     }
 
-    /// Notes which requests may be served: those that were there before the updates were taken.
-    /// As long as an update has to wait, so do the requests that may have come after it.
+    /// Marks which requests may be served: those that were present before the updates were taken.
+    /// As long as an update has to wait, so do the requests that may have been sent after it.
     pub(crate) fn take_note_of_requests(&mut self) {
         self.inbox.note_requests();
         if self.take_updates() {
@@ -289,9 +292,10 @@ impl Exchange {
         }
     }
 
-    /// Serves the oldest request of a reactor, if there is room for all that it causes.
+    /// Serves the oldest request of a reactor, if there is room for everything that it causes.
     pub(crate) fn serve_request(&mut self, from: ReactorNumber, counters: &mut Counters) -> Taken {
-        // Every answer is small, and a refused publish needs one too.
+        // Room for an answer is checked first: answers are small, and a refused publish needs one
+        // too.
         if from != self.own && !self.outbox.has_room_to_answer(from) {
             return if self.inbox.has_no_request(from) { Taken::None } else { Taken::AfterRoom };
         }
@@ -317,8 +321,8 @@ impl Exchange {
         Taken::One
     }
 
-    /// Counts the outcome of a publish, and tells it to the publisher where that waits for it or
-    /// has to be closed.
+    /// Counts the outcome of a publish. It is sent to the publisher if the publisher waits for it
+    /// or must be closed.
     fn conclude(
         &mut self,
         from: ReactorNumber,
@@ -372,8 +376,8 @@ impl Exchange {
         Taken::One
     }
 
-    /// Where memory is short, slow subscribers make room; if that does not help, the homes of the
-    /// channels that have subscribers here have to refuse what they are asked to publish.
+    /// If memory is short, drops what is kept for slow subscribers. If that is not enough, the
+    /// homes of channels that have subscribers here must refuse publishes.
     pub(crate) fn relieve_memory(&mut self) {
         if self.hub.is_memory_full() {
             self.hub.relieve_memory(CHANNELS_RELIEVED_MAX);
@@ -394,9 +398,9 @@ impl Exchange {
         }
     }
 
-    // How it is doing.
+    // Figures.
 
-    /// What this reactor has done and what it holds.
+    /// Returns what this reactor has done so far and what it holds now.
     pub(crate) fn status_of_reactor(&self, turn: &TurnState) -> ReactorStatus {
         ReactorStatus {
             counters: turn.counters.clone(),
@@ -409,7 +413,7 @@ impl Exchange {
         }
     }
 
-    /// The same of all reactors together: this one as of now, the others as of their last turns.
+    /// Returns the sum over all reactors: this one as of now, the others as of their last turns.
     pub(crate) fn status(&self, turn: &TurnState) -> Status {
         let mut sum = self.status_of_reactor(turn);
         self.shared.add_statuses_of_others(self.own, &mut sum);
@@ -422,8 +426,8 @@ fn send(
     request: &HomeRequest<'_>,
     outbox: &mut Outbox,
 ) -> Result<(), NotPublished> {
-    // Where a request of maximum size would not fit, something may wait for room already, and
-    // nothing may overtake it.
+    // If a request of maximum size does not fit, something may wait for room already, and must not
+    // be overtaken.
     let is_in = outbox.has_room_to(home) && outbox.request(home, request);
     if is_in { Ok(()) } else { Err(NotPublished::Busy) }
 }

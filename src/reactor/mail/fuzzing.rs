@@ -1,83 +1,85 @@
-//! A ring and its records in the hands of the fuzz target `records`, which stands outside of this
-//! crate: so thin that all it tries is what the reactors run, and so that nothing else in here has
-//! to be public. The server uses none of it.
+//! A thin interface to rings and records for the fuzz target `records`, which is outside this
+//! crate. Almost all that it runs is the code of the reactors, and nothing else in this module has
+//! to be public. The server does not use it.
 
 use super::record::{Delivery, HomeRequest, decode_update, encode_update};
 use super::ring::{self, RingReader, RingSizes, RingWriter};
 
-/// The longest head that a record may have.
+/// The maximum length of a record's head.
 pub const HEAD_BYTES_MAX: usize = ring::HEAD_BYTES_MAX;
 
-/// Both ends of one ring, in one thread.
+/// Both ends of one ring, used by one thread.
 pub struct Ring {
     writer: RingWriter,
     reader: RingReader,
 }
 
 impl Ring {
-    /// An empty ring; the sizes are at least [`RingSizes::MIN`].
+    /// Creates an empty ring. The sizes must be at least [`RingSizes::MIN`].
     pub fn new(sizes: RingSizes) -> Ring {
         let (writer, reader) = ring::ring(sizes);
         Ring { writer, reader }
     }
 
-    /// Whether such a record fits, and this many small ones behind it.
+    /// Returns true if a record with such a payload fits, with this many records without one after
+    /// it.
     pub fn has_room(&mut self, payload_bytes: usize, small_ones: usize) -> bool {
         self.writer.has_room(payload_bytes, small_ones)
     }
 
-    /// Puts a record in; false if there is no room.
+    /// Writes a record. Returns false if there is no room.
     pub fn put(&mut self, head: &[u8], payload: &[u8]) -> bool {
         self.writer.put(|record| record.extend_from_slice(head), payload)
     }
 
-    /// The oldest record, head and payload.
+    /// Returns the head and payload of the oldest record.
     pub fn head(&mut self) -> Option<(&[u8], &[u8])> {
         self.reader.head()
     }
 
-    /// The oldest record has been dealt with.
+    /// Drops the current record, which has been processed.
     pub fn use_up(&mut self) {
         self.reader.use_up();
     }
 
-    /// Whether nothing is left to deal with.
+    /// Returns true if every record has been processed.
     pub fn is_empty(&self) -> bool {
         self.reader.is_empty()
     }
 
-    /// How far the ring is filled now.
+    /// Returns the offset at which the next record will be written.
     pub fn filled_to(&self) -> u64 {
         self.reader.filled_to()
     }
 
-    /// Whether the next record stands before a place, or is being looked at.
+    /// Returns true if the next record lies before this offset, or the current one is not used up
+    /// yet.
     pub fn is_before(&self, place: u64) -> bool {
         self.reader.is_before(place)
     }
 
-    /// Whether records were taken since the last call, and the writer waits for room.
+    /// Returns true if records were taken since the last call and the writer waits for room.
     pub fn relieve(&mut self) -> bool {
         self.reader.relieve()
     }
 
-    /// Records put in, and dealt with, so far.
+    /// Returns how many records were written so far, and how many were processed.
     pub fn so_far(&self) -> [u64; 2] {
         [self.writer.put_so_far(), self.reader.taken_so_far()]
     }
 }
 
-/// Reads a record as what a member tells the home, and writes down what was read: head and payload.
-/// `None`: nobody writes such a head.
+/// Decodes a record as an update, encodes the result again and returns its head and payload.
+/// Returns `None` if the head is not that of an update.
 pub fn rewrite_update(head: &[u8], _: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     let update = decode_update(head)?;
     let mut again = Vec::new();
     encode_update(update, &mut again);
-    assert_eq!(decode_update(&again), Some(update), "what was written is what is read");
+    assert_eq!(decode_update(&again), Some(update), "decoding inverts encoding");
     Some((again, Vec::new()))
 }
 
-/// The same for a request to the home.
+/// Does the same as [`rewrite_update`] for a request to the home.
 pub fn rewrite_request(head: &[u8], payload: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     let request = HomeRequest::decode(head, payload)?;
     let mut again = Vec::new();
@@ -85,17 +87,17 @@ pub fn rewrite_request(head: &[u8], payload: &[u8]) -> Option<(Vec<u8>, Vec<u8>)
     assert_eq!(
         HomeRequest::decode(&again, request.payload()),
         Some(request),
-        "what was written is what is read"
+        "decoding inverts encoding"
     );
     Some((again, request.payload().to_vec()))
 }
 
-/// The same for a delivery from it.
+/// Does the same as [`rewrite_update`] for a delivery from the home.
 pub fn rewrite_delivery(head: &[u8], payload: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     let delivery = Delivery::decode(head, payload)?;
     let mut again = Vec::new();
     delivery.encode(&mut again);
     let read_again = Delivery::decode(&again, delivery.payload());
-    assert_eq!(read_again, Some(delivery), "what was written is what is read");
+    assert_eq!(read_again, Some(delivery), "decoding inverts encoding");
     Some((again, delivery.payload().to_vec()))
 }

@@ -1,4 +1,4 @@
-//! The receiving ends of the rings from all reactors to this one, its own included.
+//! The reading ends of the rings from all reactors to this one, its own included.
 
 use crate::hub::{MembershipUpdate, ReactorNumber};
 
@@ -11,12 +11,11 @@ pub(crate) struct Inbox {
 
 struct RingsFrom {
     updates: RingReader,
-    /// Updates before this place are to be taken now.
+    /// Updates before this offset are to be taken now.
     updates_until: u64,
     requests: RingReader,
     requests_noted: u64,
-    /// Requests before this place may be served: all updates that came before them have been
-    /// taken.
+    /// Requests before this offset may be served: all updates sent before them have been taken.
     requests_until: u64,
     deliveries: RingReader,
 }
@@ -42,28 +41,28 @@ impl Inbox {
         });
     }
 
-    /// Notes which updates are there. What a writer adds meanwhile is left for the next time.
+    /// Marks the updates present now. Updates that are written later are left for the next time.
     pub(crate) fn note_updates(&mut self) {
         for rings in &mut self.from {
             rings.updates_until = rings.updates.filled_to();
         }
     }
 
-    /// Whether an update of a reactor that was noted has not been taken yet.
+    /// Returns true if a marked update of this reactor has not been taken yet.
     pub(crate) fn has_noted_update(&self, from: ReactorNumber) -> bool {
         let rings = &self.from[from.index()];
         rings.updates.is_before(rings.updates_until)
     }
 
-    /// The oldest update of a reactor, if it was noted; it stays until it is
-    /// [used up](Self::use_up_update).
+    /// Returns the oldest update of a reactor, if it is marked. It stays until it is [used
+    /// up](Self::use_up_update).
     pub(crate) fn update(&mut self, from: ReactorNumber) -> Option<MembershipUpdate<'_>> {
         if !self.has_noted_update(from) {
             return None;
         }
         let (head, _) = self.from[from.index()].updates.head()?;
         let update = decode_update(head);
-        debug_assert!(update.is_some(), "an update that nobody has written");
+        debug_assert!(update.is_some(), "an update that cannot be decoded");
         update
     }
 
@@ -71,9 +70,9 @@ impl Inbox {
         self.from[from.index()].updates.use_up();
     }
 
-    /// Notes which requests are there. When after this all updates have been taken, they may be
-    /// [served](Self::serve_noted): of whoever was told of a subscription before it sent one of
-    /// these requests, the update has been taken by then.
+    /// Marks the requests present now. They may be [served](Self::serve_noted) once all updates
+    /// have been taken, because a subscription confirmed before one of these requests was sent is
+    /// among those updates.
     pub(crate) fn note_requests(&mut self) {
         for rings in &mut self.from {
             rings.requests_noted = rings.requests.filled_to();
@@ -86,8 +85,8 @@ impl Inbox {
         }
     }
 
-    /// The oldest request of a reactor, if it may be served; it stays until it is
-    /// [used up](Self::use_up_request).
+    /// Returns the oldest request of a reactor, if it may be served. It stays until it is [used
+    /// up](Self::use_up_request).
     pub(crate) fn request(&mut self, from: ReactorNumber) -> Option<HomeRequest<'_>> {
         let rings = &mut self.from[from.index()];
         if !rings.requests.is_before(rings.requests_until) {
@@ -95,7 +94,7 @@ impl Inbox {
         }
         let (head, payload) = rings.requests.head()?;
         let request = HomeRequest::decode(head, payload);
-        debug_assert!(request.is_some(), "a request that nobody has written");
+        debug_assert!(request.is_some(), "a request that cannot be decoded");
         request
     }
 
@@ -103,11 +102,12 @@ impl Inbox {
         self.from[from.index()].requests.use_up();
     }
 
-    /// The oldest delivery of a reactor; it stays until it is [used up](Self::use_up_delivery).
+    /// Returns the oldest delivery of a reactor. It stays until it is [used
+    /// up](Self::use_up_delivery).
     pub(crate) fn delivery(&mut self, from: ReactorNumber) -> Option<Delivery<'_>> {
         let (head, payload) = self.from[from.index()].deliveries.head()?;
         let delivery = Delivery::decode(head, payload);
-        debug_assert!(delivery.is_some(), "a delivery that nobody has written");
+        debug_assert!(delivery.is_some(), "a delivery that cannot be decoded");
         delivery
     }
 
@@ -115,50 +115,51 @@ impl Inbox {
         self.from[from.index()].deliveries.use_up();
     }
 
-    /// Whether a reactor waits for room in a ring to here, and records have been taken out of it.
+    /// Returns true if a reactor waits for room in a ring to this one, and records have been taken
+    /// out of that ring.
     pub(crate) fn relieve(&mut self, from: ReactorNumber) -> bool {
         let rings = &mut self.from[from.index()];
-        // Without a short cut: each ring has a flag of its own, which has to be looked at.
+        // No short-circuiting: each ring has a flag of its own that must be checked.
         rings.updates.relieve() | rings.requests.relieve() | rings.deliveries.relieve()
     }
 
-    /// Whether a reactor has no request waiting here.
+    /// Returns true if no request of this reactor waits here.
     pub(crate) fn has_no_request(&self, from: ReactorNumber) -> bool {
         self.from[from.index()].requests.is_empty()
     }
 
-    /// How far the requests of a reactor are filled now.
+    /// Returns the offset at which this reactor's next request will be written.
     pub(crate) fn requests_filled_to(&self, from: ReactorNumber) -> u64 {
         self.from[from.index()].requests.filled_to()
     }
 
-    /// Whether a request of a reactor waits here that stands before a place.
+    /// Returns true if a request of this reactor that lies before this offset still waits here.
     pub(crate) fn has_request_before(&self, from: ReactorNumber, place: u64) -> bool {
         self.from[from.index()].requests.is_before(place)
     }
 
-    /// Records of a reactor that have been dealt with: updates, requests, deliveries.
+    /// Returns how many records of a reactor were processed: updates, requests, deliveries.
     pub(crate) fn taken_so_far(&self, from: ReactorNumber) -> [u64; 3] {
         let rings = &self.from[from.index()];
         [&rings.updates, &rings.requests, &rings.deliveries].map(RingReader::taken_so_far)
     }
 
-    /// All records of other reactors that have been dealt with.
+    /// Returns how many records of all other reactors were processed.
     pub(crate) fn taken_of_others(&self, own: ReactorNumber) -> u64 {
         let others =
             (0..self.from.len() as u16).map(ReactorNumber).filter(|reactor| *reactor != own);
         others.flat_map(|reactor| self.taken_so_far(reactor)).sum()
     }
 
-    /// Of each ring from a reactor: bytes taken out so far, and whether that reactor waits for more
-    /// of that.
+    /// Returns, for each ring from a reactor, how many bytes were taken out so far, and whether
+    /// that reactor waits for more to be taken.
     #[cfg(test)]
     pub(crate) fn fetched(&self, from: ReactorNumber) -> [(u64, bool); 3] {
         let rings = &self.from[from.index()];
         [&rings.updates, &rings.requests, &rings.deliveries].map(RingReader::fetched)
     }
 
-    /// Calls with every record of a reactor that waits here. Payloads are left out.
+    /// Calls the closures with every record of a reactor that waits here, without its payload.
     #[cfg(test)]
     pub(crate) fn look_through(
         &mut self,

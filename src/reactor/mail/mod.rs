@@ -1,29 +1,29 @@
-//! What reactors send each other. Three rings lead from each to each: *updates* and *requests*,
-//! to the home of a channel (who wants its messages; publish, inspect), and *deliveries*, from it
-//! (numbered messages, answers).
+//! The messages that reactors send each other. Three rings lead from each reactor to each:
+//! *updates* (a reactor's memberships in channels) and *requests* (publish, inspect) to the home of
+//! a channel, and *deliveries* (numbered messages, answers) from the home.
 //!
-//! Taking a delivery never needs room in any ring, and what goes to a home stays where it is until
-//! there is room for all that it causes. So waiting points only from requests to deliveries, and
-//! there is no cycle in it. What finds no room stays with the publisher: its connection is not
-//! read, and TCP pushes back.
+//! Taking a delivery never needs room in any ring. An update or a request stays in its ring until
+//! there is room for everything that it causes. So only requests and updates wait for deliveries,
+//! never the reverse, and no cycle of waiting can form. If a publish finds no room, the publisher's
+//! connection is not read, and TCP pushes back.
 //!
 //! Updates have a ring of their own so that they need not wait behind a publish. A home takes all
-//! of them before any request that was there when it began to look: so whoever is known to be
-//! subscribed, because its 101 was read before the request was sent, is counted.
+//! of them before any request that was present when it began. So a subscriber whose 101 was read
+//! before the request was sent is always counted.
 //!
 //! | file | holds |
 //! |---|---|
 //! | `boxes` | the rings between all reactors of a server |
-//! | `outbox`, `inbox` | one reactor's ends of them |
-//! | `record` | what is said, and how it is written down |
+//! | `outbox`, `inbox` | one reactor's ends of the rings |
+//! | `record` | the records and their encoding |
 //! | `ring` | a bounded queue of records between two threads |
 //! | `exchange` | the hub between its inbox and its outbox |
 //! | `refused` | peers whose publishes are refused from now on |
-//! | `take_mail` | the mail that one turn takes |
-//! | `notifier`, `flags` | when to wake whom |
-//! | `fuzzing` | rings and records for the fuzz target outside of this crate |
+//! | `take_mail` | how much mail one turn takes |
+//! | `notifier`, `flags` | when a reactor must be woken |
+//! | `fuzzing` | rings and records for the fuzz target outside this crate |
 //!
-//! A reactor's ring of requests to itself holds what its own hub cannot take yet.
+//! A reactor's request ring to itself holds what its own hub cannot accept yet.
 
 mod boxes;
 mod exchange;
@@ -38,7 +38,7 @@ mod refused;
 mod ring;
 mod take_mail;
 
-// `flags` takes its atomics from whoever includes it.
+// `flags` takes its atomics from the module that includes it.
 use std::sync::atomic;
 
 pub(super) use boxes::boxes;

@@ -1,5 +1,5 @@
-//! What reactors say to each other, as the records of their rings. Both ends are this program, so a
-//! record that cannot be read is a bug, and not an error of anybody.
+//! The records in the rings between reactors, and their encoding. This program writes and reads
+//! them, so a record that cannot be decoded is a bug, not an error of a peer.
 
 use crate::hub::{
     Accepted, ChannelInfo, ChannelName, Joined, MembershipUpdate, MessageId, Numbered, Refused,
@@ -10,25 +10,25 @@ use crate::protocol::{Message, MessageKind};
 
 use crate::reactor::ticket::Ticket;
 
-/// Who published.
+/// The origin of a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum PublishOrigin {
-    /// A WebSocket connection: closed with 1013 if the home refuses.
+    /// A WebSocket connection, which is closed with 1013 if the home refuses the message.
     Peer(Token),
-    /// A request: answered with the outcome.
+    /// An HTTP request, which is answered with the outcome.
     Request(Ticket),
     /// Another thread of this process.
     Publisher,
 }
 
-/// To the home of a channel.
+/// A request to the home of a channel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum HomeRequest<'a> {
     Publish { origin: PublishOrigin, channel: ChannelName<'a>, message: Message<'a> },
     Inspect { ticket: Ticket, channel: ChannelName<'a> },
 }
 
-/// From the home of a channel.
+/// A record from the home of a channel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Delivery<'a> {
     Message(Numbered<'a>),
@@ -38,7 +38,7 @@ pub(crate) enum Delivery<'a> {
     Inspected { ticket: Ticket, channel: ChannelName<'a>, info: Option<ChannelInfo> },
 }
 
-// The first byte of each head.
+// The first byte of each head says what the record is.
 const PUBLISH_TEXT: u8 = 0;
 const PUBLISH_BINARY: u8 = 1;
 const INSPECT: u8 = 2;
@@ -96,7 +96,7 @@ impl<'a> HomeRequest<'a> {
     }
 }
 
-/// What a member tells the home.
+/// Encodes an update: what a reactor reports to a channel's home about its membership.
 pub(super) fn encode_update(update: MembershipUpdate<'_>, head: &mut Vec<u8>) {
     match update {
         MembershipUpdate::Join { slot, channel, subscribers } => {
@@ -186,7 +186,7 @@ impl<'a> Delivery<'a> {
                 if let Some(info) = info {
                     let ChannelInfo { subscribers, epoch, messages, first_number, last_number } =
                         info;
-                    // Numbers begin at 1.
+                    // Numbers start at 1, so zero can mean `None`.
                     let numbers = [first_number, last_number].map(Option::unwrap_or_default);
                     for number in [subscribers, epoch, messages].into_iter().chain(numbers) {
                         put_u64(head, number);
@@ -278,13 +278,13 @@ fn put_origin(head: &mut Vec<u8>, origin: PublishOrigin) {
     }
 }
 
-/// A name has at most 255 bytes.
+/// A channel name has at most 255 bytes.
 fn put_name(head: &mut Vec<u8>, name: ChannelName<'_>) {
     head.push(name.as_str().len() as u8);
     head.extend_from_slice(name.as_str().as_bytes());
 }
 
-/// A head that is being read.
+/// The part of a head that has not been read yet.
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {

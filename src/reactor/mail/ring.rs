@@ -1,6 +1,6 @@
-//! Records on their way from one reactor to another: a bounded ring of bytes, one thread at each
-//! end. A payload above a bound travels beside it, in a buffer of its own that comes back; so
-//! nothing is allocated per record, and the ring can be small.
+//! A bounded ring of bytes that carries records from one reactor to another, with one thread at
+//! each end. A large payload travels beside the ring, in a buffer of its own that is returned
+//! afterwards. So nothing is allocated per record, and the ring can be small.
 //!
 //! ```text
 //!  record:  head bytes │ payload bytes (top bit: beside) │ head … │ payload …
@@ -12,17 +12,17 @@ use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::flags::Starved;
 
-/// The lengths before each record.
+/// Each record starts with two lengths of four bytes.
 const LENGTHS_BYTES: usize = 8;
-/// Set in the payload's length: it is the next one beside.
+/// This bit of the payload's length means that the payload is the next buffer beside the ring.
 const BESIDE: u32 = 1 << 31;
-/// The longest head: a channel's name and a few numbers.
+/// The longest head: a channel name and a few numbers.
 pub(super) const HEAD_BYTES_MAX: usize = 320;
-/// A record without a payload takes no more.
+/// The largest record without a payload.
 const RECORD_BYTES_MAX: usize = LENGTHS_BYTES + HEAD_BYTES_MAX;
-/// A payload of more bytes goes beside: a quarter of a ring, and never more than this.
+/// A larger payload goes beside the ring. The bound is a quarter of the ring, and at most this.
 const INLINE_BYTES_MAX: usize = 16 * 1024;
-/// A buffer that has grown beyond this does not come back: the largest message by default, doubled.
+/// A buffer larger than this is freed, not returned. It is twice the default message limit.
 const KEPT_BYTES_MAX: usize = 128 * 1024;
 
 /// How large the rings between reactors are.
@@ -30,15 +30,15 @@ const KEPT_BYTES_MAX: usize = 128 * 1024;
 pub struct RingSizes {
     /// Bytes of one ring; at least 2 KiB.
     pub bytes: usize,
-    /// Large payloads that travel beside it; at least one.
+    /// How many large payloads can travel beside the ring at once; at least one.
     pub beside: usize,
 }
 
 impl RingSizes {
-    /// The smallest with which all works.
+    /// The smallest sizes with which everything works.
     pub const MIN: RingSizes = RingSizes { bytes: 2 * 1024, beside: 1 };
 
-    /// The size of a ring for heads alone.
+    /// Returns the size of a ring whose records have no payload.
     pub(crate) fn update_bytes(self) -> usize {
         (self.bytes / 8).max(RECORD_BYTES_MAX)
     }
@@ -48,34 +48,34 @@ impl RingSizes {
     }
 }
 
-/// The end that puts records in.
+/// The writing end.
 pub(super) struct RingWriter {
     bytes: Producer<u8>,
     beside: Producer<Vec<u8>>,
     empties: Consumer<Vec<u8>>,
     starved: Arc<Starved>,
     inline_bytes_max: usize,
-    /// Where a record is put together.
+    /// The buffer in which a record is assembled.
     record: Vec<u8>,
     put: u64,
-    /// Bytes put into the ring so far.
+    /// Bytes written into the ring so far.
     filled: u64,
 }
 
-/// The end that takes records out, in their order.
+/// The reading end. Records are read in the order in which they were written.
 pub(super) struct RingReader {
     bytes: Consumer<u8>,
     beside: Consumer<Vec<u8>>,
     empties: Producer<Vec<u8>>,
     starved: Arc<Starved>,
-    /// The record that is being looked at, head and payload, as long as `current` says so.
+    /// The current record, head and payload. Valid while `current` is `Some`.
     record: Vec<u8>,
-    /// Its payload, if that came beside.
+    /// The payload of the current record, if it came beside the ring.
     large: Option<Vec<u8>>,
     current: Option<Lengths>,
     /// Bytes taken out of the ring so far.
     fetched: u64,
-    /// Some of them since the last time that the writer was thought of.
+    /// Bytes were taken since the writer was last checked for starvation.
     has_fetched: bool,
     taken: u64,
 }
@@ -83,11 +83,11 @@ pub(super) struct RingReader {
 #[derive(Clone, Copy)]
 struct Lengths {
     head: usize,
-    /// Of the payload, as far as it stands behind the head.
+    /// The bytes of the payload that follow the head; zero if the payload came beside the ring.
     inline: usize,
 }
 
-/// A ring's two ends.
+/// Creates a ring and returns its two ends.
 pub(super) fn ring(sizes: RingSizes) -> (RingWriter, RingReader) {
     debug_assert!(sizes.bytes >= RECORD_BYTES_MAX && sizes.beside >= RingSizes::MIN.beside);
     let (bytes, bytes_out) = RingBuffer::new(sizes.bytes);
@@ -120,8 +120,9 @@ pub(super) fn ring(sizes: RingSizes) -> (RingWriter, RingReader) {
 }
 
 impl RingWriter {
-    /// Whether a record with a payload of this size, or a smaller one, fits, and this many without
-    /// a payload behind it. If not, the reader will say when it has taken something.
+    /// Returns true if a record with a payload of this size or smaller fits, with this many records
+    /// without a payload after it. If not, the reader will wake the writer once it has taken
+    /// something.
     pub(super) fn has_room(&mut self, payload_bytes: usize, small_ones: usize) -> bool {
         if self.fits(payload_bytes, small_ones) {
             return true;
@@ -132,16 +133,16 @@ impl RingWriter {
 
     fn fits(&self, payload_bytes: usize, small_ones: usize) -> bool {
         let is_large = payload_bytes > self.inline_bytes_max;
-        // Where a large one would fit beside the ring, the largest that goes into it has to fit as
-        // well.
+        // If a large payload fits beside the ring, the largest one that goes into the ring must fit
+        // too.
         let inline = payload_bytes.min(self.inline_bytes_max);
         let needed = (1 + small_ones) * (LENGTHS_BYTES + HEAD_BYTES_MAX) + inline;
         let is_enough = self.bytes.cached_slots() >= needed || self.bytes.slots() >= needed;
         is_enough && (!is_large || !self.beside.is_full())
     }
 
-    /// Puts a record in; `head` writes its head. False if there is no room: then nothing has
-    /// changed.
+    /// Writes a record, whose head the closure `head` writes. Returns false, and changes nothing,
+    /// if there is no room.
     pub(super) fn put(&mut self, head: impl FnOnce(&mut Vec<u8>), payload: &[u8]) -> bool {
         self.record.clear();
         self.record.extend_from_slice(&[0; LENGTHS_BYTES]);
@@ -160,7 +161,7 @@ impl RingWriter {
             let mut buffer = self.empties.pop().unwrap_or_default();
             buffer.clear();
             buffer.extend_from_slice(payload);
-            // Before its record, so that whoever reads the record finds it.
+            // Pushed before its record, so that the reader finds it when it reads the record.
             let pushed = self.beside.push(buffer);
             debug_assert!(pushed.is_ok(), "there was room");
         } else {
@@ -174,25 +175,26 @@ impl RingWriter {
         is_in
     }
 
-    /// How far the ring is filled now. What goes in later is behind this.
+    /// Returns the offset at which the next record will be written.
     pub(super) fn filled_to(&self) -> u64 {
         self.filled
     }
 
-    /// Whether everything before a place has been taken out.
+    /// Returns true if everything before this offset has been taken out.
     pub(super) fn is_taken_to(&self, place: u64) -> bool {
         let inside = self.bytes.buffer().capacity() - self.bytes.slots();
         self.filled - inside as u64 >= place
     }
 
-    /// Records put in so far.
+    /// Returns how many records were written so far.
     pub(super) fn put_so_far(&self) -> u64 {
         self.put
     }
 }
 
 impl RingReader {
-    /// The oldest record, head and payload. It stays until it is [used up](Self::use_up).
+    /// Returns the head and payload of the oldest record. It stays until it is [used
+    /// up](Self::use_up).
     pub(super) fn head(&mut self) -> Option<(&[u8], &[u8])> {
         if self.current.is_none() {
             self.current = self.fetch();
@@ -202,12 +204,13 @@ impl RingReader {
         Some((head, self.large.as_deref().unwrap_or(&rest[..inline])))
     }
 
-    /// How far the ring is filled now. What goes in later is behind this.
+    /// Returns the offset at which the next record will be written.
     pub(super) fn filled_to(&self) -> u64 {
         self.fetched + self.bytes.slots() as u64
     }
 
-    /// Whether the next record stands before a place, or is being looked at.
+    /// Returns true if the next record lies before this offset, or the current one is not used up
+    /// yet.
     pub(super) fn is_before(&self, place: u64) -> bool {
         self.current.is_some() || self.fetched < place
     }
@@ -223,7 +226,7 @@ impl RingReader {
         if self.record.len() < head + inline {
             self.record.resize(head + inline, 0);
         }
-        // A record goes in as a whole.
+        // A record is always written as a whole.
         let whole = self.bytes.pop_entire_slice(&mut self.record[..head + inline]);
         debug_assert!(whole.is_ok(), "half a record");
         self.fetched += (LENGTHS_BYTES + head + inline) as u64;
@@ -232,31 +235,31 @@ impl RingReader {
         Some(Lengths { head, inline })
     }
 
-    /// The oldest record has been dealt with.
+    /// Drops the current record, which has been processed.
     pub(super) fn use_up(&mut self) {
-        debug_assert!(self.current.is_some(), "nothing was looked at");
+        debug_assert!(self.current.is_some(), "there is no current record");
         self.current = None;
         self.taken += 1;
         if let Some(buffer) = self.large.take()
             && buffer.capacity() <= KEPT_BYTES_MAX
         {
-            // Where so many have come back already, this one goes.
+            // If enough buffers have been returned already, this one is freed.
             let _ = self.empties.push(buffer);
         }
     }
 
-    /// Whether nothing is left to deal with.
+    /// Returns true if every record has been processed.
     pub(super) fn is_empty(&self) -> bool {
         self.current.is_none() && self.bytes.is_empty()
     }
 
-    /// Whether records were taken since the last call, and the writer waits for room: then it has
-    /// to be woken.
+    /// Returns true if records were taken since the last call and the writer waits for room. The
+    /// writer must then be woken.
     pub(super) fn relieve(&mut self) -> bool {
         std::mem::take(&mut self.has_fetched) && self.starved.relieve()
     }
 
-    /// Heads and lengths of payloads of all that is in here, for tests to count.
+    /// Returns the head and the payload length of every record in the ring, for tests to count.
     #[cfg(test)]
     pub(super) fn heads(&mut self) -> Vec<(Vec<u8>, usize)> {
         let mut heads = Vec::new();
@@ -266,7 +269,8 @@ impl RingReader {
         if self.bytes.is_empty() {
             return heads;
         }
-        let chunk = self.bytes.read_chunk(self.bytes.slots()).expect("so many are there");
+        let chunk =
+            self.bytes.read_chunk(self.bytes.slots()).expect("the ring has this many bytes");
         let (first, second) = chunk.as_slices();
         let bytes = [first, second].concat();
         let mut rest = &bytes[..];
@@ -281,7 +285,8 @@ impl RingReader {
         heads
     }
 
-    /// Bytes taken out so far, and whether the writer waits for more of that.
+    /// Returns how many bytes were taken out so far, and whether the writer waits for more to be
+    /// taken.
     #[cfg(test)]
     pub(super) fn fetched(&self) -> (u64, bool) {
         let is_awaited = self.starved.relieve();
@@ -291,7 +296,7 @@ impl RingReader {
         (self.fetched, is_awaited)
     }
 
-    /// Records dealt with so far.
+    /// Returns how many records were processed so far.
     pub(super) fn taken_so_far(&self) -> u64 {
         self.taken
     }
@@ -319,7 +324,11 @@ mod tests {
         assert!(put(&mut writer, b"two", &large));
         assert!(put(&mut writer, b"", b""));
         assert_eq!(reader.head(), Some((&b"one"[..], &b"small"[..])));
-        assert_eq!(reader.head(), Some((&b"one"[..], &b"small"[..])), "it stays");
+        assert_eq!(
+            reader.head(),
+            Some((&b"one"[..], &b"small"[..])),
+            "it stays until it is used up"
+        );
         reader.use_up();
         assert_eq!(reader.head(), Some((&b"two"[..], &large[..])));
         reader.use_up();
@@ -344,7 +353,7 @@ mod tests {
         assert!(reader.relieve(), "the writer waits");
         reader.use_up();
         assert!(reader.head().is_some());
-        assert!(!reader.relieve(), "it has been told");
+        assert!(!reader.relieve(), "it has been woken already");
         assert!(writer.has_room(512, 0));
     }
 
@@ -379,10 +388,10 @@ mod tests {
         assert!(!put(&mut writer, b"", &large) && !writer.has_room(600, 0));
         assert!(writer.has_room(10, 0));
         assert!(reader.head().is_some());
-        assert!(writer.has_room(600, 0), "the place is free as soon as it is looked at");
+        assert!(writer.has_room(600, 0), "the slot is free as soon as the payload is read");
     }
 
-    /// A put, or else a take; the bytes of head and payload.
+    /// Draws whether to write or to read, and the lengths of the head and the payload to write.
     fn operation() -> impl Strategy<Value = (bool, usize, usize)> {
         (any::<bool>(), 0..40usize, 0..1500usize)
     }
