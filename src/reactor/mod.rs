@@ -1,30 +1,30 @@
-//! One thread: the only place where sockets meet channels.
+//! A reactor: one thread that serves connections, the only place where sockets meet channels.
 //!
-//! A connection's life, in the order in which it is lived, one file for each step:
+//! One file for each step in the life of a connection, in order:
 //!
 //! | file | step |
 //! |---|---|
-//! | `accept` | a connection is taken from a listener |
+//! | `accept` | a connection is accepted from a listener |
 //! | `read` | one `recv`, and everything that can be decoded from it |
 //! | `http` | requests, up to the opening handshake |
-//! | `websocket` | an open connection's frames in, the application's replies out |
-//! | `joining` | the 101 waits for the homes of the channels that were subscribed to |
-//! | `sweep`, `write` | subscribers that are behind get their messages; what is owed to one peer |
-//! | `deadlines`, `drain` | what happens because time passes, and because the server ends |
-//! | `close` | every end, once, for one reason |
-//! | `events` | what a step has caused for other peers |
+//! | `websocket` | an open connection's frames are decoded, and the application's replies sent |
+//! | `joining` | the 101 is held until the homes of the subscribed channels have answered |
+//! | `sweep`, `write` | messages go to subscribers that are behind; bytes queued for one peer |
+//! | `deadlines`, `drain` | timeouts and pings; the end of the server |
+//! | `close` | a connection ends, once, for one reason |
+//! | `events` | effects of a step on other connections |
 //!
-//! And what they stand on:
+//! What the steps build on:
 //!
 //! | file | holds |
 //! |---|---|
 //! | `turn` | the reactor and its turn |
-//! | `peers`, `core` | the connections; what a step needs beside the one that it is about |
+//! | `peers`, `core` | the connections; everything else that a step needs |
 //! | `connection` | one connection, and the slab of them |
-//! | `mail` | what reactors send each other, and the hub between its inbox and its outbox |
-//! | `api` | what programs see: the handler, its contexts, the handle for other threads |
-//! | `group`, `setup` | what the reactors of a server share, and how they are put together |
-//! | `limits`, `counters` | what is granted, and what has been done |
+//! | `mail` | what reactors send each other; the hub between its inbox and its outbox |
+//! | `api` | what programs use: the handler, its contexts, the handle for other threads |
+//! | `group`, `setup` | what the reactors of a server share, and how they are set up |
+//! | `limits`, `counters` | what peers are allowed; what has been counted |
 //! | `end_reason`, `decode_stop`, `ticket`, `turn_state` | small types that several of these need |
 
 mod accept;

@@ -1,4 +1,4 @@
-//! The continuous sweep: subscribers that are behind are sent what their channel's log has for them.
+//! The sweep: sends subscribers that are behind what the logs of their channels have for them.
 
 use std::io::IoSlice;
 
@@ -12,9 +12,10 @@ use super::limits::SENDS_PER_TURN_MAX;
 use super::peers::Peers;
 
 impl<N: Net, H: Handler> Peers<N, H> {
-    /// Gives subscribers that are behind one `send` each, of everything between their cursor and
-    /// the end of the log, and returns to the turn after a while: those not yet visited then get
-    /// old and new messages in one send, so load itself raises the bytes per system call.
+    /// Gives each subscriber that is behind one `send` of everything between its cursor and the end
+    /// of the log, and returns to the turn after `SENDS_PER_TURN_MAX` of them. Those not yet
+    /// visited then get old and new messages in one `send`, so a higher load means more bytes per
+    /// system call.
     pub(super) fn sweep(&mut self) {
         for _ in 0..SENDS_PER_TURN_MAX {
             let Some(due) = self.core.exchange.hub.next_due() else { return };
@@ -33,10 +34,12 @@ impl<N: Net, H: Handler> Peers<N, H> {
 }
 
 impl<N: Net, H: Handler> Core<N, H> {
-    /// One `send` of what a subscriber has before it.
+    /// Sends a subscriber, in one system call, the bytes between its cursor and the end of the log.
+    /// If another subscription's frame is half written on this connection, that subscription is
+    /// served instead.
     fn write_unsent(&mut self, connection: &mut ConnectionOf<N, H>, due: SubscriptionId) {
         debug_assert!(!connection.blocked, "a blocked connection is not due");
-        // Its stream may stand in the middle of another subscription's frame: that comes first.
+        // A half-written frame has to be finished before anything else is written.
         let subscription = connection.under_way.unwrap_or(due);
         let unsent = self.exchange.hub.unsent(subscription);
         let written = match unsent.second.is_empty() {

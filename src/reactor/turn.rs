@@ -1,4 +1,4 @@
-//! A reactor and its turn: the event loop, on one screen.
+//! A reactor and its event loop. One pass through the loop is a turn.
 
 use std::collections::VecDeque;
 use std::io;
@@ -24,27 +24,26 @@ use super::peers::Peers;
 use super::setup::Setup;
 use super::turn_state::TurnState;
 
-/// A reactor: its sockets, its hub and its application. All of it is driven by
-/// [`turn`](Self::turn).
+/// A reactor: its sockets, its hub and its application. [`turn`](Self::turn) drives all of it.
 pub struct Reactor<N: Net, H: Handler> {
     pub(super) peers: Peers<N, H>,
     pub(super) listeners: Listeners<N::Listener>,
     pub(super) mail: MailTurn,
     commands: FromThreads,
-    /// The farthest that `commands` have gone, as of this turn.
+    /// Whether a drain or a stop has been requested, as of this turn.
     ending: Ending,
     handle: Handle<N::Waker>,
-    /// Of all reactors, by their numbers.
+    /// The notifiers of all reactors, by reactor number.
     notifiers: Vec<Notifier<N::Waker>>,
-    /// What `wait` has brought in this turn.
+    /// The readiness events of this turn.
     pub(super) readiness: Vec<Readiness>,
     pub(super) deadlines: DeadlineSweep,
     pub(super) drain: Option<Drain>,
 }
 
 impl<N: Net, H: Handler> Reactor<N, H> {
-    /// A reactor, which serves `listeners` by `handler`; who comes by one of `admin_listeners` is
-    /// [told apart](super::Visitor::is_admin).
+    /// Creates a reactor that serves `listeners` with `handler`. Connections from `admin_listeners`
+    /// are [marked as such](super::Visitor::is_admin).
     ///
     /// # Errors
     ///
@@ -106,22 +105,22 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         self.handle.clone()
     }
 
-    /// How the server is doing.
+    /// Returns the status of the whole server.
     pub fn status(&self) -> Status {
         self.peers.core.exchange.status(&self.peers.core.turn)
     }
 
-    /// Serves until a drain has been completed, or until stopped.
+    /// Serves until a drain is complete, or until stopped.
     ///
     /// # Errors
     ///
-    /// When the wait itself fails: nothing can be done then.
+    /// When the wait itself fails. The reactor cannot go on then.
     pub fn run(&mut self) -> io::Result<()> {
         while self.turn()? {}
         Ok(())
     }
 
-    /// One turn; false when it was the last.
+    /// Runs one turn. Returns false if it was the last.
     ///
     /// # Errors
     ///
@@ -132,8 +131,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         self.begin_mail();
         while self.take_record() {}
         self.end_mail();
-        // Who has waited comes before who has just become ready, or a few could take all the room
-        // that there is.
+        // Connections that have waited come before those that have just become ready, so that a few
+        // cannot take all the room in the rings.
         self.peers.go_on_with_waiting();
         self.peers.go_on_with_unfinished();
         for place in 0..self.readiness.len() {
@@ -156,7 +155,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         Ok(())
     }
 
-    /// Zero while anything is left to do, else until the next deadline can be due.
+    /// Returns zero while any work is left, else the time until something can next be due.
     pub(super) fn wait_timeout(&self) -> Duration {
         let core = &self.peers.core;
         if core.exchange.hub.has_due()
@@ -176,16 +175,18 @@ impl<N: Net, H: Handler> Reactor<N, H> {
     pub(super) fn hear_commands(&mut self) {
         let own = self.peers.core.exchange.own;
         self.notifiers[own.index()].clear();
-        // Before the mail: what was accepted before the server was told to end is in there.
+        // This is read before the mail, so that the mail contains everything accepted before the
+        // end was requested.
         self.ending = self.commands.ending();
     }
 
-    /// Takes what other reactors have sent, and what waits here for the log of its channel.
+    /// Begins this turn's mail: the records from other reactors, and this reactor's own requests
+    /// that wait for room in the log of their channel.
     pub(super) fn begin_mail(&mut self) {
         self.mail.begin(&mut self.peers.core.exchange);
     }
 
-    /// Takes one record of that; false when the turn has had its part.
+    /// Takes one record of the mail. Returns false if this turn's share has been taken.
     pub(super) fn take_record(&mut self) -> bool {
         let Core { exchange, turn, .. } = &mut self.peers.core;
         let is_taken = self.mail.take_next(exchange, &mut turn.counters);
@@ -204,12 +205,13 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         }
     }
 
-    /// Takes what other threads have published, as long as there is room for it.
+    /// Takes the messages that other threads have published, while the ring to this reactor has
+    /// room.
     fn take_remote_publishes(&mut self) {
         for _ in 0..PUBLISHES_PER_TURN_MAX {
             let Core { exchange, turn, .. } = &mut self.peers.core;
             if !exchange.outbox.has_room_to(exchange.own) {
-                // Whatever makes room there makes this reactor take its mail again.
+                // When that ring has room again, this reactor takes its mail again.
                 self.mail.is_left = true;
                 return;
             }
@@ -217,14 +219,14 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             let Some((channel, message)) = publish.parts() else { continue };
             let origin = PublishOrigin::Publisher;
             let submitted = exchange.submit(origin, channel, message, &mut turn.counters);
-            debug_assert!(submitted.is_ok(), "there is room");
+            debug_assert!(submitted.is_ok(), "the ring had room");
             self.commands.give_back(publish);
             self.peers.dispatch_events();
         }
         self.mail.leave_for_next_turn();
     }
 
-    /// Notes, or acts upon, one of what `wait` has told.
+    /// Handles one readiness event: marks a listener ready, or serves a connection.
     pub(super) fn take_readiness(&mut self, place: usize) {
         let Readiness { token, readable, writable, hung_up } = self.readiness[place];
         match listener_number(token) {
@@ -233,8 +235,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         }
     }
 
-    /// Tells the other reactors what they have to know, and wakes those for whom there is
-    /// something.
+    /// Sends pending membership updates and wakes every reactor that has new records or regained
+    /// ring space.
     pub(super) fn notify_reactors(&mut self) {
         if self.notifiers.len() == 1 {
             return;
@@ -250,8 +252,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         }
     }
 
-    /// Goes on with a drain, and leaves for the others what they have to know of this reactor;
-    /// false when this was the last turn.
+    /// Advances a drain, and stores this reactor's status for the other reactors. Returns false if
+    /// this was the last turn.
     pub(super) fn end_turn(&mut self) -> bool {
         let goes_on = match self.ending {
             Ending::Not => true,
@@ -261,7 +263,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
                 false
             }
         };
-        // Once more, for what the sweep has caused.
+        // Notify again, because the sweep may have caused more updates and records.
         self.notify_reactors();
         if self.notifiers.len() > 1 {
             self.peers.core.exchange.relieve_memory();
@@ -272,8 +274,9 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         goes_on
     }
 
-    /// Goes on with a drain; true when it is complete. A reactor with nobody left serves on as the
-    /// home of its channels until nobody is left anywhere, and the last one tells all.
+    /// Advances a drain. Returns true when it is complete. A reactor without connections still
+    /// serves as the home of its channels until no reactor has connections; the last one wakes all
+    /// others.
     fn advance_drain(&mut self) -> bool {
         let Some(drain) = &mut self.drain else { return false };
         if drain.has_nobody {

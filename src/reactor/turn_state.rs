@@ -1,4 +1,5 @@
-//! What is known in a turn: the clocks as read once at its beginning, and the counters.
+//! The state that all steps of a turn share: the clocks, read once at its beginning, and the
+//! counters.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! An open WebSocket connection: its frames in, the application's replies out.
+//! An open WebSocket connection: decoding its frames, and sending the application's replies.
 
 use crate::hub::DropReason;
 use crate::net::Net;
@@ -14,23 +14,24 @@ use super::limits::REPLIES_BYTES_MAX;
 /// Why decoding messages stopped.
 #[derive(Clone, Copy)]
 enum Halt {
-    /// No whole frame is left.
+    /// No complete frame is left.
     NeedMore,
     /// The ring to a home is full.
     NoRoom,
-    /// Others, or this peer, have to hear of what was published before anything else is.
+    /// A publish has caused events (an overrun or an answer). They must be dispatched before the
+    /// next frame is decoded.
     Events,
-    /// A channel was subscribed to that is not live yet.
+    /// The application has subscribed to a channel that is not live yet.
     Subscribed,
-    /// The replies have grown enough to be written.
+    /// Enough replies have gathered to be written.
     Replies,
-    /// The application or the peer has closed, or the peer has broken the protocol. The last
-    /// replies, with a Close frame at their end, stand in the outgoing.
+    /// The application or the peer has closed, or the peer has violated the protocol. The last
+    /// replies, with a Close frame at their end, are in `outgoing`.
     End(End),
 }
 
 impl<N: Net, H: Handler> Core<N, H> {
-    /// The 101 stands in the outgoing: the connection is let in.
+    /// Opens the connection. The 101 is in `self.outgoing`.
     pub(super) fn open(&mut self, connection: &mut ConnectionOf<N, H>, mut session: H::Session) {
         let mut subscriptions = PeerSubscriptions::default();
         let mut peer = Context {
@@ -58,8 +59,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         self.send_replies(connection);
     }
 
-    /// Decodes what stands in the receive buffer; how much of it has been used. `progressed`: the
-    /// peer has sent something.
+    /// Decodes the frames in the receive buffer. Returns how many bytes were decoded, and why
+    /// decoding stopped. `progressed`: bytes from the peer have just been read.
     pub(super) fn decode_messages(
         &mut self,
         connection: &mut ConnectionOf<N, H>,
@@ -70,7 +71,7 @@ impl<N: Net, H: Handler> Core<N, H> {
             && let Phase::Open(open) = &mut connection.phase
             && std::mem::take(&mut open.awaiting_pong)
         {
-            // Anything that a peer sends shows that it lives; its pong is one of those things.
+            // Anything received shows that the peer is alive, not only its pong.
             connection.deadline = self.turn.now + self.spread_ping_interval();
         }
         let mut consumed = 0;
@@ -83,7 +84,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
-    /// Decodes until something else has to be done. Replies gather in the outgoing.
+    /// Decodes until something else has to be done. Replies gather in `self.outgoing`.
     fn decode_some(
         &mut self,
         connection: &mut ConnectionOf<N, H>,
@@ -130,7 +131,7 @@ impl<N: Net, H: Handler> Core<N, H> {
                 break halt;
             }
         };
-        // A frame header that never becomes whole is a message under way as well.
+        // A partial frame header counts as a message under way too, so that it can time out.
         let partial = matches!(halt, Halt::NeedMore) && *consumed < filled;
         let under_way = open.decoder.is_mid_message() || partial;
         connection.message_since =
@@ -144,8 +145,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         halt
     }
 
-    /// Writes what the callbacks have said, and closes if they, the peer or the protocol want it.
-    /// `None`: decoding goes on.
+    /// Writes the replies of the callbacks, and closes if the application, the peer or the protocol
+    /// requires it. Returns `None` if decoding goes on.
     fn after_decoding(
         &mut self,
         connection: &mut ConnectionOf<N, H>,
@@ -165,7 +166,7 @@ impl<N: Net, H: Handler> Core<N, H> {
             return Some(Stop::Left);
         }
         if connection.blocked {
-            // Also those subscriptions that have just been made.
+            // Subscriptions made by the last callback are blocked too.
             connection.subscriptions().for_each(|one| self.exchange.hub.block(one));
         }
         match halt {
@@ -179,7 +180,8 @@ impl<N: Net, H: Handler> Core<N, H> {
     }
 }
 
-/// Gives an event to the application, or answers it. `Some`: something else comes before the next.
+/// Passes an event to the application, or answers it. Returns `Some` if something else has to be
+/// done before the next event.
 fn on_event<H: Handler>(
     handler: &mut H,
     peer: &mut Context<'_, H::Session>,
@@ -199,8 +201,8 @@ fn on_event<H: Handler>(
             encode_frame(&mut peer.outgoing.replies, Opcode::Pong, payload);
         }
         Event::Pong(_) => peer.turn.counters.pongs_received += 1,
-        // It is answered by a Close frame with the same code (RFC 6455 section 5.5.1), and an empty
-        // one by 1000.
+        // A Close frame is answered with the same code (RFC 6455 section 5.5.1), an empty one with
+        // 1000.
         Event::Close(None) => {
             peer.outgoing.close(CloseCode::NORMAL, "");
             return Some(Halt::End(End::by_client(CloseCode::NO_STATUS)));

@@ -1,4 +1,4 @@
-//! Writing what is owed to one peer alone, and noting what a write says of the socket.
+//! Writing the bytes queued for one peer alone, and noting what a write reports about the socket.
 
 use std::io;
 
@@ -11,7 +11,7 @@ use super::connection::Phase;
 use super::core::{ConnectionOf, Core};
 
 impl<N: Net, H: Handler> Core<N, H> {
-    /// Notes how much a subscription's stream has taken of its log.
+    /// Notes how many bytes of a subscription's log the kernel has taken.
     pub(super) fn note_written(
         &mut self,
         connection: &mut ConnectionOf<N, H>,
@@ -28,7 +28,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         Ok(sent)
     }
 
-    /// The kernel takes bytes of a blocked connection again.
+    /// Goes on with a blocked connection whose socket is writable again.
     pub(super) fn on_writable(&mut self, connection: &mut ConnectionOf<N, H>) {
         connection.starved = false;
         connection.blocked = false;
@@ -39,7 +39,8 @@ impl<N: Net, H: Handler> Core<N, H> {
             Ok(Sent::All) => match &connection.phase {
                 Phase::Open(open) => {
                     if open.awaiting_pong {
-                        // The ping, or what it stands behind, has only now left.
+                        // The ping, or bytes queued before it, have been sent only now, so its
+                        // timeout begins now.
                         connection.deadline = self.turn.now + self.limits.pong_timeout;
                     }
                     self.unblock(connection);
@@ -51,9 +52,10 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
-    /// Writes the rest of a frame under way, then what is owed to this peer alone: in this order,
-    /// for a frame may not be interrupted. A frame under way with nothing owed behind it, on a
-    /// connection with one subscription, is left to the sweep, which has more to send with it.
+    /// Writes the rest of a frame under way, then the bytes queued for this peer alone; in this
+    /// order, because a frame must not be interrupted. If nothing is queued and the connection has
+    /// only one subscription, the sweep finishes the frame instead, because it has more to send
+    /// with it.
     pub(super) fn write_owed(&mut self, connection: &mut ConnectionOf<N, H>) -> io::Result<Sent> {
         if let (Some(subscription), Phase::Open(open)) = (connection.under_way, &connection.phase)
             && (connection.io.owes() || open.subscriptions.len() > 1)
@@ -82,7 +84,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         Ok(sent)
     }
 
-    /// Writes what callbacks have said to their peer. False when the peer is lost.
+    /// Sends or queues the replies of the callbacks. Returns false if the connection was lost.
     pub(super) fn send_replies(&mut self, connection: &mut ConnectionOf<N, H>) -> bool {
         let replies = &self.outgoing.replies;
         if replies.is_empty() {
@@ -93,8 +95,8 @@ impl<N: Net, H: Handler> Core<N, H> {
             self.outgoing.replies.clear();
             return true;
         }
-        // Between the edge and the sweep a connection that is not blocked may be in the middle of a
-        // frame.
+        // A connection whose socket has just become writable, and which the sweep has not visited
+        // since, may be in the middle of a frame although it is not blocked.
         let is_between_frames = connection.under_way.is_none() && !connection.io.owes();
         let may_write = !connection.blocked && is_between_frames;
         let may_write_behind = !connection.blocked && !is_between_frames;
@@ -122,19 +124,19 @@ impl<N: Net, H: Handler> Core<N, H> {
         sent.is_ok()
     }
 
-    /// The messages of an open connection's channels go on, and so does reading it.
+    /// Unblocks the subscriptions of an open connection, and reads it again in the next turn.
     pub(super) fn unblock(&mut self, connection: &mut ConnectionOf<N, H>) {
         connection.subscriptions().for_each(|one| self.exchange.hub.unblock(one));
         self.go_on_next_turn(connection);
     }
 
-    /// Notes what a write says of the socket.
+    /// Notes what a write reports about the socket.
     fn note_sent(&mut self, connection: &mut ConnectionOf<N, H>, taken: usize, sent: Sent) {
         if sent == Sent::All {
             connection.unproven = false;
             return;
         }
-        // An edge that brought no room is no progress.
+        // If the socket became writable but took no byte, that is no progress.
         if taken > 0 || !(connection.blocked || connection.unproven) {
             connection.progress_at = self.turn.now;
         }
