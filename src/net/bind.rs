@@ -1,27 +1,28 @@
-//! Opens listening sockets, one for each reactor that shares the address, with the options that
-//! accepted sockets inherit: so an accepted socket costs no further system call.
+//! Opens listening sockets, one for each reactor that shares the address. Accepted sockets inherit
+//! their options, so an accepted socket needs no further system call.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// Connections that may wait for `accept` on each socket. Enough for a crowd that reconnects at
-/// once while one turn is under way; the kernel lowers it to `net.core.somaxconn` (4096 by
+/// The most connections that may wait for `accept` on each socket. It is enough when many clients
+/// reconnect at once during one turn; the kernel lowers it to `net.core.somaxconn` (4096 by
 /// default).
 const BACKLOG: i32 = 4096;
 
-/// Unsent bytes in the send buffer above which the kernel reports no room. Otherwise Linux would
-/// let the send buffer of each peer that does not read grow to some 4 MB, and a thousand of these
-/// exhaust the memory of TCP; so what a slow subscriber has not read waits in the channel's log.
-/// `SO_SNDBUF` would also limit a healthy peer with a long round trip.
+/// The kernel reports room in the send buffer only while fewer bytes than this are unsent.
+/// Otherwise Linux would let the send buffer of each peer that does not read grow to some 4 MB, and
+/// a thousand of these would exhaust the memory of TCP; this way, what a slow subscriber has not
+/// read waits in the channel's log. `SO_SNDBUF` would also limit a healthy peer with a long round
+/// trip.
 const UNSENT_BYTES_MAX: u32 = 16 * 1024;
 
-/// Binds `addr` and listens, `count` times (at least once): a group of sockets, over which the
-/// kernel spreads the connections. Port 0 becomes the same port for all.
+/// Binds `addr` and listens on `count` sockets (at least one), among which the kernel spreads the
+/// connections. Port 0 becomes the same port for all.
 ///
-/// A second server on the port fails with `AddrInUse`, whatever the sizes of the two groups;
-/// connections of an earlier one in TIME_WAIT do not stand in the way of a restart.
+/// A second server on the port fails with `AddrInUse`, whatever the number of sockets of each;
+/// connections of an earlier server in TIME_WAIT do not prevent a restart.
 ///
 /// Accepted sockets inherit TCP_NODELAY and a low bound on unsent bytes.
 pub fn bind(addr: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
@@ -31,10 +32,10 @@ pub fn bind(addr: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
     listen(first, count)
 }
 
-/// Listens on a socket that has been bound, and on as many others as it takes.
+/// Listens on a socket that has been bound, and opens the other sockets of the group.
 fn listen(first: Socket, count: usize) -> io::Result<Vec<TcpListener>> {
     // SO_REUSEPORT is set only after this: otherwise two servers of one user that start at the same
-    // moment would both listen, and share the connections.
+    // time would both listen, and share the connections.
     first.listen(BACKLOG)?;
     let mut group = vec![TcpListener::from(first)];
     if count > 1 {
@@ -43,23 +44,23 @@ fn listen(first: Socket, count: usize) -> io::Result<Vec<TcpListener>> {
     Ok(group)
 }
 
-/// A socket with all options but SO_REUSEPORT.
+/// Opens a socket with all options but SO_REUSEPORT.
 fn open(addr: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
-    // A message leaves at once: batching is the business of the channel log, not of Nagle's
-    // algorithm.
+    // Each message is sent at once: the channel log batches messages, so Nagle's algorithm must
+    // not.
     socket.set_tcp_nodelay(true)?;
-    // Elsewhere the kernel's own bound on the send buffer has to do.
+    // Other systems have only the kernel's own bound on the send buffer.
     #[cfg(any(target_os = "android", target_os = "linux"))]
     socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
     Ok(socket)
 }
 
-/// Sockets with queues of their own, on the address of the first: the kernel puts each connection
-/// into one of the queues, by a hash of its addresses. SO_REUSEPORT must be set on the first by
-/// now, not when it was bound.
+/// Opens sockets with queues of their own, on the address of the first: the kernel puts each
+/// connection into one of the queues, by a hash of its addresses. SO_REUSEPORT must be set on the
+/// first by now, but not yet when it was bound.
 #[cfg(any(target_os = "android", target_os = "linux"))]
 fn others(first: &TcpListener, count: usize) -> io::Result<Vec<TcpListener>> {
     socket2::SockRef::from(first).set_reuse_port(true)?;
@@ -74,8 +75,8 @@ fn others(first: &TcpListener, count: usize) -> io::Result<Vec<TcpListener>> {
     (0..count).map(|_| other()).collect()
 }
 
-/// Handles of the first socket, which share its queue. This system has no SO_REUSEPORT, or one that
-/// does not spread connections (macOS, the BSDs).
+/// Returns handles of the first socket, which share its queue. This system has no SO_REUSEPORT, or
+/// its SO_REUSEPORT does not spread connections (macOS, the BSDs).
 #[cfg(not(any(target_os = "android", target_os = "linux")))]
 fn others(first: &TcpListener, count: usize) -> io::Result<Vec<TcpListener>> {
     (0..count).map(|_| first.try_clone()).collect()
@@ -91,7 +92,8 @@ mod tests {
         SocketAddr::from(([127, 0, 0, 1], 0))
     }
 
-    /// Connects so many peers, and gives what each socket of the group accepts of them.
+    /// Connects `peers` peers. Returns them, and the connections that each socket of the group
+    /// accepts.
     fn connect(group: &[TcpListener], peers: usize) -> (Vec<TcpStream>, Vec<Vec<TcpStream>>) {
         let addr = group[0].local_addr().unwrap();
         let peers: Vec<TcpStream> = (0..peers).map(|_| TcpStream::connect(addr).unwrap()).collect();
@@ -126,7 +128,7 @@ mod tests {
     #[test]
     fn of_two_servers_that_start_at_the_same_moment_one_fails() {
         let addr = bind(loopback(), 1).unwrap()[0].local_addr().unwrap();
-        // Neither listens yet, so the system lets both have the address.
+        // Neither socket listens yet, so the system allows both to bind the address.
         let bound = || {
             let socket = open(addr).unwrap();
             socket.bind(&addr.into()).unwrap();
@@ -144,7 +146,7 @@ mod tests {
             let first = bind(loopback(), count).unwrap();
             let addr = first[0].local_addr().unwrap();
             let (peers, accepted) = connect(&first, 8);
-            // Who closes first keeps the TIME_WAIT: the server.
+            // The side that closes first keeps the TIME_WAIT state: here the server.
             drop(accepted);
             drop(peers);
             drop(first);
@@ -166,7 +168,7 @@ mod tests {
     fn connections_are_spread_over_all_sockets_of_a_group() {
         let group = bind(loopback(), 4).unwrap();
         let (_peers, accepted) = connect(&group, 256);
-        // 64 each are expected; less than 16 in one of 10^14 runs.
+        // 64 each are expected; fewer than 16 happen in one of 10^14 runs.
         assert!(accepted.iter().all(|accepted| accepted.len() >= 16), "{accepted:?}");
     }
 

@@ -1,5 +1,5 @@
-//! The real network: a thin layer on mio (epoll on Linux). It keeps no table of sockets, and
-//! decides nothing.
+//! The real network: a thin layer on mio (epoll on Linux). It keeps no table of sockets, and makes
+//! no decisions.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
@@ -13,14 +13,14 @@ use socket2::SockRef;
 use super::{Net, Readiness, Token, Wake};
 use crate::instant::Instant;
 
-/// Events that one `wait` takes from the kernel: 1024 × 12 bytes. A larger batch would save little,
-/// beside one `recv` per event.
+/// The most events that one `wait` takes from the kernel: 1024 × 12 bytes. A larger batch would
+/// save little, compared with one `recv` per event.
 const EVENTS_PER_WAIT_MAX: usize = 1024;
 
-/// The event of the wake-up; [`Token`] leaves it free.
+/// The token of the wake-up event, which no [`Token`] may have.
 const WAKE: mio::Token = mio::Token(usize::MAX);
 
-/// One start for all reactors of the process, so that their instants can be compared.
+/// The common start of all reactors' clocks, so that their instants can be compared.
 static START: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
 
 /// A listening socket of [`MioNet`].
@@ -28,7 +28,7 @@ static START: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::n
 pub struct MioListener(TcpListener);
 
 impl MioListener {
-    /// Takes over a listener made by [`bind`](super::bind) or otherwise; it must be non-blocking.
+    /// Takes a listener made by [`bind`](super::bind) or otherwise; it must be non-blocking.
     pub fn from_std(listener: std::net::TcpListener) -> MioListener {
         MioListener(TcpListener::from_std(listener))
     }
@@ -59,8 +59,8 @@ pub struct MioNet {
 }
 
 impl MioNet {
-    /// Opens the poll and its wake-up. Fails when descriptors are short or the kernel has no random
-    /// source.
+    /// Opens the poll and its wake-up. Fails when there are too few file descriptors or the kernel
+    /// has no random source.
     pub fn new() -> io::Result<MioNet> {
         let poll = mio::Poll::new()?;
         let waker = MioWaker(Arc::new(mio::Waker::new(poll.registry(), WAKE)?));
@@ -100,7 +100,7 @@ impl Net for MioNet {
         readiness.clear();
         match self.poll.poll(&mut self.events, timeout) {
             Ok(()) => {}
-            // A signal: the caller looks at its deadlines and comes back.
+            // A signal interrupted the wait: the caller checks its deadlines and waits again.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             Err(error) => return Err(error),
         }
@@ -147,8 +147,8 @@ impl Net for MioNet {
 
     #[cfg(target_os = "linux")]
     fn write_last(&mut self, stream: &mut MioStream, bytes: &[u8]) -> io::Result<usize> {
-        // The end of the stream travels with the bytes: one packet less, and one less to
-        // acknowledge it.
+        // The end of the stream travels in the packet of the last bytes: that saves one packet and
+        // its acknowledgement.
         SockRef::from(&stream.0).send_with_flags(bytes, libc::MSG_MORE | libc::MSG_NOSIGNAL)
     }
 
@@ -169,7 +169,8 @@ impl Net for MioNet {
     }
 
     fn reset(&mut self, stream: MioStream) {
-        // Fails only on a socket that the peer has reset already: then the close does no less.
+        // This fails only if the peer has reset the socket already: then the close has the same
+        // effect.
         let _ = SockRef::from(&stream.0).set_linger(Some(Duration::ZERO));
         drop(stream);
     }
@@ -183,7 +184,7 @@ impl Net for MioNet {
 mod tests {
     use super::*;
 
-    // How it behaves is tested beside the simulated network, by the same tests: see `net::tests`.
+    // The tests of its behaviour are in `net::tests`, which run on the simulated network too.
 
     #[test]
     fn a_wake_up_from_another_thread_ends_a_wait_without_end_and_reports_nothing() {

@@ -1,10 +1,11 @@
-//! Which errors of a system call mean that the machine is short of something, and not that the
+//! The errors of a system call which mean that the machine is short of something, and not that the
 //! socket is lost.
 
 use std::io;
 
-/// Whether a call failed because descriptors (`EMFILE`, `ENFILE`) or memory (`ENOBUFS`, `ENOMEM`)
-/// are short. The socket is sound, but no edge will follow: a timer must try again.
+/// Returns true if a call failed because file descriptors (`EMFILE`, `ENFILE`) or memory
+/// (`ENOBUFS`, `ENOMEM`) are short. The socket is intact, but no readiness event will follow: the
+/// caller must try again by a timer.
 pub fn is_shortage(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
 }

@@ -1,5 +1,5 @@
-//! How a [`Net`] behaves: each test runs on real loopback and on the simulated network, so that
-//! what holds in the simulation holds outside. They were written down from what Linux does.
+//! The behaviour of a [`Net`]: each test runs on real loopback and on the simulated network, so
+//! that what holds in the simulation holds in reality. The tests describe what Linux does.
 
 mod ends;
 
@@ -11,7 +11,7 @@ use super::*;
 const LISTENER: Token = Token(0);
 const STREAM: Token = Token(1);
 
-/// Waits for something that a broken simulation never tells.
+/// The most waits for an event; a broken simulation may never report it.
 const WAITS_MAX: usize = 1000;
 
 /// One registered stream and its peer.
@@ -24,7 +24,7 @@ struct Pair<W: World> {
 }
 
 impl<W: World> Pair<W> {
-    /// The listener and the new stream have told what they tell at first.
+    /// The first readiness of the listener and of the new stream has been consumed.
     fn new() -> Pair<W> {
         let (world, mut net, mut listener) = W::new();
         net.listen(&mut listener, LISTENER).unwrap();
@@ -44,7 +44,7 @@ impl<W: World> Pair<W> {
         poll(&mut self.net)
     }
 
-    /// One read: the bytes, or what went wrong.
+    /// Reads once. Returns the bytes, or the kind of the error.
     fn read(&mut self) -> Result<Vec<u8>, ErrorKind> {
         let mut buffer = [0; 16];
         let bytes = self.net.read(&mut self.stream, &mut buffer).map_err(|error| error.kind())?;
@@ -55,7 +55,7 @@ impl<W: World> Pair<W> {
         self.net.write(&mut self.stream, bytes).map_err(|error| error.kind())
     }
 
-    /// Writes until there is no room; says how much it took.
+    /// Writes until there is no room. Returns how many bytes were accepted.
     fn fill(&mut self) -> usize {
         let chunk = vec![7; 100_000];
         let mut written = 0;
@@ -240,7 +240,7 @@ on_both! {
         assert_eq!(pair.poll(), []);
     }
 
-    /// On Linux. Elsewhere, and in a simulation that is told so, unread bytes may be lost.
+    /// On Linux. On other systems, and in a simulation with that fault, unread bytes may be lost.
     fn a_reset_is_told_as_everything_and_fails_one_call<W: World>() {
         let mut pair = Pair::<W>::new();
         pair.peer.send(b"unread");
@@ -257,7 +257,7 @@ on_both! {
         assert_eq!(error.kind(), ErrorKind::BrokenPipe);
         let error = pair.net.shutdown_write(&mut pair.stream).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotConnected);
-        // The shutdown is told, although it failed; nothing else is.
+        // The shutdown is reported, although it failed; nothing else is.
         assert_eq!(wait_for(&mut pair.net, STREAM, |_| true), HUNG_UP);
         assert_eq!(poll(&mut pair.net), []);
     }

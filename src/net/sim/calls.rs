@@ -1,4 +1,4 @@
-//! The system calls of a simulated world that concern a socket, with the faults that belong to
+//! The system calls of a simulated world that concern a socket, with the faults that can occur in
 //! each.
 
 use std::io::IoSlice;
@@ -11,12 +11,12 @@ use super::world::{Id, SimEvent, World};
 use crate::net::Token;
 
 impl World {
-    /// Time passes while a call runs, and things happen meanwhile.
+    /// Moves the clock by the duration of a call, and applies the events that are due.
     pub(super) fn tick(&mut self) {
         self.advance(self.limits.call_duration);
     }
 
-    /// The socket of a stream: there is one as long as the stream lives.
+    /// Returns the socket of a stream. It exists as long as the stream does.
     fn stream(&mut self, id: Id) -> &mut Socket {
         let socket = self.sockets.get_mut(&id).filter(|socket| socket.hold == Hold::Open);
         socket.expect("a call on a stream that has been closed: a bug of the caller")
@@ -32,7 +32,7 @@ impl World {
         self.record(reactor, SimCall::Listen, id, Ok(0));
     }
 
-    /// Connections in the queue are reset, as the kernel does.
+    /// As in the kernel, connections in the queue are reset.
     pub(super) fn unlisten(&mut self, id: Id) {
         self.tick();
         let Some(listener) = self.listeners.remove(&id) else { return };
@@ -118,7 +118,8 @@ impl World {
         let mut bytes_max = asked;
         if asked > 1 && self.random.chance(self.faults.short_reads) {
             bytes_max = 1 + self.random.below(asked - 1);
-            // A read shorter than asked for means that nothing is left, unless it has just come in.
+            // A read shorter than asked for means that nothing is left. So the rest counts as
+            // having arrived after this read.
             self.later(id, SimEvent::Readable);
         }
         let result = self.stream(id).read(buffer, bytes_max);
@@ -127,8 +128,8 @@ impl World {
         result
     }
 
-    /// What ends the connection just before a call. The call then tells, unless a read has bytes to
-    /// bring first.
+    /// Lets a fault end the connection just before a call. The call then fails, unless it is a read
+    /// and bytes have arrived before.
     fn end_by_fault(&mut self, id: Id) {
         if self.random.chance(self.faults.resets) {
             self.reset_by_peer(id);
@@ -191,7 +192,7 @@ impl World {
         if taken == 0 { Err(libc::EAGAIN) } else { Ok(taken) }
     }
 
-    /// Fills the send buffer again and again as it empties into the peer's window.
+    /// Fills the send buffer repeatedly while it empties into the peer's window.
     fn take_in(&mut self, id: Id, slices: &[IoSlice<'_>], bytes_max: usize) -> usize {
         let mut taken = 0;
         while taken < bytes_max && !self.stream(id).reset {
@@ -206,7 +207,7 @@ impl World {
         taken
     }
 
-    /// A fault: no room until it is told.
+    /// A fault: the send buffer has no room until a later event reports room.
     fn shut_send_buffer(&mut self, id: Id) {
         self.stream(id).shut = true;
         self.later(id, SimEvent::Room);
@@ -218,14 +219,14 @@ impl World {
         let result = if socket.reset { Err(libc::ENOTCONN) } else { Ok(()) };
         socket.outbound.ending = true;
         self.schedule_outbound(id);
-        // Linux announces the new state of the socket, also when the call has failed.
+        // Linux reports the new state of the socket, also when the call has failed.
         self.tell(id, Edges::WRITABLE);
         self.settle();
         self.record(reactor, SimCall::ShutdownWrite, id, result.map(|()| 0));
         result
     }
 
-    /// What has been written still leaves, unless something is left unread.
+    /// What has been written is still sent, unless something is left unread.
     pub(super) fn close(&mut self, id: Id) {
         self.tick();
         let reactor = self.let_go(id);
@@ -254,7 +255,7 @@ impl World {
         self.record(reactor, SimCall::FillRandom, 0, Ok(bytes.len()));
     }
 
-    /// Ends our hold on a connection and its registration; names the reactor it was with.
+    /// Ends the reactor's use of a connection and its registration. Returns the reactor.
     fn let_go(&mut self, id: Id) -> usize {
         let socket = self.stream(id);
         socket.hold = Hold::Closed;

@@ -5,7 +5,7 @@ use super::socket::{PeerState, Pipe, Socket};
 use super::world::{Id, SimEvent, World};
 
 impl World {
-    /// The peer crashes once so many bytes have arrived of what `pipe` carries.
+    /// Lets the peer crash once `bytes` bytes of what `pipe` carries have arrived.
     pub(super) fn crash_after(
         &mut self,
         id: Id,
@@ -18,7 +18,7 @@ impl World {
             return;
         }
         let pipe = pipe(socket);
-        // More bytes may have arrived already.
+        // If more bytes have arrived already, the crash is due at once.
         pipe.crash = Some((bytes.max(pipe.carried_bytes), how));
         self.crash_if_due(id);
         self.settle();

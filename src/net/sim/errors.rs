@@ -1,14 +1,14 @@
-//! The errors that calls fail with by fault, by what they leave behind. Linux documents all of
-//! them: accept(2), recv(2), send(2), tcp(7), and the ICMP errors of icmp(7) that become those of a
-//! socket.
+//! The errors with which faults make calls fail, grouped by their effect. Linux documents all of
+//! them: accept(2), recv(2), send(2), tcp(7), and the ICMP errors of icmp(7) that become errors of
+//! a socket.
 
-/// An accept that leaves the queue as it was: short of something, forbidden by a rule of the
-/// system, interrupted.
+/// Errors of an accept that leaves the queue unchanged: a shortage, a security rule of the system,
+/// an interruption.
 pub(super) const ACCEPT_NOTHING: [i32; 6] =
     [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EPERM, libc::EINTR];
 
-/// An accept that takes the connection at the queue's head and finds it lost: Linux hands out the
-/// error that is pending on it.
+/// Errors of an accept that takes the first connection of the queue and finds it lost: Linux
+/// returns the error that is pending on that connection.
 pub(super) const ACCEPT_ABORTED: &[i32] = &[
     libc::ECONNABORTED,
     libc::EPROTO,
@@ -23,11 +23,11 @@ pub(super) const ACCEPT_ABORTED: &[i32] = &[
     libc::ETIMEDOUT,
 ];
 
-/// A read or write that has done nothing: short of memory, or interrupted.
+/// Errors of a read or write that has done nothing: short of memory, or interrupted.
 pub(super) const NOTHING_DONE: [i32; 3] = [libc::ENOBUFS, libc::ENOMEM, libc::EINTR];
 
-/// A connection that our system gives up: nothing was acknowledged for too long, and the last that
-/// was heard of the way to the peer says why.
+/// Errors of a connection that our system gives up: the peer acknowledged nothing for too long. The
+/// error is a timeout, or the last ICMP error received about the path to the peer.
 pub(super) const LOST: &[i32] = &[
     libc::ETIMEDOUT,
     libc::EHOSTUNREACH,

@@ -1,10 +1,10 @@
-//! What happens to the connections of a simulated world between the calls: they arrive, their bytes
-//! are carried, they are reset or lost.
+//! Events of the connections of a simulated world between the calls: they arrive, their bytes are
+//! carried, they are reset or lost.
 
 use super::socket::{Edges, Hold, PeerState, Socket};
 use super::world::{Id, SimEvent, World};
 
-/// The most bytes that arrive at once if there is a latency: some packets.
+/// The most bytes that arrive at once if there is a latency: a few packets.
 const SEGMENT_BYTES_MAX: usize = 8 * 1024;
 
 impl World {
@@ -24,7 +24,7 @@ impl World {
             found.queue.push_back(id);
             self.tell(listener, Edges::READABLE);
         } else {
-            // The listener was closed meanwhile: refused.
+            // The listener was closed meanwhile: the connection is refused.
             self.abandon(id);
         }
     }
@@ -64,8 +64,8 @@ impl World {
         }
         let arrived = socket.inbound.carry(self.limits.receive_buffer_bytes, segment_bytes);
         if socket.hold == Hold::Closed && arrived.bytes > 0 {
-            // Nobody will read this. The system answers with a reset, which destroys what we sent
-            // last.
+            // The program will not read these bytes. The system answers with a reset, which
+            // destroys what we sent last.
             self.reset_to_peer(id);
             return;
         }
@@ -119,8 +119,8 @@ impl World {
         }
     }
 
-    /// A reset arrives from the peer. If its end came before, reading does not fail: nothing is
-    /// lost.
+    /// A reset arrives from the peer. If the end of the peer's stream arrived before, reading does
+    /// not fail: nothing is lost.
     pub(super) fn reset_by_peer(&mut self, id: Id) {
         let destroying = self.random.chance(self.faults.destroying_resets);
         let Some(socket) = self.sockets.get_mut(&id) else { return };
@@ -135,8 +135,8 @@ impl World {
         self.tell(id, Edges::BOTH);
     }
 
-    /// Our system gives a connection up, because the peer did not acknowledge in time. What has
-    /// arrived stays readable.
+    /// Our system gives a connection up, because the peer did not acknowledge in time. Bytes that
+    /// have arrived stay readable.
     pub(super) fn lose(&mut self, id: Id, errno: i32) {
         let Some(socket) = self.sockets.get_mut(&id) else { return };
         if !socket.reset {
@@ -145,7 +145,7 @@ impl World {
         }
     }
 
-    /// A reset goes out to the peer.
+    /// Sends a reset to the peer.
     pub(super) fn reset_to_peer(&mut self, id: Id) {
         let destroying = self.random.chance(self.faults.destroying_resets);
         let Some(socket) = self.sockets.get_mut(&id) else { return };
@@ -158,7 +158,7 @@ impl World {
         }
     }
 
-    /// Drops a connection that neither end can look at any more.
+    /// Drops a connection once neither end can observe it any more.
     pub(super) fn forget_if_unseen(&mut self, id: Id) {
         let is_unseen = |socket: &Socket| socket.hold == Hold::Closed && !socket.peer_watched;
         if self.sockets.get(&id).is_some_and(is_unseen) {

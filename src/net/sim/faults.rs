@@ -1,65 +1,67 @@
-//! What goes wrong in a simulated world, how often, and how large things are in it.
+//! The faults of a simulated world, their probabilities, and its limits.
 
 use std::time::Duration;
 
 use super::random::Random;
 
-/// The faults of a world: each a probability in `0.0..=1.0`, drawn whenever the fault could happen.
-/// All of them are behaviour that the contract of [`Net`](crate::net::Net) allows.
+/// The faults of a world: each is a probability in `0.0..=1.0`, drawn whenever the fault could
+/// happen. The contract of [`Net`](crate::net::Net) allows all of this behaviour.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct SimFaults {
-    /// A read takes only a part of what is there; the rest counts as arriving after it, with an
-    /// edge.
+    /// A read returns only a part of the bytes that have arrived; the rest counts as arriving after
+    /// it, with a readiness event.
     pub short_reads: f64,
-    /// A write takes only a part of what there is room for; room appears later, with an edge.
+    /// A write accepts fewer bytes than there is room for; more room appears later, with a
+    /// readiness event.
     pub short_writes: f64,
-    /// A read answers `WouldBlock` although bytes are there; an edge follows.
+    /// A read returns `WouldBlock` although bytes have arrived; a readiness event follows.
     pub refused_reads: f64,
-    /// A write answers `WouldBlock` although there is room; an edge follows.
+    /// A write returns `WouldBlock` although there is room; a readiness event follows.
     pub refused_writes: f64,
-    /// A wait also tells of a socket of which nothing is new (and perhaps nothing possible).
+    /// A wait also reports a socket that has not changed (and on which perhaps nothing is
+    /// possible).
     pub spurious_readiness: f64,
-    /// A wait also tells of a stream that has been closed.
+    /// A wait also reports a stream that has been closed.
     pub stale_readiness: f64,
-    /// An edge tells only what is new, as filters of their own for reading and writing do (kqueue),
-    /// and not, as epoll does, everything that is possible at the moment.
+    /// An event reports only what has changed, as systems with separate filters for reading and
+    /// writing do (kqueue), and not, as epoll does, everything that is possible at the moment.
     pub narrow_readiness: f64,
-    /// A wait tells in another order than things happened in.
+    /// A wait reports events in another order than that in which they happened.
     pub shuffled_readiness: f64,
-    /// A wait returns at once with nothing, as a signal makes it do; what is ready stays for the
-    /// next.
+    /// A wait returns nothing at once, as after a signal; what is ready stays for the next wait.
     pub early_waits: f64,
     /// Before a read or write, a reset by the peer arrives.
     pub resets: f64,
     /// A reset destroys bytes that had arrived but were not read. Linux keeps these readable; other
     /// systems, and a reset that overtakes them, do not.
     pub destroying_resets: f64,
-    /// Before a read or write our system gives the connection up: `ETIMEDOUT`, or why the way to
-    /// the peer is barred (`EHOSTUNREACH`, `ENETUNREACH` and the rarer ones). One call tells.
+    /// Before a read or write our system gives the connection up: `ETIMEDOUT`, or why the path to
+    /// the peer is blocked (`EHOSTUNREACH`, `ENETUNREACH` and rarer ones). One call returns the
+    /// error.
     pub losses: f64,
     /// A read fails with `ENOBUFS` or `ENOMEM`, or is interrupted (`EINTR`): it has read nothing,
-    /// and no edge follows.
+    /// and no readiness event follows.
     pub read_shortage: f64,
-    /// A write fails with `ENOBUFS` or `ENOMEM`, or is interrupted (`EINTR`): it has taken nothing,
-    /// and no edge follows.
+    /// A write fails with `ENOBUFS` or `ENOMEM`, or is interrupted (`EINTR`): it has written
+    /// nothing, and no readiness event follows.
     pub write_shortage: f64,
     /// An accept fails with `EMFILE`, `ENFILE`, `ENOBUFS` or `ENOMEM`, is forbidden (`EPERM`) or
-    /// interrupted (`EINTR`). The connection stays in the queue, and no edge follows.
+    /// interrupted (`EINTR`). The connection stays in the queue, and no readiness event follows.
     pub accept_shortage: f64,
-    /// An accept fails with `ECONNABORTED`, or with an error of the network that is pending on the
-    /// connection first in the queue: that one is lost, and the next may be sound.
+    /// An accept fails with `ECONNABORTED`, or with a network error that is pending on the first
+    /// connection of the queue: that connection is lost, and the next one may be intact.
     pub accept_aborts: f64,
     /// A registration fails with `ENOMEM`.
     pub register_shortage: f64,
-    /// The whole process stands still before a wait, for up to 20 seconds: deadlines pass while
-    /// readiness that would have met them gathers.
+    /// The whole process is suspended before a wait, for up to 20 seconds: deadlines pass, although
+    /// the readiness that would have met them has occurred meanwhile.
     pub pauses: f64,
     /// Before a wait the wall clock jumps by up to an hour, either way.
     pub wall_clock_jumps: f64,
 }
 
 impl SimFaults {
-    /// Nothing goes wrong.
+    /// No faults.
     pub const NONE: SimFaults = SimFaults {
         short_reads: 0.0,
         short_writes: 0.0,
@@ -82,8 +84,8 @@ impl SimFaults {
         wall_clock_jumps: 0.0,
     };
 
-    /// A mixture for this seed: about half of the faults are absent, so that each also appears
-    /// without the others, and those present are rare, frequent or usual.
+    /// Returns a mixture for this seed: about half of the faults are absent, so that each also
+    /// appears without the others; the others are rare, frequent or usual.
     pub fn from_seed(seed: u64) -> SimFaults {
         let mut random = Random::new(seed);
         let mut usual = || random.one_of(&[0.0, 0.0, 0.0, 0.02, 0.2, 0.6]);
@@ -106,8 +108,8 @@ impl SimFaults {
             read_shortage: usual(),
             ..SimFaults::NONE
         };
-        // These end connections, or let every deadline pass: more often and little else would
-        // happen.
+        // These faults end connections, or let every deadline pass: if they were more frequent,
+        // little else would happen.
         faults.resets = random.one_of(&[0.0, 0.0, 0.0002, 0.005]);
         faults.pauses = random.one_of(&[0.0, 0.0, 0.0002, 0.005]);
         faults.losses = random.one_of(&[0.0, 0.0, 0.0002, 0.005]);
@@ -124,36 +126,36 @@ impl Default for SimFaults {
 /// How a peer crashes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SimCrash {
-    /// Its program ends, and its system closes the socket: what has been sent still arrives, and
-    /// the end behind it. With something unread it is a reset instead.
+    /// The peer's program ends, and its system closes the socket: what has been sent still arrives,
+    /// followed by the end of the stream. If something was unread it is a reset instead.
     Close,
     /// The connection is reset.
     Reset,
-    /// Its machine is gone, or the way to it: nothing arrives any more, nothing is answered, not
-    /// even by a reset. Only timeouts find it.
+    /// The peer's machine or the path to it has failed: nothing arrives any more and nothing is
+    /// answered, not even by a reset. Only timeouts detect it.
     Silence,
 }
 
-/// How large and how slow things are in a world. No probabilities: see [`SimFaults`].
+/// Sizes and durations in a world. Probabilities are in [`SimFaults`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SimLimits {
-    /// Bytes that the send buffer of a stream holds before a write is cut short; not zero. 16 KiB,
-    /// as `bind` sets it.
+    /// The send buffer of a stream: a write that needs more is cut short; not zero. 16 KiB, as
+    /// `bind` sets it.
     pub send_buffer_bytes: usize,
-    /// Bytes that may have arrived at a stream unread; further ones wait at the peer. 128 KiB, as
-    /// Linux begins.
+    /// Unread bytes that a stream's receive buffer holds; further ones wait at the peer. 128 KiB,
+    /// the initial size in Linux.
     pub receive_buffer_bytes: usize,
-    /// Bytes that a peer's system takes in while its program does not read. 64 KiB; a peer may set
-    /// its own.
+    /// Bytes that a peer's system accepts while its program does not read. 64 KiB; a test may set
+    /// another window for each peer.
     pub peer_window_bytes: usize,
-    /// Readiness told by one wait; more stays for the next. 1024.
+    /// The most events that one wait reports; more stay for the next one. 1024.
     pub events_per_wait_max: usize,
-    /// Streams open at one time: an accept beyond fails with `EMFILE`. 1,000,000.
+    /// The most streams open at one time: a further accept fails with `EMFILE`. 1,000,000.
     pub streams_max: usize,
-    /// What a connection, bytes, an end or a reset take at most to arrive; each time drawn anew.
-    /// Zero, the default: everything arrives at once and whole.
+    /// The longest time that a connection, bytes, an end or a reset takes to arrive; each time is
+    /// drawn separately. Zero, the default: everything arrives at once and whole.
     pub latency_max: Duration,
-    /// How far the clock goes on at each call, so that things happen in the middle of a turn. Zero
+    /// How far each call moves the clock, so that events also happen in the middle of a turn. Zero
     /// by default.
     pub call_duration: Duration,
 }

@@ -1,4 +1,4 @@
-//! [`SimWorld`], by which a test rules its world.
+//! [`SimWorld`], with which a test controls its world.
 
 use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -21,13 +21,14 @@ const PEER_PORT_FIRST: u16 = 32_768;
 pub struct SimWorld(Shared);
 
 impl SimWorld {
-    /// A world without reactors. Runs with equal seeds, faults, limits and actions are equal, call
-    /// by call.
+    /// Makes a world without reactors. Runs with equal seeds, faults, limits and actions are equal,
+    /// call by call.
     pub fn new(seed: u64, faults: SimFaults) -> SimWorld {
         SimWorld(Shared::new(RefCell::new(World::new(seed, faults))))
     }
 
-    /// One more reactor's network. Reactors are numbered from 0 in the order of their creation.
+    /// Adds a reactor and returns its network. Reactors are numbered from 0 in the order of their
+    /// creation.
     pub fn reactor(&self) -> SimNet {
         let mut world = self.0.borrow_mut();
         let reactor = world.reactors.len();
@@ -52,13 +53,13 @@ impl SimWorld {
         SimListener { world: Shared::clone(&self.0), id }
     }
 
-    /// A peer on 127.0.0.1 connects. Where several listen on the port the seed decides who gets it;
-    /// where nobody does, the peer finds itself reset.
+    /// Connects a peer from 127.0.0.1. If several listeners share the port, the seed decides which
+    /// one gets it; if there is none, the peer finds itself reset.
     pub fn connect(&self, port: u16) -> SimPeer {
         self.connect_from(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
     }
 
-    /// A peer with this address connects.
+    /// Connects a peer from this address.
     pub fn connect_from(&self, ip: IpAddr, port: u16) -> SimPeer {
         let mut world = self.0.borrow_mut();
         let id = world.new_id();
@@ -80,32 +81,31 @@ impl SimWorld {
         SimPeer::new(Shared::clone(&self.0), id)
     }
 
-    /// The time on the monotonic clock.
+    /// Returns the time of the monotonic clock.
     pub fn now(&self) -> Instant {
         self.0.borrow().clock
     }
 
-    /// Lets time pass; what happens in it happens.
+    /// Moves the clock, and applies the events that are due on the way.
     pub fn advance(&self, duration: Duration) {
         self.0.borrow_mut().advance(duration);
     }
 
-    /// Stops a reactor for so long from now, as its thread stands still when the machine gives it
-    /// no time: it may not [`wait`](crate::net::Net::wait), and the clock goes on for the others as
-    /// if it slept. Afterwards it is awake. For a pause of all at once see
-    /// [`advance`](Self::advance).
+    /// Suspends a reactor for this long, as a busy machine suspends a thread: it may not
+    /// [`wait`](crate::net::Net::wait), and for the clock it counts as asleep. Afterwards it is
+    /// awake. To suspend all reactors at once see [`advance`](Self::advance).
     pub fn pause(&self, reactor: usize, duration: Duration) {
         self.0.borrow_mut().pause(reactor, duration);
     }
 
-    /// Whether this reactor may not run.
+    /// Returns true if this reactor is suspended and must not run.
     pub fn is_paused(&self, reactor: usize) -> bool {
         self.0.borrow().is_paused(reactor)
     }
 
-    /// Lets the clock go on to what happens next, as a wait does when all the others sleep: for a
-    /// driver that finds all of its reactors paused. False while somebody is awake or the clock is
-    /// held, and when nothing will ever happen.
+    /// Moves the clock to the next event, as a wait does when all other reactors sleep: for a
+    /// driver whose reactors are all paused. Returns false while a reactor is awake or the clock is
+    /// held, and when there is no next event.
     pub fn go_on(&self) -> bool {
         self.0.borrow_mut().go_on()
     }
@@ -115,10 +115,9 @@ impl SimWorld {
         self.0.borrow_mut().set_unix_time(unix_time);
     }
 
-    /// While held, the clock moves by [`advance`](SimWorld::advance) only (and by calls and pauses
-    /// that take time), and a wait with nothing to tell returns at once. A clock that is not held
-    /// (the default) goes on to the next thing that happens, or to the timeout, when all reactors
-    /// wait.
+    /// While the clock is held, only [`advance`](SimWorld::advance) moves it (and calls and pauses
+    /// that take time), and a wait with nothing to report returns at once. A clock that is not held
+    /// (the default) moves to the next event, or to the timeout, when all reactors wait.
     pub fn hold_clock(&self, held: bool) {
         self.0.borrow_mut().clock_held = held;
     }
@@ -128,10 +127,10 @@ impl SimWorld {
         self.0.borrow_mut().faults = faults;
     }
 
-    /// Sets the limits from now on. Connections keep the buffer and window they were opened with.
+    /// Sets the limits from now on. Existing connections keep their buffer and window.
     pub fn set_limits(&self, limits: SimLimits) {
         assert!(limits.send_buffer_bytes > 0, "with no send buffer nothing is ever written");
-        assert!(limits.events_per_wait_max > 0, "with no events nothing is ever told");
+        assert!(limits.events_per_wait_max > 0, "with no events nothing is ever reported");
         self.0.borrow_mut().limits = limits;
     }
 
@@ -140,46 +139,46 @@ impl SimWorld {
         self.0.borrow_mut().next_accept_error = Some(errno);
     }
 
-    /// Streams that reactors hold: accepted, and neither closed nor reset.
+    /// Returns how many streams reactors hold: accepted, and neither closed nor reset.
     pub fn open_streams(&self) -> usize {
         self.0.borrow().open_streams
     }
 
-    /// Whether every reactor sleeps (nothing was left for its last wait to tell, and it had time to
-    /// wait) or is paused. With a held clock: turn until everyone sleeps, and all that could be
-    /// done has been done.
+    /// Returns true if every reactor sleeps (its last wait had nothing to report, and a timeout
+    /// above zero) or is paused. With a held clock a test runs turns until this is true; then no
+    /// work is left.
     pub fn everyone_sleeps(&self) -> bool {
         !self.0.borrow().somebody_is_awake()
     }
 
-    /// Whether this reactor sleeps, or is paused: it need not run before something has happened.
+    /// Returns true if this reactor sleeps or is paused: it need not run before the next event.
     pub fn sleeps(&self, reactor: usize) -> bool {
         !self.0.borrow().is_awake(reactor)
     }
 
-    /// Whether a wake-up is on its way to this reactor: its next wait will not sleep.
+    /// Returns true if a wake-up for this reactor is pending: its next wait will not sleep.
     pub fn is_woken(&self, reactor: usize) -> bool {
         self.0.borrow().reactors[reactor].waker.is_set()
     }
 
-    /// How often reactors have made this call.
+    /// Returns how often reactors have made this call.
     pub fn calls(&self, call: SimCall) -> u64 {
         self.0.borrow().trace.count(call)
     }
 
-    /// The last calls (some two hundred), for a failing test to print.
+    /// Returns the last calls (some two hundred), for a failing test to print.
     pub fn latest_calls(&self) -> Vec<SimCallRecord> {
         self.0.borrow().trace.latest()
     }
 
-    /// A hash over all calls, what they carried, their times and results.
+    /// Returns a hash over all calls, the bytes they carried, their times and results.
     pub fn trace_hash(&self) -> u64 {
         self.0.borrow().trace.hash()
     }
 }
 
 impl SimNet {
-    /// A world with one reactor. More come from [`SimWorld::reactor`].
+    /// Makes a world with one reactor. [`SimWorld::reactor`] adds more.
     #[allow(clippy::new_ret_no_self, reason = "it makes the pair")]
     pub fn new(seed: u64, faults: SimFaults) -> (SimNet, SimWorld) {
         let world = SimWorld::new(seed, faults);

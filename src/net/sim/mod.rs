@@ -1,19 +1,20 @@
-//! The simulated network, for tests: deterministic, with a clock of its own and faults drawn from a
+//! The simulated network, for tests: deterministic, with its own clock and faults drawn from a
 //! seed.
 //!
-//! By [`SimWorld`] a test opens listeners and peers, moves the clock, sets faults and limits, and
-//! asks what was called. [`SimNet`] is the [`Net`](super::Net) of one reactor in it. Everything
-//! runs in one thread: what the test or a peer does takes place between two calls of a reactor.
+//! With [`SimWorld`] a test opens listeners and peers, moves the clock, sets faults and limits, and
+//! asks which calls were made. [`SimNet`] is the [`Net`](super::Net) of one reactor in it.
+//! Everything runs in one thread: what the test or a peer does takes place between two calls of a
+//! reactor.
 //!
-//! Readiness is edge-triggered, like that of Linux's epoll: something new on a socket (bytes, the
-//! end, a reset; room after a refused or short write, or after a poll that saw none) puts it on a
-//! list, once; `wait` takes it off and tells what is possible at that moment. The same tests run on
-//! this and on [`MioNet`](super::MioNet).
+//! Readiness is edge-triggered, like that of Linux's epoll: a change on a socket (bytes, the end, a
+//! reset; room after a refused or short write, or after a poll that found none) puts the socket on
+//! a list, once; `wait` takes it off and reports what is possible at that moment. The same tests
+//! run on this network and on [`MioNet`](super::MioNet).
 //!
-//! A world may have several reactors. The clock then goes on only when all of them sleep: `wait`
-//! returns early, with nothing, if another one must run first. The driver runs any that is not
-//! paused ([`SimWorld::pause`]): a paused one counts as asleep until its pause is over. When all
-//! are paused, [`SimWorld::go_on`] moves the clock to the end of the first pause.
+//! A world may have several reactors. The clock then moves only when all of them sleep: `wait`
+//! returns early, with nothing, if another reactor must run first. The driver runs any reactor that
+//! is not paused ([`SimWorld::pause`]): a paused one counts as asleep until its pause is over. When
+//! all are paused, [`SimWorld::go_on`] moves the clock to the end of the first pause.
 //!
 //! | file | holds |
 //! |---|---|

@@ -29,7 +29,7 @@ pub struct SimListener {
 pub struct SimStream {
     world: Shared,
     id: Id,
-    /// Reset instead of closed: nothing is left to drop.
+    /// The stream was reset, so dropping it must not close it again.
     is_reset: bool,
 }
 

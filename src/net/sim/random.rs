@@ -1,4 +1,4 @@
-//! What a simulation draws from its seed.
+//! The random numbers of a simulation, drawn from its seed.
 
 use std::time::Duration;
 
@@ -16,21 +16,21 @@ impl Random {
         self.0.next()
     }
 
-    /// A number in `0..end`; `end` is not zero.
+    /// Returns a number in `0..end`; `end` is not zero.
     pub(super) fn below(&mut self, end: usize) -> usize {
         ((u128::from(self.next()) * end as u128) >> 64) as usize
     }
 
-    /// A duration in `0..=longest`.
+    /// Returns a duration in `0..=longest`.
     pub(super) fn duration(&mut self, longest: Duration) -> Duration {
         let nanos = usize::try_from(longest.as_nanos()).expect("less than 584 years");
         Duration::from_nanos(if nanos == 0 { 0 } else { self.below(nanos + 1) as u64 })
     }
 
-    /// True with this probability. Draws nothing when it is zero: a run does not change when a kind
-    /// of fault is added that it does not use.
+    /// Returns true with this probability. It draws nothing if the probability is zero, so that a
+    /// new kind of fault does not change runs that do not use it.
     pub(super) fn chance(&mut self, probability: f64) -> bool {
-        // The 53 bits that an f64 holds exactly.
+        // An f64 holds exactly 53 bits.
         probability > 0.0 && ((self.next() >> 11) as f64) < probability * (1u64 << 53) as f64
     }
 

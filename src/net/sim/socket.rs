@@ -1,6 +1,6 @@
-//! One simulated connection: two pipes, the states of its two ends, and what an event poll would
-//! say of ours. Errors and their order are those of Linux, held against the real ones by the tests
-//! of [`net`](crate::net).
+//! One simulated connection: two pipes, the states of its two ends, and the readiness of our end.
+//! Errors and their order are those of Linux; the tests of [`net`](crate::net) compare them with
+//! the real ones.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -12,30 +12,31 @@ use crate::net::Token;
 /// Bytes on their way from one end to the other.
 #[derive(Debug, Default)]
 pub(super) struct Pipe {
-    /// Written, and still at the sender.
+    /// Bytes written, and still at the sender.
     pub(super) unsent: VecDeque<u8>,
-    /// Arrived, and not yet read.
+    /// Bytes that have arrived and are not yet read.
     pub(super) unread: VecDeque<u8>,
-    /// The sender writes no more: the end follows what is unsent.
+    /// The sender will write no more: the end of the stream follows the unsent bytes.
     pub(super) ending: bool,
-    /// The end has arrived, behind what is unread. Invariant: nothing is unsent.
+    /// The end of the stream has arrived, behind the unread bytes. Invariant: nothing is unsent.
     pub(super) ended: bool,
-    /// A event is scheduled that will carry.
+    /// An event is scheduled that will call `carry`.
     pub(super) carrying: bool,
-    /// All that has ever arrived.
+    /// The number of bytes that have ever arrived.
     pub(super) carried_bytes: u64,
-    /// After so many bytes the peer crashes. Invariant: no more arrive before it has.
+    /// The peer crashes once this many bytes have arrived. Invariant: no more arrive before the
+    /// crash.
     pub(super) crash: Option<(u64, SimCrash)>,
 }
 
-/// What [`Pipe::carry`] brought to the receiver.
+/// What one [`Pipe::carry`] has delivered to the receiver.
 pub(super) struct Arrived {
     pub(super) bytes: usize,
     pub(super) end: bool,
 }
 
 impl Pipe {
-    /// Whether `carry` would bring something.
+    /// Returns true if `carry` would deliver something.
     pub(super) fn can_carry(&self, window_bytes: usize) -> bool {
         if self.unsent.is_empty() {
             self.ending && !self.ended
@@ -44,8 +45,8 @@ impl Pipe {
         }
     }
 
-    /// Carries up to `bytes_max` bytes, as long as the receiver holds no more than `window_bytes`,
-    /// and the end behind the last.
+    /// Delivers up to `bytes_max` bytes, as long as the receiver holds no more than `window_bytes`,
+    /// and the end of the stream after the last byte.
     pub(super) fn carry(&mut self, window_bytes: usize, bytes_max: usize) -> Arrived {
         let room = window_bytes.saturating_sub(self.unread.len());
         let before_crash = self.crash.map_or(u64::MAX, |(after, _)| after - self.carried_bytes);
@@ -59,7 +60,7 @@ impl Pipe {
         Arrived { bytes, end }
     }
 
-    /// How the peer crashes now.
+    /// Returns how the peer must crash now, if it must.
     pub(super) fn crash_due(&self) -> Option<SimCrash> {
         self.crash.filter(|(after, _)| *after <= self.carried_bytes).map(|(_, how)| how)
     }
@@ -68,11 +69,11 @@ impl Pipe {
 /// Our end, as the program sees it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Hold {
-    /// Nobody has accepted it yet.
+    /// The connection has not been accepted yet.
     Queued,
-    /// There is a `SimStream`.
+    /// A `SimStream` exists.
     Open,
-    /// Closed: the system sends what is left, and answers further bytes with a reset.
+    /// Closed: the system sends the remaining bytes, and answers further ones with a reset.
     Closed,
 }
 
@@ -80,13 +81,13 @@ pub(super) enum Hold {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum PeerState {
     Alive,
-    /// Its program has closed the socket, or has ended: its system answers with resets.
+    /// The peer's program has closed the socket, or has ended: its system answers with resets.
     Gone,
-    /// Its machine is out of reach: nothing arrives any more, in either direction.
+    /// The peer's machine is out of reach: nothing arrives any more, in either direction.
     Silent,
 }
 
-/// What has changed since it was last told.
+/// What has changed since the last report.
 #[derive(Clone, Copy, Default, Debug)]
 pub(super) struct Edges {
     pub(super) readable: bool,
@@ -105,11 +106,11 @@ pub(super) struct Registration {
     pub(super) reactor: usize,
     pub(super) token: Token,
     pub(super) edges: Edges,
-    /// It stands in the reactor's list of what is ready.
+    /// The socket is in the reactor's list of ready sockets.
     pub(super) queued: bool,
 }
 
-/// What is possible at the moment: what a level-triggered poll would say.
+/// What is possible at the moment, as a level-triggered poll would report it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Possible {
     pub(super) readable: bool,
@@ -126,22 +127,23 @@ pub(super) struct Socket {
     pub(super) outbound: Pipe,
     pub(super) hold: Hold,
     pub(super) registration: Option<Registration>,
-    /// Bytes our send buffer holds.
+    /// The size of our send buffer.
     pub(super) send_buffer_bytes: usize,
-    /// A write was refused or cut short for want of room: an edge is due when room appears.
+    /// A write was refused or cut short for lack of room: an event must follow when room appears.
     pub(super) wants_room: bool,
-    /// A fault holds the send buffer shut until room is told.
+    /// A fault makes the send buffer look full until an event reports room.
     pub(super) shut: bool,
-    /// A reset has gone over the connection, from either side, or our system has given it up.
+    /// Either side has reset the connection, or our system has given it up.
     pub(super) reset: bool,
-    /// Why, while our program has not been told yet: the next read or write answers it, once.
+    /// The errno of the reset, until our program has seen it. The next read (after buffered bytes)
+    /// or write returns it, once.
     pub(super) untold_error: Option<i32>,
-    /// Set by a test: what the next read and write answer.
+    /// Set by a test: the errors of the next read and write.
     pub(super) next_read_error: Option<i32>,
     pub(super) next_write_error: Option<i32>,
 
     pub(super) peer: PeerState,
-    /// There is a `SimPeer`, which may look at what has become of it.
+    /// A `SimPeer` exists, which may observe the connection.
     pub(super) peer_watched: bool,
     /// The peer's program reads everything as it arrives.
     pub(super) peer_reads: bool,
@@ -185,14 +187,14 @@ impl Socket {
         }
     }
 
-    /// Whether there is room worth telling of. Half the buffer, as in Linux: or each small segment
-    /// that leaves would be an edge.
+    /// Returns true if there is enough room to report: more than half the buffer, as in Linux.
+    /// Otherwise each small segment that leaves would cause an event.
     pub(super) fn has_room(&self) -> bool {
         !self.shut && self.outbound.unsent.len() * 2 < self.send_buffer_bytes
     }
 
-    /// Fills the front of `buffer`, at most `bytes_max` bytes. Unread bytes come before the end or
-    /// the reset.
+    /// Fills the front of `buffer` with at most `bytes_max` bytes. Unread bytes are returned before
+    /// the end or the reset.
     pub(super) fn read(&mut self, buffer: &mut [u8], bytes_max: usize) -> Result<usize, i32> {
         let bytes = self.inbound.unread.len().min(buffer.len()).min(bytes_max);
         if bytes > 0 {
@@ -210,7 +212,7 @@ impl Socket {
         Err(libc::EAGAIN)
     }
 
-    /// Whether a write is refused whatever the room.
+    /// Returns an error if a write must fail whatever the room.
     pub(super) fn check_write(&mut self) -> Result<(), i32> {
         if let Some(errno) = self.untold_error.take() {
             return Err(errno);
@@ -221,7 +223,7 @@ impl Socket {
         Ok(())
     }
 
-    /// Takes what the send buffer has room for, of `slices[from..to]` counted in bytes.
+    /// Appends the bytes `from..to` of all `slices` together, as far as the send buffer has room.
     pub(super) fn push(&mut self, slices: &[IoSlice<'_>], from: usize, to: usize) -> usize {
         let to = to.min(from + self.send_buffer_bytes.saturating_sub(self.outbound.unsent.len()));
         let mut start = 0;
@@ -235,13 +237,13 @@ impl Socket {
         to - from
     }
 
-    /// Whether anything can still arrive at either end.
+    /// Returns true if anything can still arrive at either end.
     pub(super) fn is_connected(&self) -> bool {
         !self.reset && self.peer != PeerState::Silent
     }
 
-    /// The connection is no more, for a reason that our program is told or has itself: nothing that
-    /// is on its way arrives any more.
+    /// Ends the connection: nothing that is on its way arrives any more. `untold_error` is the
+    /// errno that our program has yet to see; `None` if our program has reset it.
     pub(super) fn tear(&mut self, untold_error: Option<i32>) {
         self.reset = true;
         self.untold_error = untold_error;
@@ -249,7 +251,8 @@ impl Socket {
         self.outbound.unsent.clear();
     }
 
-    /// The peer's program, if it still runs, reads what has arrived, at most `bytes_max` bytes.
+    /// Lets the peer's program, if it still runs, read at most `bytes_max` of the bytes that have
+    /// arrived.
     pub(super) fn read_as_peer(&mut self, bytes_max: usize) -> usize {
         if self.peer != PeerState::Alive {
             return 0;

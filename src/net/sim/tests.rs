@@ -1,5 +1,5 @@
-//! What is particular to the simulation: faults, time, several reactors, the trace. What it has in
-//! common with the real network is in [`net::tests`](crate::net).
+//! Tests of what only the simulation has: faults, time, several reactors, the trace. What it has in
+//! common with the real network is tested in [`net::tests`](crate::net).
 
 mod crashes;
 mod errors;
@@ -18,7 +18,7 @@ use crate::net::{Net, Readiness, Token, Wake};
 const LISTENER: Token = Token(0);
 const STREAM: Token = Token(1);
 
-/// One registered stream in a world with these faults; what is told at first has been told.
+/// One registered stream in a world with these faults; the first readiness has been consumed.
 struct Pair {
     net: SimNet,
     world: SimWorld,
@@ -83,7 +83,7 @@ fn a_small_window_blocks_at_the_very_byte() {
     assert_eq!(pair.write(b"x"), Err(ErrorKind::WouldBlock));
     assert_eq!(pair.peer.bytes_under_way(), 100 + send_buffer_bytes);
     assert_eq!(pair.peer.read(10), 10);
-    assert_eq!(pair.poll(), [], "ten bytes are not room worth telling of");
+    assert_eq!(pair.poll(), [], "ten bytes are not enough room to report");
     assert_eq!(pair.write(&[1; 20]), Ok(10));
 }
 
@@ -142,7 +142,7 @@ fn a_peer_without_a_listener_is_refused() {
     assert!(world.connect(80).is_reset());
 }
 
-// Mistakes of the caller.
+// Errors of the caller.
 
 #[test]
 fn a_stream_that_is_dropped_is_closed() {

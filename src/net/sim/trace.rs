@@ -1,14 +1,15 @@
-//! The trace of a run: every call and its result go into one hash, by which two runs of a seed are
-//! compared. Calls are counted, and the last ones are kept for a failing test to print.
+//! The trace of a run: every call and its result go into one hash, with which tests compare two
+//! runs of a seed. Calls are counted, and the last ones are kept for a failing test to print.
 
 use std::collections::VecDeque;
 
 use crate::instant::Instant;
 
-/// Calls kept for printing: the turn that failed and the one before, in a small world.
+/// The most calls kept for printing: enough for the failed turn and the one before, in a small
+/// world.
 const LATEST_CALLS_MAX: usize = 200;
 
-/// A call of [`Net`](crate::net::Net) that enters the system.
+/// A call of [`Net`](crate::net::Net) that is a system call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[allow(missing_docs, reason = "each is the method of that name; Write is both kinds of write")]
 pub enum SimCall {
@@ -32,15 +33,15 @@ impl SimCall {
 /// One call and its result.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SimCallRecord {
-    /// When it returned.
+    /// The time at which it returned.
     pub at: Instant,
-    /// The reactor, in the order of their creation.
+    /// The reactor, numbered in the order of creation.
     pub reactor: usize,
     /// What was called.
     pub call: SimCall,
-    /// The listener or stream by the number the world has given it; 0 for none.
+    /// The world's number for the listener or stream; 0 for none.
     pub socket: u64,
-    /// Bytes, readiness told, or 0; or the errno.
+    /// The number of bytes or of reported events, or 0; or the errno.
     pub result: Result<usize, i32>,
 }
 
@@ -77,7 +78,7 @@ impl Trace {
         self.latest.push_back(record);
     }
 
-    /// Adds bytes that a call has carried to the hash.
+    /// Adds the bytes that a call has carried to the hash.
     pub(super) fn mix_bytes(&mut self, bytes: &[u8]) {
         for chunk in bytes.chunks(8) {
             let mut word = [0; 8];
@@ -87,7 +88,7 @@ impl Trace {
     }
 
     pub(super) fn mix(&mut self, word: u64) {
-        // Order matters: the hash so far is scrambled before the next word comes in.
+        // The order of words matters: the hash is scrambled before each word is added.
         self.hash = (self.hash.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 

@@ -1,5 +1,5 @@
-//! Waiting in a simulated world: tells what is ready; when every reactor sleeps, moves the clock to
-//! the next event.
+//! Waiting in a simulated world: reports what is ready; when every reactor sleeps, moves the clock
+//! to the next event.
 
 use std::time::Duration;
 
@@ -9,15 +9,15 @@ use super::world::{Id, Sleep, World};
 use crate::instant::Instant;
 use crate::net::{Readiness, Token};
 
-/// The longest pause of the process: several deadlines pass in it.
+/// The longest suspension of the process: several deadlines pass in it.
 const PAUSE_MAX: Duration = Duration::from_secs(20);
 
-/// How far the wall clock jumps at most, either way: an hour, as when a zone was set wrong.
+/// The farthest jump of the wall clock, either way: an hour, as after a wrong time zone.
 const WALL_CLOCK_JUMP_MAX: Duration = Duration::from_secs(3600);
 
 impl World {
-    /// See [`Net::wait`](crate::net::Net::wait). With several reactors it returns with nothing when
-    /// this one would sleep while another is awake; that other one should run then.
+    /// See [`Net::wait`](crate::net::Net::wait). With several reactors it returns nothing if this
+    /// reactor would sleep while another is awake; the other one should run then.
     pub(super) fn wait(
         &mut self,
         reactor: usize,
@@ -45,7 +45,7 @@ impl World {
         self.record(reactor, SimCall::Wait, 0, Ok(told.len()));
     }
 
-    /// Tells what is ready, and lets the clock go on until something is, or the deadline has come.
+    /// Reports what is ready; until something is, or the deadline has passed, it moves the clock.
     fn wait_until(&mut self, reactor: usize, told: &mut Vec<Readiness>, deadline: Option<Instant>) {
         loop {
             let woken = self.reactors[reactor].waker.take();
@@ -65,8 +65,8 @@ impl World {
         }
     }
 
-    /// Whether this reactor would return from a wait, or has not begun one; and nothing keeps it
-    /// from running.
+    /// Returns true if this reactor would return from its wait, or is not in one, and is not
+    /// paused.
     pub(super) fn is_awake(&self, reactor: usize) -> bool {
         let state = &self.reactors[reactor];
         if self.is_paused(reactor) {
@@ -83,7 +83,7 @@ impl World {
         }
     }
 
-    /// Stops a reactor for a while. Afterwards it is awake, even if it slept before.
+    /// Suspends a reactor for a while. Afterwards it is awake, even if it slept before.
     pub(super) fn pause(&mut self, reactor: usize, duration: Duration) {
         let end = self.clock + duration;
         let state = &mut self.reactors[reactor];
@@ -97,7 +97,7 @@ impl World {
         self.reactors[reactor].pause_end(self.clock).is_some()
     }
 
-    /// Lets the clock go on to what happens next, if nobody is awake.
+    /// Moves the clock to the next event, if no reactor is awake.
     pub(super) fn go_on(&mut self) -> bool {
         let next = self.next_moment();
         if let Some(next) = next {
@@ -110,15 +110,15 @@ impl World {
         (0..self.reactors.len()).any(|reactor| self.is_awake(reactor))
     }
 
-    /// The moment to which the clock may go on: none while somebody is awake, or when nothing will
-    /// ever happen.
+    /// Returns the time to which the clock may move: `None` while a reactor is awake, or when there
+    /// is no next event.
     fn next_moment(&self) -> Option<Instant> {
         if self.clock_held || self.somebody_is_awake() {
             return None;
         }
         let deadlines = self.reactors.iter().filter_map(|state| match state.sleep {
             Sleep::Until(deadline) => deadline,
-            // Nobody is awake: it is paused.
+            // No reactor is awake, so this one is paused.
             Sleep::Awake => state.pause_end(self.clock),
             Sleep::Gone => None,
         });
@@ -164,8 +164,8 @@ impl World {
         (registered.reactor == reactor).then_some(registered.token)
     }
 
-    /// Takes sockets off the reactor's list, and tells what is possible on them now. So a socket is
-    /// told once for several edges, and not at all if nothing is possible any more.
+    /// Takes sockets off the reactor's list, and reports what is possible on them now. So several
+    /// changes of a socket are reported once, and not at all if nothing is possible any more.
     fn collect(&mut self, reactor: usize, told: &mut Vec<Readiness>) {
         let by_fault = told.len();
         if self.random.chance(self.faults.shuffled_readiness) {
@@ -193,8 +193,8 @@ impl World {
         }
     }
 
-    /// What is possible on a listener or stream. If there is no room to write, an edge is due when
-    /// there is, as in Linux.
+    /// Returns what is possible on a listener or stream. If there is no room to write, an event
+    /// must follow when there is, as in Linux.
     fn look_at(&mut self, id: Id) -> Option<Possible> {
         if let Some(socket) = self.sockets.get_mut(&id) {
             let possible = socket.possible();

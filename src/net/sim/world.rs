@@ -1,6 +1,6 @@
-//! The state of a simulated world: clock, sockets, and what is going to happen to them
-//! (`events`). Reactors enter it through `calls` and `waiting`, the test through
-//! [`SimWorld`](super::SimWorld) and [`SimPeer`](super::SimPeer).
+//! The state of a simulated world: clock, sockets, and their future events (`events`). Reactors use
+//! it through `calls` and `waiting`, the test through [`SimWorld`](super::SimWorld) and
+//! [`SimPeer`](super::SimPeer).
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -15,16 +15,15 @@ use super::waker::SimWaker;
 use crate::instant::Instant;
 use crate::net::Token;
 
-/// 2026-01-01, where the wall clock begins.
+/// The start of the wall clock: 2026-01-01.
 const UNIX_START: Duration = Duration::from_secs(1_767_225_600);
 
-/// Tokens of closed streams that are kept for stale readiness.
+/// The most tokens of closed streams that are kept for stale readiness.
 const STALE_TOKENS_MAX: usize = 64;
 
 pub(super) type Shared = Rc<RefCell<World>>;
 
-/// Numbers listeners and connections of a world, in the order of their creation, from 1; never used
-/// again.
+/// The number of a listener or connection, in the order of creation, from 1; never used again.
 pub(super) type Id = u64;
 
 #[derive(Debug)]
@@ -38,17 +37,18 @@ pub(super) struct Listener {
 #[derive(Debug)]
 pub(super) struct EventPoll {
     pub(super) waker: SimWaker,
-    /// Listeners and streams with edges to tell, the oldest first. Some may have been closed since.
+    /// Listeners and streams with changes to report, the oldest first. Some may have been closed
+    /// since.
     pub(super) ready: VecDeque<Id>,
     pub(super) sleep: Sleep,
-    /// The test has stopped it until then.
+    /// The test has suspended the reactor until this time.
     pub(super) paused_until: Option<Instant>,
     /// The tokens of streams closed last.
     pub(super) stale: VecDeque<Token>,
 }
 
 impl EventPoll {
-    /// When its pause ends, if it has not.
+    /// Returns when the reactor's pause ends, if it is paused.
     pub(super) fn pause_end(&self, clock: Instant) -> Option<Instant> {
         self.paused_until.filter(|end| *end > clock)
     }
@@ -57,16 +57,16 @@ impl EventPoll {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Sleep {
     Awake,
-    /// In `wait`, as far as it is concerned, until this moment or without end.
+    /// The reactor is in `wait` until this time, or without a timeout.
     Until(Option<Instant>),
-    /// Its `SimNet` has been dropped.
+    /// The reactor's `SimNet` has been dropped.
     Gone,
 }
 
-/// What is going to happen to a connection, at its time.
+/// A future event of a connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum SimEvent {
-    /// It reaches the queue of its listener.
+    /// The connection reaches the queue of its listener.
     Connect { listener: Id },
     /// Bytes or the end arrive from the peer.
     Inbound,
@@ -74,9 +74,9 @@ pub(super) enum SimEvent {
     Outbound,
     /// The peer's reset arrives.
     Reset,
-    /// What a fault refused to read is told after all.
+    /// Bytes that a fault withheld from a read are reported.
     Readable,
-    /// What a fault refused to take has room after all.
+    /// Room that a fault withheld from a write is reported.
     Room,
 }
 
@@ -85,7 +85,7 @@ pub(super) struct World {
     pub(super) clock: Instant,
     /// Only the test moves the clock; waiting does not.
     pub(super) clock_held: bool,
-    /// The wall clock when `clock` was zero.
+    /// The time of the wall clock when `clock` was zero.
     wall_start: Duration,
     pub(super) random: Random,
     pub(super) faults: SimFaults,
@@ -93,12 +93,12 @@ pub(super) struct World {
     pub(super) trace: Trace,
     pub(super) reactors: Vec<EventPoll>,
     pub(super) listeners: BTreeMap<Id, Listener>,
-    /// Connections that one of the two ends can still see.
+    /// Connections that at least one of the two ends can still observe.
     pub(super) sockets: BTreeMap<Id, Socket>,
     pub(super) open_streams: usize,
     pub(super) next_accept_error: Option<i32>,
     ids: Id,
-    /// Events to come, by their time; within one moment in the order in which they were caused.
+    /// Future events by their time; at the same time, in the order in which they were caused.
     events: BTreeMap<(Instant, u64), (Id, SimEvent)>,
     events_made: u64,
 }
@@ -189,8 +189,8 @@ impl World {
         }
     }
 
-    /// Queues edges for a listener or stream, if it is registered. A registration begins by telling
-    /// what is possible.
+    /// Queues changes of a listener or stream for reporting, if it is registered. A registration
+    /// begins with a report of what is possible.
     pub(super) fn tell(&mut self, id: Id, edges: Edges) {
         let Some(registration) = self.registration(id) else { return };
         registration.edges.readable |= edges.readable;

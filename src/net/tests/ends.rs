@@ -1,4 +1,4 @@
-//! The two kinds of network behind one face: real loopback and the simulation.
+//! One interface for the two kinds of network: real loopback and the simulation.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -9,7 +9,7 @@ use socket2::SockRef;
 use crate::net::sim::{SimFaults, SimListener, SimNet, SimPeer, SimWorld};
 use crate::net::{MioListener, MioNet, Net, bind};
 
-/// A world of some kind: where to listen, and how to connect.
+/// A kind of world: where to listen, and how to connect.
 pub(super) trait World: Sized {
     type Net: Net;
     type Peer: Peer;
@@ -17,14 +17,14 @@ pub(super) trait World: Sized {
     fn connect(&self) -> Self::Peer;
 }
 
-/// The far end, a program that reads only when it is told to.
+/// The far end: a program that reads only when a test calls `read`.
 pub(super) trait Peer {
     fn send(&mut self, bytes: &[u8]);
     fn close_write(&mut self);
     fn reset(self);
-    /// Reads exactly so many bytes.
+    /// Reads exactly `bytes` bytes.
     fn read(&mut self, bytes: usize) -> Vec<u8>;
-    /// Nothing comes any more: whether by a reset, and not by the end of the stream.
+    /// Returns true if the connection, which must be over, ended by a reset and not by a close.
     fn is_reset(&mut self) -> bool;
 }
 

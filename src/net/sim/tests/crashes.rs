@@ -4,7 +4,7 @@ use super::*;
 
 const CRASHES: [SimCrash; 3] = [SimCrash::Close, SimCrash::Reset, SimCrash::Silence];
 
-/// What reading ends with, behind the last byte.
+/// Returns the result of reading after the last byte.
 fn end_of(how: SimCrash) -> Result<Vec<u8>, ErrorKind> {
     match how {
         SimCrash::Close => Ok(Vec::new()),
@@ -21,7 +21,7 @@ fn a_peer_crashes_after_any_byte_that_it_sends() {
             let mut pair = Pair::new(SimFaults::NONE);
             pair.peer.crash_after_sent(bytes as u64, how);
             assert_eq!(pair.peer.has_crashed(), bytes == 0);
-            // In two parts: what counts is all of it.
+            // Sent in two parts, because the crash counts the bytes of all sends.
             pair.peer.send(&sent[..5]);
             pair.peer.send(&sent[5..]);
             assert!(pair.peer.has_crashed());
@@ -42,7 +42,7 @@ fn a_peer_crashes_after_any_byte_that_it_receives() {
             let _ = pair.write(b"hello");
             assert!(pair.peer.has_crashed());
             assert_eq!(pair.peer.take_received(), &b"hello"[..bytes as usize]);
-            // What comes behind the crash finds nobody.
+            // Bytes sent after the crash do not arrive.
             let _ = pair.write(b"x");
             assert_eq!(
                 pair.peer.is_reset(),

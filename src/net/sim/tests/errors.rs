@@ -1,14 +1,13 @@
-//! Every error that the man pages name, and what it leaves behind.
+//! Every error that the man pages name, and its effect.
 
 use std::collections::BTreeSet;
 
 use super::*;
 
-/// Calls after which every error of a fault has been drawn.
+/// After this many calls every error of a fault has been drawn.
 const CALLS: usize = 500;
 
-/// accept(2) and tcp(7): errors of the network that are pending on the connection at the queue's
-/// head.
+/// accept(2) and tcp(7): network errors that are pending on the first connection of the queue.
 const OF_THE_CONNECTION: [i32; 9] = [
     libc::ECONNABORTED,
     libc::EPROTO,

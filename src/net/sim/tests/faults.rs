@@ -1,9 +1,9 @@
-//! Each fault, alone.
+//! Tests of each fault alone.
 
 use super::*;
 use crate::net::is_shortage;
 
-/// Whether a call has failed and changed nothing.
+/// Returns true if a call has failed and changed nothing.
 fn is_not_done(error: &io::Error) -> bool {
     is_shortage(error)
         || [ErrorKind::Interrupted, ErrorKind::PermissionDenied].contains(&error.kind())

@@ -1,4 +1,4 @@
-//! One reactor stands still, and the others go on.
+//! Tests in which one reactor is suspended while the others go on.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Whole runs: a small server that heeds the contract of [`Net`], among all faults together.
+//! Whole runs: a small server that respects the contract of [`Net`], with all faults together.
 
 use std::collections::BTreeMap;
 
@@ -6,18 +6,18 @@ use super::random::Random;
 use super::*;
 use crate::net::is_shortage;
 
-/// Peers of one run, and what each sends.
+/// The number of peers in one run, and what each sends.
 const ECHO_PEERS: usize = 5;
 const ECHO_BYTES: usize = 40_000;
 
-/// After so long without a byte from a peer, or room for one, it is given up.
+/// A connection on which nothing was read or written for this long is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A connection of an echo server.
 struct Echo {
     stream: SimStream,
     owed: Vec<u8>,
-    /// Told and not used up: edges are told once.
+    /// Reported by an event and not yet exhausted by reads: events are reported once.
     readable: bool,
     writable: bool,
     hung_up: bool,
@@ -38,7 +38,7 @@ impl Echo {
         }
     }
 
-    /// Whether it is done with.
+    /// Returns true if the connection is finished.
     fn run(&mut self, net: &mut SimNet) -> bool {
         let mut buffer = [0; 4096];
         while self.readable && !self.ended {
@@ -47,7 +47,7 @@ impl Echo {
                 Ok(bytes) => {
                     self.progress_at = net.now();
                     self.owed.extend_from_slice(&buffer[..bytes]);
-                    // A short read means drained, unless the peer has closed.
+                    // A short read means that the socket is empty, unless the peer has closed.
                     self.readable = bytes == buffer.len() || self.hung_up;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,
@@ -100,7 +100,7 @@ impl Server {
                 echo.hung_up |= told.hung_up;
             }
         }
-        // Every turn, whatever has been told: so an accept that failed is repeated.
+        // Accepts every turn, whatever has been reported: so an accept that failed is repeated.
         if let Ok((mut stream, _)) = self.net.accept(&mut self.listener) {
             self.tokens += 1;
             if self.net.register(&mut stream, Token(self.tokens)).is_ok() {
@@ -113,8 +113,8 @@ impl Server {
     }
 }
 
-/// Runs so many echo servers that heed the contract until all peers are done; checks what they got.
-/// The seed decides who runs, who is paused, and who crashes where.
+/// Runs echo servers on `reactors` reactors until all peers are finished, and checks what the peers
+/// received. The seed decides which reactor runs, which is paused, and which peer crashes where.
 fn run_echo(seed: u64, reactors: usize) -> SimWorld {
     let world = SimWorld::new(seed, SimFaults::from_seed(seed));
     let mut dice = Random::new(!seed);

@@ -1,4 +1,4 @@
-//! Clocks, latency, and several reactors on one clock.
+//! Tests of the clocks, of latency, and of several reactors on one clock.
 
 use super::*;
 
