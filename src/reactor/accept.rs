@@ -17,8 +17,7 @@ use super::peers::Peers;
 /// The listening sockets of a reactor.
 pub(super) struct Listeners<L> {
     all: Vec<Listener<L>>,
-    /// Set after an accept failed for lack of descriptors or memory: the moment of the next
-    /// attempt.
+    /// The moment of the next attempt, after accept failed for lack of descriptors or memory.
     retry_at: Option<Instant>,
     /// The listener that `accept` serves first. It is another one in each turn.
     first: usize,
@@ -51,8 +50,9 @@ const ERRORS_OF_THE_PEER: &[i32] = &[
     libc::ETIMEDOUT,
 ];
 
-/// Returns true if an accept failed because of the connection at the head of the queue, which is no
-/// longer in the queue, or was interrupted. In both cases the next accept may follow at once.
+/// Returns true if accept(2) failed only because of the connection that it would have returned, or
+/// was interrupted. The failed connection is no longer in the queue, so in both cases the next
+/// accept may follow at once.
 fn is_of_the_peer(error: &io::Error) -> bool {
     error
         .raw_os_error()

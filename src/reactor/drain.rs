@@ -1,6 +1,6 @@
-//! The end of the server, without loss: no new connections are admitted and pending bytes are sent.
-//! Then every peer is sent a Close frame (1012, service restart). These are spread over time,
-//! because all clients will reconnect.
+//! Draining: the server ends without losing messages. No new connection is admitted, and pending
+//! bytes are sent. Then every peer is sent a Close frame (1012, service restart). The Close frames
+//! are spread over time, because all clients will reconnect.
 
 use std::time::Duration;
 
@@ -136,9 +136,9 @@ impl<N: Net, H: Handler> Core<N, H> {
                 self.close(connection, CloseCode::SERVICE_RESTART, reason);
                 true
             }
-            // Every request was answered, so the connection can be closed. A connection that is not
-            // between requests gets its answer first: even if nothing has been read yet, its
-            // request may be on the way.
+            // The connection is between two requests, so it can be closed. Any other one gets its
+            // response first: even a new connection that has sent nothing may have a request on the
+            // way.
             Phase::Http(http) if http.between_requests && !connection.readable => {
                 self.leave_silently(connection);
                 true

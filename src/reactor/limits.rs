@@ -56,8 +56,8 @@ impl Default for ReactorLimits {
 
 // Budgets: how much work of one kind a turn does before it goes on to the next kind.
 
-/// The most that is read per connection and turn, in one `recv`. It has room for four echoes of 16
-/// KiB, or for the largest message allowed by default with its header, and fits into the
+/// The most that is read per connection and turn, in one `recv`. It has room for four messages of
+/// 16 KiB, or for the largest message allowed by default with its header, and fits into the
 /// processor's second-level cache.
 pub(super) const RECEIVE_BYTES: usize = 64 * 1024 + HEADER_BYTES_MAX;
 /// Replies to one peer are written once this many bytes have gathered. They fit into the same cache

@@ -1,4 +1,5 @@
-//! The sweep: sends subscribers that are behind what the logs of their channels have for them.
+//! The sweep: it sends to each subscriber that is behind the messages that its channel's log holds
+//! for it.
 
 use std::io::IoSlice;
 
@@ -12,8 +13,8 @@ use super::limits::SENDS_PER_TURN_MAX;
 use super::peers::Peers;
 
 impl<N: Net, H: Handler> Peers<N, H> {
-    /// Gives each subscriber that is behind one `send` of everything between its cursor and the end
-    /// of the log, and returns to the turn after `SENDS_PER_TURN_MAX` of them. Those not yet
+    /// Sends each subscriber that is behind, in one `send`, everything between its cursor and the
+    /// end of the log. Returns to the turn after `SENDS_PER_TURN_MAX` sends. Subscribers not yet
     /// visited then get old and new messages in one `send`, so a higher load means more bytes per
     /// system call.
     pub(super) fn sweep(&mut self) {
