@@ -1,18 +1,18 @@
-//! The application of the tests. Its paths are its commands:
+//! The application of the tests. The path of a connection selects what it does:
 //!
 //! | path | does |
 //! |---|---|
 //! | `/echo` | sends every message back |
 //! | `/greet` | sends a message in `on_open` |
-//! | `/no` | is declined: 403 |
-//! | `/turned-away` | 101, and at once a Close |
-//! | `/shut` | closes in `on_open`; `/shut-later` closes upon the first message |
+//! | `/no` | declines the handshake with 403 |
+//! | `/turned-away` | answers 101, and a Close frame at once |
+//! | `/shut` | closes in `on_open`; `/shut-later` closes on the first message |
 //! | `/join` | subscribes to the channel that a message names; `-` and `.` (silently) end that |
 //! | `/two` | subscribes to `two-a` and `two-b`, and publishes what it receives to `two-a` |
-//! | `/bye/CHANNEL` | publishes to the channel when it is closed |
+//! | `/bye/CHANNEL` | publishes to the channel when the connection ends |
 //! | `/leave/CHANNEL` | subscribes, publishes what it receives, and closes in the same callback |
-//! | `GET /about/CHANNEL` | what its home knows of it |
-//! | `POST /twice` | publishes to `news` twice, and waits for the second |
+//! | `GET /about/CHANNEL` | answers with the home's figures of the channel |
+//! | `POST /twice` | publishes to `news` twice, and answers with the outcome of the second |
 //! | any other | subscribes to the channel of that name, and publishes there what it receives |
 
 use std::cell::RefCell;
@@ -25,10 +25,10 @@ use crate::protocol::{CloseCode, Message, Request, Response};
 
 use super::super::{Answer, Context, Handler, Subscription, Ticket, Upgrade, Visitor};
 
-/// What the application has seen, for the test to read.
+/// What the application has recorded, for the test to read.
 #[derive(Default)]
 pub(super) struct Log {
-    /// Path, code and reason of every end.
+    /// Path, code and reason of every connection that has ended.
     pub(super) closed: Vec<(String, u16, String)>,
     /// Connections that were opened and are not closed.
     pub(super) open: usize,
@@ -36,7 +36,7 @@ pub(super) struct Log {
     subscriptions: HashMap<SocketAddr, Subscription>,
 }
 
-/// See the module.
+/// See the module's documentation.
 pub(super) struct App {
     pub(super) log: Rc<RefCell<Log>>,
 }
@@ -48,7 +48,7 @@ fn name(channel: &str) -> ChannelName<'_> {
     ChannelName::parse(channel).unwrap()
 }
 
-/// Once per message: for that there is always room.
+/// Publishes once per message, for which there is always room.
 fn publish(peer: &mut Context<'_, String>, channel: &str, message: Message<'_>) {
     peer.publish(name(channel), message).expect("room for one publish");
 }
@@ -154,7 +154,7 @@ impl Handler for App {
     fn on_close(&mut self, peer: &mut Context<'_, String>, code: CloseCode, reason: &str) {
         let path = peer.session().clone();
         if let Some(channel) = path.strip_prefix("/bye/") {
-            // At the end of a connection there need not be room.
+            // When a connection ends, there may be no room.
             let _ = peer.publish(name(channel), Message::binary(FAREWELL));
         }
         let mut log = self.log.borrow_mut();

@@ -1,5 +1,5 @@
-//! The far end of a connection: the frame client of all tests over a simulated peer. Whatever the
-//! server sends is checked there: a byte out of place is a panic.
+//! A client over a simulated peer, built on the frame client of all tests. It checks everything
+//! that the server sends, and panics on the first wrong byte.
 
 use super::frames::{FrameClient, Opcode, handshake, request};
 use crate::net::sim::SimPeer;
@@ -16,12 +16,12 @@ impl Client {
         Client { peer, frames: FrameClient::new(0) }
     }
 
-    /// It has read its 101.
+    /// The client has read its 101.
     pub(super) fn is_open(&self) -> bool {
         self.frames.is_open
     }
 
-    // Saying.
+    // Sending.
 
     pub(super) fn upgrade(&self, path: &str) {
         self.peer.send(&handshake(path));
@@ -31,12 +31,12 @@ impl Client {
         self.peer.send(&request(method, path, headers, body));
     }
 
-    /// The bytes of a frame, not sent.
+    /// Returns the bytes of a frame without sending them.
     pub(super) fn frame(&mut self, opcode: Opcode, payload: &[u8]) -> Vec<u8> {
         self.frames.frame(opcode, payload)
     }
 
-    /// The bytes of a frame that may be one of several of its message.
+    /// Returns the bytes of a frame that may be a fragment of a message.
     pub(super) fn fragment(&mut self, fin: bool, opcode: Opcode, payload: &[u8]) -> Vec<u8> {
         self.frames.fragment(fin, opcode, payload)
     }
@@ -59,15 +59,15 @@ impl Client {
         self.peer.send(&frame);
     }
 
-    // Hearing.
+    // Receiving.
 
-    /// The next response, if it has come.
+    /// Returns the next response, if it has arrived.
     pub(super) fn answered(&mut self) -> Option<Answered> {
         self.frames.receive(&self.peer.take_received());
         self.frames.response(false)
     }
 
-    /// Everything that has come on an open connection. The 101 is taken first, if it has not been.
+    /// Returns everything that has arrived after the 101, which is read first.
     pub(super) fn heard(&mut self) -> Vec<Heard> {
         if !self.is_open() {
             match self.answered() {
@@ -79,7 +79,7 @@ impl Client {
         self.frames.heard()
     }
 
-    /// The messages among what has come; everything else must not be there.
+    /// Returns the messages that have arrived. Panics if anything else has.
     pub(super) fn messages(&mut self) -> Vec<Vec<u8>> {
         let only_messages = |heard| match heard {
             Heard::Message(payload) => payload,
@@ -88,7 +88,7 @@ impl Client {
         self.heard().into_iter().map(only_messages).collect()
     }
 
-    /// The code of the Close frame that has come, at the end of whatever else has.
+    /// Returns the code of the Close frame, if what has arrived ends with one.
     pub(super) fn close_code(&mut self) -> Option<u16> {
         match self.heard().pop() {
             Some(Heard::Close(code, _)) => Some(code),
@@ -96,7 +96,7 @@ impl Client {
         }
     }
 
-    /// The far end is gone in one way or the other.
+    /// The server has closed or reset the connection.
     pub(super) fn is_gone(&self) -> bool {
         self.peer.is_reset() || self.peer.is_ended()
     }
@@ -106,7 +106,7 @@ impl Client {
         self.peer.set_reading(false);
     }
 
-    /// Takes some bytes, and then no more.
+    /// Reads some bytes, and then stops reading.
     pub(super) fn sip(&self, bytes: usize) {
         self.peer.set_window(bytes);
         self.peer.set_window(0);

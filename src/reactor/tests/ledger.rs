@@ -1,5 +1,5 @@
-//! The ledger between reactors, checked at every turn: nothing is lost in a ring, and every member
-//! has appended, or has in its ring, all that its home has numbered since it joined.
+//! Invariants between reactors, checked after every turn: no ring loses a record, and every member
+//! has appended, or has in its ring, every message that its home has numbered since it joined.
 
 use std::collections::HashMap;
 
@@ -8,18 +8,20 @@ use super::world::SimReactor;
 use crate::hub::views::ChannelView;
 use crate::hub::{Membership, ReactorNumber, Slot};
 
-/// What is under way from one reactor to another of one channel, by slot and epoch.
+/// What one reactor has sent another about one channel, and the other has not taken yet. The key is
+/// the slot and the epoch.
 #[derive(Default)]
 struct UnderWay {
-    /// The numbers of its messages, in their order.
+    /// The numbers of the messages, in order.
     messages: Vec<u64>,
-    /// The number from which on a member will receive.
+    /// The number of the first message that the member will receive.
     joined: Option<u64>,
 }
 
 type Deliveries = HashMap<(Slot, u64), UnderWay>;
 
-/// After a turn of one reactor: what it can have changed is between it and the others.
+/// Called after a turn of one reactor. The turn can only have changed what is between that reactor
+/// and the others.
 pub(super) fn check_mail(reactors: &mut [SimReactor], acted: usize) {
     check_gate(reactors);
     if reactors.len() == 1 {
@@ -38,7 +40,8 @@ pub(super) fn check_mail(reactors: &mut [SimReactor], acted: usize) {
     }
 }
 
-/// Put = taken + inside, both ways; and what is inside from home to member.
+/// Checks both directions: records written = records taken + records in the ring. Returns the
+/// deliveries in the ring from home to member.
 fn check_ring(reactors: &mut [SimReactor], home: usize, member: usize) -> Deliveries {
     let (from, to) = (ReactorNumber(home as u16), ReactorNumber(member as u16));
     let put = reactors[home].peers.core.exchange.outbox.put_so_far(to);
@@ -69,12 +72,12 @@ fn check_ring(reactors: &mut [SimReactor], home: usize, member: usize) -> Delive
     let inside = [updates, requests, deliveries];
     assert!(
         put.iter().zip(taken).zip(inside).all(|((put, taken), inside)| *put == taken + inside),
-        "a ring loses nothing"
+        "records written are taken or in the ring"
     );
     under_way
 }
 
-/// Every member of a home has, or will take out of its ring, every number up to the last.
+/// Checks that every member has received, or has in its ring, every number up to the last.
 fn check_members(views: &[Vec<ChannelView>], home: usize, member: usize, deliveries: &Deliveries) {
     for channel in views[home].iter().filter(|view| view.membership == Membership::Home) {
         let number = ReactorNumber(member as u16);
@@ -86,12 +89,12 @@ fn check_members(views: &[Vec<ChannelView>], home: usize, member: usize, deliver
         let under_way = deliveries.get(&(*slot, channel.epoch)).unwrap_or(&nothing);
         let view =
             views[member].iter().find(|view| view.slot == *slot && view.name == channel.name);
-        // Gone: its leave is on the way.
+        // The member has left, and its leave is on the way.
         let Some(view) = view else { continue };
         let next = match (view.membership, under_way.joined) {
             (Membership::Joining, Some(next)) => next,
             (Membership::Live | Membership::Leaving, None) => view.next,
-            // It has left and wants to come back: the home is still to hear of both.
+            // The member has left and joined again, and the home has not taken either update yet.
             (Membership::Unannounced | Membership::Joining, None) => continue,
             odd => panic!("{odd:?}: {channel:?} {view:?}"),
         };
@@ -101,7 +104,7 @@ fn check_members(views: &[Vec<ChannelView>], home: usize, member: usize, deliver
     }
 }
 
-/// Whoever believes to be a member is one.
+/// Checks that every reactor that considers itself a member is known as one to the home.
 fn check_standing(
     reactors: &mut [SimReactor],
     views: &[Vec<ChannelView>],
@@ -139,16 +142,17 @@ fn check_gate(reactors: &[SimReactor]) {
     assert_eq!(
         reactors[0].peers.core.exchange.shared.connection_limits.counts(),
         (let_in, refused),
-        "places that are taken"
+        "slots in use"
     );
 }
 
-/// What one reactor and the others have put down for each other, and what has been taken of it.
+/// How many records one reactor has written for the others, and how many bytes it has taken from
+/// them.
 pub(super) struct Words {
     own: usize,
-    /// By reactor: records put on the way to it.
+    /// By reactor: records written for it.
     put: Vec<[u64; 3]>,
-    /// By reactor: bytes taken of what it has sent, and whether it waits for more of that.
+    /// By reactor: bytes taken from its rings, and whether it waits for more to be taken.
     fetched: Vec<[(u64, bool); 3]>,
 }
 
@@ -163,25 +167,26 @@ impl Words {
         }
     }
 
-    /// After a turn: who was sent something, or has waited for room that there is now, is woken.
+    /// Checks after a turn that every reactor was woken that was sent something, or that waited for
+    /// room and has it now.
     pub(super) fn check_since(&self, before: &Words, will_look: impl Fn(usize) -> bool) {
         for other in (0..self.put.len()).filter(|other| *other != self.own) {
             let was_sent = self.put[other] != before.put[other];
-            assert!(!was_sent || will_look(other), "nobody tells reactor {other} of its mail");
+            assert!(!was_sent || will_look(other), "reactor {other} was not woken for its mail");
             for (now, before) in self.fetched[other].iter().zip(before.fetched[other]) {
                 let has_room_again = before.1 && now.0 > before.0;
                 assert!(
                     !has_room_again || will_look(other),
-                    "nobody tells reactor {other} that there is room"
+                    "reactor {other} was not woken although there is room"
                 );
-                assert!(!has_room_again || !now.1, "it was told, and waits");
+                assert!(!has_room_again || !now.1, "it was woken and must not count as waiting");
             }
         }
     }
 }
 
-/// After a turn of a reactor: whether it has left anything in its rings that it need not wait for
-/// others to take, of those senders who have told it of all that they have sent.
+/// Returns true if the turn of a reactor has left records in its rings that it could have taken.
+/// Only senders that have notified it of everything they sent are considered.
 pub(super) fn has_left_mail(
     reactors: &mut [SimReactor],
     own: usize,
@@ -197,14 +202,14 @@ pub(super) fn has_left_mail(
             |_| has_deliveries = true,
         );
     }
-    // A request may have to wait until there is room for all that it causes.
+    // A request may have to wait until there is room for everything that it causes.
     let number = ReactorNumber(own as u16);
     let waits_for_room =
         reactors.iter().any(|other| other.peers.core.exchange.inbox.fetched(number)[2].1);
     has_deliveries || has_requests && !waits_for_room
 }
 
-/// With nothing under way: the homes know how many subscribers each member has.
+/// Checks, when nothing is in the rings, that the homes know how many subscribers each member has.
 pub(super) fn check_counts(reactors: &[SimReactor]) {
     let views: Vec<Vec<ChannelView>> =
         reactors.iter().map(|reactor| reactor.peers.core.exchange.hub.views()).collect();
@@ -221,7 +226,7 @@ pub(super) fn check_counts(reactors: &[SimReactor]) {
     }
 }
 
-/// Whether anything is on its way, or waits for its home.
+/// Returns true if a record is in a ring, or waits to be sent to its home.
 pub(super) fn is_mail_under_way(reactors: &mut [SimReactor]) -> bool {
     (0..reactors.len() as u16).any(|from| {
         reactors.iter_mut().any(|to| {

@@ -1,16 +1,16 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `app` | a small application, by whose paths a test says what it needs |
-//! | `frames`, `client` | the frame client of all tests, and it over a simulated peer |
-//! | `world` | reactors and their simulated network; time, and what must hold at every turn |
+//! | `app` | a small application; the path of a connection selects what it does |
+//! | `frames`, `client` | the frame client of all tests, and a client over a simulated peer |
+//! | `world` | reactors in a simulated network, and the invariants checked after every turn |
 //! | `steps` | a reactor's turn, step by step |
-//! | `ledger` | what must hold between reactors |
-//! | `opening`, `http`, `talking`, `pinging` | connections that do well |
-//! | `slow`, `torn`, `closing` | those that do not |
-//! | `publishing`, `accepting`, `draining` | what concerns many of them |
+//! | `ledger` | the invariants between reactors |
+//! | `opening`, `http`, `talking`, `pinging` | healthy connections |
+//! | `slow`, `torn`, `closing` | connections that are slow, interrupted or closed |
+//! | `publishing`, `accepting`, `draining` | what concerns many connections at once |
 //! | `many` | several reactors |
-//! | `swarm` | everything at once, drawn from a seed |
+//! | `swarm` | random runs of everything at once, each determined by a seed |
 
 mod accepting;
 mod app;

@@ -1,9 +1,10 @@
-//! A reactor's turn, step by step, so that another reactor can run between any two steps. It must
-//! do what [`Reactor::turn`](super::super::Reactor::turn) does: the swarm compares them.
+//! Runs a reactor's turn step by step, so that another reactor can run between any two steps. It
+//! must do exactly what [`Reactor::turn`](super::super::Reactor::turn) does: the swarm compares the
+//! two.
 
 use super::world::SimReactor;
 
-/// What a reactor in the middle of a turn does next.
+/// The next step of a reactor in the middle of a turn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Step {
     HearCommands,
@@ -13,7 +14,7 @@ pub(super) enum Step {
     EndMail,
     GoOnWithWaiting,
     GoOnWithUnfinished,
-    /// One of what the wait has told.
+    /// One of the readiness events that the wait has returned.
     TakeReadiness(usize),
     Accept,
     CheckDeadlines,
@@ -22,7 +23,7 @@ pub(super) enum Step {
     EndTurn,
 }
 
-/// What a step leaves.
+/// What follows a step.
 pub(super) enum Left {
     /// The turn goes on.
     Step(Step),

@@ -1,4 +1,4 @@
-//! A server's reactors in a simulated world, and what must hold at every turn.
+//! The reactors of a server in a simulated network, and the invariants checked after every turn.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -24,31 +24,31 @@ pub(super) type SimReactor = Reactor<SimNet, App>;
 
 pub(super) struct World {
     pub(super) reactors: Vec<SimReactor>,
-    /// Whose last turn has been.
+    /// By reactor: true once it has had its last turn.
     over: Vec<bool>,
-    /// Where each reactor stands in the middle of a turn; `None` between two turns.
+    /// By reactor: its next step in the middle of a turn, or `None` between two turns.
     at: Vec<Option<Step>>,
-    /// The turn of each that is in the middle of one.
+    /// By reactor: the turn that it is in the middle of.
     turns: Vec<Option<Turn>>,
-    /// The clock moves by [`pass`](Self::pass) only.
+    /// The clock moves only in [`pass`](Self::pass).
     is_still: bool,
     pub(super) sim: SimWorld,
     pub(super) log: Rc<RefCell<Log>>,
-    /// What the homes have numbered, by channel, in this order.
+    /// By channel: the messages that its home has numbered, in that order.
     pub(super) accepted: HashMap<String, Vec<Vec<u8>>>,
-    /// The epochs of each channel's numbers, and where in `accepted` each begins.
+    /// By channel: its epochs, and the index in `accepted` at which each begins.
     pub(super) epochs: HashMap<String, Vec<(u64, usize)>>,
 }
 
-/// A turn that has begun.
+/// A turn that has started and not ended.
 struct Turn {
-    /// What had been put and taken before it.
+    /// What had been written and taken before the turn.
     before: Words,
-    /// Another reactor has run since.
+    /// Another reactor has run since the turn started.
     is_interrupted: bool,
 }
 
-/// What a world is made of.
+/// The parameters of a world.
 pub(super) struct Setting {
     pub(super) seed: u64,
     pub(super) faults: SimFaults,
@@ -75,29 +75,29 @@ impl Default for Setting {
 
 pub(super) const PORT: u16 = 80;
 
-/// Turns after which something that should come to rest never will.
+/// If the reactors are not idle after this many turns, they never will be.
 const TURNS_TO_REST_MAX: usize = 100_000;
 
-/// Everything in a hub is counted anew after so many turns: in each that would take most of the
-/// time.
+/// All counts of a hub are verified every so many turns; doing it in every turn would take most of
+/// the time.
 const TURNS_PER_RECOUNT: u64 = 4;
 
-/// The step in which time passes: deadlines are looked at in each, and none of them looks like a
-/// pause.
+/// Time passes in steps of this size: small enough that every deadline is checked in time, and that
+/// no step counts as a pause of the process.
 const STEP: Duration = Duration::from_millis(500);
 
 impl World {
-    /// A world of one reactor without faults, whose clock moves by [`pass`](Self::pass) only.
+    /// A world of one reactor without faults, whose clock moves only in [`pass`](Self::pass).
     pub(super) fn new() -> World {
         World::with(|_, _| {})
     }
 
-    /// The same with other limits.
+    /// Like [`new`](Self::new), with other limits.
     pub(super) fn with(limit: impl FnOnce(&mut ReactorLimits, &mut HubLimits)) -> World {
         World::of(1, limit)
     }
 
-    /// The same with so many reactors.
+    /// Like [`with`](Self::with), with this many reactors.
     pub(super) fn of(
         reactors: usize,
         limit: impl FnOnce(&mut ReactorLimits, &mut HubLimits),
@@ -107,7 +107,7 @@ impl World {
         World::still(setting)
     }
 
-    /// A world whose clock moves by [`pass`](Self::pass) only.
+    /// A world whose clock moves only in [`pass`](Self::pass).
     pub(super) fn still(setting: Setting) -> World {
         let mut world = World::from(setting);
         world.is_still = true;
@@ -144,20 +144,20 @@ impl World {
         }
     }
 
-    /// The only reactor.
+    /// Returns the reactor, which must be the only one.
     pub(super) fn reactor(&self) -> &SimReactor {
         assert_eq!(self.reactors.len(), 1, "which one?");
         &self.reactors[0]
     }
 
-    /// A turn of everybody.
+    /// Runs one turn of every reactor.
     pub(super) fn turn(&mut self) {
         for number in 0..self.reactors.len() {
             self.turn_of(number);
         }
     }
 
-    /// A turn of one reactor, or the rest of one.
+    /// Runs one turn of a reactor, or the rest of a turn that has started.
     pub(super) fn turn_of(&mut self, number: usize) {
         if self.over[number] {
             return;
@@ -172,8 +172,8 @@ impl World {
         self.end_turn(number);
     }
 
-    /// One step of a reactor's turn; false when that was the last of the turn, or the reactor has
-    /// ended.
+    /// Runs one step of a reactor's turn. Returns false if that was the last step of the turn, or
+    /// the reactor has ended.
     pub(super) fn step_of(&mut self, number: usize) -> bool {
         if self.over[number] {
             return false;
@@ -208,7 +208,7 @@ impl World {
         }
     }
 
-    /// Leaves a reactor in the middle of its turn.
+    /// Leaves a reactor in the middle of its turn, and checks the invariants.
     pub(super) fn interrupt(&mut self, number: usize) {
         self.check(number);
     }
@@ -217,8 +217,8 @@ impl World {
         self.at[number].is_some()
     }
 
-    /// As long as somebody is in the middle of a turn, no time passes by waiting. A reactor that is
-    /// paused there has no core: time passes for it.
+    /// Holds the clock while a reactor is in the middle of a turn, so that no time passes while
+    /// others wait. For a reactor that is paused there, time does pass.
     pub(super) fn hold_clock(&self) {
         let acts = |number: usize| self.is_in_turn(number) && !self.sim.is_paused(number);
         self.sim.hold_clock(self.is_still || (0..self.at.len()).any(acts));
@@ -230,18 +230,20 @@ impl World {
     }
 
     fn end_turn(&mut self, number: usize) {
-        let turn = self.turns[number].take().expect("it has begun");
+        let turn = self.turns[number].take().expect("the turn has started");
         self.note_numbered(number);
         self.check(number);
         self.check_end(number);
-        // Who is in the middle of a turn has not told yet what it has put down in it.
+        // A reactor in the middle of a turn has not sent wake-ups yet for what it wrote in this
+        // turn.
         for other in 0..self.reactors.len() {
             if other == number || turn.is_interrupted && !self.is_in_turn(other) {
                 self.check_awake(other);
             }
         }
         if !turn.is_interrupted {
-            // Who has been woken and not cleared that yet is not woken again: it has yet to look.
+            // A reactor that was woken and has not cleared the flag yet is not woken again: it will
+            // still read.
             let will_look = |reactor| {
                 self.sim.is_woken(reactor) || self.at[reactor] == Some(Step::HearCommands)
             };
@@ -256,22 +258,25 @@ impl World {
             let accepted = self.accepted.entry(channel.clone()).or_default();
             let epochs = self.epochs.entry(channel).or_default();
             if epochs.last().is_none_or(|(epoch, _)| *epoch != id.epoch) {
-                assert!(epochs.iter().all(|(epoch, _)| *epoch != id.epoch), "an epoch comes back");
+                assert!(
+                    epochs.iter().all(|(epoch, _)| *epoch != id.epoch),
+                    "an epoch was used twice"
+                );
                 epochs.push((id.epoch, accepted.len()));
             }
             let (_, first) = epochs[epochs.len() - 1];
             let next = (accepted.len() - first) as u64 + 1;
-            assert_eq!(id.number, next, "the numbers of an epoch are contiguous, from 1");
+            assert_eq!(id.number, next, "the numbers of an epoch start at 1 without gaps");
             accepted.push(payload);
         }
     }
 
-    /// Whether everybody's last turn has been.
+    /// Returns true if every reactor has had its last turn.
     pub(super) fn is_over(&self) -> bool {
         self.over.iter().all(|over| *over)
     }
 
-    /// Turns until nothing is left to do without time passing or a peer doing something.
+    /// Runs turns until nothing is left to do before time passes or a peer acts.
     pub(super) fn rest(&mut self) {
         for _ in 0..TURNS_TO_REST_MAX {
             self.turn();
@@ -286,7 +291,7 @@ impl World {
         panic!("the reactors do not come to rest");
     }
 
-    /// Lets time pass, with turns in it.
+    /// Lets time pass, and runs turns meanwhile.
     pub(super) fn pass(&mut self, duration: Duration) {
         let mut left = duration;
         self.rest();
@@ -306,7 +311,7 @@ impl World {
         Client::new(self.sim.connect(PORT))
     }
 
-    /// A client that has been let in.
+    /// Connects a client whose handshake is accepted.
     pub(super) fn open(&mut self, path: &str) -> Client {
         let mut client = self.connect();
         client.upgrade(path);
@@ -315,7 +320,7 @@ impl World {
         client
     }
 
-    /// So many clients that have been let in.
+    /// Connects this many clients whose handshakes are accepted.
     pub(super) fn open_many(&mut self, count: usize, path: &str) -> Vec<Client> {
         let mut clients: Vec<_> = (0..count).map(|_| self.connect()).collect();
         clients.iter().for_each(|client| client.upgrade(path));
@@ -326,7 +331,7 @@ impl World {
         clients
     }
 
-    /// The home of a channel.
+    /// Returns the number of the reactor that is the home of a channel.
     pub(super) fn home_of(&self, channel: &str) -> usize {
         self.reactors[0]
             .peers
@@ -337,22 +342,23 @@ impl World {
             .index()
     }
 
-    /// A channel whose home is this reactor.
+    /// Returns the name of a channel whose home is this reactor.
     pub(super) fn channel_at(&self, home: usize) -> String {
         let names = (0..).map(|number| format!("channel-{number}"));
         names.into_iter().find(|name| self.home_of(name) == home).expect("there are many")
     }
 
-    /// Which reactor holds a client.
+    /// Returns the number of the reactor that holds a client's connection.
     pub(super) fn holder_of(&self, client: &Client) -> usize {
         let address = client.peer.addr();
         let holds = |reactor: &SimReactor| {
             reactor.peers.connections.iter().any(|one| one.address() == address)
         };
-        self.reactors.iter().position(holds).expect("somebody holds it")
+        self.reactors.iter().position(holds).expect("a reactor holds the connection")
     }
 
-    /// A client on this reactor that has been let in: others that land elsewhere leave again.
+    /// Connects a client to this reactor, whose handshake is accepted. Connections that another
+    /// reactor accepts are dropped.
     pub(super) fn open_at(&mut self, reactor: usize, path: &str) -> Client {
         loop {
             let client = self.connect();
@@ -369,7 +375,7 @@ impl World {
         }
     }
 
-    /// Publishes as another thread does.
+    /// Publishes in the way of another thread.
     pub(super) fn publish(
         &self,
         channel: &str,
@@ -389,7 +395,7 @@ impl World {
         self.handles().iter().for_each(Handle::drain);
     }
 
-    /// Of all reactors together.
+    /// Returns the sum of the counters of all reactors.
     pub(super) fn counters(&self) -> Counters {
         let mut sum = Counters::default();
         self.reactors.iter().for_each(|reactor| sum.add(&reactor.peers.core.turn.counters));
@@ -406,14 +412,14 @@ impl World {
         self.sim.calls(call)
     }
 
-    /// The application's last end: path and code.
+    /// Returns the path and code of the connection that was closed last.
     pub(super) fn last_end(&self) -> (String, u16) {
         let log = self.log.borrow();
-        let (path, code, _) = log.closed.last().expect("somebody has ended");
+        let (path, code, _) = log.closed.last().expect("a connection has ended");
         (path.clone(), *code)
     }
 
-    /// What holds between any two turns; the last one was of this reactor.
+    /// Checks what must hold between any two turns. The last turn was one of this reactor.
     fn check(&mut self, acted: usize) {
         let core = &self.reactors[acted].peers.core;
         if core.turn.counters.turns.is_multiple_of(TURNS_PER_RECOUNT) {
@@ -424,37 +430,44 @@ impl World {
         let open: usize = self.reactors.iter().map(open_connections).sum();
         let connections: usize =
             self.reactors.iter().map(|reactor| reactor.peers.connections.len()).sum();
-        assert_eq!(connections, self.sim.open_streams(), "connections and sockets");
-        assert_eq!(self.log.borrow().open, open, "on_close for every on_open");
+        assert_eq!(connections, self.sim.open_streams(), "every connection has one socket");
+        assert_eq!(
+            self.log.borrow().open,
+            open,
+            "every open connection has had on_open and no on_close"
+        );
         super::ledger::check_mail(&mut self.reactors, acted);
     }
 
-    /// No reactor that drains ends before all have nobody left: they need the channels that live on
-    /// it.
+    /// Checks that no draining reactor ends while any reactor still has connections: they need the
+    /// channels whose home it is.
     fn check_end(&self, number: usize) {
         let ends = self.over[number] && self.reactors[number].drain.is_some();
         let is_empty = self.reactors.iter().all(|reactor| reactor.peers.connections.len() == 0);
-        assert!(!ends || is_empty, "reactor {number} has ended, and somebody is left");
+        assert!(!ends || is_empty, "reactor {number} has ended while connections are left");
     }
 
-    /// No reactor goes to sleep with anything in its rings that it could take.
+    /// Checks that no reactor sleeps while it could take records from its rings.
     fn check_awake(&mut self, number: usize) {
         let at = &self.at;
         let has_told = |sender: usize| at[sender].is_none();
         let has_left_mail = super::ledger::has_left_mail(&mut self.reactors, number, has_told);
         let sleeps = !self.over[number] && !self.reactors[number].wait_timeout().is_zero();
-        assert!(!has_left_mail || !sleeps || self.sim.is_woken(number), "it sleeps on its mail");
+        assert!(
+            !has_left_mail || !sleeps || self.sim.is_woken(number),
+            "it sleeps although it has mail"
+        );
     }
 
-    /// Whether a connection waits for its peer, or for the kernel, to take something.
+    /// Returns true if a connection waits until its peer, or the kernel, accepts more bytes.
     pub(super) fn is_anybody_blocked(&self) -> bool {
         self.reactors
             .iter()
             .any(|reactor| reactor.peers.connections.iter().any(|connection| connection.blocked))
     }
 
-    /// Whether a connection is to go on: it has been read further than it has been decoded, or is
-    /// to be read.
+    /// Returns true if a connection has received bytes that are not decoded yet, or is still to be
+    /// read.
     pub(super) fn is_anybody_unfinished(&self) -> bool {
         let goes_on = |one: &SimReactor| {
             let core = &one.peers.core;
@@ -463,17 +476,17 @@ impl World {
         self.reactors.iter().any(goes_on)
     }
 
-    /// Whether anything is on its way from reactor to reactor, or waits for its home.
+    /// Returns true if a record is in a ring, or waits to be sent to its home.
     pub(super) fn is_mail_under_way(&mut self) -> bool {
         super::ledger::is_mail_under_way(&mut self.reactors)
     }
 
-    /// The homes know how many subscribers they have elsewhere.
+    /// Checks that the homes know how many subscribers there are on other reactors.
     pub(super) fn check_counts(&self) {
         super::ledger::check_counts(&self.reactors);
     }
 
-    /// For a run that has failed: where everything stands.
+    /// Prints the state of every reactor and the latest system calls, for a run that has failed.
     pub(super) fn dump(&self) {
         for (number, reactor) in self.reactors.iter().enumerate() {
             dump_reactor(number, reactor);
@@ -483,14 +496,14 @@ impl World {
         }
     }
 
-    /// What holds when everybody has gone.
+    /// Checks what must hold once every client has disconnected.
     pub(super) fn check_empty(&mut self) {
         (0..self.reactors.len()).for_each(|number| self.check(number));
         for Peers { connections, core } in self.reactors.iter().map(|reactor| &reactor.peers) {
-            assert_eq!(connections.len(), 0, "somebody is left");
+            assert_eq!(connections.len(), 0, "connections are left");
             assert_eq!(core.exchange.hub.pending(), 0);
             assert_eq!(core.exchange.hub.log_bytes(), 0);
-            assert_eq!(core.pool.held_bytes(), 0, "a buffer is counted that nobody has");
+            assert_eq!(core.pool.held_bytes(), 0, "a buffer is counted that no connection holds");
         }
     }
 }
@@ -500,14 +513,17 @@ fn open_connections(reactor: &SimReactor) -> usize {
     phases.filter(|phase| matches!(phase, Phase::Open(_))).count()
 }
 
-/// What holds on a reactor between two turns.
+/// Checks what must hold on a reactor between two turns.
 fn check_reactor(reactor: &SimReactor) {
     let Peers { connections, core } = &reactor.peers;
     let exchange = &core.exchange;
     assert_eq!(core.turn.connections, connections.len());
     assert_eq!(exchange.hub.ledger().outstanding(), exchange.hub.pending(), "the ledger balances");
-    assert!(!exchange.hub.has_overrun() && !exchange.hub.has_join_outcomes(), "all have been told");
-    assert!(exchange.outcomes.is_empty(), "all have been answered");
+    assert!(
+        !exchange.hub.has_overrun() && !exchange.hub.has_join_outcomes(),
+        "every overrun and join outcome was handled"
+    );
+    assert!(exchange.outcomes.is_empty(), "every outcome was handled");
     assert!(core.outgoing.replies.is_empty() && core.outgoing.close.is_none());
 
     check_memory(&exchange.hub);
@@ -515,51 +531,57 @@ fn check_reactor(reactor: &SimReactor) {
     let (mut open, mut subscriptions, mut patient) = (0, 0, 0);
     for connection in connections.iter() {
         let io = &connection.io;
-        assert!(!io.owes() || connection.blocked || io.is_held(), "what is owed waits for an edge");
-        assert!(connection.rest_bytes == 0 || io.owes(), "a rest is owed");
+        assert!(
+            !io.owes() || connection.blocked || io.is_held(),
+            "queued output waits for a readiness event"
+        );
+        assert!(connection.rest_bytes == 0 || io.owes(), "the rest of a frame is queued");
         assert!(!connection.starved || connection.blocked);
         let has_unread = connection.readable;
         match &connection.phase {
             Phase::Http(http) => {
                 let waits = connection.unfinished || io.owes() || http.answer.is_some();
-                assert!(!has_unread || waits, "a request is forgotten");
+                assert!(!has_unread || waits, "an unread request waits for nothing");
             }
             Phase::Open(state) => {
                 open += 1;
                 subscriptions += state.subscriptions.len();
                 let is_joining = state.subscriptions.iter().any(|one| exchange.hub.is_joining(one));
-                assert_eq!(io.is_held(), is_joining, "held as long as a channel is not live");
+                assert_eq!(io.is_held(), is_joining, "output is held while a channel is joining");
                 let waits = connection.unfinished || io.owes() || io.is_held();
-                assert!(!has_unread || waits, "messages are forgotten");
+                assert!(!has_unread || waits, "unread messages wait for nothing");
                 if let Some(one) = connection.under_way {
                     assert!(state.subscriptions.contains(one));
-                    assert!(exchange.hub.unsent(one).under_way_bytes > 0, "a frame is under way");
+                    assert!(exchange.hub.unsent(one).under_way_bytes > 0, "a frame is partly sent");
                 }
             }
             Phase::Closing { patient: is_patient, .. } => {
                 patient += usize::from(*is_patient);
-                assert!(io.owes(), "nothing is left to wait for");
+                assert!(io.owes(), "a closing connection has output queued");
             }
             Phase::Lingering { .. } => {
-                assert!(!connection.readable || connection.unfinished, "the rest is forgotten");
+                assert!(
+                    !connection.readable || connection.unfinished,
+                    "unread bytes wait for nothing"
+                );
             }
-            Phase::Gone(_) => panic!("its step has ended"),
+            Phase::Gone(_) => panic!("a connection that has ended was not removed"),
         }
     }
-    assert_eq!(exchange.hub.subscriptions(), subscriptions, "subscriptions have connections");
+    assert_eq!(exchange.hub.subscriptions(), subscriptions, "every subscription has a connection");
     assert_eq!(core.patient, patient);
     let counters = &core.turn.counters;
     let closed: u64 = counters.closed.iter().flatten().sum();
     assert_eq!(counters.opened, closed + open as u64, "every end is counted once");
 }
 
-/// No log is longer than it may be, but for the last message, which always fits.
+/// Checks that no log exceeds its limit. The newest message always fits.
 fn check_memory(hub: &Hub) {
     let limits = hub.limits();
     let log_bytes_max =
         limits.channel_buffer_bytes.max(limits.message_bytes_max + HEADER_BYTES_MAX);
     for view in hub.views() {
-        assert!(view.log_bytes <= log_bytes_max, "a log over its bound: {view:?}");
+        assert!(view.log_bytes <= log_bytes_max, "a log exceeds its limit: {view:?}");
     }
 }
 
