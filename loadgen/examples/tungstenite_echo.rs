@@ -1,5 +1,5 @@
-//! An echo server of another codec, a thread for each connection: something to try loadgen on that
-//! nobody here wrote.
+//! An echo server with a different codec and a thread for each connection, to try loadgen on code
+//! that is independent of this project.
 //!
 //! ```text
 //! cargo run --release -p loadgen --example tungstenite_echo -- 127.0.0.1:9002
@@ -18,7 +18,7 @@ fn main() -> std::io::Result<()> {
     Ok(())
 }
 
-/// Until the peer closes, or breaks off.
+/// Echoes until the peer closes or the connection breaks.
 fn echo(stream: TcpStream) {
     let Ok(mut socket) = tungstenite::accept(stream) else { return };
     while let Ok(message) = socket.read() {

@@ -1,16 +1,17 @@
-//! The floor: what echo and broadcast cost when a server does nothing but receive and send. Fixed
-//! sizes, nothing checked, one send per connection and round. A server can be held against it under
-//! the same load.
+//! The floor: what echo and broadcast cost on a server that only receives and sends. Messages have
+//! a fixed size, nothing is checked, and there is one send per connection and round. Other servers
+//! can be compared with it under the same load.
 //!
-//! A program of its own, so that it can be pinned to a core as the measured server is; a binary of
-//! loadgen, so that the floor comes with the load and nothing of it is built into the server.
+//! It is a separate program, so that it can be pinned to a core like the measured server. It is a
+//! binary of loadgen, so that it is built together with the load generator and no part of it is
+//! built into the server.
 //!
 //! ```text
 //! floor --listen 127.0.0.1:9001 --size 64 echo | broadcast
 //! ```
-//! Echo: as many fixed frames go back as have come. Broadcast: everything that came in one poll
-//! round goes to every connection in one send. Contents are those of the publisher, unmasked, so
-//! that receivers can be checked.
+//! Echo: as many prepared frames are sent back as were received. Broadcast: everything received in
+//! one poll round is sent to every connection in one send. A broadcast sends the publisher's
+//! payloads unmasked, so that receivers can be checked.
 use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;
 
@@ -24,11 +25,11 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
-/// Read per `recv`.
+/// Bytes read by one `recv`.
 const READ_BYTES_MAX: usize = 256 * 1024;
-/// Readiness taken in one round.
+/// Readiness events processed in one round.
 const EVENTS_PER_ROUND_MAX: usize = 1024;
-/// Echo frames prepared for one send; more than this are sent in several.
+/// Bytes of echo frames prepared for one send. More frames are sent in several sends.
 const PREPARED_BYTES_MIN: usize = 256 * 1024;
 const LISTENER: Token = Token(usize::MAX);
 
@@ -55,9 +56,9 @@ enum Mode {
 struct Connection {
     stream: TcpStream,
     is_open: bool,
-    /// The request, or a frame that has not come whole.
+    /// An incomplete request or frame.
     partial: Vec<u8>,
-    /// What the kernel has refused.
+    /// Bytes that the kernel has refused.
     outbound: Vec<u8>,
 }
 
@@ -66,12 +67,12 @@ struct Floor {
     poll: Poll,
     connections: Slab<Connection>,
     buffer: Vec<u8>,
-    /// A masked frame of the fixed size: header, mask, payload.
+    /// The size of a masked frame with a payload of the fixed size: header, mask, payload.
     request_bytes: usize,
-    /// An unmasked one.
+    /// The size of the same frame without a mask.
     reply_bytes: usize,
     payload_bytes: usize,
-    /// Echo: many replies behind each other.
+    /// Echo: many copies of the reply, one after the other.
     prepared: Vec<u8>,
     /// Broadcast: the frames of this round.
     round: Vec<u8>,
@@ -80,11 +81,11 @@ struct Floor {
 fn main() -> io::Result<()> {
     let options = Options::parse();
     let mut listener = TcpListener::bind(options.listen)?;
-    // Accepted sockets inherit it.
+    // Accepted sockets inherit this option.
     socket2::SockRef::from(&listener).set_tcp_nodelay(true)?;
     let mut floor = Floor::new(options.mode, options.size)?;
     floor.poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
-    // This line tells when the floor is ready, and on which port.
+    // This line reports that the floor is ready, and its port.
     println!("listening on {}", listener.local_addr()?);
     let mut events = Events::with_capacity(EVENTS_PER_ROUND_MAX);
     loop {
@@ -129,7 +130,7 @@ impl Floor {
         loop {
             let (mut stream, _) = match listener.accept() {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                // It was reset before it was accepted.
+                // The connection was reset before it was accepted.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
                 other => other?,
             };
@@ -155,7 +156,8 @@ impl Floor {
                 Ok(0) => alive = false,
                 Ok(taken) => {
                     alive = self.take(key, taken);
-                    // A short read has emptied the socket, unless the peer has closed behind it.
+                    // A short read means that the socket is empty, unless the peer has closed after
+                    // its last bytes.
                     if taken < READ_BYTES_MAX && !hung_up {
                         break;
                     }
@@ -169,7 +171,8 @@ impl Floor {
         }
     }
 
-    /// Takes the first `taken` bytes of the buffer. False when the connection is to be closed.
+    /// Processes the first `taken` bytes of the buffer. Returns false if the connection is to be
+    /// closed.
     fn take(&mut self, key: usize, taken: usize) -> bool {
         let Floor { connections, buffer, round, prepared, .. } = self;
         let connection = &mut connections[key];
@@ -179,7 +182,7 @@ impl Floor {
             // A client sends no frame before the 101.
             return connection.try_open();
         }
-        // The end of a frame that has come in pieces.
+        // The rest of a frame whose beginning was read before.
         let mut frames = 0;
         if !connection.partial.is_empty() {
             let missing = (self.request_bytes - connection.partial.len()).min(bytes.len());
@@ -216,7 +219,7 @@ impl Floor {
         true
     }
 
-    /// Broadcast: one send to every connection of everything that has come in this round.
+    /// Broadcast: sends everything received in this round to every connection, with one send each.
     fn end_round(&mut self) {
         if !self.round.is_empty() {
             let round = &self.round;
@@ -226,7 +229,7 @@ impl Floor {
     }
 }
 
-/// The frame of a publisher as the frame of a server: its payload is at the end, behind the mask.
+/// Converts a publisher's frame to a server's frame. Its payload is at the end, after the mask.
 fn append(round: &mut Vec<u8>, frame: &[u8], payload_bytes: usize) {
     let (head, payload) = frame.split_at(frame.len() - payload_bytes);
     let Some(mask) = head.last_chunk() else { return };
@@ -236,7 +239,7 @@ fn append(round: &mut Vec<u8>, frame: &[u8], payload_bytes: usize) {
 }
 
 impl Connection {
-    /// Answers the opening handshake once it has come whole. False when it is none.
+    /// Answers the opening handshake once the request is complete. Returns false if it is invalid.
     fn try_open(&mut self) -> bool {
         let head_bytes =
             match HeadScanner::default().find_end(&self.partial, &HttpLimits::default()) {
@@ -258,7 +261,7 @@ impl Connection {
         self.send(&answer)
     }
 
-    /// One send, unless earlier bytes wait. False when the connection is gone.
+    /// Sends once, unless earlier bytes are waiting. Returns false if the connection is gone.
     fn send(&mut self, bytes: &[u8]) -> bool {
         let taken = if self.outbound.is_empty() {
             match self.stream.write(bytes) {
@@ -273,7 +276,7 @@ impl Connection {
         true
     }
 
-    /// Sends what waits. False when the connection is gone.
+    /// Sends the waiting bytes. Returns false if the connection is gone.
     fn flush(&mut self) -> bool {
         while !self.outbound.is_empty() {
             match self.stream.write(&self.outbound) {

@@ -1,5 +1,5 @@
-//! How the views read a finished report. It may be a stored one that was edited, so nothing here
-//! relies on a key being there.
+//! How the views read a finished report. The report may be a stored file that somebody has edited,
+//! so no code here relies on the presence of a key.
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value as Json};
@@ -9,19 +9,19 @@ use super::units::{Measure, count_text, is_latency, number_text, plain, value_te
 use super::verdict::Judgement;
 use crate::measure::latency::{Latencies, QUANTILES};
 
-/// The year 10000: what comes later has no date.
+/// Milliseconds from 1970 to the year 10000. Later moments are not shown as dates.
 const UNIX_MILLIS_END: u64 = 253_402_300_800_000;
 
-/// Top-level objects that are no sections of figures.
+/// Objects at the top level of a report that are not sections of figures.
 const NOT_SECTIONS: [&str; 2] = ["run", "verdict"];
-/// In these a row that is null is left out: every report has it, and most scenarios do not measure
-/// it.
+/// Null rows of these sections are not shown. Every report has these rows, and most scenarios do
+/// not measure all of them.
 const QUIET_SECTIONS: [&str; 4] = ["connect", "throughput", "check", "cpu"];
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Outcome {
     Passed,
-    /// Whatever the thresholds say.
+    /// A delivery check failed. Thresholds are then not considered.
     CheckFailed,
     ThresholdMissed,
 }
@@ -40,7 +40,7 @@ pub(crate) fn is_generator_bound(report: &Json) -> bool {
     report["verdict"]["verdict"] == Judgement::GeneratorBound.name()
 }
 
-/// A stored report. The error says why it is none.
+/// Parses a stored report. The error says why the text is not a report.
 pub(crate) fn load(text: &str) -> Result<Json, String> {
     let report: Json = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
     match report.get("schema").and_then(Json::as_u64) {
@@ -52,7 +52,7 @@ pub(crate) fn load(text: &str) -> Result<Json, String> {
     }
 }
 
-/// All objects of rows, in their order.
+/// Returns all sections of figures in their order.
 pub(super) fn sections(report: &Json) -> impl Iterator<Item = (&str, &Map<String, Json>)> {
     let entries = report.as_object().into_iter().flatten();
     entries
@@ -64,7 +64,7 @@ pub(super) fn is_closed_loop(report: &Json) -> bool {
     report["run"]["loop"] == "closed"
 }
 
-/// The histogram of one latency.
+/// Decodes the histogram of one latency. Returns `None` if it is missing or empty.
 pub(super) fn decoded(latency: &Json) -> Option<Latencies> {
     let latencies = Latencies::decode(latency["histogram"].as_str()?).ok()?;
     (!latencies.histogram().is_empty()).then_some(latencies)
@@ -75,7 +75,7 @@ pub(super) fn text_of(object: &Json, name: &str) -> String {
     object[name].as_str().map(plain).unwrap_or_default()
 }
 
-/// What else there is to know of a run, in a few words each: label, start, loop, cores, threads,
+/// Returns the other facts about a run, in a few words each: label, start, loop, cores, threads,
 /// seed.
 pub(super) fn circumstances(report: &Json) -> Vec<String> {
     let run = &report["run"];
@@ -104,7 +104,7 @@ pub(super) fn settings(report: &Json) -> Vec<(String, String)> {
     settings.map(|(flag, value)| (plain(flag), value_text(flag, value))).collect()
 }
 
-/// The name of a section as a heading.
+/// Returns the name of a section as a heading.
 pub(super) fn title(section: &str) -> String {
     let words = plain(section).replace('_', " ");
     let mut letters = words.chars();
@@ -115,7 +115,7 @@ pub(super) fn title(section: &str) -> String {
     }
 }
 
-/// The rows of a section, as labels and figures.
+/// Returns the rows of a section as labels and figures.
 pub(super) fn rows(section: &str, rows: &Map<String, Json>) -> Vec<(String, String)> {
     let is_quiet = QUIET_SECTIONS.contains(&section);
     let is_known = |name: &str| rows.get(name).is_some_and(|value| !value.is_null());
@@ -140,7 +140,7 @@ pub(super) fn rows(section: &str, rows: &Map<String, Json>) -> Vec<(String, Stri
     out
 }
 
-/// `delivered` of `expected`: a figure is not shown without what it should have been.
+/// Formats a figure together with its target, for example "990 of 1000 expected".
 fn of(text: &str, rows: &Map<String, Json>, name: &str) -> String {
     format!(
         "{text} of {} {name}",
@@ -148,13 +148,13 @@ fn of(text: &str, rows: &Map<String, Json>, name: &str) -> String {
     )
 }
 
-/// The columns of [`latencies`].
+/// Returns the column headings of [`latencies`].
 pub(super) fn latency_columns() -> Vec<&'static str> {
     let quantiles = QUANTILES.iter().map(|(name, _)| *name);
     ["min"].into_iter().chain(quantiles).chain(["max", "count"]).collect()
 }
 
-/// The measured latencies: label and figures.
+/// Returns the measured latencies as labels and figures.
 pub(super) fn latencies(report: &Json) -> Vec<(String, Vec<String>)> {
     let rows = report["latency"].as_object().into_iter().flatten();
     rows.filter(|(_, latency)| is_latency(latency))
@@ -175,7 +175,7 @@ pub(super) fn latency_label(report: &Json, name: &str) -> String {
     if is_closed_loop(report) { format!("{label} (closed loop)") } else { label }
 }
 
-/// What must be known to read the latencies.
+/// Returns what a reader must know to understand the latencies.
 pub(super) fn latency_caveats(report: &Json) -> Vec<String> {
     let mut caveats = Vec::new();
     if is_closed_loop(report) {
@@ -209,7 +209,7 @@ pub(super) fn errors(report: &Json) -> Vec<ErrorRow> {
 
 pub(super) struct JudgedThreshold {
     pub(super) expression: String,
-    /// The figure, or why there is none.
+    /// The figure, or the reason why there is none.
     pub(super) value: String,
     pub(super) passed: bool,
 }
@@ -232,13 +232,13 @@ fn missed_thresholds(report: &Json) -> usize {
     thresholds(report).iter().filter(|threshold| !threshold.passed).count()
 }
 
-/// The texts of `failures` or `notes`.
+/// Returns the texts of `failures` or `notes`.
 pub(super) fn sentences(report: &Json, name: &str) -> Vec<String> {
     let sentences = report[name].as_array().into_iter().flatten();
     sentences.filter_map(Json::as_str).map(plain).collect()
 }
 
-/// `PASSED`, or `FAILED` and what of.
+/// Returns `PASSED`, or `FAILED` with the number of failed checks and missed thresholds.
 pub(super) fn conclusion(report: &Json) -> String {
     let plural = |count: usize, one: &str| match count {
         0 => None,

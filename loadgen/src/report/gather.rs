@@ -1,4 +1,4 @@
-//! What gathers a report while a run goes on and ends.
+//! Collects the contents of a report during a run and at its end.
 use super::schema::{NOT_SECTIONS, SCHEMA, SECTIONS};
 use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
@@ -15,8 +15,8 @@ pub(crate) struct Section {
 }
 
 impl Section {
-    /// `name` is the key in JSON: snake case with its unit, so that it is the same whether measured
-    /// or not.
+    /// Adds a row. `name` is the key in JSON, in snake case and with the unit, so that it is the
+    /// same whether the row was measured or not.
     pub(crate) fn row(&mut self, name: impl Into<String>, value: Value) -> &mut Section {
         self.rows.push((name.into(), value));
         self
@@ -34,27 +34,28 @@ struct ErrorClass {
     first: String,
 }
 
-/// Gathers a report while a run goes on and ends.
+/// Collects the contents of a report during a run and at its end.
 #[derive(Default)]
 pub(crate) struct Report {
     sections: Vec<(&'static str, Section)>,
-    /// All flags with their values, given or by default. Not for secrets: they are stored.
+    /// All flags with their values, given or by default. They are stored, so they must not contain
+    /// secrets.
     pub(crate) settings: Vec<(String, String)>,
     errors: Vec<ErrorClass>,
     pub(crate) seconds: Vec<Second>,
-    /// Whether the figures can be trusted, and why. Without it the report says that nothing was
-    /// measured.
+    /// Whether the figures can be trusted, and why. If it is `None`, the report says that nothing
+    /// was measured.
     pub(crate) verdict: Option<Verdict>,
-    /// To be met by the finished report.
+    /// Conditions that the finished report must meet.
     pub(crate) thresholds: Vec<Threshold>,
-    /// Set with `--verify off`: what would fail is only noted.
+    /// Set by `--verify off`: failures are written as notes.
     judges_nothing: bool,
     failures: Vec<String>,
     notes: Vec<String>,
 }
 
 impl Report {
-    /// The section of this name, made when it is not there.
+    /// Returns the section with this name. Creates it if it does not exist.
     pub(crate) fn section(&mut self, name: &'static str) -> &mut Section {
         debug_assert!(!NOT_SECTIONS.contains(&name), "{name} is no section of rows");
         let at = self.sections.iter().position(|(found, _)| *found == name).unwrap_or_else(|| {
@@ -64,7 +65,7 @@ impl Report {
         &mut self.sections[at].1
     }
 
-    /// Errors of one class, such as `closed_4008`, and what the first of them said.
+    /// Adds errors of one class, such as `closed_4008`, with the text of the first of them.
     pub(crate) fn error(&mut self, class: impl Into<String>, count: u64, first: impl Into<String>) {
         self.errors.push(ErrorClass { class: class.into(), count, first: first.into() });
     }
@@ -74,30 +75,30 @@ impl Report {
         self.notes.append(&mut self.failures);
     }
 
-    /// A check that the run did not pass; it sets the exit code.
+    /// Records a failed check, which sets the exit code.
     pub(crate) fn fail(&mut self, sentence: String) {
         if self.judges_nothing { &mut self.notes } else { &mut self.failures }.push(sentence);
     }
 
-    /// Fails with `sentence` after the count, unless that is zero.
+    /// If `count` is not zero, records a failed check: the count, followed by `sentence`.
     pub(crate) fn fail_if_any(&mut self, count: u64, sentence: &str) {
         if count > 0 {
             self.fail(format!("{} {sentence}", count_text(count)));
         }
     }
 
-    /// A row of the section `check`, which fails the run unless it is zero.
+    /// Adds a row to the section `check`. The run fails unless `count` is zero.
     pub(crate) fn check(&mut self, name: &str, count: u64, sentence: &str) {
         self.section("check").row(name, Value::Count(count));
         self.fail_if_any(count, sentence);
     }
 
-    /// Something a reader must know to judge the figures.
+    /// Adds something that a reader must know to judge the figures.
     pub(crate) fn note(&mut self, sentence: String) {
         self.notes.push(sentence);
     }
 
-    /// The report. Rows that were not measured are null.
+    /// Returns the finished report. Rows that were not measured are null.
     pub(crate) fn finish(mut self) -> Json {
         let mut object = Map::new();
         object.insert("loadgen".to_owned(), json!(env!("CARGO_PKG_VERSION")));

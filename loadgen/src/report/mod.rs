@@ -1,15 +1,15 @@
-//! The result of a run is one JSON object; everything else is a view of it, so that a stored result
-//! is shown by the same code as a fresh one.
+//! The result of a run is one JSON object. All other formats are views of that object, so that a
+//! stored result is shown by the same code as a fresh one.
 //!
 //! ```text
 //! scenarios ──▶ gather ── finish ──▶ JSON ──▶ views/
-//!                 ▲                   ▲         └── finished   what they read it by
-//! value  second  schema         a stored file       units      names to units, figures to words
+//!                 ▲                   ▲         └── finished   how the views read it
+//! value  second  schema         a stored file       units      units from names, figures as text
 //! verdict        whether the figures can be trusted
-//! thresholds     what a report has to meet
+//! thresholds     conditions that a report must meet
 //! ```
 //!
-//! `report.schema.json` beside `src` describes the object; a test holds both together.
+//! `report.schema.json` beside `src` describes the object. A test compares the two.
 pub(crate) mod finished;
 pub(crate) mod gather;
 mod schema;

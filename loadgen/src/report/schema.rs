@@ -1,9 +1,9 @@
-//! The keys that every report has, and their order. `report.schema.json` says the same in full.
+//! The keys that every report has, and their order. `report.schema.json` describes them in full.
 
-/// Of the JSON object. A reader refuses another one.
+/// The version of the JSON object. Reports of another version are refused.
 pub(super) const SCHEMA: u64 = 1;
 
-/// Sections that every report has, in this order, with the rows that each has at least. A
+/// Sections that every report has, in this order, with the rows that each section always has. A
 /// scenario's own rows follow in their section; its own sections follow `memory`.
 pub(super) const SECTIONS: [(&str, &[&str]); 6] = [
     (
@@ -51,7 +51,7 @@ pub(super) const SECTIONS: [(&str, &[&str]); 6] = [
     ),
 ];
 
-/// Names at the top level that no section can have.
+/// Names at the top level that no section may have.
 pub(super) const NOT_SECTIONS: [&str; 9] = [
     "loadgen",
     "schema",

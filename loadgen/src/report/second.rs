@@ -25,20 +25,21 @@ impl SecondPhase {
 /// What happened in one second of a run, measured or not.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Second {
-    /// Since the run began.
+    /// Seconds since the run began.
     pub(crate) second: u64,
     pub(crate) phase: SecondPhase,
-    /// Connections at its end.
+    /// Connections that are open at the end of this second.
     pub(crate) open: u64,
     pub(crate) sent: u64,
     pub(crate) delivered: u64,
-    /// Of the response, or in a closed loop of the service. `None` when nothing came.
+    /// Latency of the response, or in a closed loop of the service. `None` if nothing was received.
     pub(crate) p50_ns: Option<u64>,
     pub(crate) p99_ns: Option<u64>,
     pub(crate) max_ns: Option<u64>,
-    /// Of its busiest thread.
+    /// Processor share of loadgen's busiest thread.
     pub(crate) loadgen_share: f64,
-    /// Of its busiest thread, or of the cores that it may run on; `None` without `--server-pid`.
+    /// Processor share of the server's busiest thread, or of all the cores that the server may run
+    /// on. `None` without `--server-pid`.
     pub(crate) server_share: Option<f64>,
 }
 

@@ -1,22 +1,23 @@
-//! `--threshold 'delivery.p99<20ms'`: what a report must meet, as `[SECTION.]ROW[.STAT] OP VALUE`.
+//! `--threshold 'delivery.p99<20ms'`: conditions on a report, written `[SECTION.]ROW[.STAT] OP
+//! VALUE`.
 //!
-//! A row's unit may be left out of its name. Without a section the first one that has the row is
-//! meant. `delivery` is the response, or in a closed loop the service; `errors` is the count of all
-//! errors, `errors.CLASS` of one class. STAT is what a latency is asked for: `count`, `min`, `max`
-//! or any percentile, such as `p95`.
+//! A row may be named without its unit. Without a section, the first section that has the row is
+//! used. `delivery` means the response, or in a closed loop the service. `errors` is the count of
+//! all errors, `errors.CLASS` that of one class. STAT selects a figure of a latency: `count`,
+//! `min`, `max` or any percentile, such as `p95`.
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
 use super::finished;
 use super::units::{Measure, Unit, is_latency, number_text};
 
-/// Names at least this near to the one that is missing are suggested (Jaro-Winkler).
+/// Names at least this similar to an unknown name are suggested (Jaro-Winkler).
 const NEAR_LEAST: f64 = 0.75;
 const SUGGESTIONS_MAX: usize = 3;
 
 type Comparison = fn(&f64, &f64) -> bool;
 
-/// The longer ones first, so that `<=` is not taken for `<`.
+/// Longer operators come first, so that `<=` is not read as `<`.
 const COMPARISONS: [(&str, Comparison); 6] = [
     ("<=", f64::le),
     (">=", f64::ge),
@@ -26,7 +27,7 @@ const COMPARISONS: [(&str, Comparison); 6] = [
     (">", f64::gt),
 ];
 
-/// What a value may be written with: its factor, and the unit that it says. Plain numbers say none.
+/// Suffixes that a value may have, each with its factor and unit. Plain numbers have no unit.
 const SUFFIXES: [(&str, f64, Option<Unit>); 13] = [
     ("", 1.0, None),
     ("k", 1e3, None),
@@ -52,17 +53,17 @@ pub(crate) struct Threshold {
     unit: Option<Unit>,
 }
 
-/// A threshold that has met its report.
+/// The result of comparing a threshold with a report.
 #[derive(Debug, Serialize)]
 pub(super) struct Judged {
     expression: String,
     value: Option<String>,
     pub(super) passed: bool,
-    /// Why there is nothing to compare with.
+    /// Why there was no figure to compare with.
     reason: Option<String>,
 }
 
-/// The error is a sentence for the person who wrote the expression.
+/// Parses an expression. The error is a readable sentence.
 pub(crate) fn parse(text: &str) -> Result<Threshold, String> {
     let expression: String = text.split_whitespace().collect();
     let at = expression
@@ -115,8 +116,8 @@ impl Threshold {
         }
     }
 
-    /// Bytes and shares may be plain numbers. A time needs its unit, because a plain number is
-    /// hardly meant in nanoseconds.
+    /// Checks that the value's unit fits the row. Bytes and shares may be plain numbers. A time
+    /// needs a unit, because a plain number is unlikely to mean nanoseconds.
     fn check_unit(&self, row: Unit) -> Result<(), String> {
         let path = &self.path;
         match (row, self.unit) {
@@ -130,7 +131,7 @@ impl Threshold {
     }
 }
 
-/// The number at `path` and its unit, or why there is none.
+/// Returns the number at `path` and its unit, or why there is none.
 fn figure(report: &Json, path: &str) -> Result<(f64, Unit), String> {
     let (first, rest) = path.split_once('.').unwrap_or((path, ""));
     if first == "errors" {

@@ -1,4 +1,4 @@
-//! Names to units, and figures to words: a row's name is all that says what its number means.
+//! Units from names, and figures as text. A row's unit is known only from its name.
 use serde_json::Value as Json;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -6,12 +6,12 @@ pub(super) enum Unit {
     Count,
     Nanos,
     Bytes,
-    /// Of 1.
+    /// A fraction of 1.
     Share,
 }
 
-/// What a row's name says. `server_ns_per_message` is in nanoseconds, and its label is `server per
-/// message`.
+/// What a row's name says. For example, `server_ns_per_message` is in nanoseconds, and its label is
+/// `server per message`.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) struct Measure<'a> {
     pub(super) unit: Unit,
@@ -36,7 +36,7 @@ impl<'a> Measure<'a> {
         Measure { unit, bare, per }
     }
 
-    /// The name in words, without the unit: the figure has it.
+    /// Returns the name in words, without the unit, which is shown with the figure.
     pub(super) fn label(&self) -> String {
         let mut label = plain(self.bare).replace('_', " ");
         if let Some(per) = self.per {
@@ -46,13 +46,13 @@ impl<'a> Measure<'a> {
         label
     }
 
-    /// `name` with its unit, or without.
+    /// Returns true if `name` names this row, with or without its unit.
     pub(super) fn is_called(&self, name: &str) -> bool {
         self.label().replace(' ', "_") == name || self.bare == name && self.per == Some("second")
     }
 }
 
-/// A number of this unit for people.
+/// Formats a number of this unit.
 pub(super) fn number_text(unit: Unit, number: f64) -> String {
     let sign = if number < 0.0 { "-" } else { "" };
     let size = number.abs();
@@ -66,7 +66,7 @@ pub(super) fn number_text(unit: Unit, number: f64) -> String {
     format!("{sign}{text}")
 }
 
-/// With a comma between thousands.
+/// Formats a count with commas between thousands.
 pub(super) fn count_text(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
@@ -107,8 +107,8 @@ fn three_digits(value: f64, unit: &str) -> String {
     format!("{value:.decimals$} {unit}")
 }
 
-/// The value of a row for people. A latency in one line; where there is room for a table, see
-/// [`latencies`](super::finished::latencies).
+/// Formats the value of a row. A latency is formatted as one line;
+/// [`latencies`](super::finished::latencies) returns it as columns of a table.
 pub(super) fn value_text(name: &str, value: &Json) -> String {
     match value {
         Json::Null => "not measured".to_owned(),
@@ -138,7 +138,7 @@ pub(super) fn is_latency(value: &Json) -> bool {
     value.get("histogram").is_some()
 }
 
-/// Text from outside, on one line and without what a terminal would obey.
+/// Returns text from outside on one line, without characters that control a terminal.
 pub(super) fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,5 +1,5 @@
-//! A value of a report, and how JSON has it: integers of bytes or nanoseconds, and null for what
-//! was not measured. The row's name says which unit it is.
+//! A value of a report and its form in JSON: bytes and nanoseconds are integers, and a value that
+//! was not measured is null. The row's name contains the unit.
 use serde_json::{Map, Value as Json, json};
 
 use crate::measure::latency::{Latencies, QUANTILES};
@@ -12,13 +12,13 @@ pub(crate) enum Value {
     Growth(i64),
     Nanos(u64),
     PerSecond(f64),
-    /// Of 1; shown in percent.
+    /// A fraction of 1, shown in percent.
     Share(f64),
     Text(String),
     Flag(bool),
-    /// A summary in nanoseconds, and the histogram as [`Latencies::encode`] writes it.
+    /// A summary in nanoseconds, and the histogram as encoded by [`Latencies::encode`].
     Latency(Map<String, Json>),
-    /// Not measured.
+    /// A value that was not measured.
     Absent,
 }
 
@@ -57,7 +57,8 @@ impl Value {
     }
 }
 
-/// To this part of one. Whole numbers are integers, and what is no number was not measured.
+/// Rounds to a multiple of 1/`parts`. Whole numbers become integers, and values that are not finite
+/// become null.
 fn rounded(value: f64, parts: f64) -> Json {
     let value = (value * parts).round() / parts;
     if value.fract() == 0.0 { json!(value as i64) } else { json!(value) }

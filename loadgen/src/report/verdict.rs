@@ -1,51 +1,50 @@
-//! Whether the figures can be trusted: was the generator the limit, did the server keep up, was
-//! there enough to measure. The reason gives figures, the cure says what to do.
+//! Decides whether the figures can be trusted: was the generator the limit, did the server keep up,
+//! was there enough to measure? The reason contains figures, the cure says what to do.
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
 use super::units::{Unit, count_text, number_text};
 
-/// A second, but for a beginning that was seen late.
+/// A second, less some time because its beginning may be noticed late.
 const MEASURED_LEAST: Duration = Duration::from_millis(900);
 const MESSAGES_LEAST: u64 = 100;
-/// A thread that runs or waits for a core for more of a second than this has no room left for a
-/// burst.
+/// A thread that runs or waits for a core for more of a second than this cannot absorb a burst.
 const BUSY_SHARE_MAX: f64 = 0.85;
-/// More of the measured seconds than this must not be busy.
+/// Largest share of the measured seconds that may be busy.
 const BUSY_SECONDS_SHARE_MAX: f64 = 0.05;
 const LOOP_STALL_MAX: Duration = Duration::from_millis(1);
-/// Of the messages to send, of the deliveries to expect and of the connections to open in time.
+/// Least share of the messages to send, of the deliveries to expect, and of the connections to open
+/// in time.
 const ACHIEVED_SHARE_LEAST: f64 = 0.99;
-/// A server this busy was the limit, whatever the generator felt of it.
+/// A server this busy was the limit, even if the generator was busy too.
 const SERVER_SATURATED_SHARE: f64 = 0.95;
 
-/// What a verdict rests on. All of it is of the measured span.
+/// The figures that the verdict uses, all from the measured span.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Evidence {
     pub(crate) measured: Duration,
-    /// Round trips or deliveries. `None` when the scenario is not about messages.
+    /// Round trips or deliveries. `None` if the scenario is not about messages.
     pub(crate) messages: Option<u64>,
-    /// For each second, of the busiest thread: running, or ready and waiting for a core; of 1.
+    /// For each second, the share that the busiest thread ran or waited for a core.
     pub(crate) busy_shares: Vec<f64>,
-    /// The 99th percentile of how long one turn of the loop kept the next waiting.
+    /// The 99th percentile of the time that one turn of the loop delayed the next.
     pub(crate) loop_stall_p99: Option<Duration>,
-    /// Of an open loop: messages whose intended time lies in the span, and how many of them were
+    /// In an open loop: messages whose intended time lies in the span, and how many of them were
     /// sent in it.
     pub(crate) sends: Option<Tally>,
-    /// Of an open loop: deliveries expected of what was to be sent in the span, and those that
-    /// arrived in it.
+    /// In an open loop: deliveries of those messages, and how many of them arrived in the span.
     pub(crate) deliveries: Option<Tally>,
-    /// The median response: what is under way at the end is no miss.
+    /// The median response. Messages that were still under way at the end do not count as missed.
     pub(crate) response_p50: Duration,
-    /// With `--connect-rate`: connections to open in the time that opening took, and those opened.
+    /// With `--connect-rate`: connections to open during the opening, and those opened in time.
     pub(crate) openings: Option<Tally>,
-    /// How much of what it can do the server did: 1 when its busiest thread, or all the cores that
-    /// it may run on, had no time left. `None` without `--server-pid`.
+    /// How close the server was to its limit: 1 when its busiest thread, or all the cores that it
+    /// may run on, had no time left. `None` without `--server-pid`.
     pub(crate) server_share: Option<f64>,
 }
 
-/// So many of so many.
+/// A target, and how much of it was reached.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Tally {
     pub(crate) wanted: u64,
@@ -94,7 +93,7 @@ impl Verdict {
         Verdict { judgement, reason, cure: Some(cure.to_owned()) }
     }
 
-    /// Of a run that ended before it measured.
+    /// Returns the verdict on a run that ended before it measured anything.
     pub(super) fn nothing_measured() -> Verdict {
         Verdict {
             judgement: Judgement::TooShort,
@@ -108,7 +107,7 @@ impl Verdict {
     }
 }
 
-/// The first that holds: too short, generator-bound, target missed, trustworthy.
+/// Returns the first verdict that applies: too short, generator-bound, target missed, trustworthy.
 pub(crate) fn judge(evidence: &Evidence) -> Verdict {
     too_short(evidence)
         .or_else(|| generator_bound(evidence))
@@ -186,8 +185,9 @@ fn target_missed(evidence: &Evidence) -> Option<Verdict> {
     })
 }
 
-/// Deliveries that a server which keeps up still owes at the end: those of one median response. If
-/// it falls behind steadily, half of what is missing is older than that.
+/// Returns how many deliveries may still be missing at the end although the server keeps up: those
+/// of one median response. If the server falls further and further behind, twice as many are
+/// missing.
 fn under_way(expected: u64, evidence: &Evidence) -> u64 {
     let share = evidence.response_p50.as_secs_f64() / evidence.measured.as_secs_f64();
     (expected as f64 * share.min(1.0)) as u64
@@ -323,7 +323,8 @@ mod tests {
         assert_eq!(deliveries(19_800, millis(1)), Judgement::Trustworthy);
         assert_eq!(deliveries(19_700, millis(1)), Judgement::TargetMissed);
         assert_eq!(deliveries(19_700, millis(300)), Judgement::Trustworthy);
-        // It falls behind: 4 % are missing at the end, and the median has waited for half as long.
+        // The server falls behind: 4 % are missing at the end, and the median has waited for half
+        // as long.
         assert_eq!(deliveries(19_200, millis(400)), Judgement::TargetMissed);
     }
 

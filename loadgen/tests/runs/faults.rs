@@ -1,24 +1,25 @@
-//! Faults that are asked for, at rates and by a seed, are counted to the message: what loadgen
-//! reports is what the ledger of `loadgen serve` says.
+//! Faults are requested by rate and seed and counted exactly: what loadgen reports must equal the
+//! ledger of `loadgen serve`.
 //!
-//! Three things happen at the end of a run. A message that is lost and that nothing follows cannot
-//! be told from a late one before `--drain` is over, so the run waits for so long. A copy that was
-//! held back to be overtaken, and that nothing overtakes, is sent after 100 ms, in order: it is
-//! reordered in neither count. And a run ends when each receiver has had each message once: the
-//! second copy of a last message is counted if it comes in the same read, as small ones do, and not
-//! waited for if it does not.
+//! Three details concern the end of a run. A lost message that no other message follows cannot be
+//! distinguished from a late one until `--drain` is over, so the run waits that long. A copy that
+//! is held back to be overtaken, and that no copy overtakes, is sent in order after 100 ms; neither
+//! side counts it as reordered. A run ends when each receiver has received each message once. The
+//! second copy of a last message is counted if it arrives in the same read, as small ones do, and
+//! is not waited for otherwise.
 use serde_json::Value;
 
 use crate::serve::{Server, counts};
 use crate::{faults, loadgen};
 
 const ALL: &str = "drop=0.02,dup=0.02,reorder=0.02,corrupt=0.02";
-/// The drain of 2 s is long enough for the last copies on a busy machine: one that comes later is
-/// lost to loadgen, and not in the ledger.
+/// The drain of 2 s is long enough for the last copies on a busy machine. A copy that arrived later
+/// would be lost for loadgen but not in the ledger.
 const PHASES: &str = "-W 50ms -d 300ms --connect-rate 0";
 const THOUSAND: &str = "--subscribers 1000 --rate 50";
 
-/// Both counts of each fault are the same, and so are all the messages. Returns the report.
+/// Runs and compares the counts of each fault, and of all messages, on both sides. Returns the
+/// report.
 fn run_counted(scenario: &str, serve: &str, flags: &str) -> Value {
     let server = Server::start(serve);
     let (code, report) = loadgen(scenario, server.address, &format!("{PHASES} {flags}"));
@@ -37,12 +38,12 @@ fn run_counted(scenario: &str, serve: &str, flags: &str) -> Value {
     report
 }
 
-/// Dropped, duplicated, reordered and corrupted.
+/// Returns the copies that were dropped, duplicated, reordered and corrupted.
 fn made(ledger: &Value) -> [u64; 4] {
     counts(ledger, ["dropped", "duplicated", "reordered", "corrupted"])
 }
 
-/// Each one fault has come, often enough to mean something.
+/// Asserts that each of the faults has happened, often enough to be significant.
 fn assert_all_came(report: &Value) {
     assert!(faults(report).iter().all(|count| *count > 20), "{}", report["check"]);
 }
@@ -68,8 +69,8 @@ fn each_fault_alone_is_told_from_the_others_at_a_thousand_receivers() {
     }
 }
 
-/// Order is that of each publisher: a copy that another publisher's overtakes, as most do here, is
-/// in order.
+/// Order is checked for each publisher separately: a copy that is overtaken by another publisher's
+/// copy, as most are here, is in order.
 #[test]
 fn several_publishers_in_both_loops_are_judged_to_the_message() {
     for (serve, flags) in [

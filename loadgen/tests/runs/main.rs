@@ -1,4 +1,4 @@
-//! Whole runs of the program, against servers of another codec, with and without faults, and
+//! Whole runs of the program, against servers with a different codec, with and without faults, and
 //! against the floor.
 mod faults;
 mod pipeline;
@@ -16,7 +16,8 @@ use socket2::{Domain, Socket, Type};
 
 use crate::servers::{Fault, Floor, answering, broadcast, echo};
 
-/// The exit code, and the report if there is one. The shortest run that still has every phase.
+/// Makes the shortest run that still has every phase. Returns the exit code, and the report if
+/// there is one.
 fn loadgen(scenario: &str, address: SocketAddr, flags: &str) -> (i32, Value) {
     let output = Command::new(env!("CARGO_BIN_EXE_loadgen"))
         .args([scenario, &format!("ws://{address}/channel"), "--format", "json"])
@@ -27,7 +28,7 @@ fn loadgen(scenario: &str, address: SocketAddr, flags: &str) -> (i32, Value) {
     (output.status.code().unwrap(), report)
 }
 
-/// How many errors of a class there were, and what the first one said.
+/// Returns how many errors of a class there were, and the text of the first one.
 fn error<'a>(report: &'a Value, class: &str) -> (u64, &'a str) {
     let errors = report["errors"].as_array().unwrap();
     let found = errors.iter().find(|error| error["class"] == class);
@@ -42,7 +43,7 @@ fn run(scenario: &str, address: SocketAddr, flags: &str) -> (i32, Value) {
     loadgen(scenario, address, &format!("{PHASES} {flags}"))
 }
 
-/// A broadcast to a publisher and three subscribers, with one fault early on.
+/// Runs a broadcast to a publisher and three subscribers, with one fault early on.
 fn run_faulty(fault: Fault) -> (i32, Value) {
     run("broadcast", broadcast(fault), "--subscribers 3 --rate 200")
 }
@@ -101,7 +102,7 @@ fn a_broadcast_without_faults_passes_in_both_loops() {
     }
 }
 
-/// The counts of lost, duplicated, reordered and corrupt.
+/// Returns the counts of lost, duplicated, reordered and corrupt messages.
 fn faults(report: &Value) -> [u64; 4] {
     ["lost", "duplicated", "reordered", "corrupt"]
         .map(|name| report["check"][name].as_u64().unwrap())
@@ -114,7 +115,7 @@ fn each_fault_is_found_and_called_by_its_name() {
         (Fault::Drop { message, receiver }, [1, 0, 0, 0]),
         (Fault::Duplicate { message, receiver }, [0, 1, 0, 0]),
         (Fault::Swap { message, receiver }, [0, 0, 1, 0]),
-        // What cannot be read is not missing.
+        // A message that cannot be read is not missing.
         (Fault::Alter { message, receiver }, [0, 0, 0, 1]),
     ] {
         let (code, report) = run_faulty(fault);
@@ -149,11 +150,12 @@ fn a_server_that_does_not_broadcast_is_noticed_before_measuring() {
 
 #[test]
 fn stalled_subscribers_that_wake_up_find_everything_or_a_reason() {
-    // One after the other, so that the receivers have the numbers that the faults name.
+    // The connections open one after the other, so that receivers have the numbers that the faults
+    // name.
     let flags = "--slow 3 --subscribers 2 --rate 200 --visits 0 --wake --connect-concurrency 1";
     let (code, report) = run("churn", broadcast(Fault::None), flags);
     assert_eq!((code, &report["woken"]["caught_up"]), (0, &Value::from(3)), "{report}");
-    // Receivers 0 to 2 are the publisher and the healthy ones.
+    // Receivers 0 to 2 are the publisher and the healthy subscribers.
     let (code, report) = run("churn", broadcast(Fault::Cut { message: 9, receiver: 4 }), flags);
     assert_eq!(code, 0, "{report}");
     let woken = &report["woken"];
@@ -219,7 +221,7 @@ fn with_verify_off_nothing_is_judged() {
 
 #[test]
 fn what_cannot_run_says_why() {
-    // Bound, so that nobody else gets the port, and not listening.
+    // The port is bound, so that no other process gets it, but does not listen.
     let bound = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     bound.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
     let nobody = bound.local_addr().unwrap().as_socket().unwrap();

@@ -1,5 +1,5 @@
-//! What a script that runs loadgen relies on: exit codes, JSON by the schema, files where they were
-//! asked for, and signals.
+//! What a script that runs loadgen relies on: exit codes, JSON that follows the schema, files where
+//! they were asked for, and signals.
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -24,7 +24,7 @@ fn output(words: &str) -> Output {
     command(words).output().unwrap()
 }
 
-/// A file of this test process.
+/// Returns the path of a file that belongs to this test process.
 fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{name}", std::process::id()))
 }
@@ -112,7 +112,8 @@ fn a_generator_that_was_the_limit_exits_with_4_where_that_is_asked_for() {
         );
         let run = command(&words).stdout(Stdio::piped()).spawn().unwrap();
         server.await_messages(300);
-        // Stopped until the span is over, it sends the other 700 too late.
+        // The process is stopped until the span is over, so it sends the other 700 messages too
+        // late.
         signal(&run, Signal::STOP);
         std::thread::sleep(Duration::from_secs(2));
         signal(&run, Signal::CONT);
@@ -197,7 +198,7 @@ fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).unwrap();
 }
 
-/// Ctrl-C once or twice after so many messages of 400 a second.
+/// Presses Ctrl-C once or twice after so many messages, which are sent at 400 a second.
 fn interrupted(mut server: Server, messages: u64, times: usize, words: &str) -> (i32, Value) {
     let words = words.replacen(' ', &format!(" ws://{}/ ", server.address), 1);
     let words = format!("{words} --rate 400 -d 60s --format json");
@@ -205,7 +206,7 @@ fn interrupted(mut server: Server, messages: u64, times: usize, words: &str) -> 
     server.await_messages(messages);
     signal(&run, Signal::INT);
     if times == 2 {
-        // It drains until then: it sends nothing more.
+        // It drains until then and sends nothing more.
         let mut before = 0;
         while before != server.messages() {
             before = server.messages();
@@ -224,7 +225,7 @@ fn the_first_ctrl_c_ends_the_run_early_and_reports() {
     assert_eq!(report["check"]["sent"], report["check"]["replied"]);
     assert!(report["notes"].to_string().contains("ended early by Ctrl-C"));
     assert_keeps_to_the_schema(&report);
-    // Before it has measured anything.
+    // The signal arrives before anything is measured.
     let (code, report) = interrupted(Server::start("--echo"), 20, 1, "echo -c 2 -W 50s");
     assert_eq!((code, &report["throughput"]["sent"]), (0, &0.into()), "{report}");
     assert_keeps_to_the_schema(&report);

@@ -1,5 +1,5 @@
-//! `loadgen serve`, held against another codec in the role of the client: what it says it did is
-//! what a client saw.
+//! Tests of `loadgen serve` against a client with a different codec: what the server reports must
+//! equal what the client received.
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -13,7 +13,7 @@ use tungstenite::{Error, Message, WebSocket};
 /// Longer than any answer takes, and longer than a copy is held back.
 const SILENCE: Duration = Duration::from_millis(400);
 
-/// The server, ended with the test.
+/// The server process, which ends with the test.
 pub(crate) struct Server {
     child: Child,
     lines: BufReader<ChildStdout>,
@@ -60,19 +60,19 @@ impl Server {
         serde_json::from_str(&line).unwrap()
     }
 
-    /// Waits until so many messages have come to it.
+    /// Waits until the server has received so many messages.
     pub(crate) fn await_messages(&mut self, messages: u64) {
         while self.messages() < messages {
             std::thread::sleep(Duration::from_millis(10));
         }
     }
 
-    /// How many messages have come so far.
+    /// Returns how many messages the server has received.
     pub(crate) fn messages(&mut self) -> u64 {
         counts(&self.ledger_after(Signal::USR1), ["messages_in"])[0]
     }
 
-    /// Ends it by SIGTERM.
+    /// Ends the server with SIGTERM and returns its ledger.
     pub(crate) fn end(mut self) -> Value {
         let ledger = self.ledger_after(Signal::TERM);
         assert_eq!(self.child.wait().unwrap().code(), Some(0));
@@ -91,7 +91,7 @@ pub(crate) fn counts<const N: usize>(ledger: &Value, names: [&str; N]) -> [u64; 
     names.map(|name| ledger[name].as_u64().unwrap())
 }
 
-/// Every message until there is silence.
+/// Reads messages until none arrives for a while.
 fn read_all(socket: &mut WebSocket<TcpStream>) -> Vec<String> {
     socket.get_ref().set_read_timeout(Some(SILENCE)).unwrap();
     let mut texts = Vec::new();
@@ -289,8 +289,8 @@ fn a_receiver_that_does_not_read_is_closed_and_what_it_did_not_get_is_not_counte
     let mut socket = server.connect();
     let mut written = 0;
     let payload = vec![1; 1 << 20];
-    // It reads nothing, so this ends when the server has put 64 MiB in line: then it no longer
-    // echoes.
+    // The client reads nothing meanwhile. Once 64 MiB are queued for it, the server stops echoing,
+    // so this loop can finish.
     for _ in 0..100 {
         socket.send(Message::binary(payload.clone())).unwrap();
         written += 1;
@@ -341,7 +341,7 @@ fn a_stall_is_one_silence_of_its_length() {
         slow += u64::from(sent.elapsed() > Duration::from_millis(250));
         std::thread::sleep(Duration::from_millis(5));
     }
-    // A busy machine may add to it, and takes nothing from it.
+    // A busy machine may increase the count, but never decreases it.
     assert!(slow >= 1);
 }
 

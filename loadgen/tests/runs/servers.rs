@@ -1,6 +1,6 @@
-//! Small servers to run against: tungstenite's codec, so that a fault in fanfare's cannot hide
-//! behind itself, and faults planted where a test wants them. They live as long as the test
-//! process.
+//! Small servers to run against. They use tungstenite's codec, because a fault in fanfare's codec
+//! might not show if it were used on both sides. They cause faults where a test wants them, and
+//! live as long as the test process.
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use fanfare::protocol::{CloseCode, Opcode, encode_close, encode_frame};
 use tungstenite::Message;
 
-/// What happens to message `message` (the probe is 0) on its way to receiver `receiver`, in the
-/// order of opening.
+/// What happens to message number `message` (the probe is 0) on its way to receiver number
+/// `receiver`, counted in the order of opening.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
     None,
@@ -22,7 +22,7 @@ pub(crate) enum Fault {
         message: usize,
         receiver: usize,
     },
-    /// It comes after the next one.
+    /// The message is sent after the next one.
     Swap {
         message: usize,
         receiver: usize,
@@ -31,14 +31,14 @@ pub(crate) enum Fault {
         message: usize,
         receiver: usize,
     },
-    /// Close 4008 instead, and nothing more.
+    /// Close 4008 is sent instead, and nothing more.
     Cut {
         message: usize,
         receiver: usize,
     },
 }
 
-/// Accepts for ever, each connection on a thread of its own.
+/// Accepts connections for ever, each on a thread of its own.
 fn serve(on_connection: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -52,7 +52,8 @@ fn serve(on_connection: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAdd
     address
 }
 
-/// Sends back what `answer` makes of each text, which is the nth of its connection.
+/// Sends back the result of `answer` for each text. Its first argument counts the texts of the
+/// connection.
 pub(crate) fn echo(answer: fn(usize, String) -> String) -> SocketAddr {
     serve(move |stream| {
         let mut socket = tungstenite::accept(stream).unwrap();
@@ -78,17 +79,19 @@ pub(crate) fn answering(bytes: &'static [u8]) -> SocketAddr {
 struct Channel {
     receivers: Vec<TcpStream>,
     messages: usize,
-    /// Held back by [`Fault::Swap`].
+    /// The message that [`Fault::Swap`] holds back.
     held: Vec<u8>,
 }
 
-/// Sends every text to every connection, the sender included, all in one order, but for one fault.
+/// Sends every text to every connection, including the sender, in the same order, except for one
+/// fault.
 pub(crate) fn broadcast(fault: Fault) -> SocketAddr {
     let channel = Arc::new(Mutex::new(Channel::default()));
     serve(move |stream| {
         let writer = stream.try_clone().unwrap();
         let mut socket = {
-            // Whoever has read the 101 is a receiver: nothing is published in between.
+            // The lock is held until the connection is in the list, so that nothing is published
+            // between its 101 and that moment.
             let mut channel = channel.lock().unwrap();
             let socket = tungstenite::accept(stream).unwrap();
             channel.receivers.push(writer);
@@ -99,7 +102,7 @@ pub(crate) fn broadcast(fault: Fault) -> SocketAddr {
                 channel.lock().unwrap().publish(text.as_bytes(), fault);
             }
         }
-        // The other handle to it stays among the receivers.
+        // Another handle of the socket stays in the list of receivers.
         let _ = socket.get_ref().shutdown(Shutdown::Both);
     })
 }
@@ -135,13 +138,13 @@ impl Channel {
                 }
                 _ => {}
             }
-            // A connection that is gone stays in the list: places in it do not move.
+            // A closed connection stays in the list, so that the indexes of others do not change.
             let _ = stream.write_all(&bytes);
         }
     }
 }
 
-/// The floor, ended with the test.
+/// The floor process, which ends with the test.
 pub(crate) struct Floor {
     child: Child,
     pub(crate) address: SocketAddr,

@@ -1,5 +1,5 @@
-//! The live view: on a terminal a line that changes and is gone at the end, without one a plain
-//! line now and then. The report alone is on standard output.
+//! The live view: on a terminal, a line that is redrawn and erased at the end; without a terminal,
+//! a plain line every few seconds. Only the report is written to standard output.
 use std::fs::File;
 use std::io::Read as _;
 use std::process::{Command, Stdio};
@@ -9,7 +9,7 @@ use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::serve::Server;
 
-/// `ESC [ 2 K`: the line under the cursor is emptied.
+/// `ESC [ 2 K` erases the line under the cursor.
 const CLEAR_LINE: &str = "\x1b[2K";
 
 fn command(server: &Server, flags: &str) -> Command {
@@ -19,8 +19,8 @@ fn command(server: &Server, flags: &str) -> Command {
     command
 }
 
-/// Runs it with a terminal of 120 columns as its standard error. What came on standard output, and
-/// on the terminal.
+/// Runs the command with a terminal of 120 columns as its standard error. Returns what was written
+/// to standard output and to the terminal.
 fn run_on_a_terminal(mut command: Command) -> (String, String) {
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
     let ours = openpt(flags).unwrap();
@@ -29,7 +29,8 @@ fn run_on_a_terminal(mut command: Command) -> (String, String) {
     let theirs = ioctl_tiocgptpeer(&ours, flags).unwrap();
     tcsetwinsize(&theirs, Winsize { ws_row: 24, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
     let child = command.env("TERM", "xterm").stderr(theirs).spawn().unwrap();
-    // It holds our handle to their side, and we read until nobody does.
+    // The command holds our handle of the terminal's other side. It is dropped, so that reading
+    // ends when the child process does.
     drop(command);
     let reader = std::thread::spawn(move || {
         let (mut shown, mut piece) = (Vec::new(), [0; 4096]);
@@ -57,7 +58,7 @@ fn on_a_terminal_there_is_a_bar_with_figures_and_at_the_end_there_is_none() {
     };
     drawn(&["echo ", "warm-up: 3 open, sent "]);
     drawn(&["echo ", "█", "measuring: 3 open, sent ", "/s, received ", "/s, p99 ", " ms"]);
-    // It stays in its line, and the last thing is to empty that.
+    // The view stays on one line, which is erased at the end.
     assert!(!shown.contains('\n'), "{shown:?}");
     assert_eq!(drawings[drawings.len() - 1].trim(), "", "{shown:?}");
     assert!(report.starts_with("loadgen ") && !report.contains('\x1b'), "{report}");

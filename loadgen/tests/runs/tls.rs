@@ -1,4 +1,4 @@
-//! Runs over TLS, against tungstenite over a TLS server in a thread.
+//! Runs over TLS, against a tungstenite server over TLS on another thread.
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,7 +9,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::serve::Server;
 
-/// An echo server by TLS, and a file with the certificate that it shows.
+/// Starts an echo server over TLS. Returns its address, and a file with its certificate.
 fn tls_echo(file: &str) -> (SocketAddr, PathBuf) {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(file);
@@ -46,8 +46,8 @@ fn tls_echo(file: &str) -> (SocketAddr, PathBuf) {
     (address, path)
 }
 
-/// A short echo run that trusts the certificates of a file: exit code, and everything that was
-/// said.
+/// Makes a short echo run that trusts the certificates in a file. Returns the exit code and
+/// everything that was printed.
 fn echo(url: &str, trusted: &Path, flags: &str) -> (i32, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_loadgen"))
         .args(["echo", url])

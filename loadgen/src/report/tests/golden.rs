@@ -1,5 +1,6 @@
-//! Reports and their views, held against files in `tests/golden` byte for byte. After a change that
-//! is meant, write them anew with `UPDATE_GOLDEN=1 cargo test -p loadgen` and read the difference.
+//! Compares reports and their views byte for byte with files in `tests/golden`. After an intended
+//! change, write the files again with `UPDATE_GOLDEN=1 cargo test -p loadgen` and read the
+//! difference.
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,3 +1,3 @@
-//! Reports and their views, held against stored files.
+//! Tests that compare reports and their views with stored files.
 mod golden;
 mod samples;

@@ -1,4 +1,4 @@
-//! Reports for the golden tests, built as a scenario builds them, and the same every time.
+//! Reports for the golden tests. They are built as a scenario builds them, and are always the same.
 use serde_json::Value as Json;
 
 use crate::measure::latency::Latencies;
@@ -21,7 +21,7 @@ fn text(text: &str) -> Value {
     Value::Text(text.to_owned())
 }
 
-/// Around `median`, with a tail that reaches twenty times as far.
+/// Returns latencies around `median`, with a tail up to twenty times as long.
 fn latencies(seed: u64, count: u64, median: u64) -> Latencies {
     let mut random = Random::new(seed);
     let mut latencies = Latencies::new();
@@ -58,7 +58,7 @@ fn phase(second: u64, end: u64) -> SecondPhase {
     }
 }
 
-/// An open loop in which all went well.
+/// Returns the report of an open loop without any faults.
 fn broadcast() -> Json {
     let mut report = Report::default();
     let settings = [
@@ -150,8 +150,8 @@ fn broadcast() -> Json {
     report.finish()
 }
 
-/// A closed loop with losses, errors and thresholds that were missed, and text from a hostile
-/// server.
+/// Returns the report of a closed loop with losses, errors, missed thresholds, and text from a
+/// hostile server.
 fn echo() -> Json {
     let mut report = Report::default();
     run(
@@ -236,7 +236,7 @@ fn echo() -> Json {
     report.finish()
 }
 
-/// Idle connections: no message, no latency, and a section of its own.
+/// Returns a report on idle connections: no messages, no latencies, and a section of its own.
 fn hold() -> Json {
     let mut report = Report::default();
     run(

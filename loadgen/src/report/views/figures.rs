@@ -1,16 +1,16 @@
-//! What is plotted of a report: which rows, on which axes. A plot without data is left out.
+//! What is plotted of a report: which rows, on which axes. Plots without data are left out.
 use serde_json::Value as Json;
 
 use super::plot::{Axis, Line, Plot};
 use crate::report::finished;
 use crate::report::units::{Unit, count_text, number_text};
 
-/// Two rates that differ by more than this are not drawn on one axis: the lower one would be a flat
-/// line.
+/// Two rates that differ by more than this factor are not drawn on one axis, because the lower one
+/// would be a flat line.
 const ONE_AXIS_RATIO_MAX: f64 = 10.0;
-/// So that a line at its target does not lie on the edge.
+/// Room above the highest value, so that a line at its target does not lie on the edge.
 const HEADROOM: f64 = 1.05;
-/// Steps of a percentile curve per tenfold of 1/(1-q).
+/// Points of a percentile curve for each tenfold increase of 1/(1-q).
 const STEPS_PER_NINE: u32 = 40;
 
 pub(super) fn all(report: &Json) -> Vec<Plot> {
@@ -31,7 +31,7 @@ impl<'a> Seconds<'a> {
         Seconds(report["seconds"].as_array().map_or(&[], Vec::as_slice))
     }
 
-    /// One field over time, and its name in the legend.
+    /// Returns a line that shows one field over time. `name` stands in the legend.
     fn line(&self, field: &str, name: &str) -> Line {
         let points = self
             .0
@@ -46,7 +46,7 @@ impl<'a> Seconds<'a> {
         Axis::whole("seconds since the start", from.min(to), to, |value| format!("{value:.0}"))
     }
 
-    /// What was not measured: connecting, warm-up and drain.
+    /// Returns the spans that were not measured: connecting, warm-up and drain.
     fn unmeasured(&self) -> Vec<(f64, f64)> {
         let mut spans: Vec<(f64, f64)> = Vec::new();
         for second in self.0.iter().filter(|second| second["phase"] != "measure") {
@@ -145,7 +145,7 @@ fn drawable<const N: usize>(lines: [Line; N]) -> Vec<Line> {
     lines.into_iter().filter(|line| heights(line).next().is_some()).collect()
 }
 
-/// Of all y values. `None` when there are none.
+/// Returns the least and the greatest y value, or `None` if there are no values.
 fn bounds(lines: &[Line]) -> Option<(f64, f64)> {
     let values = || lines.iter().flat_map(heights);
     values().next()?;
@@ -156,7 +156,7 @@ fn heights(line: &Line) -> impl Iterator<Item = f64> {
     line.points.iter().filter_map(|(_, y)| *y)
 }
 
-/// Ticks are 1, 2 or 5 of a power of ten, so no decimals are needed.
+/// Formats a tick. Ticks are 1, 2 or 5 times a power of ten, so no decimals are needed.
 fn nanos_tick(nanos: f64) -> String {
     let text = number_text(Unit::Nanos, nanos);
     let (number, unit) = text.split_once(' ').unwrap_or((&text, ""));

@@ -11,7 +11,8 @@ use crate::report::finished;
 const TICKS_PER_HALF_DISTANCE: u32 = 5;
 const NANOS_PER_MILLI: f64 = 1e6;
 
-/// Of the response, else of the service. `None` when neither was measured.
+/// Renders the distribution of the response, or else of the service. Returns `None` if neither was
+/// measured.
 pub(crate) fn render(report: &Json) -> Option<String> {
     let latencies = ["response_ns", "service_ns"]
         .iter()
@@ -30,7 +31,7 @@ fn distribution(histogram: &Histogram<u64>) -> String {
         let millis = step.value_iterated_to().min(histogram.max()) as f64 / NANOS_PER_MILLI;
         let quantile = step.quantile_iterated_to();
         let _ = write!(out, "{millis:12.3} {quantile:14.12} {total:10}");
-        // At 100 % it would be infinite, so the field is left out.
+        // At 100 % the field would be infinite, so it is left out.
         if quantile < 1.0 {
             let _ = write!(out, " {:14.2}", 1.0 / (1.0 - quantile));
         }
@@ -41,7 +42,7 @@ fn distribution(histogram: &Histogram<u64>) -> String {
     let _ = writeln!(out, "#[Mean    = {mean:12.3}, StdDeviation   = {deviation:12.3}]");
     let max = histogram.max() as f64 / NANOS_PER_MILLI;
     let _ = writeln!(out, "#[Max     = {max:12.3}, Total count    = {:12}]", histogram.len());
-    // With d digits each half of a range has 2 * 10^d places, rounded up to a power of two.
+    // With d significant digits, a bucket has 2 * 10^d sub-buckets, rounded up to a power of two.
     let places = (2 * 10_u64.pow(u32::from(histogram.sigfig()))).next_power_of_two();
     let _ = writeln!(out, "#[Buckets = {:12}, SubBuckets     = {places:12}]", histogram.buckets());
     out

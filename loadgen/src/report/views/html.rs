@@ -1,6 +1,6 @@
-//! A report as one HTML file that asks no network for anything: the verdict first, then key
-//! figures, plots, tables. The template library escapes text from outside, and a content security
-//! policy forbids scripts all the same.
+//! A report as one HTML file that loads nothing from a network: the verdict first, then key
+//! figures, plots and tables. The template library escapes text from outside, and a content
+//! security policy also forbids scripts.
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value as Json;
 
@@ -13,7 +13,7 @@ use crate::report::verdict::Judgement;
 const STYLE: &str = include_str!("page.css");
 const SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
-/// Line ends are for those who compare two pages.
+/// Renders the page. Line ends are included to make two pages easy to compare.
 pub(crate) fn render(report: &Json) -> String {
     let run = &report["run"];
     let (scenario, url) = (finished::text_of(run, "scenario"), finished::text_of(run, "url"));
@@ -86,7 +86,7 @@ fn verdict(report: &Json, conclusion: &str) -> Markup {
     }
 }
 
-/// The few figures that a reader looks for first; those that were measured.
+/// Returns the figures that a reader looks for first, if they were measured.
 fn key_figures(report: &Json) -> Markup {
     let figure = |section: &str, row: &str| {
         let value = report[section].get(row).filter(|value| !value.is_null())?;
@@ -264,7 +264,7 @@ mod tests {
 
     const HOSTILE: &str = "</title><script>alert(\"1\")</script><img src='x' onerror=alert(2)>";
 
-    /// A report in which every key and every text is hostile.
+    /// Returns a report in which every key and every text tries to inject markup.
     fn hostile() -> Json {
         json!({
             "loadgen": HOSTILE,

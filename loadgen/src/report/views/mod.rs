@@ -1,4 +1,5 @@
-//! The views of a finished report, which may be a stored one. They read it by `report/finished.rs`.
+//! The views of a finished report, which may be a stored one. They read it through
+//! `report/finished.rs`.
 //!
 //! ```text
 //! text  html     for people; html has plots (figures: what is plotted; plot: one of them as SVG)

@@ -1,12 +1,12 @@
-//! One plot as SVG. Its colours are those of a light page; a style sheet that finds them can change
-//! them all.
+//! Draws one plot as SVG. Its colours suit a light page; a style sheet can select them and change
+//! all of them.
 use std::error::Error;
 use std::ops::Range;
 
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 use plotters::prelude::*;
 
-/// Twice the size it is shown at, because coordinates are rounded to whole pixels.
+/// Twice the size at which it is shown, because coordinates are rounded to whole pixels.
 const SIZE: (u32, u32) = (1_240, 640);
 const LABEL_SIZE: i32 = 36;
 const STROKE_WIDTH: u32 = 4;
@@ -17,8 +17,8 @@ const INK: RGBColor = RGBColor(0x55, 0x55, 0x55);
 const GRID: RGBColor = RGBColor(0xdd, 0xdd, 0xdd);
 const SHADE: RGBColor = RGBColor(0x7f, 0x7f, 0x7f);
 const SHADE_OPACITY: f64 = 0.12;
-/// Of the lines in their order. Told apart by those who see colours otherwise, and on dark as on
-/// light.
+/// Colours of the lines, in order. They can be distinguished by people with colour vision
+/// deficiencies, on light and on dark pages.
 pub(super) const COLOURS: [RGBColor; 6] = [
     RGBColor(0x1f, 0x6f, 0xb2),
     RGBColor(0xd5, 0x7a, 0x12),
@@ -28,19 +28,19 @@ pub(super) const COLOURS: [RGBColor; 6] = [
     RGBColor(0x7a, 0x7a, 0x7a),
 ];
 
-/// How many ticks fit beside each other.
+/// How many ticks fit on an axis.
 const TICKS_MAX: f64 = 8.0;
-/// Over more decades than this, only powers of ten have a tick.
+/// On an axis of more decades than this, only powers of ten have a tick.
 const DECADES_WITH_STEPS_MAX: f64 = 2.5;
 
 pub(super) struct Line {
     pub(super) name: String,
-    /// With a gap where there is no y.
+    /// The line has a gap where y is `None`.
     pub(super) points: Vec<(f64, Option<f64>)>,
 }
 
 impl Line {
-    /// The pieces between gaps.
+    /// Returns the pieces of the line between gaps.
     fn pieces(&self) -> impl Iterator<Item = Vec<(f64, f64)>> {
         let pieces = self.points.split(|(_, y)| y.is_none()).filter(|piece| !piece.is_empty());
         pieces.map(|piece| piece.iter().filter_map(|(x, y)| Some((*x, (*y)?))).collect())
@@ -52,11 +52,11 @@ pub(super) struct Plot {
     pub(super) x: Axis,
     pub(super) y: Axis,
     pub(super) lines: Vec<Line>,
-    /// From and to on the x axis.
+    /// Ranges of x that are shaded.
     pub(super) shaded: Vec<(f64, f64)>,
 }
 
-/// From one tick to another, in the units of its values.
+/// An axis that begins and ends at a tick, in the units of its values.
 #[derive(Clone)]
 pub(super) struct Axis {
     description: &'static str,
@@ -67,7 +67,7 @@ pub(super) struct Axis {
 }
 
 impl Axis {
-    /// From zero up.
+    /// Returns a linear axis that begins at zero.
     pub(super) fn linear(
         description: &'static str,
         max: f64,
@@ -83,7 +83,7 @@ impl Axis {
         Axis { description, is_logarithmic: false, from: 0.0, to: count * step, ticks }
     }
 
-    /// Between two whole numbers.
+    /// Returns an axis between two whole numbers.
     pub(super) fn whole(
         description: &'static str,
         from: f64,
@@ -101,7 +101,7 @@ impl Axis {
         Axis { description, is_logarithmic: false, from, to, ticks }
     }
 
-    /// Around values from 1 up; smaller ones are drawn as 1.
+    /// Returns a logarithmic axis for values from 1 up. Smaller values are drawn as 1.
     pub(super) fn logarithmic(
         description: &'static str,
         min: f64,
@@ -122,7 +122,8 @@ impl Axis {
         Axis { description, is_logarithmic: true, from, to, ticks }
     }
 
-    /// Of 1/(1-q) for quantiles q, so that every further nine has the same room.
+    /// Returns an axis of 1/(1-q) for quantiles q, on which every further nine takes the same
+    /// space.
     pub(super) fn quantiles(description: &'static str, inverse_max: f64) -> Axis {
         let labels = ["", "90 %", "99 %", "99.9 %", "99.99 %", "99.999 %", "99.9999 %"];
         let mut ticks: Vec<(f64, String)> = labels
@@ -135,7 +136,7 @@ impl Axis {
         Axis { description, is_logarithmic: true, from: 1.0, to: inverse_max.max(2.0), ticks }
     }
 
-    /// On the way from one end to the other; what lies beyond is at the end.
+    /// Returns a value's coordinate along the axis. Values beyond an end are drawn at that end.
     fn place(&self, value: f64) -> f64 {
         let value = value.clamp(self.from, self.to);
         if self.is_logarithmic { value.log10() } else { value }
@@ -152,7 +153,7 @@ impl Ranged for Axis {
     }
 
     fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
-        // Light ones would be lines between the ticks.
+        // Light points would be lines between the ticks.
         if hint.weight().allow_light_points() {
             return Vec::new();
         }
@@ -171,7 +172,7 @@ impl ValueFormatter<f64> for Axis {
     }
 }
 
-/// The next of 1, 2, 5, 10, … that is not below.
+/// Returns the least of 1, 2, 5, 10, … that is not below `least`.
 fn step(least: f64) -> f64 {
     let decade = 10_f64.powf(least.log10().floor());
     [1.0, 2.0, 5.0]

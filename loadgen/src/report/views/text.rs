@@ -1,5 +1,5 @@
-//! A report as text, for a terminal or a pipe: no colours, and every figure on the line of its
-//! name.
+//! A report as text, for a terminal or a pipe. It has no colours, and every figure stands on the
+//! line of its name.
 use std::fmt::Write as _;
 
 use comfy_table::{CellAlignment, Table, presets};
@@ -9,7 +9,7 @@ use crate::report::finished;
 use crate::report::units::count_text;
 
 const INDENT: &str = "  ";
-/// Settings are broken into lines of this many columns.
+/// Settings are wrapped to lines of this many columns.
 const COLUMNS: usize = 100;
 
 pub(crate) fn render(report: &Json) -> String {
@@ -152,7 +152,7 @@ fn heading(out: &mut String, title: &str) {
     let _ = writeln!(out, "\n{title}");
 }
 
-/// Labels to the left, figures to the right, and nothing drawn between them.
+/// Appends a table: labels aligned to the left, figures to the right, and no lines between them.
 fn table(out: &mut String, header: Vec<String>, rows: impl Iterator<Item = Vec<String>>) {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(header).add_rows(rows);
