@@ -1,5 +1,5 @@
-//! Everything at once: each seed draws faults, limits and a schedule of clients, and what the
-//! design promises is checked at every turn and at the end.
+//! Random runs of everything at once. Each seed determines faults, limits and a schedule of
+//! clients. The promises of the design are checked after every turn and at the end.
 //!
 //! More seeds: `FANFARE_SEEDS=0..20000 cargo test --profile sim --lib swarm`. A seed that fails
 //! prints how to repeat it.
@@ -12,15 +12,16 @@ mod run;
 
 use run::{Outcome, Run};
 
-/// Seeds of an ordinary run of the tests.
+/// The seeds of an ordinary test run.
 const SEEDS: std::ops::Range<u64> = 0..100;
 
-/// Others that have failed once, and why. A seed is the same run only as long as the plan, the
-/// clients and the simulated network draw what they drew then. These were found before reactors
-/// interrupted each other and channels were forgotten: today they are other runs. The two pauses
-/// have tests of their own (`slow::a_pause_of_ours_is_no_time_in_which_a_peer_has_taken_nothing`,
+/// Other seeds that have failed once, and why. A seed gives the same run only as long as the plan,
+/// the clients and the simulated network draw the same random numbers. These seeds were found
+/// before reactors could interrupt each other and channels could be forgotten; today they give
+/// other runs. The two faults about pauses have tests of their own
+/// (`slow::a_pause_of_ours_is_no_time_in_which_a_peer_has_taken_nothing`,
 /// `pinging::a_short_pause_behind_a_long_one_does_not_either`); the other two were mistakes of the
-/// swarm itself.
+/// swarm.
 const SEEDS_THAT_HAVE_FAILED: [(&str, &[u64]); 4] = [
     (
         "the time of a pause was held against a peer that was not written to in it",
@@ -34,10 +35,10 @@ const SEEDS_THAT_HAVE_FAILED: [(&str, &[u64]); 4] = [
     ),
 ];
 
-/// So many of an ordinary run are run twice, to see that a seed decides everything.
+/// How many seeds are run twice, to check that a seed determines everything.
 const SEEDS_REPEATED: u64 = 5;
 
-/// The seeds that the environment asks for.
+/// Returns the seeds that the environment variable asks for.
 fn seeds() -> std::ops::Range<u64> {
     let Ok(text) = std::env::var("FANFARE_SEEDS") else { return SEEDS };
     let (from, to) = text.split_once("..").expect("FANFARE_SEEDS=from..to");
@@ -56,7 +57,7 @@ impl Drop for Repeat {
     }
 }
 
-/// Keeps the other threads from further seeds if this one panics.
+/// Stops the other threads from starting further seeds if this one panics.
 struct Last<'a>(&'a AtomicU64);
 
 impl Drop for Last<'_> {
@@ -114,7 +115,7 @@ fn the_same_seed_does_the_same_calls() {
     }
 }
 
-/// What the simulator does step by step is what a reactor does in a turn.
+/// Checks that the steps of the simulator do what a reactor does in a turn.
 #[test]
 fn the_steps_of_a_turn_are_the_turn() {
     for seed in seeds().take(SEEDS_REPEATED as usize) {

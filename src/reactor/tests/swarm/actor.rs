@@ -1,26 +1,26 @@
-//! One client of a run: what it is, what it has heard, and what may become of it.
+//! One client of a run: its role, what it has received, and how it may end.
 
 use std::collections::VecDeque;
 
 use super::super::client::{Client, Heard};
 
-/// What an actor wants of the server.
+/// What an actor does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Role {
     /// Subscribes to the channel of this name, and may publish there.
     Member(&'static str),
     /// Subscribes to two channels, and publishes to the first.
     Both,
-    /// Subscribes to nothing; its end is announced to a channel.
+    /// Subscribes to nothing; when it ends, that is published to a channel.
     Mourned,
-    /// Has every message sent back.
+    /// Sends messages and expects each one back.
     Echo,
-    /// Asks over HTTP.
+    /// Sends HTTP requests.
     Visitor,
 }
 
 impl Role {
-    /// What it receives.
+    /// Returns the channels that it subscribes to.
     pub(super) fn channels(&self) -> &[&'static str] {
         match self {
             Role::Member(channel) => std::slice::from_ref(channel),
@@ -33,30 +33,30 @@ impl Role {
 pub(super) struct Actor {
     pub(super) client: Client,
     pub(super) role: Role,
-    /// Reads, answers, and has done nothing wrong so far.
+    /// Reads, answers pings, and has done nothing wrong so far.
     pub(super) is_healthy: bool,
     pub(super) is_stalled: bool,
-    /// Sends nothing more, or has gone.
+    /// Sends nothing more, or has disconnected.
     pub(super) is_done: bool,
-    /// The end of a frame that has been begun.
+    /// The rest of a frame that has been sent in part.
     pub(super) unsaid: Vec<u8>,
-    /// It has kept the server waiting for the end of a frame.
+    /// The server has had to wait for the rest of a frame.
     pub(super) has_paused: bool,
-    /// Everything that a member has received.
+    /// Every message that it has received as a subscriber.
     pub(super) received: Vec<Vec<u8>>,
-    /// How many messages of its channels had been accepted when it was heard to be let in: it
-    /// receives all others.
+    /// By channel: how many messages had been accepted when it read its 101. It must receive all
+    /// later ones.
     pub(super) joined: Vec<usize>,
-    /// Echoes that are still to come.
+    /// Messages that the server must still send back.
     pub(super) echoes: VecDeque<Vec<u8>>,
-    /// It has been let in, and so gets an answer to everything.
+    /// It has been answered once, so it was accepted and gets an answer to every request.
     pub(super) was_answered: bool,
-    /// Answers that are still to come.
+    /// Answers that it still waits for.
     pub(super) answers: usize,
-    /// The Close that has come.
+    /// The code of the Close frame that it has received.
     pub(super) closed: Option<u16>,
     pub(super) reason: String,
-    /// Published by this actor so far; numbers its messages.
+    /// The number of its last message, with the number of the publisher in the upper 16 bits.
     pub(super) published: u32,
 }
 
@@ -81,7 +81,7 @@ impl Actor {
         }
     }
 
-    /// Sends a frame, behind what is left of the last one.
+    /// Sends a frame, after the rest of the previous one.
     pub(super) fn send(&mut self, bytes: &[u8]) {
         self.finish_frame();
         self.client.peer.send(bytes);
@@ -98,7 +98,7 @@ impl Actor {
             && !self.client.peer.has_crashed()
     }
 
-    /// Ends its side, once.
+    /// Closes its side of the connection, once.
     pub(super) fn hang_up(&mut self) {
         if !self.is_done {
             self.is_done = true;
@@ -106,7 +106,8 @@ impl Actor {
         }
     }
 
-    /// Hears what has come, and answers pings. Statuses of answers that refuse are returned.
+    /// Reads what has arrived, and answers pings. Returns the status of every response that is an
+    /// error.
     pub(super) fn hear(&mut self) -> Vec<u16> {
         let mut refused = Vec::new();
         if self.client.peer.received_bytes() == 0 {
@@ -134,11 +135,11 @@ impl Actor {
                 Heard::Message(payload) => match self.role {
                     Role::Echo => assert_eq!(self.echoes.pop_front(), Some(payload), "an echo"),
                     Role::Member(_) | Role::Both => self.received.push(payload),
-                    Role::Mourned | Role::Visitor => panic!("a message for nobody"),
+                    Role::Mourned | Role::Visitor => panic!("a message without a subscription"),
                 },
                 Heard::Ping if self.can_send() && !self.is_stalled => {
                     let frame = self.client.frame(super::super::frames::Opcode::Pong, b"");
-                    // A control frame may come between fragments, never inside a frame.
+                    // A control frame may stand between fragments, but never inside a frame.
                     self.send(&frame);
                 }
                 Heard::Ping | Heard::Pong(_) => {}

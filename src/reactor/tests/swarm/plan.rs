@@ -1,4 +1,4 @@
-//! What a seed decides before its run begins.
+//! What a seed determines before its run starts.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::net::sim::{SimFaults, SimLimits};
 use crate::protocol::DecoderLimits;
 use crate::reactor::{ReactorLimits, RingSizes};
 
-/// The run's own choices, beside those of the simulated network.
+/// The random choices of the run, apart from those of the simulated network.
 pub(super) struct Dice(u64);
 
 impl Dice {
@@ -34,7 +34,7 @@ impl Dice {
     }
 }
 
-/// See the module.
+/// See the module's documentation.
 pub(super) struct Plan {
     pub(super) faults: SimFaults,
     pub(super) sim: SimLimits,
@@ -42,31 +42,32 @@ pub(super) struct Plan {
     pub(super) hub: HubLimits,
     pub(super) reactors: usize,
     pub(super) rings: RingSizes,
-    /// The reactor that comes less often than the others.
+    /// A reactor that gets fewer turns than the others.
     pub(super) lazy: Option<usize>,
-    /// After every how many steps of a turn, at random, another reactor goes on.
+    /// Another reactor continues at random after one in this many steps of a turn.
     pub(super) interruptions: usize,
     pub(super) steps: usize,
-    /// Payloads are drawn from these sizes, and smaller ones.
+    /// Payloads are at most as large as one of these sizes.
     pub(super) sizes: &'static [usize],
-    /// So many clients at a time: with a few, channels lose their last subscribers and get new
-    /// ones.
+    /// How many clients there are at a time. If there are few, channels lose their last subscriber
+    /// and get new ones.
     pub(super) crowd: usize,
-    /// Of fourteen actions, so many are somebody's leave.
+    /// How many of fourteen actions make a client leave.
     pub(super) leaves: usize,
-    /// Every how many actions a reactor stands still for a while.
+    /// One in this many actions pauses a reactor.
     pub(super) pauses: usize,
-    /// Every how many actions something of ill will is done.
+    /// One in this many actions is misbehaviour of a client.
     pub(super) malice: usize,
 }
 
 impl Plan {
     pub(super) fn draw(seed: u64, dice: &mut Dice) -> Plan {
-        // Every fourth seed has a faultless network: there the strictest promises can be checked.
+        // Every fourth seed has a network without faults, so that the strictest promises can be
+        // checked.
         let faults =
             if seed.is_multiple_of(4) { SimFaults::NONE } else { SimFaults::from_seed(seed) };
         let latency = if seed.is_multiple_of(4) { 0 } else { dice.pick(&[0, 0, 1, 50]) };
-        // With a byte for each fiftieth of a second nothing would ever be done.
+        // With one byte at a time and a latency of up to 50 ms, hardly anything would ever arrive.
         let bytes_min = if latency > 0 { 4_096 } else { 1 };
         let seconds = |choices: &[u64], dice: &mut Dice| Duration::from_secs(dice.pick(choices));
         let memory_is_short = dice.one_in(4);
@@ -84,7 +85,7 @@ impl Plan {
             RingSizes { bytes: 64 << 10, beside: 4 },
         ]);
         let lazy = dice.one_in(3).then(|| dice.below(reactors));
-        // What the rings may take comes on top.
+        // The memory that the rings may take is added.
         let ring_bytes = 4 * (reactors - 1) * (rings.bytes + rings.beside * message_bytes_max);
         let short = |bytes: usize| reactors * (bytes + ring_bytes * 4 / 3);
         Plan {
@@ -149,25 +150,25 @@ impl Plan {
         }
     }
 
-    /// Whether a peer that reads everything at once can never be found blocked.
+    /// Returns true if a peer that reads everything at once can never be found blocked.
     pub(super) fn writes_are_never_refused(&self) -> bool {
         let faults = &self.faults;
         let refused = faults.short_writes + faults.refused_writes + faults.write_shortage;
         refused == 0.0 && self.sim.latency_max.is_zero()
     }
 
-    /// Whether nothing may be taken for seconds from a peer that reads: writes are refused for want
-    /// of memory ten times running, each time for half a second.
+    /// Returns true if a peer that reads may be sent nothing for seconds: writes fail for want of
+    /// kernel memory ten times in a row, each time for half a second.
     pub(super) fn often_starves(&self) -> bool {
         self.faults.write_shortage > 0.1
     }
 
-    /// Whether a publish may be refused, or a subscription.
+    /// Returns true if a publish or a subscription may be refused.
     pub(super) fn may_refuse(&self) -> bool {
         self.hub.memory_bytes < 1 << 30 || self.hub.channels_max < 1_000
     }
 
-    /// Whether nobody has to wait for somebody else to leave.
+    /// Returns true if no client has to wait until another one leaves.
     pub(super) fn lets_everybody_in(&self) -> bool {
         self.sim.streams_max.min(self.limits.connections_max) >= 1_000
             && self.limits.connections_per_address_max.is_none()

@@ -15,24 +15,23 @@ use crate::protocol::MessageKind;
 
 const CHANNELS: [&str; 3] = ["news", "sport", "two-b"];
 
-/// The channel that only other threads publish to.
+/// The channel that only the test itself publishes to, in the way of another thread.
 const MAIL: &str = "mail";
 
-/// The remote, as a publisher.
+/// The publisher number in those messages.
 const MAILER: u32 = u32::MAX;
 
-/// Those who have gone are looked at to the end.
+/// The number of actors is limited, because those that have ended are kept and checked to the end.
 const ACTORS_MAX: usize = 80;
 
-/// Turns after which what is pending will never come.
+/// If something is still pending after this many turns, it always will be.
 const TURNS_TO_REST_MAX: usize = 40_000;
 
-/// Turns after which a drain goes on without faults: where somebody is always woken for nothing,
-/// hardly any time passes.
+/// After this many turns a drain continues without faults: if reactors are woken without reason all
+/// the time, hardly any time passes.
 const FAULTY_TURNS_MAX: usize = 100_000;
 
-/// Turns after which a drain does not end because some reactor never sleeps, so that no time
-/// passes.
+/// If a drain has not ended after this many turns, a reactor never sleeps, and no time passes.
 const DRAIN_TURNS_MAX: usize = 1_000_000;
 
 pub(super) struct Run {
@@ -40,27 +39,27 @@ pub(super) struct Run {
     plan: Plan,
     dice: Dice,
     actors: Vec<Actor>,
-    /// Names the publishers in their messages.
+    /// Publishers so far; each message contains the number of its publisher.
     publishers: u32,
     mailed: u32,
-    /// Turns are done step by step even where nobody interrupts them.
+    /// Turns are executed step by step even if they are not interrupted.
     is_stepwise: bool,
-    /// Somebody has sent bytes that may happen to be a frame, or the end of one: a message that
-    /// nobody meant.
+    /// A client has sent random bytes, which may happen to form a frame or the rest of one, and so
+    /// a message that was not drawn.
     has_garbage: bool,
 }
 
-/// What a run has come to.
+/// The result of a run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Outcome {
-    /// Over all that was asked of the world.
+    /// A hash of all calls to the simulated network.
     pub(super) hash: u64,
-    /// How often a channel was forgotten and came back with an epoch of its own.
+    /// How often a channel was forgotten and created again with a new epoch.
     pub(super) rollovers: u64,
 }
 
-/// A payload that says who published it and its number, in its first eight bytes; all others follow
-/// from them.
+/// Returns a payload whose first eight bytes are its number and its publisher, and determine all
+/// others.
 fn payload(publisher: u32, number: u32, bytes: usize) -> Vec<u8> {
     let mut payload = Vec::with_capacity(bytes.max(8));
     payload.extend_from_slice(&number.to_le_bytes());
@@ -74,7 +73,8 @@ fn payload(publisher: u32, number: u32, bytes: usize) -> Vec<u8> {
     payload
 }
 
-/// Who says to have published a payload, and its number; `None` if nobody can have.
+/// Returns the publisher and the number that a payload contains, or `None` if the swarm cannot have
+/// made it.
 fn author(published: &[u8]) -> Option<(u32, u32)> {
     let [number, publisher] = [0..4, 4..8].map(|place| {
         let bytes = published.get(place)?;
@@ -109,7 +109,8 @@ impl Run {
         }
     }
 
-    /// The same without interruptions; its turns are the reactor's own or are done step by step.
+    /// A run in which no reactor is interrupted in the middle of a turn. Turns are executed by
+    /// `Reactor::turn`, or by `steps` if `is_stepwise`.
     pub(super) fn uninterrupted(seed: u64, is_stepwise: bool) -> Run {
         let mut run = Run::new(seed);
         run.plan.interruptions = usize::MAX;
@@ -117,7 +118,7 @@ impl Run {
         run
     }
 
-    /// Runs to the end.
+    /// Executes the whole run.
     pub(super) fn finish(mut self) -> Outcome {
         for _ in 0..self.plan.steps {
             for _ in 0..=self.dice.below(3) {
@@ -125,7 +126,7 @@ impl Run {
             }
             self.turn();
         }
-        // Some are drained in the middle of it all.
+        // Some runs are drained in the middle of everything.
         let rests = !self.dice.one_in(4);
         if rests {
             self.come_to_rest();
@@ -138,7 +139,7 @@ impl Run {
         Outcome { hash: self.world.sim.trace_hash(), rollovers: self.rollovers() }
     }
 
-    /// A turn of one reactor or the other, or a part of one.
+    /// Runs a turn of some reactor, or a part of one.
     fn turn(&mut self) {
         let mut number = self.dice.below(self.plan.reactors);
         if Some(number) == self.plan.lazy && !self.dice.one_in(20) {
@@ -146,7 +147,7 @@ impl Run {
         }
         while (0..self.plan.reactors).all(|reactor| self.world.sim.is_paused(reactor)) {
             self.world.hold_clock();
-            assert!(self.world.sim.go_on(), "a pause has an end");
+            assert!(self.world.sim.go_on(), "every pause must end");
         }
         while self.world.sim.is_paused(number) {
             number = (number + 1) % self.plan.reactors;
@@ -155,7 +156,7 @@ impl Run {
         self.hear_all();
     }
 
-    /// Runs a reactor to the end of a turn, or until another is to go on.
+    /// Runs a reactor to the end of a turn, or until another one is to continue.
     fn run_reactor(&mut self, number: usize) {
         if self.plan.interruptions == usize::MAX && !self.is_stepwise {
             return self.world.turn_of(number);
@@ -168,7 +169,7 @@ impl Run {
         }
     }
 
-    /// One reactor stands still for a while, as when the system gives its core to somebody else.
+    /// Pauses a reactor for a while, as if the system gave its core to another process.
     fn pause_somebody(&mut self) {
         let reactor = self.dice.below(self.plan.reactors);
         let millis = self.dice.pick(&[1, 100, 1_000, 3_000, 15_000]);
@@ -205,24 +206,27 @@ impl Run {
             let never_slow = self.plan.writes_are_never_refused();
             match code {
                 1000 | 1012 => {}
-                1008 => assert!(actor.has_paused, "its message was not late"),
-                // Its message was refused, or what it had sent of one was too much to hold.
+                1008 => assert!(actor.has_paused, "its message was not sent slowly"),
+                // Its message was refused, or there was no memory for an unfinished message.
                 1013 => {
                     let is_subscriber = !actor.role.channels().is_empty();
                     let is_refused = is_publisher && self.plan.may_refuse();
                     assert!(is_refused || is_subscriber && self.plan.hub.channels_max < 1_000);
                 }
                 4008 => {
-                    assert!(!never_slow, "a healthy subscriber was taken for slow");
+                    assert!(!never_slow, "a healthy subscriber was closed as slow");
                     let took_nothing = actor.reason.contains("took nothing");
-                    assert!(!took_nothing || self.plan.often_starves(), "it was not written to");
+                    assert!(
+                        !took_nothing || self.plan.often_starves(),
+                        "it was closed although it was not written to"
+                    );
                 }
                 code => panic!("a healthy client was closed with {code}"),
             }
         }
     }
 
-    // Acting.
+    // Actions.
 
     fn act(&mut self) {
         if self.dice.one_in(self.plan.pauses) {
@@ -263,7 +267,7 @@ impl Run {
         };
         match role {
             Role::Echo => client.upgrade("/echo"),
-            // A few publish once, and are closed in the same callback.
+            // Some publish once, and are closed in the same callback.
             Role::Member(channel) if self.dice.one_in(10) => {
                 client.upgrade(&format!("/leave/{channel}"));
             }
@@ -275,10 +279,10 @@ impl Run {
         self.actors.push(Actor::new(client, role));
     }
 
-    /// Sends the bytes of a frame; perhaps the end of it later.
+    /// Sends the bytes of a frame, and sometimes leaves the rest for later.
     fn say(&mut self, place: usize, frame: &[u8]) {
         let actor = &mut self.actors[place];
-        // Nothing may come before the 101.
+        // Nothing may be sent before the 101.
         if !actor.client.is_open() {
             return;
         }
@@ -294,7 +298,7 @@ impl Run {
     fn draw_payload(&mut self, publisher: u32, number: u32) -> Vec<u8> {
         let size = self.dice.pick(self.plan.sizes).min(self.plan.limits.decoder.message_bytes_max);
         let size = self.dice.below(size + 1);
-        // Where some may be refused, a message is known by its first bytes.
+        // The first eight bytes identify a message.
         payload(publisher, number, size.max(8))
     }
 
@@ -323,7 +327,7 @@ impl Run {
         }
     }
 
-    /// One message, in one frame or in a few.
+    /// Returns one message as one frame, or as a few fragments.
     fn frames(&mut self, place: usize, payload: &[u8]) -> Vec<u8> {
         if !self.dice.one_in(4) {
             return self.actors[place].client.frame(Opcode::Binary, payload);
@@ -405,7 +409,7 @@ impl Run {
             }
             6 => {
                 actor.is_done = true;
-                // No echo may be made of it.
+                // The garbage must not become a message that is echoed.
                 if actor.role == Role::Echo {
                     actor.finish_frame();
                     actor.client.peer.send(&[0xff]);
@@ -424,9 +428,10 @@ impl Run {
         }
     }
 
-    // The end.
+    // The end of a run.
 
-    /// No more faults; everybody reads, and finishes what it was saying.
+    /// Ends all faults, and runs until every client has read everything and has finished its
+    /// frames.
     fn come_to_rest(&mut self) {
         self.world.sim.set_faults(SimFaults::NONE);
         self.plan.lazy = None;
@@ -445,14 +450,14 @@ impl Run {
             turns += 1;
             if turns == TURNS_TO_REST_MAX {
                 self.world.dump();
-                panic!("something is pending for ever");
+                panic!("something stays pending");
             }
         }
         self.world.check_counts();
         self.hear_all();
     }
 
-    /// Whether anything is still to be said, to be read or to be heard.
+    /// Returns true if anything is still to be sent, read or processed.
     fn is_pending(&mut self) -> bool {
         let is_waiting = |actor: &Actor| {
             let peer = &actor.client.peer;
@@ -464,7 +469,7 @@ impl Run {
             if actor.was_answered && actor.answers > 0 && actor.can_send() {
                 return true;
             }
-            // Who has not been let in may wait for that in vain.
+            // A connection that was not accepted may wait in vain.
             actor.can_send() && (peer.bytes_under_way() > 0 || Run::is_in(actor) && unheard)
         };
         (0..self.plan.reactors).any(|number| self.world.is_in_turn(number))
@@ -475,13 +480,13 @@ impl Run {
             || self.actors.iter().any(is_waiting)
     }
 
-    /// Whether this one was in until now, so that all it was owed must have come.
+    /// Returns true if the actor is connected, so that everything owed to it must have arrived.
     fn is_in(actor: &Actor) -> bool {
         actor.client.is_open() && actor.can_send()
     }
 
-    /// What an actor has received of one channel: of several, each message tells by itself where it
-    /// is from.
+    /// Returns what an actor has received of one channel. If it has several channels, a message
+    /// belongs to the channel that accepted it.
     fn received_of<'a>(actor: &'a Actor, accepted: &[Vec<u8>]) -> Vec<&'a Vec<u8>> {
         let is_only_one = actor.role.channels().len() == 1;
         let accepted: HashSet<&Vec<u8>> = accepted.iter().collect();
@@ -492,8 +497,9 @@ impl Run {
         self.world.accepted.get(channel).map_or(&[], Vec::as_slice)
     }
 
-    /// What one publisher has said was accepted in this order, each message once; and without a
-    /// gap, for behind one that is refused so are all. Other threads hear of no refusal.
+    /// Checks that each publisher's messages were accepted once and in order, and without a gap:
+    /// after a refused message all others of that publisher are refused. Only other threads may
+    /// leave gaps, as they are not notified of a refusal.
     fn check_publishers(&self) {
         for (channel, accepted) in &self.world.accepted {
             let mut latest = HashMap::new();
@@ -503,7 +509,10 @@ impl Run {
                 };
                 let Some((publisher, number)) = author(payload).filter(is_known) else {
                     let bytes = payload.len();
-                    assert!(self.has_garbage, "{channel}: {bytes} bytes that nobody has published");
+                    assert!(
+                        self.has_garbage,
+                        "{channel}: {bytes} bytes that no actor has published"
+                    );
                     continue;
                 };
                 let before = latest.insert(publisher, number);
@@ -516,8 +525,8 @@ impl Run {
         }
     }
 
-    /// Whatever anybody has received was accepted, in this order, each message once; and where
-    /// nothing may be skipped, it is everything from one message to another.
+    /// Checks that every received message was accepted, in this order and once; and, unless
+    /// messages may be skipped, that there are no gaps.
     fn check_order(&self) {
         for actor in &self.actors {
             let mut received_of_all = 0;
@@ -530,21 +539,22 @@ impl Run {
                     let known = candidates.any(|candidate| candidate == *payload);
                     assert!(
                         known,
-                        "{} bytes of {channel} that nobody published, or out of order",
+                        "{} bytes of {channel} that no actor published, or that are out of order",
                         payload.len()
                     );
                 }
                 let mut runs = accepted.windows(received.len().max(1));
                 let is_run =
                     received.is_empty() || runs.any(|run| run.iter().eq(received.iter().copied()));
-                assert!(is_run || self.plan.skips(), "something of {channel} was left out");
+                assert!(is_run || self.plan.skips(), "a message of {channel} was skipped");
             }
-            assert_eq!(received_of_all, actor.received.len(), "something from nowhere");
+            assert_eq!(received_of_all, actor.received.len(), "a message of none of its channels");
         }
     }
 
-    /// A subscription keeps its channel's numbers alive: what somebody has received of a channel is
-    /// of one epoch. (Messages that somebody has published several times tell nothing.)
+    /// Checks that a subscription keeps its channel from being forgotten: all that one actor has
+    /// received of a channel belongs to one epoch. (Payloads that were published several times
+    /// prove nothing.)
     fn check_epochs(&self) {
         for (channel, epochs) in self.world.epochs.iter().filter(|(_, epochs)| epochs.len() > 1) {
             let mut epoch_of = HashMap::new();
@@ -565,13 +575,14 @@ impl Run {
         }
     }
 
-    /// How often a channel was forgotten and came back.
+    /// Returns how often a channel was forgotten and created again.
     fn rollovers(&self) -> u64 {
         self.world.epochs.values().map(|epochs| epochs.len() as u64 - 1).sum()
     }
 
-    /// Everybody who is in has received everything that was accepted since it was known to be let
-    /// in; and all that it has published was accepted, for whoever is refused is closed.
+    /// Checks that every connected actor has received everything accepted since it read its 101,
+    /// and that everything that it published was accepted, because it would have been closed
+    /// otherwise.
     fn check_nothing_is_missing(&self) {
         let mut gaps = 0;
         for actor in self.actors.iter().filter(|actor| Run::is_in(actor)) {
@@ -589,13 +600,13 @@ impl Run {
             for (channel, joined) in actor.role.channels().iter().zip(&actor.joined) {
                 let accepted = self.accepted(channel);
                 let received = Run::received_of(actor, accepted);
-                // From the last one back: it may have been in before it was known to be.
+                // Compared from the end: the actor may have been subscribed before it read its 101.
                 let last = &accepted[accepted.len() - received.len().min(accepted.len())..];
                 let has_all = last.iter().eq(received.iter().copied());
                 let missing = (accepted.len() - joined).saturating_sub(received.len());
                 assert!(
                     has_all && missing == 0 || self.plan.skips(),
-                    "{missing} of {channel} are missing"
+                    "{missing} messages of {channel} are missing"
                 );
                 gaps += missing as u64;
             }
@@ -604,18 +615,18 @@ impl Run {
         assert!(gaps <= skipped, "{gaps} gaps, {skipped} counted");
     }
 
-    /// The drain ends everybody well, and leaves nothing.
+    /// Drains the server, and checks that every client is closed properly and nothing is left.
     fn end(&mut self, has_rested: bool) {
         let accepted_before = self.world.accepted.clone();
         self.world.drain();
         if self.plan.reactors > 1 {
-            // Every turn of any reactor can bring a pause of all: one that seldom comes might never
-            // have its turn.
+            // Any turn of any reactor may pause all of them, so a reactor that has few turns might
+            // never get one.
             let faults = if has_rested { SimFaults::NONE } else { self.plan.faults };
             self.world.sim.set_faults(SimFaults { pauses: 0.0, ..faults });
         }
-        // A pause of the process may come before the first turn of the drain, and another before
-        // the last; and one of a reactor alone.
+        // The process may pause before the first turn of the drain and again before the last one,
+        // and a single reactor may pause as well.
         let deadline =
             self.world.sim.now() + self.plan.limits.drain_timeout + Duration::from_secs(57);
         let mut turns = 0;
@@ -630,7 +641,8 @@ impl Run {
                 panic!("the drain does not end");
             }
             self.turn();
-            // Whoever has been told goes, and visitors have nothing more to ask.
+            // Clients that received a Close frame disconnect, and HTTP clients send no more
+            // requests.
             for actor in &mut self.actors {
                 if actor.closed.is_some() || actor.role == Role::Visitor {
                     actor.hang_up();
@@ -638,15 +650,16 @@ impl Run {
             }
         }
         self.world.check_empty();
-        // What is on its way arrives.
+        // Lets everything in the network arrive.
         self.world.sim.advance(Duration::from_secs(60));
         self.hear_all();
         let is_untold = |actor: &Actor| Run::is_in(actor) && actor.is_healthy;
-        assert!(!self.actors.iter().any(is_untold), "somebody was not told");
+        assert!(!self.actors.iter().any(is_untold), "a client received no Close frame");
         self.check_nothing_was_cut_off(&accepted_before);
     }
 
-    /// Whoever was told of the end has received everything that was accepted before.
+    /// Checks that every client that was closed by the drain has received everything accepted
+    /// before.
     fn check_nothing_was_cut_off(&self, accepted_before: &HashMap<String, Vec<Vec<u8>>>) {
         let are_told =
             self.actors.iter().filter(|actor| actor.closed == Some(1012) && !self.plan.skips());
@@ -656,7 +669,7 @@ impl Run {
                 if let Some(last) = before.get(*joined..).and_then(<[_]>::last) {
                     assert!(
                         actor.received.contains(last),
-                        "closed with something of {channel} under way"
+                        "closed before a message of {channel} was received"
                     );
                 }
             }
