@@ -51,7 +51,7 @@ impl Sequences {
 
     /// Records an arrival. `publisher` must be below the number of publishers.
     pub(crate) fn note(&mut self, receiver: usize, publisher: usize, sequence: u32) -> Arrival {
-        debug_assert!(publisher < self.publishers, "another receiver's pair");
+        debug_assert!(publisher < self.publishers, "the pair would be another receiver's");
         let pair = receiver * self.publishers + publisher;
         let next = &mut self.next[pair];
         if sequence == *next {

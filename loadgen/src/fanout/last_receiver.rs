@@ -60,7 +60,7 @@ impl LastReceiver {
             }
             (LastReceiver::Alone(_), LastReceiver::OfThread(_))
             | (LastReceiver::OfThread(_), LastReceiver::Alone(_)) => {
-                unreachable!("all threads are made alike")
+                unreachable!("all threads use the same variant")
             }
         }
     }

@@ -112,7 +112,7 @@ mod tests {
         let mut window = window(&[1, 1, 1]);
         assert!(window.settle(0..3));
         assert_eq!(window.under_way(), 0);
-        assert!(!window.settle(1..2), "what is over is over");
+        assert!(!window.settle(1..2), "a complete message is not completed again");
     }
 
     #[test]

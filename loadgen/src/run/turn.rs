@@ -116,7 +116,7 @@ fn read<S: Scenario>(load: &mut Load, scenario: &mut S, id: Id, hung_up: bool) {
         return;
     }
     let held = connection.rest.len();
-    debug_assert!(held <= REST_BYTES_MAX, "the head scanner and the decoder leave less");
+    debug_assert!(held <= REST_BYTES_MAX, "too many bytes are left undecoded");
     let taken = match connection.read(&mut buffer[held..held + READ_BYTES_MAX]) {
         Ok(0) => {
             return load.end(id, End::NoCloseFrame, || "the stream ended without one".to_owned());

@@ -113,7 +113,7 @@ impl ServerConnection {
     /// Queues a Close frame. It is the last frame, so a copy that was held back is queued before
     /// it.
     pub(crate) fn close(&mut self, code: CloseCode, reason: &str, ledger: &mut Ledger) {
-        debug_assert_eq!(self.phase, ServerPhase::Open, "it is closed once");
+        debug_assert_eq!(self.phase, ServerPhase::Open, "a connection is closed only once");
         self.receiver.release_now(&mut self.outbound, ledger);
         encode_close(self.outbound.frames(), code, reason);
         self.phase = ServerPhase::Ending;

@@ -78,7 +78,7 @@ impl Outbound {
         frames: &[u8],
         stream: &mut impl Write,
     ) -> io::Result<usize> {
-        debug_assert!(self.is_empty(), "what waits goes first");
+        debug_assert!(self.is_empty(), "waiting bytes must be written first");
         let written = stream.write(frames);
         let taken = *written.as_ref().unwrap_or(&0);
         if taken < frames.len() {
@@ -156,7 +156,7 @@ impl Outbound {
             Ok(Some((header, header_bytes))) => at + header_bytes + header.payload_bytes as usize,
             Ok(None) | Err(_) => self.bytes.len(),
         };
-        debug_assert!(end <= self.bytes.len(), "frames are appended whole");
+        debug_assert!(end <= self.bytes.len(), "only whole frames are appended");
         end
     }
 }

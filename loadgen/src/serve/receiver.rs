@@ -173,7 +173,7 @@ mod tests {
                 highest = highest.max(*number);
             }
             let dropped = times.iter().filter(|times| **times == 0).count() as u64;
-            assert!(times.iter().all(|times| *times <= 2), "at most one fault a copy");
+            assert!(times.iter().all(|times| *times <= 2), "a copy has at most one fault");
             assert_eq!(
                 (dropped, duplicated, overtaken),
                 (ledger.dropped, ledger.duplicated, ledger.reordered)

@@ -99,7 +99,7 @@ impl Round {
                 }
             }
         }
-        debug_assert_eq!(connection.phase, ServerPhase::Open, "only receivers are delivered to");
+        debug_assert_eq!(connection.phase, ServerPhase::Open, "copies go to open connections only");
         connection.flush(ledger)?;
         Ok(next)
     }

@@ -215,7 +215,7 @@ fn with_verify_off_nothing_is_judged() {
     assert_eq!((code, &report["passed"]), (0, &Value::Bool(true)), "{report}");
     assert!(
         report["notes"].to_string().contains("no replies"),
-        "what is not judged is told: {report}"
+        "the report must note what was not judged: {report}"
     );
 }
 

@@ -89,7 +89,7 @@ fn a_missed_threshold_exits_with_99_unless_a_check_has_failed() {
     assert_eq!(
         run(whole.address, "--threshold service.p99<1h --threshold lost==0").0,
         2,
-        "no unit is an hour"
+        "hours are not a unit of thresholds"
     );
     assert_eq!(run(whole.address, "--threshold service.p99<100s --threshold lost==0").0, 0);
     let (code, report) = run(whole.address, "--threshold service.p99<1ns --threshold lost==0");
@@ -121,7 +121,7 @@ fn a_generator_that_was_the_limit_exits_with_4_where_that_is_asked_for() {
         let report: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(output.status.code(), Some(code), "{report}");
         assert_eq!(report["verdict"]["verdict"], "generator-bound");
-        assert_eq!(report["throughput"]["sent"], 1_000, "late, but none is skipped");
+        assert_eq!(report["throughput"]["sent"], 1_000, "late messages are not skipped");
     }
 }
 

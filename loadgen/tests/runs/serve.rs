@@ -215,7 +215,7 @@ fn the_ledger_is_what_the_receivers_saw_to_the_message() {
     seen.push(read_all(&mut sender));
     let (mut absent, mut extra, mut overtaken) = (0, 0, 0);
     for texts in &seen {
-        assert_eq!(texts[0], "00000000", "the first message is exempt");
+        assert_eq!(texts[0], "00000000", "the first message has no fault");
         let mut times = vec![0; MESSAGES];
         let mut highest = 0;
         for number in texts.iter().map(|text| text.parse::<usize>().unwrap()) {
@@ -225,7 +225,7 @@ fn the_ledger_is_what_the_receivers_saw_to_the_message() {
         }
         absent += times.iter().filter(|times| **times == 0).count() as u64;
         extra += times.iter().filter(|times| **times == 2).count() as u64;
-        assert!(times.iter().all(|times| *times <= 2), "a copy has one fault at most");
+        assert!(times.iter().all(|times| *times <= 2), "a copy has at most one fault");
     }
     let ledger = server.end();
     let copies = seen.iter().map(Vec::len).sum::<usize>() as u64;

@@ -55,7 +55,7 @@ fn an_open_loop_shows_what_a_stopped_server_made_of_it() {
                 "{name} p{at}: {found} s, in theory {theory} s"
             );
         }
-        assert!(percentile(latency, 75.0) < 0.1 * stall, "most did not find it still");
+        assert!(percentile(latency, 75.0) < 0.1 * stall, "most messages must miss the stall");
     }
     // The messages were sent in time, so only the server delayed them. Hence both latencies are
     // equal.
@@ -72,7 +72,7 @@ fn a_closed_loop_hides_the_same_stall_and_is_labelled() {
     let (code, report) = loadgen("echo", server.address, &format!("-c 4 -W 100ms -d 10s {hidden}"));
     assert_eq!(code, 0, "{}", report["thresholds"]);
     assert_eq!(report["run"]["loop"], "closed");
-    assert!(report["latency"]["response_ns"].is_null(), "a service time is no response");
+    assert!(report["latency"]["response_ns"].is_null(), "a closed loop has no response time");
 }
 
 #[test]

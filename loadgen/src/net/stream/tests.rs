@@ -99,8 +99,12 @@ impl Client {
         let began = Instant::now();
         while read.len() < bytes.len() {
             self.poll.poll(&mut events, Some(PATIENCE)).unwrap();
-            assert!(!events.is_empty(), "asleep with {} read of {sent} sent", read.len());
-            assert!(began.elapsed() < PATIENCE, "{} read of {sent} sent in this time", read.len());
+            assert!(!events.is_empty(), "no readiness with {} read of {sent} sent", read.len());
+            assert!(
+                began.elapsed() < PATIENCE,
+                "timed out with {} read of {sent} sent",
+                read.len()
+            );
             for event in &events {
                 let mut may_write = event.is_writable();
                 if event.is_readable() {
