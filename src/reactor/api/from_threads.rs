@@ -52,7 +52,7 @@ pub(crate) struct FromThreads {
 #[derive(Clone)]
 pub struct Handle<W> {
     publishes: SyncSender<RemotePublish>,
-    /// Where buffers that were used come back for the next publish.
+    /// Returns buffers of processed publishes, which the next publish reuses.
     spares: Arc<Mutex<Receiver<RemotePublish>>>,
     used: SyncSender<RemotePublish>,
     ending: Arc<AtomicU8>,
@@ -106,7 +106,7 @@ impl FromThreads {
         self.publishes.try_recv().ok()
     }
 
-    /// Keeps the buffers of a processed publish for another one.
+    /// Keeps the buffers of a processed publish for reuse.
     pub(crate) fn give_back(&self, publish: RemotePublish) {
         give_back(&self.used, publish);
     }
@@ -135,14 +135,15 @@ impl<W: Wake> Handle<W> {
         if message.payload().len() > self.message_bytes_max {
             return Err(PublishError::TooBig);
         }
-        // Another thread that is taking a buffer is not waited for.
+        // If another thread holds the lock, a new buffer is allocated instead of waiting.
         let spare = self.spares.try_lock().ok().and_then(|spares| spares.try_recv().ok());
         let (mut name, mut payload) =
             spare.map(|spare| (spare.channel, spare.payload)).unwrap_or_default();
         name.clear();
         name.push_str(channel.as_str());
         payload.clear();
-        // Exactly, so that a buffer does not outgrow what is kept by doubling.
+        // Reserves exactly this much, because a buffer that grows by doubling could be too large to
+        // be kept.
         payload.reserve_exact(message.payload().len());
         payload.extend_from_slice(message.payload());
         let publish = RemotePublish { channel: name, kind: message.kind(), payload };
@@ -174,7 +175,7 @@ impl<W: Wake> Handle<W> {
     }
 }
 
-/// Keeps buffers for another publish, unless they are large or enough are kept.
+/// Keeps the buffers of a publish for reuse, unless they are too large or enough are kept already.
 fn give_back(used: &SyncSender<RemotePublish>, publish: RemotePublish) {
     if publish.payload.capacity() <= SPARE_BYTES_MAX {
         let _ = used.try_send(publish);

@@ -1,4 +1,4 @@
-//! Taking connections, and refusing them.
+//! Accepting connections, and refusing them.
 
 use std::net::IpAddr;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Ends.
+//! How connections end.
 
 use std::time::Duration;
 
@@ -115,7 +115,7 @@ fn a_peer_that_is_gone_is_noticed_by_writing_to_it() {
     assert_eq!(
         world.ledger().dropped_for(DropReason::Closed),
         2,
-        "and the writer left before its own copy"
+        "the copy of the peer that is gone, and that of the writer, which closed first"
     );
 }
 

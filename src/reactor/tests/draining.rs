@@ -1,4 +1,4 @@
-//! The end of the server.
+//! Draining and stopping the server.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ fn what_an_end_in_the_drain_publishes_goes_out_before_the_next_end() {
     world.drain();
     world.turn();
     assert_eq!(clients[0].close_code(), Some(1012));
-    // Time for several ends in one turn.
+    // Enough time for several connections to be closed in one turn.
     world.sim.advance(Duration::from_millis(10));
     world.turn();
     world.pass_secs(4);
@@ -69,7 +69,7 @@ fn the_backlog_is_answered_503_before_the_listener_is_closed() {
         assert_eq!(client.answered().unwrap().status, 503);
         assert!(!client.peer.is_reset());
     }
-    assert!(world.connect().peer.is_reset(), "nobody listens any more");
+    assert!(world.connect().peer.is_reset(), "the listener is closed");
     drop(clients);
     world.pass_secs(1);
     assert!(world.is_over());

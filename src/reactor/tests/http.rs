@@ -1,4 +1,4 @@
-//! Requests on a connection that is none of WebSocket, or not yet.
+//! Requests on a connection that is not, or not yet, a WebSocket connection.
 
 use super::world::World;
 
@@ -89,7 +89,7 @@ fn an_idle_connection_is_kept_for_a_while_and_ends_without_a_word() {
 #[test]
 fn half_of_a_second_request_has_the_time_of_a_request_and_not_of_an_idle_connection() {
     let mut world = World::new();
-    // The answer to the first comes later than the half of the second.
+    // The first request is answered after half of the second one has arrived.
     let mut client = world.connect();
     client.request("POST", "/news", &[], b"one");
     client.peer.send(b"POST /news HTTP/1.1\r\n");
@@ -155,7 +155,7 @@ fn a_request_that_a_peer_gives_up_leaves_nothing() {
 
 #[test]
 fn a_request_is_answered_by_the_outcome_of_the_publish_that_it_waits_for() {
-    // The log holds one message, so that the second of each request has to wait.
+    // The log holds one message, so the second publish of each request has to wait.
     let mut world = World::with(|_, hub| hub.channel_buffer_bytes = 4 << 10);
     let _readers = world.open_many(300, "/news");
     let mut publisher = world.connect();

@@ -1,5 +1,5 @@
-//! Several reactors as one server: one order, the 101 that waits for its channel, publishers that
-//! are held back.
+//! Several reactors as one server: all subscribers see one order, the 101 waits for the channel's
+//! home, and publishers are held back.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use crate::hub::{HubLimits, Membership, OUT_OF_MEMORY, ReactorNumber};
 use crate::protocol::{Message, MessageKind};
 use crate::reactor::{ReactorLimits, RingSizes};
 
-/// How a reactor stands to a channel; `None`: it does not know of it.
+/// Returns a reactor's membership in a channel, or `None` if the reactor does not have the channel.
 fn membership(world: &World, reactor: usize, channel: &str) -> Option<Membership> {
     let views = world.reactors[reactor].peers.core.exchange.hub.views();
     views.iter().find(|view| view.name == channel).map(|view| view.membership)
 }
 
-/// A client that is connected to this reactor, and has said nothing.
+/// Connects a client to this reactor; it has sent nothing yet.
 fn connect_at(world: &mut World, reactor: usize) -> Client {
     loop {
         let client = world.connect();
@@ -31,8 +31,8 @@ fn connect_at(world: &mut World, reactor: usize) -> Client {
     }
 }
 
-/// A connected client whose handshake has been sent and read, but for which only its own reactor
-/// has had turns.
+/// Connects a client to this reactor and sends its handshake. Afterwards only this reactor has had
+/// turns, so it has read the handshake, and no other reactor has acted on it.
 fn knock(world: &mut World, reactor: usize, path: &str) -> Client {
     let client = connect_at(world, reactor);
     client.upgrade(path);
@@ -59,7 +59,7 @@ fn everybody_sees_one_order_whoever_publishes_where() {
     assert_eq!(first, world.accepted["news"]);
     assert_eq!(first.len(), 600);
     for reader in readers.iter_mut().skip(1).chain(&mut publishers) {
-        assert_eq!(reader.messages(), first, "one order for everybody");
+        assert_eq!(reader.messages(), first, "every subscriber receives the same order");
     }
 }
 
@@ -71,8 +71,8 @@ fn the_101_waits_until_the_home_knows_and_nothing_accepted_after_it_is_missed() 
     assert_eq!(client.answered(), None, "the home has not had a turn");
     assert_eq!(membership(&world, 1, &channel), Some(Membership::Joining));
     world.turn_of(0);
-    assert_eq!(client.answered(), None, "its answer has not been taken");
-    // From here on messages are for it as well.
+    assert_eq!(client.answered(), None, "the home's answer has not been taken");
+    // From here on, messages are for this client as well.
     let publisher = world.open_at(0, "/echo");
     drop(publisher);
     world.publish(&channel, MessageKind::Text, b"after the home knew").unwrap();
@@ -100,7 +100,7 @@ fn who_comes_second_need_not_ask_the_home() {
 fn what_is_said_behind_the_101_waits_with_it_and_a_ping_is_answered_afterwards() {
     let mut world = World::of(2, |_, _| {});
     let (here, there) = (world.channel_at(1), world.channel_at(0));
-    // `/join` subscribes upon a message.
+    // The path `/join` subscribes to the channel that a message names.
     let mut client = world.open_at(1, "/join");
     client.text(&here);
     world.rest();
@@ -116,7 +116,7 @@ fn what_is_said_behind_the_101_waits_with_it_and_a_ping_is_answered_afterwards()
     assert_eq!(
         client.heard(),
         [Heard::Message(b"of the other channel".to_vec())],
-        "that one goes on"
+        "the other channel is not held"
     );
     world.rest();
     assert_eq!(client.heard(), [Heard::Pong(b"still there?".to_vec())]);
@@ -134,7 +134,7 @@ fn a_channel_that_is_one_too_many_at_its_home_closes_with_1013() {
     assert_eq!(client.close_code(), Some(1013));
     drop(client);
     world.pass_secs(5);
-    assert_eq!(membership(&world, 0, &there), None, "nothing is left of it");
+    assert_eq!(membership(&world, 0, &there), None, "the channel is gone");
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn who_leaves_before_the_home_has_answered_leaves_nothing_behind() {
     drop(client);
     world.turn_of(1);
     world.rest();
-    assert_eq!(membership(&world, 1, &channel), Some(Membership::Live), "it lingers");
+    assert_eq!(membership(&world, 1, &channel), Some(Membership::Live), "the channel lingers");
     world.pass_secs(5);
     assert_eq!(membership(&world, 1, &channel), None);
     let home = world.reactors[0].peers.core.exchange.hub.views();
@@ -158,13 +158,13 @@ fn who_comes_back_while_the_leave_is_on_its_way_misses_nothing() {
     let channel = world.channel_at(0);
     drop(world.open_at(1, &format!("/{channel}")));
     world.rest();
-    // The member's reactor alone finds that it has lingered long enough.
+    // Only the member's reactor runs, and finds that the channel has lingered long enough.
     while membership(&world, 1, &channel).is_some() {
         world.sim.advance(Duration::from_millis(500));
         world.turn_of(1);
     }
     let mut client = knock(&mut world, 1, &format!("/{channel}"));
-    // A message from before the home hears of the leave and of the join, and one from after.
+    // One message is published before the home takes the leave and the join, and one afterwards.
     world.publish(&channel, MessageKind::Text, b"before").unwrap();
     world.turn_of(0);
     world.publish(&channel, MessageKind::Text, b"after").unwrap();
@@ -189,7 +189,11 @@ fn a_post_counts_everybody_whose_101_was_read_before_on_whichever_reactor() {
         let about = publisher.answered().unwrap().body;
         let count = subscribers.len();
         assert_eq!(about, format!("news Some(({count}, {count}))"));
-        assert_eq!(world.ledger().owed, (1..=count as u64).sum::<u64>(), "one copy for each");
+        assert_eq!(
+            world.ledger().owed,
+            (1..=count as u64).sum::<u64>(),
+            "one copy for each subscriber"
+        );
     }
 }
 
@@ -204,7 +208,7 @@ fn a_publish_is_all_or_none_and_waits_for_the_reactor_that_has_no_room() {
     let path = format!("/{channel}");
     let mut readers: Vec<_> = (0..3).map(|at| world.open_at(at, &path)).collect();
     let mut publisher = world.open_at(0, &path);
-    // Reactor 2 does not come: its ring fills up, and nothing is accepted that it could not have.
+    // Reactor 2 gets no turn: its ring fills up, and nothing is accepted that does not fit into it.
     for number in 0..100u8 {
         publisher.binary(&[number; 400]);
         world.turn_of(0);
@@ -216,12 +220,12 @@ fn a_publish_is_all_or_none_and_waits_for_the_reactor_that_has_no_room() {
         world.turn_of(1);
         world.turn_of(0);
     }
-    assert_eq!(readers[1].messages().len(), accepted, "neither more nor fewer elsewhere");
+    assert_eq!(readers[1].messages().len(), accepted, "every reactor delivers the same number");
     assert_eq!(readers[0].messages().len(), accepted);
     world.rest();
     assert_eq!(readers[2].messages().len(), 100, "nothing was dropped");
     assert_eq!(readers[0].messages().len() + accepted, 100);
-    assert_eq!(world.log.borrow().closed, [], "and nobody was closed for it");
+    assert_eq!(world.log.borrow().closed, [], "no connection was closed");
 }
 
 #[test]
@@ -265,8 +269,8 @@ fn large_messages_travel_beside_the_rings() {
     }
 }
 
-/// Two reactors with little memory, and so many channels of the second, each with a stalled
-/// subscriber there.
+/// Creates this many channels whose home is reactor 1, each with a stalled subscriber there, until
+/// memory is short. Returns the channels and the subscribers.
 fn short_of_memory(world: &mut World, channels: usize) -> Vec<(String, Client)> {
     let names = (0..).map(|number| format!("full-{number}"));
     let names: Vec<String> = names.filter(|name| world.home_of(name) == 1).take(channels).collect();
@@ -316,7 +320,7 @@ fn a_reactor_whose_memory_nobody_slow_holds_makes_the_home_refuse() {
     let mut publisher = connect_at(&mut world, 0);
     world.reactors[1].peers.core.exchange.shared.set_memory_full(ReactorNumber(1), true);
     publisher.request("POST", &format!("/{channel}"), &[], b"refused");
-    // Reactor 1 would find at the end of its turn that it has memory after all.
+    // Reactor 1 gets no turn now: at its end, it would clear the flag again.
     for _ in 0..5 {
         world.turn_of(0);
     }
@@ -325,7 +329,11 @@ fn a_reactor_whose_memory_nobody_slow_holds_makes_the_home_refuse() {
     publisher.request("POST", &format!("/{channel}"), &[], b"accepted");
     world.rest();
     assert_eq!(publisher.answered().map(|answered| answered.status), Some(201));
-    assert_eq!(healthy.messages(), [b"accepted"], "what was answered 503 has reached nobody");
+    assert_eq!(
+        healthy.messages(),
+        [b"accepted"],
+        "the message that was answered 503 was not delivered"
+    );
 }
 
 #[test]
@@ -339,14 +347,14 @@ fn what_was_sent_behind_a_refused_message_is_refused_as_well() {
     refused.binary(b"behind it");
     other.binary(b"from somebody else");
     world.turn_of(1);
-    // Between one request and the next another thread finds that reactor 1 has memory after all.
+    // Reactor 1 reports full memory for the first request only, as another thread might.
     let Core { exchange: home, turn, .. } = &mut world.reactors[0].peers.core;
     home.take_note_of_requests();
     home.shared.set_memory_full(ReactorNumber(1), true);
     assert_eq!(home.serve_request(ReactorNumber(1), &mut turn.counters), Taken::One);
     home.shared.set_memory_full(ReactorNumber(1), false);
     world.turn_of(0);
-    // It was not told yet.
+    // The publisher has not received its Close frame yet.
     refused.binary(b"even later");
     world.rest();
     assert_eq!(reader.messages(), [b"from somebody else"]);
@@ -355,7 +363,7 @@ fn what_was_sent_behind_a_refused_message_is_refused_as_well() {
     world.turn();
     assert!(
         world.reactors[0].peers.core.exchange.refused.is_empty(),
-        "it has gone, and nothing is left of it"
+        "the closed publisher is no longer remembered"
     );
 }
 
@@ -391,7 +399,7 @@ fn where_memory_ends_behind_a_post_nothing_is_said_of_its_outcome() {
     let channel = world.channel_at(0);
     let mut reader = world.open_at(0, &format!("/{channel}"));
     let mut poster = connect_at(&mut world, 1);
-    // Connections of reactor 1 hold all that they may.
+    // Fills the memory that the connections of reactor 1 may hold.
     let mut hoarders = world.open_many(100, "/echo");
     hoarders.retain(|client| world.holder_of(client) == 1);
     for hoarder in &mut hoarders {
@@ -401,11 +409,11 @@ fn where_memory_ends_behind_a_post_nothing_is_said_of_its_outcome() {
     world.rest();
     assert!(hoarders.iter_mut().any(|hoarder| hoarder.close_code() == Some(1013)));
     poster.request("POST", &format!("/{channel}"), &[], b"on its way");
-    // The next one has to wait for the answer.
+    // The next request must wait for the answer to the first.
     poster.request("POST", &format!("/{channel}"), &[], &[7; 50_000]);
     world.rest();
     assert_eq!(reader.messages(), [b"on its way"]);
-    assert_eq!(poster.answered(), None, "a 503 would say that it has reached nobody");
+    assert_eq!(poster.answered(), None, "a 503 would mean that the message was not delivered");
     assert!(poster.is_gone());
 }
 
@@ -428,7 +436,8 @@ fn a_drain_ends_all_reactors_together_and_what_was_accepted_goes_out_first() {
     for _ in 0..50 {
         world.publish(&channel, MessageKind::Text, b"one of fifty").unwrap();
     }
-    // The home has accepted them, and nobody else has had a turn when the end is told.
+    // Only the home has had a turn: it has accepted all fifty messages, and no other reactor has
+    // received one when the drain begins.
     world.turn_of(0);
     world.drain();
     world.pass_secs(4);
@@ -441,7 +450,7 @@ fn a_drain_ends_all_reactors_together_and_what_was_accepted_goes_out_first() {
     world.check_empty();
 }
 
-/// One turn at a time: whoever would sleep now has nothing left to do.
+/// Runs turns until the reactor would sleep. Everything must be done by then.
 fn turn_until_it_would_sleep(world: &mut World) {
     loop {
         world.turn_of(0);
@@ -514,13 +523,13 @@ fn no_request_overtakes_a_membership_update_that_has_to_wait() {
         names.into_iter().find(|name| world.home_of(name) == 0).unwrap()
     });
     let _filler = world.open_at(1, &format!("/{full}"));
-    // The way from 0 to 1 fills up.
+    // The ring from reactor 0 to reactor 1 fills up.
     let mut posts = world.open_at(0, &format!("/{full}"));
     for number in 0..20u8 {
         posts.binary(&[number; 400]);
         world.turn_of(0);
     }
-    // Too full for an answer.
+    // Until it has no room for an answer either.
     while world.reactors[0].peers.core.exchange.outbox.has_room_to_answer(ReactorNumber(1)) {
         let slot = crate::hub::Slot(u32::MAX);
         let message = Message::binary(b"");
@@ -531,7 +540,7 @@ fn no_request_overtakes_a_membership_update_that_has_to_wait() {
             numbered,
         );
     }
-    // Subscribes and publishes to the same channel, in this order, on reactor 1.
+    // On reactor 1, subscribes and then publishes to the same channel.
     {
         let Core { exchange, turn, .. } = &mut world.reactors[1].peers.core;
         let name = crate::hub::ChannelName::parse(&wanted).unwrap();
@@ -541,8 +550,8 @@ fn no_request_overtakes_a_membership_update_that_has_to_wait() {
         let mine = Message::binary(b"mine");
         exchange.submit(origin, name, mine, &mut turn.counters).unwrap();
     }
-    // Reactor 0 looks at its updates; then 1 takes its deliveries, on its own core; then 0 serves
-    // requests.
+    // Reactor 0 takes its updates; meanwhile reactor 1, on another core, takes its deliveries; then
+    // reactor 0 serves requests.
     world.reactors[0].peers.core.exchange.take_note_of_requests();
     while world.reactors[1].peers.core.exchange.take_delivery(ReactorNumber(0)) == Taken::One {}
     let Core { exchange, turn, .. } = &mut world.reactors[0].peers.core;
@@ -557,6 +566,6 @@ fn no_request_overtakes_a_membership_update_that_has_to_wait() {
         .find(|view| view.name == wanted);
     assert!(
         members.as_ref().is_some_and(|view| !view.members.is_empty()) || served != Taken::One,
-        "numbered {served:?} although its join, put before it, has not been taken: {members:?}"
+        "numbered {served:?} although its join, sent before it, has not been taken: {members:?}"
     );
 }

@@ -1,4 +1,4 @@
-//! The opening handshake, and who is not let in.
+//! The opening handshake, and handshakes that are declined.
 
 use super::client::{Answered, Heard};
 use super::world::World;
@@ -50,7 +50,7 @@ fn bytes_before_the_101_are_refused() {
     world.rest();
     let answered = client.answered().unwrap();
     assert_eq!((answered.status, answered.keep_alive), (400, false));
-    assert!(client.peer.is_ended(), "the answer is not eaten by a reset");
+    assert!(client.peer.is_ended(), "the answer is not lost to a reset");
     assert_eq!(world.log.borrow().closed, []);
 }
 
@@ -88,7 +88,7 @@ fn a_handshake_that_does_not_come_in_time_is_answered_408() {
         assert_eq!(
             client.peer.received_bytes() == 0,
             timely,
-            "each byte does not start the time anew"
+            "a byte does not restart the timeout"
         );
         if !timely {
             break;

@@ -1,4 +1,4 @@
-//! Pings and pongs, and who is taken for dead.
+//! Pings and pongs, and when a peer counts as dead.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use super::frames::Opcode;
 use super::world::{Setting, World};
 use crate::net::sim::SimLimits;
 
-/// A subscriber that does not read, with so much published that its output is blocked.
+/// A subscriber that does not read, after so many messages that its output is blocked.
 fn blocked(world: &mut World) -> Client {
     let reader = world.open("/news");
     reader.stall();
@@ -84,13 +84,13 @@ fn the_time_for_a_pong_begins_when_the_ping_has_left() {
     let mut world = World::with(|limits, _| limits.slow_timeout = Duration::from_secs(1000));
     let mut client = world.open("/echo");
     client.stall();
-    // The echoes fill the send buffer up to its last byte, so that the ping finds no room.
+    // The echo fills the send buffer to its last byte, so that there is no room for the ping.
     client.binary(&vec![1; 16 * 1024 - 4]);
     world.rest();
     while world.counters().pings_sent == 0 {
         world.pass(Duration::from_millis(500));
     }
-    // Just before one of the moments at which the deadline is put off for another ten seconds.
+    // Runs until shortly before the deadline is postponed by another ten seconds.
     for quarters in 0..60 {
         let _ = quarters;
         world.pass(Duration::from_millis(500));
@@ -100,7 +100,7 @@ fn the_time_for_a_pong_begins_when_the_ping_has_left() {
         client.wake();
         world.pass(Duration::from_millis(500));
         client.stall();
-        assert_eq!(world.log.borrow().closed, [], "the ping has only just left");
+        assert_eq!(world.log.borrow().closed, [], "the ping has only just been sent");
     }
     client.wake();
     world.pass_secs(2);
@@ -129,7 +129,7 @@ fn a_pause_of_the_whole_process_cuts_nobody() {
     let mut world = World::new();
     let mut clients = world.open_many(20, "/news");
     world.pass_secs(19);
-    // All pings come due in the pause, or have been sent before it and are answered during it.
+    // Every ping is either due during the pause, or was sent before it and answered during it.
     for _ in 0..10 {
         world.sim.advance(Duration::from_secs(17));
         for client in &mut clients {
@@ -145,7 +145,8 @@ fn a_pause_of_the_whole_process_cuts_nobody() {
 
 #[test]
 fn a_short_pause_behind_a_long_one_does_not_either() {
-    // Each wait tells of one client: to have heard all of them takes as many turns.
+    // Each wait returns one readiness event, so reading from all clients takes as many turns as
+    // there are clients.
     let sim = SimLimits { events_per_wait_max: 1, ..SimLimits::default() };
     let mut world = World::still(Setting { sim, ..Setting::default() });
     let mut clients = world.open_many(20, "/news");

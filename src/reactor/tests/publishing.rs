@@ -1,4 +1,4 @@
-//! Publishers, and what holds them back.
+//! Publishers, and when they are held back.
 
 use super::client::Client;
 use super::frames::Opcode;
@@ -11,7 +11,8 @@ fn numbered(publisher: u8, number: u32, bytes: usize) -> Vec<u8> {
     payload
 }
 
-/// Every publisher's numbers, in the order in which one subscriber has received them.
+/// Returns the numbers of one publisher's messages, in the order in which a subscriber received
+/// them.
 fn received_of(messages: &[Vec<u8>], publisher: u8) -> Vec<u32> {
     let numbers = messages.iter().filter(|payload| payload[0] == publisher);
     numbers.map(|payload| u32::from_be_bytes(payload[1..5].try_into().unwrap())).collect()
@@ -35,14 +36,15 @@ fn a_log_smaller_than_one_round_of_the_sweep_cuts_off_no_healthy_subscriber() {
         assert_eq!(received_of(&first, publisher), expected);
     }
     for reader in readers.iter_mut().skip(1).chain(&mut publishers) {
-        assert_eq!(reader.messages(), first, "one order for everybody");
+        assert_eq!(reader.messages(), first, "every subscriber receives the same order");
     }
     assert_eq!(world.counters().published[0], 80);
 }
 
 #[test]
 fn publishes_that_were_held_back_follow_without_waiting_for_the_clock() {
-    // Everybody is blocked after the first message, so each further one makes the others fall.
+    // Every subscriber is blocked after the first message, so each further message overruns the
+    // others.
     let mut world = World::with(|_, hub| {
         hub.channel_buffer_bytes = 8 << 10;
         hub.slow_policy = crate::hub::SlowPolicy::Skip;
@@ -108,7 +110,7 @@ fn a_few_bytes_in_a_large_buffer_end_nobody_where_memory_is_short() {
         hub.memory_bytes = 1 << 20;
         hub.private_bytes_max = 64 << 10;
     });
-    // Leaves a pool of large buffers behind.
+    // These leave large buffers in the pool.
     let mut large = world.open_many(4, "/echo");
     for part in 0..2 {
         for client in &mut large {

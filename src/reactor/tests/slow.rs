@@ -9,7 +9,7 @@ use crate::hub::{DropReason, SlowPolicy};
 
 const POLICIES: [SlowPolicy; 3] = [SlowPolicy::Disconnect, SlowPolicy::Skip, SlowPolicy::Latest];
 
-/// A world in which a channel keeps 64 KiB.
+/// A world in which a channel's log keeps 64 KiB.
 fn world(policy: SlowPolicy) -> World {
     World::with(|_, hub| {
         hub.channel_buffer_bytes = 64 << 10;
@@ -17,7 +17,7 @@ fn world(policy: SlowPolicy) -> World {
     })
 }
 
-/// Publishes so many numbered messages of 1 KB, all of which a healthy reader gets.
+/// Publishes this many numbered messages of 1 KB, all of which a healthy subscriber receives.
 fn publish(
     world: &mut World,
     publisher: &mut Client,
@@ -40,7 +40,7 @@ fn numbers(heard: &[Heard]) -> Vec<u32> {
     let number = |heard: &Heard| match heard {
         Heard::Message(payload) => {
             let number = u32::from_be_bytes(payload[..4].try_into().unwrap());
-            assert_eq!(payload, &numbered(number), "bytes are intact");
+            assert_eq!(payload, &numbered(number), "the payload is intact");
             Some(number)
         }
         _ => None,
@@ -48,7 +48,7 @@ fn numbers(heard: &[Heard]) -> Vec<u32> {
     heard.iter().filter_map(number).collect()
 }
 
-/// A channel with a healthy reader and one that has stalled, 300 messages later.
+/// A channel with a healthy subscriber and a stalled one, after 300 messages.
 fn stalled(policy: SlowPolicy) -> (World, Client, Client, Client) {
     let mut world = world(policy);
     let (mut healthy, slow) = (world.open("/news"), world.open("/news"));
@@ -70,8 +70,8 @@ fn a_stalled_reader_that_wakes_reads_a_gapless_beginning_and_why_it_was_cut() {
     assert_eq!(numbers, (0..numbers.len() as u32).collect::<Vec<_>>());
     assert!(matches!(heard.last(), Some(Heard::Close(4008, _))));
     let ledger = world.ledger();
-    // Two others had all 300 each; of those owed to this one until it was cut, the rest was
-    // dropped.
+    // The two other subscribers received all 300. The stalled one was owed messages until it was
+    // closed; those not sent were dropped.
     let dropped = ledger.dropped_for(DropReason::SlowConsumer);
     assert!(dropped > 0);
     assert_eq!((ledger.owed, ledger.outstanding()), (600 + numbers.len() as u64 + dropped, 0));
@@ -110,7 +110,7 @@ fn whoever_takes_nothing_for_too_long_is_closed_under_every_policy() {
         assert_eq!(
             world.ledger().dropped_for(DropReason::NoProgress),
             0,
-            "the frame under way is finished"
+            "the partly sent frame is completed"
         );
         slow.wake();
         world.rest();
@@ -237,7 +237,7 @@ fn patience_ends_after_30_seconds_with_a_reset() {
     assert!(slow.peer.is_reset());
     assert_eq!(world.counters().impatient_resets, 1);
     let after = world.ledger();
-    assert_eq!(after.outstanding(), 0, "the rest of the frame is given up");
+    assert_eq!(after.outstanding(), 0, "the rest of the frame is no longer owed");
     assert_eq!(after.dropped_for(DropReason::Closed), before.outstanding());
 }
 

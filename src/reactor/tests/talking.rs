@@ -1,4 +1,4 @@
-//! Messages in and out of healthy connections.
+//! Messages to and from healthy connections.
 
 use super::client::{Client, Heard};
 use super::frames::Opcode;
@@ -75,7 +75,7 @@ fn a_second_subscriber_in_the_middle_of_a_round_takes_no_message_from_another() 
     first[0].text("one");
     let mut late = world.connect();
     late.upgrade("/news");
-    // Each turn makes 256 sends: after two of them half of the round is left.
+    // Each turn makes 256 sends: after two turns, about half of the subscribers have it.
     world.turn();
     world.turn();
     first[1].text("two");
@@ -113,5 +113,5 @@ fn text_that_is_not_utf_8_is_1007_and_a_message_too_big_1009() {
     client.binary(&vec![0; (64 << 10) + 1]);
     world.rest();
     assert_eq!(client.close_code(), Some(1009));
-    assert!(!client.peer.is_reset(), "what follows is discarded");
+    assert!(!client.peer.is_reset(), "bytes after the oversized message are discarded");
 }

@@ -1,4 +1,4 @@
-//! Frames torn by a short write: nothing is written before their rest.
+//! Frames that a short write has cut in two: nothing may be written before their rest.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use super::world::World;
 
 const BIG: usize = 40_000;
 
-/// A client on this path, in the middle of a big frame that `channel` carries, and with nothing
-/// read.
+/// Returns a client of this path to which a large frame of `channel` has been sent only in part.
+/// The client reads nothing.
 fn torn(world: &mut World, path: &str, channel: &str) -> Client {
     let client = world.open(path);
     client.stall();
@@ -96,8 +96,8 @@ fn a_channel_joined_in_the_middle_of_a_frame_comes_behind_it() {
     let mut client = world.open("/join");
     client.text("many");
     world.rest();
-    // So many others before it on its channel that its own turn comes after that of the new
-    // channel.
+    // So many other subscribers come before the client on this channel that its own turn comes
+    // after the turn of the new channel.
     let others = world.open_many(100, "/many");
     for other in &others {
         other.stall();
@@ -154,7 +154,8 @@ fn whoever_falls_off_and_closes_in_one_callback_finishes_its_frame() {
 #[test]
 fn a_farewell_that_makes_others_fall_lets_them_finish_their_frames() {
     let mut world = World::with(|_, hub| hub.channel_buffer_bytes = BIG + 10);
-    // Both are served in one turn, the leaver first: its farewell throws the other off its log.
+    // Both are handled in one turn, the leaver first: with its farewell, the log overruns the other
+    // subscriber.
     let leaver = world.open("/bye/news");
     let mut client = torn(&mut world, "/news", "news");
     leaver.peer.reset();
