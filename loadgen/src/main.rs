@@ -15,9 +15,8 @@
 //! bin/floor  a separate program: the least work that a server can do
 //! ```
 //!
-//! No two folders import each other. All of them stand on `fanfare::protocol`, used in the role of
-//! a client. The only other part of fanfare in use is the grammar of durations and sizes
-//! (`fanfare::units`).
+//! No two folders import each other. The load generator uses `fanfare::protocol` in the role of a
+//! client, and no other part of fanfare but the grammar of durations and sizes (`fanfare::units`).
 mod check;
 mod cli;
 mod fanout;

@@ -27,8 +27,7 @@ const EXIT_CHECK_FAILED: u8 = 3;
 const EXIT_GENERATOR_BOUND: u8 = 4;
 const EXIT_THRESHOLD_MISSED: u8 = 99;
 
-/// Flags that may hold a secret. They are left out of the report, because reports are stored and
-/// shown to others.
+/// Flags that may hold a secret. Reports do not contain them, because reports are shown to others.
 const SECRET_FLAGS: [&str; 2] = ["headers", "bearer"];
 
 /// The result of a run that is over.
@@ -132,8 +131,7 @@ fn verdict(scenario: &ScenarioArgs, mut evidence: Evidence) -> Verdict {
     }
     let duration = scenario.duration().unwrap_or_default();
     match scenario.rate() {
-        // A late opening had to wait until the server finished earlier ones, so the target counts
-        // every opening that was due.
+        // Late openings were waiting for the server, so all that were due count.
         Some(rate) if matches!(scenario, ScenarioArgs::Connect(_)) => {
             let due = (rate as f64 * duration.as_secs_f64()) as u64;
             let bound = evidence.deliveries.map_or(0, |deliveries| deliveries.wanted);
@@ -142,8 +140,7 @@ fn verdict(scenario: &ScenarioArgs, mut evidence: Evidence) -> Verdict {
             (evidence.sends, evidence.deliveries) = (None, None);
         }
         Some(rate) => {
-            // Late messages are still sent, which makes the measured span longer than was asked
-            // for.
+            // Late messages are still sent, which makes the measured span longer.
             let asked = duration.min(evidence.measured);
             let due = (rate as f64 * asked.as_secs_f64()).round() as u64;
             let bound = scenario.phases().and_then(|phases| phases.messages).unwrap_or(u64::MAX);

@@ -156,8 +156,7 @@ impl Floor {
                 Ok(0) => alive = false,
                 Ok(taken) => {
                     alive = self.take(key, taken);
-                    // A short read means that the socket is empty, unless the peer has closed after
-                    // its last bytes.
+                    // A short read means that the socket is empty, unless the peer has closed.
                     if taken < READ_BYTES_MAX && !hung_up {
                         break;
                     }
@@ -171,15 +170,14 @@ impl Floor {
         }
     }
 
-    /// Processes the first `taken` bytes of the buffer. Returns false if the connection is to be
-    /// closed.
+    /// Processes the first `taken` bytes of the buffer. Returns false to close the connection.
     fn take(&mut self, key: usize, taken: usize) -> bool {
         let Floor { connections, buffer, round, prepared, .. } = self;
         let connection = &mut connections[key];
         let mut bytes = &mut buffer[..taken];
         if !connection.is_open {
             connection.partial.extend_from_slice(bytes);
-            // A client sends no frame before the 101.
+            // A client sends no frame before it has received the 101.
             return connection.try_open();
         }
         // The rest of a frame whose beginning was read before.

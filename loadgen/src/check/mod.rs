@@ -1,4 +1,4 @@
-//! Compares what was received with what was sent. It uses no sockets and no threads.
+//! Compares what was received with what was sent, without sockets or threads.
 //!
 //! ```text
 //! payload     what a published message contains    round_trip  what a round trip carries

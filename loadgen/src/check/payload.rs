@@ -27,8 +27,7 @@ pub(crate) struct Stamp {
     pub(crate) delay_micros: u32,
 }
 
-/// The most that five hexadecimal digits hold, about a second. A longer delay is written as this
-/// value.
+/// The maximum of five hexadecimal digits, about a second. Longer delays are cut to it.
 const DELAY_MICROS_MAX: u32 = 0xf_ffff;
 const DELAY_BITS: u32 = 20;
 
@@ -141,8 +140,7 @@ fn checksum(stamp: Stamp) -> u32 {
     (mix(word) >> 32) as u32
 }
 
-/// Mixes the bits so that each bit of the result depends on each bit of `word` (the finalizer of
-/// MurmurHash3).
+/// Mixes the bits: each bit of the result depends on each bit of `word` (as in MurmurHash3).
 pub(crate) fn mix(mut word: u64) -> u64 {
     word = (word ^ (word >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
     word = (word ^ (word >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);

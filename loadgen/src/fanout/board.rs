@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 const UNKNOWN: u32 = u32::MAX;
 
-/// Whether the server sends publishers their own messages too.
+/// States whether the server sends publishers their own messages too.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum OwnCopies {
     Unknown,

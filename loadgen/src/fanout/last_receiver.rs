@@ -1,8 +1,7 @@
 //! How long each message took to reach the last of its receivers.
 use crate::measure::latency::Latencies;
 
-/// Messages of all publishers for which times are kept until the threads' records are combined.
-/// Later messages are left out.
+/// Messages whose times are kept until the threads' records are combined. Later ones are left out.
 const MESSAGES_MAX: usize = 4 << 20;
 
 pub(super) enum LastReceiver {

@@ -7,8 +7,7 @@ use crate::run::load::Load;
 use crate::run::schedule::Schedule;
 use crate::run::timeline::Timeline;
 
-/// Messages sent in one turn of the open loop. The limit ensures that a loop that is late still
-/// reads.
+/// Messages sent in one turn of the open loop. Even a loop that is late must still read.
 const SENDS_PER_TURN_MAX: u32 = 1_024;
 
 impl Fanout {
@@ -35,8 +34,7 @@ impl Fanout {
         self.budget == Some(0) && !self.own.is_empty()
     }
 
-    /// Returns true if this thread has no publisher and the publishers of the other threads have
-    /// stopped.
+    /// Returns true if this thread has no publisher and the other threads' publishers have stopped.
     pub(crate) fn is_over_elsewhere(&self) -> bool {
         self.own.is_empty()
             && (0..self.publishers.len()).all(|publisher| self.board.total(publisher).is_some())
@@ -65,8 +63,7 @@ impl Fanout {
                 for _ in 0..SENDS_PER_TURN_MAX {
                     let due = self.schedule.as_mut().and_then(|schedule| schedule.take_due(now));
                     let Some(intended) = due else { break };
-                    // If a publisher's connection has ended, the next publisher sends the message
-                    // instead.
+                    // If a publisher's connection has ended, the next publisher sends instead.
                     while self.publishers[self.next_publisher].id.is_none() {
                         self.pass_turn();
                     }

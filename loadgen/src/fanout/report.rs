@@ -55,7 +55,7 @@ impl Fanout {
         }
     }
 
-    /// The sections on throughput, latency and checks.
+    /// Writes the sections on throughput, latency and checks.
     pub(crate) fn report(
         &mut self,
         measurement: &Measurement,
@@ -103,8 +103,7 @@ impl Fanout {
             OwnCopies::No => "no",
             OwnCopies::Unknown => "unknown",
         };
-        // Orders can be compared only between receivers that should have received the same
-        // messages.
+        // Orders are comparable only if all receivers should have received the same messages.
         let is_comparable =
             self.publishers.len() > 1 && lost + counts.corrupt + sequence.duplicated == 0;
         let unanswered = counts.published.saturating_sub(counts.answered_posts);

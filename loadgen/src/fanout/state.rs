@@ -60,8 +60,7 @@ pub(crate) struct Fanout {
     /// Which publishers belong to this thread.
     pub(super) own: Range<usize>,
     pub(super) publishers: Vec<Publisher>,
-    /// True for each receiver of this thread that is open: first its publishers, then its
-    /// subscribers.
+    /// True for each open receiver of this thread: first its publishers, then its subscribers.
     pub(super) receivers: Vec<bool>,
     /// How many of the receivers are open.
     pub(super) open_count: u32,
@@ -118,8 +117,7 @@ impl Fanout {
         }
     }
 
-    /// Returns the receiver number of this thread's publisher number `index`; `None` if it
-    /// publishes by POST.
+    /// Returns the receiver number of this thread's publisher `index`; `None` with POST.
     pub(super) fn publisher_receiver(&self, index: u32) -> Option<usize> {
         (!self.settings.by_post).then_some(index as usize)
     }
@@ -222,8 +220,7 @@ impl Fanout {
         self.open_count - u32::from(own_receiver && !sends_own)
     }
 
-    /// Returns true if every receiver of this thread has received or missed every message of all
-    /// publishers.
+    /// Returns true if every receiver of this thread has received or missed every message.
     pub(super) fn has_all_arrived(&self) -> bool {
         let has_all = |publisher: usize| {
             let Some(total) = self.board.total(publisher) else { return false };

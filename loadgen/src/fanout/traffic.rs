@@ -86,8 +86,7 @@ enum TrafficStage {
 }
 
 impl Traffic {
-    /// Builds one thread's traffic. `others` are opened after publishers and subscribers, and
-    /// before the first message.
+    /// Builds one thread's traffic. `others` are opened after the subscribers.
     pub(crate) fn new(plan: &TrafficPlan, thread: &ThisThread, others: &[Batch]) -> Traffic {
         let (publishers, subscribers) = plan.settings.shares(thread);
         let publishers = Batch {
@@ -110,8 +109,7 @@ impl Traffic {
         self.timeline.phase()
     }
 
-    /// Does what is due, and calls `on_phase` for each phase entered. Returns `Done` when the last
-    /// phase is over on all threads.
+    /// Does what is due. Calls `on_phase` for each phase entered. Returns `Done` at the end.
     pub(crate) fn turn(
         &mut self,
         load: &mut Load,
@@ -160,8 +158,7 @@ impl Traffic {
         Turn::Until(self.timeline.next_turn(now, next_due))
     }
 
-    /// Runs the stages before the traffic: opening and the probe. Returns `None` when they are
-    /// over.
+    /// Runs opening and the probe, before the traffic. Returns `None` when they are over.
     fn turn_before(&mut self, load: &mut Load, now: Moment) -> Option<Turn> {
         loop {
             self.stage = match &mut self.stage {

@@ -58,8 +58,7 @@ impl Window {
         is_complete
     }
 
-    /// Gives up on messages sent before `since` that some receiver has not received. Returns how
-    /// many there were.
+    /// Gives up on incomplete messages sent before `since`. Returns how many there were.
     pub(super) fn give_up(&mut self, since: Moment) -> u64 {
         let mut given_up = 0;
         while let Some(message) = self.under_way.front_mut() {

@@ -61,8 +61,7 @@ impl Latencies {
         STANDARD.encode(bytes)
     }
 
-    /// Decodes what [`encode`](Self::encode) or another tool has written. Refuses values outside
-    /// the bounds.
+    /// Decodes what [`encode`](Self::encode) or another tool has written, up to an hour.
     pub(crate) fn decode(text: &str) -> Result<Latencies, &'static str> {
         let bytes = STANDARD.decode(text).map_err(|_| "a histogram must be base64")?;
         let stored: Histogram<u64> = Deserializer::new()

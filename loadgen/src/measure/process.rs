@@ -45,8 +45,7 @@ impl Process {
         Ok(server)
     }
 
-    /// Returns the processor time of each living thread. The time of threads that have ended is not
-    /// included.
+    /// Returns the processor time of each living thread, without those that have ended.
     pub(crate) fn threads(self) -> ProcResult<Vec<ThreadTimes>> {
         let times = |task: ProcResult<procfs::process::Task>| {
             // The figures are in nanoseconds, where `stat` has hundredths of a second. A thread
@@ -62,8 +61,7 @@ impl Process {
         Ok(self.open()?.tasks()?.filter_map(times).collect())
     }
 
-    /// Returns how many cores the process may run on: those in its affinity mask that the machine
-    /// has.
+    /// Returns how many cores the process may run on: those in its affinity mask that exist.
     pub(crate) fn cores(self) -> ProcResult<u32> {
         let mask = self.open()?.status()?.cpus_allowed.ok_or(ProcError::Incomplete(None))?;
         let allowed: u32 = mask.into_iter().map(u32::count_ones).sum();
@@ -95,8 +93,7 @@ impl Process {
     }
 }
 
-/// Returns the memory that the kernel holds for the buffers of all TCP sockets of this network
-/// namespace.
+/// Returns the memory in the buffers of all TCP sockets of this network namespace.
 pub(crate) fn tcp_memory_bytes() -> io::Result<u64> {
     let text = std::fs::read_to_string("/proc/net/sockstat")?;
     let pages = tcp_pages(&text).ok_or(io::ErrorKind::InvalidData)?;

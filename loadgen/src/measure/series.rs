@@ -28,8 +28,7 @@ impl Recorder {
         }
     }
 
-    /// Records a message that took `nanos` and was read at `at`. Only `measured` messages count in
-    /// the total.
+    /// Records a message that took `nanos` until `at`. The total has only `measured` ones.
     pub(crate) fn record(&mut self, at: Moment, nanos: u64, measured: bool) {
         let second = at.second();
         if second != self.second {

@@ -38,8 +38,7 @@ pub(crate) struct Usage {
     pub(crate) elapsed_nanos: u64,
     /// Share of the time that this process's busiest thread ran.
     pub(crate) busiest_share: f64,
-    /// Share of the time that a thread of this process ran or waited for a core; the largest of all
-    /// threads.
+    /// The largest share of the time that a thread of this process ran or waited for a core.
     pub(crate) wanting_share: f64,
     /// Share of the time that the same thread could have run but had no core.
     pub(crate) waiting_share: f64,
@@ -51,8 +50,7 @@ pub(crate) struct Usage {
 pub(crate) struct ServerUsage {
     pub(crate) nanos: u64,
     pub(crate) share: f64,
-    /// Share of the busiest thread, or of all cores that the process may run on. 1 means that no
-    /// time is left.
+    /// Share of the busiest thread, or of all cores that the process may use. 1 is the maximum.
     pub(crate) saturation: f64,
 }
 

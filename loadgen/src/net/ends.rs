@@ -20,8 +20,7 @@ pub(crate) enum End {
     Reset,
     /// The stream ended without a Close frame.
     NoCloseFrame,
-    /// The server did not finish the closing handshake, or did not end the stream after it, in
-    /// time.
+    /// The server did not finish the closing handshake, or end the stream after it, in time.
     CloseTimeout,
     /// We began the closing handshake and it ended well. Not counted as an error.
     ClosedByUs,

@@ -13,8 +13,7 @@ const BODY_BYTES_MAX: u64 = 1 << 20;
 #[derive(Default)]
 pub(crate) struct Responses {
     scanner: HeadScanner,
-    /// The status of the response whose body is being skipped, and how many bytes of the body are
-    /// missing.
+    /// The status of a response whose body is being skipped, and how many bytes are missing.
     body: Option<(u16, u64)>,
 }
 

@@ -1,5 +1,4 @@
-//! The sockets of this process: how many there may be, how to connect one, and how much one read
-//! takes.
+//! The sockets of this process: how many there may be, how to connect, and how much to read.
 use std::io;
 use std::net::SocketAddr;
 
@@ -14,8 +13,7 @@ pub(crate) const READ_BYTES_MAX: usize = 256 * 1024;
 /// an opening handshake.
 pub(crate) const REST_BYTES_MAX: usize = 16 * 1024;
 
-/// Returns the receive buffer of a thread: room for undecoded bytes of earlier reads, then for one
-/// read.
+/// Returns the receive buffer of a thread: undecoded bytes of earlier reads, then one read.
 pub(crate) fn receive_buffer() -> Vec<u8> {
     vec![0; REST_BYTES_MAX + READ_BYTES_MAX]
 }
@@ -28,8 +26,7 @@ pub(crate) fn raise_open_files() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
-/// Begins to connect to `address`, from `source` and with a receive buffer of this size if they are
-/// given.
+/// Begins to connect to `address`, from `source` and with this receive buffer size if given.
 pub(crate) fn connect(
     address: SocketAddr,
     source: Option<SocketAddr>,

@@ -114,8 +114,7 @@ impl Address<'_> {
     }
 }
 
-/// Addresses to connect from, used in turn, because one address has only some 28,000 ports for one
-/// server.
+/// Addresses to connect from, in turn. Each has only some 28,000 ports for one server.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Sources {
     first: IpAddr,

@@ -53,8 +53,7 @@ impl Tls {
         configure(|builder| builder.with_root_certificates(roots).with_no_client_auth())
     }
 
-    /// Returns the name that the certificate must be valid for: the host of the URL, without port
-    /// and brackets.
+    /// Returns the name that the certificate must be valid for. `host` has no port and no brackets.
     pub(crate) fn server_name(host: &str) -> Result<ServerName<'static>, String> {
         ServerName::try_from(host.to_owned())
             .map_err(|_| format!("{host} cannot be the name in a certificate"))
@@ -77,8 +76,7 @@ fn configure(finish: impl FnOnce(Builder) -> ClientConfig) -> Result<Arc<ClientC
 pub(crate) struct TlsStream {
     tcp: TcpStream,
     session: ClientConnection,
-    /// Ciphertext that was received but not decrypted, because the caller's buffer was full. Mostly
-    /// empty.
+    /// Ciphertext that was not decrypted, because the caller's buffer was full. Mostly empty.
     kept: Vec<u8>,
     /// An error that is returned once everything before it has been read.
     failed: Option<String>,
@@ -106,8 +104,7 @@ impl TlsStream {
             self.kept = kept;
         }
         CIPHERTEXT.with_borrow_mut(|ciphertext| {
-            // Read until there is plaintext: a record may need several reads, and handshake records
-            // contain none.
+            // Read until there is plaintext. A record may need several reads, or contain none.
             while filled == 0 && self.failed.is_none() && !self.ended && !buffer.is_empty() {
                 match self.tcp.read(ciphertext) {
                     Ok(0) => break,
@@ -138,8 +135,7 @@ impl TlsStream {
         })
     }
 
-    /// Decrypts until no ciphertext is left or the buffer is full. Returns how many bytes of
-    /// ciphertext were processed.
+    /// Decrypts until the buffer is full. Returns how many bytes of ciphertext were processed.
     fn decrypt(&mut self, ciphertext: &[u8], buffer: &mut [u8], filled: &mut usize) -> usize {
         let mut rest = ciphertext;
         loop {
@@ -171,8 +167,7 @@ impl TlsStream {
         self.failed.get_or_insert(text);
     }
 
-    /// Accepts bytes only when the kernel has taken all earlier ones, so the session holds the
-    /// bytes of at most one call.
+    /// Accepts bytes only when the kernel has taken all earlier ones: the session buffers one call.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.flush()?;
         if self.session.is_handshaking() {

@@ -70,13 +70,12 @@ pub(super) fn decoded(latency: &Json) -> Option<Latencies> {
     (!latencies.histogram().is_empty()).then_some(latencies)
 }
 
-/// Text of the section `run`, or of the top level.
+/// Returns a text of the section `run`, or of the top level, without control characters.
 pub(super) fn text_of(object: &Json, name: &str) -> String {
     object[name].as_str().map(plain).unwrap_or_default()
 }
 
-/// Returns the other facts about a run, in a few words each: label, start, loop, cores, threads,
-/// seed.
+/// Returns the other facts about a run: label, start, loop, cores, threads, seed.
 pub(super) fn circumstances(report: &Json) -> Vec<String> {
     let run = &report["run"];
     let count = |name: &str| run[name].as_u64();

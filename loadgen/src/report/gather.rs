@@ -38,13 +38,11 @@ struct ErrorClass {
 #[derive(Default)]
 pub(crate) struct Report {
     sections: Vec<(&'static str, Section)>,
-    /// All flags with their values, given or by default. They are stored, so they must not contain
-    /// secrets.
+    /// All flags with their values, given or by default. They are stored: no secrets.
     pub(crate) settings: Vec<(String, String)>,
     errors: Vec<ErrorClass>,
     pub(crate) seconds: Vec<Second>,
-    /// Whether the figures can be trusted, and why. If it is `None`, the report says that nothing
-    /// was measured.
+    /// Whether the figures can be trusted, and why. `None` means that nothing was measured.
     pub(crate) verdict: Option<Verdict>,
     /// Conditions that the finished report must meet.
     pub(crate) thresholds: Vec<Threshold>,

@@ -10,8 +10,7 @@ pub(super) enum Unit {
     Share,
 }
 
-/// What a row's name says. For example, `server_ns_per_message` is in nanoseconds, and its label is
-/// `server per message`.
+/// What a row's name says: `server_ns_per_message` is in nanoseconds. Label: `server per message`.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) struct Measure<'a> {
     pub(super) unit: Unit,

@@ -57,8 +57,7 @@ impl Value {
     }
 }
 
-/// Rounds to a multiple of 1/`parts`. Whole numbers become integers, and values that are not finite
-/// become null.
+/// Rounds to a multiple of 1/`parts`. Whole numbers become integers, infinity and NaN null.
 fn rounded(value: f64, parts: f64) -> Json {
     let value = (value * parts).round() / parts;
     if value.fract() == 0.0 { json!(value as i64) } else { json!(value) }

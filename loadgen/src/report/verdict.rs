@@ -14,8 +14,7 @@ const BUSY_SHARE_MAX: f64 = 0.85;
 /// Largest share of the measured seconds that may be busy.
 const BUSY_SECONDS_SHARE_MAX: f64 = 0.05;
 const LOOP_STALL_MAX: Duration = Duration::from_millis(1);
-/// Least share of the messages to send, of the deliveries to expect, and of the connections to open
-/// in time.
+/// Least share of the due messages, expected deliveries or due openings that must be reached.
 const ACHIEVED_SHARE_LEAST: f64 = 0.99;
 /// A server this busy was the limit, even if the generator was busy too.
 const SERVER_SATURATED_SHARE: f64 = 0.95;
@@ -30,8 +29,7 @@ pub(crate) struct Evidence {
     pub(crate) busy_shares: Vec<f64>,
     /// The 99th percentile of the time that one turn of the loop delayed the next.
     pub(crate) loop_stall_p99: Option<Duration>,
-    /// In an open loop: messages whose intended time lies in the span, and how many of them were
-    /// sent in it.
+    /// In an open loop: messages due in the span, and how many of them were sent in it.
     pub(crate) sends: Option<Tally>,
     /// In an open loop: deliveries of those messages, and how many of them arrived in the span.
     pub(crate) deliveries: Option<Tally>,
@@ -323,8 +321,7 @@ mod tests {
         assert_eq!(deliveries(19_800, millis(1)), Judgement::Trustworthy);
         assert_eq!(deliveries(19_700, millis(1)), Judgement::TargetMissed);
         assert_eq!(deliveries(19_700, millis(300)), Judgement::Trustworthy);
-        // The server falls behind: 4 % are missing at the end, and the median has waited for half
-        // as long.
+        // The server falls behind: 4 % are missing at the end, and the median wait is half of that.
         assert_eq!(deliveries(19_200, millis(400)), Judgement::TargetMissed);
     }
 

@@ -24,8 +24,7 @@ impl Measurement {
         Measurement { server, span: None, began: None, ended: None }
     }
 
-    /// Must be called on entering each phase. Takes the samples at the beginning and at the end of
-    /// measuring.
+    /// Must be called on entering each phase. Takes the samples when measuring begins and ends.
     pub(crate) fn on_phase(&mut self, entered: Phase, load: &mut Load) {
         let now = load.clock.now();
         let sample = || load.thread.is_first().then(|| Sample::now(now, self.server));

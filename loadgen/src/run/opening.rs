@@ -1,5 +1,4 @@
-//! Opening many connections: at a rate, with a limit on openings under way and on openings per
-//! turn.
+//! Opening many connections: at a rate, with limits on openings under way and per turn.
 use std::time::Duration;
 
 use super::load::Load;
@@ -10,8 +9,7 @@ use crate::net::connection::Part;
 
 /// Openings begun in one turn. Each takes about 30 µs, during which this thread reads nothing.
 const OPENINGS_PER_TURN_MAX: u32 = 32;
-/// How often to check whether openings under way are done. Readiness usually wakes the thread
-/// sooner.
+/// How often to check for finished openings. Readiness usually wakes the thread sooner.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// The pace of the openings of a run.
@@ -74,8 +72,7 @@ impl Opening {
         Opening { pace, schedule: None, batches }
     }
 
-    /// Opens the connections that are due. Returns when to call again, or `None` when all are open
-    /// or have failed.
+    /// Opens what is due. Returns when to call again, or `None` when all are open or have failed.
     pub(crate) fn turn(&mut self, load: &mut Load, now: Moment) -> Option<Moment> {
         if load.is_stopping() {
             // Stop opening if the run is ending: the server may never answer.

@@ -20,8 +20,7 @@ impl Schedule {
         Schedule::every(start, per_second, 0, 1)
     }
 
-    /// Schedules one thread's share of the events of the whole run: the events number `first`,
-    /// `first + step`, and so on.
+    /// Schedules a thread's share of all events: those numbered `first`, `first + step`, and so on.
     pub(crate) fn every(start: Moment, per_second: u64, first: u64, step: u64) -> Schedule {
         debug_assert!(per_second > 0, "a rate of zero is never due");
         Schedule { start, per_second, number: first, step }
@@ -33,8 +32,7 @@ impl Schedule {
         self.start + Duration::from_nanos(u64::try_from(after).unwrap_or(u64::MAX))
     }
 
-    /// Returns the intended moment of the next event and moves on to the one after it, or `None` if
-    /// it is not due by `now`.
+    /// Takes the next event if it is due by `now`, and returns its intended moment.
     pub(crate) fn take_due(&mut self, now: Moment) -> Option<Moment> {
         let due = self.next();
         if due > now {

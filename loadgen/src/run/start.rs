@@ -49,8 +49,7 @@ impl Runner {
                 let builder = std::thread::Builder::new().name(format!("load-{number}"));
                 match builder.spawn_scoped(scope, work) {
                     Ok(worker) => workers.push(worker),
-                    // Without this, the threads that did start would wait for this one at the first
-                    // barrier.
+                    // Otherwise the threads that did start would wait for this one for ever.
                     Err(error) => {
                         shared.fail();
                         return Err(error);
@@ -77,8 +76,7 @@ impl Runner {
     }
 }
 
-/// Marks a thread as over, however it ends. If it has failed, the other threads stop waiting for
-/// it.
+/// Marks a thread as over, however it ends. If it has failed, the others stop waiting for it.
 struct EndOfThread<'a> {
     shared: &'a Threads,
     number: usize,

@@ -63,8 +63,7 @@ impl Timeline {
         matches!(self.phase, Phase::WarmUp | Phase::Measuring)
     }
 
-    /// Enters the next phase if this one has ended, and returns it. Must be called until it returns
-    /// `None`.
+    /// Enters the next phase if this one has ended, and returns it. Call until it returns `None`.
     pub(crate) fn turn(&mut self, now: Moment, all_arrived: bool, stop: bool) -> Option<Phase> {
         let is_over = now >= self.until;
         (self.phase, self.until) = match self.phase {

@@ -1,5 +1,4 @@
-//! The watcher of a run, on its own thread: it records what happens in each second, and shows the
-//! live view.
+//! The watcher of a run, on its own thread. It records each second and shows the live view.
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
@@ -102,8 +101,7 @@ impl Watch {
         Watched { second, wanting_share: usage.wanting_share }
     }
 
-    /// Returns the phase of a second. A second that two phases share is assigned to the one that is
-    /// not measured.
+    /// Returns the phase of a second. If it has parts of two, the one that is not measured counts.
     fn phase(&self, shared: &Threads, from: Moment, to: Moment) -> SecondPhase {
         let Some(began) = shared.began() else { return SecondPhase::Connect };
         let Some(phases) = self.phases else {
@@ -156,8 +154,7 @@ impl Watch {
     }
 }
 
-/// Returns a rate per second. The watcher may wake up late, so the interval may be longer than a
-/// second.
+/// Returns a rate per second. The watcher may wake up late, after more than a second.
 fn per_second(count: u64, nanos: u64) -> u64 {
     (u128::from(count) * 1_000_000_000 / u128::from(nanos.max(1))) as u64
 }

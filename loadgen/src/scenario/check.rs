@@ -172,8 +172,7 @@ impl Scenario for Check {
                     ));
                     load.open(SPEAKER, 0);
                     load.open(LISTENER, 1);
-                    // The limit is longer here, because an opening handshake has its own time
-                    // limit.
+                    // This is longer, because an opening handshake has its own time limit.
                     CheckStage::Opening { until: now + 10 * PATIENCE }
                 }
                 CheckStage::Opening { until } => {

@@ -82,8 +82,7 @@ impl Connect {
         }
     }
 
-    /// Begins the openings that are due. Returns when to call again, or `None` when no more will
-    /// begin.
+    /// Begins the openings that are due. Returns when to call again, or `None` at the end.
     fn open_due(&mut self, load: &mut Load, now: Moment, until: Moment) -> Option<Moment> {
         for _ in 0..OPENINGS_PER_TURN_MAX {
             if self.budget == Some(0) || load.is_stopping() {

@@ -18,8 +18,7 @@ const HELD: Part = Part(0);
 
 /// The numbers of connections at which memory is read. With fewer connections, at each quarter.
 const STEPS: [u64; 3] = [5_000, 10_000, 15_000];
-/// The time between the last opening of a step and the reading of memory. The server finishes the
-/// work of the openings in it.
+/// The server has this long to finish the openings of a step, before its memory is read.
 const SETTLE: Duration = Duration::from_millis(500);
 
 struct HoldStep {
@@ -111,8 +110,7 @@ impl Scenario for Hold {
                 },
                 HoldStage::Opened => match load.thread.wait_at(2 * self.at, now) {
                     Some(at) => HoldStage::Settling { until: at + SETTLE },
-                    // Another thread may have noticed Ctrl-C before it reached this barrier, and
-                    // will never arrive.
+                    // Another thread may have noticed Ctrl-C and ended before this barrier.
                     None if load.is_stopping() => return Turn::Done,
                     None => return Turn::Until(now + LOOK_AGAIN),
                 },

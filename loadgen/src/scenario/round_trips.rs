@@ -34,8 +34,7 @@ const CLIENT: Part = Part(0);
 const ALL_OPEN: usize = 0;
 const ALL_ARRIVED: usize = 1;
 
-/// Messages sent in one turn of the open loop. The limit ensures that a loop that is late still
-/// reads.
+/// Messages sent in one turn of the open loop. Even a loop that is late must still read.
 const SENDS_PER_TURN_MAX: u32 = 1_024;
 /// How often a closed loop looks for overdue replies.
 const GIVE_UP_EVERY: Duration = Duration::from_millis(100);
@@ -69,8 +68,7 @@ impl RoundTripClient {
         self.sent - self.under_way.len() as u32
     }
 
-    /// Removes message `sequence`, which was sent, and returns it. Older messages under way count
-    /// as overtaken.
+    /// Removes and returns message `sequence`, which was sent. Older ones count as overtaken.
     fn take(&mut self, sequence: u32) -> Option<SentMessage> {
         if sequence < self.first() {
             let at = self.late.iter().position(|(late, _)| *late == sequence)?;
@@ -234,8 +232,7 @@ impl RoundTrips {
         }
     }
 
-    /// Open loop: sends everything that is due. Returns false if more is due than one turn may
-    /// send.
+    /// Open loop: sends what is due. Returns false if more is due than one turn may send.
     fn send_due(&mut self, load: &mut Load, now: Moment) -> bool {
         for _ in 0..SENDS_PER_TURN_MAX {
             let due = self.schedule.as_mut().and_then(|schedule| schedule.take_due(now));
@@ -268,8 +265,7 @@ impl RoundTrips {
         match reply {
             Reply::Corrupt => {
                 self.counts.corrupt += 1;
-                // The corrupt reply is taken as the reply to the oldest message under way, which is
-                // no longer waited for.
+                // Taken as the reply to the oldest message under way.
                 self.clients[client].give_up_first();
             }
             Reply::To(sequence) => self.note(client, sequence, payload.len(), at),

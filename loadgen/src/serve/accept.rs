@@ -1,5 +1,4 @@
-//! Accepting connections: how many per turn, and what happens when the process has no file
-//! descriptor left.
+//! Accepting: how many connections per turn, and what happens without a free file descriptor.
 use std::io;
 use std::time::Duration;
 

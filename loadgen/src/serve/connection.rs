@@ -17,16 +17,14 @@ pub(crate) struct ServerConnection {
     pub(crate) stream: TcpStream,
     pub(crate) phase: ServerPhase,
     pub(crate) decoder: Decoder,
-    /// The body of a POST request. Later the decoder's buffer for a message that does not arrive in
-    /// one piece.
+    /// The body of a POST request, or the decoder's buffer for a message that arrives in pieces.
     pub(crate) assembly: Vec<u8>,
     /// Bytes that were read but not decoded yet: an incomplete HTTP head or frame header. They are
     /// decoded again together with the next bytes.
     pub(crate) rest: Vec<u8>,
     pub(crate) outbound: Outbound,
     pub(crate) receiver: Receiver,
-    /// How many messages of the present round this connection has received, or was not meant to
-    /// receive.
+    /// How many messages of the present round this connection has received or skipped.
     pub(crate) round_taken: usize,
     /// True if the kernel has refused bytes and has not reported the socket as writable since.
     pub(crate) blocked: bool,
@@ -110,8 +108,7 @@ impl ServerConnection {
         self.phase == ServerPhase::Open && self.outbound.unsent_bytes() > BEHIND_BYTES_MAX
     }
 
-    /// Queues a Close frame. It is the last frame, so a copy that was held back is queued before
-    /// it.
+    /// Queues a Close frame. It is the last frame, so a held copy is queued before it.
     pub(crate) fn close(&mut self, code: CloseCode, reason: &str, ledger: &mut Ledger) {
         debug_assert_eq!(self.phase, ServerPhase::Open, "a connection is closed only once");
         self.receiver.release_now(&mut self.outbound, ledger);

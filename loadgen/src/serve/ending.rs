@@ -29,8 +29,7 @@ impl Server {
         self.flush(id);
     }
 
-    /// Writes the waiting bytes of a connection. Ends the connection if that fails or if the client
-    /// is too far behind.
+    /// Writes the waiting bytes. Ends the connection if that fails or the client is too far behind.
     pub(super) fn flush(&mut self, id: Id) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         if connection.is_too_far_behind() {
@@ -68,15 +67,13 @@ impl Server {
         ledger
     }
 
-    /// Stops reading, and writes the waiting bytes and a Close frame to every connection as far as
-    /// time allows.
+    /// Stops reading. Writes waiting bytes and Close frames as far as time allows.
     pub(super) fn drain(&mut self, events: &mut Events) -> io::Result<()> {
         for (_, connection) in self.connections.iter_mut() {
             if connection.phase == ServerPhase::Open {
                 connection.close(CloseCode::GOING_AWAY, "", &mut self.ledger);
             }
-            // An error is ignored, because the bytes of a failed connection stay unsent and are not
-            // counted.
+            // Errors are ignored: the bytes of a failed connection stay unsent and are not counted.
             let _ = connection.flush(&mut self.ledger);
         }
         let until = self.clock.now() + DRAIN_TIME;

@@ -1,5 +1,4 @@
-//! Which faults to cause, by `--fault` and a seed, and the ledger of those that happened. Nothing
-//! here sends.
+//! Which faults to cause, by `--fault` and a seed, and the ledger of those that happened.
 use std::fmt;
 use std::time::Duration;
 

@@ -15,8 +15,7 @@ const LIMITS: HttpLimits =
 const _: () =
     assert!(LIMITS.head_bytes_max <= REST_BYTES_MAX, "a head must fit in front of a read");
 
-/// A valid key that no client will have drawn, so its Sec-WebSocket-Accept is wrong for every
-/// client.
+/// A valid key that no client draws, so its Sec-WebSocket-Accept is wrong for every client.
 const OTHER_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAA==";
 
 impl ServerConnection {

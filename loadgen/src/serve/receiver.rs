@@ -44,8 +44,7 @@ impl Receiver {
     /// Creates connection number `ordinal`'s receiver. Its faults depend on that number and the
     /// seed, and not on when copies arrive.
     pub(crate) fn new(seed: u64, ordinal: u64) -> Receiver {
-        // Neighbouring seeds give similar generators, so the first number of one generator is the
-        // seed of another.
+        // Neighbouring seeds give similar generators, so the seed is drawn from one of them.
         let random = Random::new(Random::new(seed ^ ordinal << 32).next());
         Receiver { random, held: Vec::new(), held_until: Moment::default(), messages: 0 }
     }
@@ -87,8 +86,7 @@ impl Receiver {
                 if corrupt(&mut frame[payload_at..], self.random.next()) {
                     outbound.note_fault(Fault::Corrupt, ledger);
                 }
-                // This copy does overtake the held one, but a client cannot detect that from a
-                // corrupt message.
+                // This copy overtakes the held one, but a client cannot see that: it is corrupt.
                 false
             }
             Some(Fault::Reorder) if self.held.is_empty() => {

@@ -40,8 +40,7 @@ impl Round {
         self.messages.push(RoundMessage { start, end, payload_bytes, sender, may_fail });
     }
 
-    /// Returns how many messages the round has so far. A connection that opens now receives only
-    /// later ones.
+    /// Returns how many messages the round has. A connection that opens now gets only later ones.
     pub(crate) fn len(&self) -> usize {
         self.messages.len()
     }

@@ -66,8 +66,7 @@ pub(super) struct Server {
     /// Connections to read again without new readiness: a read has used its whole budget, or the
     /// peer has closed after its last bytes. The flag is true if the peer has closed.
     pub(super) unfinished: Vec<(Id, bool)>,
-    /// Receivers that hold a copy back, and until when. The hold time is always the same, so this
-    /// list is in order of time.
+    /// Receivers that hold a copy back, and until when. In order of time: all hold equally long.
     pub(super) held: VecDeque<(Moment, Id)>,
     /// Connections that are ending, and until when. In order of time for the same reason.
     pub(super) ending: VecDeque<(Moment, Id)>,

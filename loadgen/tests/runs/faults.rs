@@ -18,8 +18,7 @@ const ALL: &str = "drop=0.02,dup=0.02,reorder=0.02,corrupt=0.02";
 const PHASES: &str = "-W 50ms -d 300ms --connect-rate 0";
 const THOUSAND: &str = "--subscribers 1000 --rate 50";
 
-/// Runs and compares the counts of each fault, and of all messages, on both sides. Returns the
-/// report.
+/// Runs and compares the counts of all faults and messages on both sides. Returns the report.
 fn run_counted(scenario: &str, serve: &str, flags: &str) -> Value {
     let server = Server::start(serve);
     let (code, report) = loadgen(scenario, server.address, &format!("{PHASES} {flags}"));

@@ -150,8 +150,7 @@ fn a_server_that_does_not_broadcast_is_noticed_before_measuring() {
 
 #[test]
 fn stalled_subscribers_that_wake_up_find_everything_or_a_reason() {
-    // The connections open one after the other, so that receivers have the numbers that the faults
-    // name.
+    // Opened one by one, the receivers have the numbers that the faults name.
     let flags = "--slow 3 --subscribers 2 --rate 200 --visits 0 --wake --connect-concurrency 1";
     let (code, report) = run("churn", broadcast(Fault::None), flags);
     assert_eq!((code, &report["woken"]["caught_up"]), (0, &Value::from(3)), "{report}");

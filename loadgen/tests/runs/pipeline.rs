@@ -112,8 +112,7 @@ fn a_generator_that_was_the_limit_exits_with_4_where_that_is_asked_for() {
         );
         let run = command(&words).stdout(Stdio::piped()).spawn().unwrap();
         server.await_messages(300);
-        // The process is stopped until the span is over, so it sends the other 700 messages too
-        // late.
+        // While the process is stopped the span ends, so the other 700 messages are late.
         signal(&run, Signal::STOP);
         std::thread::sleep(Duration::from_secs(2));
         signal(&run, Signal::CONT);

@@ -83,8 +83,7 @@ struct Channel {
     held: Vec<u8>,
 }
 
-/// Sends every text to every connection, including the sender, in the same order, except for one
-/// fault.
+/// Sends every text to all connections, the sender too, in the same order, except for one fault.
 pub(crate) fn broadcast(fault: Fault) -> SocketAddr {
     let channel = Arc::new(Mutex::new(Channel::default()));
     serve(move |stream| {

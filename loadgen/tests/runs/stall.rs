@@ -46,8 +46,7 @@ fn an_open_loop_shows_what_a_stopped_server_made_of_it() {
     for name in ["response_ns", "service_ns"] {
         let latency = &report["latency"][name];
         for (at, tolerance) in [(95.0, 0.25), (99.0, 0.1)] {
-            // The messages above this percentile wait for longer, because they were due earlier in
-            // the stall.
+            // The messages above this percentile wait longer: they were due earlier in the stall.
             let theory = stall - SECONDS * (100.0 - at) / 100.0;
             let found = percentile(latency, at);
             assert!(
@@ -57,8 +56,7 @@ fn an_open_loop_shows_what_a_stopped_server_made_of_it() {
         }
         assert!(percentile(latency, 75.0) < 0.1 * stall, "most messages must miss the stall");
     }
-    // The messages were sent in time, so only the server delayed them. Hence both latencies are
-    // equal.
+    // The messages were sent in time. Only the server delayed them, so both latencies are equal.
     assert!(percentile(&report["latency"]["send_delay_ns"], 99.0) < 0.1 * stall);
     // A message was sent every 2 ms, also during the stall. None was skipped.
     assert_eq!(report["throughput"]["sent"], 5_000);

@@ -150,8 +150,7 @@ fn broadcast() -> Json {
     report.finish()
 }
 
-/// Returns the report of a closed loop with losses, errors, missed thresholds, and text from a
-/// hostile server.
+/// Returns the report of a closed loop with all kinds of failures, and text from a hostile server.
 fn echo() -> Json {
     let mut report = Report::default();
     run(

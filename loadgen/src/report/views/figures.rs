@@ -5,8 +5,7 @@ use super::plot::{Axis, Line, Plot};
 use crate::report::finished;
 use crate::report::units::{Unit, count_text, number_text};
 
-/// Two rates that differ by more than this factor are not drawn on one axis, because the lower one
-/// would be a flat line.
+/// Two rates that differ by a larger factor get separate plots: the lower would be a flat line.
 const ONE_AXIS_RATIO_MAX: f64 = 10.0;
 /// Room above the highest value, so that a line at its target does not lie on the edge.
 const HEADROOM: f64 = 1.05;

@@ -11,8 +11,7 @@ use crate::report::finished;
 const TICKS_PER_HALF_DISTANCE: u32 = 5;
 const NANOS_PER_MILLI: f64 = 1e6;
 
-/// Renders the distribution of the response, or else of the service. Returns `None` if neither was
-/// measured.
+/// Renders the distribution of the response, or else of the service; `None` without either.
 pub(crate) fn render(report: &Json) -> Option<String> {
     let latencies = ["response_ns", "service_ns"]
         .iter()

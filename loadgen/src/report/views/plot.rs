@@ -1,5 +1,4 @@
-//! Draws one plot as SVG. Its colours suit a light page; a style sheet can select them and change
-//! all of them.
+//! Draws one plot as SVG. Its colours suit a light page; a style sheet can replace them.
 use std::error::Error;
 use std::ops::Range;
 
@@ -122,8 +121,7 @@ impl Axis {
         Axis { description, is_logarithmic: true, from, to, ticks }
     }
 
-    /// Returns an axis of 1/(1-q) for quantiles q, on which every further nine takes the same
-    /// space.
+    /// Returns an axis of 1/(1-q) for quantiles q. Every further nine takes the same space.
     pub(super) fn quantiles(description: &'static str, inverse_max: f64) -> Axis {
         let labels = ["", "90 %", "99 %", "99.9 %", "99.99 %", "99.999 %", "99.9999 %"];
         let mut ticks: Vec<(f64, String)> = labels

@@ -1,5 +1,4 @@
-//! A report as text, for a terminal or a pipe. It has no colours, and every figure stands on the
-//! line of its name.
+//! A report as text without colours. Every figure stands on the line of its name.
 use std::fmt::Write as _;
 
 use comfy_table::{CellAlignment, Table, presets};

@@ -74,8 +74,7 @@ impl Visitors {
         }
     }
 
-    /// Closes the visitors whose time is over and opens those that are due. Returns when to call
-    /// again.
+    /// Closes visitors whose time is over and opens those due. Returns when to call again.
     pub(super) fn turn(&mut self, load: &mut Load, now: Moment) -> Option<Moment> {
         for _ in 0..VISITORS_PER_TURN_MAX {
             let Some((_, id)) = self.staying.pop_front_if(|(leaves_at, _)| *leaves_at <= now)
