@@ -1,5 +1,5 @@
-//! What a hub does as the home of a channel beside publishing: it knows which other reactors are
-//! members, and how many subscribers they have.
+//! What a hub does, besides publishing, for channels whose home it is: it knows which other
+//! reactors are members, and how many subscribers they have.
 
 use super::channel::ChannelInfo;
 use super::channel_id::ChannelId;
@@ -10,8 +10,8 @@ use super::members::{Joined, Member, Slot};
 use super::name::ChannelName;
 
 impl Hub {
-    /// A reactor has its first subscribers of a channel whose home is here: it receives all
-    /// messages from now on. Refused as [`Refused::TooManyChannels`].
+    /// Handles a join: another reactor has its first subscribers of a channel whose home is here,
+    /// and receives all messages from now on. Refused as [`Refused::TooManyChannels`].
     pub fn join_member(
         &mut self,
         reactor: ReactorNumber,
@@ -25,8 +25,8 @@ impl Hub {
         Ok(Joined { slot, epoch: channel.epoch, next: channel.log.end().number })
     }
 
-    /// A member says how many subscribers it has. Ignored from a reactor that is no member, because
-    /// its join was refused.
+    /// Handles a member's report of how many subscribers it has. Ignored if the reactor is not a
+    /// member, because its join was refused.
     pub fn count_member(
         &mut self,
         reactor: ReactorNumber,
@@ -39,7 +39,7 @@ impl Hub {
         }
     }
 
-    /// A member has had no subscribers for a while: it receives nothing more.
+    /// Handles a leave: a member has had no subscribers for a while, and receives no more messages.
     pub fn leave_member(&mut self, reactor: ReactorNumber, name: ChannelName<'_>) {
         let Some(id) = self.channels.find(name) else { return };
         let channel = &mut self.channels[id];
@@ -49,7 +49,7 @@ impl Hub {
         }
     }
 
-    /// A channel as its home knows it; `None` if there is none of that name.
+    /// Returns the figures of a channel whose home is here; `None` if the channel does not exist.
     pub fn inspect(&self, name: ChannelName<'_>) -> Option<ChannelInfo> {
         let channel = &self.channels[self.channels.find(name)?];
         let mut info = channel.info();
@@ -57,10 +57,10 @@ impl Hub {
         Some(info)
     }
 
-    /// The channel of a name whose home is here.
+    /// Finds or makes the channel of a name whose home is here.
     pub(super) fn home_channel(&mut self, name: ChannelName<'_>) -> Result<ChannelId, Refused> {
         let id = self.channels.find_or_insert(name)?;
-        debug_assert!(self.channels[id].is_at_home(), "a channel is numbered by its home alone");
+        debug_assert!(self.channels[id].is_at_home(), "only its home numbers a channel's messages");
         Ok(id)
     }
 }

@@ -1,5 +1,6 @@
-//! What a hub does as a member of a channel whose home is another reactor: it tells the home what
-//! it needs, and appends what the home has numbered. The states are in [`Membership`].
+//! What a hub does as a member of a channel whose home is another reactor: it sends the home
+//! updates about its subscribers, and appends the messages that the home has numbered. The states
+//! are in [`Membership`].
 
 use super::channel_id::ChannelId;
 use super::frames::frame_bytes_of;
@@ -12,7 +13,7 @@ use super::subscriptions::SubscriptionId;
 use std::collections::VecDeque;
 
 impl Hub {
-    /// The number of a channel's subscribers here has changed.
+    /// Must be called when the number of a channel's subscribers on this reactor has changed.
     pub(super) fn subscribers_changed(&mut self, id: ChannelId) {
         let channel = &mut self.channels[id];
         if channel.subscribers.is_empty() && channel.is_unused() {
@@ -33,12 +34,12 @@ impl Hub {
         }
     }
 
-    /// Whether any home has to be told something.
+    /// Returns true if an update is waiting to be sent to any home.
     pub fn has_membership_update(&self) -> bool {
         !self.membership_queue.by_home.iter().all(VecDeque::is_empty)
     }
 
-    /// What a home has to be told next. Stays the same until
+    /// Returns the next update for a home. Returns the same one until
     /// [`membership_update_sent`](Self::membership_update_sent).
     pub fn membership_update(&self, home: ReactorNumber) -> Option<MembershipUpdate<'_>> {
         let id = *self.membership_queue.by_home[home.index()].front()?;
@@ -55,7 +56,7 @@ impl Hub {
         })
     }
 
-    /// The update has been sent to the home.
+    /// Must be called when the update has been sent to the home.
     pub fn membership_update_sent(&mut self, home: ReactorNumber) {
         let Some(id) = self.membership_queue.by_home[home.index()].pop_front() else { return };
         let channel = &mut self.channels[id];
@@ -67,7 +68,7 @@ impl Hub {
         }
     }
 
-    /// The home has answered a join: everybody who has subscribed meanwhile is live.
+    /// Handles the home's answer to a join: the subscriptions that waited for it are live.
     pub fn joined(&mut self, joined: Joined) {
         let Some(id) = self.joining_channel(joined.slot) else { return };
         let channel = &mut self.channels[id];
@@ -78,7 +79,7 @@ impl Hub {
         self.note_join_outcomes(id, Ok(()));
     }
 
-    /// The home has refused a join.
+    /// Handles the home's refusal of a join.
     pub fn not_joined(&mut self, slot: Slot, refused: Refused) {
         let Some(id) = self.joining_channel(slot) else { return };
         self.channels[id].membership = Membership::Unannounced;
@@ -91,7 +92,7 @@ impl Hub {
             .channels
             .find_by_id(id)
             .is_some_and(|channel| channel.membership == Membership::Joining);
-        debug_assert!(is_joining, "the home has answered what was not asked");
+        debug_assert!(is_joining, "the home has answered a join that was not sent");
         is_joining.then_some(id)
     }
 
@@ -106,19 +107,19 @@ impl Hub {
         }));
     }
 
-    /// The next subscription that waited for the home's decision. It may have ended meanwhile.
+    /// Returns the next subscription whose home has decided about it. It may have ended meanwhile.
     pub fn next_join_outcome(&mut self) -> Option<JoinOutcome> {
         self.membership_queue.join_outcomes.pop_front()
     }
 
-    /// Whether a subscription still waits for its home's decision.
+    /// Returns true if a subscription still waits for its home's decision.
     pub fn is_joining(&self, subscription: SubscriptionId) -> bool {
         self.channels[self.subscriptions.channel_of(subscription)].is_joining()
     }
 
-    /// Appends a message that its home has numbered. The home has accepted it, so it is never
-    /// dropped: after [`Refused::Busy`] it must be given again when the sweep has passed. Does
-    /// nothing if the channel has been left meanwhile. Then fetch
+    /// Appends a message that its home has numbered. The home has accepted it, so it must not be
+    /// dropped: after [`Refused::Busy`] the caller must call again with it after the sweep. Does
+    /// nothing if this reactor has left the channel meanwhile. Then fetch
     /// [`next_overrun`](Self::next_overrun).
     pub fn append(&mut self, numbered: Numbered<'_>) -> Result<(), Refused> {
         let Numbered { slot, epoch, number, message } = numbered;
@@ -128,14 +129,14 @@ impl Hub {
         if !receives || channel.epoch != epoch {
             return Ok(());
         }
-        // Checked in release builds too: after a gap everything would be delivered under wrong
-        // numbers.
+        // Checked in release builds too: after a gap all later messages would be delivered under
+        // wrong numbers.
         assert_eq!(channel.log.end().number, number, "the home's numbers have a gap");
         if !channel.subscribers.is_empty() {
             let (frame_bytes, bound) = (frame_bytes_of(message), self.limits.channel_buffer_bytes);
             let kept_from = match channel.log.make_room(frame_bytes, bound, Some(&self.pool)) {
-                // The home has accepted it, so it is appended past the limit. The home learns of it
-                // by `is_memory_full`, and refuses the next one.
+                // The home has accepted the message, so it is appended beyond the limit. The home
+                // learns that memory is full by `is_memory_full`, and refuses the next message.
                 Err(Refused::MemoryFull) => channel.log.make_room(frame_bytes, bound, None)?,
                 kept_from => kept_from?,
             };
@@ -158,7 +159,7 @@ mod tests {
 
     const HOME: ReactorNumber = ReactorNumber(0);
 
-    /// A hub that is not the home of this channel.
+    /// Returns a hub that is not the home of the channel, and the channel's name.
     fn member() -> (Hub, String) {
         let hub =
             Hub::new(HubLimits::default(), Arc::new(Homes::new([1; 16], 2)), ReactorNumber(1), 1);

@@ -10,9 +10,9 @@ use std::fmt;
 /// The id of a message: its number, within an epoch of its channel.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct MessageId {
-    /// Numbers of different epochs have nothing to do with each other.
+    /// The epoch. Numbers from different epochs cannot be compared.
     pub epoch: u64,
-    /// 1, 2, 3 … within the epoch.
+    /// The number: 1, 2, 3 … within the epoch.
     pub number: u64,
 }
 
@@ -23,59 +23,60 @@ impl fmt::Display for MessageId {
     }
 }
 
-/// A message was numbered.
+/// The result of publishing a message that was numbered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Accepted {
-    /// Its id.
+    /// The message's id.
     pub id: MessageId,
-    /// How many subscribers, on all reactors, it was appended for.
+    /// The number of subscribers, on all reactors, for which it was appended.
     pub subscribers: u64,
 }
 
 /// Figures of a channel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ChannelInfo {
-    /// Subscribers on all reactors, as far as the home has been told.
+    /// The number of subscribers on all reactors, as last reported to the home.
     pub subscribers: u64,
-    /// The epoch of its numbers.
+    /// The epoch of the message numbers.
     pub epoch: u64,
-    /// Messages numbered in this epoch.
+    /// The number of messages in this epoch.
     pub messages: u64,
-    /// The oldest message kept, if one is.
+    /// The number of the oldest message kept; `None` if no message is kept.
     pub first_number: Option<u64>,
-    /// The last message numbered, if one was.
+    /// The number of the last message; `None` before the first message.
     pub last_number: Option<u64>,
 }
 
-/// A channel. At rest it owns its name and nothing else: a log has memory only while a subscriber
-/// is behind.
+/// A channel. When idle it owns its name and nothing else: its log has memory only while a
+/// subscriber is behind.
 #[derive(Debug)]
 pub(super) struct Channel {
     pub(super) name: Box<str>,
     pub(super) epoch: u64,
     pub(super) log: Log,
     pub(super) subscribers: Subscribers,
-    /// It is in the queue of the sweep.
+    /// True while the channel is in the queue of the sweep.
     pub(super) is_queued: bool,
     pub(super) idleness: Idleness,
     pub(super) membership: Membership,
-    /// It is in the queue of channels whose home must be told something (`MembershipQueue`).
+    /// True while the channel is in the queue of updates for its home (`MembershipQueue`).
     pub(super) is_listed_for_home: bool,
-    /// The key of its `Members`, if this is the home and there are any; or `NO_MEMBERS`.
+    /// The key of the channel's `Members` if this is the home and there are any; otherwise
+    /// `NO_MEMBERS`.
     pub(super) members: u32,
 }
 
-/// Whether a channel is in a queue of idle ones (`channels::Idle`).
+/// Whether a channel is in a queue of idle channels (`channels::Idle`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Idleness {
     NotListed,
     Listed,
-    /// It has been used since it was listed.
+    /// Listed, but used since.
     ListedAndUsed,
 }
 
 const _: () =
-    assert!(size_of::<Channel>() <= 128, "a million quiet channels are this, a million times");
+    assert!(size_of::<Channel>() <= 128, "a million idle channels take a million times this size");
 
 impl Channel {
     pub(super) fn new(name: &str, epoch: u64, membership: Membership) -> Channel {
@@ -96,17 +97,18 @@ impl Channel {
         self.membership == Membership::Home
     }
 
-    /// Whether its subscribers wait for its home.
+    /// Returns true if the channel's subscribers wait for its home.
     pub(super) fn is_joining(&self) -> bool {
         matches!(self.membership, Membership::Unannounced | Membership::Joining)
     }
 
-    /// Whether it has no subscribers, here or elsewhere.
+    /// Returns true if the channel has no subscribers, here or on other reactors.
     pub(super) fn is_unused(&self) -> bool {
         self.subscribers.is_empty() && self.members == NO_MEMBERS
     }
 
-    /// A subscriber has come before the home was told to send no more.
+    /// Cancels leaving the channel: a subscriber has come before the home was asked to send no
+    /// more.
     pub(super) fn come_back(&mut self) {
         if self.membership == Membership::Leaving {
             self.membership = Membership::Live;
@@ -117,7 +119,7 @@ impl Channel {
         ChannelName::from_checked(&self.name)
     }
 
-    /// Copies of messages that its subscribers have not been sent.
+    /// The number of message copies not yet completely sent, summed over the channel's subscribers.
     pub(super) fn pending(&self) -> u64 {
         let next = self.log.end().number;
         self.subscribers.cursors().map(|(cursor, _)| next - cursor.number).sum()

@@ -1,5 +1,5 @@
-//! The id of a channel: its place among a hub's [channels](super::channels).
+//! The id of a channel: its index among a hub's [channels](super::channels).
 
-/// A channel, as long as it exists. Ids of channels that were forgotten are used again.
+/// A channel, valid as long as the channel exists. Ids of forgotten channels are used again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct ChannelId(pub(super) u32);

@@ -1,4 +1,4 @@
-//! All channels of a hub: found by name, made when needed, forgotten when idle.
+//! All channels of a hub: looked up by name, made when needed, forgotten when idle.
 
 use super::channel::{Channel, Idleness};
 use super::channel_id::ChannelId;
@@ -15,32 +15,35 @@ use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Idle channels that one call of `forget_idle` looks at, so that its part of a turn is bounded.
+/// The most idle channels that one call of `forget_idle` checks, so that its share of a turn is
+/// bounded.
 const IDLE_PER_CALL_MAX: usize = 256;
 
-/// An entry of the table. It holds its hash, so that no channel is touched when the table grows.
+/// An entry of the table. It holds its hash, so that the table can grow without reading the
+/// channels.
 #[derive(Clone, Copy, Debug)]
 struct Named {
     hash: u32,
     channel: ChannelId,
 }
 
-/// See the module.
+/// All channels of a hub; see the module comment.
 #[derive(Debug)]
 pub(super) struct Channels {
     channels: Slab<Channel>,
     by_name: HashTable<Named>,
     homes: Arc<Homes>,
     own: ReactorNumber,
-    /// How many have their home here.
+    /// How many of the channels have their home here.
     at_home: usize,
-    /// Epochs do not repeat within a process; no two processes share them, as their seeds differ.
+    /// The source of epochs. They do not repeat within a process, and processes have different
+    /// seeds.
     epochs: SplitMix64,
-    /// Idle channels whose home is here: to be forgotten.
+    /// Idle channels whose home is here; they will be forgotten.
     idle: Idle,
-    /// Idle channels whose home is elsewhere: to be left.
+    /// Idle channels whose home is another reactor; this reactor will leave them.
     lingering: Idle,
-    /// Channels that were left, and whose homes must be told so.
+    /// Channels that this reactor has left, and whose homes have not been notified yet.
     left: VecDeque<ChannelId>,
     channels_max: usize,
 }
@@ -74,12 +77,12 @@ impl Channels {
         self.at_home
     }
 
-    /// All ids are below this; not every number below it is a channel's.
+    /// Returns an upper bound: all ids are below it, but not every number below it is in use.
     pub(super) fn places(&self) -> usize {
         self.channels.capacity()
     }
 
-    /// The reactor that is the home of a channel.
+    /// Returns the reactor that is the home of a channel.
     pub(super) fn home_of(&self, id: ChannelId) -> ReactorNumber {
         let channel = &self[id];
         if channel.is_at_home() { self.own } else { self.homes.home_of(channel.name()) }
@@ -89,19 +92,19 @@ impl Channels {
         self.find_hashed(name.as_str(), self.homes.hash(name.as_str()))
     }
 
-    /// A channel that may have been forgotten.
+    /// Returns a channel; `None` if it has been forgotten.
     pub(super) fn find_by_id(&self, id: ChannelId) -> Option<&Channel> {
         self.channels.get(id.0 as usize)
     }
 
-    /// The channel of that name, which is made if there is none. Only its home counts it.
+    /// Finds the channel of a name, or makes it. Only its home counts it against the limit.
     pub(super) fn find_or_insert(&mut self, name: ChannelName<'_>) -> Result<ChannelId, Refused> {
         let hash = self.homes.hash(name.as_str());
         if let Some(channel) = self.find_hashed(name.as_str(), hash) {
             return Ok(channel);
         }
         let lives_here = self.homes.home_of_hash(hash) == self.own;
-        // Ids have 32 bits.
+        // An id has only 32 bits.
         let has_id = self.channels.len() < u32::MAX as usize;
         if !has_id || (lives_here && !self.homes.add_channel(self.channels_max)) {
             return Err(Refused::TooManyChannels);
@@ -117,8 +120,8 @@ impl Channels {
         Ok(channel)
     }
 
-    /// A channel without subscribers was used, or has lost its last one. If it stays so for a
-    /// while, it is forgotten.
+    /// Must be called when a channel without subscribers was used, or a channel has lost its last
+    /// subscriber. If no subscriber comes for a while, the channel is forgotten.
     pub(super) fn used_without_subscribers(&mut self, id: ChannelId) {
         let channel = &mut self[id];
         match channel.idleness {
@@ -133,8 +136,8 @@ impl Channels {
         }
     }
 
-    /// Forgets channels that have been idle for `forget_after`, and leaves those of other homes
-    /// that have had no subscribers for `linger`. Returns whether there is more to do.
+    /// Forgets channels that have been idle for `forget_after`, and leaves channels of other homes
+    /// that have had no subscribers for `linger`. Returns true if there is more to do.
     pub(super) fn forget_idle(
         &mut self,
         now: Instant,
@@ -167,14 +170,14 @@ impl Channels {
                 channel.membership = Membership::Leaving;
                 self.left.push_back(id);
             }
-            // The home has refused it, and no subscriber has come since.
+            // The home has refused the join, and there has been no subscriber since.
             Membership::Unannounced if !channel.is_listed_for_home => self.remove(id),
-            // It is listed again when the home has answered.
+            // The channel is listed again when the home has answered.
             Membership::Unannounced | Membership::Joining | Membership::Leaving => {}
         }
     }
 
-    /// The next channel whose home must be told that this reactor has left it.
+    /// Returns the next channel whose home must be notified that this reactor has left it.
     pub(super) fn next_left(&mut self) -> Option<ChannelId> {
         self.left.pop_front()
     }
@@ -201,7 +204,8 @@ impl Channels {
     }
 }
 
-/// The table takes its buckets from the low bits of a hash, and its tags from the highest ones.
+/// The hash table takes its buckets from the low bits of a hash, and its tags from the highest
+/// ones.
 fn spread(hash: u32) -> u64 {
     u64::from(hash) << 32 | u64::from(hash)
 }
@@ -221,11 +225,11 @@ impl IndexMut<ChannelId> for Channels {
 }
 
 /// Channels that have lost their last subscriber, or never had one. Only `forget_idle` knows the
-/// time: so a channel is listed without it, and gets its moment at the next call.
+/// time, so a channel is listed without a time, and gets it at the next call.
 #[derive(Debug, Default)]
 struct Idle {
     arriving: VecDeque<ChannelId>,
-    /// Ordered by moment.
+    /// Ordered by time.
     since: VecDeque<(Instant, ChannelId)>,
 }
 
@@ -235,7 +239,7 @@ impl Idle {
         self.since.extend(arriving.map(|id| (now, id)));
     }
 
-    /// The next channel that has been idle for so long.
+    /// Removes and returns the next channel that has been idle for at least `patience`.
     fn next_over(&mut self, now: Instant, patience: Duration) -> Option<ChannelId> {
         self.since.pop_front_if(|(since, _)| *since + patience <= now).map(|(_, id)| id)
     }

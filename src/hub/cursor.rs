@@ -1,18 +1,18 @@
-//! A cursor: how far one subscriber has read a channel's log. And the count of cursors at one
-//! place.
+//! A cursor: how far one subscriber has read a channel's log. And the number of cursors in one part
+//! of the log.
 
-/// A place in a log. At the end of the log, number and offset are those of the next message.
+/// A position in a log. At the end of the log, number and offset are those of the next message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Cursor {
-    /// The first message whose last byte has not been taken.
+    /// The first message whose last byte has not been sent.
     pub(super) number: u64,
-    /// The next byte, counted since the start of the channel.
+    /// The offset of the next byte, counted since the start of the channel.
     pub(super) offset: u64,
-    /// Bytes left of the frame in the middle of which the cursor stands; 0 between frames.
+    /// If the cursor is in the middle of a frame, the bytes left of that frame; 0 between frames.
     pub(super) under_way_bytes: u32,
 }
 
-/// The count of cursors at one place: in one segment, or at the end of the log.
+/// The number of cursors in one part of a log: in one segment, or at the end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Tally {
     pub(super) cursors: u32,
@@ -21,7 +21,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// How many of them are not blocked.
+    /// Returns how many of them are not blocked.
     pub(super) fn awake(self) -> u32 {
         self.cursors - self.blocked
     }

@@ -1,4 +1,5 @@
-//! Cutting slow subscribers off their channel's log, where the part that they have not read must go.
+//! Cuts slow subscribers off their channel's log when memory for the part that they have not read
+//! is needed.
 
 use super::channel_id::ChannelId;
 use super::hub::Hub;
@@ -7,8 +8,8 @@ use super::limits::SlowPolicy;
 use super::overrun_queue::Overrun;
 
 impl Hub {
-    /// Takes every cursor off the part of a log before `kept_from`. They are all blocked:
-    /// `make_room` has made sure of it.
+    /// Removes every cursor from the part of a log before `kept_from`. `make_room` has made sure
+    /// that all of them are blocked.
     pub(super) fn cut_off(&mut self, id: ChannelId, kept_from: u64) {
         let log = &self.channels[id].log;
         if kept_from == log.start() {
@@ -21,8 +22,8 @@ impl Hub {
             SlowPolicy::Latest => Some(end),
         };
         let mut rests = std::mem::take(&mut self.overrun.rests);
-        // From the back: the last subscriber takes the place of a removed one, and has then been
-        // looked at.
+        // The loop runs from the back: when a subscriber is removed, the last one takes its index,
+        // and that one has been checked already.
         for index in self.channels[id].subscribers.blocked().rev() {
             let channel = &mut self.channels[id];
             let cursor = channel.subscribers.cursor(index);
@@ -37,7 +38,7 @@ impl Hub {
                 channel.subscribers.set_cursor(index, end);
                 continue;
             }
-            // A subscriber that cannot finish its frame cannot live on.
+            // A subscriber whose rest of a frame cannot be kept cannot continue.
             let new_place =
                 new_place.filter(|_| self.private.has_room_for(cursor.under_way_bytes as usize));
             let rest_start = rests.len();
@@ -64,10 +65,9 @@ impl Hub {
         self.channels[id].log.release(&mut self.pool);
     }
 
-    /// If memory is short, frees the oldest segments that only slow subscribers need, of one
-    /// channel after the other, and looks at no more channels than the budget says. Without this
-    /// the homes of other channels would have to refuse messages. Then fetch
-    /// [`next_overrun`](Self::next_overrun).
+    /// If memory is short, frees the oldest segments that only slow subscribers need, one channel
+    /// after the other, and checks at most `budget` channels. Without this the homes of other
+    /// channels would have to refuse messages. Then fetch [`next_overrun`](Self::next_overrun).
     pub fn relieve_memory(&mut self, budget: usize) {
         for _ in 0..budget.min(self.channels.places()) {
             if !self.is_memory_full() {
@@ -83,7 +83,7 @@ impl Hub {
         }
     }
 
-    /// The next subscriber that was overrun.
+    /// Returns the next subscriber that was overrun.
     pub fn next_overrun(&mut self) -> Option<Overrun<'_>> {
         let overrun = self.overrun.pop()?;
         if !overrun.lives_on {
@@ -92,7 +92,7 @@ impl Hub {
         Some(overrun)
     }
 
-    /// Whether [`next_overrun`](Self::next_overrun) has somebody.
+    /// Returns true if [`next_overrun`](Self::next_overrun) would return one.
     pub fn has_overrun(&self) -> bool {
         !self.overrun.is_empty()
     }

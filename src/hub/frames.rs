@@ -1,9 +1,8 @@
-//! The frames in a log: one for each message, final and without a masking key, as a server sends
-//! it.
+//! The frames in a log: one for each message, final and unmasked, as a server sends it.
 
 use crate::protocol::{FrameHeader, Message};
 
-/// The bytes of a message's frame.
+/// Returns the size of a message's frame.
 pub(super) fn frame_bytes_of(message: Message<'_>) -> usize {
     let payload_bytes = message.payload().len();
     let header = FrameHeader {
@@ -15,8 +14,8 @@ pub(super) fn frame_bytes_of(message: Message<'_>) -> usize {
     header.encoded_bytes() + payload_bytes
 }
 
-/// Counts the frames that end in `from..to`, where `from` is the start of one. Also returns the
-/// bytes left of the frame that `to` lies in the middle of.
+/// Counts the frames that end in `from..to`, where `from` is the start of one. If `to` is in the
+/// middle of a frame, also returns the bytes left of it, otherwise 0.
 pub(super) fn count_frames(segment: &[u8], from: usize, to: usize) -> (u64, u32) {
     let (mut frames, mut at) = (0, from);
     while at < to {
@@ -26,7 +25,7 @@ pub(super) fn count_frames(segment: &[u8], from: usize, to: usize) -> (u64, u32)
     if at > to { (frames - 1, (at - to) as u32) } else { (frames, 0) }
 }
 
-/// The length of the frame at the start of `frames`. It has no masking key, so the length of its
+/// Returns the length of the frame at the start of `frames`. It is unmasked, so the length of its
 /// payload is in the second byte or follows it (RFC 6455 section 5.2).
 fn encoded_frame_bytes(frames: &[u8]) -> usize {
     match frames[1] {

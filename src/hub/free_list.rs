@@ -1,16 +1,15 @@
-//! A free list: things that wait for their next use, and are dropped if they are not needed for
-//! long.
+//! A free list: unused items kept for their next use, and dropped if they are not needed for long.
 
-/// One call of `trim` drops at most so many, because freeing memory takes time too.
+/// The most items that one call of `trim` drops, because freeing memory takes time too.
 const TRIMMED_MAX: usize = 64;
 
-/// A stack of free things.
+/// A stack of unused items.
 #[derive(Debug)]
 pub(super) struct FreeList<T> {
     items: Vec<T>,
-    /// The fewest there were since the last trim: so many have not been needed.
+    /// The smallest length of the list since the last trim: this many items have not been needed.
     fewest: usize,
-    /// `trim` keeps at least so many.
+    /// `trim` keeps at least this many items.
     kept: usize,
 }
 
@@ -33,8 +32,8 @@ impl<T> FreeList<T> {
         self.items.push(item);
     }
 
-    /// Drops half of what was not needed since the last call: what a load that comes in waves needs
-    /// is kept, and a single peak is forgotten in a few calls.
+    /// Drops half of the items that were not needed since the last call. So items that a periodic
+    /// load needs are kept, and those of a single peak are dropped within a few calls.
     pub(super) fn trim(&mut self) {
         let surplus = self.fewest.min(self.items.len().saturating_sub(self.kept));
         self.items.truncate(self.items.len() - surplus.div_ceil(2).min(TRIMMED_MAX));

@@ -9,14 +9,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub struct ReactorNumber(pub u16);
 
 impl ReactorNumber {
-    /// As an index of a table of all reactors.
+    /// Returns the number as an index into a table of all reactors.
     pub fn index(self) -> usize {
         usize::from(self.0)
     }
 }
 
-/// What all reactors of a server share: which of them is the home of a channel, and the count of
-/// channels, which changes only when a channel is made or forgotten.
+/// State that all reactors of a server share: which of them is the home of a channel, and the
+/// number of channels, which changes only when a channel is made or forgotten.
 #[derive(Debug)]
 pub struct Homes {
     hasher: SipHasher13,
@@ -24,7 +24,7 @@ pub struct Homes {
     channels: AtomicUsize,
 }
 
-/// The hash of a name: one half gives the home, the other the place in a hub's table.
+/// The hash of a name: one half selects the home, the other the bucket in a hub's table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct NameHash(u64);
 
@@ -35,8 +35,8 @@ impl NameHash {
 }
 
 impl Homes {
-    /// Homes for so many reactors, at least one. The key is secret and drawn anew for each process:
-    /// otherwise peers could choose names that all have one home, or collide in its table.
+    /// Makes the homes for this many reactors, at least one. The key is secret and drawn for each
+    /// process: otherwise peers could choose names that all have one home, or collide in its table.
     pub fn new(key: [u8; 16], reactors: u16) -> Homes {
         Homes {
             hasher: SipHasher13::new_with_key(&key),
@@ -45,12 +45,12 @@ impl Homes {
         }
     }
 
-    /// How many reactors there are.
+    /// Returns how many reactors there are.
     pub fn reactors(&self) -> usize {
         usize::from(self.reactors)
     }
 
-    /// The reactor that numbers the messages of this channel.
+    /// Returns the reactor that numbers the messages of this channel.
     pub fn home_of(&self, channel: ChannelName<'_>) -> ReactorNumber {
         if self.reactors == 1 {
             return ReactorNumber(0);
@@ -66,7 +66,7 @@ impl Homes {
         ReactorNumber((((hash.0 >> 32) * u64::from(self.reactors)) >> 32) as u16)
     }
 
-    /// Counts one channel more, if it is within the limit.
+    /// Counts a new channel. Returns false if that would exceed the limit.
     pub(super) fn add_channel(&self, channels_max: usize) -> bool {
         let within = |channels| (channels < channels_max).then_some(channels + 1);
         self.channels.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within).is_ok()

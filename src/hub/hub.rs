@@ -103,26 +103,28 @@ impl Hub {
 
     // The sweep.
 
-    /// The next subscriber that is behind and not blocked: round-robin over the channels, and over
-    /// the subscribers of each. It is returned again one round later, unless it has
+    /// Returns the next subscriber that is behind and not blocked: round-robin over the channels,
+    /// and over the subscribers of each. It is returned again one round later, unless it has
     /// [advanced](Self::advance) to the end or is [blocked](Self::block).
     pub fn next_due(&mut self) -> Option<Due> {
         self.sweep.next_due(&mut self.channels)
     }
 
-    /// False if [`next_due`](Self::next_due) would return `None`; true may be wrong.
+    /// Returns false if [`next_due`](Self::next_due) would certainly return `None`; may return true
+    /// although it would.
     pub fn has_due(&self) -> bool {
         !self.sweep.is_empty()
     }
 
-    /// The bytes between a subscriber's cursor and the end of the log, as far as one write goes.
+    /// Returns the bytes between a subscriber's cursor and the end of the log, at most those of one
+    /// write.
     pub fn unsent(&self, subscription: SubscriptionId) -> Unsent<'_> {
         let Some((id, index)) = self.place_of(subscription) else { return Unsent::default() };
         let channel = &self.channels[id];
         channel.log.unsent(channel.subscribers.cursor(index))
     }
 
-    /// Moves a cursor: the stream has taken so many of the unsent bytes.
+    /// Moves a cursor after the stream has accepted `bytes_taken` of the unsent bytes.
     pub fn advance(&mut self, subscription: SubscriptionId, bytes_taken: usize) -> Advanced {
         let Some((id, index)) = self.place_of(subscription) else { return Advanced::default() };
         let channel = &mut self.channels[id];
@@ -140,7 +142,8 @@ impl Hub {
         Advanced { delivered, under_way: after.under_way_bytes > 0 }
     }
 
-    /// The owner's socket takes no more: the subscriber is not due, and may be overrun. Idempotent.
+    /// Marks a subscriber whose socket accepts no more bytes: it is not due, and may be overrun.
+    /// Idempotent.
     pub fn block(&mut self, subscription: SubscriptionId) {
         let Some((id, index)) = self.place_of(subscription) else { return };
         let channel = &mut self.channels[id];
@@ -152,7 +155,7 @@ impl Hub {
         }
     }
 
-    /// The owner's socket takes bytes again. Idempotent.
+    /// Marks a subscriber whose socket accepts bytes again. Idempotent.
     pub fn unblock(&mut self, subscription: SubscriptionId) {
         let Some((id, index)) = self.place_of(subscription) else { return };
         let channel = &mut self.channels[id];
@@ -165,58 +168,60 @@ impl Hub {
         channel.log.leave(offset, true);
         channel.log.enter(offset, false);
         if nobody_was_due {
-            // Otherwise each of ten thousand slow subscribers that wake one by one would cost a
-            // scan of all.
+            // Without this, each of ten thousand slow subscribers that become ready one by one
+            // would cost a scan of all.
             channel.subscribers.visit_next(index);
         }
         self.sweep.add(id, &mut self.channels);
     }
 
-    /// Blocks a subscriber whose 101 is held. Nothing has been promised to it yet, so it is never
-    /// overrun: messages that cannot be kept for it are passed over. Ends with
+    /// Blocks a subscriber whose 101 response is held back. It has not been promised any message
+    /// yet, so it is never overrun: messages that cannot be kept for it are skipped. Ends with
     /// [`release`](Self::release).
     pub fn hold(&mut self, subscription: SubscriptionId) {
         self.block(subscription);
         self.subscriptions.set_held(subscription, true);
     }
 
-    /// The 101 goes out: from here on the subscriber misses nothing. It is still blocked.
+    /// Must be called when the 101 response is sent: from now on the subscriber must not miss a
+    /// message. It is still blocked.
     pub fn release(&mut self, subscription: SubscriptionId) {
         self.subscriptions.set_held(subscription, false);
     }
 
-    /// The channel and the index among its subscribers; `None` if it was overrun, and its owner has
-    /// not been told yet.
+    /// Returns the channel and the index among its subscribers; `None` if the subscription was
+    /// overrun and its owner has not fetched that yet.
     pub(super) fn place_of(&self, subscription: SubscriptionId) -> Option<(ChannelId, usize)> {
         let place = self.sweep.place_of(subscription, &self.channels);
         debug_assert!(
             place.is_none() || place == self.subscriptions.place_of(subscription),
-            "the sweep remembers a wrong place"
+            "the sweep remembers a wrong index"
         );
         place.or_else(|| self.subscriptions.place_of(subscription))
     }
 
     // Figures.
 
-    /// The name of a subscription's channel.
+    /// Returns the name of a subscription's channel.
     pub fn channel_name(&self, subscription: SubscriptionId) -> ChannelName<'_> {
         self.channels[self.subscriptions.channel_of(subscription)].name()
     }
 
-    /// Whether nothing is unsent to a subscriber.
+    /// Returns true if the subscriber has been sent everything.
     pub fn is_caught_up(&self, subscription: SubscriptionId) -> bool {
         self.unsent(subscription).is_empty()
     }
 
-    /// Forgets the channels that nobody has used for `forget_after`, and gives memory that was not
-    /// needed for long back to the system. The work is bounded; true if there is more to do at
-    /// once.
+    /// Forgets the channels that have been unused for `forget_after`, and returns memory that was
+    /// not needed for long to the system. The work of one call is bounded. Returns true if there is
+    /// more to do at once.
     pub fn forget_idle(&mut self, now: Instant) -> bool {
         if self.trim_at <= now {
             self.trim_at = now + TRIM_INTERVAL;
             self.pool.trim();
         }
-        // A subscriber that was overrun may publish to its channel until its owner has been told.
+        // A subscriber that was overrun may publish to its channel until its owner has fetched the
+        // overrun.
         if !self.overrun.is_empty() {
             return false;
         }
@@ -227,41 +232,41 @@ impl Hub {
         more
     }
 
-    /// Copies owed, delivered and dropped so far.
+    /// Returns the copies owed, delivered and dropped so far.
     pub fn ledger(&self) -> Ledger {
         self.ledger
     }
 
-    /// Copies neither delivered nor dropped yet, counted one by one: the messages that each cursor
-    /// has before it, and the private rests. For tests: it always equals [`Ledger::outstanding`].
+    /// Counts the copies that are neither delivered nor dropped yet one by one: the messages after
+    /// each cursor, and the private rests. For tests: it always equals [`Ledger::outstanding`].
     pub fn pending(&self) -> u64 {
         self.channels.iter().map(|(_, channel)| channel.pending()).sum::<u64>()
             + self.private.messages()
     }
 
-    /// Memory of the segments in channel logs, in bytes.
+    /// Returns the memory of the segments in channel logs, in bytes.
     pub fn log_bytes(&self) -> usize {
         self.pool.in_use_bytes()
     }
 
-    /// Memory that counts towards the limit, in bytes: all segments, in logs and free, and private
-    /// rests.
+    /// Returns the memory that counts towards the limit, in bytes: all segments, in logs and free,
+    /// and private rests.
     pub fn memory_bytes(&self) -> usize {
         self.pool.allocated_bytes() + self.private.bytes()
     }
 
-    /// Whether the largest message might find no memory.
+    /// Returns true if there might be no memory for a message of the largest size.
     pub fn is_memory_full(&self) -> bool {
         let largest = self.limits.message_bytes_max.saturating_add(HEADER_BYTES_MAX);
         !self.pool.has_room_for(largest.max(LARGE_SEGMENT_BYTES), 0)
     }
 
-    /// Channels whose home is this reactor.
+    /// Returns how many channels have their home on this reactor.
     pub fn channels(&self) -> usize {
         self.channels.at_home()
     }
 
-    /// Subscriptions on this reactor.
+    /// Returns how many subscriptions this reactor has.
     pub fn subscriptions(&self) -> usize {
         self.subscriptions.len()
     }

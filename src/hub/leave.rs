@@ -1,5 +1,5 @@
-//! The ends of subscriptions: by their owner, or because its connection is gone. A cursor leaves
-//! its place in a log, other than by reading on, through `Hub::detach` alone.
+//! The ends of subscriptions: their owner ends them, or their connection is gone. Except by
+//! reading, a cursor leaves its position in a log only through `Hub::detach`.
 
 use super::channel_id::ChannelId;
 use super::hub::Hub;
@@ -8,12 +8,13 @@ use super::private::PrivateBudgetSpent;
 use super::subscriptions::SubscriptionId;
 
 impl Hub {
-    /// Ends a subscription whose connection lives on, at least until it is closed. The rest of the
-    /// frame under way, if there is one, is appended to `rest`, and must be sent before anything
-    /// else; returns whether there was one. All other pending messages are dropped for `reason`.
+    /// Ends a subscription whose connection goes on, at least until it is closed. If its current
+    /// frame is partly sent, the rest of it is appended to `rest`, and the owner must send it
+    /// before anything else; returns true in this case. All other pending messages are dropped for
+    /// `reason`.
     ///
-    /// After an error the subscription has ended all the same, but there is no budget to finish the
-    /// frame: the connection must be reset.
+    /// After an error the subscription has ended too, but there is no budget to finish the frame:
+    /// the owner must reset the connection.
     pub fn unsubscribe(
         &mut self,
         subscription: SubscriptionId,
@@ -25,30 +26,33 @@ impl Hub {
 
     /// Ends a subscription whose connection is gone: everything pending is dropped for `reason`.
     pub fn remove(&mut self, subscription: SubscriptionId, reason: DropReason) {
-        // An error would concern the rest, which nobody wants here.
+        // An error would concern the rest of the frame, which is not needed here.
         let _ = self.end(subscription, reason, None);
     }
 
-    /// The stream has taken so many bytes of a private rest, up to its end if `completed`.
+    /// Must be called when the stream has accepted bytes of a private rest. `completed`: it was the
+    /// last of them.
     pub fn private_sent(&mut self, bytes: usize, completed: bool) {
         self.private.take(bytes, completed);
         self.ledger.delivered += u64::from(completed);
     }
 
-    /// The connection of a private rest is gone, with so many bytes of it unsent.
+    /// Must be called when the connection of a private rest is gone before the last `bytes_left`
+    /// bytes were sent.
     pub fn private_abandoned(&mut self, bytes_left: usize, reason: DropReason) {
         self.private.take(bytes_left, true);
         self.ledger.drop_copies(reason, 1);
     }
 
-    /// Ends a subscription. The rest of its frame under way goes to `rest`, if that is given.
+    /// Ends a subscription. The rest of a partly sent frame is appended to `rest`, if given.
     pub(super) fn end(
         &mut self,
         subscription: SubscriptionId,
         reason: DropReason,
         mut rest: Option<&mut Vec<u8>>,
     ) -> Result<bool, PrivateBudgetSpent> {
-        // If it was overrun before, the rest of its frame is in an event that nobody has fetched.
+        // If the subscription was overrun before, the rest of its frame is in an overrun that was
+        // not fetched.
         let overrun = match rest.as_deref_mut() {
             Some(rest) => self.overrun.take_rest(subscription, rest),
             None => Ok(false),
@@ -65,8 +69,9 @@ impl Hub {
         outcome
     }
 
-    /// Takes a cursor off its place in the log. Of the messages up to `until`, the one under way
-    /// becomes private if `rest` is given and the budget allows it; the others are dropped.
+    /// Removes a cursor from its position in the log. Of the messages before `until`, the one that
+    /// is partly sent becomes private if `rest` is given and the budget allows it; the others are
+    /// dropped.
     pub(super) fn detach(
         &mut self,
         id: ChannelId,

@@ -1,14 +1,14 @@
-//! The ledger: what became of every copy of every message. At every moment
-//! `owed = delivered + Σ dropped + pending`, to the message.
+//! The ledger: it counts what became of every copy of every message, where each subscriber of a
+//! message is owed one copy. At every moment `owed = delivered + Σ dropped + pending`, exactly.
 
 /// Why a copy of a message was not delivered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DropReason {
-    /// The subscriber was overrun, and its subscription ended for it.
+    /// The subscriber was overrun, and therefore its subscription ended.
     SlowConsumer,
-    /// The subscriber was overrun and went on behind the message, as the operator chose.
+    /// The subscriber was overrun and goes on after the message, as the operator chose.
     Skipped,
-    /// The subscriber took no byte for the slow timeout.
+    /// The stream accepted no byte for the slow timeout.
     NoProgress,
     /// The subscription or its connection ended for another reason.
     Closed,
@@ -18,11 +18,11 @@ impl DropReason {
     /// How many reasons there are.
     pub const COUNT: usize = 4;
 
-    /// Every reason, in the order of [`Ledger::dropped`].
+    /// All reasons, in the order of [`Ledger::dropped`].
     pub const ALL: [DropReason; DropReason::COUNT] =
         [DropReason::SlowConsumer, DropReason::Skipped, DropReason::NoProgress, DropReason::Closed];
 
-    /// Its value of the metric's label `reason`.
+    /// Returns the value of the metric's label `reason`.
     pub const fn label(self) -> &'static str {
         match self {
             DropReason::SlowConsumer => "slow_consumer",
@@ -38,25 +38,25 @@ impl DropReason {
 pub struct Ledger {
     /// For each message, the number of subscribers it was appended for.
     pub owed: u64,
-    /// Copies whose last byte was taken by a stream.
+    /// Copies whose last byte was accepted by a stream.
     pub delivered: u64,
-    /// Copies given up, by [`DropReason`].
+    /// Copies dropped, by [`DropReason`].
     pub dropped: [u64; DropReason::COUNT],
 }
 
 impl Ledger {
-    /// Copies given up for one reason.
+    /// Returns the number of copies dropped for one reason.
     pub const fn dropped_for(&self, reason: DropReason) -> u64 {
         self.dropped[reason as usize]
     }
 
-    /// Copies neither delivered nor dropped yet. Must equal [`Hub::pending`](super::Hub::pending),
-    /// which counts them.
+    /// Returns the number of copies neither delivered nor dropped yet. Must equal
+    /// [`Hub::pending`](super::Hub::pending), which counts them.
     pub fn outstanding(&self) -> u64 {
         self.owed - self.delivered - self.dropped.iter().sum::<u64>()
     }
 
-    /// Adds what another hub has counted.
+    /// Adds the figures of another hub.
     pub fn add(&mut self, other: &Ledger) {
         self.owed += other.owed;
         self.delivered += other.delivered;

@@ -1,10 +1,10 @@
-//! What the hub may use, and what it says when that is not enough.
+//! The limits of a hub, and the errors when they are reached.
 
 use std::fmt;
 use std::time::Duration;
 
 /// What happens to a subscriber that was overrun: it was blocked for so long that its next message
-/// has left the log.
+/// is no longer in the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum, serde::Deserialize, serde::Serialize))]
 #[cfg_attr(feature = "cli", serde(rename_all = "lowercase"))]
@@ -12,34 +12,35 @@ pub enum SlowPolicy {
     /// Its subscription ends, and its connection is closed with 4008.
     #[default]
     Disconnect,
-    /// It goes on at the oldest message kept.
+    /// Its subscription goes on at the oldest message kept.
     Skip,
-    /// It goes on at the newest message.
+    /// Its subscription goes on at the newest message.
     Latest,
 }
 
-/// The limits of one hub. The configuration gathers and validates them; the hub is safe with any
-/// values.
+/// The limits of one hub. The configuration gathers and validates them; no value makes the hub
+/// unsafe.
 #[derive(Clone, Copy, Debug)]
 pub struct HubLimits {
-    /// Channels that exist at a time.
+    /// The most channels at a time.
     pub channels_max: usize,
-    /// Bytes of frames that one channel's log keeps: how far a subscriber may be behind. The last
-    /// message always fits.
+    /// The most bytes of frames that one channel's log keeps: how far a subscriber may be behind.
+    /// The last message is always kept.
     pub channel_buffer_bytes: usize,
-    /// Bytes of all segments, the free ones included, and of the private rests.
+    /// The most bytes of all segments, the free ones included, and of the private rests.
     pub memory_bytes: usize,
-    /// The longest payload published. Enforced where messages are decoded.
+    /// The longest payload published. It is enforced where messages are decoded.
     pub message_bytes_max: usize,
-    /// Bytes of private rests: of frames that have left the log in the middle. A part of
-    /// `memory_bytes`.
+    /// The most bytes of private rests: of partly sent frames that are no longer in the log. A part
+    /// of `memory_bytes`.
     pub private_bytes_max: usize,
     /// What happens to a subscriber that was overrun.
     pub slow_policy: SlowPolicy,
     /// How long a channel without subscribers and publishers keeps its numbering.
     pub forget_after: Duration,
-    /// How long a reactor stays a member of a channel without subscribers: a subscriber that comes
-    /// within this time does not wait for the home.
+    /// How long a reactor keeps receiving a channel's messages after its last local subscriber has
+    /// left. A subscriber that comes within this time need not wait for the channel's home reactor
+    /// to answer a join.
     pub linger: Duration,
 }
 
@@ -59,27 +60,29 @@ impl Default for HubLimits {
     }
 }
 
-/// What a peer is told whose message has no room, whole or in pieces.
+/// The text for a peer whose message found no memory, as a whole or in fragments.
 pub(crate) const OUT_OF_MEMORY: &str = "out of memory for messages: try again later";
 
-/// Why a message was not numbered, or a subscription not made. Nobody has received such a message.
+/// Why a message was not numbered, or a subscription not made. No subscriber has received such a
+/// message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refused {
-    /// The log is full of messages for a subscriber that is not slow, but only not visited yet: try
-    /// again after the sweep.
+    /// The log is full of messages for a subscriber that is not slow but was not yet visited by the
+    /// sweep: try again after the sweep.
     Busy,
-    /// The ring to another reactor that has subscribers is full: try again when that one has taken
-    /// messages from it.
+    /// The ring to another reactor that has subscribers is full: try again when that reactor has
+    /// taken messages from it.
     WayFull,
-    /// The limit of memory is reached, and freeing what this channel keeps for slow subscribers
-    /// would not help.
+    /// The memory limit is reached, and dropping what this channel keeps for slow subscribers would
+    /// not free enough.
     MemoryFull,
-    /// The channel does not exist, and there may be no more channels.
+    /// The channel does not exist, and the limit of channels is reached.
     TooManyChannels,
 }
 
 impl Refused {
-    /// What the Close frame (1013) of a peer says whose message or subscription was refused.
+    /// Returns the reason text of the Close frame (1013) for a peer whose message or subscription
+    /// was refused.
     pub fn close_reason(self) -> &'static str {
         match self {
             Refused::TooManyChannels => "too many channels: try again later",

@@ -1,4 +1,4 @@
-//! The log of one channel: finished frames in the order of their numbers. A frame is kept until
+//! The log of one channel: encoded frames in the order of their numbers. A frame is kept until
 //! every cursor has passed it, or until the log is full.
 //!
 //! ```text
@@ -10,10 +10,10 @@
 //! ```
 //!
 //! Offsets count the channel's bytes from its first message on and never restart, so cursors stay
-//! valid when segments go. A cursor is counted in the segment of its next byte; a cursor at `end`
-//! is caught up. An append adds the tally of all that are caught up to the segment it writes to:
-//! one addition, for ten subscribers or a hundred thousand. A front segment without cursors returns
-//! to the pool; with nobody behind, the log is two numbers.
+//! valid when segments are freed. A cursor is counted in the segment of its next byte; a cursor at
+//! `end` is caught up. An append adds the tally of all that are caught up to the segment it writes
+//! to: one addition, for ten subscribers or a hundred thousand. A front segment without cursors
+//! returns to the pool; when all subscribers are caught up, the log is two numbers.
 
 use super::cursor::{Cursor, Tally};
 use super::frames::{count_frames, frame_bytes_of};
@@ -26,18 +26,18 @@ use std::collections::VecDeque;
 /// The number of a channel's first message.
 pub(super) const FIRST_NUMBER: u64 = 1;
 
-/// See the module.
+/// The log of one channel; see the module comment.
 #[derive(Debug)]
 pub(super) struct Log {
-    /// Contiguous, each with at least one frame. Invariant: the front one has a cursor.
+    /// Contiguous segments, each with at least one frame. Invariant: the front one has a cursor.
     segments: VecDeque<Segment>,
-    /// Offset behind the last byte.
+    /// The offset after the last byte.
     end: u64,
-    /// Number of the next message.
+    /// The number of the next message.
     next: u64,
-    /// The cursors at `end`.
+    /// The number of cursors at `end`.
     caught_up: Tally,
-    /// Cursors that are behind and not blocked. Invariant: the sum over `segments` of
+    /// The number of cursors that are behind and not blocked. Invariant: the sum over `segments` of
     /// `tally.awake()`.
     due: u32,
 }
@@ -53,48 +53,48 @@ impl Log {
         }
     }
 
-    /// Sets the number of the next message, as the channel's home has said. Nothing was appended
-    /// yet.
+    /// Sets the number of the next message, as the channel's home has assigned it. Nothing may have
+    /// been appended yet.
     pub(super) fn begin_at(&mut self, next: u64) {
-        debug_assert!(self.segments.is_empty(), "numbers do not change behind what was appended");
+        debug_assert!(self.segments.is_empty(), "numbers must not change after an append");
         self.next = next;
     }
 
-    /// The cursor of a subscriber that joins now: at the next message.
+    /// Returns the cursor of a subscriber that joins now: at the next message.
     pub(super) fn end(&self) -> Cursor {
         Cursor { number: self.next, offset: self.end, under_way_bytes: 0 }
     }
 
-    /// Offset of the oldest byte kept; `end` when there is none.
+    /// Returns the offset of the oldest byte kept; `end` when there is none.
     pub(super) fn start(&self) -> u64 {
         self.segments.front().map_or(self.end, |segment| segment.start)
     }
 
-    /// Cursors that are behind and not blocked.
+    /// Returns how many cursors are behind and not blocked.
     pub(super) fn due(&self) -> u32 {
         self.due
     }
 
-    /// Where the front segment ends, if only blocked subscribers need it.
+    /// Returns the end of the front segment if only blocked subscribers need it.
     pub(super) fn front_for_blocked(&self) -> Option<u64> {
         self.segments.front().filter(|front| front.tally.awake() == 0).map(Segment::end)
     }
 
-    /// The oldest message kept.
+    /// Returns the number of the oldest message kept.
     pub(super) fn first_number(&self) -> Option<u64> {
         self.segments.front().map(|segment| segment.first_number)
     }
 
     // Counting cursors.
 
-    /// A cursor comes to a place.
+    /// Counts a cursor that arrives at an offset.
     pub(super) fn enter(&mut self, offset: u64, blocked: bool) {
         self.tally_at(offset).add(blocked);
         self.due += u32::from(self.is_behind(offset) && !blocked);
     }
 
-    /// A cursor leaves a place. Returns whether it was the last one there: then `release` may find
-    /// something, once the cursor has entered its new place.
+    /// Stops counting a cursor at an offset. Returns true if it was the last one in its segment:
+    /// then `release` may free something, once the cursor has entered its new offset.
     pub(super) fn leave(&mut self, offset: u64, blocked: bool) -> bool {
         let tally = self.tally_at(offset);
         tally.remove(blocked);
@@ -126,31 +126,34 @@ impl Log {
         }
     }
 
-    /// The segment in which a byte before the end lies.
+    /// Returns the index of the segment with the byte at this offset, which must be before the end.
     fn index_of(&self, offset: u64) -> usize {
-        debug_assert!(self.is_behind(offset), "no byte there yet");
+        debug_assert!(self.is_behind(offset), "no byte at this offset yet");
         // Most cursors that are behind are in the last segment.
         let last = self.segments.len() - 1;
         if self.segments[last].start <= offset {
             return last;
         }
-        // A cut takes every cursor off the segments that go, so none is before the start. If one
-        // were, it would read bytes of another message.
+        // A cut removes every cursor from the segments that are freed, so no cursor is before the
+        // start. Such a cursor would read bytes of another message.
         debug_assert!(self.segments[0].start <= offset, "a cursor before the start of its log");
         self.segments.partition_point(|segment| segment.start <= offset).saturating_sub(1)
     }
 
     // Appending.
 
-    /// Numbers a message that has no subscribers here.
+    /// Uses up a number for a message that has no subscribers here.
     pub(super) fn skip_number(&mut self) -> u64 {
-        debug_assert!(self.segments.is_empty() && self.caught_up.cursors == 0, "somebody wants it");
+        debug_assert!(
+            self.segments.is_empty() && self.caught_up.cursors == 0,
+            "a subscriber needs this message"
+        );
         self.next += 1;
         self.next - 1
     }
 
-    /// Finds what must be cut off the front to make room for a frame: everything before the offset
-    /// returned. Changes nothing. Without a pool the limit of memory does not count.
+    /// Determines what must be cut off the front to make room for a frame: everything before the
+    /// returned offset. Changes nothing. Without a pool the memory limit does not apply.
     pub(super) fn make_room(
         &self,
         frame_bytes: usize,
@@ -169,7 +172,7 @@ impl Log {
             }
             freed_bytes += segment.bytes.capacity();
         }
-        // The last message always fits, however small the bound.
+        // The last message is always kept, however small the bound.
         if self.memory_suffices(frame_bytes, self.segments.len(), freed_bytes, pool) {
             Ok(self.end)
         } else {
@@ -177,8 +180,8 @@ impl Log {
         }
     }
 
-    /// Whether there is memory for a frame when the first `cut` segments, of `freed_bytes`, are
-    /// gone.
+    /// Returns true if there is memory for a frame once the first `cut` segments, of `freed_bytes`,
+    /// are freed.
     fn memory_suffices(
         &self,
         frame_bytes: usize,
@@ -193,8 +196,8 @@ impl Log {
         fits_in_back || pool.has_room_for(pool.capacity_for(frame_bytes, is_empty), freed_bytes)
     }
 
-    /// Appends a message as one frame: whoever was caught up is behind. What `make_room` has found
-    /// must have been cut.
+    /// Appends a message as one frame; cursors that were caught up are now behind. What `make_room`
+    /// has determined must have been cut.
     pub(super) fn append(&mut self, message: Message<'_>, pool: &mut SegmentPool) -> u64 {
         let number = self.next;
         let frame_bytes = frame_bytes_of(message);
@@ -225,7 +228,7 @@ impl Log {
 
     // Reading.
 
-    /// The bytes after a cursor: at most two slices, for one vectored write.
+    /// Returns the bytes after a cursor: at most two slices, for one vectored write.
     pub(super) fn unsent(&self, cursor: Cursor) -> Unsent<'_> {
         if !self.is_behind(cursor.offset) {
             return Unsent::default();
@@ -239,17 +242,17 @@ impl Log {
         }
     }
 
-    /// Where a cursor stands after so many bytes more.
+    /// Returns the cursor after `bytes_taken` more bytes.
     pub(super) fn advanced(&self, cursor: Cursor, bytes_taken: usize) -> Cursor {
         let offset = cursor.offset + bytes_taken as u64;
-        debug_assert!(offset <= self.end, "the stream took more than there was");
+        debug_assert!(offset <= self.end, "the stream accepted more bytes than were offered");
         if !self.is_behind(offset) {
             return self.end();
         }
         let segment = &self.segments[self.index_of(offset)];
         let passed = (offset - segment.start) as usize;
-        // Frames are counted from the start of this segment, whose number is known, or from where
-        // the cursor was if that is in it.
+        // Frames are counted from the start of this segment, whose number is known, or from the
+        // cursor's old position if that is in it.
         let (number, from) = if cursor.offset < segment.start {
             (segment.first_number, 0)
         } else {
@@ -270,12 +273,13 @@ impl Log {
         Cursor { number: number + messages, offset, under_way_bytes }
     }
 
-    /// The rest of the frame under way; empty between frames.
+    /// Returns the rest of a frame that is partly sent; empty between frames.
     pub(super) fn rest_of_frame(&self, cursor: Cursor) -> &[u8] {
         &self.unsent(cursor).first[..cursor.under_way_bytes as usize]
     }
 
-    /// The first message at or after `offset`, which must be the start of a segment or the end.
+    /// Returns the cursor of the first message at or after `offset`, which must be the start of a
+    /// segment or the end.
     pub(super) fn start_of(&self, offset: u64) -> Cursor {
         if !self.is_behind(offset) {
             return self.end();
@@ -288,7 +292,7 @@ impl Log {
 
 #[cfg(test)]
 impl Log {
-    /// Recounts everything that is maintained, given the cursors (and whether each is blocked).
+    /// Recounts all maintained figures, given the cursors (and whether each is blocked).
     pub(super) fn check_invariants(&self, cursors: &[(Cursor, bool)]) {
         let (mut offset, mut number) = (self.start(), None);
         let mut due = 0;
@@ -313,20 +317,23 @@ impl Log {
         assert_eq!(self.due, due, "the tally of who is due");
         assert!(
             self.segments.front().is_none_or(|front| front.tally.cursors > 0),
-            "a segment for nobody"
+            "a front segment that no cursor needs"
         );
         assert!(
             !self.segments.is_empty() || self.segments.capacity() == 0,
-            "a log at rest owns a list"
+            "an idle log owns a list"
         );
         for (cursor, _) in cursors {
             self.check_cursor(*cursor);
         }
     }
 
-    /// Finds the cursor's place again by counting from the start of its segment.
+    /// Checks a cursor by counting frames from the start of its segment.
     fn check_cursor(&self, cursor: Cursor) {
-        assert!(cursor.offset <= self.end && cursor.number <= self.next, "a cursor in the future");
+        assert!(
+            cursor.offset <= self.end && cursor.number <= self.next,
+            "a cursor after the end of its log"
+        );
         if !self.is_behind(cursor.offset) {
             return assert_eq!(cursor, self.end());
         }
@@ -355,7 +362,7 @@ fn recount(cursors: &[(Cursor, bool)], is_here: impl Fn(&Cursor) -> bool) -> Tal
 mod tests {
     use super::*;
 
-    /// A log with one awake reader at its start, and messages of the given sizes.
+    /// Returns a log with one awake reader at its start, and messages of the given sizes.
     fn log_of(payloads: &[usize]) -> (Log, Cursor, SegmentPool) {
         let mut pool = SegmentPool::new(usize::MAX, 1 << 20);
         let mut log = Log::new();
@@ -371,8 +378,8 @@ mod tests {
     fn every_short_write_finds_its_place_wherever_it_ends() {
         let (log, start, _) = log_of(&[0, 3, 125, 126, 4_000, 1, 66_000, 200]);
         let total = log.end as usize;
-        // From every place in turn, and from every place to every other nearby: header bytes
-        // included.
+        // From each offset in turn, and from each offset to several later ones, also inside
+        // headers.
         for from in 0..=total {
             let cursor = log.advanced(start, from);
             log.check_cursor(cursor);

@@ -1,24 +1,25 @@
-//! The members of a channel: the reactors, other than its home, that have subscribers of it. And
-//! what a home and its members send each other.
+//! The members of a channel: the reactors, other than its home, that have subscribers of it. Also
+//! the messages between a home and its members.
 
 use super::homes::ReactorNumber;
 use super::limits::Refused;
 use crate::protocol::Message;
 use slab::Slab;
 
-/// Where a member keeps a channel. The home sends it back with every message.
+/// The index at which a member keeps a channel. The home sends it back with every message.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Slot(pub u32);
 
-/// A message on its way from its home to a member.
+/// A message that its home sends to a member.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Numbered<'m> {
-    /// Where the member keeps the channel.
+    /// The slot at which the member keeps the channel.
     pub slot: Slot,
-    /// The epoch in which it was numbered. A member that has left the channel, and perhaps uses the
-    /// slot for another one by now, finds another epoch there and drops the message.
+    /// The epoch in which the message was numbered. If the member has left the channel, its slot
+    /// may belong to another channel by now; that one has another epoch, and the member drops the
+    /// message.
     pub epoch: u64,
-    /// Its number.
+    /// The message's number.
     pub number: u64,
     /// The message.
     pub message: Message<'m>,
@@ -27,7 +28,7 @@ pub struct Numbered<'m> {
 /// The home's answer to a reactor that joins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Joined {
-    /// Where the member keeps the channel.
+    /// The slot at which the member keeps the channel.
     pub slot: Slot,
     /// The epoch of the channel's numbers.
     pub epoch: u64,
@@ -35,19 +36,19 @@ pub struct Joined {
     pub next: u64,
 }
 
-/// The way from a home to the other reactors.
+/// The connection from a home to the other reactors.
 pub trait Outlet {
     /// Returns true if a message with a payload of this size fits; `deliver` must then succeed.
     fn has_room(&mut self, reactor: ReactorNumber, payload_bytes: usize) -> bool;
 
-    /// Whether a reactor has said that it has no memory left for messages.
+    /// Returns true if a reactor has reported that it has no memory left for messages.
     fn is_memory_full(&self, reactor: ReactorNumber) -> bool;
 
     /// Delivers a message, after `has_room` has returned true for it.
     fn deliver(&mut self, reactor: ReactorNumber, numbered: Numbered<'_>);
 }
 
-/// The outlet of a hub that is alone: it has no members.
+/// The outlet of a hub without other reactors: it has no members.
 impl Outlet for () {
     fn has_room(&mut self, _: ReactorNumber, _: usize) -> bool {
         true
@@ -65,14 +66,14 @@ impl Outlet for () {
 pub(super) struct Member {
     pub(super) reactor: ReactorNumber,
     pub(super) slot: Slot,
-    /// As the member has told last.
+    /// The number of subscribers that the member has reported last.
     pub(super) subscribers: u32,
 }
 
-/// A channel without members has this key.
+/// The key of a channel without members.
 pub(super) const NO_MEMBERS: u32 = u32::MAX;
 
-/// The members of all channels that have any, by a key that stands in the channel.
+/// The members of all channels that have any, by a key that the channel holds.
 #[derive(Debug, Default)]
 pub(super) struct Members {
     lists: Slab<Vec<Member>>,
@@ -87,7 +88,7 @@ impl Members {
         self.of(key).iter().map(|member| u64::from(member.subscribers)).sum()
     }
 
-    /// Whether a message of this size can go to all of them.
+    /// Checks that every member can receive a message of this size.
     pub(super) fn check_room(
         &self,
         key: u32,
@@ -99,8 +100,8 @@ impl Members {
                 return Err(Refused::MemoryFull);
             }
         }
-        // Ask all of them, not only until one is full: each that is full will wake this reactor
-        // when it has room.
+        // All members must be asked, not only until one has no room: each of them will wake this
+        // reactor when it has room again.
         let missing =
             self.of(key).iter().filter(|member| !outlet.has_room(member.reactor, payload_bytes));
         if missing.count() == 0 { Ok(()) } else { Err(Refused::WayFull) }
@@ -120,7 +121,7 @@ impl Members {
         key
     }
 
-    /// Returns the new key: `NO_MEMBERS` if that was the last member.
+    /// Removes a member. Returns the new key: `NO_MEMBERS` if it was the last member.
     pub(super) fn leave(&mut self, key: u32, reactor: ReactorNumber) -> u32 {
         if key == NO_MEMBERS {
             return NO_MEMBERS;

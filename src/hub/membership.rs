@@ -1,5 +1,5 @@
-//! A channel whose home is another reactor: the states of a member, and what its home has to be
-//! told.
+//! The states of a member of a channel whose home is another reactor, and the updates that it sends
+//! to the home.
 
 use super::channel_id::ChannelId;
 use super::limits::Refused;
@@ -8,55 +8,55 @@ use super::name::ChannelName;
 use super::subscriptions::{Owner, SubscriptionId};
 use std::collections::VecDeque;
 
-/// How a reactor takes part in a channel. A member goes this way:
+/// The role of a reactor in a channel. A member passes through these states:
 ///
 /// ```text
-///             told         the home's answer      no subscribers for a while       told
+///            notified      the home's answer      no subscribers for a while     notified
 ///  Unannounced ────► Joining ───────────────► Live ──────────────────────► Leaving ────► (gone)
 ///       ▲                │ refused             ▲ ▲                            │
 ///       └────────────────┘                     │ └────── a new subscriber ────┘
 ///                                              └ messages are appended from here on
 /// ```
 ///
-/// All updates to one home go the same way, in order; so a message from before a leave cannot be
-/// taken for one from after the next join (and its epoch and slot say so too).
+/// A home and a member exchange updates and messages in order, so a message from before a leave
+/// cannot be mistaken for one from after the next join (its epoch and slot differ too).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Membership {
-    /// This reactor is the home.
+    /// This reactor is the channel's home.
     Home,
-    /// The channel has subscribers here, and its home does not know yet.
+    /// The channel has subscribers here, and its home has not been notified yet.
     Unannounced,
-    /// The home has been told, and has not answered.
+    /// The home has been notified, and has not answered yet.
     Joining,
     /// The home sends every message.
     Live,
-    /// The channel has had no subscribers here for a while, and its home does not know yet.
+    /// The channel has had no subscribers here for a while, and its home has not been notified yet.
     Leaving,
 }
 
-/// What a member tells the home of a channel.
+/// An update from a member to the home of a channel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum MembershipUpdate<'h> {
     /// The channel has subscribers here. The home answers with [`Joined`](super::Joined) or a
     /// refusal.
     Join {
-        /// Where this reactor keeps the channel.
+        /// The slot at which this reactor keeps the channel.
         slot: Slot,
-        /// Which channel.
+        /// The channel's name.
         channel: ChannelName<'h>,
-        /// How many there are.
+        /// The number of subscribers.
         subscribers: u32,
     },
-    /// The number of subscribers has changed.
+    /// The number of subscribers here has changed.
     Count {
-        /// Which channel.
+        /// The channel's name.
         channel: ChannelName<'h>,
-        /// How many there are.
+        /// The number of subscribers.
         subscribers: u32,
     },
-    /// The channel has had no subscribers here for a while: send no more messages.
+    /// The channel has had no subscribers here for a while: the home must send no more messages.
     Leave {
-        /// Which channel.
+        /// The channel's name.
         channel: ChannelName<'h>,
     },
 }
@@ -68,14 +68,14 @@ pub struct JoinOutcome {
     pub subscription: SubscriptionId,
     /// Its owner.
     pub owner: Owner,
-    /// Live from now on; or refused, and the subscription, which receives nothing, must be ended.
+    /// `Ok`: the subscription is live. An error: it receives nothing, and must be ended.
     pub outcome: Result<(), Refused>,
 }
 
 /// The updates that have not been sent yet, and the join outcomes that have not been fetched yet.
 #[derive(Debug)]
 pub(super) struct MembershipQueue {
-    /// By home, the channels that the home has to be told about.
+    /// For each home, the channels about which the home must be notified.
     pub(super) by_home: Vec<VecDeque<ChannelId>>,
     pub(super) join_outcomes: VecDeque<JoinOutcome>,
 }

@@ -2,9 +2,9 @@
 //! and no thread.
 //!
 //! A message is encoded once, as the frame that goes on the wire, and appended to its channel's
-//! log. A subscriber is a cursor in it. The reactor asks who is behind ([`Hub::next_due`]), offers
-//! the bytes between cursor and end to that subscriber's stream ([`Hub::unsent`]), and reports how
-//! many were taken ([`Hub::advance`]).
+//! log. A subscriber is a cursor in it. The reactor asks which subscriber is behind
+//! ([`Hub::next_due`]), offers the bytes between cursor and end to that subscriber's stream
+//! ([`Hub::unsent`]), and reports how many were accepted ([`Hub::advance`]).
 //!
 //! ```text
 //! name ──► channels ──► channel ┬ log ── segments ── pool        publish: append, O(1)
@@ -12,13 +12,13 @@
 //! subscription id ──► subscriptions ──┘
 //! ```
 //!
-//! Nothing here blocks. A limit that is reached is a value ([`Refused`]), and only a subscriber
-//! that is blocked, and whose segment must go, is overrun ([`Hub::next_overrun`]). The [`Ledger`]
-//! balances at every moment.
+//! Nothing here blocks the thread. A limit that is reached is reported as an error ([`Refused`]).
+//! A subscriber is overrun ([`Hub::next_overrun`]) only if it is blocked and memory for its segment
+//! is needed. The [`Ledger`] balances at every moment.
 //!
 //! | file | holds |
 //! |---|---|
-//! | `hub` | the struct [`Hub`]: subscribing, and who is sent what |
+//! | `hub` | the struct [`Hub`]: subscribing, and which subscriber is sent what |
 //! | `publish` | a message is numbered, appended and delivered |
 //! | `leave`, `cut_off` | the ends of subscriptions; slow subscribers are cut off |
 //! | `as_home`, `members` | channels whose home is here: the other reactors with subscribers |
@@ -26,9 +26,9 @@
 //! | `channels`, `channel`, `channel_id` | all channels; one of them |
 //! | `name`, `homes` | the name of a channel; which reactor is its home |
 //! | `log`, `segment`, `frames`, `free_list` | the log of one channel, and its memory |
-//! | `cursor`, `unsent` | a place in a log; what is to be sent from there |
-//! | `subscribers`, `subscriptions`, `sweep_order` | cursors of one channel, of all; who is next |
-//! | `overrun_queue`, `private` | who was cut off; frames that must be finished |
+//! | `cursor`, `unsent` | a position in a log; the bytes to be sent from there |
+//! | `subscribers`, `subscriptions`, `sweep_order` | cursors of one channel, of all; their order |
+//! | `overrun_queue`, `private` | subscribers cut off; frames that must be finished |
 //! | `ledger`, `limits` | what became of each copy; limits and refusals |
 
 mod as_home;

@@ -1,8 +1,8 @@
-//! The name of a channel. It is checked once: whoever has a `ChannelName` need not check it again.
+//! The name of a channel. It is checked once: a `ChannelName` is always valid.
 
 use std::fmt;
 
-/// The longest name, in bytes: it fits in every URL, and a million of them fit in memory.
+/// The longest name, in bytes: short enough for every URL, and a million of them fit in memory.
 pub const CHANNEL_NAME_BYTES_MAX: usize = 255;
 
 /// A channel's name: 1 to 255 bytes of UTF-8 without control characters.
@@ -10,7 +10,7 @@ pub const CHANNEL_NAME_BYTES_MAX: usize = 255;
 pub struct ChannelName<'a>(&'a str);
 
 impl<'a> ChannelName<'a> {
-    /// Checks a name, which is percent-decoded already.
+    /// Checks a name, which must already be percent-decoded.
     pub fn parse(name: &'a str) -> Result<ChannelName<'a>, ChannelNameError> {
         if name.is_empty() {
             return Err(ChannelNameError::Empty);
@@ -24,13 +24,13 @@ impl<'a> ChannelName<'a> {
         Ok(ChannelName(name))
     }
 
-    /// A name that was checked before it was kept.
+    /// Makes a name from a text that was checked before.
     pub(super) fn from_checked(name: &'a str) -> ChannelName<'a> {
-        debug_assert!(ChannelName::parse(name).is_ok(), "this was never checked");
+        debug_assert!(ChannelName::parse(name).is_ok(), "the name was not checked");
         ChannelName(name)
     }
 
-    /// The name as text.
+    /// Returns the name as text.
     pub fn as_str(self) -> &'a str {
         self.0
     }
@@ -42,7 +42,7 @@ impl fmt::Display for ChannelName<'_> {
     }
 }
 
-/// Why a text is not the name of a channel.
+/// Why a text is not a channel name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ChannelNameError {
     /// A name has at least one byte.

@@ -1,12 +1,13 @@
-//! Subscribers that were overrun: the log went on, and the messages before their cursors are gone.
-//! It happens in a publish, where no connection can be touched, so their owners fetch it from here.
+//! Subscribers that were overrun: the messages after their cursors are no longer in the log. This
+//! happens during a publish, which must not touch other connections, so the owners fetch it from
+//! this queue later.
 
 use super::private::PrivateBudgetSpent;
 use super::subscriptions::{Owner, SubscriptionId};
 use std::collections::VecDeque;
 use std::ops::Range;
 
-/// A slow subscriber whose unread messages have left its channel's log.
+/// A slow subscriber whose unread messages are no longer in its channel's log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Overrun<'h> {
     /// Its subscription.
@@ -16,14 +17,14 @@ pub struct Overrun<'h> {
     /// The subscription goes on at a later message (`skip`, `latest`), still blocked. Otherwise it
     /// has ended, and its id must not be used any more.
     pub lives_on: bool,
-    /// The rest of the frame under way, empty between frames. It is private to the connection now:
-    /// it must be sent before anything else, and reported to
+    /// The rest of the frame that is partly sent; empty between frames. It is now private to the
+    /// connection: the owner must send it before anything else, and report it to
     /// [`Hub::private_sent`](super::Hub::private_sent). An error: there is no budget for it, the
-    /// connection must be reset, and `lives_on` is false.
+    /// owner must reset the connection, and `lives_on` is false.
     pub rest: Result<&'h [u8], PrivateBudgetSpent>,
 }
 
-/// An [`Overrun`] that has not been fetched; its rest is a range of `OverrunQueue::rests`.
+/// An [`Overrun`] that was not fetched yet; its rest is a range of `OverrunQueue::rests`.
 #[derive(Debug)]
 struct QueuedOverrun {
     subscription: SubscriptionId,
@@ -36,8 +37,8 @@ struct QueuedOverrun {
 #[derive(Debug, Default)]
 pub(super) struct OverrunQueue {
     events: VecDeque<QueuedOverrun>,
-    /// The private rests of all of them, one behind the other. The budget of private rests bounds
-    /// it.
+    /// The private rests of all of them, one after the other, limited by the budget of private
+    /// rests.
     pub(super) rests: Vec<u8>,
 }
 
@@ -46,7 +47,7 @@ impl OverrunQueue {
         self.events.is_empty()
     }
 
-    /// `rest` is a range of `rests`.
+    /// Adds an overrun. `rest` is a range of `rests`.
     pub(super) fn push(
         &mut self,
         (subscription, owner): (SubscriptionId, Owner),
@@ -56,8 +57,8 @@ impl OverrunQueue {
         self.events.push_back(QueuedOverrun { subscription, owner, lives_on, rest });
     }
 
-    /// A subscriber leaves before its overrun has been fetched: appends the rest of its frame,
-    /// which must be sent before anything else, to `out`. Returns whether there was one.
+    /// Removes the overrun of a subscriber that leaves before it was fetched. Appends the rest of
+    /// its frame, which must be sent before anything else, to `out`. Returns true if there was one.
     pub(super) fn take_rest(
         &mut self,
         subscription: SubscriptionId,
@@ -82,7 +83,7 @@ impl OverrunQueue {
         Some(Overrun { subscription, owner, lives_on, rest: rest.map(|range| &self.rests[range]) })
     }
 
-    /// How many of them end a subscription.
+    /// Returns how many of them end a subscription.
     #[cfg(test)]
     pub(super) fn ended(&self) -> usize {
         self.events.iter().filter(|event| !event.lives_on).count()

@@ -1,16 +1,16 @@
-//! Private rests: the remaining bytes of frames that were under way when their cursor left the log.
-//! A frame that was begun must be finished, or the connection reset. These bytes are all that a
-//! slow subscriber holds for itself, so together they have a budget.
+//! Private rests: the remaining bytes of frames that were partly sent when their cursor was removed
+//! from the log. Such a frame must be finished, or the connection reset. These bytes are the only
+//! memory that belongs to one slow subscriber alone, so all of them together have a budget.
 
 /// The budget has no room for another private rest: the connection must be reset.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PrivateBudgetSpent;
 
-/// The rests that connections still owe to their streams.
+/// The private rests that connections have not sent yet.
 #[derive(Debug)]
 pub(super) struct PrivateRests {
     bytes: usize,
-    /// Messages whose last byte is among `bytes`: they count as pending.
+    /// The number of messages of which the rests are: they count as pending.
     messages: u64,
     bytes_max: usize,
 }
@@ -32,7 +32,7 @@ impl PrivateRests {
         bytes <= self.bytes_max.saturating_sub(self.bytes)
     }
 
-    /// The rest of one frame becomes private.
+    /// Counts the rest of one frame.
     pub(super) fn add(&mut self, bytes: usize) -> Result<(), PrivateBudgetSpent> {
         if !self.has_room_for(bytes) {
             return Err(PrivateBudgetSpent);
@@ -42,10 +42,10 @@ impl PrivateRests {
         Ok(())
     }
 
-    /// Some bytes of a rest are gone: sent, or given up.
+    /// Stops counting some bytes of a rest, sent or dropped. `was_last`: nothing is left of it.
     pub(super) fn take(&mut self, bytes: usize, was_last: bool) {
-        debug_assert!(bytes <= self.bytes, "more private bytes gone than there were");
-        debug_assert!(!was_last || self.messages > 0, "more private rests gone than there were");
+        debug_assert!(bytes <= self.bytes, "more private bytes taken than were added");
+        debug_assert!(!was_last || self.messages > 0, "more private rests ended than were added");
         self.bytes = self.bytes.saturating_sub(bytes);
         self.messages = self.messages.saturating_sub(u64::from(was_last));
     }

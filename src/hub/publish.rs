@@ -1,5 +1,5 @@
-//! Publishing: a message is numbered by its channel's home, written once into the log as the frame
-//! that goes on the wire, and delivered to the other reactors that have subscribers.
+//! Publishing: the channel's home numbers a message, encodes it once into the log as the frame that
+//! goes on the wire, and delivers it to the other reactors that have subscribers.
 
 use super::channel::{Accepted, MessageId};
 use super::channel_id::ChannelId;
@@ -12,9 +12,10 @@ use super::subscriptions::SubscriptionId;
 use crate::protocol::Message;
 
 impl Hub {
-    /// Numbers a message, appends it to its channel's log, and delivers it to all members. The home
-    /// of the channel is this reactor; the channel is made if there is none. A refused message has
-    /// changed nothing, and goes to nobody. Then fetch [`next_overrun`](Self::next_overrun).
+    /// Numbers a message, appends it to its channel's log, and delivers it to all members. This
+    /// reactor must be the channel's home; the channel is made if it does not exist. A refused
+    /// message changes nothing, and no subscriber receives it. Then fetch
+    /// [`next_overrun`](Self::next_overrun).
     pub fn publish(
         &mut self,
         name: ChannelName<'_>,
@@ -25,7 +26,8 @@ impl Hub {
         self.publish_on(id, message, outlet)
     }
 
-    /// As [`publish`](Self::publish), to the channel of a subscription: without a look-up by name.
+    /// As [`publish`](Self::publish), to the channel of a subscription, without looking it up by
+    /// name.
     pub fn publish_to(
         &mut self,
         subscription: SubscriptionId,
@@ -71,8 +73,8 @@ impl Hub {
         Ok(Accepted { id: MessageId { epoch, number }, subscribers })
     }
 
-    /// Appends a message, for which there is room, for the subscribers on this reactor. Returns its
-    /// number, and how many they are.
+    /// Appends a message, for which there must be room, for the subscribers on this reactor.
+    /// Returns the message's number and the number of these subscribers.
     pub(super) fn append_for_all(&mut self, id: ChannelId, message: Message<'_>) -> (u64, u64) {
         let channel = &mut self.channels[id];
         let subscribers = channel.subscribers.len() as u64;

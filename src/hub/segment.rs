@@ -1,24 +1,25 @@
-//! Segments: the pieces of memory that logs are made of, and the pool they come from.
+//! Segments: the blocks of memory of which logs consist, and their pool.
 
 use super::cursor::Tally;
 use super::free_list::FreeList;
 use crate::protocol::HEADER_BYTES_MAX;
 use std::collections::VecDeque;
 
-/// The first segment of a log: a page, enough for the usual single message under way.
+/// The size of a log's first segment: a page, enough for a single message of the usual size.
 pub(super) const SMALL_SEGMENT_BYTES: usize = 4 << 10;
 
-/// The further segments of a log: large enough that a reader seldom needs two system calls for a
-/// burst, small enough that to cut one off the front is no great loss. A message of 64 KiB, the
-/// default limit, fits with its header, so that it costs no allocation.
+/// The size of a log's further segments: large enough that a burst seldom needs two system calls
+/// per reader, small enough that cutting one off loses little. A message of 64 KiB, the default
+/// limit, fits with its header, so that it needs no allocation of its own.
 pub(super) const LARGE_SEGMENT_BYTES: usize = (64 << 10) + HEADER_BYTES_MAX;
 
-/// A channel buffer of fewer large segments than this uses small ones only: otherwise a cut would
-/// take most of the buffer at once.
+/// If a channel buffer holds fewer large segments than this, only small ones are used: otherwise a
+/// cut would take most of the buffer at once.
 const SEGMENTS_PER_LOG_MIN: usize = 4;
 
-/// So many free ones of each kind are always kept, together 1.3 MiB. The large ones are one full
-/// log of the default channel buffer, so that a slow subscriber now and then costs no allocation.
+/// The number of free segments of each kind that are always kept, together 1.3 MiB. The large ones
+/// are one full log of the default channel buffer, so that an occasional slow subscriber needs no
+/// allocation.
 const SMALL_FREE_KEPT: usize = 64;
 const LARGE_FREE_KEPT: usize = 17;
 const LIST_FREE_KEPT: usize = 256;
@@ -26,41 +27,40 @@ const LIST_FREE_KEPT: usize = 256;
 /// Consecutive whole frames of one channel.
 #[derive(Debug)]
 pub(super) struct Segment {
-    /// Never grows beyond the capacity it was made with: a frame that does not fit begins the next
-    /// segment.
+    /// Never grows beyond its initial capacity: a frame that does not fit begins the next segment.
     pub(super) bytes: Vec<u8>,
-    /// Offset of the first byte, counted since the start of the channel.
+    /// The offset of the first byte, counted since the start of the channel.
     pub(super) start: u64,
-    /// Number of the first message.
+    /// The number of the first message.
     pub(super) first_number: u64,
-    /// The cursors whose next byte lies here.
+    /// The number of cursors whose next byte is in this segment.
     pub(super) tally: Tally,
 }
 
 impl Segment {
-    /// Offset behind the last byte.
+    /// Returns the offset after the last byte.
     pub(super) fn end(&self) -> u64 {
         self.start + self.bytes.len() as u64
     }
 
-    /// Whether a frame of this size may still be appended.
+    /// Returns true if a frame of this size fits into the segment.
     pub(super) fn has_room_for(&self, frame_bytes: usize) -> bool {
         frame_bytes <= self.bytes.capacity() - self.bytes.len()
     }
 }
 
-/// All segments of a hub, in use and free, under one limit; and the free lists that hold the
-/// segments of a log, so that a channel at rest owns neither.
+/// All segments of a hub, in use and free, under one limit. It also keeps the lists in which logs
+/// hold their segments, so that an idle channel owns neither.
 #[derive(Debug)]
 pub(super) struct SegmentPool {
     small: FreeList<Vec<u8>>,
     large: FreeList<Vec<u8>>,
     lists: FreeList<VecDeque<Segment>>,
-    /// Capacity of the segments in logs.
+    /// The capacity of the segments in logs.
     in_use_bytes: usize,
-    /// Limit of `in_use_bytes` and the free segments together.
+    /// The limit of `in_use_bytes` and the free segments together.
     bytes_max: usize,
-    /// Logs of fewer bytes use small segments only.
+    /// The size of a channel buffer; below a bound, logs use small segments only.
     channel_buffer_bytes: usize,
 }
 
@@ -76,20 +76,20 @@ impl SegmentPool {
         }
     }
 
-    /// Memory of the segments in logs.
+    /// Returns the memory of the segments in logs.
     pub(super) fn in_use_bytes(&self) -> usize {
         self.in_use_bytes
     }
 
-    /// Memory of all segments, the free ones included.
+    /// Returns the memory of all segments, the free ones included.
     pub(super) fn allocated_bytes(&self) -> usize {
         self.in_use_bytes
             + self.small.len() * SMALL_SEGMENT_BYTES
             + self.large.len() * LARGE_SEGMENT_BYTES
     }
 
-    /// The size of the segment that a frame would begin. A frame that is larger than a large
-    /// segment gets one of its own size.
+    /// Returns the size of the segment that a frame would begin. A frame that is larger than a
+    /// large segment gets a segment of its own size.
     pub(super) fn capacity_for(&self, frame_bytes: usize, log_is_empty: bool) -> usize {
         let stays_small =
             log_is_empty || self.channel_buffer_bytes < SEGMENTS_PER_LOG_MIN * LARGE_SEGMENT_BYTES;
@@ -100,13 +100,14 @@ impl SegmentPool {
         }
     }
 
-    /// Whether a segment can be had within the limit once `freed_bytes` have come back.
+    /// Returns true if a segment is available within the limit once `freed_bytes` have been
+    /// returned.
     pub(super) fn has_room_for(&self, capacity: usize, freed_bytes: usize) -> bool {
-        // Free segments do not count: `take` gives them up if they are in the way.
+        // Free segments do not count: `take` frees them if they take up the limit.
         capacity <= self.bytes_max.saturating_sub(self.in_use_bytes - freed_bytes)
     }
 
-    /// The memory of a segment, after `has_room_for` has returned true.
+    /// Returns the memory of a segment. `has_room_for` must have returned true.
     pub(super) fn take(&mut self, capacity: usize) -> Vec<u8> {
         let free = match capacity {
             SMALL_SEGMENT_BYTES => self.small.take(),
@@ -121,7 +122,7 @@ impl SegmentPool {
         bytes
     }
 
-    /// A segment that no cursor needs any more.
+    /// Takes back a segment that no cursor needs any more.
     pub(super) fn give(&mut self, mut bytes: Vec<u8>) {
         self.in_use_bytes -= bytes.capacity();
         bytes.clear();
@@ -141,7 +142,7 @@ impl SegmentPool {
         self.lists.give(list);
     }
 
-    /// Gives a part of what was not needed since the last call back to the system.
+    /// Returns a part of the memory that was not needed since the last call to the system.
     pub(super) fn trim(&mut self) {
         self.small.trim();
         self.large.trim();

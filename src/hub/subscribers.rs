@@ -1,15 +1,15 @@
-//! The subscribers of one channel, dense, in three parts:
+//! The subscribers of one channel, in one array of three parts:
 //!
 //! ```text
 //!  0           position          awake            len
 //!  │  visited  │  to be visited  │    blocked     │
 //! ```
 //!
-//! The sweep moves `position` up to `awake`, and begins again at 0. It never touches the blocked
+//! The sweep moves `position` up to `awake`, and begins again at 0. It never reads the blocked
 //! part, so ten thousand blocked subscribers cost the others nothing; and only that part is
-//! searched when a segment is cut off the log. A subscriber that leaves the visited part does so by
-//! two swaps, across `position` and across `awake`: so none that is still to be visited gets behind
-//! the sweep.
+//! searched when a segment is cut off the log. A subscriber leaves the visited part by two swaps,
+//! across `position` and across `awake`, so that no subscriber still to be visited is moved into
+//! the visited part.
 
 use super::cursor::Cursor;
 use super::subscriptions::{Owner, SubscriptionId, Subscriptions};
@@ -26,10 +26,10 @@ struct Subscriber {
 
 const _: () = assert!(size_of::<Subscriber>() == 32, "two subscribers per cache line");
 
-/// A vector with room for more than this is shrunk when three quarters of it are unused.
+/// Arrays with more room than this are shrunk when three quarters of it are unused.
 const SHRUNK_ABOVE: usize = 64;
 
-/// See the module.
+/// The subscribers of one channel; see the module comment.
 #[derive(Debug, Default)]
 pub(super) struct Subscribers {
     entries: Vec<Subscriber>,
@@ -51,7 +51,7 @@ impl Subscribers {
         index >= self.awake as usize
     }
 
-    /// The indices of the blocked.
+    /// Returns the indices of the blocked subscribers.
     pub(super) fn blocked(&self) -> std::ops::Range<usize> {
         self.awake as usize..self.entries.len()
     }
@@ -76,15 +76,15 @@ impl Subscribers {
         self.entries.get(index).is_some_and(|subscriber| subscriber.subscription == subscription)
     }
 
-    /// Every cursor, and whether it is blocked.
+    /// Returns every cursor, and whether it is blocked.
     pub(super) fn cursors(&self) -> impl Iterator<Item = (Cursor, bool)> {
         (0..self.len()).map(|index| (self.cursor(index), self.is_blocked(index)))
     }
 
-    /// The next one, in the order of the sweep, that is awake and before `end`.
+    /// Returns the next subscriber, in the order of the sweep, that is awake and before `end`.
     pub(super) fn next_behind(&mut self, end: u64) -> Option<usize> {
-        // From here to the end, then once round: it ends even if, against the tally, nobody is
-        // behind.
+        // Scans from here to the end, then once more from the start: this ends even if, against the
+        // tally, no subscriber is behind.
         for _ in 0..2 {
             let waiting = &self.entries[self.position as usize..self.awake as usize];
             if let Some(distance) = waiting.iter().position(|subscriber| subscriber.offset < end) {
@@ -96,7 +96,7 @@ impl Subscribers {
         None
     }
 
-    /// Adds a subscriber, awake.
+    /// Adds a subscriber, which is awake.
     pub(super) fn join(
         &mut self,
         subscription: SubscriptionId,
@@ -105,7 +105,7 @@ impl Subscribers {
         places: &mut Subscriptions,
     ) {
         if self.entries.len() == self.entries.capacity() {
-            // Doubles from one, because most of a million channels have one subscriber.
+            // Capacities double from one, because most of a million channels have one subscriber.
             self.entries.reserve_exact(self.entries.len().max(1));
         }
         let Cursor { number, offset, under_way_bytes } = cursor;
@@ -115,7 +115,7 @@ impl Subscribers {
         self.unblock(index, places);
     }
 
-    /// Moves all cursors to the beginning of a log that has just got its numbers.
+    /// Moves all cursors to the start of a log that has just received its first number.
     pub(super) fn begin_at(&mut self, cursor: Cursor) {
         for index in 0..self.entries.len() {
             self.set_cursor(index, cursor);
@@ -148,7 +148,7 @@ impl Subscribers {
         self.awake as usize
     }
 
-    /// Moves a blocked subscriber to the end of those to be visited. Returns its new index.
+    /// Moves a blocked subscriber to the end of the awake part. Returns its new index.
     pub(super) fn unblock(&mut self, index: usize, places: &mut Subscriptions) -> usize {
         debug_assert!(self.is_blocked(index), "not blocked");
         self.swap(index, self.awake as usize, places);
@@ -156,7 +156,8 @@ impl Subscribers {
         self.awake as usize - 1
     }
 
-    /// The sweep goes on at this subscriber. Only if no other is due, as it passes over all others.
+    /// Continues the sweep at this subscriber. Only allowed if no other is due, because the sweep
+    /// skips all others.
     pub(super) fn visit_next(&mut self, index: usize) {
         self.position = index as u32;
     }
@@ -186,7 +187,7 @@ impl Subscribers {
             assert_eq!(
                 places.place_of(subscriber.subscription),
                 Some((channel, index)),
-                "a back-pointer"
+                "the location of a subscription is wrong"
             );
         }
     }

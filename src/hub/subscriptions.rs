@@ -1,16 +1,17 @@
-//! All subscriptions of a hub: from an id to the place among its channel's subscribers.
+//! All subscriptions of a hub: from an id to the channel and the index among its subscribers.
 
 use super::channel_id::ChannelId;
 use slab::Slab;
 
-/// So many bits of an id are the key. The rest is a generation, so that the use of an id after its
-/// end is noticed.
+/// This many bits of an id are the key. The rest is a generation, which detects that an id is used
+/// after its end.
 const KEY_BITS: u32 = 24;
 
-/// Subscriptions of one hub at a time: 16,777,216, which alone would be a gigabyte.
+/// The most subscriptions of one hub at a time: 16,777,216, which alone would take a gigabyte.
 pub(super) const SUBSCRIPTIONS_MAX: usize = 1 << KEY_BITS;
 
-/// A subscription, valid until it is removed, or reported as overrun and not living on.
+/// A subscription. The id is valid until the subscription is removed, or is reported as overrun
+/// with `lives_on` false.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct SubscriptionId(u32);
 
@@ -28,25 +29,25 @@ impl SubscriptionId {
     }
 }
 
-/// Who owns a subscription: opaque to the hub (the reactor's token).
+/// The owner of a subscription: opaque to the hub (the reactor's token).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Owner(pub u64);
 
-/// Where a subscription's cursor stands.
+/// The location of a subscription's cursor.
 #[derive(Clone, Copy, Debug)]
 struct Place {
     channel: ChannelId,
     /// The index among the channel's subscribers, or `OVERRUN`.
     index: u32,
     generation: u8,
-    /// The 101 of its owner is held.
+    /// True while the 101 response of its owner is held back.
     is_held: bool,
 }
 
-/// The subscriber was overrun and its subscription has ended; its owner has not been told yet.
+/// The index of a subscription that was overrun and has ended, until its owner has fetched that.
 const OVERRUN: u32 = u32::MAX;
 
-/// All subscriptions of a hub: back-pointers to the subscribers of the channels.
+/// All subscriptions of a hub, each with the location of its subscriber.
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions {
     places: Slab<Place>,
@@ -62,7 +63,7 @@ impl Subscriptions {
         self.places.len() >= SUBSCRIPTIONS_MAX
     }
 
-    /// A new id. Its place must be set with `moved`.
+    /// Returns a new id. The caller must set its location with `moved`.
     pub(super) fn insert(&mut self, channel: ChannelId) -> SubscriptionId {
         self.generation = self.generation.wrapping_add(1);
         let generation = self.generation;
@@ -82,7 +83,8 @@ impl Subscriptions {
         self.places[subscription.key()].index = index as u32;
     }
 
-    /// The id stays taken, but every operation with it does nothing from now on.
+    /// Ends a subscription that was overrun: its id stays reserved, but every operation with it has
+    /// no effect.
     pub(super) fn set_overrun(&mut self, subscription: SubscriptionId) {
         self.moved(subscription, OVERRUN as usize);
     }
@@ -101,8 +103,8 @@ impl Subscriptions {
         self.places[subscription.key()].channel
     }
 
-    /// The channel and the index among its subscribers; `None` if it was overrun, and its owner has
-    /// not been told yet.
+    /// Returns the channel and the index among its subscribers; `None` if the subscription was
+    /// overrun and its owner has not fetched that yet.
     pub(super) fn place_of(&self, subscription: SubscriptionId) -> Option<(ChannelId, usize)> {
         self.check(subscription);
         let place = self.places[subscription.key()];

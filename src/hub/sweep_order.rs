@@ -5,26 +5,27 @@ use super::channels::Channels;
 use super::subscriptions::{Owner, SubscriptionId};
 use std::collections::VecDeque;
 
-/// Visits to one channel before the next has its turn: enough for the dense scan to pay, and so few
-/// that a small channel waits for some tens of sends only, even behind one of a hundred thousand.
+/// The most visits to one channel before the next channel's turn: enough to benefit from the dense
+/// array, and so few that a small channel waits for some tens of sends only, even behind a channel
+/// of a hundred thousand subscribers.
 const VISITS_PER_CHANNEL: u32 = 64;
 
 /// A subscriber that is behind and not blocked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Due {
-    /// Whose cursor it is.
+    /// The subscription.
     pub subscription: SubscriptionId,
-    /// To whom to send.
+    /// The owner, to whose stream the bytes must be sent.
     pub owner: Owner,
 }
 
-/// See the module.
+/// The order of the sweep; see the module comment.
 #[derive(Debug)]
 pub(super) struct Sweep {
-    /// The channels with a subscriber due; the front one is being swept. A channel with none due
-    /// any more leaves when its turn comes.
+    /// The channels with a due subscriber; the front one is being swept. A channel that has no due
+    /// subscriber any more is removed at its turn.
     queue: VecDeque<ChannelId>,
-    /// Visits that are left of the front channel's turn.
+    /// The visits left in the front channel's turn.
     visits_left: u32,
     /// The subscription visited last, its channel and its index there.
     last_visit: Option<(SubscriptionId, ChannelId, usize)>,
@@ -48,8 +49,8 @@ impl Sweep {
         }
     }
 
-    /// The place of a subscription, if it was visited last and has not moved. This spares the look
-    /// at its back-pointer, which would be one more cache line for each visit.
+    /// Returns the channel and index of a subscription if it was visited last and has not moved.
+    /// This avoids reading `Subscriptions`, which would be one more cache line for each visit.
     pub(super) fn place_of(
         &self,
         subscription: SubscriptionId,
@@ -60,14 +61,14 @@ impl Sweep {
         is_still_there.then_some((id, index))
     }
 
-    /// The next visit.
+    /// Returns the next subscriber to visit.
     pub(super) fn next_due(&mut self, channels: &mut Channels) -> Option<Due> {
         while let Some(&id) = self.queue.front() {
             let channel = &mut channels[id];
             if channel.log.due() > 0 && self.visits_left > 0 {
                 self.visits_left -= 1;
                 let next = channel.subscribers.next_behind(channel.log.end().offset);
-                debug_assert!(next.is_some(), "the tally says that somebody is due");
+                debug_assert!(next.is_some(), "the tally says that a subscriber is due");
                 if let Some(index) = next {
                     let (subscription, owner) = channel.subscribers.subscription(index);
                     self.last_visit = Some((subscription, id, index));

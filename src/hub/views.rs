@@ -7,7 +7,7 @@ use super::hub::Hub;
 use super::members::Slot;
 use super::membership::Membership;
 
-/// A channel as one reactor has it.
+/// A channel as one reactor sees it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct ChannelView {
     pub(crate) name: String,
@@ -17,9 +17,10 @@ pub(crate) struct ChannelView {
     /// The number of the next message.
     pub(crate) next: u64,
     pub(crate) subscribers: usize,
-    /// What its log keeps.
+    /// The size of its log.
     pub(crate) log_bytes: usize,
-    /// Where this is the home: reactor, slot there, and subscribers as last told.
+    /// If this is the home: each member's reactor, its slot there, and its subscribers as last
+    /// reported.
     pub(crate) members: Vec<(ReactorNumber, Slot, u32)>,
 }
 
@@ -47,7 +48,7 @@ impl Hub {
         &self.limits
     }
 
-    /// Whether somebody has to hear that a channel is live, or refused.
+    /// Returns true if an owner must still be notified that its channel is live, or refused.
     pub(crate) fn has_join_outcomes(&self) -> bool {
         !self.membership_queue.join_outcomes.is_empty()
     }

@@ -1,5 +1,5 @@
-//! The hub against a naive twin ([`world`]): random operations are done to both, and after each of
-//! them both are the same.
+//! Compares the hub with a naive implementation ([`world`]): random operations run on both, and
+//! after each operation both must agree.
 
 mod world;
 
@@ -15,7 +15,7 @@ pub(super) enum Op {
     Subscribe {
         channel: usize,
     },
-    /// The connection lives on.
+    /// The subscription ends, and the connection goes on.
     Unsubscribe {
         who: usize,
     },
@@ -31,12 +31,12 @@ pub(super) enum Op {
         who: usize,
         payload_bytes: usize,
     },
-    /// One visit of the sweep, which takes so many bytes at most.
+    /// One visit of the sweep, which sends at most `bytes_max` bytes.
     Visit {
         bytes_max: usize,
         block: bool,
     },
-    /// A round of the sweep with all bytes taken.
+    /// A round of the sweep in which all bytes are accepted.
     Sweep,
     Block {
         who: usize,
@@ -44,7 +44,7 @@ pub(super) enum Op {
     Unblock {
         who: usize,
     },
-    /// Some private rest goes on.
+    /// Some bytes of a private rest are sent.
     SendRest {
         which: usize,
         bytes_max: usize,
@@ -66,7 +66,7 @@ fn payload_bytes() -> impl Strategy<Value = usize> {
     ]
 }
 
-/// Mostly everything, or so little that it ends in a header.
+/// Mostly everything, or so few bytes that they end inside a header.
 fn bytes_max() -> impl Strategy<Value = usize> {
     prop_oneof![3 => Just(usize::MAX), 3 => 0..20_usize, 2 => 0..6_000_usize, 1 => 0..140_000_usize]
 }

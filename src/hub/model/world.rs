@@ -1,6 +1,6 @@
-//! A hub, and its naive twin: a queue of whole frames for every subscriber, as other servers keep
-//! it. Every subscriber has the same bytes before it in both, whoever falls off deserves it, and
-//! the ledgers agree.
+//! A hub and a naive implementation: a queue of whole frames for every subscriber, as other servers
+//! keep it. Both must offer each subscriber the same bytes, overrun the same subscribers, and agree
+//! on the ledger.
 
 use super::super::tests::{hub, name};
 use super::super::*;
@@ -10,12 +10,12 @@ use crate::protocol::{Message, Opcode, encode_frame};
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// A subscriber with a queue of its own.
+/// A subscriber of the naive implementation, with a queue of its own.
 struct Twin {
     id: SubscriptionId,
     owner: Owner,
     channel: usize,
-    /// Number and frame of every message that it is owed.
+    /// The number and frame of every message that it is owed.
     queue: VecDeque<(u64, Vec<u8>)>,
     /// Bytes of the first frame that have been sent.
     sent: usize,
@@ -36,7 +36,7 @@ impl Twin {
         if self.sent > 0 { &self.queue[0].1[self.sent..] } else { &[] }
     }
 
-    /// Sends so many bytes; returns how many messages were completed.
+    /// Sends `bytes` bytes. Returns how many messages were completed.
     fn send(&mut self, bytes: usize) -> u64 {
         let mut delivered = 0;
         self.sent += bytes;
@@ -51,7 +51,7 @@ impl Twin {
     }
 }
 
-/// The rest of a frame, and who may write nothing else before it.
+/// The rest of a frame, and the owner, which may write nothing else before it.
 struct Rest {
     owner: Owner,
     bytes_left: usize,
@@ -62,7 +62,7 @@ pub(super) struct World {
     twins: Vec<Twin>,
     rests: Vec<Rest>,
     ledger: Ledger,
-    /// Epoch and last number.
+    /// The epoch and the last number of each channel.
     numbers: [Option<(u64, u64)>; CHANNELS.len()],
     now: Instant,
     subscribed: u64,
@@ -161,7 +161,7 @@ impl World {
         self.end(&twin, DropReason::Closed, false);
     }
 
-    /// Whether the rest of the frame can become private, and its bytes.
+    /// Returns the size of the rest of the frame, or an error if there is no budget for it.
     fn expected_outcome(&self, twin: &Twin) -> Result<usize, PrivateBudgetSpent> {
         let private_bytes: usize = self.rests.iter().map(|rest| rest.bytes_left).sum();
         let rest_bytes = twin.rest_of_frame().len();
@@ -170,7 +170,7 @@ impl World {
         if fits { Ok(rest_bytes) } else { Err(PrivateBudgetSpent) }
     }
 
-    /// Enters the end of a subscription in the ledger. Returns the bytes of the rest that became
+    /// Records the end of a subscription in the ledger. Returns the bytes of the rest that became
     /// private.
     fn end(&mut self, twin: &Twin, reason: DropReason, keeps_rest: bool) -> usize {
         let bytes_left = if keeps_rest { twin.rest_of_frame().len() } else { 0 };
@@ -203,7 +203,7 @@ impl World {
                 let fell = self.fall_off(channel, number);
                 let had_room =
                     used_bytes + frame.len() <= self.hub.limits.channel_buffer_bytes && had_memory;
-                assert!(!fell || !had_room, "somebody was cut off though there was room");
+                assert!(!fell || !had_room, "a subscriber was overrun although there was room");
                 self.accept(channel, accepted, &frame);
                 let bound = self.hub.limits.channel_buffer_bytes.max(frame.len());
                 assert!(
@@ -214,7 +214,7 @@ impl World {
             Err(Refused::Busy) => {
                 let someone =
                     self.twins.iter().any(|twin| twin.channel == channel && twin.is_due());
-                assert!(someone, "busy, but nobody has to be waited for");
+                assert!(someone, "busy, but no healthy subscriber is behind");
             }
             Err(Refused::WayFull) => panic!("there is no way"),
             Err(Refused::MemoryFull) => assert!(!had_memory, "there was memory"),
@@ -240,12 +240,12 @@ impl World {
         self.ledger.owed += subscribers;
     }
 
-    /// Fetches what a publish has cut off, and does the same to the twins. Returns whether there
-    /// was anything.
+    /// Fetches the overruns of a publish, and overruns the same naive subscribers. Returns true if
+    /// there were any.
     fn fall_off(&mut self, channel: usize, published: u64) -> bool {
         let mut any = false;
-        // Before its event is fetched, everything may be tried on one that was overrun, and
-        // nothing happens.
+        // Until its overrun has been fetched, every operation on an ended subscription must have no
+        // effect.
         for twin in &self.twins {
             if self.hub.subscriptions.place_of(twin.id).is_none() {
                 assert!(self.hub.unsent(twin.id).is_empty());
@@ -262,7 +262,7 @@ impl World {
                 .twins
                 .iter()
                 .position(|twin| twin.id == id)
-                .expect("a subscription that we know");
+                .expect("a subscription of this model");
             assert_eq!(overrun.owner, self.twins[index].owner);
             let twin = self.twins.swap_remove(index);
             assert!(twin.channel == channel && twin.blocked && !twin.queue.is_empty(), "not slow");
@@ -298,20 +298,20 @@ impl World {
     fn pass_over(&mut self, mut twin: Twin, kept_from: u64) {
         let mut kept =
             twin.queue.split_off(twin.queue.partition_point(|(number, _)| *number < kept_from));
-        assert!(!twin.queue.is_empty(), "overrun, and missed nothing");
+        assert!(!twin.queue.is_empty(), "overrun, but nothing was dropped");
         self.end(&twin, DropReason::Skipped, true);
         std::mem::swap(&mut twin.queue, &mut kept);
         twin.sent = 0;
         self.twins.push(twin);
     }
 
-    /// Returns whom it visited.
+    /// Visits one subscriber. Returns its owner.
     fn visit(&mut self, bytes_max: usize, block: bool) -> Option<Owner> {
         let Some(due) = self.hub.next_due() else {
-            assert!(!self.twins.iter().any(Twin::is_due), "somebody is due and not visited");
+            assert!(!self.twins.iter().any(Twin::is_due), "a subscriber is due and not visited");
             return None;
         };
-        // As in the reactor: nothing else before the rest of a frame.
+        // As in the reactor, the rest of a frame must be sent before anything else.
         while let Some(which) = self.rests.iter().position(|rest| rest.owner == due.owner) {
             self.send_rest(which, usize::MAX);
         }
@@ -319,7 +319,7 @@ impl World {
             .twins
             .iter_mut()
             .find(|twin| twin.id == due.subscription)
-            .expect("one that we know");
+            .expect("a subscription of this model");
         assert!(twin.is_due() && twin.owner == due.owner);
         let bytes = self.hub.unsent(twin.id).bytes();
         let bytes_taken = bytes.min(bytes_max);
@@ -334,7 +334,7 @@ impl World {
         Some(due.owner)
     }
 
-    /// The order of a round is tested elsewhere; here, that it reaches all, and ends.
+    /// Checks that a round visits all due subscribers, and ends. Other tests check the order.
     fn sweep(&mut self) {
         let due = self.twins.iter().filter(|twin| twin.is_due()).map(|twin| twin.owner.0);
         let due: std::collections::BTreeSet<_> = due.collect();
@@ -379,13 +379,16 @@ impl World {
         for twin in &self.twins {
             let unsent = self.hub.unsent(twin.id);
             let expected = twin.unsent();
-            assert!(expected.starts_with(&[unsent.first, unsent.second].concat()), "other bytes");
+            assert!(
+                expected.starts_with(&[unsent.first, unsent.second].concat()),
+                "the bytes differ"
+            );
             assert_eq!(unsent.is_empty(), expected.is_empty());
             assert_eq!(unsent.under_way_bytes, twin.rest_of_frame().len());
         }
     }
 
-    /// Everybody reads on, and everything comes to an end.
+    /// Lets all subscribers read on, until nothing is left.
     pub(super) fn finish(&mut self) {
         for index in 0..self.twins.len() {
             self.run(Op::Unblock { who: index });
@@ -397,7 +400,7 @@ impl World {
         assert!(self.twins.iter().all(|twin| twin.queue.is_empty()));
         assert_eq!((self.hub.ledger().outstanding(), self.hub.log_bytes()), (0, 0));
         assert!(self.hub.next_overrun().is_none());
-        // Whoever is healthy is never in the way for longer than a round.
+        // A healthy subscriber delays messages for at most one round.
         if self.hub.limits.memory_bytes == usize::MAX {
             for channel in CHANNELS {
                 let refused =
@@ -409,7 +412,7 @@ impl World {
 }
 
 impl Hub {
-    /// Bytes of frames in a channel's log.
+    /// Returns how many bytes of frames a channel's log has.
     fn used_bytes(&self, name: ChannelName<'_>) -> usize {
         self.channels.find(name).map_or(0, |id| {
             let log = &self.channels[id].log;

@@ -1,5 +1,5 @@
-//! The rules of the hub, one by one (`slow`: those for slow subscribers); `model` holds all of them
-//! together against a naive twin.
+//! Tests of the hub's rules, one by one (`slow`: those for slow subscribers); `model` tests all of
+//! them together against a naive implementation.
 
 mod slow;
 
@@ -17,7 +17,8 @@ pub(super) fn hub(limits: HubLimits) -> Hub {
     Hub::new(limits, Arc::new(Homes::new([1; 16], 1)), ReactorNumber(0), 1)
 }
 
-/// A hub with a log of `channel_buffer_bytes`, and so many subscribers of `NEWS`.
+/// Returns a hub with a log of `channel_buffer_bytes`, and the given number of subscribers of
+/// `NEWS`.
 fn news(
     slow_policy: SlowPolicy,
     channel_buffer_bytes: usize,
@@ -42,7 +43,7 @@ fn frame(payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// Sends all that is offered to one subscriber.
+/// Sends everything that is offered to one subscriber. Returns the bytes.
 fn send_all(hub: &mut Hub, subscription: SubscriptionId) -> Vec<u8> {
     let unsent = hub.unsent(subscription);
     let bytes = [unsent.first, unsent.second].concat();
@@ -51,7 +52,7 @@ fn send_all(hub: &mut Hub, subscription: SubscriptionId) -> Vec<u8> {
     bytes
 }
 
-/// Visits everybody due, and returns the owners in the order of the visits.
+/// Visits all due subscribers. Returns their owners in the order of the visits.
 fn sweep(hub: &mut Hub) -> Vec<u64> {
     let mut owners = Vec::new();
     while let Some(due) = hub.next_due() {
@@ -114,7 +115,7 @@ fn who_joins_in_the_middle_of_a_round_makes_it_skip_nobody() {
 
 #[test]
 fn who_leaves_in_the_middle_of_a_round_makes_it_skip_nobody_and_visit_nobody_twice() {
-    // Behind the sweep, right at it, and before it.
+    // The one that leaves was visited already, is the next, or is still to be visited.
     for leaving in 0..10 {
         let (mut hub, subscriptions) = news(SlowPolicy::Disconnect, 1 << 20, 10);
         publish(&mut hub, b"x").unwrap();
@@ -143,7 +144,7 @@ fn who_blocks_in_the_middle_of_a_round_does_not_send_another_to_its_end() {
         hub.block(due.subscription);
         hub.check_invariants();
     }
-    // Were the gaps filled from the back only, those three would now stand behind the sweep.
+    // If gaps were filled from the back only, those three would now be in the visited part.
     publish(&mut hub, b"y").unwrap();
     let rest = sweep(&mut hub);
     assert_eq!(rest.len(), 3);
@@ -204,7 +205,7 @@ fn who_wakes_when_nobody_else_is_due_is_next_without_a_scan_of_the_crowd() {
         let due = hub.next_due().unwrap();
         send_all(&mut hub, due.subscription);
     }
-    // The round of this one begins, and ends, far from the one who sleeps.
+    // This round begins and ends far from the subscriber that is blocked.
     publish(&mut hub, b"y").unwrap();
     assert_eq!(sweep(&mut hub).len(), 99);
     hub.unblock(subscriptions[40]);
@@ -265,7 +266,7 @@ fn a_message_for_nobody_is_numbered_and_not_kept() {
 }
 
 impl Hub {
-    /// Recounts everything that is maintained.
+    /// Recounts all maintained figures.
     pub(crate) fn check_invariants(&self) {
         let (mut segment_bytes, mut living) = (0, 0);
         for (id, channel) in self.channels.iter() {
@@ -273,13 +274,13 @@ impl Hub {
             channel.log.check_invariants(&channel.subscribers.cursors().collect::<Vec<_>>());
             assert!(
                 channel.log.due() == 0 || channel.is_queued,
-                "somebody is due and will not be visited"
+                "a subscriber is due and will not be visited"
             );
             segment_bytes += channel.log.segment_bytes();
             living += channel.subscribers.len();
         }
-        assert_eq!(self.pool.in_use_bytes(), segment_bytes, "segments that nobody has");
-        // What another home has accepted cannot be refused here.
+        assert_eq!(self.pool.in_use_bytes(), segment_bytes, "segments that no log has");
+        // A message that another home has accepted cannot be refused here, even above the limit.
         let can_refuse =
             self.channels.iter().all(|(_, channel)| channel.membership == Membership::Home);
         let bytes_max = self.limits.memory_bytes.max(self.limits.private_bytes_max);
@@ -288,7 +289,7 @@ impl Hub {
         assert_eq!(
             self.subscriptions.len(),
             living + self.overrun.ended(),
-            "subscriptions that nobody has"
+            "subscriptions without a subscriber"
         );
     }
 }
