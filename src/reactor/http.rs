@@ -132,7 +132,7 @@ impl<N: Net, H: Handler> Core<N, H> {
     }
 
     /// A complete head begins at `consumed`. Decides what can be decided without the body, and
-    /// dispatches the request if the body is there too.
+    /// passes the request to the application if the body is there too.
     fn dispatch_head(
         &mut self,
         connection: &mut ConnectionOf<N, H>,
@@ -185,8 +185,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         if body_bytes > 0
             && let Some(response) = self.handler.before_body(&mut visitor, &request)
         {
-            // The body is not read, so the start of a next request cannot be found: this response
-            // is the last.
+            // The body is not read, so no later request can be found: this is the last response.
             return Next::Respond(response, How::plain(Owed::LAST));
         }
         if rest.len() < body_bytes {
@@ -236,7 +235,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         taken == missing
     }
 
-    /// Dispatches a request whose head and body are complete in the assembly.
+    /// Passes a request to the application. Its head and body are complete in the assembly.
     fn dispatch_from_assembly(
         &mut self,
         connection: &mut ConnectionOf<N, H>,
