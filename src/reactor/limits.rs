@@ -18,18 +18,19 @@ pub struct ReactorLimits {
     pub decoder: DecoderLimits,
     /// Limits on the heads and bodies of HTTP requests.
     pub http: HttpLimits,
-    /// From accept, or from the first byte of a later request, to the complete head; then 408.
+    /// From accept, or from the first byte of a later request, to the complete head; then the
+    /// answer is 408.
     pub handshake_timeout: Duration,
     /// How long a connection between two requests is kept open.
     pub idle_timeout: Duration,
     /// Between pings to one peer, varied by up to a fifth, so that peers that connected together
     /// are not pinged together.
     pub ping_interval: Duration,
-    /// From a sent ping until anything is received; then 4408.
+    /// From a sent ping until anything is received; then the close code is 4408.
     pub pong_timeout: Duration,
-    /// How long a peer may take none of the bytes that wait for it; then 4008.
+    /// How long a peer may take none of the bytes that wait for it; then the close code is 4008.
     pub slow_timeout: Duration,
-    /// From the first byte of a message to its last; then 1008. `None`: no limit.
+    /// From the first byte of a message to its last; then the close code is 1008. `None`: no limit.
     pub message_timeout: Option<Duration>,
     /// From the start of a drain to the end of the last connection, whatever its state.
     pub drain_timeout: Duration,

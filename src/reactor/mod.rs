@@ -1,4 +1,5 @@
-//! A reactor: one thread that serves connections, the only place where sockets meet channels.
+//! A reactor: one thread that serves connections, the only place where sockets meet channels. Each
+//! channel has one reactor as its home, which numbers the channel's messages.
 //!
 //! One file for each step in the life of a connection, in order:
 //!

@@ -36,7 +36,7 @@ impl<N: Net, H: Handler> Peers<N, H> {
         });
     }
 
-    /// Reads the connections that wait for room again, in order, as long as the rings have room.
+    /// Resumes the connections that wait for room, in order, as long as the rings have room.
     pub(super) fn go_on_with_waiting(&mut self) {
         for _ in 0..self.core.waiting_for_room.len() {
             if !self.core.exchange.has_room() {
@@ -46,7 +46,7 @@ impl<N: Net, H: Handler> Peers<N, H> {
         }
     }
 
-    /// Reads the connections again that stopped at a budget in the last turn.
+    /// Resumes the connections that stopped at a budget in the last turn.
     pub(super) fn go_on_with_unfinished(&mut self) {
         for _ in 0..self.core.unfinished.len() {
             self.go_on(|core| &mut core.unfinished);
