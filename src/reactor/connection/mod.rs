@@ -64,7 +64,7 @@ pub(super) struct Connection<T, S> {
     /// The socket was reported readable, and has not been read empty since.
     pub(super) readable: bool,
     /// A write was refused or taken in part, and the socket has not been reported writable since.
-    /// Invariant: if any output is queued, this is true.
+    /// Invariant: true if output is queued and not held.
     pub(super) blocked: bool,
     /// The socket has just been reported writable after being blocked, and no byte has been
     /// accepted since. `progress_at` stays valid until one is.

@@ -12,7 +12,7 @@ use crate::instant::Instant;
 use crate::reactor::counters::RejectReason;
 use crate::reactor::limits::{REFUSALS_MAX, ReactorLimits};
 
-/// Why a connection is answered before its request is looked at.
+/// Why a connection is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Refusal {
     TooManyConnections,

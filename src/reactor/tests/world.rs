@@ -78,7 +78,7 @@ pub(super) const PORT: u16 = 80;
 /// If the reactors are not idle after this many turns, they never will be.
 const TURNS_TO_REST_MAX: usize = 100_000;
 
-/// All counts of a hub are verified every so many turns; doing it in every turn would take most of
+/// The counts of a hub are verified once in this many turns; in every turn it would take most of
 /// the time.
 const TURNS_PER_RECOUNT: u64 = 4;
 
