@@ -7,7 +7,8 @@
 //! | `listeners`, `instance` | sockets that listen; a [`Server`] that runs |
 //! | `closure_handler`, `custom_event` | the handler of programs with closures; custom events |
 //! | `broadcast`, `options` | the standalone server as one handler, and its rules |
-//! | `route`, `rejection`, `channel_answers` | what a path names; why a request is not served; answers |
+//! | `route`, `rejection` | what a path names; why a request is not served |
+//! | `channel_answers` | the answers about channels |
 //! | `request_rules`, `access`, `publish_key`, `origin`, `rate` | who may do what, and how often |
 //! | `console`, `metrics`, `process`, `event_log` | what people look at |
 

@@ -2,7 +2,7 @@
 
 use crate::client::{Clients, Peer};
 use crate::support::frames::{Opcode, request};
-use crate::{PUBLISH, PUBLISHED, PUBLISHED_PAYLOAD};
+use crate::{PUBLISH, PUBLISHED, published_payload};
 
 pub(crate) struct Case {
     pub(crate) name: &'static str,
@@ -320,6 +320,6 @@ fn post_once(clients: &mut Clients) -> u64 {
 
 fn published(clients: &mut Clients) -> u64 {
     println!("{PUBLISH}");
-    (0..PUBLISHED).for_each(|_| is_delivered(clients, PUBLISHED_PAYLOAD));
+    (0..PUBLISHED).for_each(|number| is_delivered(clients, published_payload(number)));
     PUBLISHED as u64
 }

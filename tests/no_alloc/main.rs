@@ -29,7 +29,12 @@ const PUBLISH: &str = "publish";
 
 /// Published at a time by a thread that is not a reactor's.
 const PUBLISHED: usize = 20;
-const PUBLISHED_PAYLOAD: &[u8] = &[b'p'; 64];
+
+/// What the message of this number carries: sizes alternate, so that buffers are used for each.
+fn published_payload(number: usize) -> &'static [u8] {
+    const SIZES: [usize; 3] = [64, 2_100, 2_300];
+    &[b'p'; 2_300][..SIZES[number % SIZES.len()]]
+}
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -88,9 +93,10 @@ fn count(case: &Case) -> (usize, u64) {
                 before = Some(ALLOCATOR.stats());
                 writeln!(hears, "{GO}").expect("the client listens");
             }
-            PUBLISH => (0..PUBLISHED).for_each(|_| {
-                let published =
-                    server.publisher.try_publish("news", Message::binary(PUBLISHED_PAYLOAD));
+            PUBLISH => (0..PUBLISHED).for_each(|number| {
+                let published = server
+                    .publisher
+                    .try_publish("news", Message::binary(published_payload(number)));
                 assert_eq!(published, Ok(()));
             }),
             messages => break messages.parse().expect("a count"),

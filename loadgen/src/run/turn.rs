@@ -79,8 +79,8 @@ fn publish_figures(load: &Load, progress: Progress) {
     figures.p99_nanos.store(progress.p99_nanos, Ordering::Relaxed);
 }
 
-/// Waits for readiness, at most until `until`. `woke` is when the last wait ended. Returns when this
-/// one ended.
+/// Waits for readiness, at most until `until`. `woke` is when the last wait ended. Returns when
+/// this one ended.
 fn wait(load: &mut Load, events: &mut Events, until: Moment, woke: Moment) -> io::Result<Moment> {
     let now = load.clock.now();
     let until = load.next_deadline().map_or(until, |deadline| deadline.min(until));

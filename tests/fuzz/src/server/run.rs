@@ -240,8 +240,8 @@ impl Run {
         self.end();
         let was_told = |place: &usize| matches!(self.clients[*place].phase, Phase::Closed(_));
         let untold: Vec<_> = let_in.into_iter().filter(|place| !was_told(place)).collect();
-        // A subscriber that is overrun in the middle of a frame whose rest there is no memory for: the
-        // last messages of those who are closed can be too many for a channel.
+        // A subscriber that is overrun in the middle of a frame whose rest there is no memory for:
+        // the last messages of those who are closed can be too many for a channel.
         let resets = self.status().counters().impatient_resets as usize;
         let is_excused = untold.len() <= resets
             && untold.iter().all(|place| self.clients[*place].peer.is_reset());
