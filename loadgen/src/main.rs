@@ -17,6 +17,10 @@
 //!
 //! No two folders import each other. The load generator uses `fanfare::protocol` in the role of a
 //! client, and no other part of fanfare but the grammar of durations and sizes (`fanfare::units`).
+//!
+//! In an open loop messages are sent at a fixed rate, and latency counts from the moment when a
+//! message was due. In a closed loop the next message is sent when earlier ones have been answered
+//! or delivered. A turn is one pass of a thread's event loop.
 mod check;
 mod cli;
 mod fanout;
