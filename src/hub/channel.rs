@@ -107,7 +107,7 @@ impl Channel {
         self.subscribers.is_empty() && self.members == NO_MEMBERS
     }
 
-    /// Cancels leaving the channel: a subscriber has come before the home was asked to send no
+    /// Cancels leaving the channel: a subscriber joined before the home was asked to send no
     /// more.
     pub(super) fn come_back(&mut self) {
         if self.membership == Membership::Leaving {

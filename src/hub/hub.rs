@@ -45,8 +45,8 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// An empty hub, of the reactor `own`. Epochs come from the seed, which should be another one
-    /// for each hub and process.
+    /// Makes an empty hub of the reactor `own`. Epochs are drawn from the seed, which should differ
+    /// between hubs and between processes.
     pub fn new(limits: HubLimits, homes: Arc<Homes>, own: ReactorNumber, epoch_seed: u64) -> Hub {
         // The memory of private rests is set aside, so that logs cannot use it up.
         let segment_bytes_max = limits.memory_bytes.saturating_sub(limits.private_bytes_max);

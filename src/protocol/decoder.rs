@@ -1,18 +1,18 @@
 //! The decoder: bytes of a connection in, messages and control frames out (RFC 6455 sections 5.4 to
 //! 5.6).
 //!
-//! It holds no bytes. Input is unmasked in place, and a message that is whole in one frame is lent
-//! from there. Only the payload of a message that arrives in parts moves, into the caller's
+//! It holds no bytes. Input is unmasked in place, and a message that is complete in one frame is
+//! borrowed from there. Only the payload of a message that arrives in parts moves, into the caller's
 //! `assembly`.
 //!
 //! ```text
-//!                   text or binary, FIN, all of it here: lent from `input`
+//!                   text or binary, FIN, complete: borrowed from `input`
 //!                  ┌──────┐
 //!                  │      ▼
 //! control frame ─► between messages ──── text or binary ────► in a message ◄─ control frame,
 //!                        ▲                                         │          continuation
 //!                        └──── last byte of the FIN frame ─────────┘
-//!                              lent from `assembly`
+//!                              borrowed from `assembly`
 //! ```
 
 use super::mask::{apply_mask, rotate_mask};

@@ -5,7 +5,7 @@
 //! | file | RFC | holds |
 //! |---|---|---|
 //! | `opcode`, `frame`, `mask` | 6455 section 5 | frame headers, masking, frames for sending |
-//! | `utf8`, `message` | 6455 sections 5.6, 8.1 | text that comes in pieces; a message |
+//! | `utf8`, `message` | 6455 sections 5.6, 8.1 | text that arrives in pieces; a message |
 //! | `decoder` | 6455 sections 5.4 to 5.6 | frames in, messages and control frames out |
 //! | `close`, `close_code`, `error` | 6455 section 7.4 | how a connection is closed, and why |
 //! | `http` | 9112, 9110 | heads of requests and responses, strictly |

@@ -1,4 +1,4 @@
-//! The product: a server made of reactors, and the broadcast server that the `fanfare` command
+//! A server made of reactors, and the broadcast server that the `fanfare` command
 //! runs.
 //!
 //! | file | holds |
@@ -7,10 +7,10 @@
 //! | `listeners`, `instance` | sockets that listen; a [`Server`] that runs |
 //! | `closure_handler`, `custom_event` | the handler of programs with closures; custom events |
 //! | `broadcast`, `options` | the standalone server as one handler, and its rules |
-//! | `route`, `rejection` | what a path names; why a request is not served |
+//! | `route`, `rejection` | what a path stands for; why a request is not served |
 //! | `channel_answers` | the answers about channels |
-//! | `request_rules`, `access`, `publish_key`, `origin`, `rate` | who may do what, and how often |
-//! | `console`, `metrics`, `process`, `event_log` | what people look at |
+//! | `request_rules`, `access`, `publish_key`, `origin`, `rate` | which requests are allowed, and how often |
+//! | `console`, `metrics`, `process`, `event_log` | pages, figures and logs for people |
 
 #[cfg_attr(
     not(feature = "broadcast"),
