@@ -17,13 +17,13 @@
 # limit, which is ten times what a batch needs. It is an error if a patch does not apply, if the tree
 # does not build with it, or if nothing finds the bug.
 #
-#   FANFARE_SEEDS=0..2000     which seeds may be tried
+#   FANFARE_SEEDS=0..5000     which seeds may be tried
 #   MUTANT_SECONDS_MAX=300    the time limit
 
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit
 
-seeds=${FANFARE_SEEDS:-0..2000}
+seeds=${FANFARE_SEEDS:-0..5000}
 seeds_at_a_time=250
 seconds_max=${MUTANT_SECONDS_MAX:-300}
 patches=$PWD/tests/mutants
