@@ -2,8 +2,8 @@
 //! 5.6).
 //!
 //! It holds no bytes. Input is unmasked in place, and a message that is complete in one frame is
-//! borrowed from there. Only the payload of a message that arrives in parts moves, into the caller's
-//! `assembly`.
+//! borrowed from there. Only the payload of a message that arrives in parts is moved, into the
+//! caller's `assembly`.
 //!
 //! ```text
 //!                   text or binary, FIN, complete: borrowed from `input`

@@ -1,5 +1,4 @@
-//! A server made of reactors, and the broadcast server that the `fanfare` command
-//! runs.
+//! A server made of reactors, and the broadcast server that the `fanfare` command runs.
 //!
 //! | file | holds |
 //! |---|---|
@@ -9,7 +8,7 @@
 //! | `broadcast`, `options` | the standalone server as one handler, and its rules |
 //! | `route`, `rejection` | what a path stands for; why a request is not served |
 //! | `channel_answers` | the answers about channels |
-//! | `request_rules`, `access`, `publish_key`, `origin`, `rate` | which requests are allowed, and how often |
+//! | `request_rules`, `access`, `publish_key`, `origin`, `rate` | what is allowed, and how often |
 //! | `console`, `metrics`, `process`, `event_log` | pages, figures and logs for people |
 
 #[cfg_attr(
