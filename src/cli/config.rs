@@ -14,7 +14,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::config_error::ConfigError;
-use super::units::{Ceiling, Size, Time};
+use super::flag_values::{Ceiling, Size, Time};
 
 /// Every setting of `fanfare serve`. A value that is not set has a default that depends on the
 /// machine or on where the server listens; [`Settings`](super::settings::Settings) works out these

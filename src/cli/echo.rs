@@ -26,7 +26,7 @@ pub(crate) struct Echo {
     reactors: usize,
     /// The largest message
     #[arg(long, value_name = "SIZE", default_value = "64MiB")]
-    max_message_size: super::units::Size,
+    max_message_size: super::flag_values::Size,
     /// How log lines are written
     #[arg(long, env = "FANFARE_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     log_format: LogFormat,

@@ -6,6 +6,7 @@ mod client;
 mod config;
 mod config_error;
 mod echo;
+mod flag_values;
 mod healthcheck;
 mod logging;
 mod publish;
@@ -15,7 +16,6 @@ mod settings;
 mod sources;
 mod subscribe;
 mod terminal;
-mod units;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

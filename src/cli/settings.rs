@@ -7,8 +7,8 @@ use fanfare::{Broadcast, BroadcastOptions, Builder, Factory, LimitsError, Publis
 
 use super::config::{Config, LogFormat};
 use super::config_error::ConfigError;
+use super::flag_values::{Ceiling, Size};
 use super::resources;
-use super::units::{Ceiling, Size};
 
 /// The default limit of connections from one address, if the server can be reached from elsewhere.
 /// A large office behind one address fits; a single machine cannot use up all connections.

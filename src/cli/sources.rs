@@ -77,7 +77,7 @@ pub(crate) fn check_environment(
 mod tests {
     use std::io::Write as _;
 
-    use super::super::units::Size;
+    use super::super::flag_values::Size;
     use super::*;
 
     fn config(arguments: &[&str]) -> Result<Config, String> {

@@ -10,7 +10,7 @@ use super::membership::MembershipQueue;
 use super::name::ChannelName;
 use super::overrun_queue::OverrunQueue;
 use super::private::PrivateRests;
-use super::segment::{LARGE_SEGMENT_BYTES, SegmentPool};
+use super::segment_pool::{LARGE_SEGMENT_BYTES, SegmentPool};
 use super::subscriptions::{Owner, SubscriptionId, Subscriptions};
 use super::sweep_order::{Due, Sweep};
 use super::unsent::{Advanced, Unsent};

@@ -18,7 +18,7 @@
 use super::cursor::{Cursor, Tally};
 use super::frames::{count_frames, frame_bytes_of};
 use super::limits::Refused;
-use super::segment::{Segment, SegmentPool};
+use super::segment_pool::{Segment, SegmentPool};
 use super::unsent::Unsent;
 use crate::protocol::{Message, encode_frame};
 use std::collections::VecDeque;

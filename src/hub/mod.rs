@@ -21,17 +21,16 @@
 //! | `hub` | the struct [`Hub`]: subscribing, and which subscriber is sent what |
 //! | `publish` | a message is numbered, appended and delivered |
 //! | `leave`, `cut_off` | the ends of subscriptions; slow subscribers are cut off |
-//! | `as_home`, `members` | channels whose home is here: the other reactors with subscribers |
+//! | `serve_members`, `members` | channels whose home is here: the other reactors with subscribers |
 //! | `as_member`, `membership` | channels whose home is another reactor |
 //! | `channels`, `channel`, `channel_id` | all channels; one of them |
 //! | `name`, `homes` | the name of a channel; which reactor is its home |
-//! | `log`, `segment`, `frames`, `free_list` | the log of one channel, and its memory |
+//! | `log`, `segment_pool`, `frames`, `free_list` | the log of one channel, and its memory |
 //! | `cursor`, `unsent` | a position in a log; the bytes to be sent from there |
 //! | `subscribers`, `subscriptions`, `sweep_order` | cursors of one channel, of all; their order |
 //! | `overrun_queue`, `private` | subscribers cut off; frames that must be finished |
 //! | `ledger`, `limits` | what became of each copy; limits and refusals |
 
-mod as_home;
 mod as_member;
 mod channel;
 mod channel_id;
@@ -55,7 +54,8 @@ mod name;
 mod overrun_queue;
 mod private;
 mod publish;
-mod segment;
+mod segment_pool;
+mod serve_members;
 mod subscribers;
 mod subscriptions;
 mod sweep_order;

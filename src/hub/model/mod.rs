@@ -3,7 +3,7 @@
 
 mod world;
 
-use super::segment;
+use super::segment_pool;
 use super::{HubLimits, SlowPolicy};
 use proptest::prelude::*;
 use world::World;
@@ -62,7 +62,7 @@ fn payload_bytes() -> impl Strategy<Value = usize> {
         8 => 0..300_usize,
         4 => 1_000..5_000_usize,
         2 => prop::sample::select(vec![125, 126, 4_092, 4_093, 65_526, 65_535, 65_536]),
-        1 => 0..3 * segment::LARGE_SEGMENT_BYTES,
+        1 => 0..3 * segment_pool::LARGE_SEGMENT_BYTES,
     ]
 }
 

@@ -192,7 +192,7 @@ impl World {
         encode_frame(&mut frame, Opcode::Binary, &payload);
         let used_bytes = self.hub.used_bytes(name(CHANNELS[channel]));
         let had_memory =
-            self.hub.pool.has_room_for(frame.len().max(segment::LARGE_SEGMENT_BYTES), 0);
+            self.hub.pool.has_room_for(frame.len().max(segment_pool::LARGE_SEGMENT_BYTES), 0);
         let message = Message::binary(&payload);
         let outcome = match to {
             Some(subscription) => self.hub.publish_to(subscription, message, &mut ()),
