@@ -21,7 +21,7 @@
 //! | `hub` | the struct [`Hub`]: subscribing, and which subscriber is sent what |
 //! | `publish` | a message is numbered, appended and delivered |
 //! | `leave`, `cut_off` | the ends of subscriptions; slow subscribers are cut off |
-//! | `serve_members`, `members` | channels whose home is here: the other reactors with subscribers |
+//! | `serve_members`, `members` | channels whose home is here: reactors that have subscribers |
 //! | `as_member`, `membership` | channels whose home is another reactor |
 //! | `channels`, `channel`, `channel_id` | all channels; one of them |
 //! | `name`, `homes` | the name of a channel; which reactor is its home |

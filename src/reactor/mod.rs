@@ -10,7 +10,7 @@
 //! | `http` | requests, up to the opening handshake |
 //! | `websocket` | an open connection's frames are decoded, and the application's replies sent |
 //! | `joining` | the 101 is held until the homes of the subscribed channels have answered |
-//! | `sweep`, `write_owed` | messages go to subscribers that are behind; bytes queued for one peer |
+//! | `sweep`, `write_owed` | messages go to subscribers that are behind; bytes to one peer |
 //! | `deadlines`, `drain` | timeouts and pings; the end of the server |
 //! | `close` | a connection ends, once, for one reason |
 //! | `events` | effects of a step on other connections |
