@@ -249,8 +249,8 @@ impl Hub {
         self.pool.in_use_bytes()
     }
 
-    /// Returns the memory that counts towards the limit, in bytes: all segments, in logs and free,
-    /// and private rests.
+    /// Returns the bytes that count towards the limit of memory: all segments, whether in a log or
+    /// free, and the unsent rests of frames whose cursor has left its log.
     pub fn memory_bytes(&self) -> usize {
         self.pool.allocated_bytes() + self.private.bytes()
     }

@@ -18,8 +18,8 @@ enum Halt {
     NeedMore,
     /// The ring to a home is full.
     NoRoom,
-    /// A publish has caused events (an overrun or an answer). They must be dispatched before the
-    /// next frame is decoded.
+    /// A publish has overrun a subscriber, or was refused, so that this peer must be closed. The
+    /// connections concerned are notified before the next frame is decoded.
     Events,
     /// The application has subscribed to a channel that is not live yet.
     Subscribed,

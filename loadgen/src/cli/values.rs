@@ -7,7 +7,8 @@ use crate::check::payload::Sizes;
 
 /// Largest message. It fits in one frame and in a read buffer of reasonable size.
 const MESSAGE_BYTES_MAX: usize = 16 << 20;
-/// Connections of one kind. A process can have some hundred thousand open files at most.
+/// The most connections that one option may ask for. A process can usually have fewer files open,
+/// so that limit applies first.
 pub(super) const CONNECTIONS_MAX: u64 = 1_000_000;
 /// Publishers. Each of them costs every receiver four bytes.
 pub(super) const PUBLISHERS_MAX: u64 = 1_000;

@@ -150,8 +150,9 @@ impl ThisThread {
         Schedule::every(start, per_second, self.number.into(), self.count().into())
     }
 
-    /// Waits at a barrier without blocking. Returns `None` until all threads have reached it, and
-    /// then one moment, the same on every thread. After a failure no thread waits.
+    /// Polls a barrier. Returns `None` until all threads have reached it, then the moment at which
+    /// all of them go on: the same on every thread, and a little in the future. After a failure it
+    /// returns `now`, so that no thread waits.
     pub(crate) fn wait_at(&mut self, barrier: usize, now: Moment) -> Option<Moment> {
         if self.has_failed() {
             return Some(now);

@@ -71,7 +71,8 @@ pub(super) struct Server {
     /// Connections that are ending, and until when. In order of time for the same reason.
     pub(super) ending: VecDeque<(Moment, Id)>,
     pub(super) stall_at: Option<Moment>,
-    /// A buffer that each round reuses for the receivers to end.
+    /// Receivers that end when the round is over: they failed, must be closed, or are too far
+    /// behind. Empty between rounds, and kept to use its memory again.
     pub(super) gone: Vec<Id>,
 }
 

@@ -92,8 +92,8 @@ pub(super) enum Phase<S> {
     Closing {
         /// The peer has finished too: lingering is not needed once our last byte has been sent.
         clean: bool,
-        /// The connection counts towards the limit on connections whose peers do not take their
-        /// Close frame.
+        /// The socket did not take all of the last bytes, so the connection waits up to `PATIENCE`
+        /// for the rest. It counts towards `PATIENT_MAX`.
         patient: bool,
     },
     /// Our side is shut down, and what the peer still sends is discarded. Closing with unread bytes

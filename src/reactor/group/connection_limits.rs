@@ -37,8 +37,8 @@ pub(crate) struct ConnectionLimits {
     /// Connections that were accepted only so that they can be answered 503 or 429.
     refusals: AtomicUsize,
     rate: Option<Mutex<AcceptRate>>,
-    /// The limit on connections per network, and how many each network has now. `None` if there is
-    /// no such limit.
+    /// The limit on connections per client network (an IPv4 address or an IPv6 /64), and the count
+    /// of each network that has any. `None` if there is no such limit.
     networks: Option<(u32, Mutex<HashMap<IpAddr, u32>>)>,
 }
 

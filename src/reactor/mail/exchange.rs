@@ -32,7 +32,8 @@ pub(crate) struct Exchange {
     /// A publish of this turn waits here for the sweep to make room: the next turn must follow at
     /// once.
     pub(crate) waits_for_sweep: bool,
-    /// Each is handled once the callback that caused it has returned.
+    /// What connections must still be notified of. Handled after the present callback or record,
+    /// because no callback runs inside another.
     pub(crate) outcomes: VecDeque<Outcome>,
     /// Peers from which this home refuses everything.
     pub(crate) refused: RefusedPeers,
@@ -203,7 +204,8 @@ impl Exchange {
         }
     }
 
-    /// Subscribes, and sends the home an update if the home must know first.
+    /// Subscribes. If the home is another reactor, it is sent the pending updates at once, so that
+    /// it counts this subscriber before it receives what the same peer publishes next.
     pub(crate) fn subscribe(
         &mut self,
         channel: ChannelName<'_>,

@@ -1,4 +1,5 @@
-//! A storm: many connections are reset at once in the middle of the run, and opened again at once.
+//! A storm: in the middle of the run many connections are reset as fast as possible. When the last
+//! has been reset, all are opened again without a rate limit.
 use crate::net::clock::Moment;
 use crate::net::connection::Part;
 use crate::net::slots::Id;
