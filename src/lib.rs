@@ -1,6 +1,8 @@
 //! fanfare: a WebSocket broadcast server, as a library.
 //!
 //! ```
+//! use std::time::Duration;
+//!
 //! use fanfare::{ChannelName, CloseCode, Message, Server};
 //!
 //! # fn main() -> std::io::Result<()> {
@@ -14,12 +16,21 @@
 //!     })
 //!     .on_message(|peer, message| peer.send(message))
 //!     .bind()?;
+//! println!("listening on {:?}", server.local_addresses());
 //! let publisher = server.publisher(); // Clone + Send: publish from any thread
-//! std::thread::spawn(move || publisher.try_publish("lobby", Message::text("hello, all")));
+//! std::thread::spawn(move || {
+//!     loop {
+//!         let _ = publisher.try_publish("lobby", Message::text("tick"));
+//!         std::thread::sleep(Duration::from_secs(1));
+//!     }
+//! });
 //! # server.stopper().drain();
 //! server.run()
 //! # }
 //! ```
+//!
+//! Here every URL leads to the same channel: in a library a URL is no channel of its own, and a
+//! connection receives what the program subscribes it to.
 //!
 //! Closures are enough for a small program; a larger one implements [`Handler`], which may decline
 //! an upgrade, answers plain requests and keeps a session for each connection. The folder
