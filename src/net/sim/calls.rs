@@ -11,12 +11,12 @@ use super::world::{Id, SimEvent, World};
 use crate::net::Token;
 
 impl World {
-    /// Moves the clock by the duration of a call, and applies the events that are due.
+    /// Moves the clock by the duration of one system call, and applies the events that are due.
     pub(super) fn tick(&mut self) {
         self.advance(self.limits.call_duration);
     }
 
-    /// Returns the socket of a stream. It exists as long as the stream does.
+    /// Returns the socket of an open stream. Panics if the stream has been closed.
     fn stream(&mut self, id: Id) -> &mut Socket {
         let socket = self.sockets.get_mut(&id).filter(|socket| socket.hold == Hold::Open);
         socket.expect("a call on a stream that has been closed: a bug of the caller")
@@ -32,7 +32,7 @@ impl World {
         self.record(reactor, SimCall::Listen, id, Ok(0));
     }
 
-    /// As in the kernel, connections in the queue are reset.
+    /// Closes a listener. As in the kernel, the connections that it has not accepted are reset.
     pub(super) fn unlisten(&mut self, id: Id) {
         self.tick();
         let Some(listener) = self.listeners.remove(&id) else { return };
@@ -118,8 +118,8 @@ impl World {
         let mut bytes_max = asked;
         if asked > 1 && self.random.chance(self.faults.short_reads) {
             bytes_max = 1 + self.random.below(asked - 1);
-            // A read shorter than asked for means that nothing is left. So the rest counts as
-            // having arrived after this read.
+            // The caller takes a short read as the sign that nothing is left. So the remaining
+            // bytes count as arriving after this read.
             self.later(id, SimEvent::Readable);
         }
         let result = self.stream(id).read(buffer, bytes_max);
@@ -128,8 +128,8 @@ impl World {
         result
     }
 
-    /// Lets a fault end the connection just before a call. The call then fails, unless it is a read
-    /// and bytes have arrived before.
+    /// May end the connection by a fault just before a read or write. The call then fails; only a
+    /// read still returns the bytes that have arrived before.
     fn end_by_fault(&mut self, id: Id) {
         if self.random.chance(self.faults.resets) {
             self.reset_by_peer(id);
@@ -192,7 +192,8 @@ impl World {
         if taken == 0 { Err(libc::EAGAIN) } else { Ok(taken) }
     }
 
-    /// Fills the send buffer repeatedly while it empties into the peer's window.
+    /// Copies up to `bytes_max` bytes into the send buffer, which meanwhile empties into the peer's
+    /// window. Returns how many.
     fn take_in(&mut self, id: Id, slices: &[IoSlice<'_>], bytes_max: usize) -> usize {
         let mut taken = 0;
         while taken < bytes_max && !self.stream(id).reset {
@@ -207,7 +208,7 @@ impl World {
         taken
     }
 
-    /// A fault: the send buffer has no room until a later event reports room.
+    /// Applies a fault: the send buffer looks full until a scheduled event reports room.
     fn shut_send_buffer(&mut self, id: Id) {
         self.stream(id).shut = true;
         self.later(id, SimEvent::Room);
@@ -226,7 +227,7 @@ impl World {
         result
     }
 
-    /// What has been written is still sent, unless something is left unread.
+    /// Closes a stream. Written bytes are still sent, unless bytes from the peer are unread.
     pub(super) fn close(&mut self, id: Id) {
         self.tick();
         let reactor = self.let_go(id);
@@ -255,7 +256,7 @@ impl World {
         self.record(reactor, SimCall::FillRandom, 0, Ok(bytes.len()));
     }
 
-    /// Ends the reactor's use of a connection and its registration. Returns the reactor.
+    /// Closes our end of a connection and ends its registration. Returns the reactor's number.
     fn let_go(&mut self, id: Id) -> usize {
         let socket = self.stream(id);
         socket.hold = Hold::Closed;

@@ -1,11 +1,11 @@
-//! Peers that crash: at once, or at a given byte of what they send or receive.
+//! Peers that crash: immediately, or at a given byte of what they send or receive.
 
 use super::faults::SimCrash;
 use super::socket::{PeerState, Pipe, Socket};
 use super::world::{Id, SimEvent, World};
 
 impl World {
-    /// Lets the peer crash once `bytes` bytes of what `pipe` carries have arrived.
+    /// Lets the peer crash once `pipe` (one direction of the connection) has carried `bytes` bytes.
     pub(super) fn crash_after(
         &mut self,
         id: Id,
@@ -18,7 +18,7 @@ impl World {
             return;
         }
         let pipe = pipe(socket);
-        // If more bytes have arrived already, the crash is due at once.
+        // If that many bytes have arrived already, the crash is due now.
         pipe.crash = Some((bytes.max(pipe.carried_bytes), how));
         self.crash_if_due(id);
         self.settle();
@@ -28,7 +28,7 @@ impl World {
         let Some(socket) = self.sockets.get_mut(&id) else { return };
         let after_sent = socket.inbound.crash_due();
         if after_sent.is_some() {
-            // The peer can no longer send this.
+            // The peer can no longer send these bytes.
             socket.inbound.unsent.clear();
         }
         if let Some(how) = after_sent.or(socket.outbound.crash_due()) {

@@ -2,8 +2,8 @@
 //! them: accept(2), recv(2), send(2), tcp(7), and the ICMP errors of icmp(7) that become errors of
 //! a socket.
 
-/// Errors of an accept that leaves the queue unchanged: a shortage, a security rule of the system,
-/// an interruption.
+/// Errors of an accept that leaves the connection in the queue: short of resources, forbidden by
+/// the system, interrupted.
 pub(super) const ACCEPT_NOTHING: [i32; 6] =
     [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EPERM, libc::EINTR];
 
@@ -23,7 +23,7 @@ pub(super) const ACCEPT_ABORTED: &[i32] = &[
     libc::ETIMEDOUT,
 ];
 
-/// Errors of a read or write that has done nothing: short of memory, or interrupted.
+/// Errors of a read or write that has transferred nothing: short of memory, or interrupted.
 pub(super) const NOTHING_DONE: [i32; 3] = [libc::ENOBUFS, libc::ENOMEM, libc::EINTR];
 
 /// Errors of a connection that our system gives up: the peer acknowledged nothing for too long. The

@@ -1,10 +1,10 @@
-//! Events of the connections of a simulated world between the calls: they arrive, their bytes are
+//! What happens to simulated connections between two system calls: they arrive, their bytes are
 //! carried, they are reset or lost.
 
 use super::socket::{Edges, Hold, PeerState, Socket};
 use super::world::{Id, SimEvent, World};
 
-/// The most bytes that arrive at once if there is a latency: a few packets.
+/// The most bytes that arrive in one event if there is a latency: a few packets.
 const SEGMENT_BYTES_MAX: usize = 8 * 1024;
 
 impl World {
@@ -24,7 +24,7 @@ impl World {
             found.queue.push_back(id);
             self.tell(listener, Edges::READABLE);
         } else {
-            // The listener was closed meanwhile: the connection is refused.
+            // The listener was closed while the connection was on its way: it is refused.
             self.abandon(id);
         }
     }
@@ -64,8 +64,8 @@ impl World {
         }
         let arrived = socket.inbound.carry(self.limits.receive_buffer_bytes, segment_bytes);
         if socket.hold == Hold::Closed && arrived.bytes > 0 {
-            // The program will not read these bytes. The system answers with a reset, which
-            // destroys what we sent last.
+            // The program will not read these bytes. Our system answers with a reset, which may
+            // destroy bytes that we sent last.
             self.reset_to_peer(id);
             return;
         }
@@ -119,8 +119,8 @@ impl World {
         }
     }
 
-    /// A reset arrives from the peer. If the end of the peer's stream arrived before, reading does
-    /// not fail: nothing is lost.
+    /// Applies a reset by the peer. If the end of the peer's stream arrived earlier, reading does
+    /// not fail, because nothing is lost.
     pub(super) fn reset_by_peer(&mut self, id: Id) {
         let destroying = self.random.chance(self.faults.destroying_resets);
         let Some(socket) = self.sockets.get_mut(&id) else { return };

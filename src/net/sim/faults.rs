@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::random::Random;
 
-/// The faults of a world: each is a probability in `0.0..=1.0`, drawn whenever the fault could
-/// happen. The contract of [`Net`](crate::net::Net) allows all of this behaviour.
+/// The faults of a simulated world. Each field is a probability in `0.0..=1.0`, drawn whenever the
+/// fault could happen. The contract of [`Net`](crate::net::Net) allows all of this behaviour.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct SimFaults {
     /// A read returns only a part of the bytes that have arrived; the rest counts as arriving after
-    /// it, with a readiness event.
+    /// the read, with a readiness event.
     pub short_reads: f64,
     /// A write accepts fewer bytes than there is room for; more room appears later, with a
     /// readiness event.
@@ -18,26 +18,28 @@ pub struct SimFaults {
     pub refused_reads: f64,
     /// A write returns `WouldBlock` although there is room; a readiness event follows.
     pub refused_writes: f64,
-    /// A wait also reports a socket that has not changed (and on which perhaps nothing is
-    /// possible).
+    /// A wait also reports a socket that has not changed, and that may be neither readable nor
+    /// writable.
     pub spurious_readiness: f64,
-    /// A wait also reports a stream that has been closed.
+    /// A wait also reports the token of a stream that has been closed.
     pub stale_readiness: f64,
-    /// An event reports only what has changed, as systems with separate filters for reading and
-    /// writing do (kqueue), and not, as epoll does, everything that is possible at the moment.
+    /// A readiness event reports only what has changed, as kqueue does with its separate filters
+    /// for reading and writing. Without this fault it reports everything that is possible, as epoll
+    /// does.
     pub narrow_readiness: f64,
-    /// A wait reports events in another order than that in which they happened.
+    /// A wait reports events in a random order, not in the order in which they happened.
     pub shuffled_readiness: f64,
-    /// A wait returns nothing at once, as after a signal; what is ready stays for the next wait.
+    /// A wait returns immediately with nothing, as after a signal; ready sockets stay ready for the
+    /// next wait.
     pub early_waits: f64,
     /// Before a read or write, a reset by the peer arrives.
     pub resets: f64,
     /// A reset destroys bytes that had arrived but were not read. Linux keeps these readable; other
     /// systems, and a reset that overtakes them, do not.
     pub destroying_resets: f64,
-    /// Before a read or write our system gives the connection up: `ETIMEDOUT`, or why the path to
-    /// the peer is blocked (`EHOSTUNREACH`, `ENETUNREACH` and rarer ones). One call returns the
-    /// error.
+    /// Before a read or write, our system gives the connection up. One call then fails with
+    /// `ETIMEDOUT`, or with the reason why the path is blocked (`EHOSTUNREACH`, `ENETUNREACH` and
+    /// rarer ones).
     pub losses: f64,
     /// A read fails with `ENOBUFS` or `ENOMEM`, or is interrupted (`EINTR`): it has read nothing,
     /// and no readiness event follows.
@@ -54,7 +56,7 @@ pub struct SimFaults {
     /// A registration fails with `ENOMEM`.
     pub register_shortage: f64,
     /// The whole process is suspended before a wait, for up to 20 seconds: deadlines pass, although
-    /// the readiness that would have met them has occurred meanwhile.
+    /// the bytes that would have met them have arrived meanwhile.
     pub pauses: f64,
     /// Before a wait the wall clock jumps by up to an hour, either way.
     pub wall_clock_jumps: f64,
@@ -84,8 +86,8 @@ impl SimFaults {
         wall_clock_jumps: 0.0,
     };
 
-    /// Returns a mixture for this seed: about half of the faults are absent, so that each also
-    /// appears without the others; the others are rare, frequent or usual.
+    /// Returns the faults of this seed. About half of them are absent, so that each also appears
+    /// without the others; the probabilities of the rest vary from rare to very frequent.
     pub fn from_seed(seed: u64) -> SimFaults {
         let mut random = Random::new(seed);
         let mut usual = || random.one_of(&[0.0, 0.0, 0.0, 0.02, 0.2, 0.6]);
@@ -139,8 +141,8 @@ pub enum SimCrash {
 /// Sizes and durations in a world. Probabilities are in [`SimFaults`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SimLimits {
-    /// The send buffer of a stream: a write that needs more is cut short; not zero. 16 KiB, as
-    /// `bind` sets it.
+    /// The size of a stream's send buffer, not zero; a write that needs more is cut short. 16 KiB,
+    /// as the server sets it.
     pub send_buffer_bytes: usize,
     /// Unread bytes that a stream's receive buffer holds; further ones wait at the peer. 128 KiB,
     /// the initial size in Linux.
@@ -150,13 +152,13 @@ pub struct SimLimits {
     pub peer_window_bytes: usize,
     /// The most events that one wait reports; more stay for the next one. 1024.
     pub events_per_wait_max: usize,
-    /// The most streams open at one time: a further accept fails with `EMFILE`. 1,000,000.
+    /// The most open streams: above this an accept fails with `EMFILE`. 1,000,000.
     pub streams_max: usize,
     /// The longest time that a connection, bytes, an end or a reset takes to arrive; each time is
-    /// drawn separately. Zero, the default: everything arrives at once and whole.
+    /// drawn separately. With zero, the default, everything arrives immediately and whole.
     pub latency_max: Duration,
-    /// How far each call moves the clock, so that events also happen in the middle of a turn. Zero
-    /// by default.
+    /// How far each system call moves the clock, so that events also happen in the middle of a
+    /// reactor's turn. Zero by default.
     pub call_duration: Duration,
 }
 

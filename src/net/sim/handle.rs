@@ -1,4 +1,4 @@
-//! [`SimWorld`], with which a test controls its world.
+//! [`SimWorld`], with which a test controls the simulated network.
 
 use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -13,10 +13,10 @@ use super::waker::SimWaker;
 use super::world::{EventPoll, Id, Listener, Shared, SimEvent, Sleep, World};
 use crate::instant::Instant;
 
-/// Where the ports of peers begin, as in Linux.
+/// The first port number given to peers, as in Linux.
 const PEER_PORT_FIRST: u16 = 32_768;
 
-/// A world for reactors and peers; a handle, cheap to clone.
+/// A simulated network that several reactors and peers share. This is a handle, cheap to clone.
 #[derive(Clone, Debug)]
 pub struct SimWorld(Shared);
 
@@ -43,7 +43,7 @@ impl SimWorld {
         SimNet { world: Shared::clone(&self.0), reactor, waker }
     }
 
-    /// Opens a listening socket. Several on one port share its connections, as with SO_REUSEPORT.
+    /// Opens a listening socket. Several on one port share its connections, as with `SO_REUSEPORT`.
     pub fn listener(&self, port: u16) -> SimListener {
         let mut world = self.0.borrow_mut();
         let id = world.new_id();
@@ -54,7 +54,7 @@ impl SimWorld {
     }
 
     /// Connects a peer from 127.0.0.1. If several listeners share the port, the seed decides which
-    /// one gets it; if there is none, the peer finds itself reset.
+    /// one gets the connection; if there is none, the connection is reset.
     pub fn connect(&self, port: u16) -> SimPeer {
         self.connect_from(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
     }
@@ -91,9 +91,9 @@ impl SimWorld {
         self.0.borrow_mut().advance(duration);
     }
 
-    /// Suspends a reactor for this long, as a busy machine suspends a thread: it may not
-    /// [`wait`](crate::net::Net::wait), and for the clock it counts as asleep. Afterwards it is
-    /// awake. To suspend all reactors at once see [`advance`](Self::advance).
+    /// Suspends a reactor for this long, as a busy machine suspends a thread. Meanwhile it must not
+    /// call [`wait`](crate::net::Net::wait), and the clock moves as if it slept. Afterwards it is
+    /// awake. To suspend all reactors together use [`advance`](Self::advance).
     pub fn pause(&self, reactor: usize, duration: Duration) {
         self.0.borrow_mut().pause(reactor, duration);
     }
@@ -103,9 +103,9 @@ impl SimWorld {
         self.0.borrow().is_paused(reactor)
     }
 
-    /// Moves the clock to the next event, as a wait does when all other reactors sleep: for a
-    /// driver whose reactors are all paused. Returns false while a reactor is awake or the clock is
-    /// held, and when there is no next event.
+    /// Moves the clock to the next event, as a wait does when all other reactors sleep. A driver
+    /// needs it when all its reactors are paused. Returns false, and does nothing, while a reactor
+    /// is awake or the clock is held, and when there is no next event.
     pub fn go_on(&self) -> bool {
         self.0.borrow_mut().go_on()
     }
@@ -115,38 +115,39 @@ impl SimWorld {
         self.0.borrow_mut().set_unix_time(unix_time);
     }
 
-    /// While the clock is held, only [`advance`](SimWorld::advance) moves it (and calls and pauses
-    /// that take time), and a wait with nothing to report returns at once. A clock that is not held
-    /// (the default) moves to the next event, or to the timeout, when all reactors wait.
+    /// Holds or releases the clock. While it is held, only [`advance`](SimWorld::advance) moves it
+    /// (and calls and pauses that take time), and a wait with nothing to report returns
+    /// immediately. A released clock, the default, moves to the next event or timeout when all
+    /// reactors wait.
     pub fn hold_clock(&self, held: bool) {
         self.0.borrow_mut().clock_held = held;
     }
 
-    /// Sets the faults from now on.
+    /// Replaces the faults from now on.
     pub fn set_faults(&self, faults: SimFaults) {
         self.0.borrow_mut().faults = faults;
     }
 
-    /// Sets the limits from now on. Existing connections keep their buffer and window.
+    /// Replaces the limits from now on. Existing connections keep their buffer and window sizes.
     pub fn set_limits(&self, limits: SimLimits) {
         assert!(limits.send_buffer_bytes > 0, "with no send buffer nothing is ever written");
         assert!(limits.events_per_wait_max > 0, "with no events nothing is ever reported");
         self.0.borrow_mut().limits = limits;
     }
 
-    /// Makes the next accept fail. The connection stays in the queue.
+    /// Makes the next accept fail with `errno`. The connection stays in the queue.
     pub fn fail_next_accept(&self, errno: i32) {
         self.0.borrow_mut().next_accept_error = Some(errno);
     }
 
-    /// Returns how many streams reactors hold: accepted, and neither closed nor reset.
+    /// Returns how many accepted streams the reactors have neither closed nor reset.
     pub fn open_streams(&self) -> usize {
         self.0.borrow().open_streams
     }
 
-    /// Returns true if every reactor sleeps (its last wait had nothing to report, and a timeout
-    /// above zero) or is paused. With a held clock a test runs turns until this is true; then no
-    /// work is left.
+    /// Returns true if every reactor is paused or sleeps, that is, its last wait had nothing to
+    /// report and a timeout above zero. With a held clock, a test runs turns until this is true:
+    /// then no work is left.
     pub fn everyone_sleeps(&self) -> bool {
         !self.0.borrow().somebody_is_awake()
     }
@@ -161,24 +162,24 @@ impl SimWorld {
         self.0.borrow().reactors[reactor].waker.is_set()
     }
 
-    /// Returns how often reactors have made this call.
+    /// Returns how often all reactors together have made this system call.
     pub fn calls(&self, call: SimCall) -> u64 {
         self.0.borrow().trace.count(call)
     }
 
-    /// Returns the last calls (some two hundred), for a failing test to print.
+    /// Returns the latest system calls, up to 200, for a failing test to print.
     pub fn latest_calls(&self) -> Vec<SimCallRecord> {
         self.0.borrow().trace.latest()
     }
 
-    /// Returns a hash over all calls, the bytes they carried, their times and results.
+    /// Returns a hash over all system calls: their times, results and the bytes they carried.
     pub fn trace_hash(&self) -> u64 {
         self.0.borrow().trace.hash()
     }
 }
 
 impl SimNet {
-    /// Makes a world with one reactor. [`SimWorld::reactor`] adds more.
+    /// Makes a world with one reactor, and returns both. [`SimWorld::reactor`] adds more.
     #[allow(clippy::new_ret_no_self, reason = "it makes the pair")]
     pub fn new(seed: u64, faults: SimFaults) -> (SimNet, SimWorld) {
         let world = SimWorld::new(seed, faults);

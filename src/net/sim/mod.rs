@@ -6,15 +6,16 @@
 //! Everything runs in one thread: what the test or a peer does takes place between two calls of a
 //! reactor.
 //!
-//! Readiness is edge-triggered, like that of Linux's epoll: a change on a socket (bytes, the end, a
-//! reset; room after a refused or short write, or after a poll that found none) puts the socket on
-//! a list, once; `wait` takes it off and reports what is possible at that moment. The same tests
-//! run on this network and on [`MioNet`](super::MioNet).
+//! Readiness is edge-triggered, like that of Linux's epoll. A change on a socket puts it once on a
+//! list: bytes, the end, a reset, or room after a refused or short write or a poll that found none.
+//! `wait` takes the socket off and reports what is possible at that moment. The same tests run on
+//! this network and on [`MioNet`](super::MioNet).
 //!
-//! A world may have several reactors. The clock then moves only when all of them sleep: `wait`
-//! returns early, with nothing, if another reactor must run first. The driver runs any reactor that
-//! is not paused ([`SimWorld::pause`]): a paused one counts as asleep until its pause is over. When
-//! all are paused, [`SimWorld::go_on`] moves the clock to the end of the first pause.
+//! A world may have several reactors. The clock then moves only when all of them sleep: while
+//! another reactor is awake, `wait` returns immediately with nothing, so that the driver can run
+//! that one. The driver may run any reactor that is not paused ([`SimWorld::pause`]); a paused one
+//! counts as asleep. When all are paused, [`SimWorld::go_on`] moves the clock to the end of the
+//! first pause.
 //!
 //! | file | holds |
 //! |---|---|
