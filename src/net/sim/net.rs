@@ -29,7 +29,7 @@ pub struct SimListener {
 pub struct SimStream {
     world: Shared,
     id: Id,
-    /// The stream was reset, so dropping it must not close it again.
+    /// The stream has been reset, which also closed it: dropping must not close it again.
     is_reset: bool,
 }
 

@@ -6,8 +6,8 @@ use super::faults::SimCrash;
 use super::socket::{PeerState, Socket};
 use super::world::{Id, Shared, SimEvent};
 
-/// The far end of a connection. It reads everything as it arrives, unless set otherwise. Dropping
-/// it closes it, as the end of its program does.
+/// The far end of a connection. By default it reads everything as it arrives. Dropping it closes
+/// the connection, as the end of the peer's program would.
 #[derive(Debug)]
 #[must_use = "dropping the peer closes the connection"]
 pub struct SimPeer {
@@ -24,13 +24,13 @@ impl SimPeer {
         look(self.world.borrow_mut().sockets.get_mut(&self.id).expect("there as long as its peer"))
     }
 
-    /// Returns the address that the reactor sees.
+    /// Returns the peer's address as the reactor sees it.
     pub fn addr(&self) -> SocketAddr {
         self.with(|socket| socket.addr)
     }
 
-    /// Sends bytes, however many: those that the reactor's receive buffer has no room for wait
-    /// here. After a reset they are lost, and a peer that has crashed sends nothing.
+    /// Sends any number of bytes: those for which the reactor's receive buffer has no room wait at
+    /// the peer. After a reset the bytes are lost. A peer that has crashed sends nothing.
     pub fn send(&self, bytes: &[u8]) {
         self.with(|socket| {
             if socket.peer != PeerState::Alive {
@@ -44,7 +44,7 @@ impl SimPeer {
         self.carry_inbound_now();
     }
 
-    /// Ends the peer's side of the stream, after what it has sent.
+    /// Ends the peer's side of the stream. What was sent before still arrives first.
     pub fn close_write(&self) {
         self.with(|socket| socket.inbound.ending |= socket.peer == PeerState::Alive);
         self.carry_inbound_now();
@@ -61,26 +61,26 @@ impl SimPeer {
     }
 
     /// Closes the peer's socket: its stream ends, and anything the reactor writes from now on is
-    /// answered by a reset. If the peer has not read everything, the connection is reset at once.
+    /// answered by a reset. If the peer has unread bytes, it resets the connection right away.
     pub fn close(self) {
         drop(self);
     }
 
-    /// Crashes. Bytes that the peer's program has read can still be taken.
+    /// Makes the peer crash. Bytes that its program has read can still be taken by the test.
     pub fn crash(&self, how: SimCrash) {
         let mut world = self.world.borrow_mut();
         world.crash(self.id, how);
         world.settle();
     }
 
-    /// Crashes once this many of the bytes that this peer sends have arrived: the reactor gets
-    /// these and no more. Crashes at once if they have arrived already.
+    /// Makes the peer crash once this many of the bytes that it sends have arrived: the reactor
+    /// gets these and no more. If they have arrived already, the peer crashes now.
     pub fn crash_after_sent(&self, bytes: u64, how: SimCrash) {
         self.world.borrow_mut().crash_after(self.id, |socket| &mut socket.inbound, bytes, how);
     }
 
-    /// Crashes once this many of the bytes that the reactor sends have arrived at this peer.
-    /// Crashes at once if they have arrived already.
+    /// Makes the peer crash once this many of the reactor's bytes have arrived at it. If they have
+    /// arrived already, the peer crashes now.
     pub fn crash_after_received(&self, bytes: u64, how: SimCrash) {
         self.world.borrow_mut().crash_after(self.id, |socket| &mut socket.outbound, bytes, how);
     }
@@ -90,8 +90,8 @@ impl SimPeer {
         self.with(|socket| socket.peer != PeerState::Alive)
     }
 
-    /// Sets whether the peer's program reads everything as it arrives (the default) or nothing, so
-    /// that the window fills.
+    /// Sets whether the peer's program reads everything as it arrives (the default), or nothing, so
+    /// that the receive window fills.
     pub fn set_reading(&self, reading: bool) {
         self.with(|socket| socket.peer_reads = reading);
         if reading {
@@ -99,58 +99,60 @@ impl SimPeer {
         }
     }
 
-    /// Reads up to `bytes_max` of the bytes that have arrived. Returns how many.
+    /// Lets the peer's program read up to `bytes_max` of the bytes that have arrived. Returns how
+    /// many.
     pub fn read(&self, bytes_max: usize) -> usize {
         let bytes = self.with(|socket| socket.read_as_peer(bytes_max));
         self.carry_outbound_now();
         bytes
     }
 
-    /// Sets how many bytes the peer's system accepts while its program does not read.
+    /// Sets the receive window: the bytes that the peer's system accepts while its program reads
+    /// nothing.
     pub fn set_window(&self, bytes: usize) {
         self.with(|socket| socket.peer_window_bytes = bytes);
         self.carry_outbound_now();
     }
 
-    /// Takes and returns all bytes that the peer's program has read.
+    /// Returns all bytes that the peer's program has read since the last call.
     pub fn take_received(&self) -> Vec<u8> {
         self.with(|socket| std::mem::take(&mut socket.received))
     }
 
-    /// Returns how many bytes the peer's program has read that were not taken yet.
+    /// Returns how many bytes [`take_received`](Self::take_received) would return now.
     pub fn received_bytes(&self) -> usize {
         self.with(|socket| socket.received.len())
     }
 
-    /// Returns how many bytes are in the two kernels on the way to this peer: unsent at the
-    /// reactor's, unread at the peer's.
+    /// Returns how many bytes the reactor has written that the peer's program has not read: they
+    /// are in the send buffer of the one or the receive buffer of the other.
     pub fn bytes_under_way(&self) -> usize {
         self.with(|socket| socket.outbound.unsent.len() + socket.outbound.unread.len())
     }
 
-    /// Returns how many bytes of this peer the reactor has not read.
+    /// Returns how many bytes the peer has sent that the reactor has not read.
     pub fn unread_bytes(&self) -> usize {
         self.with(|socket| socket.inbound.unsent.len() + socket.inbound.unread.len())
     }
 
-    /// Returns true if the reactor has ended its side and the peer has read everything before that
-    /// end.
+    /// Returns true if the reactor has ended its side of the stream, and the peer has read
+    /// everything up to that end.
     pub fn is_ended(&self) -> bool {
         self.with(|socket| socket.outbound.ended && socket.outbound.unread.is_empty())
     }
 
-    /// Returns true if the connection has been reset by either side (also when the peer can no
-    /// longer learn of it), was given up by the reactor's system, or was refused.
+    /// Returns true if either side has reset the connection (even if the peer can no longer learn
+    /// of it), if the reactor's system has given it up, or if it was refused.
     pub fn is_reset(&self) -> bool {
         self.with(|socket| socket.reset)
     }
 
-    /// Makes the next read of the reactor from this peer fail.
+    /// Makes the reactor's next read from this peer fail with `errno`.
     pub fn fail_next_read(&self, errno: i32) {
         self.with(|socket| socket.next_read_error = Some(errno));
     }
 
-    /// Makes the next write of the reactor to this peer fail.
+    /// Makes the reactor's next write to this peer fail with `errno`.
     pub fn fail_next_write(&self, errno: i32) {
         self.with(|socket| socket.next_write_error = Some(errno));
     }

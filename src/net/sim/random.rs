@@ -16,21 +16,21 @@ impl Random {
         self.0.next()
     }
 
-    /// Returns a number in `0..end`; `end` is not zero.
+    /// Returns a random number in `0..end`; `end` must not be zero.
     pub(super) fn below(&mut self, end: usize) -> usize {
         ((u128::from(self.next()) * end as u128) >> 64) as usize
     }
 
-    /// Returns a duration in `0..=longest`.
+    /// Returns a random duration in `0..=longest`.
     pub(super) fn duration(&mut self, longest: Duration) -> Duration {
         let nanos = usize::try_from(longest.as_nanos()).expect("less than 584 years");
         Duration::from_nanos(if nanos == 0 { 0 } else { self.below(nanos + 1) as u64 })
     }
 
-    /// Returns true with this probability. It draws nothing if the probability is zero, so that a
-    /// new kind of fault does not change runs that do not use it.
+    /// Returns true with this probability. If it is zero no random number is used up, so a new kind
+    /// of fault does not change the runs that do without it.
     pub(super) fn chance(&mut self, probability: f64) -> bool {
-        // An f64 holds exactly 53 bits.
+        // 53 random bits, which an f64 holds exactly.
         probability > 0.0 && ((self.next() >> 11) as f64) < probability * (1u64 << 53) as f64
     }
 

@@ -1,6 +1,6 @@
-//! One simulated connection: two pipes, the states of its two ends, and the readiness of our end.
-//! Errors and their order are those of Linux; the tests of [`net`](crate::net) compare them with
-//! the real ones.
+//! One simulated connection: its two directions, the states of its two ends, and the readiness of
+//! our end. Errors and their order are those of Linux; the tests of [`net`](crate::net) compare
+//! them with real sockets.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -9,10 +9,10 @@ use std::net::SocketAddr;
 use super::faults::SimCrash;
 use crate::net::Token;
 
-/// Bytes on their way from one end to the other.
+/// One direction of a connection: the bytes between the sender's write and the receiver's read.
 #[derive(Debug, Default)]
 pub(super) struct Pipe {
-    /// Bytes written, and still at the sender.
+    /// Bytes written that have not arrived: they are in the sender's buffer.
     pub(super) unsent: VecDeque<u8>,
     /// Bytes that have arrived and are not yet read.
     pub(super) unread: VecDeque<u8>,
@@ -20,12 +20,12 @@ pub(super) struct Pipe {
     pub(super) ending: bool,
     /// The end of the stream has arrived, behind the unread bytes. Invariant: nothing is unsent.
     pub(super) ended: bool,
-    /// An event is scheduled that will call `carry`.
+    /// An event that will call `carry` is scheduled already.
     pub(super) carrying: bool,
-    /// The number of bytes that have ever arrived.
+    /// How many bytes have arrived since the connection began.
     pub(super) carried_bytes: u64,
-    /// The peer crashes once this many bytes have arrived. Invariant: no more arrive before the
-    /// crash.
+    /// The peer crashes once this many bytes have arrived, and how. Invariant: no more arrive
+    /// before the crash.
     pub(super) crash: Option<(u64, SimCrash)>,
 }
 
@@ -36,7 +36,7 @@ pub(super) struct Arrived {
 }
 
 impl Pipe {
-    /// Returns true if `carry` would deliver something.
+    /// Returns true if `carry` would deliver bytes or the end.
     pub(super) fn can_carry(&self, window_bytes: usize) -> bool {
         if self.unsent.is_empty() {
             self.ending && !self.ended
@@ -45,8 +45,8 @@ impl Pipe {
         }
     }
 
-    /// Delivers up to `bytes_max` bytes, as long as the receiver holds no more than `window_bytes`,
-    /// and the end of the stream after the last byte.
+    /// Delivers up to `bytes_max` bytes, while the receiver holds no more than `window_bytes`
+    /// unread; after the last byte also the end of the stream.
     pub(super) fn carry(&mut self, window_bytes: usize, bytes_max: usize) -> Arrived {
         let room = window_bytes.saturating_sub(self.unread.len());
         let before_crash = self.crash.map_or(u64::MAX, |(after, _)| after - self.carried_bytes);
@@ -60,24 +60,25 @@ impl Pipe {
         Arrived { bytes, end }
     }
 
-    /// Returns how the peer must crash now, if it must.
+    /// Returns how the peer must crash now, or `None` if no crash is due.
     pub(super) fn crash_due(&self) -> Option<SimCrash> {
         self.crash.filter(|(after, _)| *after <= self.carried_bytes).map(|(_, how)| how)
     }
 }
 
-/// Our end, as the program sees it.
+/// The state of our end of a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Hold {
     /// The connection has not been accepted yet.
     Queued,
     /// A `SimStream` exists.
     Open,
-    /// Closed: the system sends the remaining bytes, and answers further ones with a reset.
+    /// We have closed it: the system still sends what was written, and answers further bytes with a
+    /// reset.
     Closed,
 }
 
-/// The peer's end.
+/// The state of the peer's end of a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum PeerState {
     Alive,
@@ -87,7 +88,7 @@ pub(super) enum PeerState {
     Silent,
 }
 
-/// What has changed since the last report.
+/// What has changed on a socket since the last wait reported it.
 #[derive(Clone, Copy, Default, Debug)]
 pub(super) struct Edges {
     pub(super) readable: bool,
@@ -100,7 +101,7 @@ impl Edges {
     pub(super) const BOTH: Edges = Edges { readable: true, writable: true };
 }
 
-/// Where a listener or stream is registered.
+/// The reactor with which a listener or stream is registered, and what it must be told.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Registration {
     pub(super) reactor: usize,
@@ -110,7 +111,7 @@ pub(super) struct Registration {
     pub(super) queued: bool,
 }
 
-/// What is possible at the moment, as a level-triggered poll would report it.
+/// What is possible on a socket at the moment, as a level-triggered poll would report it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Possible {
     pub(super) readable: bool,
@@ -121,34 +122,34 @@ pub(super) struct Possible {
 #[derive(Debug)]
 pub(super) struct Socket {
     pub(super) addr: SocketAddr,
-    /// From the peer to us.
+    /// Bytes from the peer to us.
     pub(super) inbound: Pipe,
-    /// From us to the peer.
+    /// Bytes from us to the peer.
     pub(super) outbound: Pipe,
     pub(super) hold: Hold,
     pub(super) registration: Option<Registration>,
-    /// The size of our send buffer.
     pub(super) send_buffer_bytes: usize,
-    /// A write was refused or cut short for lack of room: an event must follow when room appears.
+    /// A write was refused or cut short for lack of room: a readiness event must follow once there
+    /// is room.
     pub(super) wants_room: bool,
-    /// A fault makes the send buffer look full until an event reports room.
+    /// By a fault, the send buffer looks full until a readiness event reports room.
     pub(super) shut: bool,
     /// Either side has reset the connection, or our system has given it up.
     pub(super) reset: bool,
-    /// The errno of the reset, until our program has seen it. The next read (after buffered bytes)
-    /// or write returns it, once.
+    /// The errno of the reset, until our program has seen it. One call returns it: the next write,
+    /// or the next read that finds no buffered bytes.
     pub(super) untold_error: Option<i32>,
-    /// Set by a test: the errors of the next read and write.
+    /// Set by a test: the errno with which the next read, or write, fails.
     pub(super) next_read_error: Option<i32>,
     pub(super) next_write_error: Option<i32>,
 
     pub(super) peer: PeerState,
-    /// A `SimPeer` exists, which may observe the connection.
+    /// The test holds a `SimPeer`, so it may still look at the connection.
     pub(super) peer_watched: bool,
     /// The peer's program reads everything as it arrives.
     pub(super) peer_reads: bool,
     pub(super) peer_window_bytes: usize,
-    /// What the peer's program has read.
+    /// What the peer's program has read, until the test takes it.
     pub(super) received: Vec<u8>,
 }
 
@@ -187,14 +188,14 @@ impl Socket {
         }
     }
 
-    /// Returns true if there is enough room to report: more than half the buffer, as in Linux.
-    /// Otherwise each small segment that leaves would cause an event.
+    /// Returns true if a readiness event may report room to write: more than half of the buffer is
+    /// free, as in Linux. With less, each small segment that leaves would cause an event.
     pub(super) fn has_room(&self) -> bool {
         !self.shut && self.outbound.unsent.len() * 2 < self.send_buffer_bytes
     }
 
-    /// Fills the front of `buffer` with at most `bytes_max` bytes. Unread bytes are returned before
-    /// the end or the reset.
+    /// Reads at most `bytes_max` bytes into the front of `buffer`. Unread bytes are returned before
+    /// the end of the stream or a reset.
     pub(super) fn read(&mut self, buffer: &mut [u8], bytes_max: usize) -> Result<usize, i32> {
         let bytes = self.inbound.unread.len().min(buffer.len()).min(bytes_max);
         if bytes > 0 {
@@ -212,7 +213,7 @@ impl Socket {
         Err(libc::EAGAIN)
     }
 
-    /// Returns an error if a write must fail whatever the room.
+    /// Returns an error if a write must fail even if there is room.
     pub(super) fn check_write(&mut self) -> Result<(), i32> {
         if let Some(errno) = self.untold_error.take() {
             return Err(errno);
@@ -223,7 +224,7 @@ impl Socket {
         Ok(())
     }
 
-    /// Appends the bytes `from..to` of all `slices` together, as far as the send buffer has room.
+    /// Appends bytes `from..to` of the concatenated `slices`, up to the room in the send buffer.
     pub(super) fn push(&mut self, slices: &[IoSlice<'_>], from: usize, to: usize) -> usize {
         let to = to.min(from + self.send_buffer_bytes.saturating_sub(self.outbound.unsent.len()));
         let mut start = 0;
@@ -237,13 +238,13 @@ impl Socket {
         to - from
     }
 
-    /// Returns true if anything can still arrive at either end.
+    /// Returns true if bytes or a reset can still arrive at either end.
     pub(super) fn is_connected(&self) -> bool {
         !self.reset && self.peer != PeerState::Silent
     }
 
-    /// Ends the connection: nothing that is on its way arrives any more. `untold_error` is the
-    /// errno that our program has yet to see; `None` if our program has reset it.
+    /// Breaks the connection: nothing that is on its way arrives. `untold_error` is the errno that
+    /// our program must still see, or `None` if our program itself has reset the connection.
     pub(super) fn tear(&mut self, untold_error: Option<i32>) {
         self.reset = true;
         self.untold_error = untold_error;
@@ -251,8 +252,8 @@ impl Socket {
         self.outbound.unsent.clear();
     }
 
-    /// Lets the peer's program, if it still runs, read at most `bytes_max` of the bytes that have
-    /// arrived.
+    /// Lets the peer's program read at most `bytes_max` of the bytes that have arrived; none if it
+    /// has ended. Returns how many.
     pub(super) fn read_as_peer(&mut self, bytes_max: usize) -> usize {
         if self.peer != PeerState::Alive {
             return 0;

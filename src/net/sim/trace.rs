@@ -1,12 +1,10 @@
-//! The trace of a run: every call and its result go into one hash, with which tests compare two
-//! runs of a seed. Calls are counted, and the last ones are kept for a failing test to print.
+//! The trace of a run. Every system call and its result go into one hash, with which tests compare
+//! two runs of a seed. Calls are counted, and the latest are kept for a failing test to print.
 
 use std::collections::VecDeque;
 
 use crate::instant::Instant;
 
-/// The most calls kept for printing: enough for the failed turn and the one before, in a small
-/// world.
 const LATEST_CALLS_MAX: usize = 200;
 
 /// A call of [`Net`](crate::net::Net) that is a system call.
@@ -30,18 +28,19 @@ impl SimCall {
     const COUNT: usize = SimCall::FillRandom as usize + 1;
 }
 
-/// One call and its result.
+/// One system call of a reactor, and its result.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SimCallRecord {
-    /// The time at which it returned.
+    /// The time at which the call returned.
     pub at: Instant,
-    /// The reactor, numbered in the order of creation.
+    /// The number of the calling reactor, in the order of creation.
     pub reactor: usize,
-    /// What was called.
+    /// Which system call it was.
     pub call: SimCall,
-    /// The world's number for the listener or stream; 0 for none.
+    /// The number of the listener or stream in this world; 0 if the call concerns none.
     pub socket: u64,
-    /// The number of bytes or of reported events, or 0; or the errno.
+    /// On success the number of bytes read or written, or of events reported, else 0; on failure
+    /// the errno.
     pub result: Result<usize, i32>,
 }
 
@@ -78,7 +77,7 @@ impl Trace {
         self.latest.push_back(record);
     }
 
-    /// Adds the bytes that a call has carried to the hash.
+    /// Adds the bytes that a read or write has transferred to the hash.
     pub(super) fn mix_bytes(&mut self, bytes: &[u8]) {
         for chunk in bytes.chunks(8) {
             let mut word = [0; 8];
@@ -88,7 +87,7 @@ impl Trace {
     }
 
     pub(super) fn mix(&mut self, word: u64) {
-        // The order of words matters: the hash is scrambled before each word is added.
+        // The hash is rotated and multiplied for each word, so that the order of the words matters.
         self.hash = (self.hash.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 

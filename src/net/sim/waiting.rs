@@ -1,5 +1,5 @@
-//! Waiting in a simulated world: reports what is ready; when every reactor sleeps, moves the clock
-//! to the next event.
+//! The wait call of a simulated world: reports what is ready, and, when every reactor sleeps, moves
+//! the clock to the next event.
 
 use std::time::Duration;
 
@@ -9,15 +9,15 @@ use super::world::{Id, Sleep, World};
 use crate::instant::Instant;
 use crate::net::{Readiness, Token};
 
-/// The longest suspension of the process: several deadlines pass in it.
+/// The longest suspension of the whole process by a fault: several deadlines pass in it.
 const PAUSE_MAX: Duration = Duration::from_secs(20);
 
-/// The farthest jump of the wall clock, either way: an hour, as after a wrong time zone.
+/// The farthest jump of the wall clock by a fault, either way: an hour, as after a wrong time zone.
 const WALL_CLOCK_JUMP_MAX: Duration = Duration::from_secs(3600);
 
 impl World {
-    /// See [`Net::wait`](crate::net::Net::wait). With several reactors it returns nothing if this
-    /// reactor would sleep while another is awake; the other one should run then.
+    /// See [`Net::wait`](crate::net::Net::wait). If this reactor would sleep while another one is
+    /// awake, returns immediately with nothing, so that the driver can run the other reactor.
     pub(super) fn wait(
         &mut self,
         reactor: usize,
@@ -45,7 +45,8 @@ impl World {
         self.record(reactor, SimCall::Wait, 0, Ok(told.len()));
     }
 
-    /// Reports what is ready; until something is, or the deadline has passed, it moves the clock.
+    /// Moves the clock until something is ready or the deadline has passed, and reports what is
+    /// ready.
     fn wait_until(&mut self, reactor: usize, told: &mut Vec<Readiness>, deadline: Option<Instant>) {
         loop {
             let woken = self.reactors[reactor].waker.take();
@@ -65,8 +66,8 @@ impl World {
         }
     }
 
-    /// Returns true if this reactor would return from its wait, or is not in one, and is not
-    /// paused.
+    /// Returns true if this reactor is not paused, and is either outside `wait` or would return
+    /// from it.
     pub(super) fn is_awake(&self, reactor: usize) -> bool {
         let state = &self.reactors[reactor];
         if self.is_paused(reactor) {
@@ -83,7 +84,7 @@ impl World {
         }
     }
 
-    /// Suspends a reactor for a while. Afterwards it is awake, even if it slept before.
+    /// Suspends a reactor for this long. Afterwards it is awake, even if it slept before.
     pub(super) fn pause(&mut self, reactor: usize, duration: Duration) {
         let end = self.clock + duration;
         let state = &mut self.reactors[reactor];
@@ -97,7 +98,8 @@ impl World {
         self.reactors[reactor].pause_end(self.clock).is_some()
     }
 
-    /// Moves the clock to the next event, if no reactor is awake.
+    /// Moves the clock to the next event. Returns false, and does nothing, while a reactor is awake
+    /// or the clock is held, and when there is no next event.
     pub(super) fn go_on(&mut self) -> bool {
         let next = self.next_moment();
         if let Some(next) = next {
@@ -110,15 +112,15 @@ impl World {
         (0..self.reactors.len()).any(|reactor| self.is_awake(reactor))
     }
 
-    /// Returns the time to which the clock may move: `None` while a reactor is awake, or when there
-    /// is no next event.
+    /// Returns the time of the next event, to which the clock may move. `None` while a reactor is
+    /// awake or the clock is held, and when there is no next event.
     fn next_moment(&self) -> Option<Instant> {
         if self.clock_held || self.somebody_is_awake() {
             return None;
         }
         let deadlines = self.reactors.iter().filter_map(|state| match state.sleep {
             Sleep::Until(deadline) => deadline,
-            // No reactor is awake, so this one is paused.
+            // No reactor is awake (see above), so one in this state is paused.
             Sleep::Awake => state.pause_end(self.clock),
             Sleep::Gone => None,
         });
@@ -164,8 +166,9 @@ impl World {
         (registered.reactor == reactor).then_some(registered.token)
     }
 
-    /// Takes sockets off the reactor's list, and reports what is possible on them now. So several
-    /// changes of a socket are reported once, and not at all if nothing is possible any more.
+    /// Takes sockets off the reactor's ready list, and reports what is possible on them now. So
+    /// several changes of a socket are reported as one, or not at all if nothing is possible any
+    /// more.
     fn collect(&mut self, reactor: usize, told: &mut Vec<Readiness>) {
         let by_fault = told.len();
         if self.random.chance(self.faults.shuffled_readiness) {
@@ -193,8 +196,8 @@ impl World {
         }
     }
 
-    /// Returns what is possible on a listener or stream. If there is no room to write, an event
-    /// must follow when there is, as in Linux.
+    /// Returns what is possible on a listener or stream. If there is no room to write, notes that
+    /// an event must follow once there is, as in Linux.
     fn look_at(&mut self, id: Id) -> Option<Possible> {
         if let Some(socket) = self.sockets.get_mut(&id) {
             let possible = socket.possible();

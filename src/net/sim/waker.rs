@@ -10,7 +10,7 @@ use crate::net::Wake;
 pub struct SimWaker(Arc<AtomicBool>);
 
 impl SimWaker {
-    /// Returns true if there was a wake-up since the last call.
+    /// Clears the wake-up. Returns true if there was one since the last call.
     pub(super) fn take(&self) -> bool {
         self.0.swap(false, Ordering::AcqRel)
     }

@@ -15,15 +15,15 @@ use super::waker::SimWaker;
 use crate::instant::Instant;
 use crate::net::Token;
 
-/// The start of the wall clock: 2026-01-01.
+/// What the wall clock shows when a world begins: 2026-01-01.
 const UNIX_START: Duration = Duration::from_secs(1_767_225_600);
 
-/// The most tokens of closed streams that are kept for stale readiness.
+/// The most tokens kept of closed streams, for the fault that a wait reports such a stream.
 const STALE_TOKENS_MAX: usize = 64;
 
 pub(super) type Shared = Rc<RefCell<World>>;
 
-/// The number of a listener or connection, in the order of creation, from 1; never used again.
+/// The number of a listener or connection, counted from 1 in the order of creation; never reused.
 pub(super) type Id = u64;
 
 #[derive(Debug)]
@@ -33,22 +33,22 @@ pub(super) struct Listener {
     pub(super) registration: Option<Registration>,
 }
 
-/// What the world keeps for one reactor: its event poll.
+/// What the world keeps for one reactor; the counterpart of an epoll instance.
 #[derive(Debug)]
 pub(super) struct EventPoll {
     pub(super) waker: SimWaker,
-    /// Listeners and streams with changes to report, the oldest first. Some may have been closed
-    /// since.
+    /// Listeners and streams with changes to report, the oldest first. Some may have been closed in
+    /// the meantime.
     pub(super) ready: VecDeque<Id>,
     pub(super) sleep: Sleep,
     /// The test has suspended the reactor until this time.
     pub(super) paused_until: Option<Instant>,
-    /// The tokens of streams closed last.
+    /// The tokens of the streams closed last, for the fault that a wait reports such a stream.
     pub(super) stale: VecDeque<Token>,
 }
 
 impl EventPoll {
-    /// Returns when the reactor's pause ends, if it is paused.
+    /// Returns when the reactor's pause ends, or `None` if it is not paused.
     pub(super) fn pause_end(&self, clock: Instant) -> Option<Instant> {
         self.paused_until.filter(|end| *end > clock)
     }
@@ -57,7 +57,7 @@ impl EventPoll {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Sleep {
     Awake,
-    /// The reactor is in `wait` until this time, or without a timeout.
+    /// The reactor is in `wait` until this time; `None` is a wait without a timeout.
     Until(Option<Instant>),
     /// The reactor's `SimNet` has been dropped.
     Gone,
@@ -68,9 +68,9 @@ pub(super) enum Sleep {
 pub(super) enum SimEvent {
     /// The connection reaches the queue of its listener.
     Connect { listener: Id },
-    /// Bytes or the end arrive from the peer.
+    /// Bytes or the end of the stream arrive at our end.
     Inbound,
-    /// Bytes or the end arrive at the peer.
+    /// Bytes or the end of the stream arrive at the peer.
     Outbound,
     /// The peer's reset arrives.
     Reset,
@@ -83,7 +83,7 @@ pub(super) enum SimEvent {
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) clock: Instant,
-    /// Only the test moves the clock; waiting does not.
+    /// The clock is moved only by the test, not by waiting reactors.
     pub(super) clock_held: bool,
     /// The time of the wall clock when `clock` was zero.
     wall_start: Duration,
@@ -98,7 +98,7 @@ pub(super) struct World {
     pub(super) open_streams: usize,
     pub(super) next_accept_error: Option<i32>,
     ids: Id,
-    /// Future events by their time; at the same time, in the order in which they were caused.
+    /// Future events by time; those of the same time are in the order in which they were scheduled.
     events: BTreeMap<(Instant, u64), (Id, SimEvent)>,
     events_made: u64,
 }
@@ -153,7 +153,8 @@ impl World {
         self.advance_to(self.clock + duration);
     }
 
-    /// Moves the clock, never back. Events on the way are applied at their time.
+    /// Moves the clock forward, never back. Events that are due on the way are applied at their
+    /// time.
     pub(super) fn advance_to(&mut self, end: Instant) {
         while let Some((moment, _)) = self.events.first_key_value().map(|(key, _)| *key)
             && moment <= end
@@ -189,8 +190,8 @@ impl World {
         }
     }
 
-    /// Queues changes of a listener or stream for reporting, if it is registered. A registration
-    /// begins with a report of what is possible.
+    /// Puts changes of a listener or stream on the reactor's ready list, if it is registered. A new
+    /// registration begins with a report of what is possible.
     pub(super) fn tell(&mut self, id: Id, edges: Edges) {
         let Some(registration) = self.registration(id) else { return };
         registration.edges.readable |= edges.readable;
