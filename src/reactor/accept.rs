@@ -17,9 +17,9 @@ use super::peers::Peers;
 /// The listening sockets of a reactor.
 pub(super) struct Listeners<L> {
     all: Vec<Listener<L>>,
-    /// The moment of the next attempt, after accept failed for lack of descriptors or memory.
+    /// When accept is tried again, after it failed for lack of descriptors or memory.
     retry_at: Option<Instant>,
-    /// The listener that `accept` serves first. It is another one in each turn.
+    /// The index of the listener that `accept` serves first. It changes with every turn.
     first: usize,
 }
 
@@ -51,8 +51,8 @@ const ERRORS_OF_THE_PEER: &[i32] = &[
 ];
 
 /// Returns true if accept(2) failed only because of the connection that it would have returned, or
-/// was interrupted. The failed connection is no longer in the queue, so in both cases the next
-/// accept may follow at once.
+/// was interrupted. The failed connection is no longer in the queue, so in both cases accept may be
+/// called again immediately.
 fn is_of_the_peer(error: &io::Error) -> bool {
     error
         .raw_os_error()
@@ -123,8 +123,8 @@ impl<L> Listeners<L> {
         H: Handler,
     {
         let mut budget = ACCEPTS_PER_TURN_MAX;
-        // The listener that was served first goes last next time, so that a busy one cannot starve
-        // the others.
+        // The listener that was served first goes last in the next turn, so that a busy listener
+        // cannot starve the others.
         let listeners = self.all.len();
         self.first = (self.first + 1) % listeners.max(1);
         for offset in 0..listeners {
@@ -154,7 +154,7 @@ impl<L> Listeners<L> {
             Ok((stream, address)) => peers.admit(stream, address, listener.is_admin),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => listener.ready = false,
             // This connection failed while it was queued (or the call was interrupted). The next
-            // accept may succeed.
+            // call may succeed.
             Err(error) if is_of_the_peer(&error) => {}
             // Out of descriptors or memory, or an unknown error that may last: the next attempt
             // waits.
@@ -167,7 +167,7 @@ impl<L> Listeners<L> {
 }
 
 impl<N: Net, H: Handler> Peers<N, H> {
-    /// Admits a new connection, keeps it only to answer 503 or 429, or closes it at once.
+    /// Admits a new connection, keeps it only to answer 503 or 429, or closes it immediately.
     fn admit(&mut self, stream: N::Stream, address: SocketAddr, is_admin: bool) {
         let core = &mut self.core;
         core.turn.counters.accepted += 1;

@@ -18,8 +18,8 @@ const FELL_BEHIND: &str = "too slow: fell behind by more than the channel keeps"
 const NO_PROGRESS: &str = "too slow: took nothing for too long";
 
 impl<N: Net, H: Handler> Core<N, H> {
-    /// Closes an open connection from our side. The Close frame follows the bytes already queued
-    /// for this peer alone.
+    /// Closes an open connection from our side. The Close frame is sent after the replies that are
+    /// already queued for this peer.
     pub(super) fn close(
         &mut self,
         connection: &mut ConnectionOf<N, H>,
@@ -50,9 +50,9 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
-    /// A subscriber was overrun. `lives_on`: its subscription skips the lost messages instead of
-    /// ending. `rest`: if the subscriber was in the middle of a frame, the rest of that frame is in
-    /// `self.rest`; an error means that there was no memory to keep it.
+    /// A subscriber was overrun: its channel's log has dropped messages not yet sent to it.
+    /// `lives_on`: the subscription skips them instead of ending. `rest`: the rest of a partly sent
+    /// frame, if any, is in `self.rest`; an error means that there was no memory to keep it.
     pub(super) fn on_overrun(
         &mut self,
         connection: &mut ConnectionOf<N, H>,
@@ -82,16 +82,16 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
-    /// Counts the frame whose rest is in `self.rest` as dropped, because its connection has ended
-    /// in the meantime.
+    /// Counts the frame whose unsent rest is in `self.rest` as dropped, because the connection has
+    /// ended before that rest could be sent.
     pub(super) fn abandon_rest(&mut self) {
         if !self.rest.is_empty() {
             self.exchange.hub.private_abandoned(self.rest.len(), DropReason::Closed);
         }
     }
 
-    /// A callback has ended a subscription whose frame was half written. The rest of that frame is
-    /// sent before anything else. Returns false if it cannot be: the connection has then been
+    /// If a callback has ended a subscription whose frame was half written, sends or queues the
+    /// rest of that frame before anything else. Returns false if this failed and the connection has
     /// ended.
     pub(super) fn finish_left_frame(&mut self, connection: &mut ConnectionOf<N, H>) -> bool {
         if self.outgoing.cut_short {
@@ -126,13 +126,13 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
-    /// Ends a connection because connection memory is used up and this one holds more than
-    /// `HELD_BYTES_HARMLESS`.
+    /// Ends a connection that holds more than `HELD_BYTES_HARMLESS`, because the memory set aside
+    /// for connections is used up.
     pub(super) fn end_for_want_of_memory(&mut self, connection: &mut ConnectionOf<N, H>) {
         let is_owed = connection.io.owes();
         match connection.phase {
-            // No response can be given: an earlier one is still unsent, or the home has not
-            // answered the request.
+            // No response can be given: an earlier one is still unsent, or the channel's home
+            // reactor has not answered yet.
             Phase::Http(ref http) if is_owed || http.answer.is_some() => self.lose(connection),
             Phase::Http(_) => self.refuse_for_want_of_memory(connection),
             // A Close frame would queue behind bytes that the peer does not read.
@@ -144,17 +144,17 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
-    /// Ends a connection without a response: it is between requests, or the peer has given up its
-    /// request.
+    /// Ends an HTTP connection without a response, and counts it as silent. It is between requests,
+    /// for example, or the peer has given up its request.
     pub(super) fn leave_silently(&mut self, connection: &mut ConnectionOf<N, H>) {
-        // A connection over a limit was counted when it was accepted.
+        // A refused connection was already counted when it was accepted.
         self.turn.counters.silent += u64::from(connection.refusal.is_none());
         self.remove(connection);
     }
 
-    /// Moves an open connection to `Closing`. Its last replies, with a Close frame at their end,
-    /// are in `self.outgoing`. `clean`: the peer's Close frame was the last thing that it sent, so
-    /// there is no need to linger.
+    /// Ends an open connection's subscriptions, notifies the application and sends the last bytes:
+    /// the replies in `self.outgoing`, which end with a Close frame. `clean`: the peer has sent
+    /// nothing after its own Close frame, so there is no need to linger.
     pub(super) fn begin_closing(
         &mut self,
         connection: &mut ConnectionOf<N, H>,
@@ -164,7 +164,7 @@ impl<N: Net, H: Handler> Core<N, H> {
     ) {
         let Some(mut open) = leave_open(connection, clean) else { return };
         connection.io.forget_inbound(&mut self.pool);
-        // The held bytes no longer wait for the subscriptions to become live.
+        // Replies held back until the subscriptions are live need not wait any longer.
         connection.io.release(&mut self.pool);
         connection.under_way = None;
         self.rest.clear();
@@ -206,7 +206,7 @@ impl<N: Net, H: Handler> Core<N, H> {
 
     /// The kernel has taken our last byte. Closing a socket that has unread bytes would send a
     /// reset, which destroys what the peer has not read yet. So, unless nothing can be left to
-    /// read, this only shuts down our side and lingers.
+    /// read, this only shuts down our side, and then discards what still arrives (lingers).
     pub(super) fn on_last_byte_out(&mut self, connection: &mut ConnectionOf<N, H>) {
         let Phase::Closing { clean, patient } = connection.phase else { return };
         if connection.ended || (clean && !connection.readable) {
@@ -223,8 +223,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
-    /// Ends an open connection without sending a Close frame: a frame under way cannot be finished,
-    /// the connection is lost, or the drain deadline has passed.
+    /// Ends an open connection without sending a Close frame: a partly sent frame cannot be
+    /// finished, the connection is lost, or the drain deadline has passed.
     pub(super) fn end_open(&mut self, connection: &mut ConnectionOf<N, H>, end: End) {
         let Some(mut open) = leave_open(connection, true) else { return };
         connection.under_way = None;
@@ -252,7 +252,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         self.vanish(connection, Gone::Close);
     }
 
-    /// Marks the connection as gone. It leaves the slab when the current step has returned.
+    /// Marks the connection as gone. It is removed from the slab, the table of connections, when
+    /// the current step has returned.
     fn vanish(&mut self, connection: &mut ConnectionOf<N, H>, gone: Gone) {
         if let Phase::Closing { patient: true, .. } = connection.phase {
             self.patient -= 1;
@@ -264,7 +265,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         connection.phase = Phase::Gone(gone);
     }
 
-    /// Counts the end and reports it to the application.
+    /// Counts the end of a connection and calls the application's `on_close`.
     fn tell(&mut self, connection: &ConnectionOf<N, H>, open: &mut Open<H::Session>, end: End) {
         self.turn.counters.close(end.code, end.initiator);
         let reason = std::mem::take(&mut self.outgoing.reason);
@@ -290,7 +291,8 @@ impl<N: Net, H: Handler> Core<N, H> {
     }
 }
 
-/// Moves an open connection to `Closing`. Returns what `Phase::Open` held.
+/// Moves an open connection to `Closing`. Returns what `Phase::Open` held, or `None` if it was not
+/// open.
 fn leave_open<T, S>(connection: &mut Connection<T, S>, clean: bool) -> Option<Open<S>> {
     match std::mem::replace(&mut connection.phase, Phase::Closing { clean, patient: false }) {
         Phase::Open(open) => Some(open),
@@ -305,7 +307,7 @@ fn leave_open<T, S>(connection: &mut Connection<T, S>, clean: bool) -> Option<Op
     }
 }
 
-/// Queues the rest of a frame under way before everything else that is queued for the peer.
+/// Queues the rest of a partly sent frame before everything else that is queued for the peer.
 fn owe_rest<T, S>(connection: &mut Connection<T, S>, rest: &[u8], pool: &mut BufferPool) {
     if !rest.is_empty() {
         debug_assert!(

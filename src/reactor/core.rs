@@ -11,8 +11,8 @@ use super::limits::ReactorLimits;
 use super::mail::Exchange;
 use super::turn_state::TurnState;
 
-/// A step of a connection is a method of `Core`. It borrows the connection, which its caller has
-/// looked up once; everything else that it needs is in here.
+/// A step of a connection (read, decode, close, ...) is a method of `Core`. The caller looks the
+/// connection up and passes it in; everything else that a step needs is in here.
 pub(super) struct Core<N: Net, H: Handler> {
     pub(super) net: N,
     pub(super) handler: H,
@@ -25,9 +25,10 @@ pub(super) struct Core<N: Net, H: Handler> {
     pub(super) outgoing: Outgoing,
     /// The unsent rest of a frame whose subscription ended in the middle of it.
     pub(super) rest: Vec<u8>,
-    /// Connections that stopped at a budget. They go on in the next turn without new readiness.
+    /// Connections whose reading stopped at a budget. They are read again in the next turn, without
+    /// a new readiness event.
     pub(super) unfinished: VecDeque<Token>,
-    /// Connections that stopped because a ring to a home is full.
+    /// Connections whose reading stopped because the ring to a channel's home reactor is full.
     pub(super) waiting_for_room: VecDeque<Token>,
     /// How many connections in `Phase::Closing` wait for their peers to take the last bytes.
     pub(super) patient: usize,
@@ -46,7 +47,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
-    /// Puts a connection on the list of those that wait for room in the rings to the homes.
+    /// Puts a connection on the list of those that wait for room in the rings to home reactors.
     pub(super) fn go_on_with_room(&mut self, connection: &mut ConnectionOf<N, H>) {
         if !std::mem::replace(&mut connection.unfinished, true) {
             self.waiting_for_room.push_back(connection.token);

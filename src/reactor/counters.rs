@@ -6,14 +6,14 @@ use crate::protocol::CloseCode;
 use super::end_reason::Initiator;
 
 /// The HTTP statuses that have a counter of their own. Any other status that a handler returns is
-/// counted as 0.
+/// counted under 0.
 pub const STATUSES: [u16; 22] = [
     0, 101, 200, 201, 202, 204, 301, 302, 400, 401, 403, 404, 405, 408, 413, 414, 417, 426, 429,
     431, 501, 503,
 ];
 
 /// The close codes that have a counter of their own. Any other code that a client sends is counted
-/// as 0.
+/// under 0.
 pub const CLOSE_CODES: [u16; 22] = [
     0, 1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 4008,
     4401, 4403, 4404, 4408, 4410, 4429,
@@ -108,19 +108,19 @@ pub struct Counters {
     pub rejects: [u64; RejectReason::ALL.len()],
     /// Connections that ended before their first request, or between two requests.
     pub silent: u64,
-    /// Messages that the home has numbered, by [`Source`].
+    /// Messages that this reactor, as their channel's home, has accepted, by [`Source`].
     pub published: [u64; Source::ALL.len()],
-    /// Publishes that the home has refused.
+    /// Publishes that this reactor, as the channel's home, has refused.
     pub refused: u64,
     /// Bytes read.
     pub received_bytes: u64,
     /// Bytes that the kernel has taken.
     pub sent_bytes: u64,
-    /// System calls that wrote.
+    /// System calls that wrote to sockets.
     pub sends: u64,
-    /// System calls that read.
+    /// System calls that read from sockets.
     pub receives: u64,
-    /// Turns.
+    /// Turns of the event loop.
     pub turns: u64,
     /// Ping frames received.
     pub pings_received: u64,
@@ -128,7 +128,7 @@ pub struct Counters {
     pub pongs_received: u64,
     /// Ping frames sent.
     pub pings_sent: u64,
-    /// How often accepting failed for lack of descriptors or memory and was postponed.
+    /// How often accepting a connection failed, mostly for lack of descriptors or memory.
     pub accept_shortages: u64,
     /// Connections that were reset before their last bytes were sent.
     pub impatient_resets: u64,
@@ -142,7 +142,7 @@ impl Counters {
         sums.iter_mut().zip(others.each_mut()).for_each(|(sum, count)| **sum += *count);
     }
 
-    /// All counters, one by one.
+    /// Returns every counter; an array counts as one counter per element.
     fn each_mut(&mut self) -> Vec<&mut u64> {
         // Destructured by name, so that the compiler reports a counter that is missing here.
         let Counters {

@@ -1,5 +1,6 @@
-//! Timeouts and pings. Each turn checks the deadlines of a part of the slab, so there is no timer
-//! object per connection, and no turn in which all connections are checked.
+//! Timeouts and pings. Each turn checks the deadlines of a part of the slab (the table of
+//! connections), so there is no timer object per connection, and no turn in which all connections
+//! are checked.
 
 use std::time::Duration;
 
@@ -17,12 +18,12 @@ use super::limits::{
 use super::peers::Peers;
 
 pub(super) struct DeadlineSweep {
-    /// The slab slot that is checked next.
+    /// The slot of the connection table (slab) that is checked next.
     place: usize,
     /// Every slot that was due up to this moment has been checked.
     swept_until: Instant,
     last_turn: Instant,
-    /// After a pause of the process, no deadline is judged before this moment, and time without
+    /// After a pause of the process, no timeout is enforced before this moment, and time without
     /// progress counts from here.
     judge_from: Instant,
     /// More connections, or idle channels, were due than one turn may check, so the next turn
@@ -47,7 +48,7 @@ impl DeadlineSweep {
         if pause >= PAUSE_MIN {
             self.judge_from = now + PAUSE_GRACE;
         } else if self.last_turn < self.judge_from {
-            // A shorter pause during the grace period extends it.
+            // During the grace period, a shorter pause extends that period.
             self.judge_from = self.judge_from + pause.saturating_sub(WAIT_MAX);
         }
         self.last_turn = now;
@@ -70,7 +71,7 @@ impl DeadlineSweep {
 }
 
 impl<N: Net, H: Handler> Peers<N, H> {
-    /// Checks the deadlines of the connections that are due in this turn.
+    /// Checks the deadlines of this turn's part of the connections, and forgets idle channels.
     pub(super) fn check_deadlines(&mut self, sweep: &mut DeadlineSweep) {
         let places = self.connections.places();
         for _ in 0..sweep.places_due(self.core.turn.now, places) {
@@ -96,7 +97,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         let progress_at = connection.progress_at.max(judge_from);
         let stuck = connection.blocked && now >= progress_at + self.limits.slow_timeout;
         let due = now >= connection.deadline;
-        // A deadline is not judged while bytes from the peer may be unread or decoding is paused.
+        // A timeout is not enforced while bytes from the peer may be unread or decoding is paused.
         let io = &connection.io;
         let unheard = connection.readable || connection.unfinished || io.owes() || io.is_held();
         let late = due && !unheard;
@@ -117,8 +118,8 @@ impl<N: Net, H: Handler> Core<N, H> {
                 let reason = "the message took too long to arrive";
                 self.close(connection, CloseCode::POLICY_VIOLATION, reason);
             }
-            // The send buffer is full. A ping that is queued behind it cannot have been answered,
-            // and a new one would be queued there too.
+            // The send buffer is full: an earlier ping may still be queued, and a new ping would
+            // only be queued too.
             Phase::Open(_) if due && connection.blocked => {
                 connection.deadline = now + self.limits.pong_timeout;
             }

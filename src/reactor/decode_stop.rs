@@ -4,12 +4,12 @@
 pub(super) enum Stop {
     /// Everything that can be decoded has been decoded; more bytes are needed.
     NeedMore,
-    /// Nothing may be decoded for now: a response or reply has to be sent first, a channel has to
-    /// become live, or the ring to a home is full. The connection goes on when that has happened.
+    /// Decoding waits until a queued response or reply has been sent, a subscription has become
+    /// live, or the channel's home reactor has answered or has room for a request.
     Paused,
     /// There is more to decode, but other work comes first; decoding goes on in the next turn.
     Yield,
-    /// The connection has left this phase, or has ended; the bytes not yet decoded no longer
+    /// The connection has changed its phase or has ended; the bytes not yet decoded no longer
     /// matter.
     Left,
 }

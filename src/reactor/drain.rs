@@ -16,7 +16,7 @@ use super::end_reason::End;
 use super::limits::{ACCEPTS_PER_TURN_MAX, DEADLINES_PER_TURN_MAX, DRAIN_CLOSES_PER_SECOND};
 use super::peers::Peers;
 
-/// The longest wait of a turn during a drain.
+/// The longest time that a turn waits for events during a drain.
 pub(super) const STEP: Duration = Duration::from_millis(10);
 
 pub(super) struct Drain {
@@ -25,9 +25,9 @@ pub(super) struct Drain {
     deadline: Instant,
     /// Connections to close per second.
     closes_per_second: u64,
-    /// Connections closed so far.
+    /// Connections that this drain has closed so far.
     closed: u64,
-    /// The slab slot that comes next.
+    /// The slot of the connection table (slab) that is looked at next.
     place: usize,
     /// This reactor has no connections and no open listeners.
     pub(super) has_nobody: bool,
@@ -90,8 +90,8 @@ impl Drain {
     }
 }
 
-/// Accepts the connections that wait in the queues, and closes the listeners whose queues are
-/// empty.
+/// Accepts the connections that wait in the listeners' queues, and closes the listeners whose
+/// queues are empty.
 fn empty_listeners<N: Net, H: Handler>(
     listeners: &mut Listeners<N::Listener>,
     peers: &mut Peers<N, H>,
@@ -106,8 +106,8 @@ fn empty_listeners<N: Net, H: Handler>(
     listeners.close(&mut peers.core.net, false);
 }
 
-/// Ends all connections at once, whatever their state, and closes all listeners. Applications are
-/// still notified.
+/// Ends all connections now, whatever their state, and closes all listeners. Applications are still
+/// notified.
 pub(super) fn cut_everybody<N: Net, H: Handler>(
     peers: &mut Peers<N, H>,
     listeners: &mut Listeners<N::Listener>,
@@ -127,8 +127,8 @@ impl<N: Net, H: Handler> Core<N, H> {
             Phase::Open(_) => {
                 let hub = &self.exchange.hub;
                 let pending = connection.subscriptions().any(|one| !hub.is_caught_up(one));
-                // Messages accepted by other reactors are appended first, and a held 101 is sent
-                // first.
+                // Not yet: before the Close frame, messages that other reactors have accepted must
+                // be appended, and a held 101 must be sent.
                 if pending || connection.blocked || has_mail || connection.io.is_held() {
                     return false;
                 }
@@ -136,9 +136,8 @@ impl<N: Net, H: Handler> Core<N, H> {
                 self.close(connection, CloseCode::SERVICE_RESTART, reason);
                 true
             }
-            // The connection is between two requests, so it can be closed. Any other one gets its
-            // response first: even a new connection that has sent nothing may have a request on the
-            // way.
+            // Between two requests a connection can be closed. Any other HTTP connection gets its
+            // response first: even a new one that has sent nothing may have a request on the way.
             Phase::Http(http) if http.between_requests && !connection.readable => {
                 self.leave_silently(connection);
                 true

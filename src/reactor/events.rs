@@ -1,5 +1,5 @@
-//! Effects of a step on other connections (overrun, join answered, publish answered), handled after
-//! the step has returned.
+//! What one connection's step causes for other connections: a subscriber is overrun, a join or a
+//! publish is answered. It is handled after the step has returned.
 
 use crate::hub::Overrun;
 use crate::net::{Net, Token};
@@ -10,8 +10,8 @@ use super::mail::Outcome;
 use super::peers::Peers;
 
 impl<N: Net, H: Handler> Peers<N, H> {
-    /// Handles all pending events: overrun subscribers, joins that a home has answered, and the
-    /// outcomes of publishes and inspections.
+    /// Handles all pending events: overrun subscribers, joins that a home reactor has answered, and
+    /// the outcomes of publishes and inspections.
     pub(super) fn dispatch_events(&mut self) {
         loop {
             if self.tell_next_overrun() || self.tell_next_joined() {

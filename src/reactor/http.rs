@@ -20,17 +20,17 @@ use super::limits::{BODY_BYTES_PER_SECOND_MIN, REQUESTS_PER_TURN_MAX};
 use super::mail::HomeAnswer;
 use super::ticket::Ticket;
 
-/// What follows from a complete request head.
+/// What to do after a request head has been decoded.
 enum Next<S> {
     /// Send this response. `How` says whether the connection is kept for another request.
     Respond(Response, How),
-    /// The response follows when the home of a channel has answered.
+    /// The response is sent when the channel's home reactor has answered.
     Later(Owed, Ticket),
     /// The body has not been received completely.
     AwaitBody(Body, Expects),
-    /// The 101 is in `Core::outgoing`.
+    /// The handshake is accepted. The 101 is in `Core::outgoing`.
     Open(S),
-    /// The 101 and a Close frame are in `Core::outgoing`.
+    /// Accepted, but closed right after. The 101 and a Close frame are in `Core::outgoing`.
     OpenAndClose,
 }
 
@@ -131,8 +131,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
-    /// A complete head begins at `consumed`. Decides what can be decided without the body, and
-    /// passes the request to the application if the body is there too.
+    /// A complete head begins at `consumed`. Answers what can be answered without the body, and
+    /// passes the request to the application if its whole body has been received too.
     fn dispatch_head(
         &mut self,
         connection: &mut ConnectionOf<N, H>,
@@ -205,7 +205,7 @@ impl<N: Net, H: Handler> Core<N, H> {
     }
 
     /// Prepares for a body that is still to be received. Head and body are collected in the
-    /// assembly buffer.
+    /// connection's assembly buffer.
     fn await_body(&mut self, connection: &mut ConnectionOf<N, H>, body: Body, expects: Expects) {
         let slowest = Duration::from_secs(u64::from(body.bytes / BODY_BYTES_PER_SECOND_MIN));
         connection.deadline = self.turn.now + self.limits.handshake_timeout + slowest;
@@ -218,7 +218,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
-    /// Appends the bytes received of a body to the assembly. Returns true if the body is complete.
+    /// Appends the bytes received of a body to the assembly buffer. Returns true if the body is
+    /// complete.
     fn take_body(
         &mut self,
         connection: &mut ConnectionOf<N, H>,
@@ -235,7 +236,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         taken == missing
     }
 
-    /// Passes a request to the application. Its head and body are complete in the assembly.
+    /// Passes a request to the application. Its head and body are complete in the assembly buffer.
     fn dispatch_from_assembly(
         &mut self,
         connection: &mut ConnectionOf<N, H>,
@@ -247,8 +248,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         let assembly = connection.io.assembly.take().unwrap_or_default();
         let (head, body) = assembly.unread().split_at(body.head_bytes as usize);
         let mut storage = HeaderStorage::default();
-        // The head is parsed again: what the first parsing returned borrowed from the receive
-        // buffer and could not be kept.
+        // The head is parsed a second time: what the first parsing returned borrowed from the
+        // receive buffer and could not be kept.
         let next = match Request::parse(head, &mut storage) {
             Err(error) => malformed(error),
             Ok(request) => {
@@ -272,8 +273,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
-    /// The home has answered. The answer is dropped if the request does not wait for it: a handler
-    /// may have asked more than once, or responded without waiting.
+    /// A home reactor has answered a publish or an inspection. The answer is dropped if no request
+    /// waits for it: a handler may have asked more than once, or responded without waiting.
     pub(super) fn answer_waiting(
         &mut self,
         connection: &mut ConnectionOf<N, H>,
@@ -329,7 +330,7 @@ impl<N: Net, H: Handler> Core<N, H> {
             true => counters.handshake(response.status()),
             false => counters.response(response.status()),
         }
-        // A connection over a limit was counted when it was accepted.
+        // A refused connection was already counted when it was accepted.
         if let Some(reason) = how.reject.filter(|_| connection.refusal.is_none()) {
             counters.reject(reason);
         }
@@ -352,8 +353,8 @@ impl<N: Net, H: Handler> Core<N, H> {
     }
 }
 
-/// Over `connections_max` a health probe is still answered: a GET or HEAD without a body, on a
-/// connection accepted only for its refusal.
+/// Returns true for a health probe, which is answered even over `connections_max`: a GET or HEAD
+/// without a body, on a connection that was accepted only to be refused.
 fn is_probe(refusal: Option<Refusal>, request: &Request<'_>) -> bool {
     refusal == Some(Refusal::TooManyConnections)
         && matches!(request.method(), "GET" | "HEAD")
@@ -376,7 +377,8 @@ fn ask<H: Handler>(
     let (token, first) = (visitor.token, visitor.exchange.tickets);
     match handler.on_request(visitor, request, body) {
         Answer::Respond(response) => Next::Respond(response, How::plain(owed)),
-        // Accept only a ticket created for this request. For any other no answer would ever arrive.
+        // Accept only a ticket created for this request. For any other ticket no answer would ever
+        // arrive.
         Answer::Later(ticket) if ticket.token == token && ticket.number >= first => {
             Next::Later(Owed { ticket: Some(ticket), ..owed }, ticket)
         }
@@ -406,7 +408,7 @@ fn refused(refusal: Refusal) -> Response {
     Response::text(status, text).header("Retry-After", "1")
 }
 
-/// Writes the 101, or returns the response to send instead.
+/// Writes the 101 to `outgoing` if the application accepts the handshake. Returns what to do next.
 fn answer_upgrade<S>(
     answer: Upgrade<S>,
     upgrade: &UpgradeRequest<'_>,

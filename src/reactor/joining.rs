@@ -1,6 +1,6 @@
 //! Joining: a connection has subscribed to a channel whose home is another reactor. Nothing is sent
-//! to it, not even its 101, until the home has reported from which message number on it will
-//! receive messages. The subscription is live from then on.
+//! to it, not even its 101, until the home has reported the number of the first message that it
+//! will receive. From then on the subscription is live.
 
 use crate::hub::{JoinOutcome, Refused, SubscriptionId};
 use crate::net::{Net, Token};
@@ -13,8 +13,8 @@ use super::core::{ConnectionOf, Core};
 use super::peers::Peers;
 
 impl<N: Net, H: Handler> Peers<N, H> {
-    /// Handles the next answer of a home to a subscriber that joins. Returns false if there is
-    /// none.
+    /// Handles the next answer of a home reactor to a new subscription. Returns false if there is
+    /// no answer.
     pub(super) fn tell_next_joined(&mut self) -> bool {
         let Some(joined) = self.core.exchange.hub.next_join_outcome() else { return false };
         let JoinOutcome { subscription, owner, outcome } = joined;
@@ -26,16 +26,16 @@ impl<N: Net, H: Handler> Peers<N, H> {
 }
 
 impl<N: Net, H: Handler> Core<N, H> {
-    /// Holds the replies of the last callback if it has subscribed to channels that are not live
-    /// yet.
+    /// Holds back the replies of the last callback if it has subscribed to channels whose home
+    /// reactors have not answered yet.
     pub(super) fn hold_until_joined(&mut self, connection: &mut ConnectionOf<N, H>) {
         if std::mem::take(&mut self.outgoing.has_subscribed) && self.is_joining(connection) {
             connection.io.hold(b"", &mut self.pool);
         }
     }
 
-    /// Keeps messages behind a 101 that is held for a join: appends those already in the log to the
-    /// replies after the 101, and blocks the subscriptions.
+    /// While a 101 is held for a join, messages must follow it: appends those already in the log to
+    /// the replies after the 101, and blocks the subscriptions.
     pub(super) fn hold_messages(&mut self, connection: &ConnectionOf<N, H>) {
         let hub = &mut self.exchange.hub;
         for subscription in connection.subscriptions() {
@@ -49,13 +49,13 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
-    /// Returns true if any channel of a connection is not live yet.
+    /// Returns true if the home reactor of any channel of the connection has not answered yet.
     fn is_joining(&self, connection: &ConnectionOf<N, H>) -> bool {
         connection.subscriptions().any(|one| self.exchange.hub.is_joining(one))
     }
 
-    /// The home of a channel has answered a subscriber. Once all channels of the connection are
-    /// live, the held bytes are sent, and the connection is read again.
+    /// A channel's home reactor has answered a subscription. A refusal closes the connection. Once
+    /// all its subscriptions are live, the held replies are sent, and the connection is read again.
     fn on_joined(
         &mut self,
         connection: &mut ConnectionOf<N, H>,

@@ -8,9 +8,10 @@ use crate::protocol::{DecoderLimits, HEADER_BYTES_MAX, HttpLimits};
 /// What a reactor allows its peers.
 #[derive(Clone, Debug)]
 pub struct ReactorLimits {
-    /// Connections open at once; any further one is answered 503.
+    /// Connections open at the same time; any further one is answered 503.
     pub connections_max: usize,
-    /// Connections open at once from one IPv4 address or IPv6 /64; any further one is answered 429.
+    /// Connections from one IPv4 address or IPv6 /64 at the same time; further ones are answered
+    /// 429.
     pub connections_per_address_max: Option<u32>,
     /// Connections accepted per second; further ones wait in the kernel's queue.
     pub accepts_per_second_max: Option<u32>,
@@ -18,19 +19,20 @@ pub struct ReactorLimits {
     pub decoder: DecoderLimits,
     /// Limits on the heads and bodies of HTTP requests.
     pub http: HttpLimits,
-    /// From accept, or from the first byte of a later request, to the complete head; then the
-    /// answer is 408.
+    /// From accept, or from the first byte of a later request, to the complete head; after that,
+    /// the answer is 408.
     pub handshake_timeout: Duration,
     /// How long a connection between two requests is kept open.
     pub idle_timeout: Duration,
-    /// Between pings to one peer, varied by up to a fifth, so that peers that connected together
-    /// are not pinged together.
+    /// The time between pings to one peer, varied by up to a fifth, so that peers that connected
+    /// together are not pinged together.
     pub ping_interval: Duration,
-    /// From a sent ping until anything is received; then the close code is 4408.
+    /// From a sent ping until anything is received; after that, the connection is closed with 4408.
     pub pong_timeout: Duration,
-    /// How long a peer may take none of the bytes that wait for it; then the close code is 4008.
+    /// How long a peer may take none of the bytes that wait for it, before it is closed with 4008.
     pub slow_timeout: Duration,
-    /// From the first byte of a message to its last; then the close code is 1008. `None`: no limit.
+    /// From the first byte of a message to its last; after that, the connection is closed with
+    /// 1008. `None`: no limit.
     pub message_timeout: Option<Duration>,
     /// From the start of a drain to the end of the last connection, whatever its state.
     pub drain_timeout: Duration,
@@ -61,22 +63,23 @@ impl Default for ReactorLimits {
 /// 16 KiB, or for the largest message allowed by default with its header, and fits into the
 /// processor's second-level cache.
 pub(super) const RECEIVE_BYTES: usize = 64 * 1024 + HEADER_BYTES_MAX;
-/// Replies to one peer are written once this many bytes have gathered. They fit into the same cache
-/// as the messages that they answer.
+/// Replies to one peer are written once this many bytes have gathered. They fit into the
+/// processor's second-level cache.
 pub(super) const REPLIES_BYTES_MAX: usize = 64 * 1024;
-/// Readiness events returned by one wait. Memory for them is allocated at the start.
+/// Readiness events returned by one wait, at most. Memory for them is allocated at the start.
 pub(super) const READINESS_MAX: usize = 1024;
 /// Pipelined requests of one connection answered per turn.
 pub(super) const REQUESTS_PER_TURN_MAX: usize = 8;
 /// Connections accepted per turn: many new ones must not starve the existing ones.
 pub(super) const ACCEPTS_PER_TURN_MAX: usize = 64;
-/// Sends of the sweep before the reactor reads again: about two milliseconds.
+/// Sends to subscribers per turn, before the reactor reads again: about two milliseconds.
 pub(super) const SENDS_PER_TURN_MAX: usize = 256;
 /// Publishes taken from other threads per turn.
 pub(super) const PUBLISHES_PER_TURN_MAX: usize = 256;
-/// Requests, and deliveries, taken from all reactors together per turn. They take less time than
-/// the sends of the sweep. Each reactor has an equal share, but at least `RECORDS_OF_ONE_MIN`.
+/// Requests taken from the rings of all reactors together per turn, and as many deliveries. They
+/// take less time than the sends to subscribers. The rings have equal shares.
 pub(super) const RECORDS_PER_TURN_MAX: usize = 1024;
+/// The least share of one ring, however many reactors there are.
 pub(super) const RECORDS_OF_ONE_MIN: usize = 32;
 /// Connections whose deadlines are checked per turn.
 pub(super) const DEADLINES_PER_TURN_MAX: usize = 4096;
@@ -86,13 +89,13 @@ pub(super) const DEADLINES_PER_TURN_MAX: usize = 4096;
 /// Every connection's deadline is checked once in this period, so a timeout is at most this much
 /// late.
 pub(super) const DEADLINE_SWEEP_PERIOD: Duration = Duration::from_millis(500);
-/// The longest wait of a turn, so that the deadline sweep keeps pace.
+/// The longest time that a turn waits for events, so that the deadline checks keep pace.
 pub(super) const WAIT_MAX: Duration = DEADLINE_SWEEP_PERIOD;
 /// If a turn begins at least this long after the last one, the whole process was paused and could
-/// not read meanwhile. Deadlines are then not judged for `PAUSE_GRACE`.
+/// not read meanwhile. Timeouts are then not enforced for `PAUSE_GRACE`.
 pub(super) const PAUSE_MIN: Duration = Duration::from_secs(2);
-/// Grace period after a pause, in which peers' bytes are read before deadlines are judged. Further
-/// pauses extend it.
+/// Grace period after a pause of the process: peers' bytes are read before timeouts are enforced.
+/// Further pauses extend it.
 pub(super) const PAUSE_GRACE: Duration = Duration::from_secs(1);
 /// After accept has failed for lack of descriptors or memory, it is tried again after this time.
 pub(super) const ACCEPT_RETRY: Duration = Duration::from_millis(100);
@@ -101,15 +104,16 @@ pub(super) const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// Close timeout: a connection is reset if its last bytes are still unsent after this time.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
-/// At most this many connections may wait for the close timeout; any further one is reset at once.
+/// At most this many connections may wait for the close timeout; any further one is reset
+/// immediately.
 pub(super) const PATIENT_MAX: usize = 4096;
-/// After our last byte, what the peer still sends is read and discarded for at most this long, and
-/// at most this many bytes.
+/// After our last byte, what the peer still sends is read and discarded for at most this long.
 pub(super) const LINGER: Duration = Duration::from_secs(2);
+/// At most this many bytes are discarded so; a peer that sends more is closed.
 pub(super) const LINGER_BYTES_MAX: usize = 64 * 1024;
 /// Connections over a limit that are accepted so that they can be answered 503 or 429, for all
-/// reactors together; any further one is closed at once. Stays below the 128 descriptors that the
-/// default of `connections_max` leaves free.
+/// reactors together; any further one is closed immediately. Stays below the 128 descriptors that
+/// the default of `connections_max` leaves free.
 pub(super) const REFUSALS_MAX: usize = 64;
 /// The timeouts of a request body and of a message are extended by one second per this many bytes.
 pub(super) const BODY_BYTES_PER_SECOND_MIN: u32 = 16 * 1024;
@@ -119,10 +123,10 @@ pub(super) const BODY_BYTES_PER_SECOND_MIN: u32 = 16 * 1024;
 /// Connections may hold one part in this many of the memory limit, beyond the channels' logs:
 /// unfinished messages, and bytes that their peers have not taken.
 pub(super) const HELD_MEMORY_SHARE: usize = 4;
-/// Once connection memory is used up, connections that hold more than this are ended. Ending
-/// smaller ones would free too little.
+/// Once the memory set aside for connections is used up, those that hold more than this are ended.
+/// Ending smaller ones would free too little.
 pub(super) const HELD_BYTES_HARMLESS: usize = 4 * 1024;
-/// When memory for logs is short, at most this many channels are searched at a time for segments
+/// When memory for logs is short, each turn searches at most this many channels for log segments
 /// that are kept for slow subscribers alone.
 pub(super) const CHANNELS_RELIEVED_MAX: usize = 64;
 /// All reactors together close this many connections per second in a drain, or more if that is
