@@ -1,5 +1,6 @@
-//! The behaviour of a [`Net`]: each test runs on real loopback and on the simulated network, so
-//! that what holds in the simulation holds in reality. The tests describe what Linux does.
+//! The behaviour of a [`Net`]. Each test runs on real loopback sockets and on the simulated
+//! network, so that what holds in the simulation holds in reality. The tests describe what Linux
+//! does.
 
 mod ends;
 
@@ -11,10 +12,10 @@ use super::*;
 const LISTENER: Token = Token(0);
 const STREAM: Token = Token(1);
 
-/// The most waits for an event; a broken simulation may never report it.
+/// The most waits for one event, so that a test ends if a broken simulation never reports it.
 const WAITS_MAX: usize = 1000;
 
-/// One registered stream and its peer.
+/// One registered stream and its peer, on either kind of network.
 struct Pair<W: World> {
     world: W,
     net: W::Net,
@@ -24,7 +25,7 @@ struct Pair<W: World> {
 }
 
 impl<W: World> Pair<W> {
-    /// The first readiness of the listener and of the new stream has been consumed.
+    /// Connects them. The first readiness of the listener and of the stream has been consumed.
     fn new() -> Pair<W> {
         let (world, mut net, mut listener) = W::new();
         net.listen(&mut listener, LISTENER).unwrap();
@@ -96,7 +97,7 @@ fn poll<N: Net>(net: &mut N) -> Vec<Readiness> {
     readiness
 }
 
-/// Makes each function a test on either network.
+/// Makes each function two tests: on real sockets and on the simulated network.
 macro_rules! on_both {
     ($($(#[$meta:meta])* fn $name:ident<W: World>() $body:block)*) => {
         $($(#[$meta])* fn $name<W: World>() $body)*
@@ -240,7 +241,7 @@ on_both! {
         assert_eq!(pair.poll(), []);
     }
 
-    /// On Linux. On other systems, and in a simulation with that fault, unread bytes may be lost.
+    /// On Linux unread bytes survive a reset; elsewhere, or by a simulated fault, they may not.
     fn a_reset_is_told_as_everything_and_fails_one_call<W: World>() {
         let mut pair = Pair::<W>::new();
         pair.peer.send(b"unread");
@@ -257,7 +258,7 @@ on_both! {
         assert_eq!(error.kind(), ErrorKind::BrokenPipe);
         let error = pair.net.shutdown_write(&mut pair.stream).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotConnected);
-        // The shutdown is reported, although it failed; nothing else is.
+        // The hang-up is reported although the shutdown failed; nothing else is.
         assert_eq!(wait_for(&mut pair.net, STREAM, |_| true), HUNG_UP);
         assert_eq!(poll(&mut pair.net), []);
     }

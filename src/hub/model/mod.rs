@@ -1,5 +1,5 @@
 //! Compares the hub with a naive implementation ([`world`]): random operations run on both, and
-//! after each operation both must agree.
+//! after each one both must agree.
 
 mod world;
 
@@ -15,11 +15,11 @@ pub(super) enum Op {
     Subscribe {
         channel: usize,
     },
-    /// The subscription ends, and the connection goes on.
+    /// The subscription ends, but its connection stays open.
     Unsubscribe {
         who: usize,
     },
-    /// The connection is gone.
+    /// The subscription ends because its connection is gone.
     Remove {
         who: usize,
     },
@@ -31,12 +31,12 @@ pub(super) enum Op {
         who: usize,
         payload_bytes: usize,
     },
-    /// One visit of the sweep, which sends at most `bytes_max` bytes.
+    /// The hub picks one due subscriber, which is sent at most `bytes_max` bytes.
     Visit {
         bytes_max: usize,
         block: bool,
     },
-    /// A round of the sweep in which all bytes are accepted.
+    /// Every due subscriber is visited once, and its socket accepts all bytes.
     Sweep,
     Block {
         who: usize,
@@ -44,7 +44,8 @@ pub(super) enum Op {
     Unblock {
         who: usize,
     },
-    /// Some bytes of a private rest are sent.
+    /// Some bytes are sent of a private rest: the unsent part of a frame, copied when its
+    /// subscription ended.
     SendRest {
         which: usize,
         bytes_max: usize,
@@ -66,7 +67,7 @@ fn payload_bytes() -> impl Strategy<Value = usize> {
     ]
 }
 
-/// Mostly everything, or so few bytes that they end inside a header.
+/// How many bytes a socket accepts: mostly all, or so few that they end inside a frame header.
 fn bytes_max() -> impl Strategy<Value = usize> {
     prop_oneof![3 => Just(usize::MAX), 3 => 0..20_usize, 2 => 0..6_000_usize, 1 => 0..140_000_usize]
 }

@@ -15,9 +15,9 @@ struct Twin {
     id: SubscriptionId,
     owner: Owner,
     channel: usize,
-    /// The number and frame of every message that it is owed.
+    /// The number and frame of every message that is still to be sent to this subscriber.
     queue: VecDeque<(u64, Vec<u8>)>,
-    /// Bytes of the first frame that have been sent.
+    /// How many bytes of the first frame in the queue have been sent.
     sent: usize,
     blocked: bool,
 }
@@ -36,7 +36,7 @@ impl Twin {
         if self.sent > 0 { &self.queue[0].1[self.sent..] } else { &[] }
     }
 
-    /// Sends `bytes` bytes. Returns how many messages were completed.
+    /// Takes `bytes` bytes off the queue. Returns how many messages were completed.
     fn send(&mut self, bytes: usize) -> u64 {
         let mut delivered = 0;
         self.sent += bytes;
@@ -51,7 +51,7 @@ impl Twin {
     }
 }
 
-/// The rest of a frame, and the owner, which may write nothing else before it.
+/// The unsent rest of a frame whose subscription has ended. Its owner may send nothing before it.
 struct Rest {
     owner: Owner,
     bytes_left: usize,
@@ -62,7 +62,7 @@ pub(super) struct World {
     twins: Vec<Twin>,
     rests: Vec<Rest>,
     ledger: Ledger,
-    /// The epoch and the last number of each channel.
+    /// By channel: its epoch and the number of its last message.
     numbers: [Option<(u64, u64)>; CHANNELS.len()],
     now: Instant,
     subscribed: u64,
@@ -161,7 +161,8 @@ impl World {
         self.end(&twin, DropReason::Closed, false);
     }
 
-    /// Returns the size of the rest of the frame, or an error if there is no budget for it.
+    /// Returns how many bytes of a half-sent frame are left, or an error if the budget for such
+    /// private rests does not cover them.
     fn expected_outcome(&self, twin: &Twin) -> Result<usize, PrivateBudgetSpent> {
         let private_bytes: usize = self.rests.iter().map(|rest| rest.bytes_left).sum();
         let rest_bytes = twin.rest_of_frame().len();
@@ -170,8 +171,8 @@ impl World {
         if fits { Ok(rest_bytes) } else { Err(PrivateBudgetSpent) }
     }
 
-    /// Records the end of a subscription in the ledger. Returns the bytes of the rest that became
-    /// private.
+    /// Records the end of a subscription in the ledger. Returns how many bytes of a half-sent frame
+    /// stay to be sent; zero unless `keeps_rest`.
     fn end(&mut self, twin: &Twin, reason: DropReason, keeps_rest: bool) -> usize {
         let bytes_left = if keeps_rest { twin.rest_of_frame().len() } else { 0 };
         let kept = u64::from(bytes_left > 0);
@@ -240,12 +241,12 @@ impl World {
         self.ledger.owed += subscribers;
     }
 
-    /// Fetches the overruns of a publish, and overruns the same naive subscribers. Returns true if
-    /// there were any.
+    /// Fetches the overruns that a publish caused in the hub, and ends the same naive subscribers.
+    /// Returns true if there were any.
     fn fall_off(&mut self, channel: usize, published: u64) -> bool {
         let mut any = false;
-        // Until its overrun has been fetched, every operation on an ended subscription must have no
-        // effect.
+        // An overrun subscription has ended. Until the overrun has been fetched, every operation on
+        // it must have no effect.
         for twin in &self.twins {
             if self.hub.subscriptions.place_of(twin.id).is_none() {
                 assert!(self.hub.unsent(twin.id).is_empty());
@@ -305,13 +306,13 @@ impl World {
         self.twins.push(twin);
     }
 
-    /// Visits one subscriber. Returns its owner.
+    /// Sends to one due subscriber. Returns its owner, or `None` if no subscriber is due.
     fn visit(&mut self, bytes_max: usize, block: bool) -> Option<Owner> {
         let Some(due) = self.hub.next_due() else {
             assert!(!self.twins.iter().any(Twin::is_due), "a subscriber is due and not visited");
             return None;
         };
-        // As in the reactor, the rest of a frame must be sent before anything else.
+        // As in the reactor, the rest of a half-sent frame must be sent before anything else.
         while let Some(which) = self.rests.iter().position(|rest| rest.owner == due.owner) {
             self.send_rest(which, usize::MAX);
         }
@@ -334,7 +335,8 @@ impl World {
         Some(due.owner)
     }
 
-    /// Checks that a round visits all due subscribers, and ends. Other tests check the order.
+    /// Checks that a round of visits reaches every due subscriber, and ends. Other tests check the
+    /// order.
     fn sweep(&mut self) {
         let due = self.twins.iter().filter(|twin| twin.is_due()).map(|twin| twin.owner.0);
         let due: std::collections::BTreeSet<_> = due.collect();
@@ -388,7 +390,7 @@ impl World {
         }
     }
 
-    /// Lets all subscribers read on, until nothing is left.
+    /// Unblocks all subscribers and sends until nothing is left.
     pub(super) fn finish(&mut self) {
         for index in 0..self.twins.len() {
             self.run(Op::Unblock { who: index });
@@ -400,7 +402,7 @@ impl World {
         assert!(self.twins.iter().all(|twin| twin.queue.is_empty()));
         assert_eq!((self.hub.ledger().outstanding(), self.hub.log_bytes()), (0, 0));
         assert!(self.hub.next_overrun().is_none());
-        // A healthy subscriber delays messages for at most one round.
+        // Nothing is left to send, so no subscriber holds up a publish any more.
         if self.hub.limits.memory_bytes == usize::MAX {
             for channel in CHANNELS {
                 let refused =
@@ -412,7 +414,7 @@ impl World {
 }
 
 impl Hub {
-    /// Returns how many bytes of frames a channel's log has.
+    /// Returns how many bytes of frames a channel's log holds.
     fn used_bytes(&self, name: ChannelName<'_>) -> usize {
         self.channels.find(name).map_or(0, |id| {
             let log = &self.channels[id].log;

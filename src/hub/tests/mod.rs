@@ -17,8 +17,7 @@ pub(super) fn hub(limits: HubLimits) -> Hub {
     Hub::new(limits, Arc::new(Homes::new([1; 16], 1)), ReactorNumber(0), 1)
 }
 
-/// Returns a hub with a log of `channel_buffer_bytes`, and the given number of subscribers of
-/// `NEWS`.
+/// Returns a hub whose logs hold `channel_buffer_bytes`, and this many subscribers of `NEWS`.
 fn news(
     slow_policy: SlowPolicy,
     channel_buffer_bytes: usize,
@@ -43,7 +42,7 @@ fn frame(payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// Sends everything that is offered to one subscriber. Returns the bytes.
+/// Sends one subscriber everything that it is owed. Returns the bytes.
 fn send_all(hub: &mut Hub, subscription: SubscriptionId) -> Vec<u8> {
     let unsent = hub.unsent(subscription);
     let bytes = [unsent.first, unsent.second].concat();
@@ -52,7 +51,7 @@ fn send_all(hub: &mut Hub, subscription: SubscriptionId) -> Vec<u8> {
     bytes
 }
 
-/// Visits all due subscribers. Returns their owners in the order of the visits.
+/// Sends every due subscriber what it is owed. Returns their owners in the order of the visits.
 fn sweep(hub: &mut Hub) -> Vec<u64> {
     let mut owners = Vec::new();
     while let Some(due) = hub.next_due() {
@@ -115,7 +114,7 @@ fn who_joins_in_the_middle_of_a_round_makes_it_skip_nobody() {
 
 #[test]
 fn who_leaves_in_the_middle_of_a_round_makes_it_skip_nobody_and_visit_nobody_twice() {
-    // The one that leaves was visited already, is the next, or is still to be visited.
+    // The subscriber that leaves has been visited, or is the next, or is still to be visited.
     for leaving in 0..10 {
         let (mut hub, subscriptions) = news(SlowPolicy::Disconnect, 1 << 20, 10);
         publish(&mut hub, b"x").unwrap();
@@ -144,7 +143,8 @@ fn who_blocks_in_the_middle_of_a_round_does_not_send_another_to_its_end() {
         hub.block(due.subscription);
         hub.check_invariants();
     }
-    // If gaps were filled from the back only, those three would now be in the visited part.
+    // The three blocked subscribers leave gaps in the order of visits. If these were filled from
+    // the back only, those not yet visited would now count as visited.
     publish(&mut hub, b"y").unwrap();
     let rest = sweep(&mut hub);
     assert_eq!(rest.len(), 3);
@@ -205,7 +205,7 @@ fn who_wakes_when_nobody_else_is_due_is_next_without_a_scan_of_the_crowd() {
         let due = hub.next_due().unwrap();
         send_all(&mut hub, due.subscription);
     }
-    // This round begins and ends far from the subscriber that is blocked.
+    // This round of visits begins and ends far from the blocked subscriber.
     publish(&mut hub, b"y").unwrap();
     assert_eq!(sweep(&mut hub).len(), 99);
     hub.unblock(subscriptions[40]);
@@ -266,7 +266,7 @@ fn a_message_for_nobody_is_numbered_and_not_kept() {
 }
 
 impl Hub {
-    /// Recounts all maintained figures.
+    /// Recounts every figure that the hub keeps up to date, and compares.
     pub(crate) fn check_invariants(&self) {
         let (mut segment_bytes, mut living) = (0, 0);
         for (id, channel) in self.channels.iter() {
@@ -280,7 +280,8 @@ impl Hub {
             living += channel.subscribers.len();
         }
         assert_eq!(self.pool.in_use_bytes(), segment_bytes, "segments that no log has");
-        // A message that another home has accepted cannot be refused here, even above the limit.
+        // A message that its home, another reactor, has accepted cannot be refused here, even above
+        // the memory limit.
         let can_refuse =
             self.channels.iter().all(|(_, channel)| channel.membership == Membership::Home);
         let bytes_max = self.limits.memory_bytes.max(self.limits.private_bytes_max);

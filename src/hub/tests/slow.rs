@@ -7,7 +7,7 @@ fn a_log_smaller_than_one_round_cuts_off_no_healthy_subscriber() {
     for slow_policy in [SlowPolicy::Disconnect, SlowPolicy::Skip, SlowPolicy::Latest] {
         let (mut hub, _) = news(slow_policy, 100, 100);
         let (mut accepted, mut busy) = (0, 0);
-        // One message is published for each visit: far more than the log holds in one round.
+        // One message is published per visited subscriber: far more per round than the log holds.
         while accepted < 50 {
             match publish(&mut hub, &[0; 40]) {
                 Ok(_) => accepted += 1,
@@ -35,8 +35,8 @@ fn a_refused_message_changes_nothing() {
     publish(&mut hub, &[1; 4_000]).unwrap();
     send_all(&mut hub, subscriptions[1]);
     publish(&mut hub, &[2; 900]).unwrap();
-    // The first segment could be cut off, but a subscriber that is not slow has yet to read the
-    // second.
+    // The log's first segment could be cut off. But the second one is also needed, and a subscriber
+    // that is not slow has yet to read it.
     let before = (hub.ledger(), hub.inspect(name(NEWS)), hub.log_bytes());
     assert_eq!(publish(&mut hub, &[3; 4_900]), Err(Refused::Busy));
     assert_eq!((hub.ledger(), hub.inspect(name(NEWS)), hub.log_bytes()), before);
@@ -54,8 +54,8 @@ fn a_cursor_below_the_start_of_the_log_is_noticed_before_it_is_read_from() {
         publish(&mut hub, &[number; 3_000]).unwrap();
         send_all(&mut hub, subscriptions[1]);
     }
-    // The subscriber was overrun by the third message. It is owed nothing, and no byte of a later
-    // message is offered to it.
+    // The third message overran the subscriber. It is owed nothing now, and is offered no byte of a
+    // later message.
     assert!(hub.unsent(subscriptions[0]).is_empty());
     assert_eq!(hub.advance(subscriptions[0], 0), Advanced::default());
     hub.unblock(subscriptions[0]);
@@ -151,8 +151,8 @@ fn one_that_was_overrun_can_be_ended_before_its_event_is_fetched() {
     publish(&mut hub, &[1; 3_000]).unwrap();
     hub.advance(subscriptions[0], 1);
     hub.block(subscriptions[0]);
-    // The publisher may be the overrun subscriber itself: it is overrun, publishes on, and leaves,
-    // all in one callback.
+    // The overrun subscriber may itself be the publisher: in one callback it publishes, is overrun
+    // by that, publishes again, and leaves.
     hub.publish_to(subscriptions[0], Message::binary(&[2; 4_000]), &mut ()).unwrap();
     assert_eq!(
         hub.publish_to(subscriptions[0], Message::binary(&[3; 9]), &mut ()).unwrap().subscribers,

@@ -1,5 +1,5 @@
-//! Tests of what only the simulation has: faults, time, several reactors, the trace. What it has in
-//! common with the real network is tested in [`net::tests`](crate::net).
+//! Tests of what only the simulated network has: faults, time, several reactors, the trace. What it
+//! shares with the real network is tested in [`net::tests`](crate::net).
 
 mod crashes;
 mod errors;
@@ -18,7 +18,7 @@ use crate::net::{Net, Readiness, Token, Wake};
 const LISTENER: Token = Token(0);
 const STREAM: Token = Token(1);
 
-/// One registered stream in a world with these faults; the first readiness has been consumed.
+/// One registered stream and its peer in a simulated world. The first readiness has been consumed.
 struct Pair {
     net: SimNet,
     world: SimWorld,
@@ -56,7 +56,7 @@ impl Pair {
     }
 }
 
-/// The errno of a call that fails.
+/// Returns the errno of a failed call, or `None` if it succeeded.
 fn errno<T>(result: io::Result<T>) -> Option<i32> {
     result.err().and_then(|error| error.raw_os_error())
 }
@@ -142,7 +142,7 @@ fn a_peer_without_a_listener_is_refused() {
     assert!(world.connect(80).is_reset());
 }
 
-// Errors of the caller.
+// Mistakes of the caller.
 
 #[test]
 fn a_stream_that_is_dropped_is_closed() {

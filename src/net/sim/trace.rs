@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use crate::instant::Instant;
 
+/// The most system calls kept for a failing test to print: about two turns in a small world.
 const LATEST_CALLS_MAX: usize = 200;
 
 /// A call of [`Net`](crate::net::Net) that is a system call.

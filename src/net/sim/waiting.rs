@@ -120,7 +120,7 @@ impl World {
         }
         let deadlines = self.reactors.iter().filter_map(|state| match state.sleep {
             Sleep::Until(deadline) => deadline,
-            // No reactor is awake (see above), so one in this state is paused.
+            // No reactor is awake, so one in this state must be paused.
             Sleep::Awake => state.pause_end(self.clock),
             Sleep::Gone => None,
         });

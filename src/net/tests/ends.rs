@@ -1,4 +1,4 @@
-//! One interface for the two kinds of network: real loopback and the simulation.
+//! One interface for the tests to the two kinds of network: real loopback and the simulation.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -9,7 +9,7 @@ use socket2::SockRef;
 use crate::net::sim::{SimFaults, SimListener, SimNet, SimPeer, SimWorld};
 use crate::net::{MioListener, MioNet, Net, bind};
 
-/// A kind of world: where to listen, and how to connect.
+/// A kind of network: how to listen on it, and how to connect.
 pub(super) trait World: Sized {
     type Net: Net;
     type Peer: Peer;
@@ -17,14 +17,14 @@ pub(super) trait World: Sized {
     fn connect(&self) -> Self::Peer;
 }
 
-/// The far end: a program that reads only when a test calls `read`.
+/// The far end of a connection: a program that reads only when a test calls `read`.
 pub(super) trait Peer {
     fn send(&mut self, bytes: &[u8]);
     fn close_write(&mut self);
     fn reset(self);
     /// Reads exactly `bytes` bytes.
     fn read(&mut self, bytes: usize) -> Vec<u8>;
-    /// Returns true if the connection, which must be over, ended by a reset and not by a close.
+    /// Returns true if the connection ended by a reset, false if by a close. It must have ended.
     fn is_reset(&mut self) -> bool;
 }
 

@@ -1,8 +1,8 @@
-//! A naive decoder that the tests compare with the real one: it has the whole input at once, copies
-//! everything, and imports nothing, so that the fuzz target can use it too. It is slow and simple
-//! on purpose.
+//! A naive decoder of WebSocket frames, with which the tests compare the real one. It is given the
+//! whole input, copies everything, and imports nothing, so that the fuzz target can use it too. It
+//! is slow and simple on purpose.
 
-/// An event with its bytes.
+/// A decoded message or control frame, with a copy of its payload.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum NaiveEvent {
     Text(Vec<u8>),
@@ -12,8 +12,8 @@ pub(super) enum NaiveEvent {
     Close(Option<(u16, Vec<u8>)>),
 }
 
-/// Returns the events of `bytes`, and how decoding ended: `Ok` with the bytes that are not enough
-/// for any rule yet, or the name of the broken rule.
+/// Returns the events in `bytes` and how decoding ended: `Ok` with the incomplete bytes at the end,
+/// which break no rule yet, or the name of the broken rule.
 pub(super) fn decode(
     server: bool,
     message_bytes_max: usize,
@@ -22,7 +22,7 @@ pub(super) fn decode(
 ) -> (Vec<NaiveEvent>, Result<Vec<u8>, &'static str>) {
     let mut events = Vec::new();
     let mut rest = bytes;
-    // The opcode of the first frame, the payload so far, the number of frames so far.
+    // The unfinished message: its opcode, its payload so far, its number of frames so far.
     let mut message: Option<(u8, Vec<u8>, u32)> = None;
     loop {
         let frame = match split_header(rest) {
@@ -162,7 +162,7 @@ fn control(opcode: u8, payload: Vec<u8>) -> Result<NaiveEvent, &'static str> {
     }
 }
 
-/// Returns true if the bytes are UTF-8, or, if the text goes on, may become UTF-8.
+/// Returns true if the bytes are UTF-8, or, unless the text `ends` here, can be completed to it.
 fn may_be_utf8(bytes: &[u8], ends: bool) -> bool {
     match std::str::from_utf8(bytes) {
         Ok(_) => true,

@@ -9,8 +9,8 @@ mod streams;
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 const UNLIMITED: DecoderLimits = DecoderLimits::UNLIMITED;
 
-/// Does what a caller of the decoder must do: keeps the bytes that were not consumed, and passes
-/// them again with the next bytes.
+/// A caller of the decoder: keeps the bytes that were not consumed, and passes them again in front
+/// of the next bytes.
 struct Receiver {
     decoder: Decoder,
     limits: DecoderLimits,
@@ -67,7 +67,7 @@ impl Receiver {
         }
     }
 
-    /// The result in the form that the naive decoder returns.
+    /// Returns the result in the form in which the naive decoder returns it.
     fn outcome(&self) -> (Vec<NaiveEvent>, Result<Vec<u8>, String>) {
         let end = match self.error {
             Some(error) => Err(format!("{error:?}")),
@@ -93,7 +93,7 @@ fn owned(event: Event<'_>) -> NaiveEvent {
     }
 }
 
-/// Decodes the bytes at once, byte by byte, and cut in two at every offset: each must have the
+/// Decodes the bytes whole, byte by byte, and cut in two at every offset. Each way must have the
 /// result of the naive decoder.
 fn check_against_the_twin(role: Role, limits: DecoderLimits, bytes: &[u8]) {
     let (events, end) =
@@ -184,7 +184,7 @@ fn puts_fragments_together_with_control_frames_between_them() {
     encode_masked_frame(&mut bytes, Opcode::Ping, b"1", KEY);
     fragment(&mut bytes, false, Opcode::Continuation, b"");
     encode_masked_frame(&mut bytes, Opcode::Pong, b"2", KEY);
-    // The cut is in the middle of the sharp s.
+    // The cut between these fragments is in the middle of the letter ß.
     fragment(&mut bytes, false, Opcode::Continuation, &"ß".as_bytes()[..1]);
     fragment(&mut bytes, true, Opcode::Continuation, &"ße".as_bytes()[1..]);
     encode_masked_frame(&mut bytes, Opcode::Binary, b"", KEY);
@@ -305,8 +305,8 @@ fn a_message_too_big_is_refused_at_its_header_and_nothing_is_allocated_for_it() 
 
 #[test]
 fn invalid_text_fails_at_its_first_bad_byte_in_the_middle_of_a_frame() {
-    // As in Autobahn's 6.4: kappa, omicron, ... then a character above U+10FFFF, and a rest that is
-    // never sent.
+    // As in case 6.4 of the Autobahn test suite: valid letters, then a character above U+10FFFF.
+    // The rest of the frame is never sent.
     let text = b"\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5\xf4\x90\x80\x80edited";
     let mut bytes = Vec::new();
     encode_masked_frame(&mut bytes, Opcode::Text, text, KEY);

@@ -1,10 +1,10 @@
-//! Peers that crash, at every byte.
+//! Peers that crash after every possible number of bytes.
 
 use super::*;
 
 const CRASHES: [SimCrash; 3] = [SimCrash::Close, SimCrash::Reset, SimCrash::Silence];
 
-/// Returns the result of reading after the last byte.
+/// Returns the result of the read that follows the last byte of a crashed peer.
 fn end_of(how: SimCrash) -> Result<Vec<u8>, ErrorKind> {
     match how {
         SimCrash::Close => Ok(Vec::new()),
@@ -21,7 +21,7 @@ fn a_peer_crashes_after_any_byte_that_it_sends() {
             let mut pair = Pair::new(SimFaults::NONE);
             pair.peer.crash_after_sent(bytes as u64, how);
             assert_eq!(pair.peer.has_crashed(), bytes == 0);
-            // Sent in two parts, because the crash counts the bytes of all sends.
+            // Sent in two calls, because the crash counts the bytes of all calls together.
             pair.peer.send(&sent[..5]);
             pair.peer.send(&sent[5..]);
             assert!(pair.peer.has_crashed());

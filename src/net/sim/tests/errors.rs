@@ -1,13 +1,13 @@
-//! Every error that the man pages name, and its effect.
+//! Tests that every errno that the man pages name occurs, and has the documented effect.
 
 use std::collections::BTreeSet;
 
 use super::*;
 
-/// After this many calls every error of a fault has been drawn.
+/// The number of calls after which a fault has used each of its errnos at least once.
 const CALLS: usize = 500;
 
-/// accept(2) and tcp(7): network errors that are pending on the first connection of the queue.
+/// The errnos of accept(2) and tcp(7) that concern the accepted connection, not the listener.
 const OF_THE_CONNECTION: [i32; 9] = [
     libc::ECONNABORTED,
     libc::EPROTO,

@@ -3,7 +3,7 @@
 use super::*;
 use crate::net::is_shortage;
 
-/// Returns true if a call has failed and changed nothing.
+/// Returns true if this error means that the call has changed nothing.
 fn is_not_done(error: &io::Error) -> bool {
     is_shortage(error)
         || [ErrorKind::Interrupted, ErrorKind::PermissionDenied].contains(&error.kind())

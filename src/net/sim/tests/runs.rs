@@ -1,4 +1,4 @@
-//! Whole runs: a small server that respects the contract of [`Net`], with all faults together.
+//! Whole runs of a small echo server that obeys the contract of [`Net`], with all faults together.
 
 use std::collections::BTreeMap;
 
@@ -6,18 +6,19 @@ use super::random::Random;
 use super::*;
 use crate::net::is_shortage;
 
-/// The number of peers in one run, and what each sends.
+/// The number of peers in one run, and how many bytes each sends.
 const ECHO_PEERS: usize = 5;
 const ECHO_BYTES: usize = 40_000;
 
-/// A connection on which nothing was read or written for this long is given up.
+/// The server gives a connection up if nothing was read or written for this long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A connection of an echo server.
 struct Echo {
     stream: SimStream,
     owed: Vec<u8>,
-    /// Reported by an event and not yet exhausted by reads: events are reported once.
+    /// An event has reported it, and no read has found the socket empty since. Events are not
+    /// repeated.
     readable: bool,
     writable: bool,
     hung_up: bool,
@@ -38,7 +39,7 @@ impl Echo {
         }
     }
 
-    /// Returns true if the connection is finished.
+    /// Reads and writes as much as possible. Returns true if the connection is finished.
     fn run(&mut self, net: &mut SimNet) -> bool {
         let mut buffer = [0; 4096];
         while self.readable && !self.ended {
@@ -47,7 +48,8 @@ impl Echo {
                 Ok(bytes) => {
                     self.progress_at = net.now();
                     self.owed.extend_from_slice(&buffer[..bytes]);
-                    // A short read means that the socket is empty, unless the peer has closed.
+                    // A short read means that the socket is empty, unless the end of the stream is
+                    // also waiting.
                     self.readable = bytes == buffer.len() || self.hung_up;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,
@@ -75,7 +77,7 @@ impl Echo {
     }
 }
 
-/// One reactor that echoes.
+/// One reactor with its connections; it echoes everything.
 struct Server {
     net: SimNet,
     listener: SimListener,
@@ -100,7 +102,7 @@ impl Server {
                 echo.hung_up |= told.hung_up;
             }
         }
-        // Accepts every turn, whatever has been reported: so an accept that failed is repeated.
+        // Accepts in every turn, even without an event, so that a failed accept is repeated.
         if let Ok((mut stream, _)) = self.net.accept(&mut self.listener) {
             self.tokens += 1;
             if self.net.register(&mut stream, Token(self.tokens)).is_ok() {
@@ -113,8 +115,8 @@ impl Server {
     }
 }
 
-/// Runs echo servers on `reactors` reactors until all peers are finished, and checks what the peers
-/// received. The seed decides which reactor runs, which is paused, and which peer crashes where.
+/// Runs `reactors` echo servers on one port until all peers are finished, and checks what the peers
+/// received. The seed decides which server runs or is paused, and which peer crashes where.
 fn run_echo(seed: u64, reactors: usize) -> SimWorld {
     let world = SimWorld::new(seed, SimFaults::from_seed(seed));
     let mut dice = Random::new(!seed);

@@ -1,10 +1,10 @@
-//! Random streams of frames, compared with the naive decoder.
+//! Random streams of frames, on which the decoder must agree with the naive decoder.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// One frame of a stream: mostly valid, sometimes with an error.
+/// One frame of a random stream: mostly valid, sometimes with an error.
 #[derive(Clone, Debug)]
 struct Frame {
     first: u8,

@@ -1,7 +1,7 @@
 use super::*;
 use crate::protocol::{HeaderStorage, HttpError};
 
-/// The request of RFC 6455 section 1.3.
+/// The example request of RFC 6455 section 1.3.
 const EXAMPLE: &str = "GET /chat HTTP/1.1\r\n\
     Host: server.example.com\r\n\
     Upgrade: websocket\r\n\

@@ -1,9 +1,9 @@
-//! A naive request parser that the tests compare with the real one: it works line by line, on text,
-//! with copies, by the grammar of RFC 9112 and RFC 9110 as this server accepts it. It imports
-//! nothing, so that the fuzz target can use it too. It says whether a head is accepted and what was
-//! read from it, but not which of several errors comes first.
+//! A naive parser of HTTP requests, with which the tests compare the real one. It works line by
+//! line on copied text, by the grammar of RFC 9112 and RFC 9110 as far as this server accepts it.
+//! It imports nothing, so that the fuzz target can use it too. It does not tell which error a
+//! refused request has.
 
-/// The content of a request.
+/// What was read from a request.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct NaiveRequest {
     pub(super) method: String,
@@ -18,7 +18,7 @@ pub(super) struct NaiveRequest {
     pub(super) headers: Vec<(String, String)>,
 }
 
-/// Returns the request, or `None` if it is refused.
+/// Parses a whole request head. Returns `None` if it must be refused.
 pub(super) fn parse(head: &[u8], headers_max: usize) -> Option<NaiveRequest> {
     let head = std::str::from_utf8(head).ok()?;
     let head = head.strip_prefix("\r\n").unwrap_or(head);
@@ -150,7 +150,7 @@ fn split_target(target: &str) -> Option<(Option<String>, &str)> {
 }
 
 fn is_host(text: &str) -> bool {
-    // A port follows the last colon, unless a bracket closes after that colon (IPv6).
+    // What follows the last colon is a port, unless a bracket closes after it (an IPv6 address).
     let (host, port) = match (text.rfind(':'), text.rfind(']')) {
         (Some(colon), bracket) if bracket.is_none_or(|bracket| bracket < colon) => {
             (&text[..colon], &text[colon + 1..])

@@ -6,7 +6,7 @@ use crate::protocol::{HEADERS_MAX, HeadScanner};
 
 const LIMITS: HttpLimits = HttpLimits { head_bytes_max: 8192, body_bytes_max: 0 };
 
-/// Returns the request in the form of the naive parser.
+/// Copies a request into the form that the naive parser returns.
 fn owned(request: &Request<'_>) -> NaiveRequest {
     NaiveRequest {
         method: request.method().to_owned(),
@@ -37,7 +37,8 @@ fn parse(head: &[u8]) -> Result<NaiveRequest, HttpError> {
     parsed
 }
 
-/// Parses a request as a server does: the scanner first, then the parser.
+/// Parses a request as a server does: finds the end of the head, then parses it. Returns `None` if
+/// the head is incomplete.
 fn receive(bytes: &[u8]) -> Result<Option<NaiveRequest>, HttpError> {
     match HeadScanner::new().find_end(bytes, &LIMITS)? {
         Some(end) => parse(&bytes[..end]).map(Some),
@@ -299,7 +300,7 @@ fn piece(good: Pieces, bad: Pieces) -> impl Strategy<Value = &'static str> {
     prop_oneof![12 => prop::sample::select(good), 1 => prop::sample::select(bad)]
 }
 
-/// Random heads that are mostly valid: they are made of valid pieces, and sometimes an invalid one.
+/// Generates random heads of valid pieces, among them sometimes an invalid one.
 fn heads() -> impl Strategy<Value = Vec<u8>> {
     let line = (
         piece(&["", "", "", "\r\n"], &["\n", "\r\n\r\n", " "]),
