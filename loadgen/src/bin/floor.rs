@@ -27,9 +27,9 @@ use slab::Slab;
 
 /// Bytes read by one `recv`.
 const READ_BYTES_MAX: usize = 256 * 1024;
-/// Readiness events processed in one round.
+/// Readiness events processed in one poll round.
 const EVENTS_PER_ROUND_MAX: usize = 1024;
-/// Bytes of echo frames prepared for one send. More frames are sent in several sends.
+/// At least so many bytes of echo frames are prepared for one send. More need several sends.
 const PREPARED_BYTES_MIN: usize = 256 * 1024;
 const LISTENER: Token = Token(usize::MAX);
 
@@ -56,9 +56,9 @@ enum Mode {
 struct Connection {
     stream: TcpStream,
     is_open: bool,
-    /// An incomplete request or frame.
+    /// Received bytes of an incomplete request or frame.
     partial: Vec<u8>,
-    /// Bytes that the kernel has refused.
+    /// Bytes that the kernel has refused, to be sent when the socket is writable.
     outbound: Vec<u8>,
 }
 
@@ -74,7 +74,7 @@ struct Floor {
     payload_bytes: usize,
     /// Echo: many copies of the reply, one after the other.
     prepared: Vec<u8>,
-    /// Broadcast: the frames of this round.
+    /// Broadcast: frames received in this poll round, unmasked, to be sent to every connection.
     round: Vec<u8>,
 }
 
@@ -177,10 +177,10 @@ impl Floor {
         let mut bytes = &mut buffer[..taken];
         if !connection.is_open {
             connection.partial.extend_from_slice(bytes);
-            // A client sends no frame before it has received the 101.
+            // A client sends no frame before it has received the 101, so all bytes are the request.
             return connection.try_open();
         }
-        // The rest of a frame whose beginning was read before.
+        // First complete a frame whose beginning was read earlier.
         let mut frames = 0;
         if !connection.partial.is_empty() {
             let missing = (self.request_bytes - connection.partial.len()).min(bytes.len());
@@ -217,7 +217,7 @@ impl Floor {
         true
     }
 
-    /// Broadcast: sends everything received in this round to every connection, with one send each.
+    /// Broadcast: sends what this poll round received to every connection, with one send each.
     fn end_round(&mut self) {
         if !self.round.is_empty() {
             let round = &self.round;
@@ -227,7 +227,7 @@ impl Floor {
     }
 }
 
-/// Converts a publisher's frame to a server's frame. Its payload is at the end, after the mask.
+/// Appends a publisher's frame without its mask. In `frame` the mask precedes the payload.
 fn append(round: &mut Vec<u8>, frame: &[u8], payload_bytes: usize) {
     let (head, payload) = frame.split_at(frame.len() - payload_bytes);
     let Some(mask) = head.last_chunk() else { return };
@@ -237,7 +237,7 @@ fn append(round: &mut Vec<u8>, frame: &[u8], payload_bytes: usize) {
 }
 
 impl Connection {
-    /// Answers the opening handshake once the request is complete. Returns false if it is invalid.
+    /// Answers the opening handshake if the request is complete. Returns false if it is invalid.
     fn try_open(&mut self) -> bool {
         let head_bytes =
             match HeadScanner::default().find_end(&self.partial, &HttpLimits::default()) {
@@ -259,7 +259,7 @@ impl Connection {
         self.send(&answer)
     }
 
-    /// Sends once, unless earlier bytes are waiting. Returns false if the connection is gone.
+    /// Sends once, or queues `bytes` behind waiting ones. Returns false if the connection is gone.
     fn send(&mut self, bytes: &[u8]) -> bool {
         let taken = if self.outbound.is_empty() {
             match self.stream.write(bytes) {

@@ -7,9 +7,9 @@ use super::payload::mix;
 
 #[derive(Default)]
 pub(crate) struct Orders {
-    /// The hash of each receiver of this thread.
+    /// For each receiver of this thread, the hash of what it has received so far.
     numbers: Vec<u64>,
-    /// How many receivers have each hash. Counted once nothing more arrives.
+    /// How many receivers ended with each hash. Filled by [`Orders::close`].
     seen: HashMap<u64, u64>,
 }
 
@@ -23,7 +23,7 @@ impl Orders {
         *number = mix(*number ^ (publisher as u64) << 32 ^ u64::from(sequence)).wrapping_add(1);
     }
 
-    /// Counts the order of a receiver that has received everything.
+    /// Counts the final hash of a receiver that has received everything.
     pub(crate) fn close(&mut self, receiver: usize) {
         *self.seen.entry(self.numbers[receiver]).or_default() += 1;
     }

@@ -13,26 +13,26 @@ use crate::net::clock::Moment;
 /// Length of everything before the padding. No message is smaller.
 pub(crate) const HEAD_BYTES: usize = 40;
 
-/// The padding of a message begins at `sequence % PADDING_PHASES` of the pattern, so that padding
-/// of a different message is noticed.
+/// The padding of a message starts at offset `sequence % PADDING_PHASES` of a fixed pattern, so
+/// that padding of a different message is noticed.
 const PADDING_PHASES: usize = 61;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Stamp {
     pub(crate) publisher: u16,
     pub(crate) sequence: u32,
-    /// The intended time of sending. In a closed loop, the time of sending.
+    /// When the message should have been sent. In a closed loop, when it was sent.
     pub(crate) intended: Moment,
     /// How long after the intended time the message was sent, at most [`DELAY_MICROS_MAX`].
     pub(crate) delay_micros: u32,
 }
 
-/// The maximum of five hexadecimal digits, about a second. Longer delays are cut to it.
+/// The largest value of five hexadecimal digits, about a second. A longer delay is written as this.
 const DELAY_MICROS_MAX: u32 = 0xf_ffff;
 const DELAY_BITS: u32 = 20;
 
 impl Stamp {
-    /// Returns time and delay in one word. 44 bits of nanoseconds are more than four hours.
+    /// Returns time and delay in one word. The time has 44 bits, which last for four hours.
     fn times(&self) -> u64 {
         self.intended.as_nanos() << DELAY_BITS | u64::from(self.delay_micros.min(DELAY_MICROS_MAX))
     }
@@ -43,13 +43,13 @@ impl Stamp {
         (self.delay_micros < DELAY_MICROS_MAX).then(|| self.intended + delay)
     }
 
-    /// Converts a delay to what is written: microseconds, up to the maximum.
+    /// Converts nanoseconds to a value for `delay_micros`, at most [`DELAY_MICROS_MAX`].
     pub(crate) fn delay_micros(nanos: u64) -> u32 {
         u32::try_from(nanos / 1_000).unwrap_or(u32::MAX).min(DELAY_MICROS_MAX)
     }
 }
 
-/// The sizes of messages: between two bounds, both included. The sequence determines the size.
+/// The range of message sizes, both ends included. A message's sequence determines its size.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Sizes {
     pub(crate) least: usize,
@@ -69,18 +69,18 @@ impl Sizes {
 /// Writes and checks messages.
 pub(crate) struct Payloads {
     sizes: Sizes,
-    /// Enough padding for the largest message at any phase.
+    /// The padding pattern, long enough for the largest message at any offset.
     pattern: Vec<u8>,
 }
 
 impl Payloads {
-    /// Both ends of `sizes` are at least [`HEAD_BYTES`].
+    /// Both ends of `sizes` must be at least [`HEAD_BYTES`].
     pub(crate) fn new(sizes: Sizes) -> Payloads {
         debug_assert!(sizes.least >= HEAD_BYTES, "the command line refuses smaller messages");
         Payloads { sizes, pattern: pattern(sizes.most - HEAD_BYTES + PADDING_PHASES) }
     }
 
-    /// Replaces the contents of `out` with the message.
+    /// Replaces the contents of `out` with the message that `stamp` describes.
     pub(crate) fn write(&self, out: &mut Vec<u8>, stamp: Stamp) {
         out.clear();
         out.push(b'm');
@@ -94,20 +94,20 @@ impl Payloads {
         out.extend_from_slice(self.padding(stamp.sequence));
     }
 
-    /// Reads the head and compares the whole message, byte by byte, with the one that was written.
-    /// Returns `None` if they differ.
+    /// Reads the head, and compares the rest with the padding that [`Payloads::write`] generates.
+    /// Returns `None` if the head is invalid or the padding differs.
     pub(crate) fn read(&self, payload: &[u8]) -> Option<Stamp> {
         let stamp = Self::read_head(payload)?;
         (payload[HEAD_BYTES..] == *self.padding(stamp.sequence)).then_some(stamp)
     }
 
-    /// Reads the first head found anywhere in a payload, for a server that wraps messages.
+    /// Reads the first valid head anywhere in a payload, for a server that wraps messages in text.
     pub(crate) fn find_head(payload: &[u8]) -> Option<Stamp> {
         let begins = payload.iter().enumerate().filter(|(_, byte)| **byte == b'm');
         begins.map(|(at, _)| &payload[at..]).find_map(Self::read_head)
     }
 
-    /// Reads the head and verifies its checksum.
+    /// Reads the head. Returns `None` if its form or its checksum is wrong.
     pub(crate) fn read_head(payload: &[u8]) -> Option<Stamp> {
         let head: &[u8; HEAD_BYTES] = payload.first_chunk()?;
         if [head[0], head[5], head[14], head[31]] != *b"m..." {
@@ -129,7 +129,7 @@ impl Payloads {
     }
 }
 
-/// Returns `bytes` lower-case letters without a short period.
+/// Returns `bytes` lower-case letters that do not repeat after a short period.
 pub(crate) fn pattern(bytes: usize) -> Vec<u8> {
     (0..bytes).map(|at| b'a' + (at * at / 7 + at) as u8 % 26).collect()
 }
@@ -159,7 +159,7 @@ pub(crate) fn hex<const N: usize>(mut value: u64) -> [u8; N] {
 
 const NOT_A_DIGIT: u8 = 0xff;
 
-/// The value of each hexadecimal digit. Only lower case is accepted, because only that is written.
+/// For each byte its value as a hexadecimal digit. Upper case is refused: it is never written.
 const DIGITS: [u8; 256] = {
     let mut table = [NOT_A_DIGIT; 256];
     let mut value = 0;
@@ -170,7 +170,7 @@ const DIGITS: [u8; 256] = {
     table
 };
 
-/// Reads at most 16 digits.
+/// Parses at most 16 hexadecimal digits. Returns `None` if another character is among them.
 pub(crate) fn read_hex(digits: &[u8]) -> Option<u64> {
     let (mut value, mut seen) = (0, 0);
     for digit in digits {

@@ -1,21 +1,21 @@
-//! What a round trip carries: sequence and a checksum in 16 hexadecimal digits, then padding. A
+//! The message of a round trip: sequence and a checksum in 16 hexadecimal digits, then padding. A
 //! reply is compared with the same message generated again, so nothing that was sent is kept.
 use super::payload::{Sizes, hex, mix, pattern, read_hex};
 
-/// `SSSSSSSSCCCCCCCC`: sequence, and a checksum of sequence and connection. A smaller message is
-/// cut off, and can only be compared with the message whose reply is due next.
+/// `SSSSSSSSCCCCCCCC`: sequence, and a checksum of sequence and connection. A smaller message has
+/// only the beginning of it, and a reply is compared with the message whose reply is due next.
 pub(crate) const HEAD_BYTES: usize = 16;
 
-/// The padding of a message begins at `sequence % PADDING_PHASES` of the pattern, so that padding
-/// of a different message is noticed.
+/// The padding of a message starts at offset `sequence % PADDING_PHASES` of a fixed pattern, so
+/// that padding of a different message is noticed.
 const PADDING_PHASES: usize = 61;
 
-/// The result of judging a reply.
+/// What a reply turned out to be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Reply {
-    /// The complete message with this sequence.
+    /// The reply to the message with this sequence.
     To(u32),
-    /// A message too short to contain its sequence. It equals the beginning of the one that is due.
+    /// A reply too short to contain a sequence. It equals the message whose reply is due next.
     ToTheNext,
     Corrupt,
 }
@@ -33,7 +33,7 @@ impl RoundTripMessages {
         RoundTripMessages { sizes, pattern: pattern(sizes.most + PADDING_PHASES), message }
     }
 
-    /// Generates the message of this connection and sequence.
+    /// Returns the message that `connection` sends with this sequence.
     pub(crate) fn write(&mut self, connection: u32, sequence: u32) -> &[u8] {
         let size = self.sizes.of(sequence);
         self.message.clear();
@@ -47,8 +47,8 @@ impl RoundTripMessages {
         &self.message
     }
 
-    /// Judges a reply on this connection. `due` is the sequence of the next reply in order. With
-    /// `in_full` the contents are compared, not only the sequence.
+    /// Checks a reply that arrived on `connection`. `due` is the sequence of the next reply in
+    /// order. With `in_full` all contents are compared, not only sequence and checksum.
     pub(crate) fn judge(
         &mut self,
         connection: u32,

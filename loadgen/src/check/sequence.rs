@@ -6,8 +6,8 @@ use std::ops::Range;
 
 use derive_more::AddAssign;
 
-/// Gaps remembered for one pair. A pair with more gaps has certainly failed. Its oldest gaps then
-/// count as lost for good, and messages that still arrive from them count as duplicated.
+/// Gaps (ranges of missing messages) remembered for one receiver and publisher. If there are more,
+/// the oldest count as lost for good, and messages from them that arrive later as duplicated.
 const GAPS_PER_PAIR_MAX: usize = 1024;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,10 +30,10 @@ pub(crate) struct SequenceCounts {
     pub(crate) reordered: u64,
 }
 
-/// The sequences of every (receiver, publisher) pair. Each begins at 0.
+/// What each receiver has received from each publisher. Sequences begin at 0.
 pub(crate) struct Sequences {
     publishers: usize,
-    /// The sequence that should arrive next, at `receiver * publishers + publisher`.
+    /// For each pair, the sequence that is due next, at `receiver * publishers + publisher`.
     next: Vec<u32>,
     gaps: HashMap<usize, Vec<Range<u32>>>,
     counts: SequenceCounts,
@@ -61,7 +61,7 @@ impl Sequences {
         if sequence > *next {
             let missed = sequence - *next;
             let gaps = self.gaps.entry(pair).or_default();
-            // A late message may have split a gap in two: see `close_gap`.
+            // With too many gaps, forget the oldest: its messages then count as lost.
             if gaps.len() >= GAPS_PER_PAIR_MAX {
                 gaps.remove(0);
             }
@@ -79,7 +79,7 @@ impl Sequences {
         Arrival::Duplicate
     }
 
-    /// Returns the sequence after the highest that this receiver has received from this publisher.
+    /// Returns one more than the highest sequence that `receiver` got from `publisher`, or zero.
     pub(crate) fn next(&self, receiver: usize, publisher: usize) -> u32 {
         self.next[receiver * self.publishers + publisher]
     }

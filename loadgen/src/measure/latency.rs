@@ -37,7 +37,7 @@ impl Latencies {
         self.0.saturating_record_n(value, nanos / 1_000);
     }
 
-    /// Adds everything that another thread has recorded, or another second.
+    /// Adds everything that `other` has recorded, for another thread or another second.
     pub(crate) fn merge(&mut self, other: &Latencies) {
         self.0.add(&other.0).expect("all histograms have the same bounds");
     }
@@ -61,7 +61,7 @@ impl Latencies {
         STANDARD.encode(bytes)
     }
 
-    /// Decodes what [`encode`](Self::encode) or another tool has written, up to an hour.
+    /// Decodes what [`encode`](Self::encode) or another tool wrote. Values must not exceed an hour.
     pub(crate) fn decode(text: &str) -> Result<Latencies, &'static str> {
         let bytes = STANDARD.decode(text).map_err(|_| "a histogram must be base64")?;
         let stored: Histogram<u64> = Deserializer::new()

@@ -2,10 +2,10 @@
 use crate::net::socket::raise_open_files;
 use crate::net::target::Sources;
 
-/// Files other than the sockets: standard streams, poll, timer, files in `/proc`.
+/// Open files that a run needs besides its connections: standard streams, poll, timer, `/proc`.
 const OTHER_FILES: u64 = 32;
 
-/// What this machine offers one process.
+/// What this machine allows one process.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Machine {
     pub(crate) open_files: u64,

@@ -32,12 +32,11 @@ pub(crate) struct Memory {
 }
 
 impl Process {
-    /// Returns this process.
     pub(crate) fn own() -> Process {
         Process { pid: std::process::id() }
     }
 
-    /// Fails if the process does not exist or may not be inspected.
+    /// Returns the process with this id. Fails if it does not exist or may not be inspected.
     pub(crate) fn find(pid: u32) -> ProcResult<Process> {
         let server = Process { pid };
         server.threads()?;
@@ -48,8 +47,8 @@ impl Process {
     /// Returns the processor time of each living thread, without those that have ended.
     pub(crate) fn threads(self) -> ProcResult<Vec<ThreadTimes>> {
         let times = |task: ProcResult<procfs::process::Task>| {
-            // The figures are in nanoseconds, where `stat` has hundredths of a second. A thread
-            // that has just ended is skipped.
+            // `schedstat` counts nanoseconds, `stat` only hundredths of a second. A thread that has
+            // just ended is skipped.
             let task = task.ok()?;
             let times = task.schedstat().ok()?;
             Some(ThreadTimes {

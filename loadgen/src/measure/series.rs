@@ -4,7 +4,7 @@ use hdrhistogram::Histogram;
 use super::latency::Latencies;
 use crate::net::clock::Moment;
 
-/// Two significant digits for a second are enough for a point in a plot.
+/// Significant digits in the histogram of one second: two are enough for a point in a plot.
 const DIGITS: u8 = 2;
 
 /// Records how long a scenario's messages took.
@@ -28,7 +28,7 @@ impl Recorder {
         }
     }
 
-    /// Records a message that took `nanos` until `at`. The total has only `measured` ones.
+    /// Records that a message took `nanos` until `at`. Only a `measured` one is in the total.
     pub(crate) fn record(&mut self, at: Moment, nanos: u64, measured: bool) {
         let second = at.second();
         if second != self.second {
@@ -64,7 +64,7 @@ impl Recorder {
         }
     }
 
-    /// Returns p50, p99 and maximum of one second.
+    /// Returns p50, p99 and maximum of one second, or `None` if nothing was recorded in it.
     pub(crate) fn of_second(&self, second: u32) -> Option<[u64; 3]> {
         let current = (second == self.second).then_some(&self.current);
         let found =

@@ -3,7 +3,7 @@
 use super::process::{Process, ThreadTimes};
 use crate::net::clock::Moment;
 
-/// The figures read at one moment.
+/// The processor times of both sides, read at one moment.
 #[derive(Clone, Debug)]
 pub(crate) struct Sample {
     at: Moment,
@@ -14,7 +14,7 @@ pub(crate) struct Sample {
 #[derive(Clone, Debug)]
 struct ServerSample {
     threads: Vec<ThreadTimes>,
-    /// How many cores the process may run on.
+    /// How many cores the server may run on.
     cores: u32,
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct Usage {
     pub(crate) busiest_share: f64,
     /// The largest share of the time that a thread of this process ran or waited for a core.
     pub(crate) wanting_share: f64,
-    /// Share of the time that the same thread could have run but had no core.
+    /// Share of the time that the thread of `wanting_share` could have run but had no core.
     pub(crate) waiting_share: f64,
     pub(crate) own_nanos: u64,
     pub(crate) server: Option<ServerUsage>,
@@ -50,7 +50,7 @@ pub(crate) struct Usage {
 pub(crate) struct ServerUsage {
     pub(crate) nanos: u64,
     pub(crate) share: f64,
-    /// Share of the busiest thread, or of all cores that the process may use. 1 is the maximum.
+    /// The larger of its busiest thread's share and the share of all its cores. 1 is the maximum.
     pub(crate) saturation: f64,
 }
 

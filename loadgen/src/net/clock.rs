@@ -1,5 +1,5 @@
-//! One clock for the whole run, which counts nanoseconds on the monotonic clock since the process
-//! began, and a timer that ends a wait with nanosecond precision.
+//! The time of a run: one monotonic clock that counts nanoseconds since the process began, and a
+//! timer that ends a wait with nanosecond precision.
 use std::io;
 use std::ops::{Add, Sub};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -53,7 +53,7 @@ impl Sub<Duration> for Moment {
     }
 }
 
-/// Parses a duration of a run, which is at most an hour.
+/// Parses a duration flag such as `10s`. Returns an error if it is longer than an hour.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let duration = fanfare::units::parse_duration(text)?;
     let fits = duration <= Duration::from_secs(3_600);
@@ -75,8 +75,8 @@ impl Clock {
     }
 }
 
-/// A timer descriptor in the poll. `Poll::poll` rounds its timeout up to a whole millisecond, which
-/// is too coarse: at 2,500 messages a second, two and a half are due in that time.
+/// A timer descriptor that wakes the poll at a given moment. The timeout of `Poll::poll` is too
+/// coarse for that, because it is rounded up to a whole millisecond.
 pub(crate) struct Timer {
     descriptor: OwnedFd,
     armed_for: Option<Moment>,
@@ -90,8 +90,8 @@ impl Timer {
         Ok(Timer { descriptor, armed_for: None })
     }
 
-    /// Makes the poll return at `at`, which lies after `now`. Each expiry after the timer is set
-    /// again is a new edge, so the descriptor is never read.
+    /// Makes the poll return at `at`, which lies after `now`. The descriptor is never read: once
+    /// the timer is set anew, its next expiry causes a new edge.
     pub(crate) fn arm(&mut self, at: Moment, now: Moment) -> io::Result<()> {
         if self.armed_for == Some(at) {
             return Ok(());

@@ -13,31 +13,31 @@ use super::ends::End;
 use super::post::Responses;
 use super::stream::{Stream, is_tls_record};
 
-/// What a scenario uses a connection for. Each scenario defines its own parts.
+/// The role of a connection in a scenario, such as subscriber. Each scenario numbers its own roles.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Part(pub(crate) u8);
 
-/// How many parts one scenario may have.
+/// How many parts (roles of connections) one scenario may have.
 pub(crate) const PARTS_MAX: usize = 5;
 
 pub(crate) struct Connection {
     pub(crate) stream: Stream,
     pub(crate) part: Part,
-    /// The connection's number within its part.
+    /// Number of this connection among those with the same `part`.
     pub(crate) index: u32,
     pub(crate) phase: ConnectionPhase,
     pub(crate) decoder: Decoder,
     /// The decoder's buffer for a message that does not arrive in one piece.
     pub(crate) assembly: Vec<u8>,
-    /// Bytes that were read but not decoded yet: an incomplete HTTP head or frame header. They are
-    /// decoded again together with the next bytes.
+    /// Bytes that were read but not decoded yet: an incomplete HTTP head or frame header. The next
+    /// bytes that are read are decoded together with them.
     pub(crate) rest: Vec<u8>,
     /// Bytes that the next [`Connection::flush`] writes.
     pub(crate) outbound: Vec<u8>,
     /// How many bytes of `outbound` the kernel has taken.
     sent: usize,
     pub(crate) writable: bool,
-    /// False for a subscriber that is made to stall.
+    /// False for a subscriber that deliberately stops reading.
     pub(crate) reading: bool,
 }
 
@@ -49,22 +49,22 @@ pub(crate) enum ConnectionPhase {
         /// When TCP was connected; `None` until then.
         connected: Option<Moment>,
     },
-    /// A connection for publishing by POST whose TCP handshake is under way.
+    /// For publishing by POST: the TCP connection is being established.
     Connecting {
         began: Moment,
     },
-    /// A connection for publishing by POST.
+    /// For publishing by POST: connected, and parsing the responses.
     Http(Responses),
     Open,
     /// We have begun the closing handshake.
     Closing,
-    /// Both Close frames were sent, and the end has been reported. The server must now close the
-    /// connection (RFC 6455 section 7.1.1).
+    /// Close frames were sent in both directions, and the end of the connection has been reported.
+    /// The server must now close the TCP connection (RFC 6455 section 7.1.1).
     Closed,
 }
 
 impl Connection {
-    /// Begins to connect. The opening handshake waits in `outbound`.
+    /// Creates a connection whose stream may still be connecting. `request` is written once it has.
     pub(crate) fn new(
         stream: Stream,
         part: Part,
@@ -87,7 +87,7 @@ impl Connection {
         }
     }
 
-    /// Reads with one `recv`.
+    /// Reads with one `recv`. If that ends the TLS handshake, also writes the waiting bytes.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let was_handshaking = self.stream.is_handshaking();
         let taken = self.stream.read(buffer);
@@ -99,8 +99,8 @@ impl Connection {
         taken
     }
 
-    /// Returns the length of the response at the front of `bytes` if it is a valid 101, or `None`
-    /// if the response is not complete yet.
+    /// Parses the response to the opening handshake. Returns its length if it is a valid 101, zero
+    /// after the handshake, `None` if it is incomplete, and an error if it is anything else.
     pub(crate) fn take_response(&mut self, bytes: &[u8]) -> Result<Option<usize>, (End, String)> {
         let ConnectionPhase::Opening { handshake, scanner, .. } = &mut self.phase else {
             return Ok(Some(0));

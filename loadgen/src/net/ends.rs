@@ -4,7 +4,7 @@ use std::fmt;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum End {
-    /// There was no socket, no port, or no TCP connection.
+    /// No TCP connection: a file descriptor or a port was missing, or connecting failed.
     NotConnected,
     /// TCP was connected, but no 101 arrived before the handshake timeout.
     HandshakeTimeout,
@@ -14,13 +14,13 @@ pub(crate) enum End {
     HandshakeInvalid,
     /// The server broke RFC 6455 on an open connection.
     Protocol,
-    /// The server sent a Close frame first.
+    /// The server began the closing handshake, with this close code.
     ClosedByServer(u16),
     /// The connection was reset, or the socket had another error.
     Reset,
     /// The stream ended without a Close frame.
     NoCloseFrame,
-    /// The server did not finish the closing handshake, or end the stream after it, in time.
+    /// The server took too long to answer our Close frame, or then to end the stream.
     CloseTimeout,
     /// We began the closing handshake and it ended well. Not counted as an error.
     ClosedByUs,
@@ -59,7 +59,7 @@ impl Ends {
         }
     }
 
-    /// Returns class, count and first text of each class.
+    /// Returns each class that occurred, with its count and its first error text.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (End, u64, &str)> {
         self.0.iter().map(|(end, (count, text))| (*end, *count, text.as_str()))
     }

@@ -8,11 +8,11 @@ use signal_hook::flag;
 
 const EXIT_INTERRUPTED: i32 = 130;
 
-/// Returns a flag that the first signal sets.
+/// Returns a flag that the first SIGINT or SIGTERM sets.
 pub(crate) fn on_interrupt() -> io::Result<Arc<AtomicBool>> {
     let is_ending = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
-        // Handlers run in this order, so at the first signal the flag is not set yet.
+        // The shutdown is registered first, so at the first signal it finds the flag unset.
         flag::register_conditional_shutdown(signal, EXIT_INTERRUPTED, Arc::clone(&is_ending))?;
         flag::register(signal, Arc::clone(&is_ending))?;
     }

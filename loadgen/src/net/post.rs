@@ -6,28 +6,28 @@ use fanfare::protocol::{HeadScanner, HeaderStorage, HttpLimits, ResponseHead, wr
 
 use super::ends::End;
 
-/// Largest body of a response. A longer one is not an answer to a publish.
+/// A response with a longer body is refused, because no answer to a publish is so long.
 const BODY_BYTES_MAX: u64 = 1 << 20;
 
-/// Parses the responses on one connection.
+/// Parses the HTTP responses on one connection.
 #[derive(Default)]
 pub(crate) struct Responses {
     scanner: HeadScanner,
-    /// The status of a response whose body is being skipped, and how many bytes are missing.
+    /// Set while a body is being skipped: its response's status, and how many bytes are missing.
     body: Option<(u16, u64)>,
 }
 
 struct Head {
     status: u16,
     body_bytes: u64,
-    /// The length of the head itself.
+    /// The length of the head, without the body.
     bytes: usize,
 }
 
 impl Responses {
-    /// Parses the front of `bytes`. Returns how many bytes were processed, and the status of the
-    /// response if they complete one. If it returns zero and no status, call again with the same
-    /// bytes and more behind them.
+    /// Parses the front of `bytes`. Returns the number of bytes processed, and the status if they
+    /// complete a response. If it returns zero and no status, call it again with the same bytes and
+    /// more behind them.
     pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<(usize, Option<u16>), (End, String)> {
         let (status, missing, head_bytes) = match self.body.take() {
             Some((status, missing)) => (status, missing, 0),
@@ -74,7 +74,7 @@ impl Responses {
     }
 }
 
-/// The requests of one run, which differ only in their bodies.
+/// Builds the POST requests of one run, which differ only in their bodies.
 pub(crate) struct Posts {
     /// The bytes of a request up to the value of Content-Length.
     head: Vec<u8>,
@@ -94,7 +94,7 @@ impl Posts {
             .collect();
         let mut head = Vec::new();
         write_request(&mut head, "POST", host, path, &all, b"");
-        // A request with an empty body ends with its length, which is cut off here.
+        // With an empty body, the request ends with the value of Content-Length. Cut that off.
         head.truncate(head.len() - b"0\r\n\r\n".len());
         Posts { head }
     }

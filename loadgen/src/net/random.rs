@@ -26,7 +26,7 @@ impl Random {
 
     /// Returns true with probability `share`.
     pub(crate) fn chance(&mut self, share: f64) -> bool {
-        // 53 bits are all that a double holds exactly.
+        // A double holds at most 53 bits exactly.
         ((self.next() >> 11) as f64 / (1u64 << 53) as f64) < share
     }
 }

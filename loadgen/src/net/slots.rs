@@ -1,4 +1,4 @@
-//! The connections of one thread. No later connection in the same slot gets the same id.
+//! The connections of one thread, by id. A connection that reuses a slot gets a different id.
 use mio::Token;
 use slab::Slab;
 
@@ -24,7 +24,7 @@ impl Id {
 
 pub(crate) struct Slots<T> {
     slab: Slab<(u32, T)>,
-    /// Generation of the next connection. Below 2^31.
+    /// Generation of the next connection. Below 2^31, so that tokens stay in the lower half.
     generation: u32,
 }
 
@@ -43,7 +43,7 @@ impl<T> Slots<T> {
         self.generation = (self.generation + 1) & (u32::MAX >> 1);
     }
 
-    /// Returns `None` if the connection is gone.
+    /// Returns `None` if the connection was removed, even if its slot is in use again.
     pub(crate) fn get_mut(&mut self, id: Id) -> Option<&mut T> {
         let (generation, connection) = self.slab.get_mut(id.key as usize)?;
         (*generation == id.generation).then_some(connection)

@@ -7,10 +7,10 @@ use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
 
-/// Bytes read per socket and turn, with one `recv`: enough for a burst of 4,000 small frames.
+/// Bytes read from a socket in one turn of the event loop, with one `recv`: 4,000 small frames.
 pub(crate) const READ_BYTES_MAX: usize = 256 * 1024;
-/// Room in the receive buffer for bytes that earlier reads left undecoded: at most one HTTP head of
-/// an opening handshake.
+/// Room in the receive buffer for undecoded bytes of earlier reads: at most the HTTP head of an
+/// opening handshake.
 pub(crate) const REST_BYTES_MAX: usize = 16 * 1024;
 
 /// Returns the receive buffer of a thread: undecoded bytes of earlier reads, then one read.
@@ -26,7 +26,7 @@ pub(crate) fn raise_open_files() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
-/// Begins to connect to `address`, from `source` and with this receive buffer size if given.
+/// Begins to connect to `address`. If given, binds to `source` and sets the receive buffer size.
 pub(crate) fn connect(
     address: SocketAddr,
     source: Option<SocketAddr>,

@@ -35,8 +35,9 @@ impl Stream {
         Ok(Stream::Tls(Box::new(TlsStream::new(tcp, config, server_name)?)))
     }
 
-    /// Reads what is available, until one `recv` has brought something. `WouldBlock` means that the
-    /// socket and TLS are both empty. An error of TLS is `InvalidData` with a readable text.
+    /// Returns bytes that TLS already holds, or else reads the socket until a `recv` brings some.
+    /// `WouldBlock` means that socket and TLS are both empty. A TLS error is `InvalidData` with a
+    /// readable text.
     ///
     /// The TLS handshake may end during a read. Writing then becomes possible without a readiness
     /// event: see [`Stream::is_handshaking`].
@@ -83,9 +84,9 @@ impl Stream {
         }
     }
 
-    /// Returns true if a read that fills less than its buffer has emptied the stream. That holds
-    /// for a plain socket. With TLS such a read may have emptied only one record, so reading must
-    /// go on until `WouldBlock`; readiness is edge-triggered.
+    /// Returns true if a read that does not fill its buffer shows that the stream is empty, as for
+    /// a plain socket. With TLS it may only be the end of a record, so reading must go on until
+    /// `WouldBlock`; readiness is edge-triggered.
     pub(crate) fn drained_by_short_read(&self) -> bool {
         match self {
             Stream::Plain(_) => true,

@@ -18,7 +18,7 @@ pub(crate) struct Target {
     pub(crate) host: String,
     /// Path and query.
     pub(crate) path: String,
-    /// With channels, connection n goes to `PATH-(n mod channels)`.
+    /// If set, connection number n requests the path `PATH-(n mod channels)`.
     pub(crate) channels: Option<u32>,
     /// Set for a `wss://` URL.
     pub(crate) tls: Option<TlsTarget>,
@@ -114,7 +114,7 @@ impl Address<'_> {
     }
 }
 
-/// Addresses to connect from, in turn. Each has only some 28,000 ports for one server.
+/// Local addresses to connect from, used in turn. Each has some 28,000 ports for one server.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Sources {
     first: IpAddr,
@@ -122,8 +122,8 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    /// Parses `IP`, or `NETWORK/BITS` for IPv4, of which the first and the last address are left
-    /// out. The error is a readable text.
+    /// Parses `IP`, or an IPv4 range `NETWORK/BITS`, whose first and last address are not used. The
+    /// error is a readable text.
     pub(crate) fn parse(text: &str) -> Result<Sources, String> {
         let Some((network, bits)) = text.split_once('/') else {
             let first = text.parse().map_err(|_| format!("not an IP address: {text}"))?;
@@ -144,7 +144,7 @@ impl Sources {
         self.count
     }
 
-    /// Returns the address of connection number `ordinal`. The kernel chooses the port.
+    /// Returns the local address for connection number `ordinal`. The kernel chooses the port.
     pub(crate) fn address_of(self, ordinal: u32) -> SocketAddr {
         let ip = match self.first {
             IpAddr::V4(first) => {

@@ -1,6 +1,6 @@
-//! TLS over a socket with edge-triggered readiness. Everything that a `recv` returns is decrypted
-//! at once, and pending ciphertext is offered to the kernel on every call. So no further readiness
-//! event is needed for bytes that this code already holds.
+//! TLS over a socket with edge-triggered readiness. Each call decrypts what it receives, and offers
+//! pending ciphertext to the kernel. So no further readiness event is needed for bytes that this
+//! code already holds.
 use std::cell::RefCell;
 use std::io::{self, Read as _, Write as _};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
 
-/// Ciphertext read by one `recv`. rustls on its own would read 4 KiB at a time.
+/// Ciphertext bytes read by one `recv`. rustls on its own would read 4 KiB at a time.
 const RECEIVE_BYTES: usize = 64 * 1024;
 
 thread_local! {
@@ -76,9 +76,9 @@ fn configure(finish: impl FnOnce(Builder) -> ClientConfig) -> Result<Arc<ClientC
 pub(crate) struct TlsStream {
     tcp: TcpStream,
     session: ClientConnection,
-    /// Ciphertext that was not decrypted, because the caller's buffer was full. Mostly empty.
+    /// Received ciphertext that is not decrypted yet, because the caller's buffer was full.
     kept: Vec<u8>,
-    /// An error that is returned once everything before it has been read.
+    /// A TLS error. `read` returns it once all plaintext before it has been read.
     failed: Option<String>,
     /// True once the peer has ended the stream with a `close_notify` alert.
     ended: bool,
@@ -111,8 +111,8 @@ impl TlsStream {
                     Ok(taken) => {
                         let used = self.decrypt(&ciphertext[..taken], buffer, &mut filled);
                         self.kept.extend_from_slice(&ciphertext[used..taken]);
-                        // Bytes that cannot be sent now stay in the session, and the next read
-                        // returns an error of the socket.
+                        // If this fails, the bytes stay in the session, and the next read returns
+                        // the error.
                         let _ = self.flush();
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -135,7 +135,7 @@ impl TlsStream {
         })
     }
 
-    /// Decrypts until the buffer is full. Returns how many bytes of ciphertext were processed.
+    /// Decrypts until `buffer` is full. Returns how many bytes of `ciphertext` were processed.
     fn decrypt(&mut self, ciphertext: &[u8], buffer: &mut [u8], filled: &mut usize) -> usize {
         let mut rest = ciphertext;
         loop {
@@ -167,7 +167,7 @@ impl TlsStream {
         self.failed.get_or_insert(text);
     }
 
-    /// Accepts bytes only when the kernel has taken all earlier ones: the session buffers one call.
+    /// Accepts bytes only once the kernel has taken all earlier ones, so few are ever buffered.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.flush()?;
         if self.session.is_handshaking() {

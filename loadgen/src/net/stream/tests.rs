@@ -15,8 +15,8 @@ use crate::net::socket::connect;
 use crate::net::tls::Tls;
 
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Far less than what is sent, so that the kernel refuses bytes. It is not smaller than a loopback
-/// segment (64 KiB), because TCP would then wait for its timers.
+/// Size of socket buffers: far less than is sent, so that the kernel refuses bytes, but not less
+/// than a loopback segment (64 KiB), because TCP would then wait for its timers.
 const SMALL_BUFFER_BYTES: usize = 64 * 1024;
 
 struct Identity {
