@@ -1,7 +1,7 @@
 //! The load generator: `loadgen SCENARIO URL [flags]`.
 //!
 //! ```text
-//! main       checks before a run, one scenario, its report, the exit code (outcome: after a run)
+//! main       checks the machine and runs one scenario (outcome: its report, the exit code)
 //! cli/       the command line
 //! scenario/  what to open, what to send, how to judge it: one file each
 //! fanout/    publishers and receivers of one channel

@@ -4,7 +4,7 @@
 //! cost of the messages.
 //!
 //! Some growth is allowed: a histogram grows when a longer time is recorded, a list doubles when
-//! more messages are under way than ever before, and a busy machine makes the run longer, so that
+//! more messages are unanswered than ever before, and a busy machine makes the run longer, so that
 //! there are more seconds to store.
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -21,12 +21,12 @@ use crate::run::threads::{ThisThread, Threads};
 use crate::run::turn;
 use crate::scenario::{RoundTrips, broadcast};
 
-/// Allocations that lists, histograms and seconds may add. Measured on an idle machine: 5 to 40,
-/// for 9,000 or 30,000 additional messages.
+/// How many more allocations the run with more messages may make, for lists, histograms and
+/// seconds. Measured on an idle machine: 5 to 40, for 9,000 or 30,000 additional messages.
 const GROWTH_ALLOCATIONS_MAX: u64 = 128;
 
-/// Starts a server with a thread for each connection, which lives until the tests are over. Its
-/// allocations are not counted.
+/// Starts a server that has a thread for each connection and lives until the tests are over.
+/// Returns its address. Its allocations are not counted.
 fn serve(on_connection: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -77,7 +77,7 @@ fn broadcast() -> SocketAddr {
     })
 }
 
-/// Returns the allocations of a whole run, and its deliveries.
+/// Runs the command `words`. Returns how many allocations its thread made, and its deliveries.
 fn count(words: &str) -> (u64, u64) {
     let cli = Cli::try_parse_from(words.split_whitespace()).unwrap();
     let Verb::Run(args) = cli.verb else { panic!("{words}: no run") };

@@ -1,5 +1,5 @@
-//! What happens after a run: its report is put together from all threads and the watcher, judged,
-//! and written, and the exit code follows from it.
+//! What happens after a run: its report is built from the records of all threads and the watcher,
+//! judged and written. The exit code follows from the report.
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
@@ -39,7 +39,7 @@ pub(crate) struct RunOutcome {
 }
 
 impl RunOutcome {
-    /// Runs a scenario. `make` builds the part of the scenario that one thread drives.
+    /// Runs a scenario on all threads. `make` builds each thread's instance of the scenario.
     pub(crate) fn of<S: Scenario + Send>(
         runner: &Runner,
         make: impl Fn(&ThisThread) -> S + Sync,
@@ -83,7 +83,7 @@ impl RunOutcome {
     }
 }
 
-/// Builds the finished report.
+/// Builds the finished report as JSON.
 pub(crate) fn report(
     scenario: &ScenarioArgs,
     ran: RunOutcome,
@@ -119,8 +119,8 @@ pub(crate) fn report(
     report.finish()
 }
 
-/// Judges the run by what was asked for. An open loop must have sent what was due; a closed loop
-/// has no such target.
+/// Judges if the result can be trusted. An open loop must have sent what was due; a closed loop has
+/// no such target.
 fn verdict(scenario: &ScenarioArgs, mut evidence: Evidence) -> Verdict {
     if scenario.loop_name().is_none() {
         return Verdict {
@@ -131,7 +131,7 @@ fn verdict(scenario: &ScenarioArgs, mut evidence: Evidence) -> Verdict {
     }
     let duration = scenario.duration().unwrap_or_default();
     match scenario.rate() {
-        // Late openings were waiting for the server, so all that were due count.
+        // Openings are late because the server is slow, so all that were due are wanted.
         Some(rate) if matches!(scenario, ScenarioArgs::Connect(_)) => {
             let due = (rate as f64 * duration.as_secs_f64()) as u64;
             let bound = evidence.deliveries.map_or(0, |deliveries| deliveries.wanted);
@@ -140,7 +140,8 @@ fn verdict(scenario: &ScenarioArgs, mut evidence: Evidence) -> Verdict {
             (evidence.sends, evidence.deliveries) = (None, None);
         }
         Some(rate) => {
-            // Late messages are still sent, which makes the measured span longer.
+            // The measured span is longer than asked for if messages were late, and shorter if the
+            // run was stopped.
             let asked = duration.min(evidence.measured);
             let due = (rate as f64 * asked.as_secs_f64()).round() as u64;
             let bound = scenario.phases().and_then(|phases| phases.messages).unwrap_or(u64::MAX);
@@ -158,7 +159,7 @@ fn flags_of(scenario: &str) -> Vec<Arg> {
     flags.filter(|flag| !SECRET_FLAGS.contains(&flag.get_id().as_str())).cloned().collect()
 }
 
-/// Returns all flags with their values, given or by default.
+/// Returns all flags with their values, given or by default, without those that may be secret.
 fn given(scenario: &str, values: &ArgMatches) -> Vec<(String, String)> {
     let flags = flags_of(scenario);
     let ids = flags.iter().map(|flag| flag.get_id().as_str()).filter(|id| *id != "url");
@@ -170,7 +171,7 @@ fn given(scenario: &str, values: &ArgMatches) -> Vec<(String, String)> {
     .collect()
 }
 
-/// Returns the command line, so that a stored report can be run again.
+/// Returns the command line without secrets, so that the run can be repeated from its report.
 fn command_line(scenario: &str, url: &str, values: &ArgMatches) -> String {
     let mut words = vec![scenario.to_owned(), url.to_owned()];
     for flag in flags_of(scenario) {

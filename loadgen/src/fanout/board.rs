@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 const UNKNOWN: u32 = u32::MAX;
 
-/// States whether the server sends publishers their own messages too.
+/// Whether the server sends publishers their own messages too.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum OwnCopies {
     Unknown,
@@ -18,7 +18,7 @@ pub(super) enum OwnCopies {
 pub(crate) struct Board(Arc<Shared>);
 
 struct Shared {
-    /// How many messages each publisher has sent in all. Set when it stops.
+    /// How many messages each publisher has sent in all. `UNKNOWN` until the publisher stops.
     totals: Vec<AtomicU32>,
     /// First and end sequence number of each publisher's measured messages.
     measured: Vec<(AtomicU32, AtomicU32)>,
@@ -39,7 +39,7 @@ impl Board {
         self.0.totals[publisher].store(total, Ordering::Release);
     }
 
-    /// Returns which messages of a publisher are measured. Valid once `total` is known.
+    /// Returns which messages of a publisher are measured. Valid once `total` returns a number.
     pub(super) fn measured(&self, publisher: usize) -> Range<u32> {
         let (start, end) = &self.0.measured[publisher];
         start.load(Ordering::Relaxed)..end.load(Ordering::Relaxed)

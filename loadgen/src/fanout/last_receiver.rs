@@ -1,14 +1,14 @@
 //! How long each message took to reach the last of its receivers.
 use crate::measure::latency::Latencies;
 
-/// Messages whose times are kept until the threads' records are combined. Later ones are left out.
+/// With several threads, at most this many messages are timed. Later ones are left out.
 const MESSAGES_MAX: usize = 4 << 20;
 
 pub(super) enum LastReceiver {
     /// The run has one thread, so it knows which receiver is the last.
     Alone(Latencies),
     /// For each publisher and message, the nanoseconds until the last receiver of this thread had
-    /// the message; zero until then. The latest thread is found when the records are combined.
+    /// the message; zero until then. `absorb` finds the slowest thread.
     OfThread(Vec<Vec<u64>>),
 }
 
@@ -25,7 +25,8 @@ impl LastReceiver {
         }
     }
 
-    /// Records that the last receiver of this thread has received a measured message.
+    /// Records that a measured message has reached the last receiver of this thread, `nanos` after
+    /// it was due.
     pub(super) fn complete(&mut self, publisher: usize, sequence: u32, nanos: u64) {
         match self {
             LastReceiver::Alone(latencies) => latencies.record(nanos),
@@ -42,7 +43,7 @@ impl LastReceiver {
         }
     }
 
-    /// Combines the records of two threads that both have receivers.
+    /// Combines the records of two threads that both have receivers: the later time counts.
     pub(super) fn absorb(&mut self, other: LastReceiver) {
         match (self, other) {
             (LastReceiver::Alone(latencies), LastReceiver::Alone(others)) => {
@@ -50,7 +51,8 @@ impl LastReceiver {
             }
             (LastReceiver::OfThread(publishers), LastReceiver::OfThread(others)) => {
                 for (times, others) in publishers.iter_mut().zip(others) {
-                    // A message that was completed on only one of the threads is left out.
+                    // A message that has reached all receivers on only one of the threads is left
+                    // out.
                     times.truncate(others.len());
                     for (time, other) in times.iter_mut().zip(others) {
                         *time = if *time == 0 || other == 0 { 0 } else { other.max(*time) };

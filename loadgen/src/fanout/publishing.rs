@@ -7,11 +7,12 @@ use crate::run::load::Load;
 use crate::run::schedule::Schedule;
 use crate::run::timeline::Timeline;
 
-/// Messages sent in one turn of the open loop. Even a loop that is late must still read.
+/// At most this many messages are sent in one turn. A thread that is late with sending must still
+/// read.
 const SENDS_PER_TURN_MAX: u32 = 1_024;
 
 impl Fanout {
-    /// Sends the probe. Returns false if its publisher is not open.
+    /// Sends the probe, the first message of the run. Returns false if its publisher is not open.
     pub(crate) fn send_probe(&mut self, load: &mut Load, now: Moment, timeline: &Timeline) -> bool {
         let is_open = self.publishers[0].id.is_some();
         if is_open {
@@ -20,7 +21,7 @@ impl Fanout {
         is_open
     }
 
-    /// Starts the open loop. Its first message is due at `at`.
+    /// If messages are sent at a rate (open loop), starts it: the first message is due at `at`.
     pub(crate) fn begin(&mut self, at: Moment) {
         if let Pacing::Open { per_second } = self.settings.pacing
             && !self.own.is_empty()
@@ -29,7 +30,7 @@ impl Fanout {
         }
     }
 
-    /// Returns true if all measured messages that were asked for have been sent.
+    /// Returns true if this thread has sent as many measured messages as it was asked for.
     pub(crate) fn is_budget_spent(&self) -> bool {
         self.budget == Some(0) && !self.own.is_empty()
     }
@@ -40,7 +41,7 @@ impl Fanout {
             && (0..self.publishers.len()).all(|publisher| self.board.total(publisher).is_some())
     }
 
-    /// Queues every message that is due. They are written at the end of the turn.
+    /// Queues the messages that are due. They are written at the end of the turn.
     pub(crate) fn send_due(&mut self, load: &mut Load, now: Moment, timeline: &Timeline) {
         if self.own.is_empty() || self.is_dead() {
             return;
@@ -81,7 +82,7 @@ impl Fanout {
         }
     }
 
-    /// Returns when the next message of the open loop is due.
+    /// Returns when the next message is due; `None` if messages are not sent at a rate.
     pub(crate) fn next_due(&self) -> Option<Moment> {
         self.schedule.as_ref().map(Schedule::next)
     }

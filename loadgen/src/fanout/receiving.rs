@@ -45,7 +45,7 @@ impl Fanout {
         };
         self.counts.delivered += 1;
         if sequence > 0 || from > 0 {
-            // The probe is left out, because its publisher may not receive it.
+            // The probe, the first message, is left out, because its publisher may not receive it.
             self.orders.note(receiver, from, sequence);
         }
         if self.is_measuring {
@@ -70,8 +70,9 @@ impl Fanout {
         }
     }
 
-    /// Adds messages up to `sequence` to the publisher's window. A thread learns of another
-    /// thread's messages only when its first receiver gets them.
+    /// Adds messages up to `sequence` to the window of the publisher, which holds the messages that
+    /// some receiver still misses. This thread learns of another thread's messages only here, when
+    /// its first receiver gets them.
     fn expect_up_to(&mut self, publisher: usize, sequence: u32, at: Moment) {
         while self.publishers[publisher].window.end() <= sequence {
             let missing = self.missing(publisher);
@@ -83,16 +84,16 @@ impl Fanout {
         if self.own.contains(&publisher) {
             return sequence < self.publishers[publisher].sent;
         }
-        // The publisher belongs to another thread. Its total is checked at the end; here the
-        // sequence only must not be far ahead of the latest one seen.
+        // The publisher belongs to another thread, so how many messages it has sent is known only
+        // at the end. Until then a sequence must not be far ahead of the latest one seen.
         const AHEAD_MAX: u32 = 1 << 16;
         self.publishers
             .get(publisher)
             .is_some_and(|publisher| sequence < publisher.window.end().saturating_add(AHEAD_MAX))
     }
 
-    /// Returns true if the receiver may get this publisher's messages. Until the probe has shown
-    /// otherwise, a publisher may receive its own.
+    /// Returns true if the receiver may get this publisher's messages. A publisher may get its own
+    /// until the probe has shown that it does not.
     fn is_expected(&self, receiver: usize, publisher: usize) -> bool {
         !self.is_own(receiver, publisher) || self.board.own_copies() != OwnCopies::No
     }

@@ -7,7 +7,8 @@ use crate::report::value::Value;
 use crate::run::measurement::Measurement;
 
 impl Fanout {
-    /// Counts what this thread's receivers should have received. All threads have stopped sending.
+    /// Counts what this thread's receivers should have received. Called after all threads have
+    /// stopped sending; only the first call counts.
     fn close(&mut self) {
         if std::mem::replace(&mut self.is_closed, true) {
             return;
@@ -103,7 +104,7 @@ impl Fanout {
             OwnCopies::No => "no",
             OwnCopies::Unknown => "unknown",
         };
-        // Orders are comparable only if all receivers should have received the same messages.
+        // The receivers' orders of messages can be compared only if all received the same messages.
         let is_comparable =
             self.publishers.len() > 1 && lost + counts.corrupt + sequence.duplicated == 0;
         let unanswered = counts.published.saturating_sub(counts.answered_posts);

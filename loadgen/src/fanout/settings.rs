@@ -9,17 +9,17 @@ use crate::run::threads::{ThisThread, share};
 /// When publishers send.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Pacing {
-    /// Each publisher has `inflight` messages under way: the next one leaves when all receivers of
-    /// its thread have received the oldest. With `pipeline`, all of them leave in one write once
-    /// all receivers have received all of the previous ones.
+    /// Each publisher has up to `inflight` messages that are not delivered yet: it sends another
+    /// when all receivers of its thread have received the oldest. With `pipeline` it sends
+    /// `inflight` messages in one write, and the next ones when all of these were received.
     Closed { inflight: u32, pipeline: bool },
-    /// Publishers together send so many messages per second, whether deliveries arrive or not.
+    /// All publishers together send `per_second` messages, whether deliveries arrive or not.
     Open { per_second: u64 },
 }
 
 #[derive(Clone, Copy)]
 pub(crate) struct FanoutSettings {
-    /// Publishers of the whole run. All the following numbers are for the whole run too.
+    /// Publishers of the whole run. `subscribers` and `messages` are for the whole run too.
     pub(crate) publishers: u32,
     /// Receivers that do not publish.
     pub(crate) subscribers: u32,
@@ -36,8 +36,8 @@ pub(crate) struct FanoutSettings {
 
 impl FanoutSettings {
     /// Returns which publishers and which subscribers belong to this thread. In an open loop with
-    /// two or more threads the publishers have a thread of their own; a closed loop needs both on
-    /// each thread.
+    /// two or more threads, the first thread has all publishers and no subscribers; in a closed
+    /// loop each thread has some of both.
     pub(crate) fn shares(&self, thread: &ThisThread) -> (Range<u32>, Range<u32>) {
         let (thread, threads) = (thread.number(), thread.count());
         let part = |total: u32, at: u32, of: u32| {

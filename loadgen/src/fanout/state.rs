@@ -60,7 +60,8 @@ pub(crate) struct Fanout {
     /// Which publishers belong to this thread.
     pub(super) own: Range<usize>,
     pub(super) publishers: Vec<Publisher>,
-    /// True for each open receiver of this thread: first its publishers, then its subscribers.
+    /// For each receiver of this thread, true while it is open. The thread's publishers come first,
+    /// then its subscribers.
     pub(super) receivers: Vec<bool>,
     /// How many of the receivers are open.
     pub(super) open_count: u32,
@@ -87,7 +88,7 @@ impl Fanout {
     pub(super) fn new(settings: FanoutSettings, board: Board, thread: &ThisThread) -> Fanout {
         let (own, subscribers) = settings.shares(thread);
         let receivers = subscribers.len() + if settings.by_post { 0 } else { own.len() };
-        // Every publisher gets the same number of messages, give or take one.
+        // Every publisher sends the same number of messages, give or take one.
         let budget = settings.messages.map(|messages| {
             let bound =
                 |publishers: u32| messages * u64::from(publishers) / u64::from(settings.publishers);
@@ -117,7 +118,8 @@ impl Fanout {
         }
     }
 
-    /// Returns the receiver number of this thread's publisher `index`; `None` with POST.
+    /// Returns the receiver number of this thread's publisher `index`; `None` if publishers use
+    /// POST and receive nothing.
     pub(super) fn publisher_receiver(&self, index: u32) -> Option<usize> {
         (!self.settings.by_post).then_some(index as usize)
     }
@@ -175,7 +177,7 @@ impl Fanout {
             && self.own.start + receiver == publisher
     }
 
-    /// Returns true if this thread has no publisher left that could send, or no receiver left.
+    /// Returns true if all publishers of this thread have ended, or all its receivers.
     pub(super) fn is_dead(&self) -> bool {
         let has_publisher =
             self.publishers[self.own.clone()].iter().any(|publisher| publisher.id.is_some());
@@ -183,12 +185,13 @@ impl Fanout {
             || (!self.receivers.is_empty() && self.open_count == 0)
     }
 
-    /// Returns true if this thread has the publisher that sends the probe.
+    /// Returns true if this thread has the publisher that sends the probe, the first message.
     pub(super) fn is_prober(&self) -> bool {
         self.own.start == 0 && !self.own.is_empty()
     }
 
-    /// Returns true if every receiver of this thread has received the probe, except its publisher.
+    /// Returns true if every open receiver of this thread, except the publisher of the probe, has
+    /// received the probe.
     pub(super) fn has_probe_arrived(&self) -> bool {
         (0..self.receivers.len()).all(|receiver| {
             !self.receivers[receiver]
@@ -197,12 +200,12 @@ impl Fanout {
         })
     }
 
-    /// Returns true if the publisher of the probe has received it too.
+    /// Returns true if the probe has also come back to the publisher that sent it.
     pub(super) fn has_own_copy_arrived(&self) -> bool {
         !self.settings.by_post && self.sequences.next(0, 0) > 0
     }
 
-    /// Ends publishing. Stores on the board how many messages each publisher has sent.
+    /// Ends publishing. Tells the other threads how many messages each publisher has sent.
     pub(super) fn end(&mut self) {
         for at in self.own.clone() {
             let publisher = &self.publishers[at];
@@ -220,7 +223,8 @@ impl Fanout {
         self.open_count - u32::from(own_receiver && !sends_own)
     }
 
-    /// Returns true if every receiver of this thread has received or missed every message.
+    /// Returns true if every receiver of this thread has received or missed every message, and
+    /// every POST has been answered.
     pub(super) fn has_all_arrived(&self) -> bool {
         let has_all = |publisher: usize| {
             let Some(total) = self.board.total(publisher) else { return false };
@@ -232,7 +236,7 @@ impl Fanout {
         has_answers && (0..self.publishers.len()).all(has_all)
     }
 
-    /// Returns how many messages the first publisher has sent, once it has stopped.
+    /// Returns how many messages the first publisher has sent; `None` until it has stopped.
     pub(crate) fn total_of_the_first(&self) -> Option<u32> {
         self.board.total(0)
     }

@@ -31,7 +31,7 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// server does not send publishers their own messages.
 const OWN_COPY_WAIT: Duration = Duration::from_millis(250);
 
-/// Barriers of a run with traffic.
+/// Numbers of the barriers at which the threads of a run wait for each other.
 const ALL_OPEN: usize = 0;
 const PROBE_ARRIVED: usize = 1;
 const PROBE_ANSWERED: usize = 2;
@@ -79,6 +79,7 @@ enum TrafficStage {
     AwaitingOwnCopy {
         until: Moment,
     },
+    /// It is known if the server sends publishers their own messages.
     Answered,
     Running,
     /// This thread waits for no more messages, but other threads may.
@@ -86,7 +87,7 @@ enum TrafficStage {
 }
 
 impl Traffic {
-    /// Builds one thread's traffic. `others` are opened after the subscribers.
+    /// Builds one thread's traffic. `others` are connections to open after the subscribers.
     pub(crate) fn new(plan: &TrafficPlan, thread: &ThisThread, others: &[Batch]) -> Traffic {
         let (publishers, subscribers) = plan.settings.shares(thread);
         let publishers = Batch {
@@ -124,7 +125,7 @@ impl Traffic {
         }
         loop {
             if self.timeline.is_sending() {
-                // Messages due within a phase are sent before it ends, even if late.
+                // Messages due within this phase are sent before the next one begins, even if late.
                 self.fanout.send_due(load, now.min(self.timeline.until()), &self.timeline);
                 let is_behind =
                     self.fanout.next_due().is_some_and(|due| due < now.min(self.timeline.until()));
@@ -158,7 +159,8 @@ impl Traffic {
         Turn::Until(self.timeline.next_turn(now, next_due))
     }
 
-    /// Runs opening and the probe, before the traffic. Returns `None` when they are over.
+    /// Opens the connections and sends the probe, before the traffic. Returns `None` once both are
+    /// done.
     fn turn_before(&mut self, load: &mut Load, now: Moment) -> Option<Turn> {
         loop {
             self.stage = match &mut self.stage {
@@ -220,8 +222,8 @@ impl Traffic {
         }
     }
 
-    /// Writes the report of this traffic. `is_all` is true if neither side did any other work, so
-    /// that a cost per message can be computed.
+    /// Writes the report of this traffic. `is_all` is true if the server had no other work: only
+    /// then a cost per message is reported.
     pub(crate) fn report_traffic(&mut self, load: &Load, report: &mut Report, is_all: bool) {
         let has_opened = load.counts(PUBLISHER).opened + load.counts(SUBSCRIBER).opened > 0;
         if load.thread.has_failed() && has_opened {

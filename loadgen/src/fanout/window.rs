@@ -4,20 +4,21 @@ use std::ops::Range;
 
 use crate::net::clock::Moment;
 
-/// How many messages of one publisher are tracked at once.
+/// At most this many messages of one publisher are tracked.
 const UNDER_WAY_MAX: usize = 1 << 20;
 
 /// A message that some receiver has not received yet.
 struct PendingMessage {
     since: Moment,
-    /// How many receivers have not received it.
+    /// How many receivers have not received the message.
     missing: u32,
 }
 
 #[derive(Default)]
 pub(super) struct Window {
-    /// Messages number `settled..settled + under_way.len()`.
+    /// The messages `settled..settled + under_way.len()`, by sequence number, oldest first.
     under_way: VecDeque<PendingMessage>,
+    /// All messages before this sequence number are complete or were given up.
     settled: u32,
 }
 
@@ -39,7 +40,7 @@ impl Window {
             self.settled += 1;
         }
         self.under_way.push_back(PendingMessage { since, missing });
-        // A message that no receiver should get is complete at once.
+        // A message that no receiver should get is complete already.
         self.pop_settled();
     }
 

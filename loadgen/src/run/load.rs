@@ -25,7 +25,7 @@ use crate::net::target::{Sources, Target};
 use crate::report::gather::Report;
 use crate::report::value::Value;
 
-/// Limit of an opening handshake and of a closing handshake. It is the same for both, so that one
+/// Time limit of each opening and of each closing handshake. Both have the same limit, so that one
 /// queue holds all deadlines in order.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -42,7 +42,8 @@ pub(crate) struct Ended {
     pub(crate) end: End,
 }
 
-/// Counts of the openings of one part.
+/// How many connections of one part (such as the subscribers) were asked for, have opened, have
+/// failed, and are open now.
 #[derive(Clone, Copy, Debug, Default, AddAssign)]
 pub(crate) struct PartCounts {
     pub(crate) wanted: u64,
@@ -74,16 +75,17 @@ pub(crate) struct Load {
     pub(crate) random: Random,
     pub(crate) connections: Slots<Connection>,
     pub(crate) buffer: Vec<u8>,
-    /// Connections to read again without new readiness: a read has used its whole budget, or the
-    /// peer has closed after its last bytes. The flag is true if the peer has closed.
+    /// Connections that the next turn reads even without new readiness, because more bytes may be
+    /// waiting. The flag is true if the peer may have closed the connection.
     pub(crate) unfinished: Vec<(Id, bool)>,
     /// Ended connections that have not been reported to the scenario yet, in order.
     pub(crate) ended: VecDeque<Ended>,
     pub(crate) ends: Ends,
-    /// From `connect` until TCP was connected, and from there to the 101.
+    /// Time from `connect` until TCP was connected, and (`upgrade`) from then until the 101 was
+    /// read.
     tcp: Latencies,
     upgrade: Latencies,
-    /// From the beginning of the first opening to the end of the last.
+    /// When the first opening began, and when the latest connection opened.
     opening_span: Option<(Moment, Moment)>,
     /// How long each turn kept this thread away from its sockets, recorded while measuring.
     pub(crate) stalls: Latencies,
@@ -94,9 +96,10 @@ pub(crate) struct Load {
     unflushed: Vec<Id>,
     deadlines: VecDeque<(Moment, Id)>,
     openings_under_way: u64,
-    /// Connections opened so far. The number chooses the source address and the channel.
+    /// Number of the next connection, unique over all threads. It chooses the source address and
+    /// the channel.
     ordinal: u32,
-    /// Requests of the publishers that use POST.
+    /// Writes the requests of publishers that use POST. `None` if no publisher does.
     posts: Option<Posts>,
     settings: LoadSettings,
 }
@@ -153,7 +156,7 @@ impl Load {
         self.counts[usize::from(part.0)]
     }
 
-    /// Sets the receive buffer size of the sockets of a part that are opened from now on.
+    /// Sets the receive buffer size for sockets of this part that are opened later.
     pub(crate) fn set_receive_buffer(&mut self, part: Part, bytes: usize) {
         self.receive_buffers[usize::from(part.0)] = Some(bytes);
     }
@@ -162,7 +165,7 @@ impl Load {
         self.openings_under_way
     }
 
-    /// Begins to open a connection. `on_open` or `on_ended` reports the outcome.
+    /// Begins to open a WebSocket. The scenario's `on_open` or `on_ended` reports the outcome.
     pub(crate) fn open(&mut self, part: Part, index: u32) {
         self.begin(part, index, false);
     }
@@ -226,9 +229,8 @@ impl Load {
         Ok(())
     }
 
-    /// Handles a writable socket. The first time, this means that TCP is connected, unless the
-    /// socket has an error, which the next write returns. Returns true if the connection is open as
-    /// a result.
+    /// Handles a writable socket. The first event without an error means that TCP is connected; an
+    /// error is returned by the next write. Returns true if a connection for POST has opened.
     pub(crate) fn on_writable(&mut self, id: Id, has_error: bool) -> bool {
         let Some(connection) = self.connections.get_mut(id) else { return false };
         connection.writable = true;
@@ -298,7 +300,7 @@ impl Load {
         }
     }
 
-    /// Publishes a message by POST.
+    /// Queues a request that publishes this message by POST.
     pub(crate) fn post(&mut self, id: Id, payload: &[u8]) {
         let Load { connections, unflushed, posts, .. } = self;
         if let (Some(posts), Some(outbound)) = (posts, queue(connections, unflushed, id)) {
@@ -319,7 +321,8 @@ impl Load {
         self.expect_end(id);
     }
 
-    /// Records that both Close frames were sent. The server must now end the stream in time.
+    /// Records that both sides have sent Close. The server must end the TCP stream before the
+    /// handshake timeout.
     pub(crate) fn note_closed(&mut self, id: Id, end: End, text: String) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.phase = ConnectionPhase::Closed;
@@ -333,7 +336,7 @@ impl Load {
         self.deadlines.push_back((self.clock.now() + HANDSHAKE_TIMEOUT, id));
     }
 
-    /// Resets the connection. `on_ended` is not called, because the caller already knows.
+    /// Resets the connection. `on_ended` is not called, because the scenario asked for the reset.
     pub(crate) fn reset(&mut self, id: Id) {
         if let Some(connection) = self.remove(id) {
             connection.reset();
@@ -349,7 +352,7 @@ impl Load {
         }
     }
 
-    /// Removes a connection whose socket has ended or must end.
+    /// Removes a connection that has ended or must end, and records why.
     pub(crate) fn end(&mut self, id: Id, end: End, text: impl FnOnce() -> String) {
         let Some(connection) = self.remove(id) else { return };
         let (part, index) = (connection.part, connection.index);
@@ -387,7 +390,7 @@ impl Load {
         }
     }
 
-    /// Ends the handshakes whose deadline has passed.
+    /// Ends connections whose opening or closing handshake has exceeded its time limit.
     pub(crate) fn expire(&mut self, now: Moment) {
         while let Some((_, id)) = self.deadlines.pop_front_if(|(deadline, _)| *deadline <= now) {
             let Some(connection) = self.get_mut(id) else { continue };
@@ -423,7 +426,7 @@ impl Load {
         };
     }
 
-    /// Reports the openings of the given parts under their names, and all errors.
+    /// Reports the openings of these parts (groups of connections) by name, and all errors.
     pub(crate) fn report(&self, report: &mut Report, parts: &[(&str, Part)]) {
         let sum = |of: fn(PartCounts) -> u64| {
             parts.iter().map(|(_, part)| of(self.counts(*part))).sum::<u64>()
@@ -457,7 +460,7 @@ impl Load {
         }
     }
 
-    /// Stores this thread's figures for the watcher.
+    /// Stores this thread's counts for the watcher, which shows the progress of the run.
     pub(crate) fn publish_figures(&self) {
         let figures = self.thread.figures();
         let sum = |of: fn(&PartCounts) -> u64| self.counts.iter().map(of).sum::<u64>();
@@ -494,8 +497,8 @@ impl Load {
     }
 }
 
-/// Returns the outbound buffer of a connection and puts the connection on the list of those to
-/// write at the end of the turn.
+/// Marks a connection to be written at the end of the turn and returns its outbound buffer. Returns
+/// `None` if the connection has ended.
 fn queue<'a>(
     connections: &'a mut Slots<Connection>,
     unflushed: &mut Vec<Id>,

@@ -1,4 +1,4 @@
-//! The measured span: its length, and how busy both sides were during it.
+//! The measured span: its length, and how busy load generator and server were during it.
 use std::ops::Range;
 use std::time::Duration;
 
@@ -12,9 +12,10 @@ use crate::report::value::Value;
 
 pub(crate) struct Measurement {
     server: Option<Process>,
-    /// The measured span, first of this thread, then of all threads together.
+    /// The measured span of this thread; after `absorb`, of all threads together.
     span: Option<Range<Moment>>,
-    /// Taken by the first thread for the whole process.
+    /// Processor times when measuring began, and (`ended`) when it ended. Only the first thread
+    /// reads them, for the whole process.
     began: Option<Sample>,
     ended: Option<Sample>,
 }
@@ -24,7 +25,7 @@ impl Measurement {
         Measurement { server, span: None, began: None, ended: None }
     }
 
-    /// Must be called on entering each phase. Takes the samples when measuring begins and ends.
+    /// Must be called on entering each phase. Reads processor times when measuring begins and ends.
     pub(crate) fn on_phase(&mut self, entered: Phase, load: &mut Load) {
         let now = load.clock.now();
         let sample = || load.thread.is_first().then(|| Sample::now(now, self.server));
@@ -49,7 +50,7 @@ impl Measurement {
         Some(Usage::between(self.began.as_ref()?, self.ended.as_ref()?))
     }
 
-    /// Extends the span by that of another thread.
+    /// Extends the span so that it also covers the span of another thread.
     pub(crate) fn absorb(&mut self, other: &Measurement) {
         self.span = match (self.span.take(), other.span.clone()) {
             (Some(one), Some(other)) => Some(one.start.min(other.start)..one.end.max(other.end)),
@@ -62,15 +63,17 @@ impl Measurement {
         self.span.as_ref().map(|span| Duration::from_nanos(span.end.nanos_since(span.start)))
     }
 
-    /// Returns the rate per second of `count` events in the measured span.
+    /// Returns `count` events in the measured span as a rate per second; `Absent` if there was no
+    /// span.
     pub(crate) fn rate(&self, count: u64) -> Value {
         self.elapsed()
             .filter(|elapsed| !elapsed.is_zero())
             .map_or(Value::Absent, |elapsed| Value::PerSecond(count as f64 / elapsed.as_secs_f64()))
     }
 
-    /// Writes the section on processor time. `messages` were received in the measured span; `None`
-    /// if both sides also did other work, so that a cost per message would mean nothing.
+    /// Writes the section on processor time. `messages` is how many messages were received in the
+    /// measured span. With `None` no cost per message is reported, because there was other work
+    /// too.
     pub(crate) fn report(&self, load: &Load, report: &mut Report, messages: Option<u64>) {
         let Some(usage) = self.usage() else {
             return report.note("the run ended before measuring did".to_owned());

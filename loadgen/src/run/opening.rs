@@ -7,7 +7,8 @@ use crate::cli::common::{CONNECT_RATE, CommonArgs};
 use crate::net::clock::Moment;
 use crate::net::connection::Part;
 
-/// Openings begun in one turn. Each takes about 30 µs, during which this thread reads nothing.
+/// At most this many openings begin in one turn. Each takes about 30 µs, during which this thread
+/// reads nothing.
 const OPENINGS_PER_TURN_MAX: u32 = 32;
 /// How often to check for finished openings. Readiness usually wakes the thread sooner.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -29,7 +30,7 @@ impl Pace {
         }
     }
 
-    /// Returns the schedule of this thread's share of the openings.
+    /// Returns when this thread's share of the openings is due; `None` without a rate.
     fn schedule(&self, load: &Load, now: Moment) -> Option<Schedule> {
         self.per_second.map(|rate| load.thread.schedule(now, rate))
     }
@@ -41,7 +42,8 @@ impl Pace {
     }
 }
 
-/// Some connections of one part, with consecutive indexes.
+/// Connections to open. They belong to one part (such as the subscribers) and have consecutive
+/// indexes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Batch {
     pub(crate) part: Part,
@@ -57,7 +59,7 @@ impl Batch {
     }
 }
 
-/// Batches being opened, in order.
+/// Batches of connections that are opened one after another, at a pace.
 pub(crate) struct Opening {
     pace: Pace,
     schedule: Option<Schedule>,
@@ -72,10 +74,11 @@ impl Opening {
         Opening { pace, schedule: None, batches }
     }
 
-    /// Opens what is due. Returns when to call again, or `None` when all are open or have failed.
+    /// Begins the openings that are due. Returns when to call again, or `None` once every
+    /// connection has opened or failed, or the run is stopping.
     pub(crate) fn turn(&mut self, load: &mut Load, now: Moment) -> Option<Moment> {
         if load.is_stopping() {
-            // Stop opening if the run is ending: the server may never answer.
+            // The server may never answer, so a run that is stopping does not wait.
             return None;
         }
         if self.schedule.is_none() {

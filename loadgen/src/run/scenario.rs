@@ -11,7 +11,7 @@ use crate::net::random::Random;
 use crate::net::slots::Id;
 use crate::report::gather::Report;
 
-/// What a thread should do after a scenario's turn.
+/// What a thread should do after a scenario's `on_turn`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Turn {
     /// Call again at this moment at the latest.
@@ -19,8 +19,8 @@ pub(crate) enum Turn {
     Done,
 }
 
-/// Ends a scenario on all threads together: no thread closes its connections before all threads
-/// have reached this barrier, unless the run is to end now.
+/// Ends a scenario on all threads together, so that no thread closes its connections while another
+/// is still receiving. Returns `Done` once all have reached this barrier, or the run is stopping.
 pub(crate) fn end_together(load: &mut Load, barrier: usize, now: Moment) -> Turn {
     match load.thread.wait_at(barrier, now) {
         Some(_) => Turn::Done,
@@ -46,7 +46,8 @@ pub(crate) trait Scenario {
     /// A connection has ended, or could not be made.
     fn on_ended(&mut self, load: &mut Load, ended: &Ended);
 
-    /// Called once a turn, after everything that was ready has been read.
+    /// Called once a turn (a pass of the event loop), after everything that was ready has been
+    /// read.
     fn on_turn(&mut self, load: &mut Load, now: Moment) -> Turn;
 
     /// Progress for the watcher.
@@ -54,10 +55,11 @@ pub(crate) trait Scenario {
         Progress::default()
     }
 
-    /// Adds what another thread's part of the scenario has recorded. Called after the last turn.
+    /// Adds what another thread's instance of the scenario has recorded. Called after the last
+    /// turn.
     fn absorb(&mut self, other: Self);
 
-    /// Returns the recorder of durations, if the scenario has one.
+    /// Returns the recorder of latencies, if the scenario has one.
     fn recorder(&self) -> Option<&Recorder> {
         None
     }
@@ -65,7 +67,7 @@ pub(crate) trait Scenario {
     /// Writes the scenario's figures into the report. Called after the last turn.
     fn report(&mut self, load: &Load, report: &mut Report);
 
-    /// Returns the counts that the verdict uses. Called after `report`.
+    /// Returns the counts that decide if the result can be trusted. Called after `report`.
     fn work(&self) -> Work {
         Work::default()
     }
@@ -75,17 +77,17 @@ pub(crate) trait Scenario {
 pub(crate) struct Progress {
     pub(crate) sent: u64,
     pub(crate) delivered: u64,
-    /// The 99th percentile of the last full second.
+    /// The 99th percentile of the latencies in the last full second.
     pub(crate) p99_nanos: u64,
 }
 
-/// What was done in the measured span. The verdict uses it.
+/// What was done in the measured span. It decides if the result can be trusted (the verdict).
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Work {
     pub(crate) usage: Option<Usage>,
-    /// Messages whose intended time lies in the span and that were sent in it.
+    /// Messages that were due in the span and also sent in it.
     pub(crate) sent: u64,
-    /// Deliveries that these messages should have caused.
+    /// Deliveries that the messages due in the span should have caused.
     pub(crate) expected: u64,
     /// Deliveries received within the span.
     pub(crate) delivered: u64,

@@ -1,10 +1,10 @@
-//! When paced events are due.
+//! When events at a fixed rate, such as openings or messages, are due.
 use std::time::Duration;
 
 use crate::net::clock::Moment;
 
-/// Event number i of a paced run is due at `start + i / rate`, whatever happened to the events
-/// before it. A late event is sent at once, and none is skipped.
+/// Event number i of a run is due at `start + i / rate`, even if earlier events were late. A late
+/// event is sent as soon as possible, and none is skipped.
 #[derive(Clone, Debug)]
 pub(crate) struct Schedule {
     start: Moment,
@@ -32,7 +32,8 @@ impl Schedule {
         self.start + Duration::from_nanos(u64::try_from(after).unwrap_or(u64::MAX))
     }
 
-    /// Takes the next event if it is due by `now`, and returns its intended moment.
+    /// If the next event is due by `now`, takes it and returns its intended moment; otherwise
+    /// `None`.
     pub(crate) fn take_due(&mut self, now: Moment) -> Option<Moment> {
         let due = self.next();
         if due > now {

@@ -21,13 +21,13 @@ pub(crate) struct Finished<S> {
 pub(crate) struct Runner {
     pub(crate) settings: LoadSettings,
     pub(crate) threads: u32,
-    /// Ends the run early.
+    /// Ends the run early. Set by Ctrl-C.
     pub(crate) stop: Arc<AtomicBool>,
     pub(crate) watch: Watch,
 }
 
 impl Runner {
-    /// Runs a scenario. `make` builds the part of the scenario that one thread drives.
+    /// Runs a scenario on all threads. `make` builds each thread's instance of the scenario.
     pub(crate) fn run<S: Scenario + Send>(
         &self,
         make: impl Fn(&ThisThread) -> S + Sync,
@@ -49,7 +49,7 @@ impl Runner {
                 let builder = std::thread::Builder::new().name(format!("load-{number}"));
                 match builder.spawn_scoped(scope, work) {
                     Ok(worker) => workers.push(worker),
-                    // Otherwise the threads that did start would wait for this one for ever.
+                    // The threads that did start must not wait for this one at a barrier.
                     Err(error) => {
                         shared.fail();
                         return Err(error);
@@ -76,7 +76,7 @@ impl Runner {
     }
 }
 
-/// Marks a thread as over, however it ends. If it has failed, the others stop waiting for it.
+/// When dropped, marks a thread as over. If the thread has failed, the others stop waiting for it.
 struct EndOfThread<'a> {
     shared: &'a Threads,
     number: usize,

@@ -8,17 +8,17 @@ use std::time::Duration;
 use super::schedule::Schedule;
 use crate::net::clock::{Clock, Moment};
 
-/// Barriers that one run may have.
+/// How many barriers a run may use.
 const BARRIERS_MAX: usize = 16;
-/// When the last thread reaches a barrier it sets the common moment this far in the future, so that
-/// every other thread has polled the barrier before it. Must exceed `LOOK_AGAIN`.
+/// The last thread that reaches a barrier sets the moment at which all threads go on. It lies this
+/// far ahead, so that every thread has polled the barrier by then. Must exceed `LOOK_AGAIN`.
 const AHEAD: Duration = Duration::from_millis(20);
 /// How often a thread that waits at a barrier polls it.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
-/// Figures that one thread publishes for the watcher.
+/// Figures that one thread publishes for the watcher, which shows the progress of the run.
 ///
-/// They have their own cache lines, because each thread stores them once a turn.
+/// Each thread's figures have their own cache lines, because it stores them once a turn.
 #[derive(Default)]
 #[repr(align(128))]
 pub(crate) struct Figures {
@@ -27,7 +27,7 @@ pub(crate) struct Figures {
     pub(crate) open: AtomicU64,
     pub(crate) sent: AtomicU64,
     pub(crate) delivered: AtomicU64,
-    /// The 99th percentile of the last full second.
+    /// The 99th percentile of the latencies in the last full second.
     pub(crate) p99_nanos: AtomicU64,
     pub(crate) is_over: AtomicBool,
 }
@@ -35,7 +35,7 @@ pub(crate) struct Figures {
 #[derive(Default)]
 struct Barrier {
     arrived: AtomicU32,
-    /// The common moment in nanoseconds; zero until the last thread has reached the barrier.
+    /// When all threads go on, in nanoseconds; zero until the last thread has reached the barrier.
     moment: AtomicU64,
 }
 
@@ -43,8 +43,9 @@ pub(crate) struct Threads {
     pub(crate) clock: Clock,
     pub(crate) figures: Vec<Figures>,
     barriers: [Barrier; BARRIERS_MAX],
-    /// When traffic began, and when measuring ended, in nanoseconds; zero until then.
+    /// When traffic began, in nanoseconds; zero until then.
     began: AtomicU64,
+    /// When measuring ended on the last thread, in nanoseconds; zero until then.
     measured_until: AtomicU64,
     failed: AtomicBool,
     stop: Arc<AtomicBool>,
@@ -64,13 +65,13 @@ impl Threads {
         })
     }
 
-    /// Returns when traffic began.
+    /// Returns when traffic began; `None` until then.
     pub(crate) fn began(&self) -> Option<Moment> {
         let nanos = self.began.load(Ordering::Relaxed);
         (nanos > 0).then(|| Moment::from_nanos(nanos))
     }
 
-    /// Returns when measuring ended, which may be earlier than planned.
+    /// Returns when measuring ended, perhaps earlier than planned; `None` until then.
     pub(crate) fn measured_until(&self) -> Option<Moment> {
         let nanos = self.measured_until.load(Ordering::Relaxed);
         (nanos > 0).then(|| Moment::from_nanos(nanos))
@@ -134,25 +135,25 @@ impl ThisThread {
         self.shared.sum(|figures| &figures.open)
     }
 
-    /// Returns which of `total` things belong to this thread.
+    /// Returns the range of `0..total`, such as numbers of connections, that this thread handles.
     pub(crate) fn share(&self, total: u64) -> Range<u64> {
         share(total, self.number, self.count())
     }
 
-    /// Returns how many of `total` things belong to this thread.
+    /// Returns how many of `total` connections or messages this thread handles.
     pub(crate) fn share_count(&self, total: u64) -> u64 {
         let share = self.share(total);
         share.end - share.start
     }
 
-    /// Returns the schedule of this thread's share of `per_second` events of the whole run.
+    /// Returns when this thread's events are due if the whole run has `per_second` events a second.
     pub(crate) fn schedule(&self, start: Moment, per_second: u64) -> Schedule {
         Schedule::every(start, per_second, self.number.into(), self.count().into())
     }
 
     /// Polls a barrier. Returns `None` until all threads have reached it, then the moment at which
-    /// all of them go on: the same on every thread, and a little in the future. After a failure it
-    /// returns `now`, so that no thread waits.
+    /// all of them go on: the same on every thread, and a little in the future. Once a thread has
+    /// failed, it returns `now`, so that no thread waits.
     pub(crate) fn wait_at(&mut self, barrier: usize, now: Moment) -> Option<Moment> {
         if self.has_failed() {
             return Some(now);

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::cli::common::PhaseArgs;
 use crate::net::clock::Moment;
 
-/// How often to check whether all messages have arrived.
+/// How often to check, while draining, if all messages have arrived.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Phase {
@@ -37,7 +37,7 @@ impl Timeline {
         Timeline { phase: Phase::Opening, until: Moment::default(), phases, drain, measured: never }
     }
 
-    /// Ends opening. Traffic begins at `at`.
+    /// Ends the opening phase and enters the warm-up. Traffic begins at `at`.
     pub(crate) fn begin(&mut self, at: Moment) {
         self.phase = Phase::WarmUp;
         self.until = at + self.phases.warmup;
@@ -53,17 +53,18 @@ impl Timeline {
         self.phase
     }
 
-    /// Returns when this phase ends.
+    /// Returns when the current phase ends.
     pub(crate) fn until(&self) -> Moment {
         self.until
     }
 
-    /// Returns true if messages are sent in this phase.
+    /// Returns true if messages are sent in the current phase.
     pub(crate) fn is_sending(&self) -> bool {
         matches!(self.phase, Phase::WarmUp | Phase::Measuring)
     }
 
-    /// Enters the next phase if this one has ended, and returns it. Call until it returns `None`.
+    /// If the current phase has ended, enters the next one and returns it; otherwise returns
+    /// `None`. Several phases may end at the same time, so call until it returns `None`.
     pub(crate) fn turn(&mut self, now: Moment, all_arrived: bool, stop: bool) -> Option<Phase> {
         let is_over = now >= self.until;
         (self.phase, self.until) = match self.phase {
@@ -78,7 +79,8 @@ impl Timeline {
         Some(self.phase)
     }
 
-    /// Returns when to call a scenario again that has nothing to do before `next`.
+    /// Returns when to call the scenario next: at `next`, when it has something to do, or earlier
+    /// if the phase must be checked by then.
     pub(crate) fn next_turn(&self, now: Moment, next: Option<Moment>) -> Moment {
         let own = if self.phase == Phase::Draining {
             self.until.min(now + LOOK_AGAIN)
@@ -110,7 +112,7 @@ mod tests {
     fn phases_follow_each_other_and_measuring_is_not_stretched_by_lateness() {
         let mut timeline = timeline();
         assert_eq!(timeline.turn(Moment::default(), true, false), None);
-        // The turn is a second late, and still the phase ends at its planned time.
+        // This turn is a second late, and still the measuring phase ends at its planned time.
         assert_eq!(timeline.turn(at(2), true, false), Some(Phase::Measuring));
         assert_eq!(timeline.until(), at(6));
         assert_eq!(timeline.turn(at(5), true, false), None);

@@ -1,4 +1,4 @@
-//! The turn of one thread: wait, read, decode, call the scenario, write.
+//! The event loop of one thread. One pass is a turn: wait, read, decode, call the scenario, write.
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
@@ -16,10 +16,10 @@ use crate::net::ends::End;
 use crate::net::slots::Id;
 use crate::net::socket::{READ_BYTES_MAX, REST_BYTES_MAX};
 
-/// Readiness events processed in one turn. Messages that become due meanwhile are sent after them,
-/// so their delay is bounded by about 128 reads, a fraction of a millisecond.
+/// At most this many readiness events are processed in one turn. Messages that become due meanwhile
+/// are sent after them, so they are delayed by at most 128 reads, a fraction of a millisecond.
 const EVENTS_PER_TURN_MAX: usize = 128;
-/// The longest wait. A signal that arrives just before a wait is noticed only when the wait ends.
+/// The longest wait for readiness. Ctrl-C just before a wait is noticed only when the wait ends.
 const WAIT_MAX: Duration = Duration::from_millis(100);
 /// Limits of what a server may send: the largest message of a scenario, with room for data that the
 /// server wraps around it.
@@ -80,7 +80,7 @@ fn publish_figures(load: &Load, progress: Progress) {
 }
 
 /// Waits for readiness, at most until `until`. `woke` is when the last wait ended. Returns when
-/// this one ended.
+/// this wait ended.
 fn wait(load: &mut Load, events: &mut Events, until: Moment, woke: Moment) -> io::Result<Moment> {
     let now = load.clock.now();
     let until = load.next_deadline().map_or(until, |deadline| deadline.min(until));
@@ -106,9 +106,9 @@ fn wait(load: &mut Load, events: &mut Events, until: Moment, woke: Moment) -> io
     Ok(awake)
 }
 
-/// Does one `recv` and handles everything that it completes. A short read means that a plain socket
-/// is empty, unless the peer has closed: the close is reported only once, by the same readiness
-/// event as the bytes.
+/// Does one `recv` and handles what it received. After a short read a plain socket is empty and is
+/// not read again before the next readiness event. If the peer has closed (`hung_up`) it is read
+/// again, because no further event will report the close.
 fn read<S: Scenario>(load: &mut Load, scenario: &mut S, id: Id, hung_up: bool) {
     let Load { connections, buffer, .. } = load;
     let Some(connection) = connections.get_mut(id) else { return };
@@ -157,7 +157,8 @@ fn read<S: Scenario>(load: &mut Load, scenario: &mut S, id: Id, hung_up: bool) {
     }
 }
 
-/// Handles the first `filled` bytes of the buffer: the opening handshake, then frames.
+/// Handles the first `filled` bytes of the receive buffer: the opening handshake, then frames. The
+/// error says why the connection must end.
 fn take<S: Scenario>(
     load: &mut Load,
     scenario: &mut S,
@@ -188,7 +189,7 @@ fn take<S: Scenario>(
     take_frames(load, scenario, id, start..filled, at)
 }
 
-/// Handles the responses to publishes by POST.
+/// Handles the HTTP responses to messages that were published by POST.
 fn take_answers(
     connection: &mut Connection,
     scenario: &mut impl Scenario,

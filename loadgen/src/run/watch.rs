@@ -13,13 +13,13 @@ use crate::report::second::{Second, SecondPhase};
 
 /// How often the live view is redrawn.
 const REDRAW_EVERY: Duration = Duration::from_millis(200);
-/// Without a terminal, one line is printed every so many seconds.
+/// Without a terminal, the live view prints one line in this many seconds.
 const LINE_EVERY: u64 = 5;
 
 /// The incomplete second at the end of a run is shown if it is at least a tenth of a second long.
 const REST_NANOS_MIN: u64 = 100_000_000;
 
-/// The figures at one moment.
+/// Processor times, and the counts of all threads, at one moment.
 struct Look {
     sample: Sample,
     sent: u64,
@@ -29,9 +29,9 @@ struct Look {
 /// One second of the run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Watched {
-    /// Counts of this second. Latencies are recorded by the scenario.
+    /// Counts of this second. Its latencies are left empty: the scenario records those.
     pub(crate) second: Second,
-    /// Share of the second that this process's busiest thread ran or waited for a core.
+    /// Share of this second in which loadgen's busiest thread ran or waited for a core.
     pub(crate) wanting_share: f64,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Watches until the run is over.
+    /// Watches until the run is over. Returns the seconds of the run, in order.
     pub(crate) fn run(&self, shared: &Threads) -> Vec<Watched> {
         let mut seconds = Vec::new();
         let view = View::new(self);
@@ -101,7 +101,7 @@ impl Watch {
         Watched { second, wanting_share: usage.wanting_share }
     }
 
-    /// Returns the phase of a second. If it has parts of two, the one that is not measured counts.
+    /// Returns the phase of a second. One that lies in two phases does not count as measured.
     fn phase(&self, shared: &Threads, from: Moment, to: Moment) -> SecondPhase {
         let Some(began) = shared.began() else { return SecondPhase::Connect };
         let Some(phases) = self.phases else {
@@ -154,7 +154,7 @@ impl Watch {
     }
 }
 
-/// Returns a rate per second. The watcher may wake up late, after more than a second.
+/// Returns `count` in `nanos` as a rate. The watcher may wake late, after more than a second.
 fn per_second(count: u64, nanos: u64) -> u64 {
     (u128::from(count) * 1_000_000_000 / u128::from(nanos.max(1))) as u64
 }

@@ -1,7 +1,6 @@
 //! Publishers and subscribers on one channel. In the open loop messages are sent at a rate, and
 //! latency is measured from the intended time of sending. In the closed loop new messages are sent
-//! as fast as all deliveries of earlier ones arrive. [`crate::fanout::traffic`] does the run
-//! itself.
+//! when earlier ones have reached all receivers. [`crate::fanout::traffic`] does the run itself.
 
 use crate::cli::scenarios::BroadcastArgs;
 use crate::fanout::settings::{FanoutSettings, Pacing};

@@ -1,6 +1,7 @@
 //! A first look at a server: does it accept connections, answer a Ping, echo, broadcast, send
 //! publishers their own messages, keep payloads unchanged? It uses two connections and a few
-//! messages. Each finding is printed at once, and at the end a command line to run next.
+//! messages. Each finding is printed as soon as it is known, and at the end a command line to run
+//! next.
 use std::time::Duration;
 
 use fanfare::protocol::{Message, Opcode};
@@ -17,12 +18,12 @@ use crate::run::scenario::{Peer, Scenario, Turn};
 const SPEAKER: Part = Part(0);
 const LISTENER: Part = Part(1);
 
-/// How long to wait for anything before it counts as missing.
+/// How long to wait for a Pong or a message before it counts as missing.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// So long after the last message received, no more messages are expected.
+/// If this long passes after a message without another one, no more messages are expected.
 const QUIET: Duration = Duration::from_millis(300);
 
-/// The message that is sent. A server that wraps messages leaves these bytes intact.
+/// The message that is sent. It is plain text, so a server that wraps messages leaves it intact.
 const MESSAGE: &[u8] = b"loadgen check: what becomes of this message?";
 const PING: &[u8] = b"loadgen check";
 
@@ -41,7 +42,7 @@ enum CheckStage {
     Over,
 }
 
-/// How often a connection has received the message, in which form.
+/// How often one connection has received `MESSAGE`, in which form.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 struct Heard {
     /// The message exactly as it was sent.
@@ -82,7 +83,7 @@ pub(crate) struct Check {
 }
 
 impl Check {
-    /// With `tells`, each finding is printed on standard error at once.
+    /// With `tells`, each finding is printed on standard error as soon as it is known.
     pub(crate) fn new(url: &str, machine: Machine, tells: bool) -> Check {
         Check {
             url: url.to_owned(),
@@ -172,7 +173,8 @@ impl Scenario for Check {
                     ));
                     load.open(SPEAKER, 0);
                     load.open(LISTENER, 1);
-                    // This is longer, because an opening handshake has its own time limit.
+                    // Longer than the limit of an opening handshake, which ends an opening without
+                    // an answer.
                     CheckStage::Opening { until: now + 10 * PATIENCE }
                 }
                 CheckStage::Opening { until } => {

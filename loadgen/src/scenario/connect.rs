@@ -1,6 +1,6 @@
-//! A storm of openings: each connection is opened, its 101 is read, and it is closed. With
+//! Openings in quick succession: each connection is opened, its 101 is read, and it is closed. With
 //! `--connect-rate` this is an open loop, timed from the intended moment of each opening. Without
-//! it, as many openings as `--connect-concurrency` are under way at once.
+//! it, always as many openings as `--connect-concurrency` are under way.
 use std::time::Duration;
 
 use derive_more::AddAssign;
@@ -28,7 +28,8 @@ const CLIENT: Part = Part(0);
 const READY: usize = 0;
 const ALL_GONE: usize = 1;
 
-/// Openings begun in one turn. Each takes about 30 µs, during which this thread reads nothing.
+/// At most this many openings begin in one turn. Each takes about 30 µs, during which this thread
+/// reads nothing.
 const OPENINGS_PER_TURN_MAX: u32 = 32;
 
 enum ConnectStage {
@@ -47,7 +48,7 @@ pub(crate) struct Connect {
     schedule: Option<Schedule>,
     /// How many openings may still begin. `None` for no limit.
     budget: Option<u64>,
-    /// The intended moment of each opening under way.
+    /// When each unfinished opening was due, by the index of its connection.
     under_way: Slab<Moment>,
     measurement: Measurement,
     counts: ConnectCounts,
@@ -59,7 +60,7 @@ struct ConnectCounts {
     begun: u64,
     opened: u64,
     opened_in_span: u64,
-    /// Connections opened before the time for opening was over. Late openings are not counted here.
+    /// Connections opened before the time for opening was over.
     opened_by_end: u64,
     closed: u64,
 }
@@ -82,7 +83,8 @@ impl Connect {
         }
     }
 
-    /// Begins the openings that are due. Returns when to call again, or `None` at the end.
+    /// Begins the openings that are due. Returns when to call again, or `None` once no more may
+    /// begin.
     fn open_due(&mut self, load: &mut Load, now: Moment, until: Moment) -> Option<Moment> {
         for _ in 0..OPENINGS_PER_TURN_MAX {
             if self.budget == Some(0) || load.is_stopping() {
@@ -143,7 +145,7 @@ impl Scenario for Connect {
                 }
                 ConnectStage::Opening { until } => {
                     if let Some(again) = self.open_due(load, now, until) {
-                        // After the end, late openings still begin when earlier ones finish.
+                        // After `until`, late openings still begin when earlier ones finish.
                         // Readiness then wakes the thread.
                         return Turn::Until(if now < until { again.min(until) } else { again });
                     }

@@ -16,9 +16,10 @@ use crate::run::threads::{LOOK_AGAIN, ThisThread};
 
 const HELD: Part = Part(0);
 
-/// The numbers of connections at which memory is read. With fewer connections, at each quarter.
+/// Numbers of open connections at which the server's memory is read. A run of 15,000 or fewer reads
+/// it at each quarter instead.
 const STEPS: [u64; 3] = [5_000, 10_000, 15_000];
-/// The server has this long to finish the openings of a step, before its memory is read.
+/// The server has this long to finish the openings of a step before its memory is read.
 const SETTLE: Duration = Duration::from_millis(500);
 
 struct HoldStep {
@@ -47,7 +48,7 @@ pub(crate) struct Hold {
     server: Option<Process>,
     /// How many connections of the whole run are open at the end of each step; ascending.
     targets: Vec<u64>,
-    /// The index of the present step.
+    /// The index in `targets` of the current step.
     at: usize,
     before: HoldStep,
     steps: Vec<HoldStep>,
@@ -74,7 +75,7 @@ impl Hold {
         hold
     }
 
-    /// Opens this thread's share of the connections that this step adds.
+    /// Returns the opening of this thread's share of the connections that this step adds.
     fn opening(&self, thread: &ThisThread) -> Opening {
         let before = self.at.checked_sub(1).map_or(0, |at| self.targets[at]);
         let missing = thread.share_count(self.targets[self.at]) - thread.share_count(before);
@@ -110,7 +111,8 @@ impl Scenario for Hold {
                 },
                 HoldStage::Opened => match load.thread.wait_at(2 * self.at, now) {
                     Some(at) => HoldStage::Settling { until: at + SETTLE },
-                    // Another thread may have noticed Ctrl-C and ended before this barrier.
+                    // Another thread may have noticed Ctrl-C and will then never reach this
+                    // barrier.
                     None if load.is_stopping() => return Turn::Done,
                     None => return Turn::Until(now + LOOK_AGAIN),
                 },

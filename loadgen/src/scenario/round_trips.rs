@@ -1,7 +1,7 @@
 //! Round trips: messages that a server echoes, or Pings that it answers. In the open loop they are
 //! sent at a rate and timed from their intended moments. In the closed loop each connection has a
-//! fixed number under way, and each reply triggers the next message. The times are then service
-//! times, which say nothing about latency at a rate.
+//! fixed number of unanswered messages, and each reply triggers the next message. The times are
+//! then service times, which say nothing about latency at a rate.
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -34,13 +34,14 @@ const CLIENT: Part = Part(0);
 const ALL_OPEN: usize = 0;
 const ALL_ARRIVED: usize = 1;
 
-/// Messages sent in one turn of the open loop. Even a loop that is late must still read.
+/// At most this many messages are sent in one turn. A thread that is late with sending must still
+/// read.
 const SENDS_PER_TURN_MAX: u32 = 1_024;
 /// How often a closed loop looks for overdue replies.
 const GIVE_UP_EVERY: Duration = Duration::from_millis(100);
 
-/// Messages of one connection that are remembered in case their replies arrive late. A late reply
-/// to a forgotten message is counted but not timed.
+/// At most this many messages of one connection are remembered after it has stopped waiting for
+/// their replies. A late reply to a forgotten message is counted but not timed.
 const LATE_MAX: usize = 1_024;
 
 /// A message whose reply has not arrived yet.
@@ -53,22 +54,23 @@ struct SentMessage {
 #[derive(Default)]
 struct RoundTripClient {
     id: Option<Id>,
-    /// The sequence of the next message.
+    /// How many messages were sent, which is also the sequence number of the next one.
     sent: u32,
-    /// The messages waited for: the last `under_way.len()` of those sent.
+    /// The messages whose replies are awaited: the last `under_way.len()` of those sent.
     under_way: VecDeque<SentMessage>,
-    /// Messages that are no longer waited for, with their sequences. Their replies were overtaken
-    /// or took too long, and may still arrive.
+    /// Messages whose replies are no longer awaited, with their sequence numbers. The replies were
+    /// overtaken or took too long, and may still arrive.
     late: VecDeque<(u32, SentMessage)>,
 }
 
 impl RoundTripClient {
-    /// Returns the sequence of the oldest message under way.
+    /// Returns the sequence number of the oldest message whose reply is awaited.
     fn first(&self) -> u32 {
         self.sent - self.under_way.len() as u32
     }
 
-    /// Removes and returns message `sequence`, which was sent. Older ones count as overtaken.
+    /// Removes and returns message `sequence`, whose reply has come; `None` if it was forgotten.
+    /// Older messages that still await a reply move to `late`.
     fn take(&mut self, sequence: u32) -> Option<SentMessage> {
         if sequence < self.first() {
             let at = self.late.iter().position(|(late, _)| *late == sequence)?;
@@ -80,7 +82,7 @@ impl RoundTripClient {
         self.under_way.pop_front()
     }
 
-    /// Stops waiting for the oldest message under way.
+    /// Stops waiting for the reply to the oldest message in `under_way`.
     fn give_up_first(&mut self) {
         let sequence = self.first();
         let Some(message) = self.under_way.pop_front() else { return };
@@ -104,14 +106,14 @@ struct RoundTripCounts {
     corrupt: u64,
     unexpected: u64,
     ended: u64,
-    /// Round trips that were unanswered when their connection ended. They are not counted as lost,
-    /// because the end of the connection is reported itself.
+    /// Messages that were unanswered when their connection ended. They are not counted as lost,
+    /// because the end of the connection is already reported.
     cut_off: u64,
     measured_cut_off: u64,
 }
 
 pub(crate) struct RoundTrips {
-    /// True for Pings and Pongs instead of messages.
+    /// True if Pings are sent and answered by Pongs, false if messages are echoed.
     is_ping: bool,
     opening: Option<Opening>,
     timeline: Timeline,
@@ -191,7 +193,8 @@ impl RoundTrips {
         self.clients.iter().all(|client| client.under_way.is_empty())
     }
 
-    /// Records one more message of a client and returns it, or `None` if no more may be sent.
+    /// Writes a client's next message, records it as sent and returns it, or `None` if no more may
+    /// be sent.
     fn next_message(&mut self, client: usize, intended: Moment, sent: Moment) -> Option<&[u8]> {
         let is_measured = self.timeline.measures(intended);
         if is_measured && let Some(budget) = &mut self.budget {
@@ -217,7 +220,8 @@ impl RoundTrips {
         load.send_frame(id, opcode, message);
     }
 
-    /// Closed loop: sends until each connection has `inflight` messages under way.
+    /// Closed loop: gives up on overdue replies, then sends until each connection has `inflight`
+    /// unanswered messages.
     fn fill_up(&mut self, load: &mut Load, now: Moment) {
         self.look_again = now + GIVE_UP_EVERY;
         for client in 0..self.clients.len() {
@@ -237,7 +241,7 @@ impl RoundTrips {
         for _ in 0..SENDS_PER_TURN_MAX {
             let due = self.schedule.as_mut().and_then(|schedule| schedule.take_due(now));
             let Some(intended) = due else { return true };
-            // If a connection has ended, the next one sends the message instead.
+            // If a connection has ended, the next connection sends the message instead.
             for _ in 0..self.clients.len() {
                 let client = self.next_client;
                 self.next_client = (self.next_client + 1) % self.clients.len();
@@ -265,7 +269,7 @@ impl RoundTrips {
         match reply {
             Reply::Corrupt => {
                 self.counts.corrupt += 1;
-                // Taken as the reply to the oldest message under way.
+                // It counts as the reply to the oldest unanswered message.
                 self.clients[client].give_up_first();
             }
             Reply::To(sequence) => self.note(client, sequence, payload.len(), at),
@@ -310,7 +314,7 @@ impl Scenario for RoundTrips {
 
     fn on_message(&mut self, peer: &mut Peer<'_>, message: Message<'_>, at: Moment) {
         if self.is_ping {
-            // Other messages of the server do not matter here.
+            // Only Pongs matter in a run of Pings.
             return;
         }
         let is_kind_kept = message.kind().opcode() == peer.opcode;
@@ -355,7 +359,7 @@ impl Scenario for RoundTrips {
         let has_open = load.counts(CLIENT).open > 0;
         loop {
             if self.timeline.is_sending() && has_open {
-                // Messages due within a phase are sent before it ends, even if late.
+                // Messages due within this phase are sent before the next one begins, even if late.
                 if !self.send_due(load, now.min(self.timeline.until())) && !load.is_stopping() {
                     return Turn::Until(now);
                 }

@@ -24,11 +24,12 @@ use crate::run::schedule::Schedule;
 use crate::run::threads::ThisThread;
 use crate::run::timeline::Phase;
 
-/// How often memory is read to find its peak.
+/// How often the server's memory is read, to find its peak.
 const SAMPLES_PER_SECOND: u64 = 10;
 /// How often to check whether all visitors have left. Readiness usually wakes the thread sooner.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
-/// The time between the last visitor's end and the reading of memory and open files.
+/// After the last visitor has left, the server has this long to clean up. Then its memory and open
+/// files are read.
 const SETTLE: Duration = Duration::from_millis(500);
 
 pub(crate) struct Churn {
@@ -43,7 +44,7 @@ pub(crate) struct Churn {
     is_prepared: bool,
     /// When to stop waiting for visitors that have not left yet.
     gone_by: Option<Moment>,
-    /// When the server has had time to clean up after the last visitor.
+    /// When memory and open files are read: after the last visitor, and time to clean up.
     settled_at: Option<Moment>,
     sampling: Option<Schedule>,
     before: Option<Held>,

@@ -1,8 +1,7 @@
 //! The memory and files held by the server's process and the kernel.
 use crate::measure::process::{Memory, Process, tcp_memory_bytes};
 
-/// The memory and files held by the server's process and the kernel. A figure that cannot be read
-/// counts as zero and is not reported.
+/// One reading of these figures. A figure that cannot be read is zero.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Held {
     pub(super) memory: Memory,
@@ -19,7 +18,7 @@ impl Held {
         }
     }
 
-    /// Also counts open files, which takes long if there are many.
+    /// Reads the figures of `now` and counts open files, which takes long if there are many.
     pub(super) fn with_files(server: Option<Process>) -> Held {
         let open_files = server.and_then(|server| server.open_files().ok()).unwrap_or(0);
         Held { open_files, ..Held::now(server) }

@@ -23,27 +23,27 @@ pub(super) const SLOW: Part = Part(4);
 #[derive(Default)]
 struct SlowSubscriber {
     id: Option<Id>,
-    /// The sequence that must come next.
+    /// Sequence number of the message that must come next.
     next: u32,
     /// True if it received something other than the next message.
     is_broken: bool,
     end: Option<End>,
 }
 
-/// What a stalled subscriber received when it read on.
+/// What a subscriber that had stopped reading received when it read on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum WokenOutcome {
-    /// A prefix without gaps, then Close 4008.
+    /// The first messages without a gap, then Close 4008 (slow consumer).
     Cut,
     /// Every message; the connection is still open.
     CaughtUp,
-    /// A prefix without gaps, then a reset.
+    /// The first messages without a gap, then a reset.
     Reset,
-    /// A prefix without gaps, then any other end.
+    /// The first messages without a gap, then any other end.
     OtherEnd,
     /// A message was missing or changed.
     Broken,
-    /// A prefix without gaps, then neither more messages nor an end.
+    /// The first messages without a gap, then neither more messages nor an end.
     Silent,
 }
 
@@ -75,7 +75,8 @@ impl SlowSubscribers {
         Batch::new(SLOW, self.subscribers.len() as u64)
     }
 
-    /// Must be called before any slow subscriber is opened.
+    /// Sets the receive buffer size of slow subscribers. Must be called before any of them is
+    /// opened.
     pub(super) fn prepare(&self, load: &mut Load) {
         load.set_receive_buffer(SLOW, self.receive_buffer);
     }
@@ -99,9 +100,9 @@ impl SlowSubscribers {
         self.subscribers[index as usize].end = Some(end);
     }
 
-    /// Called when the traffic is over, after `total` messages. The stalled subscribers read on
-    /// until each has all messages or its connection has ended. This is part of the drain, so
-    /// Ctrl-C does not shorten it.
+    /// After the traffic of `total` messages, lets the stalled subscribers read on. Returns `Done`
+    /// once each has all messages or has ended, or the drain time is over. Ctrl-C does not shorten
+    /// this.
     pub(super) fn turn_awake(&mut self, load: &mut Load, now: Moment, total: Option<u32>) -> Turn {
         if !self.wake {
             return Turn::Done;

@@ -8,7 +8,8 @@ use crate::run::opening::{Batch, Opening, Pace};
 
 pub(super) const STORMER: Part = Part(3);
 
-/// Connections reset in one turn. Meanwhile this thread reads nothing.
+/// At most this many connections are reset in one turn, because meanwhile this thread reads
+/// nothing.
 const RESETS_PER_TURN_MAX: usize = 128;
 
 enum StormStage {
@@ -21,7 +22,7 @@ enum StormStage {
         began: Moment,
         opening: Opening,
     },
-    /// The time from the first reset until all connections were open again.
+    /// All connections have opened again or failed, `nanos` after the first reset.
     Over {
         nanos: u64,
     },
@@ -32,7 +33,7 @@ pub(super) struct Storm {
     begins_at: Option<Moment>,
     stage: StormStage,
     members: Vec<Id>,
-    /// Connections that ended without a reset of ours.
+    /// Connections of the storm that ended for another reason than our reset.
     pub(super) ended: u64,
 }
 
@@ -58,7 +59,8 @@ impl Storm {
         self.members.push(id);
     }
 
-    /// Does what is due. Returns when to call again, or `None` when nothing is left to do.
+    /// Resets connections, or opens them again. Returns when to call again, or `None` when nothing
+    /// is left to do.
     pub(super) fn turn(&mut self, load: &mut Load, now: Moment) -> Option<Moment> {
         match &mut self.stage {
             StormStage::Calm => {

@@ -14,7 +14,8 @@ use crate::run::schedule::Schedule;
 
 pub(super) const VISITOR: Part = Part(2);
 
-/// Visitors that open in one turn, and visitors that leave. Meanwhile this thread reads nothing.
+/// At most this many visitors open in one turn, and at most this many leave. Meanwhile this thread
+/// reads nothing.
 const VISITORS_PER_TURN_MAX: u32 = 32;
 /// How often to check whether another visitor may open. Readiness usually wakes the thread sooner.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -25,7 +26,7 @@ pub(super) struct Visitors {
     lifetime: Duration,
     reset_fraction: f64,
     schedule: Option<Schedule>,
-    /// When each open visitor leaves, in order of time.
+    /// When each open visitor leaves, earliest first.
     staying: VecDeque<(Moment, Id)>,
     pub(super) left_by_reset: u64,
     pub(super) left_by_closing: u64,
@@ -61,7 +62,7 @@ impl Visitors {
     }
 
     pub(super) fn on_open(&mut self, load: &Load, id: Id) {
-        // A visitor that was still opening at the end leaves at once.
+        // A visitor that opens after `end` was called leaves immediately.
         let stays = if self.schedule.is_some() { self.lifetime } else { Duration::ZERO };
         self.staying.push_back((load.clock.now() + stays, id));
     }
@@ -74,7 +75,8 @@ impl Visitors {
         }
     }
 
-    /// Closes visitors whose time is over and opens those due. Returns when to call again.
+    /// Closes visitors whose lifetime is over and opens those that are due. Returns when to call
+    /// again; `None` if no visitor is open or due later.
     pub(super) fn turn(&mut self, load: &mut Load, now: Moment) -> Option<Moment> {
         for _ in 0..VISITORS_PER_TURN_MAX {
             let Some((_, id)) = self.staying.pop_front_if(|(leaves_at, _)| *leaves_at <= now)
