@@ -1,6 +1,6 @@
 //! The hub between its inbox and its outbox. Everything that callbacks, other reactors and other
-//! threads ask of this reactor's channels passes through here. It has no access to sockets or
-//! connections, so a callback never runs inside another. What a connection must be notified of
+//! threads ask of this reactor's channels passes through here. This file has no access to sockets
+//! or connections, so a callback never runs inside another. What a connection must be notified of
 //! becomes an [`Outcome`].
 
 use std::collections::VecDeque;
@@ -29,13 +29,13 @@ pub(crate) struct Exchange {
     pub(crate) hub: Hub,
     pub(crate) inbox: Inbox,
     pub(crate) outbox: Outbox,
-    /// A publish of this turn waits here for the sweep to make room: the next turn must follow at
-    /// once.
+    /// A publish of this turn waits in a ring until the sweep has made room in the channel's log:
+    /// the next turn must follow without waiting for events.
     pub(crate) waits_for_sweep: bool,
     /// What connections must still be notified of. Handled after the present callback or record,
     /// because no callback runs inside another.
     pub(crate) outcomes: VecDeque<Outcome>,
-    /// Peers from which this home refuses everything.
+    /// Peers whose publishes this home refuses, because it has refused an earlier one.
     pub(crate) refused: RefusedPeers,
     /// The number of tickets issued so far.
     pub(crate) tickets: u64,
@@ -43,9 +43,9 @@ pub(crate) struct Exchange {
 
 /// What a connection of this reactor must be notified of after a channel's home has answered.
 pub(crate) enum Outcome {
-    /// The answer to the request that waits for this ticket.
+    /// The answer to the request for which this ticket was issued.
     Answer(Ticket, HomeAnswer),
-    /// The message of this publisher was refused, and its next ones will be: it must be closed.
+    /// A message of this connection was refused, and later ones will be: it must be closed.
     Overloaded(Token, Refused),
 }
 
@@ -59,13 +59,13 @@ pub(crate) enum HomeAnswer {
 /// What happened to the oldest record of a ring.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Taken {
-    /// It was processed.
+    /// The record was processed.
     One,
-    /// There is none.
+    /// The ring has no record that may be taken now.
     None,
-    /// It waits for the sweep.
+    /// The record waits until the sweep has made room in its channel's log.
     AfterSweep,
-    /// It waits until another reactor drains its ring; that reactor will wake us.
+    /// The record waits until another reactor drains its ring; that reactor will wake us.
     AfterRoom,
 }
 
@@ -92,8 +92,8 @@ impl Exchange {
 
     // Publishing and subscribing, from this reactor's callbacks.
 
-    /// Sends a message to the home of its channel, after everything that waits there already. On an
-    /// error nothing has been sent.
+    /// Publishes a message through the home of its channel, after the requests that already wait in
+    /// the ring to that home. On an error nothing has been sent.
     pub(crate) fn submit(
         &mut self,
         origin: PublishOrigin,
@@ -128,8 +128,8 @@ impl Exchange {
         send(home, &HomeRequest::Publish { origin, channel, message }, &mut self.outbox)
     }
 
-    /// Publishes at once if the home is this reactor and nothing has to go before the message.
-    /// Returns false if the message has to go through a ring.
+    /// Publishes without a ring if this reactor is the home and no earlier request waits. Returns
+    /// true if the message was published or refused, false if it must go through a ring.
     fn publish_here(
         &mut self,
         home: ReactorNumber,
@@ -144,8 +144,8 @@ impl Exchange {
             counters.refused += 1;
             return true;
         }
-        // The answer to an HTTP publish contains the number of subscribers. Updates are taken first
-        // so that every subscriber that has read its 101 is counted.
+        // The answer to an HTTP publish contains the number of subscribers. Updates are taken
+        // before it, so that every peer that has read its 101 response is counted.
         let counts_all = !matches!(origin, PublishOrigin::Request(_)) || self.take_updates();
         if !counts_all || !self.inbox.has_no_request(self.own) {
             return false;
@@ -174,7 +174,7 @@ impl Exchange {
         self.refused.forget_closed(&self.inbox, &self.outbox);
     }
 
-    /// Asks the home of a channel for the channel's figures.
+    /// Asks the home of a channel for the channel's figures. The answer becomes an `Outcome`.
     pub(crate) fn inspect(
         &mut self,
         ticket: Ticket,
@@ -189,8 +189,9 @@ impl Exchange {
         Ok(())
     }
 
-    /// Returns the answer for a ticket if the home is this reactor and has answered at once.
-    /// Returns `None` if subscribers must first be notified that they were overrun.
+    /// Returns the answer for a ticket if the home is this reactor and has answered already.
+    /// Returns `None` otherwise, or if subscribers must be notified of an overrun before the answer
+    /// is used.
     pub(crate) fn take_answer(&mut self, ticket: Ticket) -> Option<HomeAnswer> {
         if self.hub.has_overrun() {
             return None;
@@ -204,8 +205,9 @@ impl Exchange {
         }
     }
 
-    /// Subscribes. If the home is another reactor, it is sent the pending updates at once, so that
-    /// it counts this subscriber before it receives what the same peer publishes next.
+    /// Subscribes to a channel. If the home is another reactor, the pending updates are sent to it
+    /// here, so that it counts this subscriber before it receives what the same peer publishes
+    /// next.
     pub(crate) fn subscribe(
         &mut self,
         channel: ChannelName<'_>,
@@ -214,22 +216,21 @@ impl Exchange {
         let subscription = self.hub.subscribe(channel, owner)?;
         let home = self.hub.home_of_subscription(subscription);
         if home != self.own {
-            // The update is sent before anything that the same peer publishes, so that the peer
-            // receives that too; and before the peer learns that it is subscribed, so that it is
-            // counted from then on.
+            // Sent before anything that the same peer publishes, so that the peer receives its own
+            // message; and before the peer reads its 101, so that it is counted from then on.
             self.send_updates_to(home);
         }
         Ok(subscription)
     }
 
     /// Returns true if every ring to a home has room for one more request of maximum size. Then a
-    /// connection can be decoded: neither a publish nor an inspection will fail for want of room.
+    /// connection's frames can be decoded: no publish or inspection will fail for want of room.
     pub(crate) fn has_room(&self) -> bool {
         self.outbox.has_room()
     }
 
-    /// Sends all homes their pending updates, as far as there is room, and checks again the rings
-    /// that had no room.
+    /// Sends all homes their pending updates, as far as there is room, and checks again whether the
+    /// rings that were full have room.
     pub(crate) fn send_updates(&mut self) {
         if self.hub.has_membership_update() || !self.outbox.has_room() {
             for home in 0..self.shared.reactors() as u16 {
@@ -252,7 +253,7 @@ impl Exchange {
     // Updates and requests in.
 
     /// Takes all updates that reactors have sent to this home so far. Returns false if an update
-    /// must wait for room.
+    /// must wait until there is room for its answer.
     pub(crate) fn take_updates(&mut self) -> bool {
         self.inbox.note_updates();
         let reactors = (0..self.shared.reactors() as u16).map(ReactorNumber);
@@ -286,7 +287,8 @@ impl Exchange {
     }
 
     /// Marks which requests may be served: those that were present before the updates were taken.
-    /// As long as an update has to wait, so do the requests that may have been sent after it.
+    /// As long as an update has to wait, no further request may be served, because it may have been
+    /// sent after that update.
     pub(crate) fn take_note_of_requests(&mut self) {
         self.inbox.note_requests();
         if self.take_updates() {
@@ -294,9 +296,10 @@ impl Exchange {
         }
     }
 
-    /// Serves the oldest request of a reactor, if there is room for everything that it causes.
+    /// Serves the oldest request of a reactor, if the rings have room for all records that it
+    /// causes.
     pub(crate) fn serve_request(&mut self, from: ReactorNumber, counters: &mut Counters) -> Taken {
-        // Room for an answer is checked first: answers are small, and a refused publish needs one
+        // Room for an answer is checked before the request is read: a refused publish needs one
         // too.
         if from != self.own && !self.outbox.has_room_to_answer(from) {
             return if self.inbox.has_no_request(from) { Taken::None } else { Taken::AfterRoom };
@@ -323,7 +326,7 @@ impl Exchange {
         Taken::One
     }
 
-    /// Counts the outcome of a publish. It is sent to the publisher if the publisher waits for it
+    /// Counts the outcome of a publish, and sends it to the publisher if the publisher waits for it
     /// or must be closed.
     fn conclude(
         &mut self,
@@ -357,7 +360,7 @@ impl Exchange {
 
     // Deliveries in.
 
-    /// Takes the oldest delivery of a reactor. Needs no room in any ring.
+    /// Takes the oldest delivery from a reactor. This never needs room in a ring.
     pub(crate) fn take_delivery(&mut self, from: ReactorNumber) -> Taken {
         let Some(delivery) = self.inbox.delivery(from) else { return Taken::None };
         match delivery {
@@ -378,8 +381,8 @@ impl Exchange {
         Taken::One
     }
 
-    /// If memory is short, drops what is kept for slow subscribers. If that is not enough, the
-    /// homes of channels that have subscribers here must refuse publishes.
+    /// If memory is short, drops messages kept for slow subscribers. If it is still short, tells
+    /// all reactors, and homes refuse publishes to channels that have subscribers here.
     pub(crate) fn relieve_memory(&mut self) {
         if self.hub.is_memory_full() {
             self.hub.relieve_memory(CHANNELS_RELIEVED_MAX);
@@ -428,8 +431,8 @@ fn send(
     request: &HomeRequest<'_>,
     outbox: &mut Outbox,
 ) -> Result<(), NotPublished> {
-    // If a request of maximum size does not fit, something may wait for room already, and must not
-    // be overtaken.
+    // If a request of maximum size does not fit, an earlier update may be waiting for room, and
+    // this request must not overtake it.
     let is_in = outbox.has_room_to(home) && outbox.request(home, request);
     if is_in { Ok(()) } else { Err(NotPublished::Busy) }
 }

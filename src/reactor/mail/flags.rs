@@ -4,7 +4,7 @@
 
 use super::atomic::{AtomicBool, Ordering, fence};
 
-/// A wake-up has been sent: while it is set, no other is needed.
+/// True while a wake-up is on its way to the reactor: a second one is not needed.
 pub(super) struct Pending(AtomicBool);
 
 impl Pending {
@@ -17,15 +17,15 @@ impl Pending {
         !self.0.swap(true, Ordering::AcqRel)
     }
 
-    /// Called before the receiver reads. Later writes wake it again, and writes whose wake-up is
-    /// cleared here are seen by this read. That needs the swap; a plain store would not guarantee
-    /// it.
+    /// Called before the receiver reads. Later writes wake it again. Writes whose wake-up is
+    /// cleared here are visible to the read that follows: the swap guarantees that, a plain store
+    /// would not.
     pub(super) fn clear(&self) {
         self.0.swap(false, Ordering::AcqRel);
     }
 }
 
-/// A writer has found no room in a ring, and must be woken when there is some.
+/// True if a writer has found no room in a ring: it must be woken when there is some.
 pub(super) struct Starved(AtomicBool);
 
 impl Starved {
@@ -37,8 +37,8 @@ impl Starved {
     /// afterwards.
     pub(super) fn declare(&self) {
         self.0.store(true, Ordering::Relaxed);
-        // Either that check sees what the reader has taken, or the reader, which calls `relieve`
-        // after taking, sees this flag.
+        // Either the writer's next check sees what the reader has taken, or the reader, which calls
+        // `relieve` after taking, sees this flag.
         fence(Ordering::SeqCst);
     }
 

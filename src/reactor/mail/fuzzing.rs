@@ -1,6 +1,6 @@
 //! A thin interface to rings and records for the fuzz target `records`, which is outside this
-//! crate. Almost all that it runs is the code of the reactors, and nothing else in this module has
-//! to be public. The server does not use it.
+//! crate. It runs the same code as the reactors, and no other part of `mail` has to be public. The
+//! server does not use it.
 
 use super::record::{Delivery, HomeRequest, decode_update, encode_update};
 use super::ring::{self, RingReader, RingSizes, RingWriter};
@@ -21,8 +21,8 @@ impl Ring {
         Ring { writer, reader }
     }
 
-    /// Returns true if a record with such a payload fits, with this many records without one after
-    /// it.
+    /// Returns true if a record with a payload of this size fits, followed by `small_ones` records
+    /// without a payload.
     pub fn has_room(&mut self, payload_bytes: usize, small_ones: usize) -> bool {
         self.writer.has_room(payload_bytes, small_ones)
     }

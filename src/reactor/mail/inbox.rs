@@ -11,7 +11,7 @@ pub(crate) struct Inbox {
 
 struct RingsFrom {
     updates: RingReader,
-    /// Updates before this offset are to be taken now.
+    /// Updates before this offset are marked: they are to be taken now.
     updates_until: u64,
     requests: RingReader,
     requests_noted: u64,
@@ -116,7 +116,7 @@ impl Inbox {
     }
 
     /// Returns true if a reactor waits for room in a ring to this one, and records have been taken
-    /// out of that ring.
+    /// out of that ring: the reactor must be woken.
     pub(crate) fn relieve(&mut self, from: ReactorNumber) -> bool {
         let rings = &mut self.from[from.index()];
         // No short-circuiting: each ring has a flag of its own that must be checked.

@@ -1,15 +1,16 @@
-//! The messages that reactors send each other. Three rings lead from each reactor to each:
-//! *updates* (a reactor's memberships in channels) and *requests* (publish, inspect) to the home of
-//! a channel, and *deliveries* (numbered messages, answers) from the home.
+//! The messages that reactors send each other. The *home* of a channel is the reactor that numbers
+//! its messages. Three rings lead from each reactor to every reactor: *updates* (how many
+//! subscribers it has of a channel) and *requests* (publish, inspect) go to a home, and
+//! *deliveries* (numbered messages, answers) come from a home.
 //!
 //! Taking a delivery never needs room in any ring. An update or a request stays in its ring until
 //! there is room for everything that it causes. So only requests and updates wait for deliveries,
 //! never the reverse, and no cycle of waiting can form. If a publish finds no room, the publisher's
 //! connection is not read, and TCP pushes back.
 //!
-//! Updates have a ring of their own so that they need not wait behind a publish. A home takes all
-//! of them before any request that was present when it began. So a subscriber whose 101 was read
-//! before the request was sent is always counted.
+//! Updates have a ring of their own so that they need not wait behind a publish. A home marks the
+//! requests that are present, takes all updates, and only then serves the marked requests. So a
+//! peer that has read its 101 response before a request was sent is always counted.
 //!
 //! | file | holds |
 //! |---|---|
@@ -23,7 +24,7 @@
 //! | `notifier`, `flags` | when a reactor must be woken |
 //! | `fuzzing` | rings and records for the fuzz target outside this crate |
 //!
-//! A reactor's request ring to itself holds what its own hub cannot accept yet.
+//! A reactor's request ring to itself holds the requests that its own hub cannot accept yet.
 
 mod boxes;
 mod exchange;
@@ -38,7 +39,8 @@ mod refused;
 mod ring;
 mod take_mail;
 
-// `flags` takes its atomics from the module that includes it.
+// Used by `flags` as `super::atomic`, so that `tests/loom` can include that file with other
+// atomics.
 use std::sync::atomic;
 
 pub(super) use boxes::boxes;

@@ -1,4 +1,4 @@
-//! Wakes a reactor: at most once until it reads what it was sent.
+//! Wakes a reactor, at most once before it reads what other threads have written for it.
 
 use std::sync::Arc;
 

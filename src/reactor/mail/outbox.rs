@@ -52,7 +52,7 @@ impl Outbox {
         !self.to[home.index()].is_short
     }
 
-    /// Writes an update into the ring to its home. Returns false if there is no room for it.
+    /// Writes an update into the ring to its channel's home. Returns false if it does not fit.
     pub(crate) fn tell(&mut self, home: ReactorNumber, update: MembershipUpdate<'_>) -> bool {
         let rings = &mut self.to[home.index()];
         let is_in = rings.updates.has_room(0, 0)
@@ -61,7 +61,7 @@ impl Outbox {
         is_in
     }
 
-    /// Writes a request into the ring to its home. Returns false if the ring is full.
+    /// Writes a request into the ring to its channel's home. Returns false if it does not fit.
     pub(crate) fn request(&mut self, home: ReactorNumber, request: &HomeRequest<'_>) -> bool {
         let rings = &mut self.to[home.index()];
         let is_in = rings.requests.put(|head| request.encode(head), request.payload());
@@ -125,7 +125,7 @@ impl Outbox {
 
 impl Outlet for Outbox {
     fn has_room(&mut self, reactor: ReactorNumber, payload_bytes: usize) -> bool {
-        // The payload must leave room for the answer to its publisher.
+        // After the message there must be room for one more record: the answer to its publisher.
         self.to[reactor.index()].deliveries.has_room(payload_bytes, 1)
     }
 

@@ -10,7 +10,7 @@ use crate::protocol::{Message, MessageKind};
 
 use crate::reactor::ticket::Ticket;
 
-/// The origin of a message.
+/// Who has published a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum PublishOrigin {
     /// A WebSocket connection, which is closed with 1013 if the home refuses the message.
@@ -38,7 +38,7 @@ pub(crate) enum Delivery<'a> {
     Inspected { ticket: Ticket, channel: ChannelName<'a>, info: Option<ChannelInfo> },
 }
 
-// The first byte of each head says what the record is.
+// The first byte of a head says what the record is. The three kinds of rings each count from zero.
 const PUBLISH_TEXT: u8 = 0;
 const PUBLISH_BINARY: u8 = 1;
 const INSPECT: u8 = 2;
@@ -278,7 +278,7 @@ fn put_origin(head: &mut Vec<u8>, origin: PublishOrigin) {
     }
 }
 
-/// A channel name has at most 255 bytes.
+/// Writes a name after its length, which fits one byte: a name has at most 255.
 fn put_name(head: &mut Vec<u8>, name: ChannelName<'_>) {
     head.push(name.as_str().len() as u8);
     head.extend_from_slice(name.as_str().as_bytes());

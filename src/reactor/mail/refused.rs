@@ -1,6 +1,6 @@
 //! Peers whose publish was refused. Once a message is refused, everything that its publisher sends
-//! after it is refused too, so what was accepted is a gap-free prefix. That is all that a publisher
-//! can assume once it has been closed.
+//! after it is refused too, so what was accepted is a gap-free prefix. A publisher that has been
+//! closed can rely on that, and on nothing more.
 
 use std::collections::HashMap;
 
@@ -44,8 +44,8 @@ impl RefusedPeers {
     /// Removes the peers from which no more requests can arrive.
     pub(crate) fn forget_closed(&mut self, inbox: &Inbox, outbox: &Outbox) {
         self.0.retain(|(from, _), rest| {
-            // The order matters: once the refusal has been taken, everything that the peer has sent
-            // is in the requests ring.
+            // The offset is read after this check: once the refusal has been taken, everything that
+            // the peer has sent is in the requests ring.
             if let Rest::Open(answer) = *rest
                 && outbox.has_taken_deliveries(*from, answer)
             {

@@ -12,17 +12,17 @@ use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::flags::Starved;
 
-/// Each record starts with two lengths of four bytes.
+/// Each record starts with the lengths of its head and its payload, of four bytes each.
 const LENGTHS_BYTES: usize = 8;
-/// This bit of the payload's length means that the payload is the next buffer beside the ring.
+/// This bit of the payload's length means: the payload is not in the ring but in a separate buffer.
 const BESIDE: u32 = 1 << 31;
-/// The longest head: a channel name and a few numbers.
+/// The longest head of a record: a channel name and a few numbers.
 pub(super) const HEAD_BYTES_MAX: usize = 320;
 /// The largest record without a payload.
 const RECORD_BYTES_MAX: usize = LENGTHS_BYTES + HEAD_BYTES_MAX;
-/// A larger payload goes beside the ring. The bound is a quarter of the ring, and at most this.
+/// A payload larger than this, or than a quarter of the ring, travels in a separate buffer.
 const INLINE_BYTES_MAX: usize = 16 * 1024;
-/// A buffer larger than this is freed, not returned. It is twice the default message limit.
+/// A payload buffer larger than this is freed after use. It is twice the default message limit.
 const KEPT_BYTES_MAX: usize = 128 * 1024;
 
 /// How large the rings between reactors are.
@@ -30,7 +30,7 @@ const KEPT_BYTES_MAX: usize = 128 * 1024;
 pub struct RingSizes {
     /// Bytes of one ring; at least 2 KiB.
     pub bytes: usize,
-    /// How many large payloads can travel beside the ring at once; at least one.
+    /// How many large payloads can be on their way in separate buffers; at least one.
     pub beside: usize,
 }
 
@@ -38,7 +38,7 @@ impl RingSizes {
     /// The smallest sizes with which everything works.
     pub const MIN: RingSizes = RingSizes { bytes: 2 * 1024, beside: 1 };
 
-    /// Returns the size of a ring whose records have no payload.
+    /// Returns the size of a ring for updates, which have no payload.
     pub(crate) fn update_bytes(self) -> usize {
         (self.bytes / 8).max(RECORD_BYTES_MAX)
     }
@@ -120,9 +120,9 @@ pub(super) fn ring(sizes: RingSizes) -> (RingWriter, RingReader) {
 }
 
 impl RingWriter {
-    /// Returns true if a record with a payload of this size or smaller fits, with this many records
-    /// without a payload after it. If not, the reader will wake the writer once it has taken
-    /// something.
+    /// Returns true if a record with a payload of this size or smaller fits, followed by
+    /// `small_ones` records without a payload. If false, the writer is woken once the reader has
+    /// taken a record.
     pub(super) fn has_room(&mut self, payload_bytes: usize, small_ones: usize) -> bool {
         if self.fits(payload_bytes, small_ones) {
             return true;
@@ -133,8 +133,8 @@ impl RingWriter {
 
     fn fits(&self, payload_bytes: usize, small_ones: usize) -> bool {
         let is_large = payload_bytes > self.inline_bytes_max;
-        // If a large payload fits beside the ring, the largest one that goes into the ring must fit
-        // too.
+        // True must hold for smaller payloads too, so for a large one the largest payload that goes
+        // into the ring must also fit.
         let inline = payload_bytes.min(self.inline_bytes_max);
         let needed = (1 + small_ones) * (LENGTHS_BYTES + HEAD_BYTES_MAX) + inline;
         let is_enough = self.bytes.cached_slots() >= needed || self.bytes.slots() >= needed;
@@ -180,7 +180,7 @@ impl RingWriter {
         self.filled
     }
 
-    /// Returns true if everything before this offset has been taken out.
+    /// Returns true if the reader has taken everything before this offset.
     pub(super) fn is_taken_to(&self, place: u64) -> bool {
         let inside = self.bytes.buffer().capacity() - self.bytes.slots();
         self.filled - inside as u64 >= place
@@ -193,8 +193,8 @@ impl RingWriter {
 }
 
 impl RingReader {
-    /// Returns the head and payload of the oldest record. It stays until it is [used
-    /// up](Self::use_up).
+    /// Returns the head and payload of the oldest record, or `None` if the ring is empty. The
+    /// record stays until [`use_up`](Self::use_up).
     pub(super) fn head(&mut self) -> Option<(&[u8], &[u8])> {
         if self.current.is_none() {
             self.current = self.fetch();

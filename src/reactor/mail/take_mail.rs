@@ -1,5 +1,5 @@
-//! The mail that one turn takes: from every reactor some of its deliveries, then some of its
-//! requests.
+//! How much mail (records from reactors) one turn takes: from every reactor some of its deliveries,
+//! then some of its requests.
 
 use crate::hub::ReactorNumber;
 use crate::reactor::counters::Counters;
@@ -11,12 +11,12 @@ use super::exchange::{Exchange, Taken};
 pub(crate) struct MailTurn {
     /// There may be more mail than this turn took.
     pub(crate) is_left: bool,
-    /// Some of that can be taken in the next turn: the budget was spent, or it waits for the sweep.
-    /// The rest waits for another reactor.
+    /// Some of the mail that is left can be taken in the next turn: the budget was spent, or a
+    /// record waits for the sweep. If false, all of it waits for another reactor to make room.
     pub(crate) goes_on: bool,
     /// The reactor whose mail is taken first. It changes with every turn.
     first_sender: usize,
-    /// How many rings this turn has finished: two from each reactor.
+    /// How many rings this turn has finished, of two (deliveries, requests) from each reactor.
     rings: usize,
     /// How many more records may be taken out of the current ring.
     budget: usize,
