@@ -1,6 +1,6 @@
 //! Joining: a connection has subscribed to a channel whose home is another reactor. Nothing is sent
-//! to it, not even its 101, until the home has reported the number of the first message that it
-//! will receive. From then on the subscription is live.
+//! to it, not even its 101, until the home has reported the number of the first message that the
+//! connection will receive. From then on the subscription is live.
 
 use crate::hub::{JoinOutcome, Refused, SubscriptionId};
 use crate::net::{Net, Token};
@@ -55,7 +55,8 @@ impl<N: Net, H: Handler> Core<N, H> {
     }
 
     /// A channel's home reactor has answered a subscription. A refusal closes the connection. Once
-    /// all its subscriptions are live, the held replies are sent, and the connection is read again.
+    /// all subscriptions of the connection are live, the held replies are sent, and the connection
+    /// is read again.
     fn on_joined(
         &mut self,
         connection: &mut ConnectionOf<N, H>,

@@ -109,11 +109,11 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) const PATIENT_MAX: usize = 4096;
 /// After our last byte, what the peer still sends is read and discarded for at most this long.
 pub(super) const LINGER: Duration = Duration::from_secs(2);
-/// At most this many bytes are discarded so; a peer that sends more is closed.
+/// At most this many bytes are discarded after our last byte; a peer that sends more is closed.
 pub(super) const LINGER_BYTES_MAX: usize = 64 * 1024;
 /// Connections over a limit that are accepted so that they can be answered 503 or 429, for all
 /// reactors together; any further one is closed immediately. Stays below the 128 descriptors that
-/// the default of `connections_max` leaves free.
+/// the program's default for `connections_max` leaves free.
 pub(super) const REFUSALS_MAX: usize = 64;
 /// The timeouts of a request body and of a message are extended by one second per this many bytes.
 pub(super) const BODY_BYTES_PER_SECOND_MIN: u32 = 16 * 1024;

@@ -1,5 +1,5 @@
-//! The connections of a reactor, and the core that serves them. A token is looked up here, once for
-//! each step.
+//! The connections of a reactor, and the core that serves them. Each step (read, sweep, deadline
+//! check, ...) looks its connection up here by token, once.
 
 use crate::net::{Net, Token};
 
@@ -13,8 +13,8 @@ pub(super) struct Peers<N: Net, H: Handler> {
 }
 
 impl<N: Net, H: Handler> Peers<N, H> {
-    /// Runs one step of one connection, then handles what it has caused for other connections. Does
-    /// nothing if the connection has gone.
+    /// Runs one step of one connection, then handles what the step has caused for other
+    /// connections. Does nothing if the connection has gone.
     pub(super) fn step(
         &mut self,
         token: Token,
@@ -24,8 +24,8 @@ impl<N: Net, H: Handler> Peers<N, H> {
         self.dispatch_events();
     }
 
-    /// Runs one step of one connection; the events that it causes are left to be dispatched.
-    /// Returns false if the connection has gone already.
+    /// Runs one step of one connection; the caller must then dispatch the events that it has
+    /// caused. Returns false if the connection has already gone.
     pub(super) fn step_alone(
         &mut self,
         token: Token,
@@ -39,8 +39,8 @@ impl<N: Net, H: Handler> Peers<N, H> {
         true
     }
 
-    /// Takes a connection that has ended out of the slab, releases its slot in the limits and
-    /// closes its socket.
+    /// Takes a connection that has ended out of the slab, releases its place in the connection
+    /// limits and closes its socket.
     pub(super) fn take_out(&mut self, token: Token, gone: Gone) {
         let Some(connection) = self.connections.remove(token) else { return };
         let Core { net, exchange, turn, pool, .. } = &mut self.core;

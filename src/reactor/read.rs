@@ -1,5 +1,5 @@
-//! Reading: which connections are read in a turn, and how. Each gets at most one `recv`, and then
-//! everything that can be decoded is decoded.
+//! Reading: which connections are read in a turn, and how. Each connection gets at most one `recv`,
+//! and then everything that can be decoded is decoded.
 
 use std::collections::VecDeque;
 
@@ -24,8 +24,8 @@ impl<N: Net, H: Handler> Peers<N, H> {
             // After a hang-up a read is needed too: it may return a pending error.
             connection.readable |= readable || hung_up;
             connection.hung_up |= hung_up;
-            // The connection is on a list already and is read in its turn, perhaps after others
-            // that wait for room too.
+            // A connection that is on a waiting list is read when its place in the list comes, not
+            // now.
             let is_waiting = connection.unfinished;
             if writable && connection.blocked {
                 core.on_writable(connection);
@@ -36,7 +36,8 @@ impl<N: Net, H: Handler> Peers<N, H> {
         });
     }
 
-    /// Resumes the connections that wait for room, in order, as long as the rings have room.
+    /// Resumes the connections that wait for room in the rings to home reactors, in order, until
+    /// the rings are full.
     pub(super) fn go_on_with_waiting(&mut self) {
         for _ in 0..self.core.waiting_for_room.len() {
             if !self.core.exchange.has_room() {
@@ -63,8 +64,8 @@ impl<N: Net, H: Handler> Peers<N, H> {
 }
 
 impl<N: Net, H: Handler> Core<N, H> {
-    /// Reads from a connection and decodes. Called when it is ready, and when it may go on after a
-    /// stop.
+    /// Reads from a connection and decodes what it has read. Called when the socket is ready, and
+    /// when decoding may go on after a stop.
     fn read(&mut self, connection: &mut ConnectionOf<N, H>) {
         match &connection.phase {
             Phase::Http(http) if http.answer.is_some() => return,
@@ -98,13 +99,13 @@ impl<N: Net, H: Handler> Core<N, H> {
         };
         match connection.phase {
             Phase::Http(_) | Phase::Open(_) => self.keep_rest(connection, consumed, filled, stop),
-            // The connection is ending: the bytes after its last request or frame are discarded,
-            // and so is what is received later.
+            // The connection is ending: undecoded bytes, and bytes received later, are discarded.
             Phase::Closing { .. } | Phase::Lingering { .. } | Phase::Gone(_) => {}
         }
     }
 
-    /// Keeps what could not be decoded yet, and makes sure that the connection goes on.
+    /// Keeps the bytes not decoded yet. Depending on why decoding stopped (`stop`), it then lists
+    /// the connection to be read again, or ends it.
     fn keep_rest(
         &mut self,
         connection: &mut ConnectionOf<N, H>,
@@ -125,8 +126,8 @@ impl<N: Net, H: Handler> Core<N, H> {
             Stop::NeedMore if connection.ended => self.on_end(connection),
             Stop::NeedMore if connection.readable => self.go_on_next_turn(connection),
             Stop::Paused if !connection.io.owes() && !connection.io.is_held() => {
-                // No bytes are queued for the peer. If no answer is outstanding either, the
-                // connection waits for room in the rings.
+                // No bytes are queued for the peer. If no answer of a home reactor is outstanding
+                // either, decoding stopped because a ring to a home reactor is full.
                 if !matches!(&connection.phase, Phase::Http(http) if http.answer.is_some()) {
                     self.go_on_with_room(connection);
                 }
@@ -138,7 +139,7 @@ impl<N: Net, H: Handler> Core<N, H> {
     /// The peer has closed its side, and everything that it sent has been decoded.
     fn on_end(&mut self, connection: &mut ConnectionOf<N, H>) {
         match &connection.phase {
-            // The request is incomplete, or there is none, so there is nothing to answer.
+            // The last request is incomplete, or there was none, so there is nothing to answer.
             Phase::Http(_) => self.leave_silently(connection),
             // Without a Close frame the connection is lost (RFC 6455 section 7.1.5).
             Phase::Open(_) => self.lose(connection),
@@ -146,8 +147,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
-    /// Our side is shut down: what the peer still sends is read and discarded, up to
-    /// `LINGER_BYTES_MAX`.
+    /// Reads and discards what the peer still sends after our side was shut down. More than
+    /// `LINGER_BYTES_MAX`, or the end of the stream, ends the connection.
     fn discard(&mut self, connection: &mut ConnectionOf<N, H>) {
         let Phase::Lingering { discarded_bytes } = &mut connection.phase else { return };
         if !connection.readable {

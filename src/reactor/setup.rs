@@ -12,7 +12,7 @@ use super::group::{ConnectionLimits, Shared};
 use super::limits::{HELD_MEMORY_SHARE, ReactorLimits};
 use super::mail::{Inbox, Notifier, Outbox, RingSizes, boxes};
 
-/// One reactor's part of its server.
+/// What one reactor is created from: its rings to the other reactors, shared state and limits.
 pub struct Setup<W> {
     pub(super) own: ReactorNumber,
     pub(super) shared: Arc<Shared>,
@@ -28,7 +28,7 @@ pub struct Setup<W> {
 }
 
 impl<W: Clone> Setup<W> {
-    /// A handle to the reactor, for other threads.
+    /// Returns a handle by which other threads publish, drain the server or stop it.
     pub fn handle(&self) -> Handle<W> {
         self.handle.clone()
     }
@@ -59,8 +59,9 @@ pub fn reactor_memory_min(
 /// when the logs are full.
 const RING_MEMORY_SHARE: usize = 4;
 
-/// Filling a ring of this size takes at least as long as a turn under load.
+/// The largest ring. Filling it takes at least as long as a turn under load, so more is no use.
 const RING_BYTES_MAX: usize = 256 * 1024;
+/// The most large payloads that may travel beside one ring, in buffers of their own.
 const BESIDE_MAX: usize = 16;
 
 /// Returns how many bytes the rings that lead to one of `reactors` reactors may hold.
@@ -74,8 +75,8 @@ fn ring_bytes(reactors: usize, sizes: RingSizes, message_bytes_max: usize) -> us
 /// [`reactor_memory_min`].
 fn ring_sizes(reactors: usize, memory_bytes: usize, message_bytes_max: usize) -> RingSizes {
     let of_one_other = memory_bytes / RING_MEMORY_SHARE / 2 / (reactors - 1).max(1);
-    // About half is for the large payloads that travel beside two of the rings, the rest for the
-    // bytes in the rings and for the ring of updates.
+    // About half is for the large payloads that travel beside two of the three rings, the rest for
+    // the bytes in the rings and for the ring of updates.
     let beside = of_one_other / 4 / message_bytes_max.max(1);
     let beside = beside.clamp(RingSizes::MIN.beside, BESIDE_MAX);
     let rest = of_one_other.saturating_sub(2 * beside * message_bytes_max);

@@ -14,9 +14,9 @@ use super::peers::Peers;
 
 impl<N: Net, H: Handler> Peers<N, H> {
     /// Sends each subscriber that is behind, in one `send`, everything between its cursor and the
-    /// end of the log. Returns to the turn after `SENDS_PER_TURN_MAX` sends. Subscribers not yet
-    /// visited then get old and new messages in one `send`, so a higher load means more bytes per
-    /// system call.
+    /// end of the log. Stops after `SENDS_PER_TURN_MAX` sends, so that the reactor can read again.
+    /// Subscribers not yet visited later get old and new messages in one `send`, so a higher load
+    /// means more bytes per system call.
     pub(super) fn sweep(&mut self) {
         for _ in 0..SENDS_PER_TURN_MAX {
             let Some(due) = self.core.exchange.hub.next_due() else { return };

@@ -8,8 +8,8 @@ use crate::net::Token;
 pub struct Ticket {
     /// The connection of the request.
     pub(super) token: Token,
-    /// Different for every ticket, so that the outcome of another publish is never taken for this
-    /// one.
+    /// Different for every ticket, so that the outcome of one publish is never taken for that of
+    /// another.
     pub(super) number: u64,
 }
 
@@ -20,7 +20,7 @@ pub struct Subscription(pub(super) SubscriptionId);
 /// Why a publish or an inspection was not accepted. It had no effect.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NotPublished {
-    /// The ring to the channel's home is full for the moment.
+    /// The ring to the channel's home reactor is full for the moment.
     Busy,
     /// The peer is not, or no longer, subscribed to that channel.
     NotSubscribed,

@@ -42,8 +42,8 @@ pub struct Reactor<N: Net, H: Handler> {
 }
 
 impl<N: Net, H: Handler> Reactor<N, H> {
-    /// Creates a reactor that serves `listeners` with `handler`. Connections from `admin_listeners`
-    /// are [marked as such](super::Visitor::is_admin).
+    /// Creates a reactor that serves `listeners` with `handler`. For connections from
+    /// `admin_listeners`, [`is_admin`](super::Visitor::is_admin) returns true.
     ///
     /// # Errors
     ///
@@ -100,7 +100,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         })
     }
 
-    /// A handle for other threads.
+    /// Returns a handle by which other threads publish, drain the server or stop it.
     pub fn handle(&self) -> Handle<N::Waker> {
         self.handle.clone()
     }
@@ -132,7 +132,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         while self.take_record() {}
         self.end_mail();
         // Connections that have waited come before those that have just become ready, so that a few
-        // cannot take all the room in the rings.
+        // busy connections cannot take all the room in the rings.
         self.peers.go_on_with_waiting();
         self.peers.go_on_with_unfinished();
         for place in 0..self.readiness.len() {
@@ -155,7 +155,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         Ok(())
     }
 
-    /// Returns zero while any work is left, else the time until something can next be due.
+    /// Returns how long this turn waits for events: zero while any work is left, else until
+    /// something may be due, but at most `WAIT_MAX`.
     pub(super) fn wait_timeout(&self) -> Duration {
         let core = &self.peers.core;
         if core.exchange.hub.has_due()
@@ -175,8 +176,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
     pub(super) fn hear_commands(&mut self) {
         let own = self.peers.core.exchange.own;
         self.notifiers[own.index()].clear();
-        // This is read before the mail, so that the mail contains everything accepted before the
-        // end was requested.
+        // The requested end is read before the mail, so that the mail contains everything that was
+        // accepted before that request.
         self.ending = self.commands.ending();
     }
 
@@ -186,7 +187,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         self.mail.begin(&mut self.peers.core.exchange);
     }
 
-    /// Takes one record of the mail. Returns false if this turn's share has been taken.
+    /// Processes one record (a message between reactors). Returns false if this turn's share of the
+    /// mail is done.
     pub(super) fn take_record(&mut self) -> bool {
         let Core { exchange, turn, .. } = &mut self.peers.core;
         let is_taken = self.mail.take_next(exchange, &mut turn.counters);
@@ -197,7 +199,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
     }
 
     pub(super) fn end_mail(&mut self) {
-        // The ring to this reactor itself may have room again.
+        // Taking the mail may have made room in the ring to this reactor itself; this notes it.
         self.peers.core.exchange.send_updates();
         self.take_remote_publishes();
         if self.ending == Ending::Drain && self.drain.is_none() {
@@ -211,7 +213,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         for _ in 0..PUBLISHES_PER_TURN_MAX {
             let Core { exchange, turn, .. } = &mut self.peers.core;
             if !exchange.outbox.has_room_to(exchange.own) {
-                // When that ring has room again, this reactor takes its mail again.
+                // Publishes stay queued until this reactor has emptied that ring; the drain waits
+                // for them.
                 self.mail.is_left = true;
                 return;
             }
@@ -252,8 +255,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         }
     }
 
-    /// Advances a drain, and stores this reactor's status for the other reactors. Returns false if
-    /// this was the last turn.
+    /// Advances a drain if one has begun, and stores this reactor's status for the other reactors.
+    /// Returns false if this was the last turn.
     pub(super) fn end_turn(&mut self) -> bool {
         let goes_on = match self.ending {
             Ending::Not => true,
@@ -263,7 +266,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
                 false
             }
         };
-        // Notify again, because the sweep may have caused more updates and records.
+        // The turn has notified before; notify a second time, because the sweep may have caused
+        // more updates and records.
         self.notify_reactors();
         if self.notifiers.len() > 1 {
             self.peers.core.exchange.relieve_memory();

@@ -1,4 +1,4 @@
-//! The state that all steps of a turn share: the clocks, read once at its beginning, and the
+//! The state that all steps of a turn share: the clocks, read once at the turn's beginning, and the
 //! counters.
 
 use std::time::Duration;

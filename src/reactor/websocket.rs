@@ -11,15 +11,15 @@ use super::decode_stop::Stop;
 use super::end_reason::{End, Initiator};
 use super::limits::REPLIES_BYTES_MAX;
 
-/// Why decoding messages stopped.
+/// Why `decode_some` stopped. `after_decoding` then does what is needed and may decode on.
 #[derive(Clone, Copy)]
 enum Halt {
     /// No complete frame is left.
     NeedMore,
-    /// The ring to a home is full.
+    /// The ring to a channel's home reactor is full.
     NoRoom,
-    /// A publish has overrun a subscriber, or was refused, so that this peer must be closed. The
-    /// connections concerned are notified before the next frame is decoded.
+    /// A publish has overrun a subscriber, or was refused; in the latter case this peer is closed.
+    /// The connections concerned are notified before the next frame is decoded.
     Events,
     /// The application has subscribed to a channel that is not live yet.
     Subscribed,
@@ -31,7 +31,7 @@ enum Halt {
 }
 
 impl<N: Net, H: Handler> Core<N, H> {
-    /// Opens the connection. The 101 is in `self.outgoing`.
+    /// Makes an HTTP connection a WebSocket connection, and sends the 101 from `self.outgoing`.
     pub(super) fn open(&mut self, connection: &mut ConnectionOf<N, H>, mut session: H::Session) {
         let mut subscriptions = PeerSubscriptions::default();
         let mut peer = Context {
@@ -84,7 +84,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
-    /// Decodes until something else has to be done. Replies gather in `self.outgoing`.
+    /// Decodes frames until something else has to be done, and returns what that is. Replies gather
+    /// in `self.outgoing`.
     fn decode_some(
         &mut self,
         connection: &mut ConnectionOf<N, H>,
@@ -131,7 +132,7 @@ impl<N: Net, H: Handler> Core<N, H> {
                 break halt;
             }
         };
-        // A partial frame header counts as a message under way too, so that it can time out.
+        // A partial frame header counts as the beginning of a message, so that it can time out.
         let partial = matches!(halt, Halt::NeedMore) && *consumed < filled;
         let under_way = open.decoder.is_mid_message() || partial;
         connection.message_since =
@@ -146,7 +147,7 @@ impl<N: Net, H: Handler> Core<N, H> {
     }
 
     /// Writes the replies of the callbacks, and closes if the application, the peer or the protocol
-    /// requires it. Returns `None` if decoding goes on.
+    /// requires it. Returns why decoding stops, or `None` if it goes on.
     fn after_decoding(
         &mut self,
         connection: &mut ConnectionOf<N, H>,
@@ -166,7 +167,7 @@ impl<N: Net, H: Handler> Core<N, H> {
             return Some(Stop::Left);
         }
         if connection.blocked {
-            // Subscriptions made by the last callback are blocked too.
+            // The socket is blocked, so subscriptions made by the last callback are blocked too.
             connection.subscriptions().for_each(|one| self.exchange.hub.block(one));
         }
         match halt {
@@ -180,8 +181,8 @@ impl<N: Net, H: Handler> Core<N, H> {
     }
 }
 
-/// Passes an event to the application, or answers it. Returns `Some` if something else has to be
-/// done before the next event.
+/// Passes a message to the application, or answers a control frame. Returns `Some` if something
+/// else has to be done before the next frame.
 fn on_event<H: Handler>(
     handler: &mut H,
     peer: &mut Context<'_, H::Session>,

@@ -11,7 +11,8 @@ use super::connection::Phase;
 use super::core::{ConnectionOf, Core};
 
 impl<N: Net, H: Handler> Core<N, H> {
-    /// Notes how many bytes of a subscription's log the kernel has taken.
+    /// Notes how many log bytes of a subscription the kernel has taken, and returns whether it has
+    /// taken all that were offered.
     pub(super) fn note_written(
         &mut self,
         connection: &mut ConnectionOf<N, H>,
@@ -52,10 +53,10 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
-    /// Writes the rest of a frame under way, then the bytes queued for this peer alone; in this
+    /// Writes the rest of a partly sent frame, then the bytes queued for this peer alone; in this
     /// order, because a frame must not be interrupted. If nothing is queued and the connection has
-    /// only one subscription, the sweep finishes the frame instead, because it has more to send
-    /// with it.
+    /// only one subscription, the sweep finishes the frame instead, with later messages in the same
+    /// call.
     pub(super) fn write_owed(&mut self, connection: &mut ConnectionOf<N, H>) -> io::Result<Sent> {
         if let (Some(subscription), Phase::Open(open)) = (connection.under_way, &connection.phase)
             && (connection.io.owes() || open.subscriptions.len() > 1)
@@ -130,7 +131,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         self.go_on_next_turn(connection);
     }
 
-    /// Notes what a write reports about the socket.
+    /// Notes whether a write has blocked the socket, and when it last made progress.
     fn note_sent(&mut self, connection: &mut ConnectionOf<N, H>, taken: usize, sent: Sent) {
         if sent == Sent::All {
             connection.unproven = false;

@@ -29,8 +29,8 @@ impl Visitor<'_> {
     ///
     /// # Errors
     ///
-    /// [`NotPublished::Busy`] if the ring to the channel's home is full. The first publish for a
-    /// request never fails with it.
+    /// [`NotPublished::Busy`] if the ring to the channel's home reactor is full. The first publish
+    /// for a request never fails with it.
     pub fn publish(
         &mut self,
         channel: ChannelName<'_>,
@@ -43,9 +43,9 @@ impl Visitor<'_> {
         Ok(ticket)
     }
 
-    /// Asks the channel's home, which may be another reactor, for its figures of the channel. To
-    /// answer the request with them, return [`Answer::Later`](super::Answer::Later) with the
-    /// ticket; [`Handler::on_inspected`](super::Handler::on_inspected) then makes the response.
+    /// Asks the channel's home reactor for the channel's figures, such as its subscribers. To
+    /// answer the request with these figures, return [`Answer::Later`](super::Answer::Later) with
+    /// the ticket; [`Handler::on_inspected`](super::Handler::on_inspected) then makes the response.
     ///
     /// # Errors
     ///
@@ -66,12 +66,12 @@ impl Visitor<'_> {
         self.address
     }
 
-    /// Returns true if the connection was accepted on one of the operator's listeners.
+    /// Returns true if the connection was accepted on an admin listener, meant for the operator.
     pub fn is_admin(&self) -> bool {
         self.is_admin
     }
 
-    /// Returns true if the server has separate listeners for the operator.
+    /// Returns true if the server has admin listeners, which are separate ones for the operator.
     pub fn has_admin_listener(&self) -> bool {
         self.turn.has_admin_listener
     }
@@ -128,15 +128,15 @@ impl<S> Context<'_, S> {
     }
 
     /// Subscribes the peer to a channel: it receives every message that the channel's home accepts
-    /// from now on once, in order. If the home is another reactor that does not serve this channel
-    /// here yet, everything sent to this peer in this callback (the 101 included) is held until the
-    /// home has answered, and nothing more from the peer is decoded until then. So a peer that has
-    /// read the reply to its subscribing misses no later message.
+    /// from now on, exactly once and in order. If the home is another reactor, which does not send
+    /// this channel's messages here yet, everything sent to this peer in this callback (the 101
+    /// included) is held until the home has answered, and nothing more from the peer is decoded
+    /// until then. So a peer that has read a reply sent in this callback misses no later message.
     ///
     /// # Errors
     ///
-    /// [`Refused`] if there are too many channels. If another reactor finds that out, it does so
-    /// only later, and the peer is then closed with 1013.
+    /// [`Refused`] if there are too many channels. If the home is another reactor, its refusal
+    /// arrives only later; the peer is then closed with 1013.
     pub fn subscribe(&mut self, channel: ChannelName<'_>) -> Result<Subscription, Refused> {
         let subscription = self.exchange.subscribe(channel, Owner(self.token.0))?;
         self.outgoing.has_subscribed |= self.exchange.hub.is_joining(subscription);
@@ -145,8 +145,8 @@ impl<S> Context<'_, S> {
     }
 
     /// Ends a subscription of this peer: it receives nothing more of the channel. Of the messages
-    /// published before, one that is partly sent is completed, and those behind it are dropped.
-    /// Does nothing if the subscription has ended already.
+    /// published before, one that is partly sent is completed, and those after it are dropped. Does
+    /// nothing if the subscription has ended already.
     pub fn unsubscribe(&mut self, subscription: Subscription) {
         if self.subscriptions.remove(subscription.0) {
             let rest = &mut self.outgoing.rest;
@@ -156,12 +156,12 @@ impl<S> Context<'_, S> {
     }
 
     /// Publishes to all subscribers of a channel, including this peer if it is subscribed. If the
-    /// home refuses the message because memory is full, the peer is closed with 1013, and the home
-    /// refuses everything that the peer publishes after that message.
+    /// channel's home reactor refuses the message because memory is full, the peer is closed with
+    /// 1013, and that reactor refuses everything that the peer publishes after the message.
     ///
     /// # Errors
     ///
-    /// [`NotPublished::Busy`] if the ring to the channel's home is full. One publish per
+    /// [`NotPublished::Busy`] if the ring to the channel's home reactor is full. One publish per
     /// [`on_message`] never fails with it.
     ///
     /// [`on_message`]: super::Handler::on_message

@@ -14,8 +14,8 @@ use crate::reactor::mail::Notifier;
 const PUBLISHES_MAX: usize = 1024;
 
 /// Processed publishes that are kept, so that later ones reuse their buffers and allocate nothing.
-/// Only buffers up to this size are kept: together at most about 1 MiB for each reactor.
 const SPARES_MAX: usize = 256;
+/// Larger buffers are freed, so those kept take at most about 1 MiB for each reactor.
 const SPARE_BYTES_MAX: usize = 4 * 1024;
 
 /// A message from another thread to the reactor.
@@ -33,7 +33,8 @@ impl RemotePublish {
     }
 }
 
-/// Whether the reactor is to end, and how. The value never decreases.
+/// Whether the reactor is to end, and how. A later request can only raise the value: a stop cuts a
+/// drain short.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Ending {
     Not = 0,
@@ -41,7 +42,7 @@ pub(crate) enum Ending {
     Stop = 2,
 }
 
-/// The reactor's end: receives what its handles send.
+/// The receiving side of a [`Handle`], held by the reactor.
 pub(crate) struct FromThreads {
     publishes: Receiver<RemotePublish>,
     used: SyncSender<RemotePublish>,
@@ -52,7 +53,7 @@ pub(crate) struct FromThreads {
 #[derive(Clone)]
 pub struct Handle<W> {
     publishes: SyncSender<RemotePublish>,
-    /// Returns buffers of processed publishes, which the next publish reuses.
+    /// Processed publishes that the reactor has returned. The next publish reuses their buffers.
     spares: Arc<Mutex<Receiver<RemotePublish>>>,
     used: SyncSender<RemotePublish>,
     ending: Arc<AtomicU8>,
@@ -88,7 +89,7 @@ impl std::fmt::Display for PublishError {
 
 impl std::error::Error for PublishError {}
 
-/// Creates the reactor's end and a handle to it.
+/// Creates a handle and its receiving side, which the reactor holds.
 pub(crate) fn handle<W: Wake>(
     notifier: Notifier<W>,
     message_bytes_max: usize,

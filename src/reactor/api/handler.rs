@@ -47,8 +47,8 @@ pub trait Handler {
         request: &Request<'_>,
     ) -> Upgrade<Self::Session>;
 
-    /// Called when the connection is accepted. Messages of channels subscribed to here are received
-    /// from the 101 on; whatever is sent here follows the 101.
+    /// Called when the opening handshake is accepted. Messages of channels subscribed to here are
+    /// received from the 101 on; whatever is sent here follows the 101.
     fn on_open(&mut self, peer: &mut Context<'_, Self::Session>) {
         let _ = peer;
     }
@@ -96,7 +96,7 @@ pub enum Answer {
     /// Answer now.
     Respond(Response),
     /// [`Handler::on_published`] or [`Handler::on_inspected`] makes the response once the channel's
-    /// home has answered. Until then nothing else from this peer is decoded.
+    /// home reactor has answered. Until then nothing else from this peer is decoded.
     Later(Ticket),
 }
 
@@ -119,6 +119,6 @@ pub enum Upgrade<S> {
     },
     /// No WebSocket: any status, headers and body. Browsers hide all of them from scripts.
     Respond(Response),
-    /// 101, followed at once by a Close frame. Browsers show its code and reason to scripts.
+    /// 101, followed directly by a Close frame. Browsers show its code and reason to scripts.
     AcceptAndClose(CloseCode, &'static str),
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `handler` | the trait `Handler`: the application, called with events |
 //! | `context` | what a callback is given: the peer, and what it may do for that peer |
-//! | `from_threads` | a handle by which other threads publish, drain and stop; the reactor's end |
+//! | `from_threads` | a handle by which other threads publish, drain and stop; its receiving side |
 
 mod context;
 mod from_threads;

@@ -1,5 +1,5 @@
-//! What a reactor keeps for one connection. A server may have very many idle subscribers, each of
-//! which costs this much memory, so a test limits its size.
+//! What a reactor keeps for one connection. A server may have very many idle subscribers, and each
+//! costs this much memory, so a test limits the size.
 //!
 //! | file | holds |
 //! |---|---|
@@ -57,9 +57,10 @@ pub(super) struct Connection<T, S> {
     /// has ended.
     pub(super) rest_bytes: u32,
     address: PackedAddress,
-    /// The connection was accepted on one of the operator's listeners.
+    /// The connection was accepted on an admin listener, meant for the operator.
     pub(super) is_admin: bool,
-    /// The connection is over a limit, and was accepted only so that it can be answered 503 or 429.
+    /// `Some` if the connection was accepted only so that it can be answered 503 or 429: it is over
+    /// a limit, or the server is draining.
     pub(super) refusal: Option<Refusal>,
     /// The socket was reported readable, and has not been read empty since.
     pub(super) readable: bool,
@@ -67,7 +68,7 @@ pub(super) struct Connection<T, S> {
     /// Invariant: true if output is queued and not held.
     pub(super) blocked: bool,
     /// The socket has just been reported writable after being blocked, and no byte has been
-    /// accepted since. `progress_at` stays valid until one is.
+    /// accepted since. Until a byte is, `progress_at` keeps its value.
     pub(super) unproven: bool,
     /// Blocked because the kernel had no memory. No readiness event will follow, so the deadline
     /// sweep tries again.
@@ -77,8 +78,8 @@ pub(super) struct Connection<T, S> {
     pub(super) hung_up: bool,
     /// The end of the stream has been read.
     pub(super) ended: bool,
-    /// The connection is on the list of those that continue in the next turn without a new
-    /// readiness event.
+    /// The connection is on one of the lists `Core::unfinished` and `Core::waiting_for_room`, so it
+    /// is read again without a new readiness event.
     pub(super) unfinished: bool,
 }
 
@@ -119,8 +120,8 @@ pub(super) struct Http {
     /// The body that is being received. The head and the part of the body received so far are in
     /// the assembly buffer.
     pub(super) body: Option<Body>,
-    /// The request was answered [`Answer::Later`](super::Answer): nothing is decoded until its
-    /// answer has been given.
+    /// Set while a request that was answered [`Answer::Later`](super::Answer) waits for its
+    /// response. Nothing is decoded until then.
     pub(super) answer: Option<Owed>,
     /// A request has been answered, and no byte of the next one has arrived.
     pub(super) between_requests: bool,
@@ -133,17 +134,17 @@ pub(super) struct Body {
     pub(super) bytes: u32,
 }
 
-/// How a pending answer must be written.
+/// How the response to a request must be written.
 #[derive(Clone, Copy)]
 pub(super) struct Owed {
     pub(super) keep_alive: bool,
     pub(super) head_only: bool,
-    /// The publish or inspection whose outcome the answer waits for.
+    /// The publish or inspection whose outcome the response waits for.
     pub(super) ticket: Option<Ticket>,
 }
 
 impl Owed {
-    /// For an answer after which the connection is closed.
+    /// For a response after which the connection is closed.
     pub(super) const LAST: Owed = Owed { keep_alive: false, head_only: false, ticket: None };
 }
 

@@ -8,14 +8,14 @@ pub(crate) struct Outgoing {
     pub(crate) replies: Vec<u8>,
     /// If set, the replies end with a Close frame of this code, and nothing may follow.
     pub(crate) close: Option<CloseCode>,
-    /// The reason in that Close frame.
+    /// The reason in the Close frame, if `close` is set.
     pub(crate) reason: String,
     /// The rest of a partly sent frame whose subscription the callback has ended. It is written
     /// before the replies.
     pub(crate) rest: Vec<u8>,
-    /// There was such a rest but no memory for it: the connection must be reset.
+    /// There was no memory to keep the rest of a partly sent frame: the connection must be reset.
     pub(crate) cut_short: bool,
-    /// The callback has subscribed to a channel whose home must confirm the subscription first.
+    /// The callback has subscribed to a channel whose home reactor has not confirmed it yet.
     pub(crate) has_subscribed: bool,
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-/// An IPv4 address is kept as mapped into IPv6; a scope is not kept.
+/// An IPv4 address is kept as mapped into IPv6; the scope of an IPv6 address is not kept.
 #[derive(Clone, Copy)]
 pub(super) struct PackedAddress {
     ip: [u8; 16],

@@ -1,4 +1,5 @@
-//! The subscriptions of one connection. Nearly always it is one, which needs no allocation.
+//! The subscriptions of one connection. Most connections have just one subscription, which needs no
+//! allocation.
 
 use crate::hub::SubscriptionId;
 

@@ -1,4 +1,4 @@
-//! All connections of a reactor, by tokens. A token of a closed connection finds none.
+//! All connections of a reactor, by token. The token of a closed connection finds none.
 
 use slab::Slab;
 
@@ -24,8 +24,8 @@ fn generation(token: Token) -> u32 {
 /// Generations from this one on are for what is not a connection: the listeners and the wake-up.
 const GENERATION_END: u32 = u32::MAX;
 
-/// Returns a number for people to read. If there are two reactors, the first connection of the
-/// first reactor is 1, and the first of the second is 2.
+/// Returns a connection's number for logs, unique in the server. With two reactors, the connections
+/// of the first reactor are 1, 3, 5, ... and those of the second 2, 4, 6, ...
 pub(crate) fn running_number(of: Token, own: ReactorNumber, reactors: usize) -> u64 {
     u64::from(generation(of)) * reactors as u64 + u64::from(own.0) + 1
 }
@@ -80,7 +80,7 @@ impl<T, S> Connections<T, S> {
         self.slab.len()
     }
 
-    /// Returns how many slots a sweep must visit, including vacant ones.
+    /// Returns how many slots a loop over all connections must visit, including vacant ones.
     pub(crate) fn places(&self) -> usize {
         // The slab does not expose how many slots it has used. Its capacity is at least that, and
         // grows by doubling.

@@ -1,5 +1,4 @@
-//! The limits on new connections that hold for the whole server, whichever reactor accepts the
-//! connection.
+//! The limits on new connections, which apply to the whole server, whichever reactor accepts them.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -37,12 +36,12 @@ pub(crate) struct ConnectionLimits {
     /// Connections that were accepted only so that they can be answered 503 or 429.
     refusals: AtomicUsize,
     rate: Option<Mutex<AcceptRate>>,
-    /// The limit on connections per client network (an IPv4 address or an IPv6 /64), and the count
-    /// of each network that has any. `None` if there is no such limit.
+    /// The limit on connections per client address (IPv4 address or IPv6 /64), and how many each
+    /// address has now. `None` if there is no such limit.
     networks: Option<(u32, Mutex<HashMap<IpAddr, u32>>)>,
 }
 
-/// A token bucket: it fills over time, up to one second's worth of connections.
+/// A token bucket that limits accepts: it fills over time, up to one second's worth of connections.
 struct AcceptRate {
     per_second: f64,
     available: f64,
@@ -63,7 +62,7 @@ impl AcceptRate {
     }
 }
 
-/// Returns the network that a per-address limit counts together: an IPv4 address, or an IPv6 /64,
+/// Returns the addresses that a per-address limit counts as one: an IPv4 address, or an IPv6 /64,
 /// which is what one customer usually gets.
 fn network(address: SocketAddr) -> IpAddr {
     match address.ip().to_canonical() {
@@ -72,14 +71,14 @@ fn network(address: SocketAddr) -> IpAddr {
     }
 }
 
-/// Adds one and returns true if the count is below `max`. Atomic: adding first and undoing later
-/// could make another caller see a full count that is not full.
+/// Adds one and returns true if the count is below `max`; else returns false. Adding first and
+/// undoing later could make another thread see the limit reached when it is not.
 fn count_one_more(count: &AtomicUsize, max: usize) -> bool {
     let within = |count| (count < max).then_some(count + 1);
     count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within).is_ok()
 }
 
-/// Ignores poisoning: a count is valid even if a thread panicked while holding the lock.
+/// Locks, and ignores poisoning: a count is valid even if a thread panicked while holding the lock.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -110,9 +109,8 @@ impl ConnectionLimits {
         })
     }
 
-    /// Counts an accepted connection, and returns why it must be refused, if it must. Refused or
-    /// not, it counts against its network until it [leaves](Self::leave). Only if it is not refused
-    /// does it take a slot.
+    /// Counts an accepted connection. Returns why it must be refused, or `None` if it may stay and
+    /// has taken a slot. In both cases it counts against its address until [`leave`](Self::leave).
     pub(crate) fn enter(&self, address: SocketAddr) -> Option<Refusal> {
         if let Some(rate) = &self.rate {
             lock(rate).available -= 1.0;
@@ -146,14 +144,14 @@ impl ConnectionLimits {
         self.connections.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Returns the number of connections that hold a slot, and of those kept open only to be
-    /// refused.
+    /// Returns how many connections hold a slot, and how many are kept open only to be refused.
     #[cfg(test)]
     pub(crate) fn counts(&self) -> (usize, usize) {
         (self.connections.load(Ordering::Relaxed), self.refusals.load(Ordering::Relaxed))
     }
 
-    /// Called for every connection that has closed, refused or not.
+    /// Stops counting a closed connection against its address. Called for every connection, refused
+    /// or not.
     pub(crate) fn leave(&self, address: SocketAddr) {
         let Some((_, networks)) = &self.networks else { return };
         let mut networks = lock(networks);

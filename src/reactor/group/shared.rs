@@ -13,15 +13,18 @@ use super::status::ReactorStatus;
 pub(crate) struct Shared {
     pub(crate) homes: Arc<Homes>,
     pub(crate) connection_limits: ConnectionLimits,
-    /// One per reactor, as of its last turn.
+    /// The figures of each reactor, as of its last turn.
     statuses: Vec<Mutex<ReactorStatus>>,
-    /// One per reactor: true if it has no memory left for messages. Homes read it for each message.
+    /// One per reactor: true if it has no memory left for messages. Home reactors read it for each
+    /// message.
     memory_full: Vec<Flag>,
-    /// Reactors that have completed their drain. They keep serving their channels for the others.
+    /// How many reactors have no connections left in a drain. They still serve as homes of
+    /// channels.
     drained: AtomicUsize,
 }
 
-/// Has a cache line of its own, so that a write next to it does not force other cores to reload it.
+/// A flag in a cache line of its own, so that a write to its neighbour does not force other cores
+/// to reload it.
 #[derive(Default)]
 #[repr(align(64))]
 struct Flag(AtomicBool);
@@ -65,7 +68,7 @@ impl Shared {
         self.memory_full[reactor.index()].0.load(Ordering::Relaxed)
     }
 
-    /// Notes that one reactor has no connections left. Returns true if it was the last one.
+    /// Notes that one reactor has no connections left. Returns true if no reactor has any now.
     pub(crate) fn note_drained(&self) -> bool {
         self.drained.fetch_add(1, Ordering::AcqRel) + 1 == self.reactors()
     }

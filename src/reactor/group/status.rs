@@ -39,8 +39,8 @@ impl ReactorStatus {
     }
 }
 
-/// The figures of a whole server: those of the reactor that is asked as of now, those of the others
-/// as of their last turns.
+/// The figures of a whole server, added up: current for the reactor that is asked, as of their last
+/// turns for all other reactors.
 #[derive(Clone, Debug)]
 pub struct Status {
     pub(crate) sum: ReactorStatus,
@@ -53,7 +53,8 @@ impl Status {
         &self.sum.counters
     }
 
-    /// Where every copy of every message is: each copy owed is delivered, dropped or pending.
+    /// What became of every copy of a message (one for each subscriber): delivered, dropped or
+    /// pending.
     pub fn ledger(&self) -> Ledger {
         self.sum.ledger
     }
@@ -83,7 +84,8 @@ impl Status {
         self.sum.log_bytes
     }
 
-    /// Records that reactors have sent each other, and records that were processed.
+    /// Records (requests, deliveries, updates) that reactors have sent each other, and that they
+    /// have processed.
     pub fn mail(&self) -> [u64; 2] {
         self.sum.mail
     }
