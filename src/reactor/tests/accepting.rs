@@ -1,4 +1,4 @@
-//! Accepting connections, and refusing them.
+//! Tests of accepting connections, and of refusing them over a limit.
 
 use std::net::IpAddr;
 use std::time::Duration;

@@ -1,19 +1,19 @@
-//! The application of the tests. The path of a connection selects what it does:
+//! The application of the reactor's tests. The path of a connection selects what it does:
 //!
 //! | path | does |
 //! |---|---|
 //! | `/echo` | sends every message back |
 //! | `/greet` | sends a message in `on_open` |
 //! | `/no` | declines the handshake with 403 |
-//! | `/turned-away` | answers 101, and a Close frame at once |
+//! | `/turned-away` | answers 101, followed directly by a Close frame |
 //! | `/shut` | closes in `on_open`; `/shut-later` closes on the first message |
-//! | `/join` | subscribes to the channel that a message names; `-` and `.` (silently) end that |
+//! | `/join` | subscribes to the channel that a message names; `-` ends that, and `.` silently |
 //! | `/two` | subscribes to `two-a` and `two-b`, and publishes what it receives to `two-a` |
 //! | `/bye/CHANNEL` | publishes to the channel when the connection ends |
 //! | `/leave/CHANNEL` | subscribes, publishes what it receives, and closes in the same callback |
-//! | `GET /about/CHANNEL` | answers with the home's figures of the channel |
-//! | `POST /twice` | publishes to `news` twice, and answers with the outcome of the second |
-//! | any other | subscribes to the channel of that name, and publishes there what it receives |
+//! | `GET /about/CHANNEL` | answers with the figures that the channel's home has of it |
+//! | `POST /twice` | publishes to `news` twice, and answers with the second outcome |
+//! | any other | subscribes to the channel of that name, and publishes its messages there |
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -28,27 +28,27 @@ use super::super::{Answer, Context, Handler, Subscription, Ticket, Upgrade, Visi
 /// What the application has recorded, for the test to read.
 #[derive(Default)]
 pub(super) struct Log {
-    /// Path, code and reason of every connection that has ended.
+    /// Path, close code and reason of every connection that has ended, in order.
     pub(super) closed: Vec<(String, u16, String)>,
-    /// Connections that were opened and are not closed.
+    /// How many connections are open.
     pub(super) open: usize,
-    /// The last subscription of each connection.
+    /// By peer address: the last subscription of the connection.
     subscriptions: HashMap<SocketAddr, Subscription>,
 }
 
-/// See the module's documentation.
+/// The application; the module's documentation lists what it does for each path.
 pub(super) struct App {
     pub(super) log: Rc<RefCell<Log>>,
 }
 
-/// What `/bye` publishes.
+/// The message that a connection of the path `/bye/CHANNEL` publishes when it ends.
 pub(super) const FAREWELL: &[u8] = b"farewell, all of you";
 
 fn name(channel: &str) -> ChannelName<'_> {
     ChannelName::parse(channel).unwrap()
 }
 
-/// Publishes once per message, for which there is always room.
+/// Publishes one message. Within a callback there is always room for the first publish.
 fn publish(peer: &mut Context<'_, String>, channel: &str, message: Message<'_>) {
     peer.publish(name(channel), message).expect("room for one publish");
 }
@@ -154,7 +154,7 @@ impl Handler for App {
     fn on_close(&mut self, peer: &mut Context<'_, String>, code: CloseCode, reason: &str) {
         let path = peer.session().clone();
         if let Some(channel) = path.strip_prefix("/bye/") {
-            // When a connection ends, there may be no room.
+            // When a connection ends, there may be no room for a publish.
             let _ = peer.publish(name(channel), Message::binary(FAREWELL));
         }
         let mut log = self.log.borrow_mut();

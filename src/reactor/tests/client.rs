@@ -1,5 +1,5 @@
-//! A client over a simulated peer, built on the frame client of all tests. It checks everything
-//! that the server sends, and panics on the first wrong byte.
+//! A WebSocket client over a simulated peer, built on the frame client of all tests. It checks
+//! everything that the server sends, and panics on the first wrong byte.
 
 use super::frames::{FrameClient, Opcode, handshake, request};
 use crate::net::sim::SimPeer;
@@ -16,7 +16,7 @@ impl Client {
         Client { peer, frames: FrameClient::new(0) }
     }
 
-    /// The client has read its 101.
+    /// Returns true if the client has read the 101 of its handshake.
     pub(super) fn is_open(&self) -> bool {
         self.frames.is_open
     }
@@ -61,13 +61,13 @@ impl Client {
 
     // Receiving.
 
-    /// Returns the next response, if it has arrived.
+    /// Returns the next HTTP response, or `None` if it has not arrived completely.
     pub(super) fn answered(&mut self) -> Option<Answered> {
         self.frames.receive(&self.peer.take_received());
         self.frames.response(false)
     }
 
-    /// Returns everything that has arrived after the 101, which is read first.
+    /// Returns all messages and control frames that have arrived; the 101 before them is read too.
     pub(super) fn heard(&mut self) -> Vec<Heard> {
         if !self.is_open() {
             match self.answered() {
@@ -88,7 +88,7 @@ impl Client {
         self.heard().into_iter().map(only_messages).collect()
     }
 
-    /// Returns the code of the Close frame, if what has arrived ends with one.
+    /// Returns the close code if the last frame that has arrived is a Close frame.
     pub(super) fn close_code(&mut self) -> Option<u16> {
         match self.heard().pop() {
             Some(Heard::Close(code, _)) => Some(code),
@@ -96,7 +96,7 @@ impl Client {
         }
     }
 
-    /// The server has closed or reset the connection.
+    /// Returns true if the server has closed or reset the connection.
     pub(super) fn is_gone(&self) -> bool {
         self.peer.is_reset() || self.peer.is_ended()
     }
@@ -106,7 +106,7 @@ impl Client {
         self.peer.set_reading(false);
     }
 
-    /// Reads some bytes, and then stops reading.
+    /// Reads up to this many bytes, and then stops reading.
     pub(super) fn sip(&self, bytes: usize) {
         self.peer.set_window(bytes);
         self.peer.set_window(0);

@@ -1,4 +1,4 @@
-//! Draining and stopping the server.
+//! Tests of draining and stopping the server.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ fn what_an_end_in_the_drain_publishes_goes_out_before_the_next_end() {
     world.drain();
     world.turn();
     assert_eq!(clients[0].close_code(), Some(1012));
-    // Enough time for several connections to be closed in one turn.
+    // Time enough for a drain to close several connections in one turn.
     world.sim.advance(Duration::from_millis(10));
     world.turn();
     world.pass_secs(4);

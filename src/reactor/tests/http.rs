@@ -1,4 +1,4 @@
-//! Requests on a connection that is not, or not yet, a WebSocket connection.
+//! Tests of HTTP requests, on connections that are not, or not yet, WebSocket connections.
 
 use super::world::World;
 

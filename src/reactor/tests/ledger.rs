@@ -1,5 +1,6 @@
-//! Invariants between reactors, checked after every turn: no ring loses a record, and every member
-//! has appended, or has in its ring, every message that its home has numbered since it joined.
+//! Invariants between reactors, checked after every turn: no ring between them loses a record, and
+//! every member of a channel has appended, or has in its ring, every message that the channel's
+//! home has numbered since it joined.
 
 use std::collections::HashMap;
 
@@ -8,20 +9,19 @@ use super::world::SimReactor;
 use crate::hub::views::ChannelView;
 use crate::hub::{Membership, ReactorNumber, Slot};
 
-/// What one reactor has sent another about one channel, and the other has not taken yet. The key is
-/// the slot and the epoch.
+/// Deliveries about one channel that are in the ring from its home to a member.
 #[derive(Default)]
 struct UnderWay {
     /// The numbers of the messages, in order.
     messages: Vec<u64>,
-    /// The number of the first message that the member will receive.
+    /// If the home's answer to the join is in the ring: the number of the first message it grants.
     joined: Option<u64>,
 }
 
 type Deliveries = HashMap<(Slot, u64), UnderWay>;
 
-/// Called after a turn of one reactor. The turn can only have changed what is between that reactor
-/// and the others.
+/// Checks the rings to and from the reactor that has just had a turn; the turn cannot have changed
+/// any others.
 pub(super) fn check_mail(reactors: &mut [SimReactor], acted: usize) {
     check_gate(reactors);
     if reactors.len() == 1 {
@@ -40,8 +40,8 @@ pub(super) fn check_mail(reactors: &mut [SimReactor], acted: usize) {
     }
 }
 
-/// Checks both directions: records written = records taken + records in the ring. Returns the
-/// deliveries in the ring from home to member.
+/// Checks for one ring that records written = records taken + records in it. Returns the deliveries
+/// in it, by slot and epoch of the channel.
 fn check_ring(reactors: &mut [SimReactor], home: usize, member: usize) -> Deliveries {
     let (from, to) = (ReactorNumber(home as u16), ReactorNumber(member as u16));
     let put = reactors[home].peers.core.exchange.outbox.put_so_far(to);
@@ -77,7 +77,8 @@ fn check_ring(reactors: &mut [SimReactor], home: usize, member: usize) -> Delive
     under_way
 }
 
-/// Checks that every member has received, or has in its ring, every number up to the last.
+/// Checks that a member has received, or has in its ring, every message up to the home's last
+/// number.
 fn check_members(views: &[Vec<ChannelView>], home: usize, member: usize, deliveries: &Deliveries) {
     for channel in views[home].iter().filter(|view| view.membership == Membership::Home) {
         let number = ReactorNumber(member as u16);
@@ -89,12 +90,12 @@ fn check_members(views: &[Vec<ChannelView>], home: usize, member: usize, deliver
         let under_way = deliveries.get(&(*slot, channel.epoch)).unwrap_or(&nothing);
         let view =
             views[member].iter().find(|view| view.slot == *slot && view.name == channel.name);
-        // The member has left, and its leave is on the way.
+        // The member has left the channel, and its home has not taken the update yet.
         let Some(view) = view else { continue };
         let next = match (view.membership, under_way.joined) {
             (Membership::Joining, Some(next)) => next,
             (Membership::Live | Membership::Leaving, None) => view.next,
-            // The member has left and joined again, and the home has not taken either update yet.
+            // The member has left and joined again, and the home has taken neither update yet.
             (Membership::Unannounced | Membership::Joining, None) => continue,
             odd => panic!("{odd:?}: {channel:?} {view:?}"),
         };
@@ -104,7 +105,7 @@ fn check_members(views: &[Vec<ChannelView>], home: usize, member: usize, deliver
     }
 }
 
-/// Checks that every reactor that considers itself a member is known as one to the home.
+/// Checks for every channel of which a reactor considers itself a member that the home agrees.
 fn check_standing(
     reactors: &mut [SimReactor],
     views: &[Vec<ChannelView>],
@@ -146,13 +147,13 @@ fn check_gate(reactors: &[SimReactor]) {
     );
 }
 
-/// How many records one reactor has written for the others, and how many bytes it has taken from
-/// them.
+/// Of one reactor: how many records it has written for the others, and how many bytes it has taken
+/// from them.
 pub(super) struct Words {
     own: usize,
-    /// By reactor: records written for it.
+    /// By other reactor: how many records were written for it.
     put: Vec<[u64; 3]>,
-    /// By reactor: bytes taken from its rings, and whether it waits for more to be taken.
+    /// By other reactor: how many bytes were taken from its rings, and whether it waits for that.
     fetched: Vec<[(u64, bool); 3]>,
 }
 
@@ -167,8 +168,8 @@ impl Words {
         }
     }
 
-    /// Checks after a turn that every reactor was woken that was sent something, or that waited for
-    /// room and has it now.
+    /// Checks after a turn that every other reactor was woken to which records were sent, or whose
+    /// wait for room in a ring is over.
     pub(super) fn check_since(&self, before: &Words, will_look: impl Fn(usize) -> bool) {
         for other in (0..self.put.len()).filter(|other| *other != self.own) {
             let was_sent = self.put[other] != before.put[other];
@@ -185,8 +186,8 @@ impl Words {
     }
 }
 
-/// Returns true if the turn of a reactor has left records in its rings that it could have taken.
-/// Only senders that have notified it of everything they sent are considered.
+/// Returns true if a reactor's turn has left records in its rings that it could have taken. Rings
+/// of a sender that has not yet sent its wake-ups (not `has_told`) are ignored.
 pub(super) fn has_left_mail(
     reactors: &mut [SimReactor],
     own: usize,
@@ -202,14 +203,14 @@ pub(super) fn has_left_mail(
             |_| has_deliveries = true,
         );
     }
-    // A request may have to wait until there is room for everything that it causes.
+    // A request may have to stay in the ring until there is room for everything that it causes.
     let number = ReactorNumber(own as u16);
     let waits_for_room =
         reactors.iter().any(|other| other.peers.core.exchange.inbox.fetched(number)[2].1);
     has_deliveries || has_requests && !waits_for_room
 }
 
-/// Checks, when nothing is in the rings, that the homes know how many subscribers each member has.
+/// Checks that homes know how many subscribers each member has. The rings must be empty.
 pub(super) fn check_counts(reactors: &[SimReactor]) {
     let views: Vec<Vec<ChannelView>> =
         reactors.iter().map(|reactor| reactor.peers.core.exchange.hub.views()).collect();
@@ -226,7 +227,7 @@ pub(super) fn check_counts(reactors: &[SimReactor]) {
     }
 }
 
-/// Returns true if a record is in a ring, or waits to be sent to its home.
+/// Returns true if a record is in a ring between reactors, or is waiting to be written to one.
 pub(super) fn is_mail_under_way(reactors: &mut [SimReactor]) -> bool {
     (0..reactors.len() as u16).any(|from| {
         reactors.iter_mut().any(|to| {

@@ -1,5 +1,5 @@
-//! Several reactors as one server: all subscribers see one order, the 101 waits for the channel's
-//! home, and publishers are held back.
+//! Tests of several reactors as one server: all subscribers see one order, the 101 waits for the
+//! channel's home, and publishers are held back.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use crate::hub::{HubLimits, Membership, OUT_OF_MEMORY, ReactorNumber};
 use crate::protocol::{Message, MessageKind};
 use crate::reactor::{ReactorLimits, RingSizes};
 
-/// Returns a reactor's membership in a channel, or `None` if the reactor does not have the channel.
+/// Returns a reactor's membership in a channel, or `None` if it does not know the channel.
 fn membership(world: &World, reactor: usize, channel: &str) -> Option<Membership> {
     let views = world.reactors[reactor].peers.core.exchange.hub.views();
     views.iter().find(|view| view.name == channel).map(|view| view.membership)
 }
 
-/// Connects a client to this reactor; it has sent nothing yet.
+/// Connects a client to this reactor, and sends nothing.
 fn connect_at(world: &mut World, reactor: usize) -> Client {
     loop {
         let client = world.connect();
@@ -31,8 +31,8 @@ fn connect_at(world: &mut World, reactor: usize) -> Client {
     }
 }
 
-/// Connects a client to this reactor and sends its handshake. Afterwards only this reactor has had
-/// turns, so it has read the handshake, and no other reactor has acted on it.
+/// Connects a client to this reactor and sends its handshake. Only this reactor gets turns, so it
+/// has read the handshake, and the channel's home has not acted on it.
 fn knock(world: &mut World, reactor: usize, path: &str) -> Client {
     let client = connect_at(world, reactor);
     client.upgrade(path);
@@ -72,7 +72,7 @@ fn the_101_waits_until_the_home_knows_and_nothing_accepted_after_it_is_missed() 
     assert_eq!(membership(&world, 1, &channel), Some(Membership::Joining));
     world.turn_of(0);
     assert_eq!(client.answered(), None, "the home's answer has not been taken");
-    // From here on, messages are for this client as well.
+    // The home has granted the join: the client must receive every message from here on.
     let publisher = world.open_at(0, "/echo");
     drop(publisher);
     world.publish(&channel, MessageKind::Text, b"after the home knew").unwrap();
@@ -100,7 +100,7 @@ fn who_comes_second_need_not_ask_the_home() {
 fn what_is_said_behind_the_101_waits_with_it_and_a_ping_is_answered_afterwards() {
     let mut world = World::of(2, |_, _| {});
     let (here, there) = (world.channel_at(1), world.channel_at(0));
-    // The path `/join` subscribes to the channel that a message names.
+    // On the path `/join` a client subscribes to the channel that its message names.
     let mut client = world.open_at(1, "/join");
     client.text(&here);
     world.rest();
@@ -158,13 +158,13 @@ fn who_comes_back_while_the_leave_is_on_its_way_misses_nothing() {
     let channel = world.channel_at(0);
     drop(world.open_at(1, &format!("/{channel}")));
     world.rest();
-    // Only the member's reactor runs, and finds that the channel has lingered long enough.
+    // Only the member's reactor runs. It leaves the channel, which has had no subscriber for long.
     while membership(&world, 1, &channel).is_some() {
         world.sim.advance(Duration::from_millis(500));
         world.turn_of(1);
     }
     let mut client = knock(&mut world, 1, &format!("/{channel}"));
-    // One message is published before the home takes the leave and the join, and one afterwards.
+    // One message is published before the home takes the leave and the new join, and one after it.
     world.publish(&channel, MessageKind::Text, b"before").unwrap();
     world.turn_of(0);
     world.publish(&channel, MessageKind::Text, b"after").unwrap();
@@ -208,7 +208,8 @@ fn a_publish_is_all_or_none_and_waits_for_the_reactor_that_has_no_room() {
     let path = format!("/{channel}");
     let mut readers: Vec<_> = (0..3).map(|at| world.open_at(at, &path)).collect();
     let mut publisher = world.open_at(0, &path);
-    // Reactor 2 gets no turn: its ring fills up, and nothing is accepted that does not fit into it.
+    // Reactor 2 gets no turn: the ring to it fills up, and no message is accepted that it has no
+    // room for.
     for number in 0..100u8 {
         publisher.binary(&[number; 400]);
         world.turn_of(0);
@@ -269,8 +270,8 @@ fn large_messages_travel_beside_the_rings() {
     }
 }
 
-/// Creates this many channels whose home is reactor 1, each with a stalled subscriber there, until
-/// memory is short. Returns the channels and the subscribers.
+/// Creates this many channels on their home, reactor 1, each with a stalled subscriber, until
+/// memory is short. Returns the channels with their subscribers.
 fn short_of_memory(world: &mut World, channels: usize) -> Vec<(String, Client)> {
     let names = (0..).map(|number| format!("full-{number}"));
     let names: Vec<String> = names.filter(|name| world.home_of(name) == 1).take(channels).collect();
@@ -320,7 +321,7 @@ fn a_reactor_whose_memory_nobody_slow_holds_makes_the_home_refuse() {
     let mut publisher = connect_at(&mut world, 0);
     world.reactors[1].peers.core.exchange.shared.set_memory_full(ReactorNumber(1), true);
     publisher.request("POST", &format!("/{channel}"), &[], b"refused");
-    // Reactor 1 gets no turn now: at its end, it would clear the flag again.
+    // Reactor 1 gets no turn now, because it would clear the flag at the end of it.
     for _ in 0..5 {
         world.turn_of(0);
     }
@@ -347,14 +348,14 @@ fn what_was_sent_behind_a_refused_message_is_refused_as_well() {
     refused.binary(b"behind it");
     other.binary(b"from somebody else");
     world.turn_of(1);
-    // Reactor 1 reports full memory for the first request only, as another thread might.
+    // The memory of reactor 1 counts as full while the first request is served, and only then.
     let Core { exchange: home, turn, .. } = &mut world.reactors[0].peers.core;
     home.take_note_of_requests();
     home.shared.set_memory_full(ReactorNumber(1), true);
     assert_eq!(home.serve_request(ReactorNumber(1), &mut turn.counters), Taken::One);
     home.shared.set_memory_full(ReactorNumber(1), false);
     world.turn_of(0);
-    // The publisher has not received its Close frame yet.
+    // The publisher sends more before it receives its Close frame.
     refused.binary(b"even later");
     world.rest();
     assert_eq!(reader.messages(), [b"from somebody else"]);
@@ -399,7 +400,7 @@ fn where_memory_ends_behind_a_post_nothing_is_said_of_its_outcome() {
     let channel = world.channel_at(0);
     let mut reader = world.open_at(0, &format!("/{channel}"));
     let mut poster = connect_at(&mut world, 1);
-    // Fills the memory that the connections of reactor 1 may hold.
+    // Unfinished messages fill the memory that the connections of reactor 1 may hold.
     let mut hoarders = world.open_many(100, "/echo");
     hoarders.retain(|client| world.holder_of(client) == 1);
     for hoarder in &mut hoarders {
@@ -436,8 +437,8 @@ fn a_drain_ends_all_reactors_together_and_what_was_accepted_goes_out_first() {
     for _ in 0..50 {
         world.publish(&channel, MessageKind::Text, b"one of fifty").unwrap();
     }
-    // Only the home has had a turn: it has accepted all fifty messages, and no other reactor has
-    // received one when the drain begins.
+    // When the drain begins, only the home has had a turn: it has accepted all fifty messages, and
+    // no other reactor has received one.
     world.turn_of(0);
     world.drain();
     world.pass_secs(4);
@@ -450,7 +451,7 @@ fn a_drain_ends_all_reactors_together_and_what_was_accepted_goes_out_first() {
     world.check_empty();
 }
 
-/// Runs turns until the reactor would sleep. Everything must be done by then.
+/// Runs turns of reactor 0 until it would sleep.
 fn turn_until_it_would_sleep(world: &mut World) {
     loop {
         world.turn_of(0);
@@ -523,13 +524,13 @@ fn no_request_overtakes_a_membership_update_that_has_to_wait() {
         names.into_iter().find(|name| world.home_of(name) == 0).unwrap()
     });
     let _filler = world.open_at(1, &format!("/{full}"));
-    // The ring from reactor 0 to reactor 1 fills up.
+    // Messages fill the ring from reactor 0 to reactor 1,
     let mut posts = world.open_at(0, &format!("/{full}"));
     for number in 0..20u8 {
         posts.binary(&[number; 400]);
         world.turn_of(0);
     }
-    // Until it has no room for an answer either.
+    // until it does not even have room for an answer.
     while world.reactors[0].peers.core.exchange.outbox.has_room_to_answer(ReactorNumber(1)) {
         let slot = crate::hub::Slot(u32::MAX);
         let message = Message::binary(b"");
@@ -540,7 +541,7 @@ fn no_request_overtakes_a_membership_update_that_has_to_wait() {
             numbered,
         );
     }
-    // On reactor 1, subscribes and then publishes to the same channel.
+    // Reactor 1 subscribes to a channel of reactor 0, and then publishes to it.
     {
         let Core { exchange, turn, .. } = &mut world.reactors[1].peers.core;
         let name = crate::hub::ChannelName::parse(&wanted).unwrap();
@@ -550,8 +551,8 @@ fn no_request_overtakes_a_membership_update_that_has_to_wait() {
         let mine = Message::binary(b"mine");
         exchange.submit(origin, name, mine, &mut turn.counters).unwrap();
     }
-    // Reactor 0 takes its updates; meanwhile reactor 1, on another core, takes its deliveries; then
-    // reactor 0 serves requests.
+    // Reactor 0 takes the updates from its ring. Then reactor 1, as if on another core, empties its
+    // own ring. Then reactor 0 serves the requests.
     world.reactors[0].peers.core.exchange.take_note_of_requests();
     while world.reactors[1].peers.core.exchange.take_delivery(ReactorNumber(0)) == Taken::One {}
     let Core { exchange, turn, .. } = &mut world.reactors[0].peers.core;

@@ -1,4 +1,4 @@
-//! The opening handshake, and handshakes that are declined.
+//! Tests of the opening handshake, accepted and declined.
 
 use super::client::{Answered, Heard};
 use super::world::World;

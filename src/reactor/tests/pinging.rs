@@ -1,4 +1,4 @@
-//! Pings and pongs, and when a peer counts as dead.
+//! Tests of pings and pongs, and of when a peer counts as dead.
 
 use std::time::Duration;
 
@@ -7,7 +7,8 @@ use super::frames::Opcode;
 use super::world::{Setting, World};
 use crate::net::sim::SimLimits;
 
-/// A subscriber that does not read, after so many messages that its output is blocked.
+/// Returns a subscriber that has stopped reading, and to which a large message was published, so
+/// that its output is blocked.
 fn blocked(world: &mut World) -> Client {
     let reader = world.open("/news");
     reader.stall();
@@ -84,13 +85,14 @@ fn the_time_for_a_pong_begins_when_the_ping_has_left() {
     let mut world = World::with(|limits, _| limits.slow_timeout = Duration::from_secs(1000));
     let mut client = world.open("/echo");
     client.stall();
-    // The echo fills the send buffer to its last byte, so that there is no room for the ping.
+    // The echoed message fills the send buffer to its last byte, so there is no room for a ping.
     client.binary(&vec![1; 16 * 1024 - 4]);
     world.rest();
     while world.counters().pings_sent == 0 {
         world.pass(Duration::from_millis(500));
     }
-    // Runs until shortly before the deadline is postponed by another ten seconds.
+    // While the ping cannot leave, its deadline is postponed by ten seconds at a time. The loop
+    // ends shortly before the next time.
     for quarters in 0..60 {
         let _ = quarters;
         world.pass(Duration::from_millis(500));
@@ -129,7 +131,7 @@ fn a_pause_of_the_whole_process_cuts_nobody() {
     let mut world = World::new();
     let mut clients = world.open_many(20, "/news");
     world.pass_secs(19);
-    // Every ping is either due during the pause, or was sent before it and answered during it.
+    // Each ping falls due during a pause, or was sent before the pause and answered during it.
     for _ in 0..10 {
         world.sim.advance(Duration::from_secs(17));
         for client in &mut clients {
@@ -145,7 +147,7 @@ fn a_pause_of_the_whole_process_cuts_nobody() {
 
 #[test]
 fn a_short_pause_behind_a_long_one_does_not_either() {
-    // Each wait returns one readiness event, so reading from all clients takes as many turns as
+    // A wait returns only one readiness event, so reading from all clients takes as many turns as
     // there are clients.
     let sim = SimLimits { events_per_wait_max: 1, ..SimLimits::default() };
     let mut world = World::still(Setting { sim, ..Setting::default() });

@@ -1,4 +1,4 @@
-//! Publishers, and when they are held back.
+//! Tests of publishers, and of when they are held back.
 
 use super::client::Client;
 use super::frames::Opcode;
@@ -11,8 +11,8 @@ fn numbered(publisher: u8, number: u32, bytes: usize) -> Vec<u8> {
     payload
 }
 
-/// Returns the numbers of one publisher's messages, in the order in which a subscriber received
-/// them.
+/// Returns the numbers of one publisher's messages among those that a subscriber received, in the
+/// order of their arrival.
 fn received_of(messages: &[Vec<u8>], publisher: u8) -> Vec<u32> {
     let numbers = messages.iter().filter(|payload| payload[0] == publisher);
     numbers.map(|payload| u32::from_be_bytes(payload[1..5].try_into().unwrap())).collect()
@@ -43,8 +43,7 @@ fn a_log_smaller_than_one_round_of_the_sweep_cuts_off_no_healthy_subscriber() {
 
 #[test]
 fn publishes_that_were_held_back_follow_without_waiting_for_the_clock() {
-    // Every subscriber is blocked after the first message, so each further message overruns the
-    // others.
+    // The first message blocks every subscriber, so each further one overruns some of them.
     let mut world = World::with(|_, hub| {
         hub.channel_buffer_bytes = 8 << 10;
         hub.slow_policy = crate::hub::SlowPolicy::Skip;
@@ -110,7 +109,7 @@ fn a_few_bytes_in_a_large_buffer_end_nobody_where_memory_is_short() {
         hub.memory_bytes = 1 << 20;
         hub.private_bytes_max = 64 << 10;
     });
-    // These leave large buffers in the pool.
+    // Large messages of these clients leave large buffers in the pool.
     let mut large = world.open_many(4, "/echo");
     for part in 0..2 {
         for client in &mut large {

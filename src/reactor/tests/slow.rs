@@ -1,4 +1,4 @@
-//! Subscribers that read too slowly, or not at all, and peers that send too slowly.
+//! Tests of peers that read too slowly, or not at all, or send too slowly.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ fn world(policy: SlowPolicy) -> World {
     })
 }
 
-/// Publishes this many numbered messages of 1 KB, all of which a healthy subscriber receives.
+/// Publishes this many numbered messages of 1 KB, and checks that `healthy` receives all of them.
 fn publish(
     world: &mut World,
     publisher: &mut Client,
@@ -48,7 +48,7 @@ fn numbers(heard: &[Heard]) -> Vec<u32> {
     heard.iter().filter_map(number).collect()
 }
 
-/// A channel with a healthy subscriber and a stalled one, after 300 messages.
+/// Returns a world, a healthy and a stalled subscriber, and their publisher, after 300 messages.
 fn stalled(policy: SlowPolicy) -> (World, Client, Client, Client) {
     let mut world = world(policy);
     let (mut healthy, slow) = (world.open("/news"), world.open("/news"));
@@ -70,8 +70,8 @@ fn a_stalled_reader_that_wakes_reads_a_gapless_beginning_and_why_it_was_cut() {
     assert_eq!(numbers, (0..numbers.len() as u32).collect::<Vec<_>>());
     assert!(matches!(heard.last(), Some(Heard::Close(4008, _))));
     let ledger = world.ledger();
-    // The two other subscribers received all 300. The stalled one was owed messages until it was
-    // closed; those not sent were dropped.
+    // The other two subscribers received 300 messages each. Of those owed to the stalled one until
+    // it was closed, the unsent ones were dropped.
     let dropped = ledger.dropped_for(DropReason::SlowConsumer);
     assert!(dropped > 0);
     assert_eq!((ledger.owed, ledger.outstanding()), (600 + numbers.len() as u64 + dropped, 0));

@@ -1,20 +1,20 @@
-//! Runs a reactor's turn step by step, so that another reactor can run between any two steps. It
-//! must do exactly what [`Reactor::turn`](super::super::Reactor::turn) does: the swarm compares the
-//! two.
+//! Runs a reactor's turn step by step, so that another reactor can run between two steps. The steps
+//! must do exactly what [`Reactor::turn`](super::super::Reactor::turn) does; a test of the swarm
+//! compares the two.
 
 use super::world::SimReactor;
 
-/// The next step of a reactor in the middle of a turn.
+/// What a reactor in the middle of a turn does next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Step {
     HearCommands,
     BeginMail,
-    /// One record of the mail.
+    /// Takes one record from the rings.
     TakeRecord,
     EndMail,
     GoOnWithWaiting,
     GoOnWithUnfinished,
-    /// One of the readiness events that the wait has returned.
+    /// Handles the readiness event at this index of those that the wait has returned.
     TakeReadiness(usize),
     Accept,
     CheckDeadlines,
@@ -23,21 +23,21 @@ pub(super) enum Step {
     EndTurn,
 }
 
-/// What follows a step.
+/// What is left of a turn after a step.
 pub(super) enum Left {
-    /// The turn goes on.
+    /// The turn goes on with this step.
     Step(Step),
-    /// The turn has ended; false if it was the reactor's last.
+    /// The turn has ended. The value is false if it was the reactor's last turn.
     Turn(bool),
 }
 
-/// Begins a turn.
+/// Begins a turn by waiting for events. Returns its next step.
 pub(super) fn begin(reactor: &mut SimReactor) -> Step {
     reactor.wait().expect("a simulated wait does not fail");
     Step::HearCommands
 }
 
-/// Does one step.
+/// Takes one step of a turn. Returns what is left of the turn.
 pub(super) fn take(reactor: &mut SimReactor, step: Step) -> Left {
     Left::Step(match step {
         Step::HearCommands => {
