@@ -107,7 +107,7 @@ impl Hub {
         }));
     }
 
-    /// Returns the next subscription whose home has decided about it. It may have ended meanwhile.
+    /// Returns the next decision of a home on a subscription, which may have ended meanwhile.
     pub fn next_join_outcome(&mut self) -> Option<JoinOutcome> {
         self.membership_queue.join_outcomes.pop_front()
     }
@@ -118,9 +118,9 @@ impl Hub {
     }
 
     /// Appends a message that its home has numbered. The home has accepted it, so it must not be
-    /// dropped: after [`Refused::Busy`] the caller must call again with it after the sweep. Does
-    /// nothing if this reactor has left the channel meanwhile. Then fetch
-    /// [`next_overrun`](Self::next_overrun).
+    /// dropped: after [`Refused::Busy`] the caller must call again with the same message after the
+    /// sweep. Does nothing if this reactor has left the channel meanwhile. Call
+    /// [`next_overrun`](Self::next_overrun) afterwards.
     pub fn append(&mut self, numbered: Numbered<'_>) -> Result<(), Refused> {
         let Numbered { slot, epoch, number, message } = numbered;
         let id = ChannelId(slot.0);
@@ -136,7 +136,7 @@ impl Hub {
             let (frame_bytes, bound) = (frame_bytes_of(message), self.limits.channel_buffer_bytes);
             let kept_from = match channel.log.make_room(frame_bytes, bound, Some(&self.pool)) {
                 // The home has accepted the message, so it is appended beyond the limit. The home
-                // learns that memory is full by `is_memory_full`, and refuses the next message.
+                // will see `Outlet::is_memory_full`, and refuse the next message.
                 Err(Refused::MemoryFull) => channel.log.make_room(frame_bytes, bound, None)?,
                 kept_from => kept_from?,
             };

@@ -71,7 +71,7 @@ pub(super) struct Channel {
 pub(super) enum Idleness {
     NotListed,
     Listed,
-    /// Listed, but used since.
+    /// Listed, and used after that: it stays for another period.
     ListedAndUsed,
 }
 
@@ -97,7 +97,7 @@ impl Channel {
         self.membership == Membership::Home
     }
 
-    /// Returns true if the channel's subscribers wait for its home.
+    /// Returns true if the channel's home has not yet answered this reactor's join.
     pub(super) fn is_joining(&self) -> bool {
         matches!(self.membership, Membership::Unannounced | Membership::Joining)
     }

@@ -1,5 +1,5 @@
 //! The id of a channel: its index among a hub's [channels](super::channels).
 
-/// A channel, valid as long as the channel exists. Ids of forgotten channels are used again.
+/// The id of a channel, valid as long as the channel exists. After that it is used again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct ChannelId(pub(super) u32);

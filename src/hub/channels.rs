@@ -19,8 +19,8 @@ use std::time::Duration;
 /// bounded.
 const IDLE_PER_CALL_MAX: usize = 256;
 
-/// An entry of the table. It holds its hash, so that the table can grow without reading the
-/// channels.
+/// An entry of the table of names. It holds its hash, so that the table can grow without reading
+/// the channels.
 #[derive(Clone, Copy, Debug)]
 struct Named {
     hash: u32,
@@ -77,7 +77,7 @@ impl Channels {
         self.at_home
     }
 
-    /// Returns an upper bound: all ids are below it, but not every number below it is in use.
+    /// Returns a bound that is above all ids. Not every number below it is in use.
     pub(super) fn places(&self) -> usize {
         self.channels.capacity()
     }
@@ -204,8 +204,8 @@ impl Channels {
     }
 }
 
-/// The hash table takes its buckets from the low bits of a hash, and its tags from the highest
-/// ones.
+/// Widens a hash to 64 bits for the table, which takes buckets from the low bits and tags from the
+/// highest ones.
 fn spread(hash: u32) -> u64 {
     u64::from(hash) << 32 | u64::from(hash)
 }
@@ -229,7 +229,7 @@ impl IndexMut<ChannelId> for Channels {
 #[derive(Debug, Default)]
 struct Idle {
     arriving: VecDeque<ChannelId>,
-    /// Ordered by time.
+    /// Since when each channel has been idle, ordered by time.
     since: VecDeque<(Instant, ChannelId)>,
 }
 

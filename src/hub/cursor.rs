@@ -21,7 +21,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Returns how many of them are not blocked.
+    /// Returns how many cursors are not blocked.
     pub(super) fn awake(self) -> u32 {
         self.cursors - self.blocked
     }

@@ -38,7 +38,7 @@ impl Hub {
                 channel.subscribers.set_cursor(index, end);
                 continue;
             }
-            // A subscriber whose rest of a frame cannot be kept cannot continue.
+            // A subscriber can continue only if the rest of its partly sent frame can be kept.
             let new_place =
                 new_place.filter(|_| self.private.has_room_for(cursor.under_way_bytes as usize));
             let rest_start = rests.len();
@@ -66,8 +66,8 @@ impl Hub {
     }
 
     /// If memory is short, frees the oldest segments that only slow subscribers need, one channel
-    /// after the other, and checks at most `budget` channels. Without this the homes of other
-    /// channels would have to refuse messages. Then fetch [`next_overrun`](Self::next_overrun).
+    /// after the other, and checks at most `budget` channels. Without this, homes would refuse
+    /// messages for the subscribers here. Call [`next_overrun`](Self::next_overrun) afterwards.
     pub fn relieve_memory(&mut self, budget: usize) {
         for _ in 0..budget.min(self.channels.places()) {
             if !self.is_memory_full() {

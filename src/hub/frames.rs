@@ -14,8 +14,8 @@ pub(super) fn frame_bytes_of(message: Message<'_>) -> usize {
     header.encoded_bytes() + payload_bytes
 }
 
-/// Counts the frames that end in `from..to`, where `from` is the start of one. If `to` is in the
-/// middle of a frame, also returns the bytes left of it, otherwise 0.
+/// Returns how many frames end in `from..to`, and how many bytes after `to` belong to a frame that
+/// began before it (0 between frames). `from` must be the start of a frame.
 pub(super) fn count_frames(segment: &[u8], from: usize, to: usize) -> (u64, u32) {
     let (mut frames, mut at) = (0, from);
     while at < to {

@@ -36,7 +36,8 @@ impl NameHash {
 
 impl Homes {
     /// Makes the homes for this many reactors, at least one. The key is secret and drawn for each
-    /// process: otherwise peers could choose names that all have one home, or collide in its table.
+    /// process: otherwise peers could choose names with one home, or names that collide in a hash
+    /// table.
     pub fn new(key: [u8; 16], reactors: u16) -> Homes {
         Homes {
             hasher: SipHasher13::new_with_key(&key),

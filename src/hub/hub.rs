@@ -1,4 +1,5 @@
-//! The struct [`Hub`]: all channels of one reactor. Subscribing, the sweep, and figures stand here.
+//! The struct [`Hub`]: all channels of one reactor. This file has subscribing, the sweep (which
+//! subscriber is sent what next) and figures.
 
 use super::channel_id::ChannelId;
 use super::channels::Channels;
@@ -19,10 +20,10 @@ use crate::protocol::HEADER_BYTES_MAX;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often a part of the memory that was not needed meanwhile goes back to the system.
+/// How often a part of the free memory that was not needed since goes back to the system.
 const TRIM_INTERVAL: Duration = Duration::from_secs(10);
 
-/// All channels of one reactor: those that live here, and those of other homes that have
+/// All channels of one reactor: those that have their home here, and those of other homes that have
 /// subscribers here.
 #[derive(Debug)]
 pub struct Hub {
@@ -37,7 +38,7 @@ pub struct Hub {
     pub(super) private: PrivateRests,
     pub(super) ledger: Ledger,
     pub(super) trim_at: Instant,
-    /// The channel at which [`relieve_memory`](Hub::relieve_memory) goes on.
+    /// The index of the channel at which the next [`relieve_memory`](Hub::relieve_memory) begins.
     pub(super) relief_at: usize,
     /// Every message that was numbered here: tests compare it with what was received.
     #[cfg(test)]
@@ -48,7 +49,8 @@ impl Hub {
     /// Makes an empty hub of the reactor `own`. Epochs are drawn from the seed, which should differ
     /// between hubs and between processes.
     pub fn new(limits: HubLimits, homes: Arc<Homes>, own: ReactorNumber, epoch_seed: u64) -> Hub {
-        // The memory of private rests is set aside, so that logs cannot use it up.
+        // Memory is set aside for private rests (unsent ends of frames that are no longer in a
+        // log), so that logs cannot use it up.
         let segment_bytes_max = limits.memory_bytes.saturating_sub(limits.private_bytes_max);
         Hub {
             limits,
@@ -80,7 +82,7 @@ impl Hub {
 
     /// Subscribes to a channel, which is made if there is none. The subscriber gets every message
     /// published from now on, and none from before. If another reactor is the channel's home, "now"
-    /// is when that one has answered: see [`is_joining`](Self::is_joining). Refused as
+    /// is when that reactor has answered: see [`is_joining`](Self::is_joining). Refused as
     /// `TooManyChannels`, or as `MemoryFull` beyond 16,777,216 subscriptions.
     pub fn subscribe(
         &mut self,
@@ -104,20 +106,20 @@ impl Hub {
     // The sweep.
 
     /// Returns the next subscriber that is behind and not blocked: round-robin over the channels,
-    /// and over the subscribers of each. It is returned again one round later, unless it has
-    /// [advanced](Self::advance) to the end or is [blocked](Self::block).
+    /// and over the subscribers of each. The same subscriber is returned again after all others,
+    /// unless it has [advanced](Self::advance) to the end or is [blocked](Self::block).
     pub fn next_due(&mut self) -> Option<Due> {
         self.sweep.next_due(&mut self.channels)
     }
 
-    /// Returns false if [`next_due`](Self::next_due) would certainly return `None`; may return true
-    /// although it would.
+    /// A quick check: if false, [`next_due`](Self::next_due) returns `None`; if true, it may still
+    /// do so.
     pub fn has_due(&self) -> bool {
         !self.sweep.is_empty()
     }
 
-    /// Returns the bytes between a subscriber's cursor and the end of the log, at most those of one
-    /// write.
+    /// Returns the bytes between a subscriber's cursor and the end of the log, limited to what one
+    /// vectored write takes.
     pub fn unsent(&self, subscription: SubscriptionId) -> Unsent<'_> {
         let Some((id, index)) = self.place_of(subscription) else { return Unsent::default() };
         let channel = &self.channels[id];
@@ -142,8 +144,8 @@ impl Hub {
         Advanced { delivered, under_way: after.under_way_bytes > 0 }
     }
 
-    /// Marks a subscriber whose socket accepts no more bytes: it is not due, and may be overrun.
-    /// Idempotent.
+    /// Marks a subscriber whose socket accepts no more bytes: the sweep skips it, and it may be
+    /// overrun. Idempotent.
     pub fn block(&mut self, subscription: SubscriptionId) {
         let Some((id, index)) = self.place_of(subscription) else { return };
         let channel = &mut self.channels[id];
@@ -189,8 +191,8 @@ impl Hub {
         self.subscriptions.set_held(subscription, false);
     }
 
-    /// Returns the channel and the index among its subscribers; `None` if the subscription was
-    /// overrun and its owner has not fetched that yet.
+    /// Returns a subscription's channel, and its index among the channel's subscribers. `None` if
+    /// an overrun has ended the subscription and its owner has not fetched the overrun yet.
     pub(super) fn place_of(&self, subscription: SubscriptionId) -> Option<(ChannelId, usize)> {
         let place = self.sweep.place_of(subscription, &self.channels);
         debug_assert!(
@@ -212,16 +214,16 @@ impl Hub {
         self.unsent(subscription).is_empty()
     }
 
-    /// Forgets the channels that have been unused for `forget_after`, and returns memory that was
-    /// not needed for long to the system. The work of one call is bounded. Returns true if there is
-    /// more to do at once.
+    /// Forgets the channels that have been unused for `forget_after`, and gives unneeded memory
+    /// back to the system. The work of one call is bounded. Returns true if the caller should call
+    /// again in the next turn.
     pub fn forget_idle(&mut self, now: Instant) -> bool {
         if self.trim_at <= now {
             self.trim_at = now + TRIM_INTERVAL;
             self.pool.trim();
         }
-        // A subscriber that was overrun may publish to its channel until its owner has fetched the
-        // overrun.
+        // Until its owner has fetched the overrun, a subscriber may publish to its channel, so the
+        // channel must not be forgotten.
         if !self.overrun.is_empty() {
             return false;
         }
@@ -237,8 +239,8 @@ impl Hub {
         self.ledger
     }
 
-    /// Counts the copies that are neither delivered nor dropped yet one by one: the messages after
-    /// each cursor, and the private rests. For tests: it always equals [`Ledger::outstanding`].
+    /// Counts one by one the copies not yet delivered or dropped: the messages after each cursor,
+    /// and those with a private rest. For tests: always equal to [`Ledger::outstanding`].
     pub fn pending(&self) -> u64 {
         self.channels.iter().map(|(_, channel)| channel.pending()).sum::<u64>()
             + self.private.messages()

@@ -30,29 +30,30 @@ impl Hub {
         let _ = self.end(subscription, reason, None);
     }
 
-    /// Must be called when the stream has accepted bytes of a private rest. `completed`: it was the
-    /// last of them.
+    /// Must be called when the stream has accepted bytes of a private rest (the end of a frame that
+    /// is no longer in the log). `completed` is true if nothing of the rest is left.
     pub fn private_sent(&mut self, bytes: usize, completed: bool) {
         self.private.take(bytes, completed);
         self.ledger.delivered += u64::from(completed);
     }
 
-    /// Must be called when the connection of a private rest is gone before the last `bytes_left`
-    /// bytes were sent.
+    /// Must be called when a connection is gone and `bytes_left` bytes of its private rest (the end
+    /// of a partly sent frame) are unsent.
     pub fn private_abandoned(&mut self, bytes_left: usize, reason: DropReason) {
         self.private.take(bytes_left, true);
         self.ledger.drop_copies(reason, 1);
     }
 
-    /// Ends a subscription. The rest of a partly sent frame is appended to `rest`, if given.
+    /// Ends a subscription. If `rest` is given, appends the rest of a partly sent frame to it, and
+    /// returns true if there was one.
     pub(super) fn end(
         &mut self,
         subscription: SubscriptionId,
         reason: DropReason,
         mut rest: Option<&mut Vec<u8>>,
     ) -> Result<bool, PrivateBudgetSpent> {
-        // If the subscription was overrun before, the rest of its frame is in an overrun that was
-        // not fetched.
+        // If the subscription was overrun before, the rest of its frame is in an overrun that its
+        // owner has not fetched.
         let overrun = match rest.as_deref_mut() {
             Some(rest) => self.overrun.take_rest(subscription, rest),
             None => Ok(false),
@@ -69,9 +70,9 @@ impl Hub {
         outcome
     }
 
-    /// Removes a cursor from its position in the log. Of the messages before `until`, the one that
-    /// is partly sent becomes private if `rest` is given and the budget allows it; the others are
-    /// dropped.
+    /// Removes a cursor from its position in the log. If `rest` is given and the budget allows it,
+    /// the unsent end of a partly sent message is appended to `rest`: returns true. All other
+    /// messages before `until` are dropped.
     pub(super) fn detach(
         &mut self,
         id: ChannelId,

@@ -8,7 +8,7 @@ pub enum DropReason {
     SlowConsumer,
     /// The subscriber was overrun and goes on after the message, as the operator chose.
     Skipped,
-    /// The stream accepted no byte for the slow timeout.
+    /// The stream accepted no byte within the slow timeout.
     NoProgress,
     /// The subscription or its connection ended for another reason.
     Closed,
@@ -36,7 +36,7 @@ impl DropReason {
 /// Copies of messages, counted since the start of the hub.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Ledger {
-    /// For each message, the number of subscribers it was appended for.
+    /// Copies to be delivered: one for each message and each subscriber that it was appended for.
     pub owed: u64,
     /// Copies whose last byte was accepted by a stream.
     pub delivered: u64,

@@ -22,12 +22,12 @@ pub enum SlowPolicy {
 /// unsafe.
 #[derive(Clone, Copy, Debug)]
 pub struct HubLimits {
-    /// The most channels at a time.
+    /// The most channels at a time, on all reactors together.
     pub channels_max: usize,
     /// The most bytes of frames that one channel's log keeps: how far a subscriber may be behind.
     /// The last message is always kept.
     pub channel_buffer_bytes: usize,
-    /// The most bytes of all segments, the free ones included, and of the private rests.
+    /// The most bytes of all log segments, the free ones included, plus `private_bytes_max`.
     pub memory_bytes: usize,
     /// The longest payload published. It is enforced where messages are decoded.
     pub message_bytes_max: usize,
@@ -60,7 +60,7 @@ impl Default for HubLimits {
     }
 }
 
-/// The text for a peer whose message found no memory, as a whole or in fragments.
+/// The text for a peer whose message, whole or still in fragments, found no memory.
 pub(crate) const OUT_OF_MEMORY: &str = "out of memory for messages: try again later";
 
 /// Why a message was not numbered, or a subscription not made. No subscriber has received such a

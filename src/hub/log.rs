@@ -153,7 +153,8 @@ impl Log {
     }
 
     /// Determines what must be cut off the front to make room for a frame: everything before the
-    /// returned offset. Changes nothing. Without a pool the memory limit does not apply.
+    /// returned offset. Changes nothing. Without a pool the memory limit does not apply. `Busy`: a
+    /// subscriber that is not blocked still needs that part.
     pub(super) fn make_room(
         &self,
         frame_bytes: usize,
@@ -196,8 +197,8 @@ impl Log {
         fits_in_back || pool.has_room_for(pool.capacity_for(frame_bytes, is_empty), freed_bytes)
     }
 
-    /// Appends a message as one frame; cursors that were caught up are now behind. What `make_room`
-    /// has determined must have been cut.
+    /// Appends a message as one frame; cursors that were caught up are now behind. The part that
+    /// `make_room` has determined must have been cut off before. Returns the message's number.
     pub(super) fn append(&mut self, message: Message<'_>, pool: &mut SegmentPool) -> u64 {
         let number = self.next;
         let frame_bytes = frame_bytes_of(message);

@@ -10,14 +10,14 @@ use slab::Slab;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Slot(pub u32);
 
-/// A message that its home sends to a member.
+/// A message as its channel's home has numbered it and sends it to a member.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Numbered<'m> {
     /// The slot at which the member keeps the channel.
     pub slot: Slot,
     /// The epoch in which the message was numbered. If the member has left the channel, its slot
-    /// may belong to another channel by now; that one has another epoch, and the member drops the
-    /// message.
+    /// may belong to another channel by now. That channel has another epoch, so the member drops
+    /// the message.
     pub epoch: u64,
     /// The message's number.
     pub number: u64,
@@ -36,7 +36,7 @@ pub struct Joined {
     pub next: u64,
 }
 
-/// The connection from a home to the other reactors.
+/// How a home sends messages to the other reactors.
 pub trait Outlet {
     /// Returns true if a message with a payload of this size fits; `deliver` must then succeed.
     fn has_room(&mut self, reactor: ReactorNumber, payload_bytes: usize) -> bool;
@@ -100,8 +100,8 @@ impl Members {
                 return Err(Refused::MemoryFull);
             }
         }
-        // All members must be asked, not only until one has no room: each of them will wake this
-        // reactor when it has room again.
+        // All members must be asked, even after one has no room: a member wakes this reactor when
+        // it has room again only if it was asked.
         let missing =
             self.of(key).iter().filter(|member| !outlet.has_room(member.reactor, payload_bytes));
         if missing.count() == 0 { Ok(()) } else { Err(Refused::WayFull) }

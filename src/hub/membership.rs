@@ -28,7 +28,7 @@ pub(crate) enum Membership {
     Unannounced,
     /// The home has been notified, and has not answered yet.
     Joining,
-    /// The home sends every message.
+    /// The home has answered, and sends every message.
     Live,
     /// The channel has had no subscribers here for a while, and its home has not been notified yet.
     Leaving,

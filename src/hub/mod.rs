@@ -2,7 +2,7 @@
 //! and no thread.
 //!
 //! A message is encoded once, as the frame that goes on the wire, and appended to its channel's
-//! log. A subscriber is a cursor in it. The reactor asks which subscriber is behind
+//! log. A subscriber is a cursor in that log. The reactor asks which subscriber is behind
 //! ([`Hub::next_due`]), offers the bytes between cursor and end to that subscriber's stream
 //! ([`Hub::unsent`]), and reports how many were accepted ([`Hub::advance`]).
 //!
@@ -12,9 +12,10 @@
 //! subscription id ──► subscriptions ──┘
 //! ```
 //!
-//! Nothing here blocks the thread. A limit that is reached is reported as an error ([`Refused`]).
-//! A subscriber is overrun ([`Hub::next_overrun`]) only if it is blocked and memory for its segment
-//! is needed. The [`Ledger`] balances at every moment.
+//! Nothing here blocks the thread. A limit that is reached is reported as an error ([`Refused`]). A
+//! subscriber is overrun ([`Hub::next_overrun`]) only if its socket is blocked and the memory of
+//! what it has not read is needed. The [`Ledger`] counts what became of each copy, and balances at
+//! every moment.
 //!
 //! | file | holds |
 //! |---|---|

@@ -37,8 +37,8 @@ struct QueuedOverrun {
 #[derive(Debug, Default)]
 pub(super) struct OverrunQueue {
     events: VecDeque<QueuedOverrun>,
-    /// The private rests of all of them, one after the other, limited by the budget of private
-    /// rests.
+    /// The rests of partly sent frames of all queued overruns, one after the other, limited by the
+    /// budget of private rests.
     pub(super) rests: Vec<u8>,
 }
 
@@ -57,8 +57,9 @@ impl OverrunQueue {
         self.events.push_back(QueuedOverrun { subscription, owner, lives_on, rest });
     }
 
-    /// Removes the overrun of a subscriber that leaves before it was fetched. Appends the rest of
-    /// its frame, which must be sent before anything else, to `out`. Returns true if there was one.
+    /// Takes the rest of a partly sent frame out of the queued overrun of a subscription that ends,
+    /// and appends it to `out`: it must be sent before anything else. Returns true if there was a
+    /// rest.
     pub(super) fn take_rest(
         &mut self,
         subscription: SubscriptionId,
@@ -83,7 +84,7 @@ impl OverrunQueue {
         Some(Overrun { subscription, owner, lives_on, rest: rest.map(|range| &self.rests[range]) })
     }
 
-    /// Returns how many of them end a subscription.
+    /// Returns how many of the queued overruns end a subscription.
     #[cfg(test)]
     pub(super) fn ended(&self) -> usize {
         self.events.iter().filter(|event| !event.lives_on).count()

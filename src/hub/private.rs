@@ -6,11 +6,11 @@
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PrivateBudgetSpent;
 
-/// The private rests that connections have not sent yet.
+/// Counts the private rests that connections have not sent yet.
 #[derive(Debug)]
 pub(super) struct PrivateRests {
     bytes: usize,
-    /// The number of messages of which the rests are: they count as pending.
+    /// The number of frames that have a rest here: their messages count as pending.
     messages: u64,
     bytes_max: usize,
 }
@@ -42,7 +42,8 @@ impl PrivateRests {
         Ok(())
     }
 
-    /// Stops counting some bytes of a rest, sent or dropped. `was_last`: nothing is left of it.
+    /// Stops counting bytes of a rest, sent or dropped. `was_last` is true if nothing of it is
+    /// left.
     pub(super) fn take(&mut self, bytes: usize, was_last: bool) {
         debug_assert!(bytes <= self.bytes, "more private bytes taken than were added");
         debug_assert!(!was_last || self.messages > 0, "more private rests ended than were added");

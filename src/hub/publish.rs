@@ -14,8 +14,8 @@ use crate::protocol::Message;
 impl Hub {
     /// Numbers a message, appends it to its channel's log, and delivers it to all members. This
     /// reactor must be the channel's home; the channel is made if it does not exist. A refused
-    /// message changes nothing, and no subscriber receives it. Then fetch
-    /// [`next_overrun`](Self::next_overrun).
+    /// message changes nothing, and no subscriber receives it. Call
+    /// [`next_overrun`](Self::next_overrun) afterwards: slow subscribers may have been cut off.
     pub fn publish(
         &mut self,
         name: ChannelName<'_>,

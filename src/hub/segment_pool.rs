@@ -9,12 +9,12 @@ use std::collections::VecDeque;
 pub(super) const SMALL_SEGMENT_BYTES: usize = 4 << 10;
 
 /// The size of a log's further segments: large enough that a burst seldom needs two system calls
-/// per reader, small enough that cutting one off loses little. A message of 64 KiB, the default
-/// limit, fits with its header, so that it needs no allocation of its own.
+/// per reader, small enough that slow subscribers lose little when one is freed. A message of 64
+/// KiB, the default limit, fits with its header, so that it needs no allocation of its own.
 pub(super) const LARGE_SEGMENT_BYTES: usize = (64 << 10) + HEADER_BYTES_MAX;
 
-/// If a channel buffer holds fewer large segments than this, only small ones are used: otherwise a
-/// cut would take most of the buffer at once.
+/// If a channel buffer holds fewer large segments than this, only small ones are used: freeing a
+/// large one would drop most of the buffer at once.
 const SEGMENTS_PER_LOG_MIN: usize = 4;
 
 /// The number of free segments of each kind that are always kept, together 1.3 MiB. The large ones
@@ -27,7 +27,7 @@ const LIST_FREE_KEPT: usize = 256;
 /// Consecutive whole frames of one channel.
 #[derive(Debug)]
 pub(super) struct Segment {
-    /// Never grows beyond its initial capacity: a frame that does not fit begins the next segment.
+    /// The frames. Never grows past its capacity: a frame that does not fit begins a new segment.
     pub(super) bytes: Vec<u8>,
     /// The offset of the first byte, counted since the start of the channel.
     pub(super) start: u64,
@@ -60,7 +60,7 @@ pub(super) struct SegmentPool {
     in_use_bytes: usize,
     /// The limit of `in_use_bytes` and the free segments together.
     bytes_max: usize,
-    /// The size of a channel buffer; below a bound, logs use small segments only.
+    /// The most bytes that one log keeps; if few, logs use small segments only.
     channel_buffer_bytes: usize,
 }
 
@@ -142,14 +142,14 @@ impl SegmentPool {
         self.lists.give(list);
     }
 
-    /// Returns a part of the memory that was not needed since the last call to the system.
+    /// Gives the system a part of the memory that was not needed since the last trim.
     pub(super) fn trim(&mut self) {
         self.small.trim();
         self.large.trim();
         self.lists.trim();
     }
 
-    /// Frees segments until a new one fits within the limit.
+    /// Frees unused segments until a new one of this capacity fits within the limit.
     fn free_unused(&mut self, capacity: usize) {
         while self.allocated_bytes() + capacity > self.bytes_max {
             if self.large.take().or_else(|| self.small.take()).is_none() {

@@ -26,14 +26,14 @@ struct Subscriber {
 
 const _: () = assert!(size_of::<Subscriber>() == 32, "two subscribers per cache line");
 
-/// Arrays with more room than this are shrunk when three quarters of it are unused.
+/// An array with room for more subscribers is shrunk when over three quarters of it are unused.
 const SHRUNK_ABOVE: usize = 64;
 
 /// The subscribers of one channel; see the module comment.
 #[derive(Debug, Default)]
 pub(super) struct Subscribers {
     entries: Vec<Subscriber>,
-    /// Invariant: `position <= awake <= entries.len()`.
+    /// The index at which the sweep goes on. Invariant: `position <= awake <= entries.len()`.
     position: u32,
     awake: u32,
 }
@@ -81,10 +81,11 @@ impl Subscribers {
         (0..self.len()).map(|index| (self.cursor(index), self.is_blocked(index)))
     }
 
-    /// Returns the next subscriber, in the order of the sweep, that is awake and before `end`.
+    /// Returns the index of the next subscriber, in the order of the sweep, that is not blocked and
+    /// whose cursor is before `end`.
     pub(super) fn next_behind(&mut self, end: u64) -> Option<usize> {
-        // Scans from here to the end, then once more from the start: this ends even if, against the
-        // tally, no subscriber is behind.
+        // Scans from here to the end, then once more from the start: this ends even if no
+        // subscriber is behind, which the log's tally rules out.
         for _ in 0..2 {
             let waiting = &self.entries[self.position as usize..self.awake as usize];
             if let Some(distance) = waiting.iter().position(|subscriber| subscriber.offset < end) {

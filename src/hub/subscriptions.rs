@@ -3,8 +3,8 @@
 use super::channel_id::ChannelId;
 use slab::Slab;
 
-/// This many bits of an id are the key. The rest is a generation, which detects that an id is used
-/// after its end.
+/// This many bits of an id are the key in `places`. The other bits are a generation, which detects
+/// that an id is used after its end.
 const KEY_BITS: u32 = 24;
 
 /// The most subscriptions of one hub at a time: 16,777,216, which alone would take a gigabyte.
@@ -44,7 +44,7 @@ struct Place {
     is_held: bool,
 }
 
-/// The index of a subscription that was overrun and has ended, until its owner has fetched that.
+/// The index of a subscription that an overrun has ended, until its owner has fetched that overrun.
 const OVERRUN: u32 = u32::MAX;
 
 /// All subscriptions of a hub, each with the location of its subscriber.
@@ -103,8 +103,8 @@ impl Subscriptions {
         self.places[subscription.key()].channel
     }
 
-    /// Returns the channel and the index among its subscribers; `None` if the subscription was
-    /// overrun and its owner has not fetched that yet.
+    /// Returns a subscription's channel, and its index among the channel's subscribers. `None` if
+    /// an overrun has ended the subscription and its owner has not fetched the overrun yet.
     pub(super) fn place_of(&self, subscription: SubscriptionId) -> Option<(ChannelId, usize)> {
         self.check(subscription);
         let place = self.places[subscription.key()];

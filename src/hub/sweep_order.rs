@@ -40,7 +40,7 @@ impl Sweep {
         self.queue.is_empty()
     }
 
-    /// Queues a channel if a subscriber is due.
+    /// Queues a channel if one of its subscribers is behind and not blocked.
     pub(super) fn add(&mut self, id: ChannelId, channels: &mut Channels) {
         let channel = &mut channels[id];
         if channel.log.due() > 0 && !channel.is_queued {

@@ -8,8 +8,8 @@ pub struct Unsent<'h> {
     pub first: &'h [u8],
     /// The bytes of the next segment; often empty.
     pub second: &'h [u8],
-    /// The bytes at the start of `first` that are the rest of a partly sent frame: they must be
-    /// written before anything else. 0 between frames.
+    /// How many bytes at the start of `first` are the rest of a partly sent frame, which must be
+    /// written before anything else; 0 between frames.
     pub under_way_bytes: usize,
 }
 

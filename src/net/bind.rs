@@ -1,5 +1,5 @@
 //! Opens listening sockets, one for each reactor that shares the address. Accepted sockets inherit
-//! their options, so an accepted socket needs no further system call.
+//! the options set here, so they need no further system call.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -11,11 +11,11 @@ use socket2::{Domain, Protocol, Socket, Type};
 /// default).
 const BACKLOG: i32 = 4096;
 
-/// The kernel reports room in the send buffer only while fewer bytes than this are unsent.
-/// Otherwise Linux would let the send buffer of each peer that does not read grow to some 4 MB, and
-/// a thousand of these would exhaust the memory of TCP; this way, what a slow subscriber has not
-/// read waits in the channel's log. `SO_SNDBUF` would also limit a healthy peer with a long round
-/// trip.
+/// The kernel reports room in the send buffer only while fewer bytes than this are unsent. Without
+/// this bound, Linux would let the send buffer of each peer that does not read grow to some 4 MB,
+/// and a thousand of these would exhaust the memory of TCP; this way, what a slow subscriber has
+/// not read waits in the channel's log. `SO_SNDBUF` would also limit a healthy peer with a long
+/// round trip.
 const UNSENT_BYTES_MAX: u32 = 16 * 1024;
 
 /// Binds `addr` and listens on `count` sockets (at least one), among which the kernel spreads the
@@ -49,8 +49,7 @@ fn open(addr: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
-    // Each message is sent at once: the channel log batches messages, so Nagle's algorithm must
-    // not.
+    // Messages leave without delay: the channel log batches them, so Nagle's algorithm must not.
     socket.set_tcp_nodelay(true)?;
     // Other systems have only the kernel's own bound on the send buffer.
     #[cfg(any(target_os = "android", target_os = "linux"))]
@@ -59,8 +58,8 @@ fn open(addr: SocketAddr) -> io::Result<Socket> {
 }
 
 /// Opens sockets with queues of their own, on the address of the first: the kernel puts each
-/// connection into one of the queues, by a hash of its addresses. SO_REUSEPORT must be set on the
-/// first by now, but not yet when it was bound.
+/// connection into one of the queues, by a hash of its addresses. SO_REUSEPORT is set on the first
+/// only here, not before it was bound (see `listen`).
 #[cfg(any(target_os = "android", target_os = "linux"))]
 fn others(first: &TcpListener, count: usize) -> io::Result<Vec<TcpListener>> {
     socket2::SockRef::from(first).set_reuse_port(true)?;

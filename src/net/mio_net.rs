@@ -59,8 +59,8 @@ pub struct MioNet {
 }
 
 impl MioNet {
-    /// Opens the poll and its wake-up. Fails when there are too few file descriptors or the kernel
-    /// has no random source.
+    /// Opens the event queue (epoll on Linux) and its wake-up. Fails when there are too few file
+    /// descriptors or the kernel has no random source.
     pub fn new() -> io::Result<MioNet> {
         let poll = mio::Poll::new()?;
         let waker = MioWaker(Arc::new(mio::Waker::new(poll.registry(), WAKE)?));
@@ -70,7 +70,7 @@ impl MioNet {
         Ok(MioNet { poll, events: mio::Events::with_capacity(EVENTS_PER_WAIT_MAX), waker })
     }
 
-    /// mio's token is a `usize`.
+    /// Converts a token to one of mio, which is a `usize`.
     fn mio_token(token: Token) -> mio::Token {
         let number = usize::try_from(token.0).expect("a token fits a 64-bit machine's word");
         debug_assert_ne!(number, WAKE.0, "this token is the wake-up's");
@@ -184,7 +184,7 @@ impl Net for MioNet {
 mod tests {
     use super::*;
 
-    // The tests of its behaviour are in `net::tests`, which run on the simulated network too.
+    // The behaviour of `MioNet` is tested in `net::tests`, on the simulated network too.
 
     #[test]
     fn a_wake_up_from_another_thread_ends_a_wait_without_end_and_reports_nothing() {

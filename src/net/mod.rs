@@ -2,7 +2,7 @@
 //! wake-up from other threads. It knows nothing of WebSocket or of channels.
 //!
 //! [`MioNet`] is the real network, a thin layer on mio (which is named in this folder and nowhere
-//! else); `bind` opens its listening sockets. `sim` is a deterministic one, for tests and fuzzing.
+//! else); `bind` opens its listening sockets. `sim` is a deterministic network for tests.
 
 mod bind;
 mod mio_net;
@@ -54,8 +54,8 @@ pub trait Wake {
 ///
 /// The errors are those of the system calls. After `WouldBlock` a readiness event will follow.
 /// After `Interrupted` or a [shortage](is_shortage) nothing has been done, and no readiness event
-/// will follow: the reactor must repeat the call, at once or after a while. Any other error means
-/// that the connection is lost.
+/// will follow: the reactor must repeat the call, now or later. Any other error means that the
+/// connection is lost.
 pub trait Net {
     /// A listening socket.
     type Listener;
@@ -72,15 +72,15 @@ pub trait Net {
 
     /// Waits until something is ready, a wake-up arrives or the timeout is over (`None`: no
     /// timeout; zero: polls and does not block), and replaces the contents of `readiness` by what
-    /// is ready. After a wake-up or a signal it returns without reporting it. May return late by up
-    /// to a millisecond, and early with nothing.
+    /// is ready. After a wake-up or a signal it returns without an event for it. May return late by
+    /// up to a millisecond, and early with nothing.
     fn wait(&mut self, readiness: &mut Vec<Readiness>, timeout: Option<Duration>)
     -> io::Result<()>;
 
     /// Returns a handle that wakes this reactor.
     fn waker(&self) -> Self::Waker;
 
-    /// Registers a listener, once. Connections that are waiting already are reported too.
+    /// Registers a listener: once in its life. Connections that wait already are reported too.
     fn listen(&mut self, listener: &mut Self::Listener, token: Token) -> io::Result<()>;
 
     /// Closes a listener. Connections in its queue are reset.
@@ -105,8 +105,8 @@ pub trait Net {
     fn write(&mut self, stream: &mut Self::Stream, bytes: &[u8]) -> io::Result<usize>;
 
     /// As [`write`](Self::write), for the last bytes of a stream: if all are accepted, the caller
-    /// must call `shutdown_write` or `close` at once. Until then the bytes may be held back, so
-    /// that the end of the stream leaves in the same packet.
+    /// must call `shutdown_write` or `close` next. Until then the bytes may be held back, so that
+    /// the end of the stream leaves in the same packet.
     fn write_last(&mut self, stream: &mut Self::Stream, bytes: &[u8]) -> io::Result<usize> {
         self.write(stream, bytes)
     }
@@ -118,7 +118,7 @@ pub trait Net {
         slices: &[IoSlice<'_>],
     ) -> io::Result<usize>;
 
-    /// Ends our side of the stream, after what has been written. `NotConnected` after a reset.
+    /// Ends our side of the stream, after what was written. Fails after a reset (`NotConnected`).
     fn shutdown_write(&mut self, stream: &mut Self::Stream) -> io::Result<()>;
 
     /// Closes a stream and ends its registration. Bytes that have been written are still sent,

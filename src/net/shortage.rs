@@ -1,5 +1,5 @@
-//! The errors of a system call which mean that the machine is short of something, and not that the
-//! socket is lost.
+//! Errors of a system call which mean that the machine is short of file descriptors or memory, and
+//! not that the socket is lost.
 
 use std::io;
 

@@ -49,7 +49,8 @@ impl<S> IoBuffers<S> {
         IoBuffers { stream, spill: None, assembly: None, outbound: None, held: None }
     }
 
-    /// Moves the kept bytes to the front of the reactor's receive buffer. Returns how many bytes.
+    /// Moves the bytes from `keep` to the front of the reactor's receive buffer; returns their
+    /// number.
     pub(crate) fn restore(&mut self, receive: &mut [u8], pool: &mut BufferPool) -> usize {
         let Some(spill) = self.spill.take() else { return 0 };
         let kept = spill.unread().len();
@@ -58,7 +59,7 @@ impl<S> IoBuffers<S> {
         kept
     }
 
-    /// Keeps bytes that could not be decoded yet.
+    /// Keeps bytes that could not be decoded yet, until `restore`.
     pub(crate) fn keep(&mut self, rest: &[u8], pool: &mut BufferPool) {
         debug_assert!(self.spill.is_none(), "bytes kept earlier must be restored first");
         if !rest.is_empty() {
@@ -88,7 +89,8 @@ impl<S> IoBuffers<S> {
     }
 
     /// Sends `bytes` after everything that is queued already. If `may_write` is false (the
-    /// connection is blocked, or in the middle of a channel's frame), they are only queued.
+    /// connection is blocked, or in the middle of a frame from a channel's log), they are only
+    /// queued. Returns how many bytes the kernel has accepted.
     pub(crate) fn send<N: Net<Stream = S>>(
         &mut self,
         net: &mut N,
@@ -109,7 +111,7 @@ impl<S> IoBuffers<S> {
     }
 
     /// As [`send`](Self::send), for the last bytes of the stream, when nothing is queued: if the
-    /// kernel accepts all of them, the caller must end the stream at once.
+    /// kernel accepts all of them, the caller must end the stream next.
     pub(crate) fn send_last<N: Net<Stream = S>>(
         &mut self,
         net: &mut N,
@@ -158,7 +160,7 @@ impl<S> IoBuffers<S> {
         pool.count(outbound);
     }
 
-    /// Calls `send` once with what is queued.
+    /// Makes one system call `send` with the queued bytes. Returns how many were accepted.
     pub(crate) fn flush<N: Net<Stream = S>>(
         &mut self,
         net: &mut N,
@@ -227,7 +229,7 @@ pub(crate) fn sent(written: io::Result<usize>, offered: usize) -> io::Result<(us
     }
 }
 
-/// Returns true if the call did nothing but the connection is intact.
+/// Returns true if a failed call has done nothing and the connection is intact.
 fn is_not_done(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::Interrupted || is_shortage(error)
 }

@@ -39,8 +39,7 @@ mod refused;
 mod ring;
 mod take_mail;
 
-// Used by `flags` as `super::atomic`, so that `tests/loom` can include that file with other
-// atomics.
+// `flags` uses `super::atomic`, so that `tests/loom` can include it with atomics of its own.
 use std::sync::atomic;
 
 pub(super) use boxes::boxes;

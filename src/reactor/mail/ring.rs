@@ -133,8 +133,8 @@ impl RingWriter {
 
     fn fits(&self, payload_bytes: usize, small_ones: usize) -> bool {
         let is_large = payload_bytes > self.inline_bytes_max;
-        // True must hold for smaller payloads too, so for a large one the largest payload that goes
-        // into the ring must also fit.
+        // The answer must hold for smaller payloads too, so for a large one there must also be room
+        // for the largest payload that goes into the ring.
         let inline = payload_bytes.min(self.inline_bytes_max);
         let needed = (1 + small_ones) * (LENGTHS_BYTES + HEAD_BYTES_MAX) + inline;
         let is_enough = self.bytes.cached_slots() >= needed || self.bytes.slots() >= needed;
