@@ -131,7 +131,7 @@ fn verdict(scenario: &ScenarioArgs, mut evidence: Evidence) -> Verdict {
     }
     let duration = scenario.duration().unwrap_or_default();
     match scenario.rate() {
-        // Openings are late because the server is slow, so all that were due are wanted.
+        // All openings that were due are wanted, even those that a slow server has delayed.
         Some(rate) if matches!(scenario, ScenarioArgs::Connect(_)) => {
             let due = (rate as f64 * duration.as_secs_f64()) as u64;
             let bound = evidence.deliveries.map_or(0, |deliveries| deliveries.wanted);
@@ -140,8 +140,7 @@ fn verdict(scenario: &ScenarioArgs, mut evidence: Evidence) -> Verdict {
             (evidence.sends, evidence.deliveries) = (None, None);
         }
         Some(rate) => {
-            // The measured span is longer than asked for if messages were late, and shorter if the
-            // run was stopped.
+            // The measured span is longer if messages were late, and shorter after Ctrl-C.
             let asked = duration.min(evidence.measured);
             let due = (rate as f64 * asked.as_secs_f64()).round() as u64;
             let bound = scenario.phases().and_then(|phases| phases.messages).unwrap_or(u64::MAX);

@@ -25,8 +25,7 @@ impl LastReceiver {
         }
     }
 
-    /// Records that a measured message has reached the last receiver of this thread, `nanos` after
-    /// it was due.
+    /// Records that a measured message needed `nanos` to reach the last receiver of this thread.
     pub(super) fn complete(&mut self, publisher: usize, sequence: u32, nanos: u64) {
         match self {
             LastReceiver::Alone(latencies) => latencies.record(nanos),
@@ -51,8 +50,7 @@ impl LastReceiver {
             }
             (LastReceiver::OfThread(publishers), LastReceiver::OfThread(others)) => {
                 for (times, others) in publishers.iter_mut().zip(others) {
-                    // A message that has reached all receivers on only one of the threads is left
-                    // out.
+                    // A message that has reached all receivers of only one thread is left out.
                     times.truncate(others.len());
                     for (time, other) in times.iter_mut().zip(others) {
                         *time = if *time == 0 || other == 0 { 0 } else { other.max(*time) };

@@ -7,8 +7,7 @@ use crate::run::load::Load;
 use crate::run::schedule::Schedule;
 use crate::run::timeline::Timeline;
 
-/// At most this many messages are sent in one turn. A thread that is late with sending must still
-/// read.
+/// Open loop: at most this many messages are sent in a turn, so that a late thread still reads.
 const SENDS_PER_TURN_MAX: u32 = 1_024;
 
 impl Fanout {

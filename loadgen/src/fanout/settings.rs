@@ -13,7 +13,7 @@ pub(crate) enum Pacing {
     /// when all receivers of its thread have received the oldest. With `pipeline` it sends
     /// `inflight` messages in one write, and the next ones when all of these were received.
     Closed { inflight: u32, pipeline: bool },
-    /// All publishers together send `per_second` messages, whether deliveries arrive or not.
+    /// All publishers together send `per_second` messages a second, delivered or not.
     Open { per_second: u64 },
 }
 

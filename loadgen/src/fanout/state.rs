@@ -60,8 +60,7 @@ pub(crate) struct Fanout {
     /// Which publishers belong to this thread.
     pub(super) own: Range<usize>,
     pub(super) publishers: Vec<Publisher>,
-    /// For each receiver of this thread, true while it is open. The thread's publishers come first,
-    /// then its subscribers.
+    /// For each receiver of this thread, true while it is open. Publishers come before subscribers.
     pub(super) receivers: Vec<bool>,
     /// How many of the receivers are open.
     pub(super) open_count: u32,
@@ -118,8 +117,7 @@ impl Fanout {
         }
     }
 
-    /// Returns the receiver number of this thread's publisher `index`; `None` if publishers use
-    /// POST and receive nothing.
+    /// Returns the receiver number of this thread's publisher `index`; `None` if it uses POST.
     pub(super) fn publisher_receiver(&self, index: u32) -> Option<usize> {
         (!self.settings.by_post).then_some(index as usize)
     }
@@ -190,8 +188,8 @@ impl Fanout {
         self.own.start == 0 && !self.own.is_empty()
     }
 
-    /// Returns true if every open receiver of this thread, except the publisher of the probe, has
-    /// received the probe.
+    /// Returns true if the probe has reached every open receiver of this thread except its
+    /// publisher.
     pub(super) fn has_probe_arrived(&self) -> bool {
         (0..self.receivers.len()).all(|receiver| {
             !self.receivers[receiver]

@@ -159,8 +159,7 @@ impl Traffic {
         Turn::Until(self.timeline.next_turn(now, next_due))
     }
 
-    /// Opens the connections and sends the probe, before the traffic. Returns `None` once both are
-    /// done.
+    /// Opens all connections and sends the probe. Returns `None` once the traffic may begin.
     fn turn_before(&mut self, load: &mut Load, now: Moment) -> Option<Turn> {
         loop {
             self.stage = match &mut self.stage {

@@ -42,8 +42,8 @@ pub(crate) struct Ended {
     pub(crate) end: End,
 }
 
-/// How many connections of one part (such as the subscribers) were asked for, have opened, have
-/// failed, and are open now.
+/// How many connections of one part (such as the subscribers) were asked for and what became of
+/// them.
 #[derive(Clone, Copy, Debug, Default, AddAssign)]
 pub(crate) struct PartCounts {
     pub(crate) wanted: u64,
@@ -81,8 +81,7 @@ pub(crate) struct Load {
     /// Ended connections that have not been reported to the scenario yet, in order.
     pub(crate) ended: VecDeque<Ended>,
     pub(crate) ends: Ends,
-    /// Time from `connect` until TCP was connected, and (`upgrade`) from then until the 101 was
-    /// read.
+    /// Time from `connect` until TCP was connected, and (`upgrade`) from then until the 101.
     tcp: Latencies,
     upgrade: Latencies,
     /// When the first opening began, and when the latest connection opened.
@@ -96,8 +95,7 @@ pub(crate) struct Load {
     unflushed: Vec<Id>,
     deadlines: VecDeque<(Moment, Id)>,
     openings_under_way: u64,
-    /// Number of the next connection, unique over all threads. It chooses the source address and
-    /// the channel.
+    /// Number of the next connection in the whole run. It chooses the source address and channel.
     ordinal: u32,
     /// Writes the requests of publishers that use POST. `None` if no publisher does.
     posts: Option<Posts>,
@@ -321,8 +319,7 @@ impl Load {
         self.expect_end(id);
     }
 
-    /// Records that both sides have sent Close. The server must end the TCP stream before the
-    /// handshake timeout.
+    /// Records that both sides have sent Close. The server must end the TCP stream in time.
     pub(crate) fn note_closed(&mut self, id: Id, end: End, text: String) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.phase = ConnectionPhase::Closed;
@@ -497,8 +494,8 @@ impl Load {
     }
 }
 
-/// Marks a connection to be written at the end of the turn and returns its outbound buffer. Returns
-/// `None` if the connection has ended.
+/// Marks a connection to be written at the end of the turn. Returns its outbound buffer, or `None`
+/// if the connection has ended.
 fn queue<'a>(
     connections: &'a mut Slots<Connection>,
     unflushed: &mut Vec<Id>,

@@ -63,17 +63,15 @@ impl Measurement {
         self.span.as_ref().map(|span| Duration::from_nanos(span.end.nanos_since(span.start)))
     }
 
-    /// Returns `count` events in the measured span as a rate per second; `Absent` if there was no
-    /// span.
+    /// Returns `count` events in the measured span as a rate, or `Absent` without a span.
     pub(crate) fn rate(&self, count: u64) -> Value {
         self.elapsed()
             .filter(|elapsed| !elapsed.is_zero())
             .map_or(Value::Absent, |elapsed| Value::PerSecond(count as f64 / elapsed.as_secs_f64()))
     }
 
-    /// Writes the section on processor time. `messages` is how many messages were received in the
-    /// measured span. With `None` no cost per message is reported, because there was other work
-    /// too.
+    /// Writes the section on processor time. `messages` were received in the measured span; with
+    /// `None` no cost per message is reported, because there was other work too.
     pub(crate) fn report(&self, load: &Load, report: &mut Report, messages: Option<u64>) {
         let Some(usage) = self.usage() else {
             return report.note("the run ended before measuring did".to_owned());

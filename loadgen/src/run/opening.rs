@@ -7,8 +7,7 @@ use crate::cli::common::{CONNECT_RATE, CommonArgs};
 use crate::net::clock::Moment;
 use crate::net::connection::Part;
 
-/// At most this many openings begin in one turn. Each takes about 30 µs, during which this thread
-/// reads nothing.
+/// Openings that may begin in one turn. Each takes about 30 µs, and meanwhile nothing is read.
 const OPENINGS_PER_TURN_MAX: u32 = 32;
 /// How often to check for finished openings. Readiness usually wakes the thread sooner.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -42,8 +41,7 @@ impl Pace {
     }
 }
 
-/// Connections to open. They belong to one part (such as the subscribers) and have consecutive
-/// indexes.
+/// Connections to open, all of one part (such as subscribers), with consecutive indexes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Batch {
     pub(crate) part: Part,

@@ -46,8 +46,7 @@ pub(crate) trait Scenario {
     /// A connection has ended, or could not be made.
     fn on_ended(&mut self, load: &mut Load, ended: &Ended);
 
-    /// Called once a turn (a pass of the event loop), after everything that was ready has been
-    /// read.
+    /// Called once a turn, a pass of the event loop, after all ready sockets have been read.
     fn on_turn(&mut self, load: &mut Load, now: Moment) -> Turn;
 
     /// Progress for the watcher.
@@ -55,8 +54,7 @@ pub(crate) trait Scenario {
         Progress::default()
     }
 
-    /// Adds what another thread's instance of the scenario has recorded. Called after the last
-    /// turn.
+    /// Adds what another thread's instance has recorded. Called after the last turn.
     fn absorb(&mut self, other: Self);
 
     /// Returns the recorder of latencies, if the scenario has one.

@@ -32,8 +32,7 @@ impl Schedule {
         self.start + Duration::from_nanos(u64::try_from(after).unwrap_or(u64::MAX))
     }
 
-    /// If the next event is due by `now`, takes it and returns its intended moment; otherwise
-    /// `None`.
+    /// If the next event is due by `now`, takes it and returns its intended moment, else `None`.
     pub(crate) fn take_due(&mut self, now: Moment) -> Option<Moment> {
         let due = self.next();
         if due > now {

@@ -10,8 +10,8 @@ use crate::net::clock::{Clock, Moment};
 
 /// How many barriers a run may use.
 const BARRIERS_MAX: usize = 16;
-/// The last thread that reaches a barrier sets the moment at which all threads go on. It lies this
-/// far ahead, so that every thread has polled the barrier by then. Must exceed `LOOK_AGAIN`.
+/// The last thread to reach a barrier sets the moment at which all threads go on. That moment is
+/// this far ahead, so that every thread has polled the barrier by then. Must exceed `LOOK_AGAIN`.
 const AHEAD: Duration = Duration::from_millis(20);
 /// How often a thread that waits at a barrier polls it.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(5);

@@ -17,7 +17,7 @@ use crate::net::slots::Id;
 use crate::net::socket::{READ_BYTES_MAX, REST_BYTES_MAX};
 
 /// At most this many readiness events are processed in one turn. Messages that become due meanwhile
-/// are sent after them, so they are delayed by at most 128 reads, a fraction of a millisecond.
+/// are late by about as many reads, a fraction of a millisecond.
 const EVENTS_PER_TURN_MAX: usize = 128;
 /// The longest wait for readiness. Ctrl-C just before a wait is noticed only when the wait ends.
 const WAIT_MAX: Duration = Duration::from_millis(100);

@@ -1,7 +1,6 @@
 //! A first look at a server: does it accept connections, answer a Ping, echo, broadcast, send
 //! publishers their own messages, keep payloads unchanged? It uses two connections and a few
-//! messages. Each finding is printed as soon as it is known, and at the end a command line to run
-//! next.
+//! messages. Each finding is printed immediately, and at the end a command line to run next.
 use std::time::Duration;
 
 use fanfare::protocol::{Message, Opcode};
@@ -20,7 +19,7 @@ const LISTENER: Part = Part(1);
 
 /// How long to wait for a Pong or a message before it counts as missing.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// If this long passes after a message without another one, no more messages are expected.
+/// If no message arrives for this long after the last one, no more are expected.
 const QUIET: Duration = Duration::from_millis(300);
 
 /// The message that is sent. It is plain text, so a server that wraps messages leaves it intact.
@@ -173,8 +172,7 @@ impl Scenario for Check {
                     ));
                     load.open(SPEAKER, 0);
                     load.open(LISTENER, 1);
-                    // Longer than the limit of an opening handshake, which ends an opening without
-                    // an answer.
+                    // Longer than an opening may take: unanswered openings have ended by then.
                     CheckStage::Opening { until: now + 10 * PATIENCE }
                 }
                 CheckStage::Opening { until } => {

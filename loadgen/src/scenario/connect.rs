@@ -28,8 +28,7 @@ const CLIENT: Part = Part(0);
 const READY: usize = 0;
 const ALL_GONE: usize = 1;
 
-/// At most this many openings begin in one turn. Each takes about 30 µs, during which this thread
-/// reads nothing.
+/// Openings that may begin in one turn. Each takes about 30 µs, and meanwhile nothing is read.
 const OPENINGS_PER_TURN_MAX: u32 = 32;
 
 enum ConnectStage {
@@ -83,8 +82,7 @@ impl Connect {
         }
     }
 
-    /// Begins the openings that are due. Returns when to call again, or `None` once no more may
-    /// begin.
+    /// Begins the openings that are due. Returns when to call again, or `None` after the last.
     fn open_due(&mut self, load: &mut Load, now: Moment, until: Moment) -> Option<Moment> {
         for _ in 0..OPENINGS_PER_TURN_MAX {
             if self.budget == Some(0) || load.is_stopping() {

@@ -16,8 +16,8 @@ use crate::run::threads::{LOOK_AGAIN, ThisThread};
 
 const HELD: Part = Part(0);
 
-/// Numbers of open connections at which the server's memory is read. A run of 15,000 or fewer reads
-/// it at each quarter instead.
+/// Numbers of open connections at which the server's memory is read. A run with up to 15,000
+/// connections reads it at each quarter instead.
 const STEPS: [u64; 3] = [5_000, 10_000, 15_000];
 /// The server has this long to finish the openings of a step before its memory is read.
 const SETTLE: Duration = Duration::from_millis(500);
@@ -111,8 +111,7 @@ impl Scenario for Hold {
                 },
                 HoldStage::Opened => match load.thread.wait_at(2 * self.at, now) {
                     Some(at) => HoldStage::Settling { until: at + SETTLE },
-                    // Another thread may have noticed Ctrl-C and will then never reach this
-                    // barrier.
+                    // After Ctrl-C another thread may have ended before this barrier.
                     None if load.is_stopping() => return Turn::Done,
                     None => return Turn::Until(now + LOOK_AGAIN),
                 },

@@ -34,8 +34,7 @@ const CLIENT: Part = Part(0);
 const ALL_OPEN: usize = 0;
 const ALL_ARRIVED: usize = 1;
 
-/// At most this many messages are sent in one turn. A thread that is late with sending must still
-/// read.
+/// Open loop: at most this many messages are sent in a turn, so that a late thread still reads.
 const SENDS_PER_TURN_MAX: u32 = 1_024;
 /// How often a closed loop looks for overdue replies.
 const GIVE_UP_EVERY: Duration = Duration::from_millis(100);
@@ -193,8 +192,7 @@ impl RoundTrips {
         self.clients.iter().all(|client| client.under_way.is_empty())
     }
 
-    /// Writes a client's next message, records it as sent and returns it, or `None` if no more may
-    /// be sent.
+    /// Records and returns a client's next message, or `None` if no more may be sent.
     fn next_message(&mut self, client: usize, intended: Moment, sent: Moment) -> Option<&[u8]> {
         let is_measured = self.timeline.measures(intended);
         if is_measured && let Some(budget) = &mut self.budget {
@@ -220,8 +218,7 @@ impl RoundTrips {
         load.send_frame(id, opcode, message);
     }
 
-    /// Closed loop: gives up on overdue replies, then sends until each connection has `inflight`
-    /// unanswered messages.
+    /// Closed loop: gives up overdue replies, then sends up to `inflight` unanswered messages.
     fn fill_up(&mut self, load: &mut Load, now: Moment) {
         self.look_again = now + GIVE_UP_EVERY;
         for client in 0..self.clients.len() {

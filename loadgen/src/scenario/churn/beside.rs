@@ -28,8 +28,7 @@ use crate::run::timeline::Phase;
 const SAMPLES_PER_SECOND: u64 = 10;
 /// How often to check whether all visitors have left. Readiness usually wakes the thread sooner.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
-/// After the last visitor has left, the server has this long to clean up. Then its memory and open
-/// files are read.
+/// Time for the server to clean up after the last visitor, before its memory is read.
 const SETTLE: Duration = Duration::from_millis(500);
 
 pub(crate) struct Churn {
@@ -44,7 +43,7 @@ pub(crate) struct Churn {
     is_prepared: bool,
     /// When to stop waiting for visitors that have not left yet.
     gone_by: Option<Moment>,
-    /// When memory and open files are read: after the last visitor, and time to clean up.
+    /// When the server's memory and open files are read: `SETTLE` after the last visitor.
     settled_at: Option<Moment>,
     sampling: Option<Schedule>,
     before: Option<Held>,

@@ -1,7 +1,7 @@
 //! The memory and files held by the server's process and the kernel.
 use crate::measure::process::{Memory, Process, tcp_memory_bytes};
 
-/// One reading of these figures. A figure that cannot be read is zero.
+/// Memory and open files at one moment. A figure that cannot be read is zero.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Held {
     pub(super) memory: Memory,

@@ -75,8 +75,7 @@ impl SlowSubscribers {
         Batch::new(SLOW, self.subscribers.len() as u64)
     }
 
-    /// Sets the receive buffer size of slow subscribers. Must be called before any of them is
-    /// opened.
+    /// Sets the receive buffer size. Must be called before any slow subscriber is opened.
     pub(super) fn prepare(&self, load: &mut Load) {
         load.set_receive_buffer(SLOW, self.receive_buffer);
     }
@@ -100,9 +99,8 @@ impl SlowSubscribers {
         self.subscribers[index as usize].end = Some(end);
     }
 
-    /// After the traffic of `total` messages, lets the stalled subscribers read on. Returns `Done`
-    /// once each has all messages or has ended, or the drain time is over. Ctrl-C does not shorten
-    /// this.
+    /// After the traffic of `total` messages, lets the slow subscribers read on. Returns `Done`
+    /// once each has all messages or has ended, or `--drain` is over. Ctrl-C does not shorten this.
     pub(super) fn turn_awake(&mut self, load: &mut Load, now: Moment, total: Option<u32>) -> Turn {
         if !self.wake {
             return Turn::Done;

@@ -8,8 +8,7 @@ use crate::run::opening::{Batch, Opening, Pace};
 
 pub(super) const STORMER: Part = Part(3);
 
-/// At most this many connections are reset in one turn, because meanwhile this thread reads
-/// nothing.
+/// Connections that may be reset in one turn. Meanwhile this thread reads nothing.
 const RESETS_PER_TURN_MAX: usize = 128;
 
 enum StormStage {
@@ -59,8 +58,7 @@ impl Storm {
         self.members.push(id);
     }
 
-    /// Resets connections, or opens them again. Returns when to call again, or `None` when nothing
-    /// is left to do.
+    /// Resets connections, or opens them again. Returns when to call again; `None` if all is done.
     pub(super) fn turn(&mut self, load: &mut Load, now: Moment) -> Option<Moment> {
         match &mut self.stage {
             StormStage::Calm => {

@@ -14,8 +14,7 @@ use crate::run::schedule::Schedule;
 
 pub(super) const VISITOR: Part = Part(2);
 
-/// At most this many visitors open in one turn, and at most this many leave. Meanwhile this thread
-/// reads nothing.
+/// How many visitors may open, and how many may leave, in one turn. Meanwhile nothing is read.
 const VISITORS_PER_TURN_MAX: u32 = 32;
 /// How often to check whether another visitor may open. Readiness usually wakes the thread sooner.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
