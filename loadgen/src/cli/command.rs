@@ -106,7 +106,7 @@ impl ScenarioArgs {
         }
     }
 
-    /// Returns the largest number of connections that the run has open at once.
+    /// Returns the largest number of connections that the run has open at the same time.
     pub(crate) fn connections(&self) -> u64 {
         match self {
             ScenarioArgs::Check(_) => 2,
@@ -127,8 +127,8 @@ impl ScenarioArgs {
         }
     }
 
-    /// Returns the number of threads: as many as were asked for, but not more than there are
-    /// connections, because each thread needs some.
+    /// Returns the number of threads: as many as were asked for, but not more than connections,
+    /// because each thread needs at least one.
     pub(crate) fn threads(&self) -> u64 {
         let is_check = matches!(self, ScenarioArgs::Check(_));
         if is_check { 1 } else { self.common().threads.min(self.connections()) }

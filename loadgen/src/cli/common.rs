@@ -11,7 +11,7 @@ use crate::net::clock::parse_duration;
 use crate::net::target::Sources;
 use crate::report::thresholds::{self, Threshold};
 
-/// Openings per second unless another rate is asked for. A server's accept queue can hold them.
+/// Default number of connections opened per second. A server's accept queue can hold so many.
 pub(crate) const CONNECT_RATE: u64 = 1_000;
 
 #[derive(Args, Clone, Debug)]

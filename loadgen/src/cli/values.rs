@@ -1,6 +1,5 @@
 //! What a value on the command line may look like: numbers with `k` and `m`, sizes, shares,
-//! headers.
-//! All values are bounded here, so that the code below need not check them.
+//! headers. All values are bounded here, so that later code need not check them.
 use fanfare::units::parse_size;
 
 use crate::check::payload::Sizes;
@@ -10,17 +9,17 @@ const MESSAGE_BYTES_MAX: usize = 16 << 20;
 /// The most connections that one option may ask for. A process can usually have fewer files open,
 /// so that limit applies first.
 pub(super) const CONNECTIONS_MAX: u64 = 1_000_000;
-/// Publishers. Each of them costs every receiver four bytes.
+/// The most publishers. Each of them costs four bytes of memory for every receiver.
 pub(super) const PUBLISHERS_MAX: u64 = 1_000;
 pub(super) const INFLIGHT_MAX: u64 = 65_536;
-/// Events of any kind per second.
+/// The most messages or openings per second.
 pub(super) const RATE_MAX: u64 = 10_000_000;
-/// Messages and openings of a run. Their numbers have 32 bits.
+/// The most messages or openings of a run. They are numbered with 32 bits.
 pub(super) const MESSAGES_MAX: u64 = u32::MAX as u64;
-/// More threads than any machine has cores.
+/// The most threads. Each should have a core, and few machines have more.
 pub(super) const THREADS_MAX: u64 = 256;
 
-/// Parses a whole number, with `k` or `m` for thousands and millions.
+/// Returns a parser of a whole number, with `k` or `m` for thousands and millions.
 pub(super) fn number(least: u64, most: u64) -> impl Fn(&str) -> Result<u64, String> + Clone {
     move |text| parse_number(text, least, most)
 }
@@ -40,8 +39,8 @@ fn parse_number(text: &str, least: u64, most: u64) -> Result<u64, String> {
     if fits { Ok(value) } else { Err(format!("between {least} and {most}")) }
 }
 
-/// Parses `64`, `16KiB`, or a range `16..1k`, which includes both ends. No size may be below
-/// `least`.
+/// Returns a parser of `64`, `16KiB`, or a range `16..1k`, which includes both ends. No size may be
+/// below `least`.
 pub(super) fn sizes(least: usize) -> impl Fn(&str) -> Result<Sizes, String> + Clone {
     move |text| {
         let (from, to) = text.split_once("..").unwrap_or((text, text));
@@ -72,7 +71,7 @@ pub(super) fn share(text: &str) -> Result<f64, String> {
     }
 }
 
-/// A count, or a share of some number with `%`.
+/// A count, or with `%` a share of another number.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) enum Amount {
     Count(u64),

@@ -14,8 +14,8 @@ const UNIX_MILLIS_END: u64 = 253_402_300_800_000;
 
 /// Objects at the top level of a report that are not sections of figures.
 const NOT_SECTIONS: [&str; 2] = ["run", "verdict"];
-/// Null rows of these sections are not shown. Every report has these rows, and most scenarios do
-/// not measure all of them.
+/// In these sections, rows that were not measured (null) are not shown. Every report has these
+/// rows, and most scenarios do not measure all of them.
 const QUIET_SECTIONS: [&str; 4] = ["connect", "throughput", "check", "cpu"];
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,12 +70,12 @@ pub(super) fn decoded(latency: &Json) -> Option<Latencies> {
     (!latencies.histogram().is_empty()).then_some(latencies)
 }
 
-/// Returns a text of the section `run`, or of the top level, without control characters.
+/// Returns the text `name` of `object` without control characters; empty if there is none.
 pub(super) fn text_of(object: &Json, name: &str) -> String {
     object[name].as_str().map(plain).unwrap_or_default()
 }
 
-/// Returns the other facts about a run: label, start, loop, cores, threads, seed.
+/// Returns facts about a run besides scenario and URL: label, start, loop, cores, threads, seed.
 pub(super) fn circumstances(report: &Json) -> Vec<String> {
     let run = &report["run"];
     let count = |name: &str| run[name].as_u64();
@@ -103,7 +103,7 @@ pub(super) fn settings(report: &Json) -> Vec<(String, String)> {
     settings.map(|(flag, value)| (plain(flag), value_text(flag, value))).collect()
 }
 
-/// Returns the name of a section as a heading.
+/// Returns the heading of a section.
 pub(super) fn title(section: &str) -> String {
     let words = plain(section).replace('_', " ");
     let mut letters = words.chars();
@@ -174,7 +174,7 @@ pub(super) fn latency_label(report: &Json, name: &str) -> String {
     if is_closed_loop(report) { format!("{label} (closed loop)") } else { label }
 }
 
-/// Returns what a reader must know to understand the latencies.
+/// Returns sentences that a reader must know to understand the latencies.
 pub(super) fn latency_caveats(report: &Json) -> Vec<String> {
     let mut caveats = Vec::new();
     if is_closed_loop(report) {
@@ -231,7 +231,7 @@ fn missed_thresholds(report: &Json) -> usize {
     thresholds(report).iter().filter(|threshold| !threshold.passed).count()
 }
 
-/// Returns the texts of `failures` or `notes`.
+/// Returns the sentences of the report's list `name`, which is `failures` or `notes`.
 pub(super) fn sentences(report: &Json, name: &str) -> Vec<String> {
     let sentences = report[name].as_array().into_iter().flatten();
     sentences.filter_map(Json::as_str).map(plain).collect()

@@ -15,8 +15,8 @@ pub(crate) struct Section {
 }
 
 impl Section {
-    /// Adds a row. `name` is the key in JSON, in snake case and with the unit, so that it is the
-    /// same whether the row was measured or not.
+    /// Adds a row. `name` is its key in JSON, in snake case. It contains the unit, because the
+    /// value may be null.
     pub(crate) fn row(&mut self, name: impl Into<String>, value: Value) -> &mut Section {
         self.rows.push((name.into(), value));
         self
@@ -38,7 +38,7 @@ struct ErrorClass {
 #[derive(Default)]
 pub(crate) struct Report {
     sections: Vec<(&'static str, Section)>,
-    /// All flags with their values, given or by default. They are stored: no secrets.
+    /// All flags with their values, given or default. The report contains them, so: no secrets.
     pub(crate) settings: Vec<(String, String)>,
     errors: Vec<ErrorClass>,
     pub(crate) seconds: Vec<Second>,
@@ -53,7 +53,7 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Returns the section with this name. Creates it if it does not exist.
+    /// Returns the section with this name, and creates it if it does not exist.
     pub(crate) fn section(&mut self, name: &'static str) -> &mut Section {
         debug_assert!(!NOT_SECTIONS.contains(&name), "{name} is no section of rows");
         let at = self.sections.iter().position(|(found, _)| *found == name).unwrap_or_else(|| {
@@ -63,7 +63,7 @@ impl Report {
         &mut self.sections[at].1
     }
 
-    /// Adds errors of one class, such as `closed_4008`, with the text of the first of them.
+    /// Adds `count` errors of one class, such as `closed_4008`, with the text of the first of them.
     pub(crate) fn error(&mut self, class: impl Into<String>, count: u64, first: impl Into<String>) {
         self.errors.push(ErrorClass { class: class.into(), count, first: first.into() });
     }
@@ -73,7 +73,7 @@ impl Report {
         self.notes.append(&mut self.failures);
     }
 
-    /// Records a failed check, which sets the exit code.
+    /// Records a failed check, which sets the exit code, or only a note with `--verify off`.
     pub(crate) fn fail(&mut self, sentence: String) {
         if self.judges_nothing { &mut self.notes } else { &mut self.failures }.push(sentence);
     }
@@ -85,7 +85,7 @@ impl Report {
         }
     }
 
-    /// Adds a row to the section `check`. The run fails unless `count` is zero.
+    /// Adds a row to the section `check`, and fails the run unless `count` is zero.
     pub(crate) fn check(&mut self, name: &str, count: u64, sentence: &str) {
         self.section("check").row(name, Value::Count(count));
         self.fail_if_any(count, sentence);

@@ -1,6 +1,6 @@
 //! The keys that every report has, and their order. `report.schema.json` describes them in full.
 
-/// The version of the JSON object. Reports of another version are refused.
+/// The version of the report's JSON format. Reports of another version are refused.
 pub(super) const SCHEMA: u64 = 1;
 
 /// Sections that every report has, in this order, with the rows that each section always has. A

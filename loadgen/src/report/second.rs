@@ -1,4 +1,4 @@
-//! One second of a run.
+//! What a report says about each second of a run.
 use serde_json::{Value as Json, json};
 
 use super::value::Value;
@@ -32,7 +32,7 @@ pub(crate) struct Second {
     pub(crate) open: u64,
     pub(crate) sent: u64,
     pub(crate) delivered: u64,
-    /// Latency of the response, or in a closed loop of the service. `None` if nothing was received.
+    /// Median response time, or service time in a closed loop. `None` if nothing was received.
     pub(crate) p50_ns: Option<u64>,
     pub(crate) p99_ns: Option<u64>,
     pub(crate) max_ns: Option<u64>,

@@ -11,7 +11,7 @@ use serde_json::{Map, Value as Json};
 use super::finished;
 use super::units::{Measure, Unit, is_latency, number_text};
 
-/// Names at least this similar to an unknown name are suggested (Jaro-Winkler).
+/// Names at least this similar (Jaro-Winkler) to an unknown name are suggested in the error.
 const NEAR_LEAST: f64 = 0.75;
 const SUGGESTIONS_MAX: usize = 3;
 
@@ -116,8 +116,8 @@ impl Threshold {
         }
     }
 
-    /// Checks that the value's unit fits the row. Bytes and shares may be plain numbers. A time
-    /// needs a unit, because a plain number is unlikely to mean nanoseconds.
+    /// Checks that the unit of the threshold's value fits that of the row. Bytes and shares may be
+    /// plain numbers. A time needs a unit, because a plain number is unlikely to mean nanoseconds.
     fn check_unit(&self, row: Unit) -> Result<(), String> {
         let path = &self.path;
         match (row, self.unit) {

@@ -1,4 +1,4 @@
-//! Units from names, and figures as text. A row's unit is known only from its name.
+//! Reads a row's unit from its name, which alone determines it, and formats figures as text.
 use serde_json::Value as Json;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -10,11 +10,11 @@ pub(super) enum Unit {
     Share,
 }
 
-/// What a row's name says: `server_ns_per_message` is in nanoseconds. Label: `server per message`.
+/// A row's name in parts: `server_ns_per_message` is `server`, in nanoseconds, per `message`.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) struct Measure<'a> {
     pub(super) unit: Unit,
-    /// The name without its unit.
+    /// `server` in the example.
     bare: &'a str,
     /// `message` in the example.
     per: Option<&'a str>,
@@ -35,7 +35,7 @@ impl<'a> Measure<'a> {
         Measure { unit, bare, per }
     }
 
-    /// Returns the name in words, without the unit, which is shown with the figure.
+    /// Returns the name in words, `server per message`. The unit is shown with the figure instead.
     pub(super) fn label(&self) -> String {
         let mut label = plain(self.bare).replace('_', " ");
         if let Some(per) = self.per {

@@ -16,7 +16,7 @@ pub(crate) enum Value {
     Share(f64),
     Text(String),
     Flag(bool),
-    /// A summary in nanoseconds, and the histogram as encoded by [`Latencies::encode`].
+    /// Quantiles and count in nanoseconds, and the histogram as encoded by [`Latencies::encode`].
     Latency(Map<String, Json>),
     /// A value that was not measured.
     Absent,

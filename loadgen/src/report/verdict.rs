@@ -6,10 +6,10 @@ use serde_json::{Value as Json, json};
 
 use super::units::{Unit, count_text, number_text};
 
-/// A second, less some time because its beginning may be noticed late.
+/// Least time to measure: a second, or less because its beginning may be noticed late.
 const MEASURED_LEAST: Duration = Duration::from_millis(900);
 const MESSAGES_LEAST: u64 = 100;
-/// A thread that runs or waits for a core for more of a second than this cannot absorb a burst.
+/// A thread that runs or waits for a core for more of its time than this cannot absorb a burst.
 const BUSY_SHARE_MAX: f64 = 0.85;
 /// Largest share of the measured seconds that may be busy.
 const BUSY_SECONDS_SHARE_MAX: f64 = 0.05;
@@ -19,23 +19,23 @@ const ACHIEVED_SHARE_LEAST: f64 = 0.99;
 /// A server this busy was the limit, even if the generator was busy too.
 const SERVER_SATURATED_SHARE: f64 = 0.95;
 
-/// The figures that the verdict uses, all from the measured span.
+/// The figures that the verdict uses, all from the measured part of the run.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Evidence {
     pub(crate) measured: Duration,
     /// Round trips or deliveries. `None` if the scenario is not about messages.
     pub(crate) messages: Option<u64>,
-    /// For each second, the share that the busiest thread ran or waited for a core.
+    /// For each second, the share of it that the busiest thread ran or waited for a core.
     pub(crate) busy_shares: Vec<f64>,
-    /// The 99th percentile of the time that one turn of the loop delayed the next.
+    /// The 99th percentile of the delay that one turn of the event loop causes for the next.
     pub(crate) loop_stall_p99: Option<Duration>,
-    /// In an open loop: messages due in the span, and how many of them were sent in it.
+    /// In an open loop: messages due while measuring, and how many of them were sent in that time.
     pub(crate) sends: Option<Tally>,
-    /// In an open loop: deliveries of those messages, and how many of them arrived in the span.
+    /// In an open loop: deliveries due for `sends`, and how many of them arrived while measuring.
     pub(crate) deliveries: Option<Tally>,
-    /// The median response. Messages that were still under way at the end do not count as missed.
+    /// The median response time. Deliveries due in so much time may still be missing at the end.
     pub(crate) response_p50: Duration,
-    /// With `--connect-rate`: connections to open during the opening, and those opened in time.
+    /// With `--connect-rate`: how many connections were due to open, and how many opened in time.
     pub(crate) openings: Option<Tally>,
     /// How close the server was to its limit: 1 when its busiest thread, or all the cores that it
     /// may run on, had no time left. `None` without `--server-pid`.
@@ -183,8 +183,8 @@ fn target_missed(evidence: &Evidence) -> Option<Verdict> {
     })
 }
 
-/// Returns how many deliveries may still be missing at the end although the server keeps up: those
-/// of one median response. If the server falls further and further behind, twice as many are
+/// Returns how many deliveries may be missing at the end although the server keeps up: those
+/// expected in one median response time. If the server falls steadily behind, twice as many are
 /// missing.
 fn under_way(expected: u64, evidence: &Evidence) -> u64 {
     let share = evidence.response_p50.as_secs_f64() / evidence.measured.as_secs_f64();
@@ -321,7 +321,7 @@ mod tests {
         assert_eq!(deliveries(19_800, millis(1)), Judgement::Trustworthy);
         assert_eq!(deliveries(19_700, millis(1)), Judgement::TargetMissed);
         assert_eq!(deliveries(19_700, millis(300)), Judgement::Trustworthy);
-        // The server falls behind: 4 % are missing at the end, and the median wait is half of that.
+        // The server falls behind: 4 % are missing at the end, but the median is 2 % of the 20 s.
         assert_eq!(deliveries(19_200, millis(400)), Judgement::TargetMissed);
     }
 

@@ -1,4 +1,4 @@
-//! Accepting: how many connections per turn, and what happens without a free file descriptor.
+//! Accepts connections: how many per turn, and when again if no file descriptor is free.
 use std::io;
 use std::time::Duration;
 

@@ -63,7 +63,7 @@ impl ServeArgs {
         match (self.broadcast, self.sink) {
             (true, _) => ServeMode::Broadcast,
             (false, true) => ServeMode::Sink,
-            // This is also the mode when every handshake is refused.
+            // Either `--echo` was given, or `--refuse`, with which no message is ever received.
             (false, false) => ServeMode::Echo,
         }
     }

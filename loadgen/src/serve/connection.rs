@@ -19,16 +19,16 @@ pub(crate) struct ServerConnection {
     pub(crate) decoder: Decoder,
     /// The body of a POST request, or the decoder's buffer for a message that arrives in pieces.
     pub(crate) assembly: Vec<u8>,
-    /// Bytes that were read but not decoded yet: an incomplete HTTP head or frame header. They are
-    /// decoded again together with the next bytes.
+    /// Bytes that were read but not decoded yet: an incomplete HTTP head or frame header. The next
+    /// bytes that are read are decoded together with them.
     pub(crate) rest: Vec<u8>,
     pub(crate) outbound: Outbound,
     pub(crate) receiver: Receiver,
-    /// How many messages of the present round this connection has received or skipped.
+    /// How many messages of the present broadcast round were sent to it or skipped.
     pub(crate) round_taken: usize,
     /// True if the kernel has refused bytes and has not reported the socket as writable since.
     pub(crate) blocked: bool,
-    /// True once our side of the stream is shut down.
+    /// True once our side of the TCP stream is shut down.
     shut: bool,
 }
 
@@ -67,7 +67,7 @@ impl ServerConnection {
         }
     }
 
-    /// Writes frames that the ledger has already counted, directly if no bytes are waiting.
+    /// Writes frames that the ledger has already counted. They are queued if bytes are waiting.
     pub(crate) fn write_through(&mut self, frames: &[u8], ledger: &mut Ledger) -> io::Result<()> {
         if self.blocked || !self.outbound.is_empty() {
             self.outbound.frames().extend_from_slice(frames);
@@ -108,7 +108,7 @@ impl ServerConnection {
         self.phase == ServerPhase::Open && self.outbound.unsent_bytes() > BEHIND_BYTES_MAX
     }
 
-    /// Queues a Close frame. It is the last frame, so a held copy is queued before it.
+    /// Queues a Close frame as the last frame. A copy held for reordering is queued before it.
     pub(crate) fn close(&mut self, code: CloseCode, reason: &str, ledger: &mut Ledger) {
         debug_assert_eq!(self.phase, ServerPhase::Open, "a connection is closed only once");
         self.receiver.release_now(&mut self.outbound, ledger);

@@ -1,5 +1,5 @@
-//! How connections end, and how the server ends. Copies that the kernel has not fully taken by then
-//! were not sent, and are removed from the ledger.
+//! How connections end, and how the server ends. A copy of a message that the kernel has not fully
+//! taken by then counts as not sent, and is subtracted from the ledger.
 use std::io;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const ENDING_TIME: Duration = Duration::from_secs(10);
 const DRAIN_TIME: Duration = Duration::from_secs(1);
 
 impl Server {
-    /// Handles a receiver after a delivery that failed, was its last, or left it too far behind.
+    /// Closes a receiver whose delivery failed or was its last, or that is too far behind.
     pub(super) fn end_receiver(&mut self, id: Id) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         let is_last =
@@ -51,14 +51,14 @@ impl Server {
         self.ending.push_back((self.clock.now() + ENDING_TIME, id));
     }
 
-    /// Removes a connection. Copies that the kernel has not fully taken were not sent.
+    /// Removes a connection, and from the ledger its copies that were not fully written.
     pub(super) fn remove(&mut self, id: Id) {
         if let Some(mut connection) = self.connections.remove(id) {
             connection.outbound.take_back(&mut self.ledger);
         }
     }
 
-    /// Returns the ledger without copies that still wait to be written.
+    /// Returns the ledger (the counts to print) without copies that still wait to be written.
     pub(super) fn settled_ledger(&mut self) -> Ledger {
         let mut ledger = self.ledger;
         for (_, connection) in self.connections.iter_mut() {
@@ -67,7 +67,7 @@ impl Server {
         ledger
     }
 
-    /// Stops reading. Writes waiting bytes and Close frames as far as time allows.
+    /// Ends the server's work: reads no more, and writes waiting bytes and Close frames in time.
     pub(super) fn drain(&mut self, events: &mut Events) -> io::Result<()> {
         for (_, connection) in self.connections.iter_mut() {
             if connection.phase == ServerPhase::Open {

@@ -8,8 +8,8 @@ use serde::Serialize;
 use crate::net::clock::parse_duration;
 use crate::net::random::Random;
 
-/// Probability 1. Probabilities are multiples of 2^-53, which is as fine as a double allows, and
-/// are compared without rounding.
+/// Probability 1. Probabilities are stored as multiples of 2^-53, which is as fine as a double
+/// allows, and are compared without rounding.
 const CERTAIN: u64 = 1 << 53;
 
 /// What may happen to one copy of a message on its way to one receiver.
@@ -17,13 +17,13 @@ const CERTAIN: u64 = 1 << 53;
 pub(crate) enum Fault {
     Drop,
     Duplicate,
-    /// It is sent after the next copy.
+    /// The copy is sent after the one that follows it.
     Reorder,
     /// One of its bits is flipped.
     Corrupt,
 }
 
-/// A random number is compared with the probabilities of these faults in this order.
+/// The faults under their names in `--fault`. [`FaultPlan::draw`] goes through them in this order.
 const FAULTS: [(&str, Fault); 4] = [
     ("drop", Fault::Drop),
     ("dup", Fault::Duplicate),
@@ -89,12 +89,12 @@ impl FaultPlan {
         Ok(plan)
     }
 
-    /// Returns true if some copies may be changed, left out or delayed.
+    /// Returns true if copies may be changed, left out or delayed, or `close=` counts them.
     pub(crate) fn touches_copies(&self) -> bool {
         self.close.is_some() || self.rates != [0; FAULTS.len()]
     }
 
-    /// Draws the fault of one copy, or `None` for none.
+    /// Draws a random fault for one copy. Returns `None` if it has none.
     pub(crate) fn draw(&self, random: &mut Random) -> Option<Fault> {
         let mut drawn = random.next() >> 11;
         for (rate, (_, fault)) in self.rates.iter().zip(FAULTS) {
@@ -133,10 +133,10 @@ fn parse_close(value: &str) -> Result<CloseAfter, String> {
     Ok(CloseAfter { code, messages })
 }
 
-/// Flips one bit of one byte, which `chosen` selects. The length stays the same and a text stays
-/// UTF-8. If there is a letter or digit, its lowest bit is flipped, and otherwise that of the last
-/// byte. That is always valid UTF-8: the last byte is ASCII or the last of its character, and only
-/// the second byte of a character has a restricted range. Returns false if there is no byte.
+/// Flips the lowest bit of one byte: of a letter or digit that `chosen` selects, or of the last
+/// byte if there is none. The length stays the same and a text stays valid UTF-8, because the last
+/// byte is ASCII or the last of its character, and only the second byte of a character has a
+/// restricted range. Returns false if `payload` is empty.
 pub(crate) fn corrupt(payload: &mut [u8], chosen: u64) -> bool {
     if payload.is_empty() {
         return false;
@@ -149,8 +149,8 @@ pub(crate) fn corrupt(payload: &mut [u8], chosen: u64) -> bool {
     true
 }
 
-/// What has happened. A copy or its fault is counted when it is queued for its receiver, and
-/// subtracted again if the connection ends before the kernel has taken all of it.
+/// Counts of what the server did. A copy (a message for one receiver) and its fault are counted
+/// when queued, and subtracted if the connection ends before the kernel has taken all of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
 pub(crate) struct Ledger {
     /// Connections that were upgraded.

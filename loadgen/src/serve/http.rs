@@ -19,8 +19,8 @@ const _: () =
 const OTHER_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAA==";
 
 impl ServerConnection {
-    /// Processes and answers requests at the front of `bytes`. Returns how many bytes were
-    /// processed. The rest is an incomplete head, or belongs to the phase that has begun.
+    /// Processes and answers the requests at the front of `bytes`. Returns how many bytes were
+    /// processed. The rest is an incomplete head, or follows the last HTTP request.
     pub(crate) fn take_requests(
         &mut self,
         bytes: &[u8],

@@ -1,5 +1,5 @@
-//! The bytes waiting to be written to one connection, and which copies and faults of the ledger
-//! they contain. These are subtracted if the connection ends first.
+//! The bytes waiting to be written to one connection. If it ends first, the copies and faults that
+//! they contain are subtracted from the ledger.
 use std::collections::VecDeque;
 use std::io::{self, Write};
 
@@ -7,26 +7,26 @@ use fanfare::protocol::{FrameHeader, Opcode};
 
 use super::faults::{Fault, Ledger};
 
-/// Written bytes at the front are removed once there are at least so many, and more of them than of
-/// unwritten bytes.
+/// Written bytes at the front are removed once there are at least so many, and more than unwritten
+/// ones.
 const COMPACT_BYTES_MIN: usize = 1 << 20;
 /// A buffer that has grown larger than this is shrunk when it is empty.
 const KEPT_BYTES_MAX: usize = 4 << 20;
 
-/// Unmasked frames, one after the other. HTTP responses may precede them.
+/// A buffer of unmasked frames, one after the other. HTTP responses may precede them.
 #[derive(Default)]
 pub(crate) struct Outbound {
     bytes: Vec<u8>,
     /// How many of `bytes` the kernel has taken.
     sent: usize,
-    /// All frames before this offset have been taken in full, and a frame begins here or `bytes`
-    /// ends. It is found by stepping over frame headers, only when needed. It lies beyond `sent`
-    /// while an HTTP response is being written.
+    /// An offset in `bytes`: the kernel has taken all frames before it in full, and a frame begins
+    /// here or `bytes` ends. It is found by stepping over frame headers, only when needed. It lies
+    /// beyond `sent` while an HTTP response is being written.
     settled: usize,
-    /// The faults of copies in `bytes`. A fault counts once the kernel has taken the stream up to
-    /// its position.
+    /// The faults of copies in `bytes`, each with the position in the stream where its copy ends.
+    /// A fault has happened once the kernel has taken the stream up to there.
     faults: VecDeque<(u64, Fault)>,
-    /// The position of `bytes[0]` in the stream.
+    /// The position of `bytes[0]` in the stream of all bytes that were ever in this buffer.
     base: u64,
 }
 
@@ -49,7 +49,7 @@ impl Outbound {
         self.settled = self.bytes.len();
     }
 
-    /// Appends a frame that is a copy. Returns the frame in the buffer.
+    /// Appends and counts a frame that is a copy of a message. Returns the frame in the buffer.
     pub(crate) fn push_copy(&mut self, frame: &[u8], ledger: &mut Ledger) -> &mut [u8] {
         ledger.copies += 1;
         let start = self.bytes.len();
@@ -57,22 +57,21 @@ impl Outbound {
         &mut self.bytes[start..]
     }
 
-    /// Records a fault. Its last byte, if it has any, must have been appended just before.
+    /// Records a fault of the copy that was appended just before, or of one that is not sent.
     pub(crate) fn note_fault(&mut self, fault: Fault, ledger: &mut Ledger) {
         *ledger.faults(fault) += 1;
         self.faults.push_back((self.base + self.bytes.len() as u64, fault));
     }
 
-    /// Makes one write. Returns how many bytes were taken.
+    /// Offers the waiting bytes to the kernel once. Returns how many it took.
     pub(crate) fn write_to(&mut self, stream: &mut impl Write) -> io::Result<usize> {
         let taken = stream.write(&self.bytes[self.sent..])?;
         self.note_taken(taken);
         Ok(taken)
     }
 
-    /// Like [`Outbound::write_to`], but for frames that were not appended, when no bytes are
-    /// waiting. Only what the kernel refuses is copied. The ledger has already counted these
-    /// frames.
+    /// Writes frames without appending them first. No bytes may be waiting, and the ledger must
+    /// have counted the frames. They are appended only if the kernel does not take them all.
     pub(crate) fn write_through(
         &mut self,
         frames: &[u8],
@@ -107,8 +106,8 @@ impl Outbound {
         }
     }
 
-    /// Subtracts every copy that was not fully taken from a ledger. Used when the connection ends,
-    /// and on a copy of the ledger.
+    /// Subtracts the copies that the kernel has not fully taken, and their faults, from `ledger`:
+    /// when the connection ends, or from a snapshot of the ledger to print.
     pub(crate) fn take_back(&mut self, ledger: &mut Ledger) {
         self.settle();
         let taken = self.base + self.sent as u64;
@@ -118,7 +117,7 @@ impl Outbound {
         }
     }
 
-    /// Discards everything after the frame that is being written, and subtracts it from the ledger.
+    /// Discards all frames after the one being written, and subtracts their copies from `ledger`.
     pub(crate) fn cut(&mut self, ledger: &mut Ledger) {
         self.settle();
         let kept =
@@ -174,7 +173,7 @@ mod tests {
     use super::*;
     use fanfare::protocol::encode_frame;
 
-    /// A test sink that takes so many bytes in all.
+    /// A socket for tests that takes `room` bytes in all and then refuses more.
     struct Kernel {
         taken: Vec<u8>,
         room: usize,

@@ -1,4 +1,4 @@
-//! Reading: one `recv`, and everything that it completes.
+//! Reads from a connection with one `recv`, and processes what is then complete.
 use std::io::{self, Read as _};
 use std::ops::Range;
 
@@ -146,7 +146,7 @@ impl Server {
         self.keep_or_close(id, start..filled, closing);
     }
 
-    /// Closes the connection, or keeps the bytes of this range for its next read.
+    /// Closes the connection if `closing` is set, or keeps the bytes `rest` for its next read.
     fn keep_or_close(&mut self, id: Id, rest: Range<usize>, closing: Option<Closing>) {
         if let Some(closing) = closing {
             return self.close(id, &closing);
@@ -157,7 +157,7 @@ impl Server {
         }
     }
 
-    /// Closes the connection after delivering what was published before.
+    /// Closes the connection, after delivering to it what was published before.
     fn close(&mut self, id: Id, closing: &Closing) {
         let now = self.clock.now();
         let Server { connections, round, ledger, args, plan, .. } = self;

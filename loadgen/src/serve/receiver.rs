@@ -1,5 +1,5 @@
-//! The copies for one receiver: a fault is drawn for each, and at most one copy is held back so
-//! that another overtakes it.
+//! Delivers to one receiver: draws a fault for each copy of a message, and holds back at most one
+//! copy, so that another overtakes it.
 use std::time::Duration;
 
 use super::faults::{Fault, FaultPlan, Ledger, corrupt};
@@ -11,13 +11,13 @@ use crate::net::random::Random;
 /// it is sent in order.
 pub(crate) const HOLD_TIME: Duration = Duration::from_millis(100);
 
-/// A message as it is sent.
+/// A message to deliver, as an encoded frame.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Delivery<'a> {
     pub(crate) frame: &'a [u8],
     /// The payload is the last bytes of the frame.
     pub(crate) payload_bytes: usize,
-    /// True if it may have a fault. The first messages may not.
+    /// False for the first messages (`--fault-after`), which must have no fault.
     pub(crate) may_fail: bool,
 }
 
@@ -36,15 +36,15 @@ pub(crate) struct Receiver {
     /// The frame that is held back to be overtaken; empty if there is none.
     held: Vec<u8>,
     held_until: Moment,
-    /// Messages addressed to this receiver.
+    /// How many messages were to be delivered to this receiver, with or without a fault.
     messages: u64,
 }
 
 impl Receiver {
-    /// Creates connection number `ordinal`'s receiver. Its faults depend on that number and the
-    /// seed, and not on when copies arrive.
+    /// Creates the receiver of connection number `ordinal`. Its faults depend on that number and
+    /// the seed, and not on when copies arrive.
     pub(crate) fn new(seed: u64, ordinal: u64) -> Receiver {
-        // Neighbouring seeds give similar generators, so the seed is drawn from one of them.
+        // Similar seeds give similar random numbers, so the seed used is itself a random number.
         let random = Random::new(Random::new(seed ^ ordinal << 32).next());
         Receiver { random, held: Vec::new(), held_until: Moment::default(), messages: 0 }
     }
@@ -112,14 +112,14 @@ impl Receiver {
         next
     }
 
-    /// Queues the held copy if its time is over. No other copy has overtaken it.
+    /// Queues the copy that is held back if its time is over. No other copy has overtaken it.
     pub(crate) fn release(&mut self, now: Moment, outbound: &mut Outbound, ledger: &mut Ledger) {
         if self.held_until <= now {
             self.release_now(outbound, ledger);
         }
     }
 
-    /// Queues the held copy at once, because nothing follows on this connection.
+    /// Queues the copy that is held back, if there is one, without waiting for its time to be over.
     pub(crate) fn release_now(&mut self, outbound: &mut Outbound, ledger: &mut Ledger) {
         if !self.held.is_empty() {
             outbound.push_copy(&self.held, ledger);

@@ -1,5 +1,5 @@
-//! A round of a broadcast: the messages of one turn. Each is encoded once, and all go to every
-//! receiver in one write.
+//! A round of a broadcast: the messages of one turn of the event loop. Each is encoded once, and
+//! all go to every receiver in one write.
 use std::io;
 
 use fanfare::protocol::{Message, encode_frame};

@@ -49,7 +49,7 @@ pub(super) struct Server {
     pub(super) args: ServeArgs,
     pub(super) plan: FaultPlan,
     pub(super) listener: TcpListener,
-    /// Accept again at this moment without new readiness.
+    /// When to accept next. `None` until the listener reports a connection.
     pub(super) accept_at: Option<Moment>,
     pub(super) out_of_files: bool,
     pub(super) poll: Poll,
@@ -60,18 +60,18 @@ pub(super) struct Server {
     pub(super) accepted: u64,
     pub(super) buffer: Vec<u8>,
     pub(super) round: Round,
-    /// The frame of one echoed message that may have a fault.
+    /// A buffer for the frame of one echoed message that may have a fault.
     pub(super) scratch: Vec<u8>,
     pub(super) ledger: Ledger,
     /// Connections to read again without new readiness: a read has used its whole budget, or the
     /// peer has closed after its last bytes. The flag is true if the peer has closed.
     pub(super) unfinished: Vec<(Id, bool)>,
-    /// Receivers that hold a copy back, and until when. In order of time: all hold equally long.
+    /// Receivers that hold a copy back, and until when. Sorted by time: all hold equally long.
     pub(super) held: VecDeque<(Moment, Id)>,
-    /// Connections that are ending, and until when. In order of time for the same reason.
+    /// Connections that are ending, and when they are removed: all have equally long, so sorted.
     pub(super) ending: VecDeque<(Moment, Id)>,
     pub(super) stall_at: Option<Moment>,
-    /// Receivers that end when the round is over: they failed, must be closed, or are too far
+    /// Receivers to close after the round: delivery failed or was the last, or they are too far
     /// behind. Empty between rounds, and kept to use its memory again.
     pub(super) gone: Vec<Id>,
 }

@@ -1,5 +1,5 @@
 //! SIGINT and SIGTERM end the server, SIGUSR1 asks for the ledger. They wake the poll through a
-//! socket pair, so that a signal just before a wait is noticed at once.
+//! socket pair, so that a signal just before a wait still ends that wait.
 use std::io::{self, Read as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

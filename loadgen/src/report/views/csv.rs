@@ -1,5 +1,5 @@
-//! The seconds of a report as CSV (RFC 4180 with `
-//! `), one line each. A value that was not measured is an empty field.
+//! The seconds of a report as CSV (RFC 4180, but lines end with `\n`), one line each. A value that
+//! was not measured is an empty field.
 use serde_json::Value as Json;
 
 const COLUMNS: [&str; 10] = [

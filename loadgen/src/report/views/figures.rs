@@ -7,7 +7,7 @@ use crate::report::units::{Unit, count_text, number_text};
 
 /// Two rates that differ by a larger factor get separate plots: the lower would be a flat line.
 const ONE_AXIS_RATIO_MAX: f64 = 10.0;
-/// Room above the highest value, so that a line at its target does not lie on the edge.
+/// Factor from the highest value to the end of the axis, so that no line lies on the edge.
 const HEADROOM: f64 = 1.05;
 /// Points of a percentile curve for each tenfold increase of 1/(1-q).
 const STEPS_PER_NINE: u32 = 40;

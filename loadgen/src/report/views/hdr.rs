@@ -11,7 +11,7 @@ use crate::report::finished;
 const TICKS_PER_HALF_DISTANCE: u32 = 5;
 const NANOS_PER_MILLI: f64 = 1e6;
 
-/// Renders the distribution of the response, or else of the service; `None` without either.
+/// Renders the distribution of response times, or else of service times; `None` without either.
 pub(crate) fn render(report: &Json) -> Option<String> {
     let latencies = ["response_ns", "service_ns"]
         .iter()
@@ -30,7 +30,7 @@ fn distribution(histogram: &Histogram<u64>) -> String {
         let millis = step.value_iterated_to().min(histogram.max()) as f64 / NANOS_PER_MILLI;
         let quantile = step.quantile_iterated_to();
         let _ = write!(out, "{millis:12.3} {quantile:14.12} {total:10}");
-        // At 100 % the field would be infinite, so it is left out.
+        // At 100 % the last column would be infinite, so it is left out.
         if quantile < 1.0 {
             let _ = write!(out, " {:14.2}", 1.0 / (1.0 - quantile));
         }

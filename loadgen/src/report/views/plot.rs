@@ -5,7 +5,7 @@ use std::ops::Range;
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 use plotters::prelude::*;
 
-/// Twice the size at which it is shown, because coordinates are rounded to whole pixels.
+/// Size in pixels: twice what is shown, because coordinates are rounded to whole pixels.
 const SIZE: (u32, u32) = (1_240, 640);
 const LABEL_SIZE: i32 = 36;
 const STROKE_WIDTH: u32 = 4;
@@ -51,11 +51,11 @@ pub(super) struct Plot {
     pub(super) x: Axis,
     pub(super) y: Axis,
     pub(super) lines: Vec<Line>,
-    /// Ranges of x that are shaded.
+    /// Ranges of x whose background is shaded.
     pub(super) shaded: Vec<(f64, f64)>,
 }
 
-/// An axis that begins and ends at a tick, in the units of its values.
+/// An axis that begins and ends at a tick. `from`, `to` and ticks have the unit of its values.
 #[derive(Clone)]
 pub(super) struct Axis {
     description: &'static str,
@@ -121,7 +121,7 @@ impl Axis {
         Axis { description, is_logarithmic: true, from, to, ticks }
     }
 
-    /// Returns an axis of 1/(1-q) for quantiles q. Every further nine takes the same space.
+    /// Returns an axis of 1/(1-q) for quantiles q: 90 %, 99 % and 99.9 % are equally far apart.
     pub(super) fn quantiles(description: &'static str, inverse_max: f64) -> Axis {
         let labels = ["", "90 %", "99 %", "99.9 %", "99.99 %", "99.999 %", "99.9999 %"];
         let mut ticks: Vec<(f64, String)> = labels
@@ -151,7 +151,7 @@ impl Ranged for Axis {
     }
 
     fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
-        // Light points would be lines between the ticks.
+        // Light points are asked for to draw lines between the ticks. This plot has none.
         if hint.weight().allow_light_points() {
             return Vec::new();
         }
@@ -170,7 +170,7 @@ impl ValueFormatter<f64> for Axis {
     }
 }
 
-/// Returns the least of 1, 2, 5, 10, … that is not below `least`.
+/// Returns the least of …, 0.5, 1, 2, 5, 10, … that is not below `least`.
 fn step(least: f64) -> f64 {
     let decade = 10_f64.powf(least.log10().floor());
     [1.0, 2.0, 5.0]
