@@ -153,7 +153,7 @@ pub(super) struct Words {
     own: usize,
     /// By other reactor: how many records were written for it.
     put: Vec<[u64; 3]>,
-    /// By other reactor: how many bytes were taken from its rings, and whether it waits for that.
+    /// By other reactor: how many bytes were taken from its rings, and whether it waits for room.
     fetched: Vec<[(u64, bool); 3]>,
 }
 

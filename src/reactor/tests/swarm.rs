@@ -1,8 +1,8 @@
-//! Random runs of everything at once. Each seed determines faults, limits and a schedule of
-//! clients. The promises of the design are checked after every turn and at the end.
+//! Random runs of a whole server with many clients. Each seed determines the faults, the limits and
+//! what the clients do. The design's promises are checked after every turn and at the end.
 //!
-//! More seeds: `FANFARE_SEEDS=0..20000 cargo test --profile sim --lib swarm`. A seed that fails
-//! prints how to repeat it.
+//! To run more seeds: `FANFARE_SEEDS=0..20000 cargo test --profile sim --lib swarm`. A seed that
+//! fails prints the command that repeats it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,10 +12,10 @@ mod run;
 
 use run::{Outcome, Run};
 
-/// The seeds of an ordinary test run.
+/// The seeds of a test run without the environment variable `FANFARE_SEEDS`.
 const SEEDS: std::ops::Range<u64> = 0..100;
 
-/// Other seeds that have failed once, and why. A seed gives the same run only as long as the plan,
+/// More seeds to run: those that failed once, and why. A seed gives the same run only if the plan,
 /// the clients and the simulated network draw the same random numbers. These seeds were found
 /// before reactors could interrupt each other and channels could be forgotten; today they give
 /// other runs. The two faults about pauses have tests of their own
@@ -35,17 +35,17 @@ const SEEDS_THAT_HAVE_FAILED: [(&str, &[u64]); 4] = [
     ),
 ];
 
-/// How many seeds are run twice, to check that a seed determines everything.
+/// How many seeds are run twice, to check that a seed determines the whole run.
 const SEEDS_REPEATED: u64 = 5;
 
-/// Returns the seeds that the environment variable asks for.
+/// Returns the seeds that `FANFARE_SEEDS` asks for, or else `SEEDS`.
 fn seeds() -> std::ops::Range<u64> {
     let Ok(text) = std::env::var("FANFARE_SEEDS") else { return SEEDS };
     let (from, to) = text.split_once("..").expect("FANFARE_SEEDS=from..to");
     from.parse().expect("a number")..to.parse().expect("a number")
 }
 
-/// Prints how to repeat a seed if its run panics.
+/// Dropped in a panic, it prints the command that repeats this seed.
 struct Repeat(u64);
 
 impl Drop for Repeat {
@@ -57,7 +57,7 @@ impl Drop for Repeat {
     }
 }
 
-/// Stops the other threads from starting further seeds if this one panics.
+/// Dropped in a panic, it stops the other threads from starting further seeds.
 struct Last<'a>(&'a AtomicU64);
 
 impl Drop for Last<'_> {
@@ -115,7 +115,7 @@ fn the_same_seed_does_the_same_calls() {
     }
 }
 
-/// Checks that the steps of the simulator do what a reactor does in a turn.
+/// Checks that the steps of `steps.rs` do what `Reactor::turn` does.
 #[test]
 fn the_steps_of_a_turn_are_the_turn() {
     for seed in seeds().take(SEEDS_REPEATED as usize) {

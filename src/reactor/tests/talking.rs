@@ -1,4 +1,4 @@
-//! Messages to and from healthy connections.
+//! Tests of messages to and from healthy connections.
 
 use super::client::{Client, Heard};
 use super::frames::Opcode;
@@ -75,7 +75,7 @@ fn a_second_subscriber_in_the_middle_of_a_round_takes_no_message_from_another() 
     first[0].text("one");
     let mut late = world.connect();
     late.upgrade("/news");
-    // Each turn makes 256 sends: after two turns, about half of the subscribers have it.
+    // A turn sends to at most 256 subscribers: after two, about half of them have message one.
     world.turn();
     world.turn();
     first[1].text("two");

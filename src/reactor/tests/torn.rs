@@ -1,4 +1,4 @@
-//! Frames that a short write has cut in two: nothing may be written before their rest.
+//! Tests of frames that a short write has cut in two: nothing may be written before their rest.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use super::world::World;
 
 const BIG: usize = 40_000;
 
-/// Returns a client of this path to which a large frame of `channel` has been sent only in part.
-/// The client reads nothing.
+/// Returns a client of this path that reads nothing. A large frame published to `channel` has been
+/// sent to it only in part.
 fn torn(world: &mut World, path: &str, channel: &str) -> Client {
     let client = world.open(path);
     client.stall();
@@ -96,8 +96,8 @@ fn a_channel_joined_in_the_middle_of_a_frame_comes_behind_it() {
     let mut client = world.open("/join");
     client.text("many");
     world.rest();
-    // So many other subscribers come before the client on this channel that its own turn comes
-    // after the turn of the new channel.
+    // On this channel the client is served after so many others that the new channel, which it
+    // joins meanwhile, is served before.
     let others = world.open_many(100, "/many");
     for other in &others {
         other.stall();
@@ -154,8 +154,8 @@ fn whoever_falls_off_and_closes_in_one_callback_finishes_its_frame() {
 #[test]
 fn a_farewell_that_makes_others_fall_lets_them_finish_their_frames() {
     let mut world = World::with(|_, hub| hub.channel_buffer_bytes = BIG + 10);
-    // Both are handled in one turn, the leaver first: with its farewell, the log overruns the other
-    // subscriber.
+    // Both clients are handled in one turn, the leaver first: the farewell that it publishes
+    // overruns the other one.
     let leaver = world.open("/bye/news");
     let mut client = torn(&mut world, "/news", "news");
     leaver.peer.reset();

@@ -1,4 +1,4 @@
-//! The reactors of a server in a simulated network, and the invariants checked after every turn.
+//! A simulated server: reactors in a simulated network, with invariants checked after every turn.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -24,31 +24,31 @@ pub(super) type SimReactor = Reactor<SimNet, App>;
 
 pub(super) struct World {
     pub(super) reactors: Vec<SimReactor>,
-    /// By reactor: true once it has had its last turn.
+    /// By reactor: true once its last turn has ended.
     over: Vec<bool>,
-    /// By reactor: its next step in the middle of a turn, or `None` between two turns.
+    /// By reactor: its next step if it is in the middle of a turn, else `None`.
     at: Vec<Option<Step>>,
-    /// By reactor: the turn that it is in the middle of.
+    /// By reactor: the turn that it is in the middle of, if any.
     turns: Vec<Option<Turn>>,
-    /// The clock moves only in [`pass`](Self::pass).
+    /// The clock moves only when the test calls [`pass`](Self::pass).
     is_still: bool,
     pub(super) sim: SimWorld,
     pub(super) log: Rc<RefCell<Log>>,
-    /// By channel: the messages that its home has numbered, in that order.
+    /// By channel: every message that its home has accepted, in the order of its numbers.
     pub(super) accepted: HashMap<String, Vec<Vec<u8>>>,
-    /// By channel: its epochs, and the index in `accepted` at which each begins.
+    /// By channel: its epochs, each with the index in `accepted` at which it begins.
     pub(super) epochs: HashMap<String, Vec<(u64, usize)>>,
 }
 
-/// A turn that has started and not ended.
+/// A turn of one reactor that has started and not ended.
 struct Turn {
-    /// What had been written and taken before the turn.
+    /// What the reactor had written to rings and taken from them before this turn.
     before: Words,
-    /// Another reactor has run since the turn started.
+    /// Another reactor has run since this turn started.
     is_interrupted: bool,
 }
 
-/// The parameters of a world.
+/// The parameters of a simulated server.
 pub(super) struct Setting {
     pub(super) seed: u64,
     pub(super) faults: SimFaults,
@@ -75,19 +75,19 @@ impl Default for Setting {
 
 pub(super) const PORT: u16 = 80;
 
-/// If the reactors are not idle after this many turns, they never will be.
+/// The most turns until the reactors are idle; if they are not by then, they never will be.
 const TURNS_TO_REST_MAX: usize = 100_000;
 
-/// The counts of a hub are verified once in this many turns; in every turn it would take most of
-/// the time.
+/// A hub's counts are verified only once in this many turns, because that is slow.
 const TURNS_PER_RECOUNT: u64 = 4;
 
-/// Time passes in steps of this size: small enough that every deadline is checked in time, and that
-/// no step counts as a pause of the process.
+/// The test's time passes in steps of this size: small enough that every deadline is checked in
+/// time, and that no step counts as a pause of the process.
 const STEP: Duration = Duration::from_millis(500);
 
 impl World {
-    /// A world of one reactor without faults, whose clock moves only in [`pass`](Self::pass).
+    /// Makes a server of one reactor without faults, whose clock moves only in
+    /// [`pass`](Self::pass).
     pub(super) fn new() -> World {
         World::with(|_, _| {})
     }
@@ -107,7 +107,7 @@ impl World {
         World::still(setting)
     }
 
-    /// A world whose clock moves only in [`pass`](Self::pass).
+    /// Makes a server whose clock moves only in [`pass`](Self::pass).
     pub(super) fn still(setting: Setting) -> World {
         let mut world = World::from(setting);
         world.is_still = true;
@@ -144,20 +144,20 @@ impl World {
         }
     }
 
-    /// Returns the reactor, which must be the only one.
+    /// Returns the only reactor. Panics if there are several.
     pub(super) fn reactor(&self) -> &SimReactor {
         assert_eq!(self.reactors.len(), 1, "which one?");
         &self.reactors[0]
     }
 
-    /// Runs one turn of every reactor.
+    /// Runs one turn of every reactor, in the order of their numbers.
     pub(super) fn turn(&mut self) {
         for number in 0..self.reactors.len() {
             self.turn_of(number);
         }
     }
 
-    /// Runs one turn of a reactor, or the rest of a turn that has started.
+    /// Runs a turn of this reactor, or the rest of one that was interrupted.
     pub(super) fn turn_of(&mut self, number: usize) {
         if self.over[number] {
             return;
@@ -172,8 +172,8 @@ impl World {
         self.end_turn(number);
     }
 
-    /// Runs one step of a reactor's turn. Returns false if that was the last step of the turn, or
-    /// the reactor has ended.
+    /// Runs one step of a reactor's turn. Returns false if the turn is over or the reactor has
+    /// ended.
     pub(super) fn step_of(&mut self, number: usize) -> bool {
         if self.over[number] {
             return false;
@@ -208,7 +208,7 @@ impl World {
         }
     }
 
-    /// Leaves a reactor in the middle of its turn, and checks the invariants.
+    /// Checks the invariants when a reactor is left in the middle of its turn.
     pub(super) fn interrupt(&mut self, number: usize) {
         self.check(number);
     }
@@ -217,8 +217,8 @@ impl World {
         self.at[number].is_some()
     }
 
-    /// Holds the clock while a reactor is in the middle of a turn, so that no time passes while
-    /// others wait. For a reactor that is paused there, time does pass.
+    /// Holds the clock while any reactor that is not paused is in the middle of a turn, so that no
+    /// time passes in a turn. Releases it otherwise, unless the server `is_still`.
     pub(super) fn hold_clock(&self) {
         let acts = |number: usize| self.is_in_turn(number) && !self.sim.is_paused(number);
         self.sim.hold_clock(self.is_still || (0..self.at.len()).any(acts));
@@ -242,8 +242,8 @@ impl World {
             }
         }
         if !turn.is_interrupted {
-            // A reactor that was woken and has not cleared the flag yet is not woken again: it will
-            // still read.
+            // A reactor that was woken, and has not cleared that flag yet, will still look at its
+            // rings: it need not be woken again.
             let will_look = |reactor| {
                 self.sim.is_woken(reactor) || self.at[reactor] == Some(Step::HearCommands)
             };
@@ -276,7 +276,7 @@ impl World {
         self.over.iter().all(|over| *over)
     }
 
-    /// Runs turns until nothing is left to do before time passes or a peer acts.
+    /// Runs turns until nothing is left to do, unless time passes or a peer acts.
     pub(super) fn rest(&mut self) {
         for _ in 0..TURNS_TO_REST_MAX {
             self.turn();
@@ -291,7 +291,7 @@ impl World {
         panic!("the reactors do not come to rest");
     }
 
-    /// Lets time pass, and runs turns meanwhile.
+    /// Lets this much time pass in small steps, and runs turns in between.
     pub(super) fn pass(&mut self, duration: Duration) {
         let mut left = duration;
         self.rest();
@@ -311,7 +311,7 @@ impl World {
         Client::new(self.sim.connect(PORT))
     }
 
-    /// Connects a client whose handshake is accepted.
+    /// Connects a client to this path. Its handshake must be accepted.
     pub(super) fn open(&mut self, path: &str) -> Client {
         let mut client = self.connect();
         client.upgrade(path);
@@ -320,7 +320,7 @@ impl World {
         client
     }
 
-    /// Connects this many clients whose handshakes are accepted.
+    /// Connects this many clients to this path. Their handshakes must be accepted.
     pub(super) fn open_many(&mut self, count: usize, path: &str) -> Vec<Client> {
         let mut clients: Vec<_> = (0..count).map(|_| self.connect()).collect();
         clients.iter().for_each(|client| client.upgrade(path));
@@ -357,8 +357,8 @@ impl World {
         self.reactors.iter().position(holds).expect("a reactor holds the connection")
     }
 
-    /// Connects a client to this reactor, whose handshake is accepted. Connections that another
-    /// reactor accepts are dropped.
+    /// Connects a client to this reactor, with a handshake that is accepted. Tries until this
+    /// reactor, and not another one, accepts the connection.
     pub(super) fn open_at(&mut self, reactor: usize, path: &str) -> Client {
         loop {
             let client = self.connect();
@@ -375,7 +375,7 @@ impl World {
         }
     }
 
-    /// Publishes in the way of another thread.
+    /// Publishes a message as another thread of the program would.
     pub(super) fn publish(
         &self,
         channel: &str,
@@ -412,14 +412,15 @@ impl World {
         self.sim.calls(call)
     }
 
-    /// Returns the path and code of the connection that was closed last.
+    /// Returns the path and close code of the connection that has ended last.
     pub(super) fn last_end(&self) -> (String, u16) {
         let log = self.log.borrow();
         let (path, code, _) = log.closed.last().expect("a connection has ended");
         (path.clone(), *code)
     }
 
-    /// Checks what must hold between any two turns. The last turn was one of this reactor.
+    /// Checks what must hold between any two turns. `acted` is the reactor whose turn has just
+    /// ended.
     fn check(&mut self, acted: usize) {
         let core = &self.reactors[acted].peers.core;
         if core.turn.counters.turns.is_multiple_of(TURNS_PER_RECOUNT) {
@@ -439,15 +440,15 @@ impl World {
         super::ledger::check_mail(&mut self.reactors, acted);
     }
 
-    /// Checks that no draining reactor ends while any reactor still has connections: they need the
-    /// channels whose home it is.
+    /// Checks that no reactor ends in a drain while any reactor still has connections, which need
+    /// the channels of which the ended one was the home.
     fn check_end(&self, number: usize) {
         let ends = self.over[number] && self.reactors[number].drain.is_some();
         let is_empty = self.reactors.iter().all(|reactor| reactor.peers.connections.len() == 0);
         assert!(!ends || is_empty, "reactor {number} has ended while connections are left");
     }
 
-    /// Checks that no reactor sleeps while it could take records from its rings.
+    /// Checks that a reactor does not sleep while it could take records from its rings.
     fn check_awake(&mut self, number: usize) {
         let at = &self.at;
         let has_told = |sender: usize| at[sender].is_none();
@@ -459,15 +460,16 @@ impl World {
         );
     }
 
-    /// Returns true if a connection waits until its peer, or the kernel, accepts more bytes.
+    /// Returns true if a connection is blocked: its peer or the kernel must first accept more
+    /// bytes.
     pub(super) fn is_anybody_blocked(&self) -> bool {
         self.reactors
             .iter()
             .any(|reactor| reactor.peers.connections.iter().any(|connection| connection.blocked))
     }
 
-    /// Returns true if a connection has received bytes that are not decoded yet, or is still to be
-    /// read.
+    /// Returns true if a connection has more bytes to be read or decoded, or waits for room to
+    /// publish.
     pub(super) fn is_anybody_unfinished(&self) -> bool {
         let goes_on = |one: &SimReactor| {
             let core = &one.peers.core;
@@ -476,12 +478,12 @@ impl World {
         self.reactors.iter().any(goes_on)
     }
 
-    /// Returns true if a record is in a ring, or waits to be sent to its home.
+    /// Returns true if a record is in a ring between reactors, or is waiting to be written to one.
     pub(super) fn is_mail_under_way(&mut self) -> bool {
         super::ledger::is_mail_under_way(&mut self.reactors)
     }
 
-    /// Checks that the homes know how many subscribers there are on other reactors.
+    /// Checks that the homes of channels know how many subscribers other reactors have.
     pub(super) fn check_counts(&self) {
         super::ledger::check_counts(&self.reactors);
     }
@@ -575,7 +577,7 @@ fn check_reactor(reactor: &SimReactor) {
     assert_eq!(counters.opened, closed + open as u64, "every end is counted once");
 }
 
-/// Checks that no log exceeds its limit. The newest message always fits.
+/// Checks that no log exceeds its limit. A single message larger than the limit is allowed.
 fn check_memory(hub: &Hub) {
     let limits = hub.limits();
     let log_bytes_max =

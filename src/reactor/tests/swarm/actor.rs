@@ -1,17 +1,17 @@
-//! One client of a run: its role, what it has received, and how it may end.
+//! One client of a random run: its role, what it has received, and how it may end.
 
 use std::collections::VecDeque;
 
 use super::super::client::{Client, Heard};
 
-/// What an actor does.
+/// What a client of a random run does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Role {
     /// Subscribes to the channel of this name, and may publish there.
     Member(&'static str),
     /// Subscribes to two channels, and publishes to the first.
     Both,
-    /// Subscribes to nothing; when it ends, that is published to a channel.
+    /// Subscribes to nothing; when its connection ends, a farewell is published to a channel.
     Mourned,
     /// Sends messages and expects each one back.
     Echo,
@@ -20,7 +20,7 @@ pub(super) enum Role {
 }
 
 impl Role {
-    /// Returns the channels that it subscribes to.
+    /// Returns the channels to which a client of this role subscribes.
     pub(super) fn channels(&self) -> &[&'static str] {
         match self {
             Role::Member(channel) => std::slice::from_ref(channel),
@@ -33,30 +33,31 @@ impl Role {
 pub(super) struct Actor {
     pub(super) client: Client,
     pub(super) role: Role,
-    /// Reads, answers pings, and has done nothing wrong so far.
+    /// The client reads, answers pings, and has not misbehaved so far.
     pub(super) is_healthy: bool,
     pub(super) is_stalled: bool,
-    /// Sends nothing more, or has disconnected.
+    /// The client sends nothing more, or has disconnected.
     pub(super) is_done: bool,
-    /// The rest of a frame that has been sent in part.
+    /// The unsent rest of a frame that the client has begun to send.
     pub(super) unsaid: Vec<u8>,
-    /// The server has had to wait for the rest of a frame.
+    /// The client has made the server wait for the rest of a frame at least once.
     pub(super) has_paused: bool,
-    /// Every message that it has received as a subscriber.
+    /// Every message received as a subscriber, in order.
     pub(super) received: Vec<Vec<u8>>,
-    /// By channel: how many messages had been accepted when it read its 101. It must receive all
-    /// later ones.
+    /// By channel: how many messages had been accepted when the client read its 101. It must
+    /// receive all later ones.
     pub(super) joined: Vec<usize>,
     /// Messages that the server must still send back.
     pub(super) echoes: VecDeque<Vec<u8>>,
-    /// It has been answered once, so it was accepted and gets an answer to every request.
+    /// The client has had an HTTP answer: its connection was accepted, so it gets an answer to
+    /// every request.
     pub(super) was_answered: bool,
-    /// Answers that it still waits for.
+    /// How many HTTP answers it still waits for.
     pub(super) answers: usize,
-    /// The code of the Close frame that it has received.
+    /// The code of the Close frame that it has received, if any.
     pub(super) closed: Option<u16>,
     pub(super) reason: String,
-    /// The number of its last message, with the number of the publisher in the upper 16 bits.
+    /// The number of its last message; the upper 16 bits are the number of the publisher.
     pub(super) published: u32,
 }
 
@@ -81,7 +82,7 @@ impl Actor {
         }
     }
 
-    /// Sends a frame, after the rest of the previous one.
+    /// Sends the rest of the previous frame, if any, and then this frame.
     pub(super) fn send(&mut self, bytes: &[u8]) {
         self.finish_frame();
         self.client.peer.send(bytes);
@@ -98,7 +99,7 @@ impl Actor {
             && !self.client.peer.has_crashed()
     }
 
-    /// Closes its side of the connection, once.
+    /// Closes the client's side of the connection, unless that has been done.
     pub(super) fn hang_up(&mut self) {
         if !self.is_done {
             self.is_done = true;
@@ -106,8 +107,7 @@ impl Actor {
         }
     }
 
-    /// Reads what has arrived, and answers pings. Returns the status of every response that is an
-    /// error.
+    /// Reads what has arrived, and answers pings. Returns the status of each HTTP error response.
     pub(super) fn hear(&mut self) -> Vec<u16> {
         let mut refused = Vec::new();
         if self.client.peer.received_bytes() == 0 {

@@ -1,4 +1,4 @@
-//! What a seed determines before its run starts.
+//! What a seed determines before its random run starts.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::net::sim::{SimFaults, SimLimits};
 use crate::protocol::DecoderLimits;
 use crate::reactor::{ReactorLimits, RingSizes};
 
-/// The random choices of the run, apart from those of the simulated network.
+/// The random choices of a run. The simulated network makes its own from the same seed.
 pub(super) struct Dice(u64);
 
 impl Dice {
@@ -34,7 +34,7 @@ impl Dice {
     }
 }
 
-/// See the module's documentation.
+/// The faults, limits and probabilities of one run.
 pub(super) struct Plan {
     pub(super) faults: SimFaults,
     pub(super) sim: SimLimits,
@@ -42,28 +42,27 @@ pub(super) struct Plan {
     pub(super) hub: HubLimits,
     pub(super) reactors: usize,
     pub(super) rings: RingSizes,
-    /// A reactor that gets fewer turns than the others.
+    /// The number of a reactor that gets fewer turns than the others, if any.
     pub(super) lazy: Option<usize>,
-    /// Another reactor continues at random after one in this many steps of a turn.
+    /// After one in this many steps of a turn, on average, another reactor runs instead.
     pub(super) interruptions: usize,
     pub(super) steps: usize,
-    /// Payloads are at most as large as one of these sizes.
+    /// Each payload is at most as large as one of these sizes, chosen at random.
     pub(super) sizes: &'static [usize],
-    /// How many clients there are at a time. If there are few, channels lose their last subscriber
-    /// and get new ones.
+    /// How many clients are connected at a time. With few, channels lose their last subscriber and
+    /// are created again.
     pub(super) crowd: usize,
-    /// How many of fourteen actions make a client leave.
+    /// How many of every fourteen actions make a client leave.
     pub(super) leaves: usize,
-    /// One in this many actions pauses a reactor.
+    /// One in this many actions, on average, pauses a reactor.
     pub(super) pauses: usize,
-    /// One in this many actions is misbehaviour of a client.
+    /// One in this many actions, on average, is misbehaviour of a client.
     pub(super) malice: usize,
 }
 
 impl Plan {
     pub(super) fn draw(seed: u64, dice: &mut Dice) -> Plan {
-        // Every fourth seed has a network without faults, so that the strictest promises can be
-        // checked.
+        // Every fourth seed has no faults, so that the strictest promises can be checked.
         let faults =
             if seed.is_multiple_of(4) { SimFaults::NONE } else { SimFaults::from_seed(seed) };
         let latency = if seed.is_multiple_of(4) { 0 } else { dice.pick(&[0, 0, 1, 50]) };
@@ -85,7 +84,7 @@ impl Plan {
             RingSizes { bytes: 64 << 10, beside: 4 },
         ]);
         let lazy = dice.one_in(3).then(|| dice.below(reactors));
-        // The memory that the rings may take is added.
+        // Rings between reactors count as memory, so a short limit includes what they may take.
         let ring_bytes = 4 * (reactors - 1) * (rings.bytes + rings.beside * message_bytes_max);
         let short = |bytes: usize| reactors * (bytes + ring_bytes * 4 / 3);
         Plan {
@@ -150,15 +149,15 @@ impl Plan {
         }
     }
 
-    /// Returns true if a peer that reads everything at once can never be found blocked.
+    /// Returns true if a peer that reads everything immediately is never found blocked.
     pub(super) fn writes_are_never_refused(&self) -> bool {
         let faults = &self.faults;
         let refused = faults.short_writes + faults.refused_writes + faults.write_shortage;
         refused == 0.0 && self.sim.latency_max.is_zero()
     }
 
-    /// Returns true if a peer that reads may be sent nothing for seconds: writes fail for want of
-    /// kernel memory ten times in a row, each time for half a second.
+    /// Returns true if a peer that reads may be sent nothing for seconds. This happens when ten
+    /// writes in a row fail for want of kernel memory; each is retried after half a second.
     pub(super) fn often_starves(&self) -> bool {
         self.faults.write_shortage > 0.1
     }
@@ -168,7 +167,7 @@ impl Plan {
         self.hub.memory_bytes < 1 << 30 || self.hub.channels_max < 1_000
     }
 
-    /// Returns true if no client has to wait until another one leaves.
+    /// Returns true if no limit makes a client wait until another one leaves.
     pub(super) fn lets_everybody_in(&self) -> bool {
         self.sim.streams_max.min(self.limits.connections_max) >= 1_000
             && self.limits.connections_per_address_max.is_none()

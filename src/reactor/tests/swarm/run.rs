@@ -1,4 +1,4 @@
-//! One run of one seed.
+//! One random run of a server and its clients, determined by a seed.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -15,23 +15,23 @@ use crate::protocol::MessageKind;
 
 const CHANNELS: [&str; 3] = ["news", "sport", "two-b"];
 
-/// The channel that only the test itself publishes to, in the way of another thread.
+/// The channel to which only the test itself publishes, as another thread would.
 const MAIL: &str = "mail";
 
-/// The publisher number in those messages.
+/// The publisher number in the messages that the test itself publishes.
 const MAILER: u32 = u32::MAX;
 
-/// The number of actors is limited, because those that have ended are kept and checked to the end.
+/// The most clients of a run. Those that have ended are kept too, and checked at the end.
 const ACTORS_MAX: usize = 80;
 
-/// If something is still pending after this many turns, it always will be.
+/// The most turns until nothing is pending; if something still is, it always will be.
 const TURNS_TO_REST_MAX: usize = 40_000;
 
-/// After this many turns a drain continues without faults: if reactors are woken without reason all
-/// the time, hardly any time passes.
+/// After this many turns a drain continues without faults: if these wake reactors all the time,
+/// hardly any time passes.
 const FAULTY_TURNS_MAX: usize = 100_000;
 
-/// If a drain has not ended after this many turns, a reactor never sleeps, and no time passes.
+/// The most turns of a drain. If it takes more, some reactor never sleeps, so no time passes.
 const DRAIN_TURNS_MAX: usize = 1_000_000;
 
 pub(super) struct Run {
@@ -39,13 +39,13 @@ pub(super) struct Run {
     plan: Plan,
     dice: Dice,
     actors: Vec<Actor>,
-    /// Publishers so far; each message contains the number of its publisher.
+    /// How many publishers there were so far. Each message contains the number of its publisher.
     publishers: u32,
     mailed: u32,
-    /// Turns are executed step by step even if they are not interrupted.
+    /// Turns are run step by step, by `steps`, even if they are not interrupted.
     is_stepwise: bool,
-    /// A client has sent random bytes, which may happen to form a frame or the rest of one, and so
-    /// a message that was not drawn.
+    /// A client has sent random bytes. They may happen to form a frame or the rest of one, and so a
+    /// message that the run did not make.
     has_garbage: bool,
 }
 
@@ -54,12 +54,12 @@ pub(super) struct Run {
 pub(super) struct Outcome {
     /// A hash of all calls to the simulated network.
     pub(super) hash: u64,
-    /// How often a channel was forgotten and created again with a new epoch.
+    /// How often a channel was forgotten and created again, with a new epoch.
     pub(super) rollovers: u64,
 }
 
-/// Returns a payload whose first eight bytes are its number and its publisher, and determine all
-/// others.
+/// Returns a payload of `bytes` bytes. Its first eight are the number and the publisher, which
+/// determine all others.
 fn payload(publisher: u32, number: u32, bytes: usize) -> Vec<u8> {
     let mut payload = Vec::with_capacity(bytes.max(8));
     payload.extend_from_slice(&number.to_le_bytes());
@@ -73,8 +73,7 @@ fn payload(publisher: u32, number: u32, bytes: usize) -> Vec<u8> {
     payload
 }
 
-/// Returns the publisher and the number that a payload contains, or `None` if the swarm cannot have
-/// made it.
+/// Returns the publisher and the number in a payload, or `None` if `payload` did not make it.
 fn author(published: &[u8]) -> Option<(u32, u32)> {
     let [number, publisher] = [0..4, 4..8].map(|place| {
         let bytes = published.get(place)?;
@@ -109,7 +108,7 @@ impl Run {
         }
     }
 
-    /// A run in which no reactor is interrupted in the middle of a turn. Turns are executed by
+    /// Makes a run in which no reactor is interrupted in the middle of a turn. Turns are run by
     /// `Reactor::turn`, or by `steps` if `is_stepwise`.
     pub(super) fn uninterrupted(seed: u64, is_stepwise: bool) -> Run {
         let mut run = Run::new(seed);
@@ -118,7 +117,7 @@ impl Run {
         run
     }
 
-    /// Executes the whole run.
+    /// Runs to the end, and checks everything. Returns the outcome.
     pub(super) fn finish(mut self) -> Outcome {
         for _ in 0..self.plan.steps {
             for _ in 0..=self.dice.below(3) {
@@ -126,7 +125,7 @@ impl Run {
             }
             self.turn();
         }
-        // Some runs are drained in the middle of everything.
+        // One run in four is drained while clients are still busy.
         let rests = !self.dice.one_in(4);
         if rests {
             self.come_to_rest();
@@ -139,7 +138,7 @@ impl Run {
         Outcome { hash: self.world.sim.trace_hash(), rollovers: self.rollovers() }
     }
 
-    /// Runs a turn of some reactor, or a part of one.
+    /// Lets a random reactor that is not paused run for a turn, or for a part of one.
     fn turn(&mut self) {
         let mut number = self.dice.below(self.plan.reactors);
         if Some(number) == self.plan.lazy && !self.dice.one_in(20) {
@@ -156,7 +155,7 @@ impl Run {
         self.hear_all();
     }
 
-    /// Runs a reactor to the end of a turn, or until another one is to continue.
+    /// Runs a reactor to the end of its turn, or until it is interrupted.
     fn run_reactor(&mut self, number: usize) {
         if self.plan.interruptions == usize::MAX && !self.is_stepwise {
             return self.world.turn_of(number);
@@ -207,7 +206,7 @@ impl Run {
             match code {
                 1000 | 1012 => {}
                 1008 => assert!(actor.has_paused, "its message was not sent slowly"),
-                // Its message was refused, or there was no memory for an unfinished message.
+                // 1013: its message was refused, or there was no memory for an unfinished message.
                 1013 => {
                     let is_subscriber = !actor.role.channels().is_empty();
                     let is_refused = is_publisher && self.plan.may_refuse();
@@ -267,7 +266,7 @@ impl Run {
         };
         match role {
             Role::Echo => client.upgrade("/echo"),
-            // Some publish once, and are closed in the same callback.
+            // One in ten publishes once, and the server closes it in the same callback.
             Role::Member(channel) if self.dice.one_in(10) => {
                 client.upgrade(&format!("/leave/{channel}"));
             }
@@ -279,7 +278,7 @@ impl Run {
         self.actors.push(Actor::new(client, role));
     }
 
-    /// Sends the bytes of a frame, and sometimes leaves the rest for later.
+    /// Sends a frame to the server, and sometimes keeps back the rest of it for later.
     fn say(&mut self, place: usize, frame: &[u8]) {
         let actor = &mut self.actors[place];
         // Nothing may be sent before the 101.
@@ -327,7 +326,7 @@ impl Run {
         }
     }
 
-    /// Returns one message as one frame, or as a few fragments.
+    /// Returns the bytes of one message, as one frame or as a few fragments.
     fn frames(&mut self, place: usize, payload: &[u8]) -> Vec<u8> {
         if !self.dice.one_in(4) {
             return self.actors[place].client.frame(Opcode::Binary, payload);
@@ -409,7 +408,7 @@ impl Run {
             }
             6 => {
                 actor.is_done = true;
-                // The garbage must not become a message that is echoed.
+                // The garbage must not complete a message that would be echoed.
                 if actor.role == Role::Echo {
                     actor.finish_frame();
                     actor.client.peer.send(&[0xff]);
@@ -469,7 +468,7 @@ impl Run {
             if actor.was_answered && actor.answers > 0 && actor.can_send() {
                 return true;
             }
-            // A connection that was not accepted may wait in vain.
+            // A connection that was not accepted may never be read, so unread bytes do not count.
             actor.can_send() && (peer.bytes_under_way() > 0 || Run::is_in(actor) && unheard)
         };
         (0..self.plan.reactors).any(|number| self.world.is_in_turn(number))
@@ -480,13 +479,13 @@ impl Run {
             || self.actors.iter().any(is_waiting)
     }
 
-    /// Returns true if the actor is connected, so that everything owed to it must have arrived.
+    /// Returns true if the client is connected, so that everything owed to it must arrive.
     fn is_in(actor: &Actor) -> bool {
         actor.client.is_open() && actor.can_send()
     }
 
-    /// Returns what an actor has received of one channel. If it has several channels, a message
-    /// belongs to the channel that accepted it.
+    /// Returns the messages of one channel that a client has received. If it has several channels,
+    /// a message belongs to the one among whose `accepted` messages it is.
     fn received_of<'a>(actor: &'a Actor, accepted: &[Vec<u8>]) -> Vec<&'a Vec<u8>> {
         let is_only_one = actor.role.channels().len() == 1;
         let accepted: HashSet<&Vec<u8>> = accepted.iter().collect();
@@ -497,9 +496,9 @@ impl Run {
         self.world.accepted.get(channel).map_or(&[], Vec::as_slice)
     }
 
-    /// Checks that each publisher's messages were accepted once and in order, and without a gap:
-    /// after a refused message all others of that publisher are refused. Only other threads may
-    /// leave gaps, as they are not notified of a refusal.
+    /// Checks that the accepted messages of each publisher are in order and without a gap or a
+    /// copy: once one is refused, all its later ones are. Only other threads may leave gaps, as
+    /// they are not notified of a refusal.
     fn check_publishers(&self) {
         for (channel, accepted) in &self.world.accepted {
             let mut latest = HashMap::new();
@@ -525,8 +524,8 @@ impl Run {
         }
     }
 
-    /// Checks that every received message was accepted, in this order and once; and, unless
-    /// messages may be skipped, that there are no gaps.
+    /// Checks that clients received only accepted messages, in that order, each once, and, unless
+    /// messages may be skipped, without gaps.
     fn check_order(&self) {
         for actor in &self.actors {
             let mut received_of_all = 0;
@@ -552,7 +551,7 @@ impl Run {
         }
     }
 
-    /// Checks that a subscription keeps its channel from being forgotten: all that one actor has
+    /// Checks that a channel is not forgotten while it has a subscription: all that one client has
     /// received of a channel belongs to one epoch. (Payloads that were published several times
     /// prove nothing.)
     fn check_epochs(&self) {
@@ -580,9 +579,8 @@ impl Run {
         self.world.epochs.values().map(|epochs| epochs.len() as u64 - 1).sum()
     }
 
-    /// Checks that every connected actor has received everything accepted since it read its 101,
-    /// and that everything that it published was accepted, because it would have been closed
-    /// otherwise.
+    /// Checks that every connected client has received everything accepted since it read its 101,
+    /// and that everything it published was accepted: otherwise it would have been closed.
     fn check_nothing_is_missing(&self) {
         let mut gaps = 0;
         for actor in self.actors.iter().filter(|actor| Run::is_in(actor)) {
@@ -600,7 +598,7 @@ impl Run {
             for (channel, joined) in actor.role.channels().iter().zip(&actor.joined) {
                 let accepted = self.accepted(channel);
                 let received = Run::received_of(actor, accepted);
-                // Compared from the end: the actor may have been subscribed before it read its 101.
+                // The last ones are compared: a client may be subscribed before it reads its 101.
                 let last = &accepted[accepted.len() - received.len().min(accepted.len())..];
                 let has_all = last.iter().eq(received.iter().copied());
                 let missing = (accepted.len() - joined).saturating_sub(received.len());
@@ -615,18 +613,18 @@ impl Run {
         assert!(gaps <= skipped, "{gaps} gaps, {skipped} counted");
     }
 
-    /// Drains the server, and checks that every client is closed properly and nothing is left.
+    /// Drains the server, and checks that every client gets a Close frame and nothing is left.
     fn end(&mut self, has_rested: bool) {
         let accepted_before = self.world.accepted.clone();
         self.world.drain();
         if self.plan.reactors > 1 {
-            // Any turn of any reactor may pause all of them, so a reactor that has few turns might
-            // never get one.
+            // A fault may pause all reactors in any turn of any one. One with few turns might never
+            // get its own, so such pauses are switched off.
             let faults = if has_rested { SimFaults::NONE } else { self.plan.faults };
             self.world.sim.set_faults(SimFaults { pauses: 0.0, ..faults });
         }
-        // The process may pause before the first turn of the drain and again before the last one,
-        // and a single reactor may pause as well.
+        // The whole process may pause before the first turn of the drain and before the last one,
+        // and in addition a single reactor may pause.
         let deadline =
             self.world.sim.now() + self.plan.limits.drain_timeout + Duration::from_secs(57);
         let mut turns = 0;
@@ -650,7 +648,7 @@ impl Run {
             }
         }
         self.world.check_empty();
-        // Lets everything in the network arrive.
+        // Lets everything that is still on its way arrive.
         self.world.sim.advance(Duration::from_secs(60));
         self.hear_all();
         let is_untold = |actor: &Actor| Run::is_in(actor) && actor.is_healthy;
