@@ -48,7 +48,7 @@ pub struct ChannelInfo {
 }
 
 /// A channel. When idle it owns its name and nothing else: its log has memory only while a
-/// subscriber is behind.
+/// subscriber has unsent messages.
 #[derive(Debug)]
 pub(super) struct Channel {
     pub(super) name: Box<str>,

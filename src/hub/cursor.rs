@@ -16,7 +16,7 @@ pub(super) struct Cursor {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Tally {
     pub(super) cursors: u32,
-    /// How many of them are blocked. Invariant: `blocked <= cursors`.
+    /// How many of the cursors belong to blocked subscribers. Invariant: `blocked <= cursors`.
     pub(super) blocked: u32,
 }
 

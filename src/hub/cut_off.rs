@@ -8,8 +8,8 @@ use super::limits::SlowPolicy;
 use super::overrun_queue::Overrun;
 
 impl Hub {
-    /// Removes every cursor from the part of a log before `kept_from`. `make_room` has made sure
-    /// that all of them are blocked.
+    /// Removes every cursor from the part of a log before `kept_from`. `Log::make_room` has made
+    /// sure that their subscribers are blocked.
     pub(super) fn cut_off(&mut self, id: ChannelId, kept_from: u64) {
         let log = &self.channels[id].log;
         if kept_from == log.start() {
@@ -22,8 +22,8 @@ impl Hub {
             SlowPolicy::Latest => Some(end),
         };
         let mut rests = std::mem::take(&mut self.overrun.rests);
-        // The loop runs from the back: when a subscriber is removed, the last one takes its index,
-        // and that one has been checked already.
+        // The loop runs from the back: when a subscriber is removed, the last one, which has been
+        // checked already, takes its index.
         for index in self.channels[id].subscribers.blocked().rev() {
             let channel = &mut self.channels[id];
             let cursor = channel.subscribers.cursor(index);
@@ -83,7 +83,7 @@ impl Hub {
         }
     }
 
-    /// Returns the next subscriber that was overrun.
+    /// Returns the next subscriber that was overrun: it has lost messages that it had not read.
     pub fn next_overrun(&mut self) -> Option<Overrun<'_>> {
         let overrun = self.overrun.pop()?;
         if !overrun.lives_on {
@@ -92,7 +92,7 @@ impl Hub {
         Some(overrun)
     }
 
-    /// Returns true if [`next_overrun`](Self::next_overrun) would return one.
+    /// Returns true if [`next_overrun`](Self::next_overrun) would return a subscriber.
     pub fn has_overrun(&self) -> bool {
         !self.overrun.is_empty()
     }

@@ -105,9 +105,9 @@ impl Hub {
 
     // The sweep.
 
-    /// Returns the next subscriber that is behind and not blocked: round-robin over the channels,
-    /// and over the subscribers of each. The same subscriber is returned again after all others,
-    /// unless it has [advanced](Self::advance) to the end or is [blocked](Self::block).
+    /// Returns the next subscriber that has unsent messages and is not blocked: round-robin over
+    /// the channels, and over the subscribers of each. The same subscriber is returned again after
+    /// all others, unless it has [advanced](Self::advance) to the end or is [blocked](Self::block).
     pub fn next_due(&mut self) -> Option<Due> {
         self.sweep.next_due(&mut self.channels)
     }

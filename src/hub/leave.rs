@@ -24,7 +24,7 @@ impl Hub {
         self.end(subscription, reason, Some(rest))
     }
 
-    /// Ends a subscription whose connection is gone: everything pending is dropped for `reason`.
+    /// Ends a subscription whose connection is gone: its unsent messages are dropped for `reason`.
     pub fn remove(&mut self, subscription: SubscriptionId, reason: DropReason) {
         // An error would concern the rest of the frame, which is not needed here.
         let _ = self.end(subscription, reason, None);

@@ -6,7 +6,7 @@
 pub enum DropReason {
     /// The subscriber was overrun, and therefore its subscription ended.
     SlowConsumer,
-    /// The subscriber was overrun and goes on after the message, as the operator chose.
+    /// The subscriber was overrun and goes on after this message (`skip` or `latest`).
     Skipped,
     /// The stream accepted no byte within the slow timeout.
     NoProgress,

@@ -31,8 +31,8 @@ pub struct HubLimits {
     pub memory_bytes: usize,
     /// The longest payload published. It is enforced where messages are decoded.
     pub message_bytes_max: usize,
-    /// The most bytes of private rests: of partly sent frames that are no longer in the log. A part
-    /// of `memory_bytes`.
+    /// The most bytes of private rests: the unsent ends of frames that are no longer in the log. A
+    /// part of `memory_bytes`.
     pub private_bytes_max: usize,
     /// What happens to a subscriber that was overrun.
     pub slow_policy: SlowPolicy,

@@ -363,7 +363,7 @@ fn recount(cursors: &[(Cursor, bool)], is_here: impl Fn(&Cursor) -> bool) -> Tal
 mod tests {
     use super::*;
 
-    /// Returns a log with one awake reader at its start, and messages of the given sizes.
+    /// Returns a log of messages of the given sizes, and a cursor at its start that is not blocked.
     fn log_of(payloads: &[usize]) -> (Log, Cursor, SegmentPool) {
         let mut pool = SegmentPool::new(usize::MAX, 1 << 20);
         let mut log = Log::new();

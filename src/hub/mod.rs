@@ -2,7 +2,7 @@
 //! and no thread.
 //!
 //! A message is encoded once, as the frame that goes on the wire, and appended to its channel's
-//! log. A subscriber is a cursor in that log. The reactor asks which subscriber is behind
+//! log. A subscriber is a cursor in that log. The reactor asks which subscriber has unsent bytes
 //! ([`Hub::next_due`]), offers the bytes between cursor and end to that subscriber's stream
 //! ([`Hub::unsent`]), and reports how many were accepted ([`Hub::advance`]).
 //!

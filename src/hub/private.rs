@@ -1,6 +1,6 @@
 //! Private rests: the remaining bytes of frames that were partly sent when their cursor was removed
 //! from the log. Such a frame must be finished, or the connection reset. These bytes are the only
-//! memory that belongs to one slow subscriber alone, so all of them together have a budget.
+//! memory that belongs to one slow subscriber alone, so all private rests together have a budget.
 
 /// The budget has no room for another private rest: the connection must be reset.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -97,7 +97,7 @@ impl Subscribers {
         None
     }
 
-    /// Adds a subscriber, which is awake.
+    /// Adds a subscriber to the part that is not blocked.
     pub(super) fn join(
         &mut self,
         subscription: SubscriptionId,
@@ -135,7 +135,7 @@ impl Subscribers {
         }
     }
 
-    /// Moves a subscriber that is awake to the blocked part. Returns its new index.
+    /// Moves a subscriber that is not blocked to the blocked part. Returns its new index.
     pub(super) fn block(&mut self, index: usize, places: &mut Subscriptions) -> usize {
         debug_assert!(!self.is_blocked(index), "blocked twice");
         let mut index = index;
@@ -149,7 +149,8 @@ impl Subscribers {
         self.awake as usize
     }
 
-    /// Moves a blocked subscriber to the end of the awake part. Returns its new index.
+    /// Moves a blocked subscriber to the end of the part that is not blocked. Returns its new
+    /// index.
     pub(super) fn unblock(&mut self, index: usize, places: &mut Subscriptions) -> usize {
         debug_assert!(self.is_blocked(index), "not blocked");
         self.swap(index, self.awake as usize, places);

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 /// of a hundred thousand subscribers.
 const VISITS_PER_CHANNEL: u32 = 64;
 
-/// A subscriber that is behind and not blocked.
+/// A subscriber that has unsent messages and is not blocked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Due {
     /// The subscription.
@@ -22,8 +22,8 @@ pub struct Due {
 /// The order of the sweep; see the module comment.
 #[derive(Debug)]
 pub(super) struct Sweep {
-    /// The channels with a due subscriber; the front one is being swept. A channel that has no due
-    /// subscriber any more is removed at its turn.
+    /// The channels with a due subscriber; the front channel is being swept. A channel that has no
+    /// due subscriber any more is removed at its turn.
     queue: VecDeque<ChannelId>,
     /// The visits left in the front channel's turn.
     visits_left: u32,

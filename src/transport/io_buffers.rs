@@ -36,7 +36,7 @@ pub(crate) enum Received {
 /// The result of sending.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Sent {
-    /// The kernel has accepted everything.
+    /// The kernel has accepted all bytes.
     All,
     /// The send buffer is full; what the kernel refused waits in the outbound buffer.
     Blocked,
@@ -134,7 +134,7 @@ impl<S> IoBuffers<S> {
         pool.count(held);
     }
 
-    /// Returns true if bytes are held.
+    /// Returns true if bytes wait for [`release`](Self::release).
     pub(crate) fn is_held(&self) -> bool {
         self.held.is_some()
     }

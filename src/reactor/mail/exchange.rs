@@ -257,7 +257,7 @@ impl Exchange {
     pub(crate) fn take_updates(&mut self) -> bool {
         self.inbox.note_updates();
         let reactors = (0..self.shared.reactors() as u16).map(ReactorNumber);
-        // If the update of one reactor must wait, those of the others are taken all the same.
+        // If one reactor's update must wait, the updates of the other reactors are still taken.
         reactors.fold(true, |all, from| {
             while self.take_update(from) {}
             all && !self.inbox.has_noted_update(from)
@@ -418,7 +418,8 @@ impl Exchange {
         }
     }
 
-    /// Returns the sum over all reactors: this one as of now, the others as of their last turns.
+    /// Returns the sum of all reactors' figures: ours as of now, the others' as of their last
+    /// turns.
     pub(crate) fn status(&self, turn: &TurnState) -> Status {
         let mut sum = self.status_of_reactor(turn);
         self.shared.add_statuses_of_others(self.own, &mut sum);

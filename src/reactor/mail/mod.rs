@@ -4,7 +4,7 @@
 //! *deliveries* (numbered messages, answers) come from a home.
 //!
 //! Taking a delivery never needs room in any ring. An update or a request stays in its ring until
-//! there is room for everything that it causes. So only requests and updates wait for deliveries,
+//! there is room for all records that it causes. So only requests and updates wait for deliveries,
 //! never the reverse, and no cycle of waiting can form. If a publish finds no room, the publisher's
 //! connection is not read, and TCP pushes back.
 //!

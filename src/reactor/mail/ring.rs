@@ -35,7 +35,7 @@ pub struct RingSizes {
 }
 
 impl RingSizes {
-    /// The smallest sizes with which everything works.
+    /// The smallest sizes with which every record can be sent.
     pub const MIN: RingSizes = RingSizes { bytes: 2 * 1024, beside: 1 };
 
     /// Returns the size of a ring for updates, which have no payload.
