@@ -36,8 +36,8 @@ pub(super) struct Channels {
     own: ReactorNumber,
     /// How many of the channels have their home here.
     at_home: usize,
-    /// The source of epochs. They do not repeat within a process, and processes have different
-    /// seeds.
+    /// The source of the channels' epochs. Epochs do not repeat within a process, and processes
+    /// have different seeds.
     epochs: SplitMix64,
     /// Idle channels whose home is here; they will be forgotten.
     idle: Idle,

@@ -36,8 +36,7 @@ impl NameHash {
 
 impl Homes {
     /// Makes the homes for this many reactors, at least one. The key is secret and drawn for each
-    /// process: otherwise peers could choose names with one home, or names that collide in a hash
-    /// table.
+    /// process: otherwise peers could choose names that all have one home or one hash bucket.
     pub fn new(key: [u8; 16], reactors: u16) -> Homes {
         Homes {
             hasher: SipHasher13::new_with_key(&key),

@@ -44,7 +44,7 @@ pub trait Outlet {
     /// Returns true if a reactor has reported that it has no memory left for messages.
     fn is_memory_full(&self, reactor: ReactorNumber) -> bool;
 
-    /// Delivers a message, after `has_room` has returned true for it.
+    /// Delivers a message to a reactor, after `has_room` has returned true for it.
     fn deliver(&mut self, reactor: ReactorNumber, numbered: Numbered<'_>);
 }
 

@@ -33,7 +33,7 @@ struct QueuedOverrun {
     rest: Result<Range<usize>, PrivateBudgetSpent>,
 }
 
-/// The overruns that their owners have not fetched yet.
+/// The overruns (subscribers that lost unread messages) that owners have not fetched yet.
 #[derive(Debug, Default)]
 pub(super) struct OverrunQueue {
     events: VecDeque<QueuedOverrun>,

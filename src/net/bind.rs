@@ -7,8 +7,7 @@ use std::net::{SocketAddr, TcpListener};
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// The most connections that may wait for `accept` on each socket. It is enough when many clients
-/// reconnect at once during one turn; the kernel lowers it to `net.core.somaxconn` (4096 by
-/// default).
+/// reconnect during the same turn; the kernel lowers it to `net.core.somaxconn` (4096 by default).
 const BACKLOG: i32 = 4096;
 
 /// The kernel reports room in the send buffer only while fewer bytes than this are unsent. Without

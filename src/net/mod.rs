@@ -122,7 +122,7 @@ pub trait Net {
     fn shutdown_write(&mut self, stream: &mut Self::Stream) -> io::Result<()>;
 
     /// Closes a stream and ends its registration. Bytes that have been written are still sent,
-    /// unless something is left unread: then the kernel resets the connection.
+    /// unless received bytes are left unread: then the kernel resets the connection.
     fn close(&mut self, stream: Self::Stream);
 
     /// Closes a stream with a reset: bytes that have been written but not delivered are lost.

@@ -68,7 +68,7 @@ pub(crate) struct BufferPool {
     free: Vec<Buffer>,
     free_bytes: usize,
     held_bytes: usize,
-    /// Above this, connections must be ended.
+    /// If `held_bytes` is above this, connections must be ended.
     held_bytes_max: usize,
 }
 

@@ -209,7 +209,7 @@ impl<S> IoBuffers<S> {
         }
     }
 
-    /// Returns all buffers to the pool. Returns the stream.
+    /// Gives all buffers back to the pool, and returns the stream.
     pub(crate) fn dismantle(self, pool: &mut BufferPool) -> S {
         for buffer in [self.spill, self.assembly, self.outbound, self.held].into_iter().flatten() {
             pool.put(buffer);

@@ -216,8 +216,9 @@ impl Exchange {
         let subscription = self.hub.subscribe(channel, owner)?;
         let home = self.hub.home_of_subscription(subscription);
         if home != self.own {
-            // Sent before anything that the same peer publishes, so that the peer receives its own
-            // message; and before the peer reads its 101, so that it is counted from then on.
+            // Updates leave before anything that the same peer publishes, so that the peer receives
+            // its own message; and before the peer reads its 101, so that the peer is counted from
+            // then on.
             self.send_updates_to(home);
         }
         Ok(subscription)

@@ -48,7 +48,7 @@ impl RingSizes {
     }
 }
 
-/// The writing end.
+/// The writing end of a ring.
 pub(super) struct RingWriter {
     bytes: Producer<u8>,
     beside: Producer<Vec<u8>>,
@@ -62,7 +62,7 @@ pub(super) struct RingWriter {
     filled: u64,
 }
 
-/// The reading end. Records are read in the order in which they were written.
+/// The reading end of a ring. Records are read in the order in which they were written.
 pub(super) struct RingReader {
     bytes: Consumer<u8>,
     beside: Consumer<Vec<u8>>,
@@ -75,7 +75,7 @@ pub(super) struct RingReader {
     current: Option<Lengths>,
     /// Bytes taken out of the ring so far.
     fetched: u64,
-    /// Bytes were taken since the writer was last checked for starvation.
+    /// Bytes were taken since the last check whether the writer waits for room.
     has_fetched: bool,
     taken: u64,
 }
@@ -215,7 +215,7 @@ impl RingReader {
         self.current.is_some() || self.fetched < place
     }
 
-    /// Takes the oldest record out of the ring, into `record`.
+    /// Takes the oldest record out of the ring, into `record`. Returns its lengths.
     fn fetch(&mut self) -> Option<Lengths> {
         let mut lengths = [0; LENGTHS_BYTES];
         self.bytes.pop_entire_slice(&mut lengths).ok()?;
@@ -243,7 +243,7 @@ impl RingReader {
         if let Some(buffer) = self.large.take()
             && buffer.capacity() <= KEPT_BYTES_MAX
         {
-            // If enough buffers have been returned already, this one is freed.
+            // If the queue of returned buffers is full, this buffer is freed.
             let _ = self.empties.push(buffer);
         }
     }
