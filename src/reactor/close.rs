@@ -105,7 +105,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         owe_rest(connection, &self.outgoing.rest, &mut self.pool);
         self.outgoing.rest.clear();
         // If the socket has just become writable, write now: the subscription has ended, so the
-        // sweep will not visit this connection.
+        // sweep (which sends log messages) will not visit this connection.
         let written = if connection.blocked { Ok(Sent::All) } else { self.write_owed(connection) };
         if written.is_err() {
             self.lose(connection);

@@ -68,7 +68,7 @@ pub(super) const RECEIVE_BYTES: usize = 64 * 1024 + HEADER_BYTES_MAX;
 pub(super) const REPLIES_BYTES_MAX: usize = 64 * 1024;
 /// Readiness events returned by one wait, at most. Memory for them is allocated at the start.
 pub(super) const READINESS_MAX: usize = 1024;
-/// Pipelined requests of one connection answered per turn.
+/// Pipelined HTTP requests of one connection that are answered per turn.
 pub(super) const REQUESTS_PER_TURN_MAX: usize = 8;
 /// Connections accepted per turn: many new ones must not starve the existing ones.
 pub(super) const ACCEPTS_PER_TURN_MAX: usize = 64;
@@ -120,8 +120,8 @@ pub(super) const BODY_BYTES_PER_SECOND_MIN: u32 = 16 * 1024;
 
 // Memory.
 
-/// Connections may hold one part in this many of the memory limit, beyond the channels' logs:
-/// unfinished messages, and bytes that their peers have not taken.
+/// One part in this many of the memory limit is for connections instead of channels' logs: for
+/// unfinished messages, and for bytes that peers have not taken.
 pub(super) const HELD_MEMORY_SHARE: usize = 4;
 /// Once the memory set aside for connections is used up, those that hold more than this are ended.
 /// Ending smaller ones would free too little.

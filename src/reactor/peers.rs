@@ -24,7 +24,7 @@ impl<N: Net, H: Handler> Peers<N, H> {
         self.dispatch_events();
     }
 
-    /// Runs one step of one connection; the caller must then dispatch the events that it has
+    /// Runs one step of one connection; the caller must then dispatch the events that the step has
     /// caused. Returns false if the connection has already gone.
     pub(super) fn step_alone(
         &mut self,
@@ -39,8 +39,8 @@ impl<N: Net, H: Handler> Peers<N, H> {
         true
     }
 
-    /// Takes a connection that has ended out of the slab, releases its place in the connection
-    /// limits and closes its socket.
+    /// Removes a connection that has ended from the slab (the table of connections), releases its
+    /// place in the connection limits and closes its socket.
     pub(super) fn take_out(&mut self, token: Token, gone: Gone) {
         let Some(connection) = self.connections.remove(token) else { return };
         let Core { net, exchange, turn, pool, .. } = &mut self.core;

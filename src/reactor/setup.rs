@@ -33,7 +33,7 @@ impl<W: Clone> Setup<W> {
         self.handle.clone()
     }
 
-    /// Which reactor is the home of which channel.
+    /// Returns the table of which reactor is the home of which channel.
     pub fn homes(&self) -> Arc<Homes> {
         Arc::clone(&self.shared.homes)
     }
@@ -61,7 +61,7 @@ const RING_MEMORY_SHARE: usize = 4;
 
 /// The largest ring. Filling it takes at least as long as a turn under load, so more is no use.
 const RING_BYTES_MAX: usize = 256 * 1024;
-/// The most large payloads that may travel beside one ring, in buffers of their own.
+/// At most this many large payloads travel beside one ring, each in a buffer of its own.
 const BESIDE_MAX: usize = 16;
 
 /// Returns how many bytes the rings that lead to one of `reactors` reactors may hold.
@@ -71,8 +71,8 @@ fn ring_bytes(reactors: usize, sizes: RingSizes, message_bytes_max: usize) -> us
     (2 * (sizes.bytes.saturating_add(beside)) + sizes.update_bytes()).saturating_mul(reactors - 1)
 }
 
-/// Returns ring sizes that fit into the memory of one of `reactors` reactors, if that is at least
-/// [`reactor_memory_min`].
+/// Returns ring sizes that fit into the memory of one of `reactors` reactors. `memory_bytes` must
+/// be at least [`reactor_memory_min`].
 fn ring_sizes(reactors: usize, memory_bytes: usize, message_bytes_max: usize) -> RingSizes {
     let of_one_other = memory_bytes / RING_MEMORY_SHARE / 2 / (reactors - 1).max(1);
     // About half is for the large payloads that travel beside two of the three rings, the rest for
@@ -99,8 +99,8 @@ pub fn setups<W: Wake + Clone>(
     debug_assert_eq!(wakers.len(), reactors, "one waker for each reactor");
     let message_bytes_max = limits.decoder.message_bytes_max;
     let memory_bytes = hub_limits.memory_bytes / reactors;
-    // What connections hold has its own part of the memory, so that peers with unfinished messages
-    // cannot take the memory of the channels' logs.
+    // Unfinished messages and unsent bytes of connections have their own part of the memory, so
+    // that peers with unfinished messages cannot take the memory of the channels' logs.
     let held_bytes_max = memory_bytes / HELD_MEMORY_SHARE;
     let sizes = rings.unwrap_or_else(|| ring_sizes(reactors, memory_bytes, message_bytes_max));
     let ring_bytes = ring_bytes(reactors, sizes, message_bytes_max);

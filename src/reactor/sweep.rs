@@ -1,5 +1,5 @@
-//! The sweep: it sends to each subscriber that is behind the messages that its channel's log holds
-//! for it.
+//! The sweep: sends messages from the channels' logs to the subscribers that have not received them
+//! yet.
 
 use std::io::IoSlice;
 
@@ -15,7 +15,7 @@ use super::peers::Peers;
 impl<N: Net, H: Handler> Peers<N, H> {
     /// Sends each subscriber that is behind, in one `send`, everything between its cursor and the
     /// end of the log. Stops after `SENDS_PER_TURN_MAX` sends, so that the reactor can read again.
-    /// Subscribers not yet visited later get old and new messages in one `send`, so a higher load
+    /// The subscribers left out get old and new messages in one `send` next time, so a higher load
     /// means more bytes per system call.
     pub(super) fn sweep(&mut self) {
         for _ in 0..SENDS_PER_TURN_MAX {

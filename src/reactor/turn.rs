@@ -279,8 +279,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
     }
 
     /// Advances a drain. Returns true when it is complete. A reactor without connections still
-    /// serves as the home of its channels until no reactor has connections; the last one wakes all
-    /// others.
+    /// serves as the home of its channels until no reactor has connections. The reactor that is
+    /// last to lose its connections wakes all others.
     fn advance_drain(&mut self) -> bool {
         let Some(drain) = &mut self.drain else { return false };
         if drain.has_nobody {

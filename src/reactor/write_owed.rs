@@ -29,7 +29,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         Ok(sent)
     }
 
-    /// Goes on with a blocked connection whose socket is writable again.
+    /// The socket of a blocked connection is writable again: sends what is queued, then goes on.
     pub(super) fn on_writable(&mut self, connection: &mut ConnectionOf<N, H>) {
         connection.starved = false;
         connection.blocked = false;
@@ -96,8 +96,8 @@ impl<N: Net, H: Handler> Core<N, H> {
             self.outgoing.replies.clear();
             return true;
         }
-        // A connection whose socket has just become writable, and which the sweep has not visited
-        // since, may be in the middle of a frame although it is not blocked.
+        // If the socket has just become writable, and log messages have not been sent since, the
+        // connection may be in the middle of a frame although it is not blocked.
         let is_between_frames = connection.under_way.is_none() && !connection.io.owes();
         let may_write = !connection.blocked && is_between_frames;
         let may_write_behind = !connection.blocked && !is_between_frames;

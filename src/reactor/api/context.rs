@@ -210,7 +210,8 @@ macro_rules! shared_reads {
             self.turn.draining
         }
 
-        /// The figures of the server, for metrics and status pages. Each call adds them up again.
+        /// The figures of the server, for metrics and status pages. Each call adds up the figures
+        /// of all reactors.
         pub fn status(&self) -> Status {
             self.exchange.status(self.turn)
         }

@@ -49,7 +49,8 @@ pub(crate) struct FromThreads {
     ending: Arc<AtomicU8>,
 }
 
-/// A handle to a reactor that any thread may use. Messages sent through one clone keep their order.
+/// A handle to a reactor that any thread may use. Messages that are published through one clone
+/// keep their order.
 #[derive(Clone)]
 pub struct Handle<W> {
     publishes: SyncSender<RemotePublish>,

@@ -38,7 +38,7 @@ pub(super) use slab::{Connections, listener_number, listener_token, running_numb
 ///                                    any phase, when it is over ----> Gone
 /// ```
 pub(super) struct Connection<T, S> {
-    /// The connection's token, assigned by the slab.
+    /// Identifies the connection: its slot in the slab (the table of connections) and a generation.
     pub(super) token: Token,
     pub(super) io: IoBuffers<T>,
     pub(super) phase: Phase<S>,
@@ -51,7 +51,7 @@ pub(super) struct Connection<T, S> {
     /// When the message that is being received began, if there is one.
     pub(super) message_since: Option<NonZeroInstant>,
     /// The subscription whose frame has been sent only in part. The connection is blocked, or the
-    /// sweep sends the rest in this turn.
+    /// rest is sent in this turn.
     pub(super) under_way: Option<SubscriptionId>,
     /// How many bytes at the front of the queued output are the rest of a frame whose subscription
     /// has ended.
@@ -65,18 +65,18 @@ pub(super) struct Connection<T, S> {
     /// The socket was reported readable, and has not been read empty since.
     pub(super) readable: bool,
     /// A write was refused or taken in part, and the socket has not been reported writable since.
-    /// Invariant: true if output is queued and not held.
+    /// Invariant: true whenever output is queued, except output held until subscriptions are live.
     pub(super) blocked: bool,
     /// The socket has just been reported writable after being blocked, and no byte has been
     /// accepted since. Until a byte is, `progress_at` keeps its value.
     pub(super) unproven: bool,
-    /// Blocked because the kernel had no memory. No readiness event will follow, so the deadline
-    /// sweep tries again.
+    /// Blocked because the kernel had no memory. No readiness event will follow, so the next
+    /// deadline check tries the write again.
     pub(super) starved: bool,
     /// The peer has closed its side, or an error is pending: a short read does not mean that the
     /// socket is empty.
     pub(super) hung_up: bool,
-    /// The end of the stream has been read.
+    /// The peer has closed its side, and everything that it sent has been read.
     pub(super) ended: bool,
     /// The connection is on one of the lists `Core::unfinished` and `Core::waiting_for_room`, so it
     /// is read again without a new readiness event.

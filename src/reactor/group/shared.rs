@@ -1,6 +1,6 @@
-//! What the reactors of a server share, apart from their rings. None of it is written per message.
-//! The connection limits and the count of channels are written when a connection or a channel
-//! begins or ends, the statuses once per turn, and the memory flags when they change.
+//! What the reactors of a server share, apart from the rings between them. None of it is written
+//! per message. The connection limits and the count of channels are written when a connection or a
+//! channel begins or ends, the statuses once per turn, and the memory flags when they change.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,8 +18,8 @@ pub(crate) struct Shared {
     /// One per reactor: true if it has no memory left for messages. Home reactors read it for each
     /// message.
     memory_full: Vec<Flag>,
-    /// How many reactors have no connections left in a drain. They still serve as homes of
-    /// channels.
+    /// How many reactors have no connections left in a drain. They still number and send their
+    /// channels' messages.
     drained: AtomicUsize,
 }
 
