@@ -104,8 +104,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
-    /// Keeps the bytes not decoded yet. Depending on why decoding stopped (`stop`), then schedules
-    /// the connection's next read, or ends it.
+    /// Keeps the bytes not decoded yet. Then schedules the connection's next read, or ends the
+    /// connection, depending on why decoding stopped (`stop`).
     fn keep_rest(
         &mut self,
         connection: &mut ConnectionOf<N, H>,
