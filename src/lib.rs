@@ -53,9 +53,9 @@
 //!
 //! # What is promised
 //!
-//! Semantic versions cover what stands at the root, and [`protocol`], which is there for clients
-//! too. The hidden modules can be reached for the benchmarks and commands of this repository; they
-//! may change at any time.
+//! Semantic versioning covers the items of this page and of [`protocol`], which is public for the
+//! sake of clients. The hidden modules can be reached for the benchmarks and commands of this
+//! repository; they may change at any time.
 #[doc(hidden)]
 pub mod hub;
 #[doc(hidden)]

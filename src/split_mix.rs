@@ -1,8 +1,8 @@
 //! SplitMix64 (Steele, Lea, Flood 2014): a small generator of numbers that look random, the same on
 //! every machine. Not for keys.
 
-/// A counter in steps of an odd constant, each value scrambled by a permutation: so no number comes
-/// twice before all 2^64 have come.
+/// The generator: a counter in steps of an odd constant, each value scrambled by a permutation: so
+/// no number comes twice before all 2^64 have come.
 #[derive(Debug)]
 pub(crate) struct SplitMix64(pub(crate) u64);
 

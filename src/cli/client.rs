@@ -9,10 +9,10 @@ use std::time::Duration;
 use fanfare::protocol::{HeadScanner, HeaderStorage, HttpLimits, ResponseHead, write_request};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// Long enough for a slow network, and short enough for a person who waits in a shell.
+/// The longest wait to connect or for bytes: enough for a slow network, bearable for a person.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The largest answer body that is read. Answers of the server are shorter than a page.
+/// The most bytes read of an answer's body. The server's answers are far shorter.
 const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// Characters that are not percent-encoded in the path of a URL (RFC 3986 section 3.3).
@@ -126,7 +126,7 @@ impl Client {
     pub(crate) fn has_ended(&self) -> bool {
         let peeked = self.stream.set_nonblocking(true).and_then(|()| self.stream.peek(&mut [0]));
         let is_quiet = peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
-        // Between two requests the only thing to read is the end of the stream.
+        // The server sends nothing between two requests: only the end of the stream can be read.
         !is_quiet || self.stream.set_nonblocking(false).is_err()
     }
 
@@ -144,7 +144,7 @@ impl Client {
         self.read_answer(|_| Ok(()))
     }
 
-    /// Reads an answer with its body. `check` receives the head before the body is read.
+    /// Reads an answer with its body, unless `check` refuses the head with an error.
     pub(crate) fn read_answer(
         &mut self,
         check: impl FnOnce(&ResponseHead<'_>) -> Result<(), String>,
@@ -176,7 +176,7 @@ impl Client {
         Ok(Reply { status, body })
     }
 
-    /// Reads bytes that have arrived. Returns 0 at the end of the stream.
+    /// Waits for bytes and appends them to `inbound`. Returns how many; 0 at the end of the stream.
     pub(crate) fn read(&mut self) -> Result<usize, String> {
         let mut buffer = [0; 16 * 1024];
         loop {

@@ -238,7 +238,7 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// A value that is never shown.
+/// The publish key: a text that is never shown.
 #[derive(Clone, Deserialize)]
 #[serde(try_from = "toml::Value")]
 pub(crate) struct Secret(String);

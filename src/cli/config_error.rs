@@ -4,7 +4,6 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// An error in a configuration.
 #[derive(Debug)]
 pub(crate) enum ConfigError {
     /// A file cannot be read.

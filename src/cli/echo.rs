@@ -6,7 +6,7 @@ use fanfare::{Builder, Context, Handler, Message, Request, Server, Upgrade, Visi
 use super::config::LogFormat;
 use super::run;
 
-/// The memory that the connections of each reactor may hold, unless one message may be larger.
+/// The memory limit of each reactor, unless the largest message needs more.
 const REACTOR_MEMORY_BYTES: usize = 1 << 30;
 
 /// Serve an echo on every path, limits lifted: for conformance suites and benchmarks

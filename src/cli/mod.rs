@@ -39,7 +39,7 @@ pub(crate) fn main() -> ExitCode {
     match checked.and_then(|()| dispatch(&matches)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // The error may quote an answer of the server.
+            // The error may quote an answer of the server, so its control characters are escaped.
             let error = terminal::harmless(error.as_bytes());
             // If this fails too, there is no way left to report it.
             let _ = writeln!(io::stderr(), "fanfare: {error}");

@@ -2,14 +2,14 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Used if the system sets no limit of open files, because memory limits them too.
+/// Assumed if the system sets no limit of open files, because memory limits them too.
 const OPEN_FILES_UNLIMITED: u64 = 1 << 20;
 
-/// Used if the system does not report how much memory is available; any server has that much.
+/// The available memory assumed if the system does not report it; any server has that much.
 const MEMORY_UNKNOWN: u64 = 1 << 30;
 
-/// Raises the limit of open files as far as the process may. The low default (1024) exists for
-/// programs that use `select`, which this program does not.
+/// Raises the limit of open files to the most that the process may set. The low default (1024)
+/// exists for programs that use `select`, which this program does not.
 pub(crate) fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
     // If it fails, the old limit stays, and with it the limit on connections.
@@ -22,7 +22,7 @@ pub(crate) fn open_files_max() -> u64 {
 }
 
 /// The default of `--max-connections`: what the limit of open files leaves after the process's own
-/// files and those of each reactor.
+/// files and those of each reactor; at least half of the limit.
 pub(crate) fn connections_max(open_files_max: u64, reactors: usize) -> usize {
     // Each reactor has a poll, its wake-up, and a listening socket or two.
     let own = 124 + 4 * reactors as u64;

@@ -26,7 +26,7 @@ pub(crate) fn serve<H: Handler>(server: Server<H>, what: &str) -> Result<(), Str
     Ok(())
 }
 
-/// The first SIGTERM or SIGINT drains the server, the second ends it at once.
+/// The first SIGTERM or SIGINT drains the server, the second resets all connections and ends it.
 fn drain_on_signals(stopper: Stopper) -> io::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {

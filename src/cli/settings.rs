@@ -14,7 +14,7 @@ use super::resources;
 /// A large office behind one address fits; a single machine cannot use up all connections.
 const CONNECTIONS_PER_IP: u32 = 256;
 
-/// The part of the available memory that the logs of all channels may take, in percent.
+/// The default of `--memory-limit`, in percent of the available memory.
 const MEMORY_PERCENT: usize = 60;
 
 /// A checked configuration in which every default is worked out.
@@ -220,12 +220,12 @@ fn exposure(options: &BroadcastOptions) -> Option<&'static str> {
     }
 }
 
-/// Rounds down to whole mebibytes, for people to read.
+/// Rounds down to whole mebibytes, but at least one, for people to read.
 fn whole_mebibytes(bytes: usize) -> usize {
     (bytes >> 20 << 20).max(1 << 20)
 }
 
-/// Returns true if an address to listen on can be reached from this machine only.
+/// Checks an address to listen on. Returns true if it can be reached from this machine only.
 fn check_address(flag: &str, address: &str) -> Result<bool, ConfigError> {
     let wrong = |what: &str| Err(ConfigError::Rule(format!("{flag} {address}: {what}")));
     if address.starts_with("tls:") || address.starts_with("unix:") {

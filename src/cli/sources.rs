@@ -1,4 +1,4 @@
-//! Where a configuration comes from: the environment overrides the file, the command line both.
+//! Where a configuration comes from: the environment overrides the file, flags override both.
 
 use std::path::PathBuf;
 
@@ -20,7 +20,7 @@ pub(crate) struct Sources {
 
 /// Adds all flags of a server to a command.
 pub(crate) fn augment(command: Command) -> Command {
-    // As an update: no flag is required, and only the flags that are given override the file.
+    // `for_update` makes no flag required, and only the flags that are given override the file.
     let command = Config::augment_args_for_update(Sources::augment_args(command));
     // Each flag has an environment variable of the same name.
     command.mut_args(|argument| match argument.get_long() {
@@ -43,7 +43,7 @@ pub(crate) fn read(matches: &ArgMatches) -> Result<(Config, Sources), ConfigErro
     Ok((config, sources))
 }
 
-/// This cannot happen: arguments that clap has matched always fit the structs they were made for.
+/// Makes an error that never occurs: arguments that clap has matched fit the structs they are for.
 fn usage(error: &clap::Error) -> ConfigError {
     ConfigError::Rule(error.to_string())
 }
@@ -61,7 +61,7 @@ pub(crate) fn check_environment(
             .filter_map(clap::Arg::get_env)
             .any(|known| known == name)
     };
-    // Kubernetes sets these in containers when there is a service named fanfare.
+    // Kubernetes sets such variables in containers when there is a service named fanfare.
     let is_service_link = |name: &str| {
         name.starts_with("FANFARE_SERVICE_")
             || name == "FANFARE_PORT"

@@ -27,21 +27,21 @@ impl CloseCode {
     pub const MESSAGE_TOO_BIG: CloseCode = CloseCode(1009);
     /// A bug on our side.
     pub const INTERNAL_ERROR: CloseCode = CloseCode(1011);
-    /// The server restarts: reconnect (IANA registry).
+    /// The server restarts; the client should reconnect (IANA registry).
     pub const SERVICE_RESTART: CloseCode = CloseCode(1012);
-    /// The server is overloaded: try again later (IANA registry).
+    /// The server is overloaded; the client should try again later (IANA registry).
     pub const TRY_AGAIN_LATER: CloseCode = CloseCode(1013);
     /// The subscriber fell too far behind its channel.
     pub const SLOW_CONSUMER: CloseCode = CloseCode(4008);
     /// The credentials are missing, invalid or expired.
     pub const UNAUTHORIZED: CloseCode = CloseCode(4401);
-    /// The credentials do not allow this.
+    /// The credentials do not allow what the peer requested.
     pub const FORBIDDEN: CloseCode = CloseCode(4403);
     /// The channel was removed.
     pub const CHANNEL_REMOVED: CloseCode = CloseCode(4404);
-    /// A Ping was not answered in time.
+    /// The peer did not answer a Ping in time.
     pub const NO_PONG: CloseCode = CloseCode(4408);
-    /// The peer sent more messages than it may.
+    /// The peer sent more messages per second than it may.
     pub const RATE_LIMITED: CloseCode = CloseCode(4429);
 
     /// Makes a close code of any number; [`CloseCode::is_allowed_on_wire`] says whether it may be

@@ -1,9 +1,9 @@
 //! The decoder: bytes of a connection in, messages and control frames out (RFC 6455 sections 5.4 to
 //! 5.6).
 //!
-//! It holds no bytes. Input is unmasked in place, and a message that is complete in one frame is
-//! borrowed from there. Only the payload of a message that arrives in parts is moved, into the
-//! caller's `assembly`.
+//! The decoder stores no bytes. It unmasks the input in place, and a message that is complete in
+//! one frame is borrowed from the input. Only the payload of a message that arrives in parts is
+//! moved, into the caller's `assembly`.
 //!
 //! ```text
 //!                   text or binary, FIN, complete: borrowed from `input`
@@ -30,9 +30,9 @@ pub const UNCONSUMED_BYTES_MAX: usize = 2 + 4 + CONTROL_PAYLOAD_BYTES_MAX - 1;
 /// 5.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Role {
-    /// This side is the server: it demands that the peer masks its frames.
+    /// This side is the server: every frame of the peer must be masked.
     Server,
-    /// This side is the client: it demands that the peer does not.
+    /// This side is the client: no frame of the peer may be masked.
     Client,
 }
 
@@ -76,19 +76,19 @@ pub enum Event<'b> {
     Close(Option<CloseFrame<'b>>),
 }
 
-/// Decodes the frames of one connection; the module comment says what it keeps and where.
+/// Decodes the frames of one connection. It keeps the state between calls, but no bytes.
 #[derive(Clone, Debug)]
 pub struct Decoder {
     /// Payload bytes of the current data frame that have not arrived yet; 0 between frames.
     lacking_bytes: u64,
-    /// The masking key of the current frame, rotated to its next byte; zero if it has none.
+    /// The masking key of the current frame, rotated so that `mask[0]` is for the next payload
+    /// byte; zero if the frame is not masked.
     mask: [u8; 4],
     /// Frames of the current message so far.
     fragments: u32,
     /// The UTF-8 check of the current text message, as far as it has arrived.
     utf8: Utf8Validator,
-    /// The kind of the current message: one that began in an earlier frame, or whose only frame is
-    /// not complete.
+    /// The kind of the message that has begun and is not complete; `None` between messages.
     message: Option<MessageKind>,
     /// True if the current frame is the last of its message.
     fin: bool,
@@ -114,15 +114,15 @@ impl Decoder {
     }
 
     /// Returns true if a message is incomplete. Then `assembly` holds the part of it that has
-    /// arrived (perhaps nothing yet), and the same vector must be given again, unchanged. Otherwise
-    /// it may be any vector; it is cleared when a message begins in it.
+    /// arrived (perhaps nothing yet), and `decode` must be given the same vector again, unchanged.
+    /// Otherwise any vector may be given; it is cleared when a message begins in it.
     #[must_use]
     pub const fn is_mid_message(&self) -> bool {
         self.message.is_some()
     }
 
-    /// Processes bytes from the front of `input` until something is complete, or nothing more can
-    /// be processed.
+    /// Processes bytes from the front of `input` until a message or control frame is complete, or
+    /// nothing more can be processed.
     ///
     /// The bytes left unconsumed are the front of a header or of a control frame, at most
     /// [`UNCONSUMED_BYTES_MAX`]: the next call must receive them again, in front of the next bytes.
@@ -215,7 +215,7 @@ impl Decoder {
     }
 
     /// Checks that a frame may follow the frames before it. `begun` is the kind of the message that
-    /// it begins; `None` if it continues one.
+    /// the frame begins; `None` if it continues one.
     ///
     /// Section 5.4: a fragmented message is a text or binary frame, then continuation frames, and
     /// "the fragments of one message MUST NOT be interleaved between the fragments of another
@@ -266,8 +266,8 @@ impl Decoder {
         self.lacking_bytes = header.payload_bytes;
     }
 
-    /// Moves the part of the current payload that has arrived to `assembly`. Returns how many
-    /// bytes.
+    /// Unmasks what `input` has of the current frame's payload and appends it to `assembly`.
+    /// Returns how many bytes that were.
     fn take_payload(
         &mut self,
         input: &mut [u8],

@@ -42,7 +42,7 @@ impl FrameHeader {
     /// `None` while it is incomplete.
     ///
     /// All rules that a header can break by itself are checked here. Which side may mask, and how
-    /// the fragments of a message follow each other, depends on earlier frames: see
+    /// the fragments of a message follow each other, depends on the role and on earlier frames: see
     /// [`Decoder`](super::Decoder).
     ///
     /// # Errors

@@ -31,7 +31,7 @@ pub fn apply_mask_at(piece: &mut [u8], mask: [u8; 4], offset: usize) {
 /// Returns the masking key rotated to the byte at `offset` of the payload.
 #[inline]
 pub(super) const fn rotate_mask(mask: [u8; 4], offset: usize) -> [u8; 4] {
-    // In a little-endian number the next byte of the key is the next higher one.
+    // In a little-endian number byte 0 is lowest: rotated right by 8 bits, byte 1 comes first.
     u32::from_le_bytes(mask).rotate_right(8 * (offset % 4) as u32).to_le_bytes()
 }
 

@@ -14,7 +14,7 @@ pub enum MessageKind {
 }
 
 impl MessageKind {
-    /// Returns the opcode of the first or only frame of such a message.
+    /// Returns the opcode of the first or only frame of a message of this kind.
     #[must_use]
     pub const fn opcode(self) -> Opcode {
         match self {
@@ -52,7 +52,7 @@ impl<'b> Message<'b> {
         Message { kind: MessageKind::Binary, payload }
     }
 
-    /// Makes a message whose payload has been checked already: the decoder does so as it arrives.
+    /// Makes a message without checking its payload: the decoder checks text as it arrives.
     pub(crate) const fn from_checked(kind: MessageKind, payload: &'b [u8]) -> Message<'b> {
         Message { kind, payload }
     }

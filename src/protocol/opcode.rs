@@ -12,7 +12,7 @@ pub enum Opcode {
     Text = 0x1,
     /// The first or only frame of a binary message (section 5.6).
     Binary = 0x2,
-    /// The closing handshake (section 5.5.1).
+    /// Begins or answers the closing handshake (section 5.5.1).
     Close = 0x8,
     /// A request for a Pong with the same payload (section 5.5.2).
     Ping = 0x9,
@@ -21,7 +21,7 @@ pub enum Opcode {
 }
 
 impl Opcode {
-    /// Returns the opcode in the low four bits of a frame's first byte; the other four are ignored.
+    /// Returns the opcode in the low four bits of a frame's first byte; ignores the high four.
     ///
     /// Section 5.2: "If an unknown opcode is received, the receiving endpoint MUST _Fail the
     /// WebSocket Connection_."

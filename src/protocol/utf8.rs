@@ -99,8 +99,8 @@ impl Utf8Validator {
     }
 }
 
-/// Returns how many bytes at the end of `piece` begin a character but do not end it. If these bytes
-/// are not UTF-8 anyway, any number will do: both checks refuse them.
+/// Returns how many bytes at the end of `piece` begin a character but do not end it. If they are
+/// not UTF-8 anyway, any number will do: they are refused on either side of the cut.
 fn cut_off_bytes(piece: &[u8]) -> usize {
     for (index, &byte) in piece.iter().rev().take(CUT_BYTES_MAX).enumerate() {
         let character_bytes = match byte {
@@ -116,7 +116,7 @@ fn cut_off_bytes(piece: &[u8]) -> usize {
     0
 }
 
-/// For shorter texts simdutf8 itself falls back to the standard library.
+/// The shortest text that simdutf8 vectorizes; it passes shorter ones to the standard library.
 const VECTOR_BYTES_MIN: usize = 64;
 
 /// Returns true if the whole `text` is UTF-8. Used for a complete message.
@@ -180,8 +180,8 @@ mod tests {
         Ok(validator)
     }
 
-    /// Checks the text cut in two everywhere, and byte by byte, and compares each result with the
-    /// naive check.
+    /// Checks the text cut in two at every place, and byte by byte, and compares each result with
+    /// the naive check.
     fn check(bytes: &[u8]) {
         let (bad, complete) = first_bad_byte(bytes);
         for cut in 0..=bytes.len() {

@@ -14,9 +14,9 @@ pub(crate) enum Denied {
     Host,
     /// The request comes from a web page whose origin is not allowed.
     Origin,
-    /// The key is missing.
+    /// The publish key is missing.
     KeyMissing,
-    /// The key is wrong.
+    /// The publish key is wrong.
     KeyWrong,
     /// The request publishes without a key, from another machine.
     PublishElsewhere,
@@ -97,7 +97,7 @@ pub(crate) fn is_loopback(address: IpAddr) -> bool {
 const FORWARDED: [&str; 6] =
     ["Forwarded", "Via", "X-Real-IP", "True-Client-IP", "X-Client-IP", "CF-Connecting-IP"];
 
-/// The beginning of further such headers: `-For`, `-Proto`, `-Host` and more.
+/// How the other headers of proxies begin: `X-Forwarded-For`, `-Proto`, `-Host` and more.
 const X_FORWARDED: &str = "X-Forwarded-";
 
 fn is_forwarded(request: &Request<'_>) -> bool {

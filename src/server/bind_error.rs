@@ -22,9 +22,9 @@ pub enum LimitsError {
     /// the middle of one message would be overrun by the next.
     BufferTooSmall,
     /// Each reactor's share of the memory limit is too small: one reactor needs one channel buffer,
-    /// several need two each or more, depending on their rings (`reactor_memory_min`).
+    /// several need two each or more, depending on the rings between them (`reactor_memory_min`).
     MemoryTooSmall,
-    /// A timeout is zero.
+    /// The handshake timeout, the ping interval or the pong timeout is zero.
     NoTime,
 }
 
@@ -58,7 +58,7 @@ impl std::error::Error for LimitsError {}
 pub enum BindError {
     /// [`Builder::listen`](super::Builder::listen) has not been called.
     NoAddress,
-    /// The limits contradict each other.
+    /// A limit is invalid, or contradicts another one.
     Limits(LimitsError),
     /// An address cannot be resolved or listened on.
     Listen {
@@ -67,7 +67,7 @@ pub enum BindError {
         /// The error of the system call.
         source: io::Error,
     },
-    /// The reactor cannot be set up.
+    /// A system call that sets up a reactor failed.
     System(io::Error),
 }
 

@@ -31,8 +31,8 @@ use super::{channel_answers, console, event_log, metrics};
 /// ```
 pub struct Broadcast {
     options: BroadcastOptions,
-    /// The channel name of a peer, kept between its `on_upgrade` and its `on_open`, which follows
-    /// at once.
+    /// The channel name of the peer that is being accepted: set in `on_upgrade` and used in
+    /// `on_open`, which is called immediately afterwards.
     entering: String,
     /// A buffer for percent-decoded paths.
     decoded: Vec<u8>,
@@ -61,7 +61,7 @@ enum Session {
 }
 
 impl Session {
-    /// Takes a token for a message of the peer. Returns false if there is none.
+    /// Takes a token of the peer's message rate. Returns false if it has none left.
     fn take_token(&mut self, per_second: u32, now: Instant) -> bool {
         match self {
             Session::Subscriber { bucket, .. } | Session::Echo { bucket } => {
@@ -220,7 +220,8 @@ impl Handler for Broadcast {
                 );
             }
             Session::Subscriber { subscription, may_publish: true, .. } => {
-                // If the subscription has ended, the connection is being closed already.
+                // If the subscription has ended, no answer is needed: the connection is being
+                // closed.
                 let published = peer.publish_to(subscription, message);
                 debug_assert!(
                     published != Err(NotPublished::Busy),

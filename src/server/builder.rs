@@ -21,7 +21,7 @@ const MESSAGE_BYTES_MAX: usize = 1 << 30;
 /// The most reactors: each has three rings to every other one, and a share of the memory.
 const REACTORS_MAX: usize = 256;
 
-/// The rests of frames that left the log while half sent may take one eighth of the memory.
+/// One part in this many of the memory limit may hold partly sent frames that have left the log.
 const PRIVATE_PART: usize = 8;
 
 /// Collects what a [`Server`] needs; made by [`Server::builder`]. A limit has the name of the flag
@@ -34,7 +34,7 @@ const PRIVATE_PART: usize = 8;
 pub struct Builder<A> {
     addresses: Vec<String>,
     admin_addresses: Vec<String>,
-    /// The number set; `None`: chosen by the number of cores.
+    /// The number set; `None`: see [`reactor_count`](Builder::reactor_count).
     reactors: Option<usize>,
     rings: Option<RingSizes>,
     reactor: ReactorLimits,
@@ -42,7 +42,7 @@ pub struct Builder<A> {
     pub(super) application: A,
 }
 
-/// Makes the handler of each reactor.
+/// The function that makes the handler of each reactor.
 pub struct Factory<F>(F);
 
 impl Server<ClosureHandler> {
@@ -62,11 +62,11 @@ impl Server<ClosureHandler> {
 }
 
 impl Builder<Closures> {
-    /// Serves by a [`Handler`]. Each reactor has its own, made by this function from the reactor's
-    /// number; so a handler needs no locks. Closures given before are forgotten.
+    /// Serves with a [`Handler`]. `make` is called with the number of each reactor, so that each
+    /// has its own handler, which needs no locks. Closures set before are dropped.
     ///
-    /// This one has its peers show a ticket, and declines with a status, a header and a text of its
-    /// own:
+    /// This handler accepts peers that show a ticket, and declines others with a status, a header
+    /// and a text of its own:
     ///
     /// ```
     /// use fanfare::{ChannelName, Context, Handler, Request, Response, Server, Upgrade, Visitor};
@@ -120,7 +120,7 @@ impl Builder<Closures> {
 }
 
 impl<F> Builder<Factory<F>> {
-    /// Listens, and makes a server of the handler.
+    /// Listens, and makes a server that answers by the handlers.
     ///
     /// # Errors
     ///
@@ -190,7 +190,7 @@ fn listen_on_all(
 }
 
 impl<A> Builder<A> {
-    /// Replaces the application, and returns the one there was.
+    /// Replaces the application, and returns the previous one.
     fn with<B>(self, application: B) -> (Builder<B>, A) {
         let Builder { addresses, admin_addresses, reactors, rings, reactor, hub, .. } = self;
         let builder =
@@ -277,12 +277,13 @@ impl<A> Builder<A> {
         self
     }
 
-    /// Memory for the logs of all channels together; beyond it publishing is refused. Each reactor
-    /// has an equal share, which must hold at least one channel's buffer (with several reactors at
-    /// least two, see [`memory_limit_min`](Self::memory_limit_min)). Default 1 GiB.
+    /// Memory for the logs of all channels (three quarters) and for what connections hold. When the
+    /// logs' part is full, publishing is refused. Each reactor has an equal share, which must hold
+    /// at least one channel's buffer (with several reactors at least two, see
+    /// [`memory_limit_min`](Self::memory_limit_min)). Default 1 GiB.
     pub fn memory_limit(mut self, bytes: usize) -> Self {
         self.hub.memory_bytes = bytes;
-        // The budget of unfinished frames is a part of it: little memory gives a small budget.
+        // Partly sent frames are a part of it: little memory gives them a small budget.
         self.hub.private_bytes_max =
             HubLimits::default().private_bytes_max.min(bytes / PRIVATE_PART);
         self
@@ -295,8 +296,8 @@ impl<A> Builder<A> {
         self
     }
 
-    /// What happens to a subscriber that has fallen further behind than that. Default: it is
-    /// disconnected.
+    /// What happens to a subscriber that falls further behind than
+    /// [`channel_buffer`](Builder::channel_buffer). Default: it is disconnected.
     pub fn slow_policy(mut self, policy: SlowPolicy) -> Self {
         self.hub.slow_policy = policy;
         self
@@ -309,7 +310,8 @@ impl<A> Builder<A> {
         self
     }
 
-    /// The time from accept to the end of the request's head; then the answer is 408. Default 5 s.
+    /// The longest time from accept to the end of the request's head; after it the answer is 408.
+    /// Default 5 s.
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
         self.reactor.handshake_timeout = timeout;
         self
@@ -327,14 +329,14 @@ impl<A> Builder<A> {
         self
     }
 
-    /// The time from a ping to the next bytes from the peer; then it is closed with 4408. Default
-    /// 10 s.
+    /// The longest time from a ping to the next bytes from the peer; after it the close code is
+    /// 4408. Default 10 s.
     pub fn pong_timeout(mut self, timeout: Duration) -> Self {
         self.reactor.pong_timeout = timeout;
         self
     }
 
-    /// How long a drain may take. Default 20 s.
+    /// How long a [drain](crate::Stopper::drain) may take. Default 20 s.
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.reactor.drain_timeout = timeout;
         self

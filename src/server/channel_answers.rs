@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::hub::{Accepted, ChannelInfo, ChannelName, MessageId, Refused};
 use crate::protocol::Response;
 
-/// 201 for a message that had subscribers, 202 for one that had none. Both were numbered.
+/// Answers a publish that was accepted: 201 if the channel has subscribers, 202 if it has none.
 pub(crate) fn published(accepted: &Accepted) -> Response {
     #[derive(Serialize)]
     struct Published<'a> {
@@ -19,18 +19,18 @@ pub(crate) fn published(accepted: &Accepted) -> Response {
     json(status, &Published { id: format_args!("{id}"), subscribers })
 }
 
-/// 503: the message was not numbered, and no subscriber receives it.
+/// Answers a refused publish: 503. No subscriber receives the message.
 pub(crate) fn refused(refused: Refused) -> Response {
     Response::text(503, format!("not published: {refused}\n")).header("Retry-After", "1")
 }
 
-/// 503: the ring to the channel's home reactor is full.
+/// Answers 503: the queue to the reactor that keeps the channel is full.
 pub(crate) fn busy() -> Response {
     Response::text(503, "the channel is busy: try again\n").header("Retry-After", "1")
 }
 
-/// 200 with the figures of a channel. A channel that has not been used is reported as an empty one,
-/// not as an error.
+/// Answers 200 with the figures of a channel. A channel that has not been used is reported as an
+/// empty one, not as an error.
 pub(crate) fn channel(name: ChannelName<'_>, info: Option<ChannelInfo>) -> Response {
     #[derive(Serialize)]
     struct ChannelAnswer<'n> {

@@ -31,7 +31,7 @@ use super::origin::OriginPattern;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 impl Builder<Closures> {
-    /// Called when a peer has connected: it may subscribe the peer, greet it, or close it again.
+    /// Called when a peer has connected: the closure may subscribe it, send to it or close it.
     pub fn on_connection(mut self, call: impl Fn(&mut Peer<'_>) + Send + Sync + 'static) -> Self {
         self.application.connection = Some(Box::new(call));
         self

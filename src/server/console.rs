@@ -12,7 +12,6 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; \
     style-src 'sha256-GvhvxBQlw/WTksi5pGVyhvBcRP8SwvaqOkGrUq10Mro='; \
     connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// Returns the page as a response.
 pub(crate) fn page() -> Response {
     Response::html(200, PAGE)
         .header("Content-Security-Policy", CONTENT_SECURITY_POLICY)

@@ -15,8 +15,8 @@ pub(crate) struct CustomEvent<'m> {
 }
 
 impl<'m> CustomEvent<'m> {
-    /// Parses a message as a custom event; `None` if it is not one. Members other than these two
-    /// are ignored.
+    /// Parses a message as a custom event; `None` if it is not one. Members other than `event` and
+    /// `data` are ignored.
     pub(crate) fn parse(text: &'m str) -> Option<CustomEvent<'m>> {
         // A cheap check first: most messages are not custom events.
         if !text.trim_start().starts_with('{') {

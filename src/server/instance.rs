@@ -36,7 +36,7 @@ use crate::reactor::{Handle, Handler, PublishError, Reactor, Setup};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Server<H: Handler> {
-    /// One thread for each reactor; at least one.
+    /// What the thread of each reactor needs to start; at least one.
     pub(super) threads: Vec<Thread>,
     /// Makes the handler of a reactor. Called on the reactor's thread.
     pub(super) make: Box<dyn Fn(usize) -> H + Send + Sync>,
@@ -54,7 +54,7 @@ pub(super) struct Thread {
 
 impl Thread {
     /// Serves on this thread. When this reactor ends, even by a panic of the handler, all others
-    /// end too: otherwise mail to this reactor would wait forever.
+    /// end too: otherwise their requests to this reactor would wait forever.
     fn run<H: Handler>(self, make: impl FnOnce() -> H, stopper: Stopper) -> io::Result<()> {
         let _stop_others = StopOthers(stopper);
         Reactor::new(self.net, self.listeners, self.admin_listeners, make(), self.setup)?.run()
@@ -76,7 +76,7 @@ impl<H: Handler> Server<H> {
         &self.addresses
     }
 
-    /// Returns the addresses on which the server listens for the operator.
+    /// Returns the addresses of [`Builder::admin_listen`](super::Builder::admin_listen), resolved.
     pub fn admin_addresses(&self) -> &[SocketAddr] {
         &self.admin_addresses
     }
@@ -216,7 +216,7 @@ mod tests {
         };
         let server =
             Server::builder().listen("127.0.0.1:0").reactors(2).handler(make).bind().unwrap();
-        // The server must end: mail to a reactor that no longer runs would wait forever.
+        // The server must end: requests to a reactor that no longer runs would wait forever.
         assert!(thread::spawn(move || server.run()).join().is_err());
     }
 }

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use crate::net;
 
 /// Listens on all addresses that, for example, `localhost:8080` resolves to. Returns one list for
-/// each of `reactors` (at least one), with one socket for each address, in the same order.
+/// each of `reactors` (at least one); all lists have one socket for each address, in one order.
 ///
 /// A name may resolve to an address that this machine does not have: `localhost` is often `::1` too
 /// although IPv6 is disabled. Such an address is skipped, unless there is no other. Any other
@@ -50,7 +50,7 @@ mod tests {
     // An address for documentation (RFC 5737): no machine has it.
     const NOWHERE: &str = "192.0.2.1:0";
 
-    /// Returns how many addresses one reactor then listens on.
+    /// Listens with one reactor. Returns on how many of the addresses it does.
     fn listen_on_all(addresses: &[&str]) -> io::Result<usize> {
         listen_on(addresses.iter().map(|address| address.parse().unwrap()), 1)
             .map(|listeners| listeners[0].len())

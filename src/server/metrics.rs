@@ -21,7 +21,7 @@ use super::process::Process;
 /// The media type of OpenMetrics 1.0.
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Returns the answer to a scrape.
+/// Returns the answer to a request for the metrics.
 pub(crate) fn page(visitor: &Visitor<'_>) -> Response {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Snapshot::of(&visitor.status())));
@@ -63,7 +63,7 @@ impl Snapshot {
         }
     }
 
-    /// Connections that are WebSockets now. The others speak HTTP, or have not sent anything yet.
+    /// Returns how many connections are WebSockets. The others speak HTTP or have sent nothing yet.
     fn websockets(&self) -> u64 {
         let closed: u64 = self.counters.closed.iter().flatten().sum();
         self.counters.opened.saturating_sub(closed)
@@ -245,7 +245,7 @@ impl Page<'_> {
         self.0.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)
     }
 
-    /// Counters that differ in one label.
+    /// Encodes a family of counters that differ in one label.
     fn counters<L: Into<String>>(
         &mut self,
         name: &str,
@@ -262,7 +262,7 @@ impl Page<'_> {
         Ok(())
     }
 
-    /// Gauges that differ in one label.
+    /// Encodes a family of gauges that differ in one label.
     fn gauges<const N: usize>(
         &mut self,
         name: &str,

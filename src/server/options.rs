@@ -19,8 +19,8 @@ pub struct BroadcastOptions {
     pub allowed_origins: Vec<OriginPattern>,
     /// How an upgrade is refused.
     pub reject: Reject,
-    /// Messages per second that each connection may send; up to one second's worth may arrive at
-    /// once.
+    /// Messages per second that each connection may send; up to one second's worth may arrive in
+    /// one burst.
     pub message_rate: Option<u32>,
     /// Whether `/-/echo` is served.
     pub echo: bool,

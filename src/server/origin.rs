@@ -19,7 +19,7 @@ pub struct OriginPattern(Pattern);
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Pattern {
     Any,
-    /// The text has been parsed without error; it is kept for display.
+    /// An origin. The text is known to be valid, and is kept whole for display.
     Origin {
         text: Box<str>,
         subdomains: bool,
@@ -31,11 +31,11 @@ enum Pattern {
 pub enum OriginPatternError {
     /// There is no `://`, or no scheme in front of it.
     NoScheme,
-    /// The origin `null` would stand for every sandboxed page at once.
+    /// The text is `null`, which is the origin of every sandboxed page.
     Null,
     /// What follows the scheme is not a host with an optional port.
     BadHost,
-    /// A `*` elsewhere than as the whole first label.
+    /// There is a `*` that is not the whole first label of the host.
     BadWildcard,
 }
 
@@ -156,7 +156,7 @@ pub(crate) fn host_is_local(host: Option<&str>, allowed: &[String]) -> bool {
 struct WebOrigin<'a> {
     scheme: &'a str,
     host: &'a str,
-    /// The scheme's own port if none is written; 0 for a scheme that has none.
+    /// If no port is written: the default port of the scheme, or 0 if the scheme is unknown.
     port: u16,
 }
 
@@ -171,8 +171,8 @@ impl<'a> WebOrigin<'a> {
         Some(WebOrigin { scheme, host, port: port.unwrap_or(default_port(scheme)) })
     }
 
-    /// A Host header has no scheme, and a proxy in front of this server may have terminated TLS. So
-    /// if Host has no port, the default port of the origin's scheme is assumed.
+    /// Returns true if the Host header names the server of this origin. If Host has no port, the
+    /// default port of the origin's scheme is assumed: a proxy in front may have terminated TLS.
     fn is_of_host(&self, host: &str) -> bool {
         let Some((name, port)) = split_port(host) else { return false };
         name.eq_ignore_ascii_case(self.host)
@@ -190,7 +190,7 @@ fn default_port(scheme: &str) -> u16 {
     }
 }
 
-/// `host[:port]`, where an IPv6 address stands in brackets and keeps them.
+/// Splits `host[:port]`; an IPv6 address keeps its brackets. Returns `None` if it is malformed.
 fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
     let name_bytes = match authority.strip_prefix('[') {
         Some(rest) => rest.find(']')? + 2,

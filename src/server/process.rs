@@ -8,7 +8,7 @@ pub(crate) struct Process {
     pub(crate) virtual_bytes: Option<u64>,
     pub(crate) open_files: Option<u64>,
     pub(crate) open_files_max: Option<u64>,
-    /// Since 1970-01-01 UTC.
+    /// When the process started, in seconds since 1970-01-01 UTC.
     pub(crate) start_seconds: Option<f64>,
 }
 

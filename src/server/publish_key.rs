@@ -35,7 +35,7 @@ impl fmt::Display for PublishKeyError {
 impl std::error::Error for PublishKeyError {}
 
 impl PublishKey {
-    /// A key of visible ASCII characters, as `Authorization: Bearer` carries them.
+    /// Makes a key of visible ASCII characters, as `Authorization: Bearer` can carry.
     pub fn new(key: &str) -> Result<PublishKey, PublishKeyError> {
         if key.is_empty() {
             return Err(PublishKeyError::Empty);
@@ -46,8 +46,8 @@ impl PublishKey {
         Ok(PublishKey(key.into()))
     }
 
-    /// Compares in constant time for a given length, so that the key cannot be guessed byte by
-    /// byte.
+    /// Returns true if this is the key. Takes the same time for all texts of one length, so that
+    /// the key cannot be guessed byte by byte.
     fn is(&self, presented: &str) -> bool {
         self.0.as_bytes().ct_eq(presented.as_bytes()).into()
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::instant::Instant;
 
-/// A bucket holds the tokens of one second, so that a peer that was quiet may send a small burst.
+/// How long an empty bucket takes to fill: a quiet peer may send a burst of one second's tokens.
 const BURST: Duration = Duration::from_secs(1);
 
 /// A token bucket that holds [`BURST`], stored as the time at which it will be full again (the

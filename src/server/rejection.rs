@@ -23,7 +23,7 @@ pub(crate) enum Rejection {
     NoWebSocket,
     /// The path accepts only WebSockets.
     NeedsWebSocket,
-    /// The request asked for server-sent events.
+    /// The request asked for server-sent events, which are not supported.
     EventStream,
 }
 

@@ -65,13 +65,13 @@ pub(crate) fn admit<'n>(
     Ok(route)
 }
 
-/// What a WebSocket peer may do.
+/// What a WebSocket peer is connected to.
 pub(crate) enum Entry<'n> {
     Channel { name: ChannelName<'n>, may_publish: bool },
     Echo,
 }
 
-/// Decides on an opening handshake.
+/// Decides on an opening handshake. Returns what to connect the peer to if it may be accepted.
 pub(crate) fn admit_peer<'n>(
     options: &BroadcastOptions,
     decoded: &'n mut Vec<u8>,

@@ -6,7 +6,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::hub::{ChannelName, ChannelNameError};
 
-/// Where a request goes.
+/// What the path of a request stands for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Route<'n> {
     /// `/`, the console page.

@@ -109,8 +109,8 @@ impl<'a> ClientHandshake<'a> {
         if response.status() != 101 {
             return Err(ClientHandshakeError::Refused { status: response.status() });
         }
-        // Item 2: "a value that is not an ASCII case-insensitive match for the value "websocket""
-        // fails.
+        // Item 2: the handshake fails if Upgrade has "a value that is not an ASCII case-insensitive
+        // match for the value "websocket"".
         if !response.header("upgrade").is_some_and(|value| value.eq_ignore_ascii_case("websocket"))
         {
             return Err(ClientHandshakeError::UpgradeMissing);

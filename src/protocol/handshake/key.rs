@@ -22,7 +22,7 @@ pub fn accept_key(key: &str) -> [u8; ACCEPT_KEY_BYTES] {
     encode(&digest)
 }
 
-/// Returns the key of a client that has drawn this nonce (RFC 6455 section 4.1, item 7).
+/// Returns the Sec-WebSocket-Key for this random nonce (RFC 6455 section 4.1, item 7).
 pub(super) fn key_of_nonce(nonce: [u8; 16]) -> [u8; KEY_BYTES] {
     encode(&nonce)
 }

@@ -145,7 +145,7 @@ pub fn check_upgrade<'a>(request: &Request<'a>) -> Result<UpgradeRequest<'a>, Ha
     if !is_key(key) {
         return Err(HandshakeError::KeyMalformed);
     }
-    // Item 8, with section 4.1 item 10: tokens.
+    // Item 8, and section 4.1 item 10: every subprotocol is a token.
     if !subprotocols(request).all(is_token) {
         return Err(HandshakeError::SubprotocolMalformed);
     }

@@ -43,8 +43,8 @@ pub enum HttpError {
     HostConflict,
     /// Content-Length is not exactly one number (RFC 9110 section 8.6).
     ContentLengthMalformed,
-    /// Content-Length stands together with Transfer-Encoding, or Transfer-Encoding in HTTP/1.0 (RFC
-    /// 9112 section 6.1).
+    /// There is a Transfer-Encoding together with a Content-Length, or in HTTP/1.0 (RFC 9112
+    /// section 6.1).
     FramingAmbiguous,
     /// There is a Transfer-Encoding: this server supports none (RFC 9112 section 6.1).
     TransferEncodingUnsupported,

@@ -41,7 +41,7 @@ pub(super) fn find_all<'a>(
     headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name)).map(value)
 }
 
-/// Returns the name and value of each header, in order.
+/// Returns the name and value of each header, in the order in which they were sent.
 pub(super) fn pairs<'a>(
     headers: &'a [httparse::Header<'a>],
 ) -> impl Iterator<Item = (&'a str, &'a str)> {
@@ -57,8 +57,7 @@ pub(super) fn value<'a>(header: &httparse::Header<'a>) -> &'a str {
 
 /// Checks that all values are UTF-8. RFC 9110 section 5.5 calls bytes above 127 in a value opaque;
 /// they are accepted only as UTF-8, because otherwise a header would look absent when its value is
-/// not a `str`. The head must have passed httparse, which refuses such bytes everywhere but in
-/// values, and refuses control characters in values.
+/// not a `str`. httparse must have accepted the head: it refuses control characters in values.
 pub(super) fn check_utf8(head: &[u8]) -> Result<(), HttpError> {
     if is_utf8(head) { Ok(()) } else { Err(HttpError::HeaderValueMalformed) }
 }
@@ -74,8 +73,8 @@ pub(super) fn content_length(value: &str) -> Result<usize, HttpError> {
     Ok(value.parse().unwrap_or(usize::MAX))
 }
 
-/// Returns true for names that become Content-Length or Transfer-Encoding in software that ignores
-/// the punctuation between the words, as CGI variables do.
+/// Returns true for a header name such as `Content_Length`, which differs from Content-Length or
+/// Transfer-Encoding only in punctuation: some software (CGI) takes it for that header.
 pub(super) fn is_framing_lookalike(name: &str) -> bool {
     let is_spelled = |framing: &str| {
         let mut letters = name.bytes().filter(u8::is_ascii_alphanumeric);

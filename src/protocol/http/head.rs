@@ -10,8 +10,8 @@ use super::field::is_token_byte;
 /// bytes of stack here.
 pub const HEADERS_MAX: usize = 64;
 
-/// The default of [`HttpLimits::head_bytes_max`]: nginx, Apache and Node have the same limit for a
-/// buffer or a line.
+/// The default of [`HttpLimits::head_bytes_max`]: nginx limits a buffer of header lines to the same
+/// size, and Apache a line.
 pub const HEAD_BYTES_MAX_DEFAULT: usize = 8 * 1024;
 
 /// Limits on what a peer may send over HTTP.
@@ -32,9 +32,9 @@ impl Default for HttpLimits {
 
 /// Finds the end of a head in bytes that arrive in pieces. It looks at each byte once.
 ///
-/// It refuses at once what can never become a head: a first byte that begins neither a method nor a
-/// version (such as that of a TLS ClientHello), and a line feed without a carriage return, after
-/// which a client might wait for an answer.
+/// It refuses immediately what can never become a head: a first byte that begins neither a method
+/// nor a version (such as that of a TLS ClientHello), and a line feed without a carriage return,
+/// after which a client might wait for an answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct HeadScanner {
     /// Bytes at the front that have been scanned and do not end the head.
@@ -42,7 +42,7 @@ pub struct HeadScanner {
 }
 
 impl HeadScanner {
-    /// Makes a scanner for the first byte of a head.
+    /// Makes a scanner that starts at the first byte of a head.
     #[must_use]
     pub const fn new() -> HeadScanner {
         HeadScanner { scanned: 0 }
@@ -93,7 +93,7 @@ impl HeadScanner {
     }
 }
 
-/// Room for the headers of one head, on the stack. Making one costs nothing.
+/// Room for the headers of one head, on the stack. Making it is free: it starts uninitialized.
 #[derive(Debug)]
 pub struct HeaderStorage<'a> {
     pub(super) headers: [MaybeUninit<httparse::Header<'a>>; HEADERS_MAX],
@@ -114,7 +114,7 @@ impl Default for HeaderStorage<'_> {
 }
 
 /// Checks that every line of a complete head ends with CR LF. httparse accepts a line feed alone
-/// (RFC 9112 section 2.2 permits that), but proxies differ in it.
+/// (RFC 9112 section 2.2 permits that), but not every proxy does.
 pub(super) fn check_line_ends(head: &[u8]) -> Result<(), HttpError> {
     let bare = |line_feed: usize| line_feed == 0 || head[line_feed - 1] != b'\r';
     if memchr::memchr_iter(b'\n', head).any(bare) {
@@ -132,8 +132,8 @@ mod tests {
 
     const LIMITS: HttpLimits = HttpLimits { head_bytes_max: 64, body_bytes_max: 0 };
 
-    /// A naive scanner that the tests compare with the real one: it has the whole input at once,
-    /// and checks each rule separately.
+    /// A naive scanner that the tests compare with the real one: it gets the whole input in one
+    /// call, and checks each rule separately.
     fn naive(bytes: &[u8], limits: &HttpLimits) -> Result<Option<usize>, HttpError> {
         let within = &bytes[..bytes.len().min(limits.head_bytes_max)];
         if within

@@ -7,9 +7,9 @@ use super::head::check_line_ends;
 use super::target::{Target, is_host};
 use super::{HeaderStorage, HttpError, HttpLimits};
 
-/// Headers that may appear only once, because implementations differ in which of two they use. For
-/// Host, Content-Length and the two of the opening handshake the RFCs demand it (9112 section 3.2,
-/// 9110 section 8.6, 6455 sections 11.3.1 and 11.3.5); the others are not lists (9110 section 5.3).
+/// Headers that may appear only once: if there are two, some programs use the first and some the
+/// last. The RFCs demand it for the first four (9112 section 3.2, 9110 section 8.6, 6455 sections
+/// 11.3.1 and 11.3.5); the others are not lists (9110 section 5.3).
 const SINGLE: [&str; 8] = [
     "host",
     "content-length",
@@ -37,18 +37,16 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Parses a head whose end [`HeadScanner`](super::HeadScanner) has found: all of it, and
-    /// nothing more.
+    /// Parses exactly one head, whose end [`HeadScanner`](super::HeadScanner) has found.
     ///
-    /// Stricter than RFC 9112 asks, as it may be: line feeds alone (section 2.2), Content-Length in
-    /// a list of equal numbers (section 6.3), header values that are not UTF-8, and a Host that
-    /// differs from an absolute-form target (section 3.2.2) are refused. More lenient: one empty
-    /// line in front of the request line (section 2.2 asks for it), UTF-8 in the target, and the
-    /// visible ASCII characters that RFC 3986 excludes (`"<>\^`` ` ``{|}`), as browsers send some
-    /// of them.
+    /// It refuses what RFC 9112 lets a server refuse: lines that end without CR (section 2.2),
+    /// Content-Length in a list of equal numbers (section 6.3), header values that are not UTF-8,
+    /// and a Host that differs from an absolute-form target (section 3.2.2). It accepts one empty
+    /// line in front of the request line (section 2.2), and in the target UTF-8 and the visible
+    /// ASCII characters that RFC 3986 excludes (`"<>\^`` ` ``{|}`), as browsers send some of them.
     ///
     /// # Errors
-    /// Each names the rule that is broken.
+    /// An [`HttpError`] that names the broken rule.
     pub fn parse(
         head: &'a [u8],
         storage: &'a mut HeaderStorage<'a>,
@@ -190,7 +188,7 @@ impl<'a> Request<'a> {
 /// The headers that decide how the request is read, found in one pass over all headers.
 #[derive(Default)]
 struct Found<'a> {
-    /// One bit for each of [`SINGLE`] that has been seen.
+    /// One bit for each header of [`SINGLE`] that has been seen.
     seen: u8,
     host: Option<&'a str>,
     content_length: Option<&'a str>,
@@ -234,10 +232,10 @@ impl<'a> Found<'a> {
         Ok(found)
     }
 
-    /// RFC 9112 section 3.2: "A server MUST respond with a 400 (Bad Request) status code to any
-    /// HTTP/1.1 request message that lacks a Host header field and to any request message that
-    /// contains more than one Host header field line or a Host header field with an invalid field
-    /// value."
+    /// Returns Host, or else the authority of the target. RFC 9112 section 3.2: "A server MUST
+    /// respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks a
+    /// Host header field and to any request message that contains more than one Host header field
+    /// line or a Host header field with an invalid field value."
     ///
     /// Section 3.2.2 lets the authority of an absolute-form target override Host. A request in
     /// which the two differ is refused, because a proxy in front may have used the other one.
@@ -252,7 +250,7 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// RFC 9112 sections 6.1 and 6.3.
+    /// Returns the length of the body; 0 if there is none (RFC 9112 sections 6.1 and 6.3).
     fn check_body(&self, http_11: bool) -> Result<usize, HttpError> {
         match (self.transfer_encoding, self.content_length) {
             // "A server MAY reject a request that contains both Content-Length and
@@ -268,8 +266,8 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// RFC 9110 section 10.1.1: an expectation other than 100-continue may be answered 417, and one
-    /// in an HTTP/1.0 request "MUST ignore".
+    /// Returns true if the client waits for a `100 Continue`. RFC 9110 section 10.1.1: any other
+    /// expectation may be answered 417, and in HTTP/1.0 a server "MUST ignore" 100-continue.
     fn check_expect(&self, http_11: bool) -> Result<bool, HttpError> {
         match self.expect {
             Some(_) if !http_11 => Ok(false),

@@ -116,7 +116,6 @@ pub(super) fn write_header(out: &mut Vec<u8>, name: &str, value: &str) {
     }
 }
 
-/// Appends a number in decimal digits.
 pub(super) fn write_number(out: &mut Vec<u8>, number: usize) {
     // Writing into a vector does not fail.
     let _ = write!(out, "{number}");
@@ -132,7 +131,7 @@ pub(super) const fn has_no_body(status: u16) -> bool {
 /// section 4 permits.
 fn reason_phrase(status: u16) -> &'static str {
     match status {
-        // RFC 9110 has renamed these two.
+        // RFC 9110 has changed these two phrases.
         413 => "Content Too Large",
         422 => "Unprocessable Content",
         _ => {

@@ -15,11 +15,10 @@ pub struct ResponseHead<'a> {
 }
 
 impl<'a> ResponseHead<'a> {
-    /// Parses a head whose end [`HeadScanner`](super::HeadScanner) has found: all of it, and
-    /// nothing more.
+    /// Parses exactly one head, whose end [`HeadScanner`](super::HeadScanner) has found.
     ///
     /// # Errors
-    /// Each names the rule that is broken.
+    /// An [`HttpError`] that names the broken rule.
     pub fn parse(
         head: &'a [u8],
         storage: &'a mut HeaderStorage<'a>,
@@ -64,16 +63,15 @@ impl<'a> ResponseHead<'a> {
         pairs(self.headers)
     }
 
-    /// Returns the length of the body that follows the head; `None`: the body goes on until the
-    /// connection ends, or has a transfer coding, which is not decoded here. (The answer to a HEAD
-    /// has no body, whatever this returns.)
+    /// Returns the length of the body. `None`: the body ends with the connection, or has a transfer
+    /// coding, which is not decoded here. (The answer to a HEAD never has a body.)
     #[must_use]
     pub const fn body_bytes(&self) -> Option<usize> {
         self.body_bytes
     }
 }
 
-/// Returns the length of the body by the rules of RFC 9112 section 6.3.
+/// Returns the length of the body by RFC 9112 section 6.3; `None`: the head does not say it.
 fn body_bytes(status: u16, headers: &[httparse::Header<'_>]) -> Result<Option<usize>, HttpError> {
     let mut length = None;
     let mut transfer_encoding = false;
@@ -94,11 +92,11 @@ fn body_bytes(status: u16, headers: &[httparse::Header<'_>]) -> Result<Option<us
     }
 }
 
-/// Appends a whole plain request: request line, Host, `headers`, Content-Length, body.
+/// Appends a whole request, not an upgrade: request line, Host, `headers`, Content-Length, body.
 ///
 /// # Panics
-/// In debug builds, if an argument has a byte that would break the syntax: arguments are the
-/// program's own, not a peer's.
+/// In debug builds, if an argument has a byte that would break the syntax: arguments come from this
+/// program, never from a peer.
 pub fn write_request(
     out: &mut Vec<u8>,
     method: &str,
@@ -117,7 +115,7 @@ pub fn write_request(
     out.extend_from_slice(body);
 }
 
-/// Appends the head without the blank line that ends it.
+/// Appends the head of a request without the blank line that ends it, so that headers may follow.
 pub(in super::super) fn write_request_head(
     out: &mut Vec<u8>,
     method: &str,

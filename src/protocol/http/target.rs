@@ -2,7 +2,7 @@
 
 use super::HttpError;
 
-/// The parts of a target.
+/// The target of a request, split into its parts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Target<'a> {
     /// The authority of an absolute-form target.
