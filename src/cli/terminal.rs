@@ -17,7 +17,7 @@ pub(crate) fn print_foreign(bytes: &[u8], end: &str) -> Result<(), String> {
     })
 }
 
-/// Writes to the standard output, then flushes. If the reader has gone (as in `sub news | head -1`),
+/// Writes to standard output, then flushes. If its reader has gone (as in `sub news | head -1`),
 /// the process ends without an error.
 pub(crate) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), String> {
     let mut out = io::stdout().lock();
