@@ -1,6 +1,6 @@
-//! Moments of the monotonic clock, as a number: time is an argument everywhere above
-//! [`net`](crate::net), and a test can make any moment that it needs (which `std::time::Instant`
-//! does not allow).
+//! Moments of the monotonic clock, as a number. Only [`net`](crate::net) reads the clock; elsewhere
+//! the time is an argument, and a test can make any moment that it needs (which
+//! `std::time::Instant` does not allow).
 
 use std::ops::Add;
 use std::time::Duration;
@@ -29,7 +29,7 @@ impl Instant {
     }
 }
 
-/// Saturates: a deadline past the end of the clock is one that never comes.
+/// Saturates: a deadline past the end of the clock never comes.
 impl Add<Duration> for Instant {
     type Output = Instant;
 

@@ -29,8 +29,8 @@
 //! # }
 //! ```
 //!
-//! Here every URL leads to the same channel: in a library a URL is no channel of its own, and a
-//! connection receives what the program subscribes it to.
+//! In this example every URL leads to the same channel. The library does not make channels of URLs:
+//! a connection receives what the program subscribes it to.
 //!
 //! Closures are enough for a small program; a larger one implements [`Handler`], which may decline
 //! an upgrade, answers plain requests and keeps a session for each connection. The folder

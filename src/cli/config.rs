@@ -203,7 +203,8 @@ impl Config {
         toml::from_str(&text).map_err(|error| ConfigError::parse(path, &text, error))
     }
 
-    /// Returns a file that [`read`](Config::read) accepts, with every setting but the publish key.
+    /// Returns the text of a file that [`read`](Config::read) accepts, with every setting but the
+    /// publish key.
     pub(crate) fn to_toml(&self) -> String {
         // Serialization of strings, numbers and lists of them cannot fail.
         let mut text = toml::to_string(self).unwrap_or_default();

@@ -21,8 +21,8 @@ pub(crate) fn open_files_max() -> u64 {
     getrlimit(Resource::Nofile).maximum.unwrap_or(OPEN_FILES_UNLIMITED)
 }
 
-/// The default of `--max-connections`: what the limit of open files leaves after the process's own
-/// files and those of each reactor; at least half of the limit.
+/// Returns the default of `--max-connections`: what the limit of open files leaves after the
+/// process's own files and those of each reactor; at least half of the limit.
 pub(crate) fn connections_max(open_files_max: u64, reactors: usize) -> usize {
     // Each reactor has a poll, its wake-up, and a listening socket or two.
     let own = 124 + 4 * reactors as u64;
@@ -49,8 +49,8 @@ fn machine_memory() -> Option<u64> {
     None
 }
 
-/// Returns the memory that the container's limit leaves (control groups, version 2; `None` without
-/// them).
+/// Returns the memory that the container's limit leaves, by control groups, version 2; `None` if
+/// there is no limit.
 fn group_memory() -> Option<u64> {
     let read = |file: &str| std::fs::read_to_string(format!("/sys/fs/cgroup/memory.{file}")).ok();
     let limit: u64 = read("max")?.trim().parse().ok()?;

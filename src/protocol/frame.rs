@@ -158,7 +158,7 @@ impl FrameHeader {
 #[derive(Clone, Copy, Debug)]
 pub struct EncodedHeader {
     bytes: [u8; HEADER_BYTES_MAX],
-    /// Invariant: `length <= HEADER_BYTES_MAX`.
+    /// How many of the `bytes` are used. Invariant: `length <= HEADER_BYTES_MAX`.
     length: u8,
 }
 

@@ -38,7 +38,8 @@ pub struct Broadcast {
     decoded: Vec<u8>,
 }
 
-/// What a [`Broadcast`] keeps of one connection. It is small, because there are many idle ones.
+/// What a [`Broadcast`] keeps of one connection. It is small, because a server may have many idle
+/// connections.
 #[derive(Debug)]
 pub struct BroadcastSession(Session);
 

@@ -252,14 +252,14 @@ impl<A> Builder<A> {
         self
     }
 
-    /// The most connections at once; a further one is answered 503.
+    /// The most connections at the same time; a further one is answered 503.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.reactor.connections_max = connections;
         self
     }
 
-    /// The most connections at once from one IPv4 address or IPv6 /64; a further one is answered
-    /// 429. Default: no limit.
+    /// The most simultaneous connections from one IPv4 address or IPv6 /64; a further one is
+    /// answered 429. Default: no limit.
     pub fn max_connections_per_ip(mut self, connections: Option<u32>) -> Self {
         self.reactor.connections_per_address_max = connections;
         self
@@ -271,7 +271,7 @@ impl<A> Builder<A> {
         self
     }
 
-    /// The most channels at once. Default: a million.
+    /// The most channels at the same time. Default: a million.
     pub fn max_channels(mut self, channels: usize) -> Self {
         self.hub.channels_max = channels;
         self
@@ -317,7 +317,7 @@ impl<A> Builder<A> {
         self
     }
 
-    /// How long a connection may wait for its next request. Default 60 s.
+    /// How long an HTTP connection may be idle before its next request. Default 60 s.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.reactor.idle_timeout = timeout;
         self

@@ -100,8 +100,8 @@ impl<H: Handler> Server<H> {
         self.threads.iter().map(|thread| thread.setup.handle()).collect()
     }
 
-    /// Serves until the server has been drained or stopped: the first reactor runs on this thread,
-    /// the others on threads of their own.
+    /// Serves until a [`Stopper`] has drained or stopped the server: the first reactor runs on this
+    /// thread, the others on threads of their own.
     ///
     /// # Errors
     ///

@@ -215,8 +215,8 @@ impl Snapshot {
     }
 }
 
-/// Returns the label for a code or status; 0 stands for all numbers that the reactor's tables do
-/// not list.
+/// Returns the label for a close code or HTTP status. The reactor counts under 0 those that have no
+/// counter of their own.
 fn number_or_other(number: u16) -> String {
     if number == 0 { "other".to_owned() } else { number.to_string() }
 }

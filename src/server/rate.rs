@@ -7,9 +7,9 @@ use crate::instant::Instant;
 /// How long an empty bucket takes to fill: a quiet peer may send a burst of one second's tokens.
 const BURST: Duration = Duration::from_secs(1);
 
-/// A token bucket that holds [`BURST`], stored as the time at which it will be full again (the
-/// generic cell rate algorithm). Each token taken moves that time one interval later; if it would
-/// be more than `BURST` from now, the bucket is empty.
+/// A token bucket that holds the tokens of one [`BURST`], stored as the time at which it will be
+/// full again (the generic cell rate algorithm). Each token taken moves that time one interval
+/// later; if it would be more than `BURST` from now, the bucket is empty.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct TokenBucket {
     full_at: Instant,

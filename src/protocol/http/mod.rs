@@ -1,10 +1,10 @@
 //! The part of HTTP/1.1 that a WebSocket server needs (RFC 9112): heads of requests and responses,
 //! bodies with a Content-Length, keep-alive.
 //!
-//! Where the RFCs let a recipient repair a message, this parser refuses it: a request that two
-//! implementations understand differently can be smuggled past a proxy. httparse splits a head into
-//! its parts; where it is lenient, the head is checked again here. A request with a chunked
-//! transfer coding is answered 501.
+//! Where the RFCs let a recipient repair a malformed message, this parser refuses it: if a proxy
+//! and a server understand a request differently, another request can be smuggled past the proxy.
+//! httparse splits a head into its parts; where it is lenient, the head is checked again here. A
+//! request with a chunked transfer coding is answered 501.
 
 mod error;
 mod field;

@@ -238,7 +238,7 @@ impl<'a> Found<'a> {
     /// line or a Host header field with an invalid field value."
     ///
     /// Section 3.2.2 lets the authority of an absolute-form target override Host. A request in
-    /// which the two differ is refused, because a proxy in front may have used the other one.
+    /// which the two differ is refused, because a proxy in front may have used Host.
     fn check_host(&self, target: &Target<'a>, http_11: bool) -> Result<Option<&'a str>, HttpError> {
         match (self.host, target.authority) {
             (None, _) if http_11 => Err(HttpError::HostMissing),
