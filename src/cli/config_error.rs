@@ -22,7 +22,7 @@ pub(crate) enum ConfigError {
 }
 
 impl ConfigError {
-    /// Makes the error for the text of a file.
+    /// Makes the error for a configuration file that is not valid; `file` is its text.
     pub(crate) fn parse(path: &Path, file: &str, mut error: toml::de::Error) -> ConfigError {
         let at = error.span().map_or(0, |span| span.start);
         let line = 1 + file.bytes().take(at).filter(|byte| *byte == b'\n').count();

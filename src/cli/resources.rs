@@ -24,7 +24,7 @@ pub(crate) fn open_files_max() -> u64 {
 /// Returns the default of `--max-connections`: what the limit of open files leaves after the
 /// process's own files and those of each reactor; at least half of the limit.
 pub(crate) fn connections_max(open_files_max: u64, reactors: usize) -> usize {
-    // Each reactor has a poll, its wake-up, and a listening socket or two.
+    // 124 for the process; each reactor has a poll, its wake-up, and a listening socket or two.
     let own = 124 + 4 * reactors as u64;
     let connections = open_files_max.saturating_sub(own).max(open_files_max / 2).max(1);
     usize::try_from(connections).unwrap_or(usize::MAX)

@@ -142,7 +142,7 @@ impl Settings {
         text
     }
 
-    /// Explains an error of the library in terms of flags.
+    /// Turns an error of the library into one that names the flags.
     fn explain(&self, error: LimitsError) -> ConfigError {
         let Config { max_message_size, channel_buffer, .. } = &self.config;
         ConfigError::Rule(match error {

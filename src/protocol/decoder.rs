@@ -113,9 +113,9 @@ impl Decoder {
         }
     }
 
-    /// Returns true if a message is incomplete. Then `assembly` holds the part of it that has
-    /// arrived (perhaps nothing yet), and `decode` must be given the same vector again, unchanged.
-    /// Otherwise any vector may be given; it is cleared when a message begins in it.
+    /// Returns true if a message is incomplete. Then the vector `assembly` given to `decode` holds
+    /// what has arrived of it (perhaps nothing yet), and must be given again, unchanged. Otherwise
+    /// any vector may be given; it is cleared when a message begins in it.
     #[must_use]
     pub const fn is_mid_message(&self) -> bool {
         self.message.is_some()

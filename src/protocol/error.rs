@@ -1,5 +1,5 @@
-//! The errors of a peer in the frame layer, and the close code that reports each (RFC 6455 sections
-//! 5, 7.4 and 8.1).
+//! How a peer can break the rules of frames, and the close code that reports each error (RFC 6455
+//! sections 5, 7.4 and 8.1).
 
 use std::fmt;
 

@@ -215,8 +215,8 @@ impl<A> Builder<A> {
     }
 
     /// How many threads serve. Each has listening sockets and a handler of its own, and the system
-    /// spreads the connections among them. The messages of a channel have one order across all of
-    /// them. At most 256. Default: the number of cores; fewer if the
+    /// spreads the connections among them. The messages of a channel have one order for all
+    /// threads. At most 256. Default: the number of cores; fewer if the
     /// [memory](Builder::memory_limit) is not enough for so many.
     pub fn reactors(mut self, reactors: usize) -> Self {
         self.reactors = Some(reactors);

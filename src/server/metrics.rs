@@ -32,7 +32,7 @@ pub(crate) fn page(visitor: &Visitor<'_>) -> Response {
     Response::new(200).header("Content-Type", CONTENT_TYPE).body(body)
 }
 
-/// All figures of one scrape, read at one moment so that they are consistent.
+/// All figures of one answer, read at one moment so that they are consistent.
 #[derive(Debug)]
 struct Snapshot {
     counters: Counters,

@@ -7,9 +7,9 @@ use std::fmt;
 /// the next request would begin.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum HttpError {
-    /// The head does not end within the limit, although its first line does.
+    /// The head is longer than [`HttpLimits::head_bytes_max`](super::HttpLimits::head_bytes_max).
     HeadTooLarge,
-    /// The first line does not end within the limit.
+    /// The first line alone is longer than `head_bytes_max`.
     TargetTooLong,
     /// There are more than [`HEADERS_MAX`](super::HEADERS_MAX) header lines.
     TooManyHeaders,
