@@ -20,7 +20,7 @@ pub(crate) struct Board(Arc<Shared>);
 struct Shared {
     /// How many messages each publisher has sent in all. `UNKNOWN` until the publisher stops.
     totals: Vec<AtomicU32>,
-    /// First and end sequence number of each publisher's measured messages.
+    /// For each publisher, the first sequence number that is measured, and the end (excluded).
     measured: Vec<(AtomicU32, AtomicU32)>,
     own_copies: AtomicU8,
 }

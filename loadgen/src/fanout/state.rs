@@ -24,7 +24,7 @@ pub(super) struct Publisher {
     pub(super) id: Option<Id>,
     /// Messages sent. Counted only on the thread that owns the publisher's connection.
     pub(super) sent: u32,
-    /// Sequence numbers of the sent messages whose intended time lies in the measured span.
+    /// Sequence numbers of the sent messages that were due within the measured span.
     pub(super) measured: Range<u32>,
     pub(super) window: Window,
 }
@@ -32,13 +32,13 @@ pub(super) struct Publisher {
 #[derive(Clone, Copy, Default, AddAssign)]
 pub(super) struct FanoutCounts {
     pub(super) published: u64,
-    /// Deliveries that should have happened: every published message, to every receiver that was
-    /// open then. Known when all threads have stopped sending.
+    /// Deliveries that should have happened: each message once for every receiver that was open
+    /// when it was sent. Known when all threads have stopped sending.
     pub(super) expected: u64,
     pub(super) measured_expected: u64,
     pub(super) delivered: u64,
     pub(super) measured_published: u64,
-    /// Measured messages that were also sent within the measured span.
+    /// Messages that were due within the measured span and also sent within it.
     pub(super) published_in_time: u64,
     pub(super) measured_delivered: u64,
     /// Messages that arrived within the measured span, whenever they were sent.
@@ -57,7 +57,7 @@ pub(super) struct FanoutCounts {
 pub(crate) struct Fanout {
     pub(super) settings: FanoutSettings,
     pub(super) board: Board,
-    /// Which publishers belong to this thread.
+    /// Index range of the publishers whose connections belong to this thread.
     pub(super) own: Range<usize>,
     pub(super) publishers: Vec<Publisher>,
     /// For each receiver of this thread, true while it is open. Publishers come before subscribers.
@@ -164,7 +164,8 @@ impl Fanout {
         }
     }
 
-    /// Returns true if a receiver should get what this publisher sends.
+    /// Returns true if a receiver should get what this publisher sends. A publisher should get its
+    /// own messages only if the probe has shown that the server sends them.
     pub(super) fn expects(&self, receiver: usize, publisher: usize) -> bool {
         !self.is_own(receiver, publisher) || self.board.own_copies() == OwnCopies::Yes
     }

@@ -125,7 +125,7 @@ impl Traffic {
         }
         loop {
             if self.timeline.is_sending() {
-                // Messages due within this phase are sent before the next one begins, even if late.
+                // Messages due in this phase are sent before the next phase begins, even if late.
                 self.fanout.send_due(load, now.min(self.timeline.until()), &self.timeline);
                 let is_behind =
                     self.fanout.next_due().is_some_and(|due| due < now.min(self.timeline.until()));

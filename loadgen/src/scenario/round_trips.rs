@@ -39,8 +39,8 @@ const SENDS_PER_TURN_MAX: u32 = 1_024;
 /// How often a closed loop looks for overdue replies.
 const GIVE_UP_EVERY: Duration = Duration::from_millis(100);
 
-/// At most this many messages of one connection are remembered after it has stopped waiting for
-/// their replies. A late reply to a forgotten message is counted but not timed.
+/// Messages of one connection that are remembered although their replies are overdue. A late reply
+/// to a forgotten message is counted but not timed.
 const LATE_MAX: usize = 1_024;
 
 /// A message whose reply has not arrived yet.
@@ -97,7 +97,7 @@ struct RoundTripCounts {
     sent: u64,
     replied: u64,
     measured_sent: u64,
-    /// Measured messages that were also sent within the measured span.
+    /// Messages that were due within the measured span and also sent within it.
     sent_in_time: u64,
     measured_replied: u64,
     span_replied: u64,
@@ -218,7 +218,7 @@ impl RoundTrips {
         load.send_frame(id, opcode, message);
     }
 
-    /// Closed loop: gives up overdue replies, then sends up to `inflight` unanswered messages.
+    /// Closed loop: gives up overdue replies, then sends until each connection awaits `inflight`.
     fn fill_up(&mut self, load: &mut Load, now: Moment) {
         self.look_again = now + GIVE_UP_EVERY;
         for client in 0..self.clients.len() {
@@ -266,7 +266,7 @@ impl RoundTrips {
         match reply {
             Reply::Corrupt => {
                 self.counts.corrupt += 1;
-                // It counts as the reply to the oldest unanswered message.
+                // A corrupt reply is taken for the reply to the oldest unanswered message.
                 self.clients[client].give_up_first();
             }
             Reply::To(sequence) => self.note(client, sequence, payload.len(), at),
@@ -356,7 +356,7 @@ impl Scenario for RoundTrips {
         let has_open = load.counts(CLIENT).open > 0;
         loop {
             if self.timeline.is_sending() && has_open {
-                // Messages due within this phase are sent before the next one begins, even if late.
+                // Messages due in this phase are sent before the next phase begins, even if late.
                 if !self.send_due(load, now.min(self.timeline.until())) && !load.is_stopping() {
                     return Turn::Until(now);
                 }

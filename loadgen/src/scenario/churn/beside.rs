@@ -205,7 +205,7 @@ impl Scenario for Churn {
             Turn::Done if self.traffic.phase() != Phase::Over => Turn::Done,
             Turn::Done => {
                 self.sampling = None;
-                // Wait until all connections of the storm have been opened again.
+                // Wait until all connections that the storm has reset have opened again.
                 let storm = self.storm.turn(load, now).filter(|_| !load.is_stopping());
                 storm.map_or_else(|| self.turn_after(load, now), Turn::Until)
             }

@@ -25,7 +25,7 @@ struct SlowSubscriber {
     id: Option<Id>,
     /// Sequence number of the message that must come next.
     next: u32,
-    /// True if it received something other than the next message.
+    /// True if the subscriber received something other than the next message.
     is_broken: bool,
     end: Option<End>,
 }
