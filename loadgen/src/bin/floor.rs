@@ -1,6 +1,6 @@
 //! The floor: what echo and broadcast cost on a server that only receives and sends. Messages have
-//! a fixed size, nothing is checked, and there is one send per connection and round. Other servers
-//! can be compared with it under the same load.
+//! a fixed size, nothing is checked, and sends are few. Other servers can be compared with it under
+//! the same load.
 //!
 //! It is a separate program, so that it can be pinned to a core like the measured server. It is a
 //! binary of loadgen, so that it is built together with the load generator and no part of it is

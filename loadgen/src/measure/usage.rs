@@ -50,7 +50,7 @@ pub(crate) struct Usage {
 pub(crate) struct ServerUsage {
     pub(crate) nanos: u64,
     pub(crate) share: f64,
-    /// The larger of its busiest thread's share and the share of all its cores. 1 is the maximum.
+    /// Share of the server's busiest thread, or of all its cores if larger. 1 is the maximum.
     pub(crate) saturation: f64,
 }
 

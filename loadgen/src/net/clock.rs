@@ -31,7 +31,7 @@ impl Moment {
         (self.0 / 1_000_000_000) as u32
     }
 
-    /// Returns the nanoseconds from `earlier` to this moment, or zero if it is not earlier.
+    /// Returns the nanoseconds from `earlier` to this moment, or zero if `earlier` is later.
     pub(crate) const fn nanos_since(self, earlier: Moment) -> u64 {
         self.0.saturating_sub(earlier.0)
     }

@@ -13,12 +13,12 @@ pub(crate) const READ_BYTES_MAX: usize = 256 * 1024;
 /// opening handshake.
 pub(crate) const REST_BYTES_MAX: usize = 16 * 1024;
 
-/// Returns the receive buffer of a thread: undecoded bytes of earlier reads, then one read.
+/// Returns a thread's receive buffer: room for undecoded bytes of earlier reads and for one read.
 pub(crate) fn receive_buffer() -> Vec<u8> {
     vec![0; REST_BYTES_MAX + READ_BYTES_MAX]
 }
 
-/// Raises the limit on open files as far as possible, and returns it.
+/// Raises the limit on open files as far as possible. Returns the limit that then applies.
 pub(crate) fn raise_open_files() -> u64 {
     let limit = getrlimit(Resource::Nofile);
     // If it cannot be raised, the present limit applies.

@@ -24,7 +24,7 @@ pub(crate) struct ServerConnection {
     pub(crate) rest: Vec<u8>,
     pub(crate) outbound: Outbound,
     pub(crate) receiver: Receiver,
-    /// How many messages of the present broadcast round were sent to it or skipped.
+    /// How many messages of the present broadcast round were sent to this client or skipped.
     pub(crate) round_taken: usize,
     /// True if the kernel has refused bytes and has not reported the socket as writable since.
     pub(crate) blocked: bool,

@@ -34,12 +34,12 @@ const FAULTS: [(&str, Fault); 4] = [
 /// The server does nothing at all for a while, once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Stall {
-    /// Counted from the first message.
+    /// When it begins, counted from the first message.
     pub(crate) after: Duration,
     pub(crate) length: Duration,
 }
 
-/// Each receiver is closed after so many messages to it.
+/// `close=CODE@N`: each receiver is closed with `code` after that many messages to it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct CloseAfter {
     pub(crate) code: CloseCode,
@@ -89,7 +89,7 @@ impl FaultPlan {
         Ok(plan)
     }
 
-    /// Returns true if copies may be changed, left out or delayed, or `close=` counts them.
+    /// Returns true if copies may be changed, left out or delayed, or are counted for `close=`.
     pub(crate) fn touches_copies(&self) -> bool {
         self.close.is_some() || self.rates != [0; FAULTS.len()]
     }

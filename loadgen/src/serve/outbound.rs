@@ -39,8 +39,8 @@ impl Outbound {
         self.bytes.len() - self.sent
     }
 
-    /// Returns the buffer, to which the protocol's encoders append whole frames that are not
-    /// copies. An HTTP response may be appended too; then [`Outbound::end_answer`] must follow.
+    /// Returns the buffer, for appending whole frames that are not copies of a message. After an
+    /// HTTP response is appended, [`Outbound::end_answer`] must follow.
     pub(crate) fn frames(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }

@@ -18,7 +18,7 @@ const KEPT_BYTES_MAX: usize = 4 << 20;
 
 #[derive(Default)]
 pub(crate) struct Round {
-    /// Frames, one after the other.
+    /// The encoded frames of `messages`, one after the other.
     bytes: Vec<u8>,
     messages: Vec<RoundMessage>,
 }
@@ -40,7 +40,7 @@ impl Round {
         self.messages.push(RoundMessage { start, end, payload_bytes, sender, may_fail });
     }
 
-    /// Returns how many messages the round has. A connection that opens now gets only later ones.
+    /// Returns how many messages the round has so far. A connection that opens now skips them.
     pub(crate) fn len(&self) -> usize {
         self.messages.len()
     }

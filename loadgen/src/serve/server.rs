@@ -1,4 +1,4 @@
-//! The server and its turn: wait, read, publish, write.
+//! The server, and one turn of its event loop: wait, read, publish, write.
 use std::collections::VecDeque;
 use std::fmt::Display;
 use std::io::{self, Write as _};
@@ -18,7 +18,7 @@ use crate::net::clock::{Clock, Moment, Timer};
 use crate::net::slots::{Id, Slots};
 use crate::net::socket::{raise_open_files, receive_buffer};
 
-/// Readiness events processed in one turn.
+/// Readiness events processed in one turn of the event loop.
 const EVENTS_PER_TURN_MAX: usize = 1024;
 
 const LISTENER: Token = Token(usize::MAX);
