@@ -10,7 +10,8 @@ use std::fmt;
 /// The id of a message: its number, within an epoch of its channel.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct MessageId {
-    /// The epoch. Numbers from different epochs cannot be compared.
+    /// One lifetime of the numbering: a channel that was forgotten and made again has another
+    /// epoch, and starts at 1. Numbers from different epochs cannot be compared.
     pub epoch: u64,
     /// The number: 1, 2, 3 … within the epoch.
     pub number: u64,

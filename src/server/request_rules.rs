@@ -71,7 +71,8 @@ pub(crate) enum Entry<'n> {
     Echo,
 }
 
-/// Decides on an opening handshake. Returns what to connect the peer to if it may be accepted.
+/// Checks an opening handshake against the server's rules. Returns what the peer gets, the channel
+/// or the echo service, or the rejection.
 pub(crate) fn admit_peer<'n>(
     options: &BroadcastOptions,
     decoded: &'n mut Vec<u8>,

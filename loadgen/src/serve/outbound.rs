@@ -7,8 +7,8 @@ use fanfare::protocol::{FrameHeader, Opcode};
 
 use super::faults::{Fault, Ledger};
 
-/// Written bytes at the front are removed once there are at least so many, and more than unwritten
-/// ones.
+/// Frames that were sent in full are removed from the front of the buffer once they are at least
+/// this many bytes, and more than the unsent ones. Each byte is then moved rarely.
 const COMPACT_BYTES_MIN: usize = 1 << 20;
 /// A buffer that has grown larger than this is shrunk when it is empty.
 const KEPT_BYTES_MAX: usize = 4 << 20;

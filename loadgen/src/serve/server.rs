@@ -60,7 +60,8 @@ pub(super) struct Server {
     pub(super) accepted: u64,
     pub(super) buffer: Vec<u8>,
     pub(super) round: Round,
-    /// A buffer for the frame of one echoed message that may have a fault.
+    /// Reused to encode one echoed message where the fault plan applies to copies: this copy may
+    /// then be dropped, duplicated, reordered or corrupted on purpose.
     pub(super) scratch: Vec<u8>,
     pub(super) ledger: Ledger,
     /// Connections to read again without new readiness: a read has used its whole budget, or the

@@ -132,7 +132,8 @@ pub(super) struct Socket {
     /// A write was refused or cut short for lack of room: a readiness event must follow once there
     /// is room.
     pub(super) wants_room: bool,
-    /// By a fault, the send buffer looks full until a readiness event reports room.
+    /// An injected fault makes the send buffer look full: writes fail with `EAGAIN` until the
+    /// scheduled `SimEvent::Room`.
     pub(super) shut: bool,
     /// Either side has reset the connection, or our system has given it up.
     pub(super) reset: bool,

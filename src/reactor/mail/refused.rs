@@ -11,8 +11,8 @@ use super::inbox::Inbox;
 use super::outbox::Outbox;
 use super::record::PublishOrigin;
 
-/// The peers that this home has refused, by reactor. They are kept as long as more of their
-/// requests can arrive.
+/// Peers of which this home reactor has refused a publish, each with its own reactor and token. A
+/// peer stays here until none of its requests can still arrive, so that later ones are refused too.
 #[derive(Default)]
 pub(crate) struct RefusedPeers(HashMap<(ReactorNumber, Token), Rest>);
 

@@ -16,7 +16,8 @@ pub(crate) struct MailTurn {
     pub(crate) goes_on: bool,
     /// The reactor whose mail is taken first. It changes with every turn.
     first_sender: usize,
-    /// How many rings this turn has finished, of two (deliveries, requests) from each reactor.
+    /// How many rings this turn has finished. Each reactor has two, deliveries and then requests,
+    /// so the turn ends at twice the number of reactors.
     rings: usize,
     /// How many more records may be taken out of the current ring.
     budget: usize,
