@@ -71,6 +71,8 @@ mod transport;
 #[cfg(feature = "units")]
 #[doc(hidden)]
 pub mod units;
+#[cfg(any(test, fuzzing))]
+mod work;
 
 pub use hub::{
     Accepted, ChannelInfo, ChannelName, ChannelNameError, DropReason, Ledger, MessageId, Refused,

@@ -8,6 +8,8 @@ use super::membership::Membership;
 use super::name::ChannelName;
 use crate::instant::Instant;
 use crate::split_mix::SplitMix64;
+#[cfg(any(test, fuzzing))]
+use crate::work::{self, Work};
 use hashbrown::HashTable;
 use slab::Slab;
 use std::collections::VecDeque;
@@ -94,6 +96,8 @@ impl Channels {
 
     /// Returns a channel; `None` if it has been forgotten.
     pub(super) fn find_by_id(&self, id: ChannelId) -> Option<&Channel> {
+        #[cfg(any(test, fuzzing))]
+        work::note(Work::Channel);
         self.channels.get(id.0 as usize)
     }
 
@@ -194,6 +198,8 @@ impl Channels {
     }
 
     fn find_hashed(&self, name: &str, hash: NameHash) -> Option<ChannelId> {
+        #[cfg(any(test, fuzzing))]
+        work::note(Work::Name);
         let hash = hash.in_table();
         let is_it = |named: &Named| named.hash == hash && *self[named.channel].name == *name;
         self.by_name.find(spread(hash), is_it).map(|named| named.channel)
@@ -214,12 +220,16 @@ impl Index<ChannelId> for Channels {
     type Output = Channel;
 
     fn index(&self, id: ChannelId) -> &Channel {
+        #[cfg(any(test, fuzzing))]
+        work::note(Work::Channel);
         &self.channels[id.0 as usize]
     }
 }
 
 impl IndexMut<ChannelId> for Channels {
     fn index_mut(&mut self, id: ChannelId) -> &mut Channel {
+        #[cfg(any(test, fuzzing))]
+        work::note(Work::Channel);
         &mut self.channels[id.0 as usize]
     }
 }

@@ -21,6 +21,8 @@ use super::limits::Refused;
 use super::segment_pool::{Segment, SegmentPool};
 use super::unsent::Unsent;
 use crate::protocol::{Message, encode_frame};
+#[cfg(any(test, fuzzing))]
+use crate::work::{self, Work};
 use std::collections::VecDeque;
 
 /// The number of a channel's first message.
@@ -202,6 +204,10 @@ impl Log {
     pub(super) fn append(&mut self, message: Message<'_>, pool: &mut SegmentPool) -> u64 {
         let number = self.next;
         let frame_bytes = frame_bytes_of(message);
+        #[cfg(any(test, fuzzing))]
+        work::note(Work::Append);
+        #[cfg(any(test, fuzzing))]
+        work::note_many(Work::Byte, frame_bytes);
         if !self.segments.back().is_some_and(|back| back.has_room_for(frame_bytes)) {
             let is_empty = self.segments.is_empty();
             if is_empty {

@@ -4,6 +4,8 @@
 
 use super::private::PrivateBudgetSpent;
 use super::subscriptions::{Owner, SubscriptionId};
+#[cfg(any(test, fuzzing))]
+use crate::work::{self, Work};
 use std::collections::VecDeque;
 use std::ops::Range;
 
@@ -54,6 +56,8 @@ impl OverrunQueue {
         lives_on: bool,
         rest: Result<Range<usize>, PrivateBudgetSpent>,
     ) {
+        #[cfg(any(test, fuzzing))]
+        work::note(Work::Entry);
         self.events.push_back(QueuedOverrun { subscription, owner, lives_on, rest });
     }
 
@@ -65,7 +69,12 @@ impl OverrunQueue {
         subscription: SubscriptionId,
         out: &mut Vec<u8>,
     ) -> Result<bool, PrivateBudgetSpent> {
-        for event in self.events.iter_mut().filter(|event| event.subscription == subscription) {
+        for event in &mut self.events {
+            #[cfg(any(test, fuzzing))]
+            work::note(Work::Entry);
+            if event.subscription != subscription {
+                continue;
+            }
             let range = std::mem::replace(event.rest.as_mut().map_err(|spent| *spent)?, 0..0);
             if !range.is_empty() {
                 out.extend_from_slice(&self.rests[range]);

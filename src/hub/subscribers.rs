@@ -13,6 +13,8 @@
 
 use super::cursor::Cursor;
 use super::subscriptions::{Owner, SubscriptionId, Subscriptions};
+#[cfg(any(test, fuzzing))]
+use crate::work::{self, Work};
 
 /// One subscriber, in half a cache line: the sweep reads nothing else of it.
 #[derive(Clone, Copy, Debug)]
@@ -57,11 +59,15 @@ impl Subscribers {
     }
 
     pub(super) fn cursor(&self, index: usize) -> Cursor {
+        #[cfg(any(test, fuzzing))]
+        work::note(Work::Subscriber);
         let Subscriber { number, offset, under_way_bytes, .. } = self.entries[index];
         Cursor { number, offset, under_way_bytes }
     }
 
     pub(super) fn set_cursor(&mut self, index: usize, cursor: Cursor) {
+        #[cfg(any(test, fuzzing))]
+        work::note(Work::Subscriber);
         let subscriber = &mut self.entries[index];
         subscriber.number = cursor.number;
         subscriber.offset = cursor.offset;
@@ -88,7 +94,10 @@ impl Subscribers {
         // subscriber is behind, which the log's tally rules out.
         for _ in 0..2 {
             let waiting = &self.entries[self.position as usize..self.awake as usize];
-            if let Some(distance) = waiting.iter().position(|subscriber| subscriber.offset < end) {
+            let found = waiting.iter().position(|subscriber| subscriber.offset < end);
+            #[cfg(any(test, fuzzing))]
+            work::note_many(Work::Subscriber, found.map_or(waiting.len(), |distance| distance + 1));
+            if let Some(distance) = found {
                 self.position += distance as u32 + 1;
                 return Some(self.position as usize - 1);
             }
@@ -168,6 +177,8 @@ impl Subscribers {
         if a == b {
             return;
         }
+        #[cfg(any(test, fuzzing))]
+        work::note(Work::Subscriber);
         self.entries.swap(a, b);
         places.moved(self.entries[a].subscription, a);
         places.moved(self.entries[b].subscription, b);

@@ -1,6 +1,8 @@
 //! All subscriptions of a hub: from an id to the channel and the index among its subscribers.
 
 use super::channel_id::ChannelId;
+#[cfg(any(test, fuzzing))]
+use crate::work::{self, Work};
 use slab::Slab;
 
 /// This many bits of an id are the key in `places`. The other bits are a generation, which detects
@@ -112,6 +114,8 @@ impl Subscriptions {
     }
 
     fn check(&self, subscription: SubscriptionId) {
+        #[cfg(any(test, fuzzing))]
+        work::note(Work::Subscription);
         debug_assert!(
             self.places
                 .get(subscription.key())

@@ -9,6 +9,8 @@ use crate::protocol::{
     HeadScanner, HeaderStorage, HttpError, Request, Response, UpgradeRequest, check_upgrade,
     encode_switching_protocols,
 };
+#[cfg(any(test, fuzzing))]
+use crate::work::{self, Work};
 
 use super::api::{Answer, Handler, Upgrade, Visitor};
 use super::connection::{Body, Outgoing, Owed, Phase};
@@ -142,6 +144,8 @@ impl<N: Net, H: Handler> Core<N, H> {
     ) -> Next<H::Session> {
         let (head, rest) = self.receive[*consumed..filled].split_at(head_bytes);
         let mut storage = HeaderStorage::default();
+        #[cfg(any(test, fuzzing))]
+        work::note(Work::Head);
         let request = match Request::parse(head, &mut storage) {
             Ok(request) => request,
             Err(error) => return malformed(error),
@@ -250,6 +254,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         let mut storage = HeaderStorage::default();
         // The head is parsed a second time: what the first parsing returned borrowed from the
         // receive buffer and could not be kept.
+        #[cfg(any(test, fuzzing))]
+        work::note(Work::Head);
         let next = match Request::parse(head, &mut storage) {
             Err(error) => malformed(error),
             Ok(request) => {

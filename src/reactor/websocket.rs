@@ -3,6 +3,8 @@
 use crate::hub::DropReason;
 use crate::net::Net;
 use crate::protocol::{CloseCode, Decoded, Decoder, Event, Opcode, Role, encode_frame};
+#[cfg(any(test, fuzzing))]
+use crate::work::{self, Work};
 
 use super::api::{Context, Handler};
 use super::connection::{NonZeroInstant, Open, PeerSubscriptions, Phase};
@@ -123,8 +125,12 @@ impl<N: Net, H: Handler> Core<N, H> {
                     break Halt::End(End::by_server(error.close_code()));
                 }
             };
+            #[cfg(any(test, fuzzing))]
+            work::note_many(Work::Byte, used);
             *consumed += used;
             let Some(event) = event else { break Halt::NeedMore };
+            #[cfg(any(test, fuzzing))]
+            work::note(Work::Frame);
             if matches!(event, Event::Message(_)) {
                 message_since = None;
             }

@@ -4,15 +4,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each layer and the others that it may name.
-const LAYERS: [(&str, &[&str]); 9] = [
+const LAYERS: [(&str, &[&str]); 10] = [
     ("instant", &[]),
     ("split_mix", &[]),
     ("units", &[]),
+    ("work", &[]),
     ("protocol", &[]),
-    ("net", &["instant", "split_mix"]),
-    ("hub", &["instant", "protocol", "split_mix"]),
+    ("net", &["instant", "split_mix", "work"]),
+    ("hub", &["instant", "protocol", "split_mix", "work"]),
     ("transport", &["net", "protocol"]),
-    ("reactor", &["hub", "instant", "net", "protocol", "transport"]),
+    ("reactor", &["hub", "instant", "net", "protocol", "transport", "work"]),
     ("server", &["hub", "instant", "net", "protocol", "reactor"]),
 ];
 

@@ -11,9 +11,10 @@ use super::world::{Id, SimEvent, World};
 use crate::net::Token;
 
 impl World {
-    /// Moves the clock by the duration of one system call, and applies the events that are due.
-    pub(super) fn tick(&mut self) {
+    /// Begins a system call: moves the clock by its duration, and applies the events that are due.
+    pub(super) fn begin_call(&mut self, call: SimCall) {
         self.advance(self.limits.call_duration);
+        self.spend_on_call(call);
     }
 
     /// Returns the socket of an open stream. Panics if the stream has been closed.
@@ -23,7 +24,7 @@ impl World {
     }
 
     pub(super) fn listen(&mut self, reactor: usize, id: Id, token: Token) {
-        self.tick();
+        self.begin_call(SimCall::Listen);
         let listener = self.listeners.get_mut(&id).expect("the listener is open");
         assert!(listener.registration.is_none(), "a listener is registered once");
         listener.registration =
@@ -34,7 +35,7 @@ impl World {
 
     /// Closes a listener. As in the kernel, the connections that it has not accepted are reset.
     pub(super) fn unlisten(&mut self, id: Id) {
-        self.tick();
+        self.begin_call(SimCall::Unlisten);
         let Some(listener) = self.listeners.remove(&id) else { return };
         for waiting in listener.queue {
             self.abandon(waiting);
@@ -44,7 +45,7 @@ impl World {
     }
 
     pub(super) fn accept(&mut self, reactor: usize, listener: Id) -> Result<(Id, SocketAddr), i32> {
-        self.tick();
+        self.begin_call(SimCall::Accept);
         let result = self.accept_one(listener);
         self.record(reactor, SimCall::Accept, listener, result.map(|(id, _)| id as usize));
         result
@@ -73,7 +74,7 @@ impl World {
     }
 
     pub(super) fn register(&mut self, reactor: usize, id: Id, token: Token) -> Result<(), i32> {
-        self.tick();
+        self.begin_call(SimCall::Register);
         let result = self.register_one(reactor, id, token);
         self.record(reactor, SimCall::Register, id, result.map(|()| 0));
         result
@@ -92,9 +93,10 @@ impl World {
 
     pub(super) fn read(&mut self, reactor: usize, id: Id, buffer: &mut [u8]) -> Result<usize, i32> {
         assert!(!buffer.is_empty(), "a read of nothing looks like the end of the stream");
-        self.tick();
+        self.begin_call(SimCall::Read);
         let result = self.read_some(id, buffer);
         if let Ok(bytes) = result {
+            self.spend_on_bytes(SimCall::Read, bytes);
             self.trace.mix_bytes(&buffer[..bytes]);
         }
         self.record(reactor, SimCall::Read, id, result);
@@ -150,10 +152,13 @@ impl World {
             slices.iter().any(|slice| !slice.is_empty()),
             "a write of nothing is a wasted call"
         );
-        self.tick();
+        self.begin_call(SimCall::Write);
         let result = self.write_some(id, slices);
         let mut unmixed = result.unwrap_or(0);
-        for slice in slices {
+        self.spend_on_bytes(SimCall::Write, unmixed);
+        // A peer that throws everything away makes no difference between one byte and another.
+        let is_seen = !self.discards(id);
+        for slice in slices.iter().take_while(|_| is_seen) {
             let taken = slice.len().min(unmixed);
             self.trace.mix_bytes(&slice[..taken]);
             unmixed -= taken;
@@ -192,10 +197,21 @@ impl World {
         if taken == 0 { Err(libc::EAGAIN) } else { Ok(taken) }
     }
 
+    /// Returns true if the peer throws away what it is sent, and nothing stands in the way of it.
+    fn discards(&self, id: Id) -> bool {
+        let discards = |socket: &Socket| socket.discards() && self.limits.latency_max.is_zero();
+        self.sockets.get(&id).is_some_and(discards)
+    }
+
     /// Copies up to `bytes_max` bytes into the send buffer, which meanwhile empties into the peer's
     /// window. Returns how many.
     fn take_in(&mut self, id: Id, slices: &[IoSlice<'_>], bytes_max: usize) -> usize {
         let mut taken = 0;
+        if self.discards(id) {
+            let clock = self.clock;
+            self.stream(id).discard(bytes_max, clock);
+            return bytes_max;
+        }
         while taken < bytes_max && !self.stream(id).reset {
             let pushed = self.stream(id).push(slices, taken, bytes_max);
             if pushed == 0 {
@@ -215,7 +231,7 @@ impl World {
     }
 
     pub(super) fn shutdown_write(&mut self, reactor: usize, id: Id) -> Result<(), i32> {
-        self.tick();
+        self.begin_call(SimCall::ShutdownWrite);
         let socket = self.stream(id);
         let result = if socket.reset { Err(libc::ENOTCONN) } else { Ok(()) };
         socket.outbound.ending = true;
@@ -229,7 +245,7 @@ impl World {
 
     /// Closes a stream. Written bytes are still sent, unless bytes from the peer are unread.
     pub(super) fn close(&mut self, id: Id) {
-        self.tick();
+        self.begin_call(SimCall::Close);
         let reactor = self.let_go(id);
         let socket = self.sockets.get_mut(&id).expect("the stream was open");
         if socket.inbound.unread.is_empty() {
@@ -244,7 +260,7 @@ impl World {
     }
 
     pub(super) fn reset(&mut self, id: Id) {
-        self.tick();
+        self.begin_call(SimCall::Reset);
         let reactor = self.let_go(id);
         self.reset_to_peer(id);
         self.forget_if_unseen(id);
@@ -252,6 +268,7 @@ impl World {
     }
 
     pub(super) fn fill_random(&mut self, reactor: usize, bytes: &mut [u8]) {
+        self.spend_on_call(SimCall::FillRandom);
         self.random.fill(bytes);
         self.record(reactor, SimCall::FillRandom, 0, Ok(bytes.len()));
     }

@@ -88,12 +88,16 @@ impl World {
 
     fn carry_outbound(&mut self, id: Id) {
         let segment_bytes = self.segment_bytes();
+        let clock = self.clock;
         let Some(socket) = self.sockets.get_mut(&id) else { return };
         socket.outbound.carrying = false;
         if !socket.is_connected() {
             return;
         }
         let arrived = socket.outbound.carry(socket.peer_window_bytes, segment_bytes);
+        if arrived.bytes > 0 || arrived.end {
+            socket.received_at = clock;
+        }
         if socket.peer == PeerState::Gone && arrived.bytes > 0 {
             socket.outbound.unread.clear();
             self.reset_by_peer(id);

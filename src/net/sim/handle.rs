@@ -18,7 +18,7 @@ const PEER_PORT_FIRST: u16 = 32_768;
 
 /// A simulated network that several reactors and peers share. This is a handle, cheap to clone.
 #[derive(Clone, Debug)]
-pub struct SimWorld(Shared);
+pub struct SimWorld(pub(super) Shared);
 
 impl SimWorld {
     /// Makes a world without reactors. Runs with equal seeds, faults, limits and actions are equal,
@@ -39,6 +39,7 @@ impl SimWorld {
             sleep: Sleep::Awake,
             paused_until: None,
             stale: Default::default(),
+            own_time: Default::default(),
         });
         SimNet { world: Shared::clone(&self.0), reactor, waker }
     }

@@ -17,16 +17,23 @@
 //! counts as asleep. When all are paused, [`SimWorld::go_on`] moves the clock to the end of the
 //! first pause.
 //!
+//! In a world with costs ([`SimWorld::set_costs`]) calls and the server's own work take time, and
+//! each reactor has a clock of its own: then the length of a turn, and how long a peer waits for
+//! its answer, are the same on every machine.
+//!
 //! | file | holds |
 //! |---|---|
 //! | `handle`, `peer` | what the test holds: the world, and the far ends of connections |
 //! | `net`, `waker` | what the reactor holds |
 //! | `world`, `socket` | the state: clock, sockets and edges; one connection with its two ends |
 //! | `calls`, `waiting` | the system calls |
+//! | `costs`, `spending`, `clocks` | how long calls and work take, and the clocks of reactors that are busy |
 //! | `events`, `crash` | what happens to connections between the calls |
 //! | `faults`, `errors`, `trace`, `random` | what goes wrong, what was called, and the seed |
 
 mod calls;
+mod clocks;
+mod costs;
 mod crash;
 mod errors;
 mod events;
@@ -36,6 +43,7 @@ mod net;
 mod peer;
 mod random;
 mod socket;
+mod spending;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -43,6 +51,7 @@ mod waiting;
 mod waker;
 mod world;
 
+pub use costs::SimCosts;
 pub use faults::{SimCrash, SimFaults, SimLimits};
 pub use handle::SimWorld;
 pub use net::{SimListener, SimNet, SimStream};

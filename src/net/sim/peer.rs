@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use super::faults::SimCrash;
 use super::socket::{PeerState, Socket};
 use super::world::{Id, Shared, SimEvent};
+use crate::instant::Instant;
 
 /// The far end of a connection. By default it reads everything as it arrives. Dropping it closes
 /// the connection, as the end of the peer's program would.
@@ -112,6 +113,22 @@ impl SimPeer {
     pub fn set_window(&self, bytes: usize) {
         self.with(|socket| socket.peer_window_bytes = bytes);
         self.carry_outbound_now();
+    }
+
+    /// Sets whether the peer's program throws away what it reads (false by default). A crowd of
+    /// thousands costs the test little then.
+    pub fn set_discarding(&self, discarding: bool) {
+        self.with(|socket| socket.peer_discards = discarding);
+    }
+
+    /// Returns when bytes, or the end of the stream, have arrived at the peer last.
+    pub fn received_at(&self) -> Instant {
+        self.with(|socket| socket.received_at)
+    }
+
+    /// Returns how many bytes have arrived at the peer since the connection began.
+    pub fn arrived_bytes(&self) -> u64 {
+        self.with(|socket| socket.outbound.carried_bytes)
     }
 
     /// Returns all bytes that the peer's program has read since the last call.

@@ -7,6 +7,7 @@ use std::io::IoSlice;
 use std::net::SocketAddr;
 
 use super::faults::SimCrash;
+use crate::instant::Instant;
 use crate::net::Token;
 
 /// One direction of a connection: the bytes between the sender's write and the receiver's read.
@@ -52,7 +53,7 @@ impl Pipe {
         let before_crash = self.crash.map_or(u64::MAX, |(after, _)| after - self.carried_bytes);
         let bytes = self.unsent.len().min(room).min(bytes_max);
         let bytes = bytes.min(usize::try_from(before_crash).unwrap_or(usize::MAX));
-        self.unread.extend(self.unsent.drain(..bytes));
+        move_front(&mut self.unsent, &mut self.unread, bytes);
         self.carried_bytes += bytes as u64;
         let end =
             self.unsent.is_empty() && self.ending && !self.ended && self.crash_due().is_none();
@@ -150,8 +151,12 @@ pub(super) struct Socket {
     /// The peer's program reads everything as it arrives.
     pub(super) peer_reads: bool,
     pub(super) peer_window_bytes: usize,
+    /// The peer's program throws everything away that it reads.
+    pub(super) peer_discards: bool,
     /// What the peer's program has read, until the test takes it.
     pub(super) received: Vec<u8>,
+    /// When bytes have arrived at the peer last.
+    pub(super) received_at: Instant,
 }
 
 impl Socket {
@@ -177,7 +182,9 @@ impl Socket {
             peer_watched: true,
             peer_reads: true,
             peer_window_bytes,
+            peer_discards: false,
             received: Vec::new(),
+            received_at: Instant::ZERO,
         }
     }
 
@@ -200,9 +207,7 @@ impl Socket {
     pub(super) fn read(&mut self, buffer: &mut [u8], bytes_max: usize) -> Result<usize, i32> {
         let bytes = self.inbound.unread.len().min(buffer.len()).min(bytes_max);
         if bytes > 0 {
-            for (to, from) in buffer.iter_mut().zip(self.inbound.unread.drain(..bytes)) {
-                *to = from;
-            }
+            copy_front(&mut self.inbound.unread, &mut buffer[..bytes]);
             return Ok(bytes);
         }
         if self.inbound.ended {
@@ -260,9 +265,48 @@ impl Socket {
             return 0;
         }
         let bytes = self.outbound.unread.len().min(bytes_max);
-        self.received.extend(self.outbound.unread.drain(..bytes));
+        let read = self.outbound.unread.drain(..bytes);
+        if !self.peer_discards {
+            self.received.extend(read);
+        }
         bytes
     }
+
+    /// Returns true if bytes need not even be copied: the peer's program throws all away as they
+    /// arrive, and none are on their way.
+    pub(super) fn discards(&self) -> bool {
+        let is_clear = self.outbound.unsent.is_empty() && self.outbound.unread.is_empty();
+        let is_plain = self.outbound.crash.is_none() && self.peer == PeerState::Alive;
+        self.peer_discards && self.peer_reads && is_clear && is_plain && !self.reset
+    }
+
+    /// Carries bytes to a peer that throws them away.
+    pub(super) fn discard(&mut self, bytes: usize, now: Instant) {
+        self.outbound.carried_bytes += bytes as u64;
+        self.received_at = now;
+    }
+}
+
+/// Moves the first bytes of one queue to the end of another one.
+fn move_front(from: &mut VecDeque<u8>, to: &mut VecDeque<u8>, bytes: usize) {
+    if to.is_empty() && bytes == from.len() {
+        return std::mem::swap(from, to);
+    }
+    let (first, second) = from.as_slices();
+    let of_first = bytes.min(first.len());
+    to.extend(&first[..of_first]);
+    to.extend(&second[..bytes - of_first]);
+    from.drain(..bytes);
+}
+
+/// Fills a buffer with the first bytes of a queue, and removes them there.
+fn copy_front(from: &mut VecDeque<u8>, to: &mut [u8]) {
+    let (first, second) = from.as_slices();
+    let of_first = to.len().min(first.len());
+    to[..of_first].copy_from_slice(&first[..of_first]);
+    let of_second = to.len() - of_first;
+    to[of_first..].copy_from_slice(&second[..of_second]);
+    from.drain(..to.len());
 }
 
 #[cfg(test)]

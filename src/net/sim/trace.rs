@@ -26,7 +26,7 @@ pub enum SimCall {
 }
 
 impl SimCall {
-    const COUNT: usize = SimCall::FillRandom as usize + 1;
+    pub(super) const COUNT: usize = SimCall::FillRandom as usize + 1;
 }
 
 /// One system call of a reactor, and its result.

@@ -27,7 +27,7 @@ impl World {
         told.clear();
         assert!(!self.is_paused(reactor), "a paused reactor does not run: a bug of the driver");
         self.reactors[reactor].sleep = Sleep::Awake;
-        self.tick();
+        self.begin_call(SimCall::Wait);
         self.move_clocks_by_fault();
         let deadline = timeout.map(|timeout| self.clock + timeout);
         if !self.random.chance(self.faults.early_waits) {
@@ -42,6 +42,7 @@ impl World {
                     | u64::from(readiness.hung_up) << 2,
             );
         }
+        self.note_reported(reactor);
         self.record(reactor, SimCall::Wait, 0, Ok(told.len()));
     }
 

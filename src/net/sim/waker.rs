@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::net::Wake;
+use crate::work::{self, Work};
 
 /// Wakes a reactor of a [`SimWorld`](super::SimWorld), from any thread.
 #[derive(Clone, Default, Debug)]
@@ -22,6 +23,7 @@ impl SimWaker {
 
 impl Wake for SimWaker {
     fn wake(&self) {
+        work::note(Work::Wake);
         self.0.store(true, Ordering::Release);
     }
 }

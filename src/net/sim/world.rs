@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::faults::{SimFaults, SimLimits};
 use super::random::Random;
 use super::socket::{Edges, Registration, Socket};
+use super::spending::{OwnTime, Spending};
 use super::trace::{SimCall, SimCallRecord, Trace};
 use super::waker::SimWaker;
 use crate::instant::Instant;
@@ -45,6 +46,7 @@ pub(super) struct EventPoll {
     pub(super) paused_until: Option<Instant>,
     /// The tokens of the streams closed last, for the fault that a wait reports such a stream.
     pub(super) stale: VecDeque<Token>,
+    pub(super) own_time: OwnTime,
 }
 
 impl EventPoll {
@@ -97,6 +99,8 @@ pub(super) struct World {
     pub(super) sockets: BTreeMap<Id, Socket>,
     pub(super) open_streams: usize,
     pub(super) next_accept_error: Option<i32>,
+    /// In a world with costs: the prices.
+    pub(super) spending: Option<Spending>,
     ids: Id,
     /// Future events by time; those of the same time are in the order in which they were scheduled.
     events: BTreeMap<(Instant, u64), (Id, SimEvent)>,
@@ -118,6 +122,7 @@ impl World {
             sockets: BTreeMap::new(),
             open_streams: 0,
             next_accept_error: None,
+            spending: None,
             ids: 0,
             events: BTreeMap::new(),
             events_made: 0,
@@ -199,6 +204,7 @@ impl World {
         if !std::mem::replace(&mut registration.queued, true) {
             let reactor = registration.reactor;
             self.reactors[reactor].ready.push_back(id);
+            self.note_ready(reactor);
         }
     }
 

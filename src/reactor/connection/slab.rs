@@ -4,6 +4,8 @@ use slab::Slab;
 
 use crate::hub::ReactorNumber;
 use crate::net::Token;
+#[cfg(any(test, fuzzing))]
+use crate::work::{self, Work};
 
 use super::Connection;
 
@@ -59,6 +61,8 @@ impl<T, S> Connections<T, S> {
         &mut self,
         connection: impl FnOnce(Token) -> Connection<T, S>,
     ) -> &mut Connection<T, S> {
+        #[cfg(any(test, fuzzing))]
+        work::note(Work::Connection);
         let place = self.slab.vacant_entry();
         let token = token(place.key(), self.generation);
         self.generation = match self.generation + 1 {
@@ -69,6 +73,8 @@ impl<T, S> Connections<T, S> {
     }
 
     pub(crate) fn get_mut(&mut self, token: Token) -> Option<&mut Connection<T, S>> {
+        #[cfg(any(test, fuzzing))]
+        work::note(Work::Connection);
         self.slab.get_mut(index(token)).filter(|connection| connection.token == token)
     }
 
@@ -90,6 +96,8 @@ impl<T, S> Connections<T, S> {
 
     /// Returns the token of the connection in this slot, if there is one.
     pub(crate) fn token_at(&self, place: usize) -> Option<Token> {
+        #[cfg(any(test, fuzzing))]
+        work::note(Work::Connection);
         self.slab.get(place).map(|connection| connection.token)
     }
 

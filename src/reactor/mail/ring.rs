@@ -11,6 +11,8 @@ use std::sync::Arc;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::flags::Starved;
+#[cfg(any(test, fuzzing))]
+use crate::work::{self, Work};
 
 /// Each record starts with the lengths of its head and its payload, of four bytes each.
 const LENGTHS_BYTES: usize = 8;
@@ -144,6 +146,10 @@ impl RingWriter {
     /// Writes a record, whose head the closure `head` writes. Returns false, and changes nothing,
     /// if there is no room.
     pub(super) fn put(&mut self, head: impl FnOnce(&mut Vec<u8>), payload: &[u8]) -> bool {
+        #[cfg(any(test, fuzzing))]
+        work::note(Work::Record);
+        #[cfg(any(test, fuzzing))]
+        work::note_many(Work::Byte, payload.len());
         self.record.clear();
         self.record.extend_from_slice(&[0; LENGTHS_BYTES]);
         head(&mut self.record);
@@ -227,6 +233,10 @@ impl RingReader {
             self.record.resize(head + inline, 0);
         }
         // A record is always written as a whole.
+        #[cfg(any(test, fuzzing))]
+        work::note(Work::Record);
+        #[cfg(any(test, fuzzing))]
+        work::note_many(Work::Byte, head + inline);
         let whole = self.bytes.pop_entire_slice(&mut self.record[..head + inline]);
         debug_assert!(whole.is_ok(), "half a record");
         self.fetched += (LENGTHS_BYTES + head + inline) as u64;

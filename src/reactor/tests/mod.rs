@@ -5,11 +5,14 @@
 //! | `frames`, `client` | the frame client of all tests, and a client over a simulated peer |
 //! | `world` | reactors in a simulated network, and the invariants checked after every turn |
 //! | `steps` | a reactor's turn, step by step |
+//! | `timed` | reactors whose calls and work take simulated time |
 //! | `ledger` | the invariants between reactors |
 //! | `opening`, `http`, `talking`, `pinging` | healthy connections |
 //! | `slow`, `torn`, `closing` | connections that are slow, interrupted or closed |
 //! | `publishing`, `accepting`, `draining` | what concerns many connections at once |
 //! | `many` | several reactors |
+//! | `latency` | how long a turn takes, and a bystander waits, while others flood, stall and leave |
+//! | `million` | what a million connections cost |
 //! | `swarm` | random runs of everything at once, each determined by a seed |
 
 mod accepting;
@@ -21,8 +24,10 @@ mod draining;
 #[path = "../../../tests/support/frames.rs"]
 mod frames;
 mod http;
+mod latency;
 mod ledger;
 mod many;
+mod million;
 mod opening;
 mod pinging;
 mod publishing;
@@ -30,5 +35,6 @@ mod slow;
 mod steps;
 mod swarm;
 mod talking;
+mod timed;
 mod torn;
 mod world;

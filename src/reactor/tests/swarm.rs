@@ -4,6 +4,7 @@
 //! To run more seeds: `FANFARE_SEEDS=0..20000 cargo test --profile sim --lib swarm`. A seed that
 //! fails prints the command that repeats it.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 mod actor;
@@ -13,7 +14,7 @@ mod run;
 use run::{Outcome, Run};
 
 /// The seeds of a test run without the environment variable `FANFARE_SEEDS`.
-const SEEDS: std::ops::Range<u64> = 0..100;
+const SEEDS: Range<u64> = 0..100;
 
 /// More seeds to run: those that failed once, and why. A seed gives the same run only if the plan,
 /// the clients and the simulated network draw the same random numbers. These seeds were found
@@ -38,21 +39,28 @@ const SEEDS_THAT_HAVE_FAILED: [(&str, &[u64]); 4] = [
 /// How many seeds are run twice, to check that a seed determines the whole run.
 const SEEDS_REPEATED: u64 = 5;
 
-/// Returns the seeds that `FANFARE_SEEDS` asks for, or else `SEEDS`.
-fn seeds() -> std::ops::Range<u64> {
-    let Ok(text) = std::env::var("FANFARE_SEEDS") else { return SEEDS };
+/// Returns the seeds that `FANFARE_SEEDS` asks for, or else `usual`.
+fn seeds_or(usual: Range<u64>) -> Range<u64> {
+    let Ok(text) = std::env::var("FANFARE_SEEDS") else { return usual };
     let (from, to) = text.split_once("..").expect("FANFARE_SEEDS=from..to");
     from.parse().expect("a number")..to.parse().expect("a number")
 }
 
+fn seeds() -> Range<u64> {
+    seeds_or(SEEDS)
+}
+
 /// Dropped in a panic, it prints the command that repeats this seed.
-struct Repeat(u64);
+struct Repeat {
+    seed: u64,
+    test: &'static str,
+}
 
 impl Drop for Repeat {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let (from, to) = (self.0, self.0 + 1);
-            eprintln!("repeat: FANFARE_SEEDS={from}..{to} cargo test --lib reactor::tests::swarm");
+            let (from, to, test) = (self.seed, self.seed + 1, self.test);
+            eprintln!("repeat: FANFARE_SEEDS={from}..{to} cargo test --lib {test}");
         }
     }
 }
@@ -68,16 +76,11 @@ impl Drop for Last<'_> {
     }
 }
 
-fn run(seed: u64) -> Outcome {
-    let _repeat = Repeat(seed);
-    Run::new(seed).finish()
-}
-
-#[test]
-fn simulation() {
-    let seeds = seeds();
+/// Runs a test with every seed that `FANFARE_SEEDS` asks for, or else with the usual ones, on all
+/// cores.
+pub(super) fn for_each_seed(usual: Range<u64>, test: &'static str, run: impl Fn(u64) + Sync) {
+    let seeds = seeds_or(usual);
     let next = AtomicU64::new(seeds.start);
-    let rollovers = AtomicU64::new(0);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -88,13 +91,30 @@ fn simulation() {
                         (next < seeds.end).then(|| next + 1)
                     })
                 {
-                    rollovers.fetch_add(run(seed).rollovers, Ordering::Relaxed);
+                    let _repeat = Repeat { seed, test };
+                    run(seed);
                 }
             });
         }
     });
+}
+
+const NAME: &str = "reactor::tests::swarm";
+
+fn run(seed: u64) -> Outcome {
+    let _repeat = Repeat { seed, test: NAME };
+    Run::new(seed).finish()
+}
+
+#[test]
+fn simulation() {
+    let rollovers = AtomicU64::new(0);
+    for_each_seed(SEEDS, NAME, |seed| {
+        rollovers.fetch_add(Run::new(seed).finish().rollovers, Ordering::Relaxed);
+    });
     let rollovers = rollovers.into_inner();
     eprintln!("{rollovers} channels were forgotten and came back");
+    let seeds = seeds();
     assert!(rollovers > 0 || seeds.end - seeds.start < SEEDS.end, "epochs roll over");
 }
 
@@ -119,7 +139,7 @@ fn the_same_seed_does_the_same_calls() {
 #[test]
 fn the_steps_of_a_turn_are_the_turn() {
     for seed in seeds().take(SEEDS_REPEATED as usize) {
-        let _repeat = Repeat(seed);
+        let _repeat = Repeat { seed, test: NAME };
         let [whole, stepwise] =
             [false, true].map(|is_stepwise| Run::uninterrupted(seed, is_stepwise).finish());
         assert_eq!(whole, stepwise, "seed {seed}");

@@ -1,0 +1,236 @@
+//! Latency as a property: whatever others do, no turn of a reactor is long, and no bystander waits
+//! long. In these scenes calls and work take simulated time (`net/sim/costs.rs`), so the figures are
+//! the same on every machine.
+//!
+//! `cargo test --profile sim --lib reactor::tests::latency -- --nocapture` prints for each scene the
+//! longest turn, with the steps that took most of it, and how long bystanders waited.
+
+use std::time::Duration;
+
+mod bystander;
+mod crowd;
+mod scene;
+mod swarm;
+
+use super::client::Client;
+use super::frames::Opcode;
+use super::swarm::for_each_seed;
+use bystander::Kind;
+use crowd::{Announcer, Flood, Once, Publisher, readers};
+use scene::{Bounds, Scene};
+
+/// 3,000 readers of one channel, and four peers that flood it with messages of 256 bytes.
+fn flood(reactors: usize, bounds: Bounds, messages_per_second_min: u64) {
+    let mut scene = Scene::new("a flooded channel", reactors, 1);
+    scene.invite(&Kind::ALL);
+    let readers = readers(&mut scene.server, 3_000, "/hall");
+    let publishers = scene.server.open_many(4, |_| "/hall".to_owned());
+    let mut flood = Flood::of(&scene.server, publishers, Opcode::Binary, &[7; 256]);
+    let report = scene.run(Duration::from_secs(1), &mut flood);
+    assert_eq!(flood.gone(), 0, "no publisher is closed");
+    assert!(!readers.iter().any(Client::is_gone), "nobody is cut off who reads");
+    report.check(bounds);
+    let rate = report.messages_per_second;
+    assert!(rate >= messages_per_second_min, "the crowd gets {rate} messages per second");
+}
+
+#[test]
+fn bystanders_of_a_flooded_channel_do_not_wait() {
+    // To become Bounds::ALL.
+    flood(1, Bounds::millis(10, 300, 300), 8_500);
+}
+
+#[test]
+fn bystanders_of_a_flooded_channel_do_not_wait_on_two_reactors() {
+    // To become Bounds::ALL.
+    flood(2, Bounds::millis(10, 350, 120), 15_000);
+}
+
+#[test]
+fn bystanders_of_a_flooded_channel_do_not_wait_on_four_reactors() {
+    // To become Bounds::ALL.
+    flood(4, Bounds::millis(10, 200, 50), 28_000);
+}
+
+/// Returns how long the last of a thousand readers waits for a message, beside peers that flood the
+/// server with pings.
+fn last_of_a_thousand(pinging: usize) -> Duration {
+    let mut scene = Scene::new(&format!("{pinging} flood pings"), 1, 1);
+    scene.invite(&Kind::ALL);
+    let mut announcer = Announcer::new(&mut scene.server, 1_000, Duration::from_millis(300));
+    let peers = scene.server.open_many(pinging, |_| "/echo".to_owned());
+    let flood = Flood::of(&scene.server, peers, Opcode::Ping, b"ping");
+    let report = scene.run(Duration::from_secs(2), &mut (&mut announcer, flood));
+    eprintln!("  the last of 1,000 readers: {:.2?}", announcer.waits);
+    // To become Bounds::ALL.
+    report.check(Bounds::millis(80, 160, 160));
+    announcer.waits.into_iter().max().expect("some announcements")
+}
+
+#[test]
+fn a_flood_of_pings_makes_the_last_reader_at_most_twice_as_late() {
+    let [alone, beside_pings] = [0, 200].map(last_of_a_thousand);
+    // To become 2.
+    assert!(beside_pings <= 80 * alone, "{beside_pings:?} instead of {alone:?}");
+}
+
+/// Subscribers that read nothing, and whose send buffers are small so that they are soon blocked.
+fn with_stalled(name: &str, reactors: usize, stalled: usize, path: &str) -> (Scene, Vec<Client>) {
+    let mut scene = Scene::with(name, reactors, 1, |setting| {
+        setting.sim.send_buffer_bytes = 1_024;
+        setting.hub.channel_buffer_bytes = 64 * 1024;
+    });
+    scene.invite(&Kind::ALL);
+    let clients = scene.server.open_many(stalled, |_| path.to_owned());
+    clients.iter().for_each(Client::stall);
+    (scene, clients)
+}
+
+fn cut(reactors: usize, bounds: Bounds) {
+    let (mut scene, stalled) = with_stalled("8,000 are cut off", reactors, 8_000, "/hall");
+    let client = scene.server.open_many(1, |_| "/hall".to_owned()).remove(0);
+    let pace = (300, Duration::from_millis(2));
+    let mut publisher = Publisher::new(&scene.server, client, 1_000, pace);
+    let report = scene.run(Duration::from_secs(1), &mut publisher);
+    let log = scene.server.log.borrow();
+    let cut = log.closed.iter().filter(|(_, code, _)| *code == 4008).count();
+    assert_eq!(cut, stalled.len(), "everybody who stalls is told");
+    report.check(bounds);
+}
+
+#[test]
+fn one_message_that_cuts_off_thousands_holds_nobody_up() {
+    // To become Bounds::ALL.
+    cut(1, Bounds::millis(30, 50, 5));
+}
+
+#[test]
+fn one_message_that_cuts_off_thousands_holds_nobody_up_on_two_reactors() {
+    cut(2, Bounds::ALL);
+}
+
+/// Returns how long reactors are busy with it when this many connections, with two subscriptions
+/// each, are cut off.
+fn busy_with_two_each(connections: usize, bounds: Bounds) -> Duration {
+    let (mut scene, stalled) = with_stalled("two subscriptions each", 1, connections, "/two");
+    let mut publishers: Vec<_> = ["/two-a", "/two-b"]
+        .into_iter()
+        .map(|path| {
+            let client = scene.server.open_many(1, |_| path.to_owned()).remove(0);
+            Publisher::new(&scene.server, client, 1_000, (200, Duration::from_millis(1)))
+        })
+        .collect();
+    let report = scene.run(Duration::from_millis(600), &mut publishers[..]);
+    let closed = scene.server.log.borrow().closed.len();
+    assert!(closed >= stalled.len(), "everybody falls off: {closed}");
+    report.check(bounds);
+    scene.server.busy
+}
+
+#[test]
+fn subscriptions_fall_off_in_linear_time() {
+    // To become Bounds::ALL, and 4.
+    let bounds = Bounds::millis(50, 100, 5);
+    let busy = [1_000, 4_000].map(|connections| busy_with_two_each(connections, bounds));
+    assert!(busy[1] < 6 * busy[0], "four times as many take {busy:.2?}");
+}
+
+#[test]
+#[ignore = "twenty thousand connections are for an optimised build"]
+fn forty_thousand_subscriptions_fall_off_in_linear_time() {
+    // To become Bounds::ALL, and 5.
+    let bounds = Bounds::millis(2_000, 2_000, 5);
+    let busy = [5_000, 20_000].map(|connections| busy_with_two_each(connections, bounds));
+    assert!(busy[1] < 20 * busy[0], "four times as many take {busy:.2?}");
+}
+
+/// Two hundred strangers stall, each on a channel of its own, and fill its log.
+fn strangers(reactors: usize, bounds: Bounds) {
+    let mut scene = Scene::with("strangers who stall", reactors, 1, |setting| {
+        setting.sim.send_buffer_bytes = 1_024;
+        setting.hub.memory_bytes = reactors * (48 << 20);
+    });
+    scene.invite(&Kind::ALL);
+    let clients = scene.server.open_many(200, |number| format!("/own-{number}"));
+    let server = &scene.server;
+    let mut publishers: Vec<_> = clients
+        .into_iter()
+        .map(|client| {
+            client.stall();
+            Publisher::new(server, client, 16 << 10, (60, Duration::from_millis(10)))
+        })
+        .collect();
+    let report = scene.run(Duration::from_secs(1), &mut publishers[..]);
+    report.check(bounds);
+}
+
+#[test]
+fn strangers_who_stall_on_channels_of_their_own_do_not_have_posts_refused() {
+    strangers(1, Bounds::ALL);
+}
+
+#[test]
+fn strangers_who_stall_do_not_have_posts_refused_on_two_reactors() {
+    strangers(2, Bounds::ALL);
+}
+
+/// Five thousand readers leave at the same moment.
+fn leave(how: &str, leave: impl Fn(&Client)) {
+    let mut scene = Scene::new(how, 1, 1);
+    scene.invite(&Kind::ALL);
+    let readers = readers(&mut scene.server, 5_000, "/hall");
+    let moment = scene.server.now() + Duration::from_millis(50);
+    let mut all = Once::at(moment, |_| readers.iter().for_each(&leave));
+    scene.run(Duration::from_secs(1), &mut all).check(Bounds::ALL);
+}
+
+#[test]
+fn thousands_of_resets_hold_nobody_up() {
+    leave("5,000 reset", |reader| reader.peer.reset());
+}
+
+#[test]
+fn thousands_who_end_their_side_hold_nobody_up() {
+    leave("5,000 leave", |reader| reader.peer.close_write());
+}
+
+/// Five thousand new clients come at the same moment.
+fn arrive(name: &str, reactors: usize, path: impl Fn(usize) -> String) {
+    let mut scene = Scene::new(name, reactors, 1);
+    // A new connection waits in the kernel's queue behind all that have come before it.
+    scene.invite(&[Kind::Ping, Kind::Publish, Kind::Post]);
+    let moment = scene.server.now() + Duration::from_millis(50);
+    let mut clients = Vec::new();
+    let mut all = Once::at(moment, |server| {
+        for number in 0..5_000 {
+            let client = server.connect();
+            client.upgrade(&path(number));
+            clients.push(client);
+        }
+    });
+    let report = scene.run(Duration::from_secs(1), &mut all);
+    let are_open = clients.iter_mut().all(|client| client.answered().is_some());
+    assert!(are_open, "everybody gets in");
+    report.check(Bounds::ALL);
+}
+
+#[test]
+fn a_crowd_that_subscribes_to_one_channel_holds_nobody_up() {
+    arrive("5,000 subscribe to one channel", 1, |_| "/hall".to_owned());
+}
+
+#[test]
+fn a_crowd_that_subscribes_to_channels_of_its_own_holds_nobody_up() {
+    arrive("5,000 subscribe to 5,000 channels", 2, |number| format!("/own-{number}"));
+}
+
+/// The seeds of a test run without the environment variable `FANFARE_SEEDS`.
+const SEEDS: std::ops::Range<u64> = 0..2;
+
+#[test]
+fn swarm() {
+    for_each_seed(SEEDS, "reactor::tests::latency", |seed| {
+        // To become Bounds::ALL.
+        swarm::run(seed).check(Bounds::millis(200, 500, 500));
+    });
+}

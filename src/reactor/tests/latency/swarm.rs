@@ -1,0 +1,173 @@
+//! Random scenes: several crowds at once, drawn from a seed.
+
+use std::time::Duration;
+
+use super::super::client::Client;
+use super::super::frames::{Opcode, request};
+use super::super::timed::Actor;
+use super::bystander::{CROWDED, Kind};
+use super::crowd::{Flood, Once, Publisher, readers};
+use super::scene::{Report, Scene};
+use crate::split_mix::SplitMix64;
+
+/// How long a random scene is looked at.
+const DURATION: Duration = Duration::from_millis(500);
+
+/// The dice of a seed.
+struct Dice(SplitMix64);
+
+impl Dice {
+    fn between(&mut self, least: usize, most: usize) -> usize {
+        least + (self.0.next() % (most - least + 1) as u64) as usize
+    }
+
+    fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[self.between(0, choices.len() - 1)]
+    }
+
+    fn moment(&mut self) -> Duration {
+        DURATION * self.between(0, 50) as u32 / 100
+    }
+}
+
+/// What a crowd of a random scene does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Deed {
+    /// A channel of many readers is flooded.
+    Flood,
+    /// Peers flood pings.
+    Ping,
+    /// Peers post without end.
+    Post,
+    /// Subscribers of one channel stall, and are cut off together.
+    Cut,
+    /// Peers stall on channels of their own.
+    Stall,
+    /// Readers reset their connections together.
+    Reset,
+    /// Readers end their side together.
+    Leave,
+    /// Newcomers subscribe to one channel together.
+    Come,
+    /// Newcomers subscribe to channels of their own together.
+    Spread,
+}
+
+impl Deed {
+    const ALL: [Deed; 9] = [
+        Deed::Flood,
+        Deed::Ping,
+        Deed::Post,
+        Deed::Cut,
+        Deed::Stall,
+        Deed::Reset,
+        Deed::Leave,
+        Deed::Come,
+        Deed::Spread,
+    ];
+
+    /// In front of these crowds a newcomer waits in the kernel's queue, for as long as their
+    /// handshakes take.
+    fn fills_the_queue(self) -> bool {
+        matches!(self, Deed::Come | Deed::Spread)
+    }
+}
+
+/// Runs the scene of a seed.
+pub(super) fn run(seed: u64) -> Report {
+    let mut dice = Dice(SplitMix64(seed));
+    let reactors = dice.pick(&[1, 1, 2, 4]);
+    let mut deeds: Vec<_> = (0..dice.between(1, 4)).map(|_| dice.pick(&Deed::ALL)).collect();
+    deeds.dedup();
+    let name = format!("{deeds:?}");
+    let mut scene = Scene::with(&name, reactors, seed, |setting| {
+        setting.sim.send_buffer_bytes = dice.pick(&[1_024, 16 << 10]);
+        setting.hub.channel_buffer_bytes = dice.pick(&[64 << 10, 256 << 10, 1 << 20]);
+    });
+    let kinds = Kind::ALL.into_iter();
+    let is_bystander = |kind: &Kind| {
+        let comes = matches!(kind, Kind::Handshake | Kind::Join | Kind::Enter);
+        !comes || !deeds.iter().any(|deed| deed.fills_the_queue())
+    };
+    scene.invite(&kinds.filter(is_bystander).collect::<Vec<_>>());
+    let mut actors: Vec<Box<dyn Actor>> = Vec::new();
+    for (place, deed) in deeds.iter().enumerate() {
+        actors.extend(crowd(*deed, place, &mut scene, &mut dice));
+    }
+    scene.run(DURATION, &mut actors[..])
+}
+
+fn crowd(deed: Deed, place: usize, scene: &mut Scene, dice: &mut Dice) -> Vec<Box<dyn Actor>> {
+    let server = &mut scene.server;
+    let hall = format!("/{CROWDED}-{place}");
+    let start = dice.moment();
+    let size = dice.pick(&[16, 256, 2_000]);
+    match deed {
+        Deed::Flood => {
+            let count = dice.between(100, 3_000);
+            let readers = readers(server, count, &format!("/{CROWDED}"));
+            let count = dice.between(1, 8);
+            let publishers = server.open_many(count, |_| format!("/{CROWDED}"));
+            let flood = Flood::of(server, publishers, Opcode::Binary, &vec![7; size]);
+            vec![Box::new(flood.beside(readers))]
+        }
+        Deed::Ping => {
+            let count = dice.between(20, 300);
+            let peers = server.open_many(count, |_| "/echo".to_owned());
+            vec![Box::new(Flood::of(server, peers, Opcode::Ping, b"ping"))]
+        }
+        Deed::Post => {
+            let count = dice.between(20, 300);
+            let peers = (0..count).map(|_| server.connect()).collect();
+            let post = request("POST", &hall, &[], &vec![7; size]);
+            let readers = readers(server, 100, &hall);
+            vec![Box::new(Flood::of_bytes(server, peers, &post).beside(readers))]
+        }
+        Deed::Cut => {
+            let count = dice.between(500, 4_000);
+            let stalled = server.open_many(count, |_| hall.clone());
+            stalled.iter().for_each(Client::stall);
+            let publisher = server.open_many(1, |_| hall.clone()).remove(0);
+            let pace = (1_000, Duration::from_micros(500));
+            let publisher = Publisher::new(server, publisher, 1_000, pace);
+            vec![Box::new(publisher), Box::new(Flood::of_bytes(server, stalled, b""))]
+        }
+        Deed::Stall => {
+            let count = dice.between(20, 200);
+            let strangers = server.open_many(count, |number| format!("{hall}/{number}"));
+            let publish = |client: Client| {
+                client.stall();
+                let publisher =
+                    Publisher::new(server, client, 8 << 10, (60, Duration::from_millis(5)));
+                Box::new(publisher) as Box<dyn Actor>
+            };
+            strangers.into_iter().map(publish).collect()
+        }
+        Deed::Reset | Deed::Leave => {
+            let count = dice.between(500, 5_000);
+            let readers = readers(server, count, &hall);
+            let leave = move |reader: &Client| match deed {
+                Deed::Reset => reader.peer.reset(),
+                _ => reader.peer.close_write(),
+            };
+            let at = server.now() + start;
+            vec![Box::new(Once::at(at, move |_| readers.iter().for_each(leave)))]
+        }
+        Deed::Come | Deed::Spread => {
+            let count = dice.between(500, 5_000);
+            let mut come = Vec::new();
+            let at = server.now() + start;
+            vec![Box::new(Once::at(at, move |server| {
+                come.extend((0..count).map(|number| {
+                    let client = server.connect();
+                    client.peer.set_discarding(true);
+                    client.upgrade(&match deed {
+                        Deed::Come => hall.clone(),
+                        _ => format!("{hall}/{number}"),
+                    });
+                    client
+                }));
+            }))]
+        }
+    }
+}

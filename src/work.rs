@@ -1,0 +1,77 @@
+//! What a reactor does between two system calls, counted by kind. The simulator charges time for it,
+//! so that a loop without a system call is seen as well. It exists in tests only; the product does
+//! not count.
+
+use std::cell::Cell;
+
+/// A kind of work. `net/sim/costs.rs` says how long each takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Work {
+    /// A connection is looked up, or its place in the table is looked at.
+    Connection,
+    /// A channel is looked up.
+    Channel,
+    /// A channel is searched by its name.
+    Name,
+    /// A subscriber of a channel is looked at, moved or changed.
+    Subscriber,
+    /// A subscription is looked up.
+    Subscription,
+    /// An entry of a list (of events, outcomes, waiting connections) is looked at.
+    Entry,
+    /// A frame is decoded.
+    Frame,
+    /// The head of an HTTP request is parsed.
+    Head,
+    /// A message is appended to a log.
+    Append,
+    /// A record is written to a ring between reactors, or read from one.
+    Record,
+    /// A byte is copied or unmasked.
+    Byte,
+    /// Another reactor is woken, by a system call that the simulated network does not see.
+    Wake,
+}
+
+impl Work {
+    /// How many kinds there are.
+    pub(crate) const KINDS: usize = Work::Wake as usize + 1;
+}
+
+thread_local! {
+    /// The simulator runs all reactors of a world in one thread.
+    static DONE: [Cell<u64>; Work::KINDS] = const { [const { Cell::new(0) }; Work::KINDS] };
+}
+
+/// Notes that this was done once.
+pub(crate) fn note(work: Work) {
+    note_many(work, 1);
+}
+
+/// Notes that this was done `times` times.
+pub(crate) fn note_many(work: Work, times: usize) {
+    DONE.with(|done| {
+        let count = &done[work as usize];
+        count.set(count.get() + times as u64);
+    });
+}
+
+/// Returns how often each kind was noted in this thread since the last call.
+pub(crate) fn take() -> [u64; Work::KINDS] {
+    DONE.with(|done| std::array::from_fn(|kind| done[kind].take()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_noted_is_taken_once() {
+        take();
+        note(Work::Frame);
+        note_many(Work::Byte, 300);
+        let done = take();
+        assert_eq!((done[Work::Frame as usize], done[Work::Byte as usize]), (1, 300));
+        assert_eq!(take(), [0; Work::KINDS]);
+    }
+}
