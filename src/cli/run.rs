@@ -65,6 +65,7 @@ pub(crate) fn explain(error: &BindError) -> String {
             io::ErrorKind::AddrNotAvailable => "; this machine does not have that address",
             _ => "",
         },
+        BindError::Twice { .. } => "; give each address once, in --listen or in --admin-listen",
         BindError::NoAddress | BindError::Limits(_) | BindError::System(_) => "",
     };
     format!("{error}{hint}")

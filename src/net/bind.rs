@@ -23,29 +23,44 @@ const UNSENT_BYTES_MAX: u32 = 16 * 1024;
 /// A second server on the port fails with `AddrInUse`, whatever the number of sockets of each;
 /// connections of an earlier server in TIME_WAIT do not prevent a restart.
 ///
+/// `families`: whether `[::]` takes IPv4 connections too.
+///
 /// Accepted sockets inherit TCP_NODELAY and a low bound on unsent bytes.
-pub fn bind(addr: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
+pub fn bind(addr: SocketAddr, families: Families, count: usize) -> io::Result<Vec<TcpListener>> {
     debug_assert!(count > 0, "a group has at least one socket");
-    let first = open(addr)?;
+    let first = open(addr, families)?;
     first.bind(&addr.into())?;
-    listen(first, count)
+    listen(first, families, count)
+}
+
+/// Which connections the address `[::]` takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Families {
+    /// IPv6 and IPv4.
+    Both,
+    /// IPv6 only, because another socket listens for IPv4 on the same port.
+    Ipv6,
 }
 
 /// Listens on a socket that has been bound, and opens the other sockets of the group.
-fn listen(first: Socket, count: usize) -> io::Result<Vec<TcpListener>> {
+fn listen(first: Socket, families: Families, count: usize) -> io::Result<Vec<TcpListener>> {
     // SO_REUSEPORT is set only after this: otherwise two servers of one user that start at the same
     // time would both listen, and share the connections.
     first.listen(BACKLOG)?;
     let mut group = vec![TcpListener::from(first)];
     if count > 1 {
-        group.extend(others(&group[0], count - 1)?);
+        group.extend(others(&group[0], families, count - 1)?);
     }
     Ok(group)
 }
 
 /// Opens a socket with all options but SO_REUSEPORT.
-fn open(addr: SocketAddr) -> io::Result<Socket> {
+fn open(addr: SocketAddr, families: Families) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    if addr.is_ipv6() {
+        // Set in both cases, because the default is the system's to configure.
+        socket.set_only_v6(families == Families::Ipv6)?;
+    }
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     // Messages leave without delay: the channel log batches them, so Nagle's algorithm must not.
@@ -60,11 +75,11 @@ fn open(addr: SocketAddr) -> io::Result<Socket> {
 /// connection into one of the queues, by a hash of its addresses. SO_REUSEPORT is set on the first
 /// only here, not before it was bound (see `listen`).
 #[cfg(any(target_os = "android", target_os = "linux"))]
-fn others(first: &TcpListener, count: usize) -> io::Result<Vec<TcpListener>> {
+fn others(first: &TcpListener, families: Families, count: usize) -> io::Result<Vec<TcpListener>> {
     socket2::SockRef::from(first).set_reuse_port(true)?;
     let addr = first.local_addr()?;
     let other = || {
-        let socket = open(addr)?;
+        let socket = open(addr, families)?;
         socket.set_reuse_port(true)?;
         socket.bind(&addr.into())?;
         socket.listen(BACKLOG)?;
@@ -76,7 +91,7 @@ fn others(first: &TcpListener, count: usize) -> io::Result<Vec<TcpListener>> {
 /// Returns handles of the first socket, which share its queue. This system has no SO_REUSEPORT, or
 /// its SO_REUSEPORT does not spread connections (macOS, the BSDs).
 #[cfg(not(any(target_os = "android", target_os = "linux")))]
-fn others(first: &TcpListener, count: usize) -> io::Result<Vec<TcpListener>> {
+fn others(first: &TcpListener, _: Families, count: usize) -> io::Result<Vec<TcpListener>> {
     (0..count).map(|_| first.try_clone()).collect()
 }
 
@@ -85,6 +100,10 @@ mod tests {
     use std::net::TcpStream;
 
     use super::*;
+
+    fn bind(addr: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
+        super::bind(addr, Families::Both, count)
+    }
 
     fn loopback() -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], 0))
@@ -128,13 +147,14 @@ mod tests {
         let addr = bind(loopback(), 1).unwrap()[0].local_addr().unwrap();
         // Neither socket listens yet, so the system allows both to bind the address.
         let bound = || {
-            let socket = open(addr).unwrap();
+            let socket = open(addr, Families::Both).unwrap();
             socket.bind(&addr.into()).unwrap();
             socket
         };
         let (one, other) = (bound(), bound());
-        let group = listen(one, 2).unwrap();
-        assert_eq!(listen(other, 2).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        let group = listen(one, Families::Both, 2).unwrap();
+        let second = listen(other, Families::Both, 2);
+        assert_eq!(second.unwrap_err().kind(), io::ErrorKind::AddrInUse);
         drop(group);
     }
 
@@ -183,6 +203,22 @@ mod tests {
     fn binds_ipv6() {
         let Ok(group) = bind("[::1]:0".parse().unwrap(), 2) else { return };
         assert!(group.iter().all(|listener| listener.local_addr().unwrap().is_ipv6()));
+    }
+
+    #[test]
+    fn both_families_may_have_sockets_of_their_own_on_one_port() {
+        let everywhere = |address: &str, port| SocketAddr::new(address.parse().unwrap(), port);
+        let Ok(six) = super::bind(everywhere("::", 0), Families::Ipv6, 2) else { return };
+        let port = six[0].local_addr().unwrap().port();
+        let four = bind(everywhere("0.0.0.0", port), 2).unwrap();
+        let (_peers, accepted) = connect(&four, 4);
+        assert!(accepted.iter().flatten().all(|one| one.peer_addr().unwrap().is_ipv4()));
+        // Otherwise one socket serves both.
+        drop((six, four));
+        let both = bind(everywhere("::", 0), 2).unwrap();
+        let port = both[0].local_addr().unwrap().port();
+        assert!(TcpStream::connect(everywhere("127.0.0.1", port)).is_ok());
+        assert!(TcpStream::connect(everywhere("::1", port)).is_ok());
     }
 
     #[test]

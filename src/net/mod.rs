@@ -14,7 +14,7 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-pub use bind::bind;
+pub use bind::{Families, bind};
 pub use mio_net::{MioListener, MioNet, MioStream, MioWaker};
 pub use shortage::is_shortage;
 

@@ -10,11 +10,11 @@ pub enum LimitsError {
     NoReactor,
     /// There are more than 256 reactors.
     TooManyReactors,
-    /// The largest message is zero bytes.
+    /// The largest message is zero bytes, or may have no fragment.
     NoMessage,
     /// The largest message is above 1 GiB.
     MessageTooLarge,
-    /// The limit of connections is zero.
+    /// The limit of connections, or that of connections from one address, is zero.
     NoConnection,
     /// The limit of channels is zero.
     NoChannel,
@@ -24,7 +24,7 @@ pub enum LimitsError {
     /// Each reactor's share of the memory limit is too small: one reactor needs one channel buffer,
     /// several need two each or more, depending on the rings between them (`reactor_memory_min`).
     MemoryTooSmall,
-    /// The handshake timeout, the ping interval or the pong timeout is zero.
+    /// The ping interval, or a timeout other than that of the drain, is zero.
     NoTime,
 }
 
@@ -45,7 +45,8 @@ impl fmt::Display for LimitsError {
                  two each or more, depending on their rings"
             }
             LimitsError::NoTime => {
-                "the handshake timeout, ping interval and pong timeout must not be zero"
+                "the ping interval and the timeouts for handshakes, pongs, idle connections, slow \
+                 subscribers and messages must not be zero"
             }
         })
     }
@@ -67,6 +68,13 @@ pub enum BindError {
         /// The error of the system call.
         source: io::Error,
     },
+    /// Two addresses are the same, or one includes the other.
+    Twice {
+        /// The one that was given first.
+        one: String,
+        /// The other.
+        other: String,
+    },
     /// A system call that sets up a reactor failed.
     System(io::Error),
 }
@@ -79,6 +87,12 @@ impl fmt::Display for BindError {
             BindError::Listen { address, source } => {
                 write!(f, "cannot listen on {address}: {source}")
             }
+            BindError::Twice { one, other } if one == other => {
+                write!(f, "cannot listen on {one} twice")
+            }
+            BindError::Twice { one, other } => {
+                write!(f, "cannot listen on both {one} and {other}: one is part of the other")
+            }
             BindError::System(source) => write!(f, "cannot start: {source}"),
         }
     }
@@ -87,7 +101,7 @@ impl fmt::Display for BindError {
 impl std::error::Error for BindError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            BindError::NoAddress => None,
+            BindError::NoAddress | BindError::Twice { .. } => None,
             BindError::Limits(error) => Some(error),
             BindError::Listen { source, .. } | BindError::System(source) => Some(source),
         }
@@ -98,7 +112,9 @@ impl std::error::Error for BindError {
 impl From<BindError> for io::Error {
     fn from(error: BindError) -> io::Error {
         let kind = match &error {
-            BindError::NoAddress | BindError::Limits(_) => io::ErrorKind::InvalidInput,
+            BindError::NoAddress | BindError::Limits(_) | BindError::Twice { .. } => {
+                io::ErrorKind::InvalidInput
+            }
             BindError::Listen { source, .. } | BindError::System(source) => source.kind(),
         };
         io::Error::new(kind, error)

@@ -1,18 +1,17 @@
 //! The builder: makes a listening server from addresses, limits and an application.
 
 use std::io;
-use std::net::SocketAddr;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
 use crate::hub::{Homes, HubLimits, SlowPolicy};
-use crate::net::{MioListener, MioNet, Net};
+use crate::net::{MioNet, Net};
 use crate::reactor::{Handler, ReactorLimits, RingSizes, reactor_memory_min, setups};
 
 use super::bind_error::{BindError, LimitsError};
 use super::closure_handler::{ClosureHandler, Closures};
 use super::instance::{Server, Thread};
-use super::listeners::listen;
+use super::listeners::{ListenAddress, check_overlap, listen_on_all};
 
 /// The upper bound of the largest message: body lengths are kept in 32 bits, and a message is held
 /// in one contiguous buffer.
@@ -146,8 +145,10 @@ impl Builder<()> {
             return Err(BindError::NoAddress);
         }
         let reactors = self.reactor_count();
-        let (listeners, addresses) = listen_on_all(&self.addresses, reactors)?;
-        let (admin_listeners, admin_addresses) = listen_on_all(&self.admin_addresses, reactors)?;
+        let all = self.resolve()?;
+        let (public, admin) = all.split_at(self.addresses.len());
+        let (listeners, addresses) = listen_on_all(public, &all, reactors)?;
+        let (admin_listeners, admin_addresses) = listen_on_all(admin, &all, reactors)?;
         let nets: io::Result<Vec<_>> = (0..reactors).map(|_| MioNet::new()).collect();
         let mut nets = nets.map_err(BindError::System)?;
         let mut key = [0; 16];
@@ -166,27 +167,6 @@ impl Builder<()> {
             .collect();
         Ok(Server { threads, make: Box::new(make), addresses, admin_addresses })
     }
-}
-
-/// Opens the listeners of each reactor, and returns them with the addresses on which each reactor
-/// listens.
-fn listen_on_all(
-    addresses: &[String],
-    reactors: usize,
-) -> Result<(Vec<Vec<MioListener>>, Vec<SocketAddr>), BindError> {
-    let mut listeners: Vec<Vec<MioListener>> = (0..reactors).map(|_| Vec::new()).collect();
-    let mut bound = Vec::new();
-    for address in addresses {
-        let failed = |source| BindError::Listen { address: address.clone(), source };
-        let groups = listen(address, reactors).map_err(failed)?;
-        for listener in &groups[0] {
-            bound.push(listener.local_addr().map_err(failed)?);
-        }
-        for (listeners, group) in listeners.iter_mut().zip(groups) {
-            listeners.extend(group.into_iter().map(MioListener::from_std));
-        }
-    }
-    Ok((listeners, bound))
 }
 
 impl<A> Builder<A> {
@@ -336,7 +316,8 @@ impl<A> Builder<A> {
         self
     }
 
-    /// How long a [drain](crate::Stopper::drain) may take. Default 20 s.
+    /// How long a [drain](crate::Stopper::drain) may take; with zero it cuts everybody off at once.
+    /// Default 20 s.
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.reactor.drain_timeout = timeout;
         self
@@ -355,21 +336,52 @@ impl<A> Builder<A> {
             (reactors <= REACTORS_MAX, LimitsError::TooManyReactors),
             (message_bytes_max > 0, LimitsError::NoMessage),
             (message_bytes_max <= MESSAGE_BYTES_MAX, LimitsError::MessageTooLarge),
-            (self.reactor.connections_max > 0, LimitsError::NoConnection),
+            (
+                self.reactor.connections_max > 0
+                    && self.reactor.connections_per_address_max != Some(0),
+                LimitsError::NoConnection,
+            ),
             (self.hub.channels_max > 0, LimitsError::NoChannel),
             (self.hub.channel_buffer_bytes / 2 >= message_bytes_max, LimitsError::BufferTooSmall),
             (self.hub.memory_bytes >= self.memory_limit_min(), LimitsError::MemoryTooSmall),
-            (
-                ![
-                    self.reactor.handshake_timeout,
-                    self.reactor.ping_interval,
-                    self.reactor.pong_timeout,
-                ]
-                .contains(&Duration::ZERO),
-                LimitsError::NoTime,
-            ),
+            (self.reactor.decoder.fragments_max > 0, LimitsError::NoMessage),
+            (!self.times().contains(&Some(Duration::ZERO)), LimitsError::NoTime),
         ];
         rules.into_iter().find(|(is_kept, _)| !is_kept).map_or(Ok(()), |(_, error)| Err(error))
+    }
+
+    /// Returns the times with which nothing could be done if they were zero.
+    fn times(&self) -> [Option<Duration>; 6] {
+        let ReactorLimits {
+            handshake_timeout,
+            idle_timeout,
+            ping_interval,
+            pong_timeout,
+            slow_timeout,
+            message_timeout,
+            ..
+        } = self.reactor;
+        let always = [handshake_timeout, idle_timeout, ping_interval, pong_timeout, slow_timeout];
+        let [a, b, c, d, e] = always.map(Some);
+        [a, b, c, d, e, message_timeout]
+    }
+
+    /// Checks that the addresses can be resolved, and that none is given twice, as
+    /// [`bind`](Builder::bind) does.
+    ///
+    /// # Errors
+    ///
+    /// [`BindError::Listen`] or [`BindError::Twice`].
+    pub fn check_addresses(&self) -> Result<(), BindError> {
+        self.resolve().map(|_| ())
+    }
+
+    /// Resolves all addresses: first those of `listen`, then those of `admin_listen`.
+    fn resolve(&self) -> Result<Vec<ListenAddress>, BindError> {
+        let texts = self.addresses.iter().chain(&self.admin_addresses);
+        let all = texts.map(|text| ListenAddress::resolve(text)).collect::<Result<Vec<_>, _>>()?;
+        check_overlap(&all)?;
+        Ok(all)
     }
 
     /// Returns how many reactors there will be: the number set, or else one for each core, but no
@@ -419,6 +431,11 @@ mod tests {
             (builder().reactors(0), LimitsError::NoReactor),
             (builder().reactors(257), LimitsError::TooManyReactors),
             (builder().pong_timeout(Duration::ZERO), LimitsError::NoTime),
+            (builder().slow_timeout(Duration::ZERO), LimitsError::NoTime),
+            (builder().idle_timeout(Duration::ZERO), LimitsError::NoTime),
+            (builder().message_timeout(Some(Duration::ZERO)), LimitsError::NoTime),
+            (builder().max_connections_per_ip(Some(0)), LimitsError::NoConnection),
+            (builder().max_fragments(0), LimitsError::NoMessage),
         ] {
             assert!(
                 matches!(builder.bind(), Err(BindError::Limits(found)) if found == error),
@@ -463,6 +480,36 @@ mod tests {
         let error = Server::builder().listen(&address).bind().err().unwrap();
         assert!(error.to_string().contains(&address), "{error}");
         assert_eq!(io::Error::from(error).kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn the_same_address_twice_is_told_apart_from_one_in_use() {
+        let free = Server::builder().listen("127.0.0.1:0").bind().unwrap().local_addresses()[0];
+        let everywhere = format!("0.0.0.0:{}", free.port());
+        let free = free.to_string();
+        for (one, other) in [(&free, &free), (&everywhere, &free)] {
+            for builder in [
+                Server::builder().listen(one).listen(other),
+                Server::builder().listen(one).admin_listen(other),
+            ] {
+                let error = builder.bind().err().unwrap();
+                assert!(matches!(error, BindError::Twice { .. }), "{error}");
+                assert!(error.to_string().contains(&*free), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn both_families_may_be_listened_on_at_one_port_in_any_order() {
+        let six = Server::builder().listen("[::]:0").bind();
+        let Ok(six) = six else { return };
+        let port = six.local_addresses()[0].port();
+        drop(six);
+        let both = [format!("0.0.0.0:{port}"), format!("[::]:{port}")];
+        for [one, other] in [[&both[0], &both[1]], [&both[1], &both[0]]] {
+            let server = Server::builder().reactors(2).listen(one).listen(other).bind().unwrap();
+            assert_eq!(server.local_addresses().len(), 2);
+        }
     }
 
     #[test]

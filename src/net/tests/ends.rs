@@ -7,7 +7,7 @@ use std::time::Duration;
 use socket2::SockRef;
 
 use crate::net::sim::{SimFaults, SimListener, SimNet, SimPeer, SimWorld};
-use crate::net::{MioListener, MioNet, Net, bind};
+use crate::net::{Families, MioListener, MioNet, Net, bind};
 
 /// A kind of network: how to listen on it, and how to connect.
 pub(super) trait World: Sized {
@@ -35,7 +35,8 @@ impl World for Loopback {
     type Peer = TcpStream;
 
     fn new() -> (Loopback, MioNet, MioListener) {
-        let socket = bind(SocketAddr::from(([127, 0, 0, 1], 0)), 1).unwrap().remove(0);
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let socket = bind(address, Families::Both, 1).unwrap().remove(0);
         let addr = socket.local_addr().unwrap();
         (Loopback(addr), MioNet::new().unwrap(), MioListener::from_std(socket))
     }
