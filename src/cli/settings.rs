@@ -195,6 +195,7 @@ fn options(config: &Config) -> Result<BroadcastOptions, ConfigError> {
         message_rate: config.message_rate.0,
         echo: config.echo,
         log_events: config.log_events,
+        log_lines_dropped: std::sync::Arc::default(),
     })
 }
 

@@ -59,6 +59,14 @@ fn is_of_the_peer(error: &io::Error) -> bool {
         .is_some_and(|errno| errno == libc::EINTR || ERRORS_OF_THE_PEER.contains(&errno))
 }
 
+impl<L> Listener<L> {
+    fn close<N: Net<Listener = L>>(&mut self, net: &mut N) {
+        if let Some(socket) = self.socket.take() {
+            net.unlisten(socket);
+        }
+    }
+}
+
 impl<L> Listeners<L> {
     /// Registers all listening sockets with `net`.
     pub(super) fn new<N: Net<Listener = L>>(
@@ -76,9 +84,9 @@ impl<L> Listeners<L> {
         Ok(Listeners { all, retry_at: None, first: 0 })
     }
 
-    /// Returns true while at least one listener is open.
+    /// Returns true while at least one listener is open, apart from admin listeners.
     pub(super) fn are_open(&self) -> bool {
-        self.all.iter().any(|listener| listener.socket.is_some())
+        self.all.iter().any(|listener| listener.socket.is_some() && !listener.is_admin)
     }
 
     pub(super) fn note_ready(&mut self, number: usize) {
@@ -90,15 +98,18 @@ impl<L> Listeners<L> {
         self.all.iter_mut().for_each(|listener| listener.ready = listener.socket.is_some());
     }
 
-    /// Closes the listeners whose queues are empty, or all of them if `even_if_ready`.
-    pub(super) fn close<N: Net<Listener = L>>(&mut self, net: &mut N, even_if_ready: bool) {
-        for listener in &mut self.all {
-            if (even_if_ready || !listener.ready)
-                && let Some(socket) = listener.socket.take()
-            {
-                net.unlisten(socket);
-            }
+    /// Closes the listeners whose queues are empty, except admin listeners: those stay open during
+    /// a drain.
+    pub(super) fn close_empty<N: Net<Listener = L>>(&mut self, net: &mut N) {
+        let is_empty = |listener: &&mut Listener<L>| !listener.ready && !listener.is_admin;
+        for listener in self.all.iter_mut().filter(is_empty) {
+            listener.close(net);
         }
+    }
+
+    /// Closes all listeners.
+    pub(super) fn close_all<N: Net<Listener = L>>(&mut self, net: &mut N) {
+        self.all.iter_mut().for_each(|listener| listener.close(net));
     }
 
     /// The earliest moment at which the accept rate and the retry delay allow another accept.
@@ -108,11 +119,22 @@ impl<L> Listeners<L> {
         N: Net<Listener = L>,
         H: Handler,
     {
-        if !self.all.iter().any(|listener| listener.ready) {
+        self.all.iter().filter_map(|listener| self.next_at_on(listener, peers)).min()
+    }
+
+    fn next_at_on<N, H>(&self, listener: &Listener<L>, peers: &Peers<N, H>) -> Option<Instant>
+    where
+        N: Net<Listener = L>,
+        H: Handler,
+    {
+        if !listener.ready {
             return None;
         }
         let now = peers.core.turn.now;
-        let of_rate = peers.core.exchange.shared.connection_limits.next_at(now);
+        let of_rate = match listener.is_admin {
+            true => None,
+            false => peers.core.exchange.shared.connection_limits.next_at(now),
+        };
         Some(self.retry_at.max(of_rate).unwrap_or(now))
     }
 
@@ -130,9 +152,10 @@ impl<L> Listeners<L> {
         for offset in 0..listeners {
             let number = (self.first + offset) % listeners;
             let may_accept = |all: &Listeners<L>, peers: &Peers<N, H>| {
-                all.next_at(peers).is_some_and(|moment| moment <= peers.core.turn.now)
+                let next_at = all.next_at_on(&all.all[number], peers);
+                next_at.is_some_and(|moment| moment <= peers.core.turn.now)
             };
-            while self.all[number].ready && budget > 0 && may_accept(self, peers) {
+            while budget > 0 && may_accept(self, peers) {
                 budget -= 1;
                 self.accept_one(number, peers);
             }
@@ -158,8 +181,9 @@ impl<L> Listeners<L> {
             Err(error) if is_of_the_peer(&error) => {}
             // Out of descriptors or memory, or an unknown error that may last: the next attempt
             // waits.
-            Err(_) => {
+            Err(error) => {
                 peers.core.turn.counters.accept_shortages += 1;
+                peers.core.handler.on_accept_failed(&error, peers.core.turn.now);
                 self.retry_at = Some(peers.core.turn.now + ACCEPT_RETRY);
             }
         }
@@ -171,30 +195,30 @@ impl<N: Net, H: Handler> Peers<N, H> {
     fn admit(&mut self, stream: N::Stream, address: SocketAddr, is_admin: bool) {
         let core = &mut self.core;
         core.turn.counters.accepted += 1;
-        let gate = &core.exchange.shared.connection_limits;
-        let mut refusal = gate.enter(address);
-        if core.turn.draining {
-            if refusal.is_none() {
-                gate.give_place_back();
-            }
-            refusal = Some(Refusal::Draining);
+        let limits = &core.exchange.shared.connection_limits;
+        let mut admission = match is_admin {
+            true => limits.enter_as_admin(),
+            false => limits.enter(address),
+        };
+        if core.turn.draining && !is_admin {
+            admission.refusal = Some(Refusal::Draining);
         }
-        if let Some(refusal) = refusal {
-            core.turn.counters.reject(refusal.reason());
-            if !gate.begin_refusal() {
-                gate.leave(address);
-                core.net.close(stream);
-                return;
+        let Some(quota) = admission.quota else {
+            if !is_admin {
+                limits.leave(address, None);
             }
-        }
+            core.net.close(stream);
+            let refusal = admission.refusal.unwrap_or(Refusal::TooManyConnections);
+            return core.reject(refusal.reason(), address, None);
+        };
         let deadline = core.turn.now + core.limits.handshake_timeout;
-        let connection = self
-            .connections
-            .insert(|token| Connection::new(token, stream, address, refusal, deadline));
-        connection.is_admin = is_admin;
+        let connection = self.connections.insert(|token| {
+            Connection::new(token, stream, address, quota, admission.refusal, deadline)
+        });
         let token = connection.token;
         let registered = core.net.register(&mut connection.io.stream, token);
         core.turn.connections = self.connections.len();
+        core.turn.admin_connections += usize::from(is_admin);
         if registered.is_err() {
             self.core.turn.counters.accept_shortages += 1;
             self.step_alone(token, Core::leave_silently);

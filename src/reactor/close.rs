@@ -145,10 +145,14 @@ impl<N: Net, H: Handler> Core<N, H> {
     }
 
     /// Ends an HTTP connection without a response, and counts it as silent. It is between requests,
-    /// for example, or the peer has given up its request.
+    /// for example, or the peer has given up its request. A connection over a limit is counted as
+    /// refused instead, unless a request has been answered.
     pub(super) fn leave_silently(&mut self, connection: &mut ConnectionOf<N, H>) {
-        // A refused connection was already counted when it was accepted.
-        self.turn.counters.silent += u64::from(connection.refusal.is_none());
+        let was_answered = matches!(&connection.phase, Phase::Http(http) if http.between_requests);
+        match connection.refusal.filter(|_| !was_answered) {
+            Some(refusal) => self.reject(refusal.reason(), connection.address(), None),
+            None => self.turn.counters.silent += 1,
+        }
         self.remove(connection);
     }
 

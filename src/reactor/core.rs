@@ -1,12 +1,15 @@
 //! What the steps of all connections share: the network, the handler, buffers, lists and counters.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 
 use crate::net::{Net, Token};
+use crate::protocol::Request;
 use crate::transport::BufferPool;
 
-use super::api::Handler;
+use super::api::{Handler, Rejected};
 use super::connection::{Connection, Outgoing};
+use super::counters::RejectReason;
 use super::limits::ReactorLimits;
 use super::mail::Exchange;
 use super::turn_state::TurnState;
@@ -40,6 +43,17 @@ pub(super) struct Core<N: Net, H: Handler> {
 pub(super) type ConnectionOf<N, H> = Connection<<N as Net>::Stream, <H as Handler>::Session>;
 
 impl<N: Net, H: Handler> Core<N, H> {
+    /// Counts what the reactor itself refuses, and tells the application.
+    pub(super) fn reject(
+        &mut self,
+        reason: RejectReason,
+        address: SocketAddr,
+        request: Option<&Request<'_>>,
+    ) {
+        self.turn.counters.reject(reason);
+        self.handler.on_rejected(&Rejected { reason, address, request, now: self.turn.now });
+    }
+
     /// Puts a connection on the list of those that are read again in the next turn.
     pub(super) fn go_on_next_turn(&mut self, connection: &mut ConnectionOf<N, H>) {
         if !std::mem::replace(&mut connection.unfinished, true) {

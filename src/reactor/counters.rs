@@ -1,7 +1,8 @@
 //! The counters of one reactor: plain integers, because only its own thread counts. Every end of a
 //! connection is counted once, under one reason.
 
-use crate::protocol::CloseCode;
+use crate::hub::Refused;
+use crate::protocol::{CloseCode, HandshakeError, HttpError};
 
 use super::end_reason::Initiator;
 
@@ -19,49 +20,119 @@ pub const CLOSE_CODES: [u16; 22] = [
     4401, 4403, 4404, 4408, 4410, 4429,
 ];
 
-/// Why a connection, a request or an opening handshake was refused.
+/// Why a request, an opening handshake, or a connection that sent neither was refused. Each is
+/// counted once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RejectReason {
-    /// The request is not valid HTTP/1.1, too large, or needs a feature that is not supported: 400,
-    /// 413, 414, 417, 431, 501.
-    MalformedRequest,
-    /// HTTP, but not a valid opening handshake: 400, 405, 426.
-    MalformedHandshake,
-    /// The application declined the handshake.
-    Declined,
+    /// Not valid HTTP/1.1, not a valid opening handshake, or it needs a feature that is not
+    /// supported: 400, 417, 426, 501.
+    Malformed,
+    /// The head or the body is too large: 413, 414, 431.
+    TooLarge,
     /// The request did not arrive in time: 408.
     SlowRequest,
-    /// Over `connections_max`: 503, or closed without an answer. A probe (GET or HEAD without a
-    /// body) is still answered.
-    TooManyConnections,
+    /// There are no credentials where some are needed: 401.
+    MissingCredentials,
+    /// The credentials are wrong: 401.
+    BadCredentials,
+    /// Web pages of this origin may not connect: 403.
+    ForbiddenOrigin,
+    /// The server is not known by the name in Host: 403.
+    ForbiddenHost,
+    /// Whoever asks may not publish: 403.
+    ForbiddenPublish,
+    /// Whoever asks may not read the metrics: 403.
+    ForbiddenMetrics,
+    /// Nothing is served at this path: 404.
+    NotFound,
+    /// The path does not support this method: 405.
+    Method,
+    /// The application declined the handshake, and has not said why.
+    Declined,
     /// Over `connections_per_address_max`: 429, or closed without an answer.
-    TooManyFromAddress,
+    AddressLimit,
+    /// Over `connections_max`: 503, or closed without an answer.
+    ConnectionLimit,
+    /// The channel does not exist, and there are too many: 503.
+    ChannelLimit,
+    /// There is no memory: 503.
+    Memory,
     /// Arrived during the drain: 503.
     Draining,
 }
 
 impl RejectReason {
     /// All reasons, in the order of [`Counters::rejects`].
-    pub const ALL: [RejectReason; 7] = [
-        RejectReason::MalformedRequest,
-        RejectReason::MalformedHandshake,
-        RejectReason::Declined,
+    pub const ALL: [RejectReason; 17] = [
+        RejectReason::Malformed,
+        RejectReason::TooLarge,
         RejectReason::SlowRequest,
-        RejectReason::TooManyConnections,
-        RejectReason::TooManyFromAddress,
+        RejectReason::MissingCredentials,
+        RejectReason::BadCredentials,
+        RejectReason::ForbiddenOrigin,
+        RejectReason::ForbiddenHost,
+        RejectReason::ForbiddenPublish,
+        RejectReason::ForbiddenMetrics,
+        RejectReason::NotFound,
+        RejectReason::Method,
+        RejectReason::Declined,
+        RejectReason::AddressLimit,
+        RejectReason::ConnectionLimit,
+        RejectReason::ChannelLimit,
+        RejectReason::Memory,
         RejectReason::Draining,
     ];
+
+    /// The reason for which the protocol layer refuses with this status.
+    const fn of_status(status: u16) -> RejectReason {
+        match status {
+            405 => RejectReason::Method,
+            413 | 414 | 431 => RejectReason::TooLarge,
+            _ => RejectReason::Malformed,
+        }
+    }
 
     /// The reason as a metric's label.
     pub const fn label(self) -> &'static str {
         match self {
-            RejectReason::MalformedRequest => "malformed_request",
-            RejectReason::MalformedHandshake => "malformed_handshake",
-            RejectReason::Declined => "declined",
+            RejectReason::Malformed => "malformed",
+            RejectReason::TooLarge => "too_large",
             RejectReason::SlowRequest => "slow_request",
-            RejectReason::TooManyConnections => "connections",
-            RejectReason::TooManyFromAddress => "connections_per_ip",
+            RejectReason::MissingCredentials => "missing_credentials",
+            RejectReason::BadCredentials => "bad_credentials",
+            RejectReason::ForbiddenOrigin => "forbidden_origin",
+            RejectReason::ForbiddenHost => "forbidden_host",
+            RejectReason::ForbiddenPublish => "forbidden_publish",
+            RejectReason::ForbiddenMetrics => "forbidden_metrics",
+            RejectReason::NotFound => "not_found",
+            RejectReason::Method => "method",
+            RejectReason::Declined => "declined",
+            RejectReason::AddressLimit => "address_limit",
+            RejectReason::ConnectionLimit => "connection_limit",
+            RejectReason::ChannelLimit => "channel_limit",
+            RejectReason::Memory => "memory",
             RejectReason::Draining => "draining",
+        }
+    }
+}
+
+impl From<HttpError> for RejectReason {
+    fn from(error: HttpError) -> RejectReason {
+        RejectReason::of_status(error.status())
+    }
+}
+
+impl From<HandshakeError> for RejectReason {
+    fn from(error: HandshakeError) -> RejectReason {
+        RejectReason::of_status(error.status())
+    }
+}
+
+impl From<Refused> for RejectReason {
+    fn from(refused: Refused) -> RejectReason {
+        match refused {
+            Refused::TooManyChannels => RejectReason::ChannelLimit,
+            Refused::Busy | Refused::WayFull | Refused::MemoryFull => RejectReason::Memory,
         }
     }
 }
@@ -104,7 +175,7 @@ pub struct Counters {
     pub handshakes: [u64; STATUSES.len()],
     /// Answers to all other requests, by index in [`STATUSES`].
     pub responses: [u64; STATUSES.len()],
-    /// Refused connections, requests and handshakes, by [`RejectReason`].
+    /// Refused requests, handshakes and connections without either, by [`RejectReason`].
     pub rejects: [u64; RejectReason::ALL.len()],
     /// Connections that ended before their first request, or between two requests.
     pub silent: u64,

@@ -1,6 +1,6 @@
-//! Draining: the server ends without losing messages. No new connection is admitted, and pending
-//! bytes are sent. Then every peer is sent a Close frame (1012, service restart). The Close frames
-//! are spread over time, because all clients will reconnect.
+//! Draining: the server ends without losing messages. No new connection is admitted, except on the
+//! admin listeners, and pending bytes are sent. Then every peer is sent a Close frame (1012,
+//! service restart). The Close frames are spread over time, because all clients will reconnect.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ pub(super) struct Drain {
     closed: u64,
     /// The slot of the connection table (slab) that is looked at next.
     place: usize,
-    /// This reactor has no connections and no open listeners.
+    /// This reactor has no connections and no open listeners, apart from those for the operator.
     pub(super) has_nobody: bool,
 }
 
@@ -58,7 +58,7 @@ impl Drain {
     }
 
     /// Closes connections at the drain rate, and all of them at the deadline. Returns true when
-    /// this reactor has no connections and no open listeners.
+    /// this reactor has no connections and no open listeners, apart from those for the operator.
     pub(super) fn advance<N: Net, H: Handler>(
         &mut self,
         peers: &mut Peers<N, H>,
@@ -86,7 +86,8 @@ impl Drain {
             }
             self.place = (self.place + 1) % places;
         }
-        peers.connections.len() == 0 && !listeners.are_open()
+        // Connections to the admin listeners are served until the server ends.
+        peers.connections.len() == peers.core.turn.admin_connections && !listeners.are_open()
     }
 }
 
@@ -103,7 +104,7 @@ fn empty_listeners<N: Net, H: Handler>(
             None => break,
         }
     }
-    listeners.close(&mut peers.core.net, false);
+    listeners.close_empty(&mut peers.core.net);
 }
 
 /// Ends all connections now, whatever their state, and closes all listeners. Applications are still
@@ -117,7 +118,7 @@ pub(super) fn cut_everybody<N: Net, H: Handler>(
             peers.step(token, Core::cut);
         }
     }
-    listeners.close(&mut peers.core.net, true);
+    listeners.close_all(&mut peers.core.net);
 }
 
 impl<N: Net, H: Handler> Core<N, H> {
@@ -136,6 +137,8 @@ impl<N: Net, H: Handler> Core<N, H> {
                 self.close(connection, CloseCode::SERVICE_RESTART, reason);
                 true
             }
+            // An operator's connection may stay until the server ends.
+            Phase::Http(_) if connection.is_admin() => false,
             // Between two requests a connection can be closed. Any other HTTP connection gets its
             // response first: even a new one that has sent nothing may have a request on the way.
             Phase::Http(http) if http.between_requests && !connection.readable => {

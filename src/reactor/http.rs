@@ -12,12 +12,12 @@ use crate::protocol::{
 #[cfg(any(test, fuzzing))]
 use crate::work::{self, Work};
 
-use super::api::{Answer, Handler, Upgrade, Visitor};
+use super::api::{Answer, Handler, Rejected, Upgrade, Visitor};
 use super::connection::{Body, Outgoing, Owed, Phase};
 use super::core::{ConnectionOf, Core};
-use super::counters::{Counters, RejectReason};
+use super::counters::RejectReason;
 use super::decode_stop::Stop;
-use super::group::Refusal;
+use super::group::{Quota, Refusal};
 use super::limits::{BODY_BYTES_PER_SECOND_MIN, REQUESTS_PER_TURN_MAX};
 use super::mail::HomeAnswer;
 use super::ticket::Ticket;
@@ -42,7 +42,17 @@ struct How {
     owed: Owed,
     /// The response answers an opening handshake.
     handshake: bool,
-    reject: Option<RejectReason>,
+    reject: Option<RejectedBy>,
+}
+
+/// Who refuses a request, and why.
+#[derive(Clone, Copy)]
+enum RejectedBy {
+    Application(RejectReason),
+    /// The application is told with the response.
+    Reactor(RejectReason),
+    /// The application has been told, with the request.
+    ReactorAloud(RejectReason),
 }
 
 /// Whether the client waits for a 100 (Continue) before it sends the body (RFC 9110 section
@@ -57,12 +67,19 @@ impl How {
         How { owed, handshake: false, reject: None }
     }
 
+    /// By the reactor, which then ends the connection.
     fn refused(reason: RejectReason) -> How {
-        How { owed: Owed::LAST, handshake: false, reject: Some(reason) }
+        How { reject: Some(RejectedBy::Reactor(reason)), ..How::plain(Owed::LAST) }
     }
 
+    /// By the reactor, as an opening handshake.
     fn declined(reason: RejectReason) -> How {
         How { handshake: true, ..How::refused(reason) }
+    }
+
+    /// As the application has answered; `rejected`: why it refuses, if it does.
+    fn answered(owed: Owed, rejected: Option<RejectReason>) -> How {
+        How { reject: rejected.map(RejectedBy::Application), ..How::plain(owed) }
     }
 }
 
@@ -150,47 +167,43 @@ impl<N: Net, H: Handler> Core<N, H> {
             Ok(request) => request,
             Err(error) => return malformed(error),
         };
-        let is_probe = is_probe(connection.refusal, &request);
-        if let Some(refusal) = connection.refusal.filter(|_| !is_probe) {
-            let handshake = request.wants_websocket();
-            let how = How { handshake, ..How::refused(refusal.reason()) };
-            return Next::Respond(refused(refusal), how);
-        }
-        let body_bytes = match request.body_bytes_within(&self.limits.http) {
-            Ok(bytes) => bytes,
-            Err(error) => return malformed(error),
-        };
         let mut visitor = Visitor {
             exchange: &mut self.exchange,
             turn: &mut self.turn,
             token: connection.token,
             address: connection.address(),
-            is_admin: connection.is_admin,
+            is_admin: connection.is_admin(),
+            rejected: None,
+        };
+        if let Some(refusal) = connection.refusal
+            && !is_exempt(&mut self.handler, &mut visitor, refusal, &request)
+        {
+            return refuse(&mut self.handler, &visitor, refusal, &request);
+        }
+        let body_bytes = match request.body_bytes_within(&self.limits.http) {
+            Ok(bytes) => bytes,
+            Err(error) => return malformed(error),
         };
         if request.wants_websocket() {
             *consumed += head_bytes;
             return match check_upgrade(&request) {
                 Ok(_) if !rest.is_empty() => {
                     let text = "bytes came before the 101 (RFC 6455 section 4.1): wait for it\n";
-                    let how = How::declined(RejectReason::MalformedHandshake);
+                    let how = How::declined(RejectReason::Malformed);
                     Next::Respond(Response::text(400, text), how)
                 }
                 Ok(upgrade) => {
                     let answer = self.handler.on_upgrade(&mut visitor, &request);
-                    let counters = &mut self.turn.counters;
-                    answer_upgrade(answer, &upgrade, &mut self.outgoing, counters)
+                    answer_upgrade(answer, &upgrade, &mut self.outgoing, &mut visitor)
                 }
-                Err(error) => {
-                    let how = How::declined(RejectReason::MalformedHandshake);
-                    Next::Respond(error.response(), how)
-                }
+                Err(error) => Next::Respond(error.response(), How::declined(error.into())),
             };
         }
         if body_bytes > 0
             && let Some(response) = self.handler.before_body(&mut visitor, &request)
         {
             // The body is not read, so no later request can be found: this is the last response.
-            return Next::Respond(response, How::plain(Owed::LAST));
+            return Next::Respond(response, How::answered(Owed::LAST, visitor.rejected));
         }
         if rest.len() < body_bytes {
             let body = Body { head_bytes: head_bytes as u32, bytes: body_bytes as u32 };
@@ -203,8 +216,7 @@ impl<N: Net, H: Handler> Core<N, H> {
             return Next::AwaitBody(body, expects);
         }
         *consumed += head_bytes + body_bytes;
-        let owed = owed(&request);
-        let owed = Owed { keep_alive: owed.keep_alive && !is_probe, ..owed };
+        let owed = owed(&request, connection.quota);
         ask(&mut self.handler, &mut visitor, &request, &rest[..body_bytes], owed)
     }
 
@@ -264,9 +276,11 @@ impl<N: Net, H: Handler> Core<N, H> {
                     turn: &mut self.turn,
                     token: connection.token,
                     address: connection.address(),
-                    is_admin: connection.is_admin,
+                    is_admin: connection.is_admin(),
+                    rejected: None,
                 };
-                ask(&mut self.handler, &mut visitor, &request, body, owed(&request))
+                let owed = owed(&request, connection.quota);
+                ask(&mut self.handler, &mut visitor, &request, body, owed)
             }
         };
         self.pool.put(assembly);
@@ -302,14 +316,17 @@ impl<N: Net, H: Handler> Core<N, H> {
         answer: HomeAnswer,
         owed: Owed,
     ) {
-        let response = match answer {
-            HomeAnswer::Published(outcome) => self.handler.on_published(ticket, outcome),
+        let (response, rejected) = match answer {
+            HomeAnswer::Published(outcome) => {
+                let rejected = outcome.err().map(RejectReason::from);
+                (self.handler.on_published(ticket, outcome), rejected)
+            }
             HomeAnswer::Inspected(channel, info) => {
                 let Ok(channel) = ChannelName::parse(&channel) else { return };
-                self.handler.on_inspected(ticket, channel, info)
+                (self.handler.on_inspected(ticket, channel, info), None)
             }
         };
-        self.respond(connection, &response, How::plain(owed));
+        self.respond(connection, &response, How::answered(owed, rejected));
     }
 
     /// The request did not arrive in time. Answers 408, or just closes the connection between two
@@ -325,7 +342,8 @@ impl<N: Net, H: Handler> Core<N, H> {
     /// Answers 503, because there is no memory for the body of this request.
     pub(super) fn refuse_for_want_of_memory(&mut self, connection: &mut ConnectionOf<N, H>) {
         let response = Response::text(503, format!("{OUT_OF_MEMORY}\n"));
-        self.respond(connection, &response.header("Retry-After", "1"), How::plain(Owed::LAST));
+        let how = How::refused(RejectReason::Memory);
+        self.respond(connection, &response.header("Retry-After", "1"), how);
     }
 
     fn respond(&mut self, connection: &mut ConnectionOf<N, H>, response: &Response, how: How) {
@@ -336,9 +354,16 @@ impl<N: Net, H: Handler> Core<N, H> {
             true => counters.handshake(response.status()),
             false => counters.response(response.status()),
         }
-        // A refused connection was already counted when it was accepted.
-        if let Some(reason) = how.reject.filter(|_| connection.refusal.is_none()) {
-            counters.reject(reason);
+        match how.reject {
+            Some(RejectedBy::Application(reason) | RejectedBy::ReactorAloud(reason)) => {
+                counters.reject(reason);
+            }
+            Some(RejectedBy::Reactor(reason)) => {
+                // Over a limit, a well-formed request would have been refused too.
+                let reason = connection.refusal.map_or(reason, Refusal::reason);
+                self.reject(reason, connection.address(), None);
+            }
+            None => {}
         }
         response.encode(&mut self.outgoing.replies, keep_alive, head_only);
         if !keep_alive {
@@ -359,17 +384,45 @@ impl<N: Net, H: Handler> Core<N, H> {
     }
 }
 
-/// Returns true for a health probe, which is answered even over `connections_max`: a GET or HEAD
-/// without a body, on a connection that was accepted only to be refused.
-fn is_probe(refusal: Option<Refusal>, request: &Request<'_>) -> bool {
-    refusal == Some(Refusal::TooManyConnections)
+/// Returns true if a request is served although its connection is over a limit.
+fn is_exempt<H: Handler>(
+    handler: &mut H,
+    visitor: &mut Visitor<'_>,
+    refusal: Refusal,
+    request: &Request<'_>,
+) -> bool {
+    // A full server is not a dead one: it answers what may be a health probe.
+    let is_probe = refusal == Refusal::TooManyConnections
         && matches!(request.method(), "GET" | "HEAD")
+        && request.body_bytes() == 0;
+    refusal != Refusal::Draining
         && !request.wants_websocket()
-        && request.body_bytes() == 0
+        && (is_probe || handler.is_exempt(visitor, request))
 }
 
-fn owed(request: &Request<'_>) -> Owed {
-    Owed { keep_alive: request.keep_alive(), head_only: request.method() == "HEAD", ticket: None }
+/// Answers a request whose connection is over a limit, and tells the application.
+fn refuse<H: Handler>(
+    handler: &mut H,
+    visitor: &Visitor<'_>,
+    refusal: Refusal,
+    request: &Request<'_>,
+) -> Next<H::Session> {
+    let reason = refusal.reason();
+    let (address, now) = (visitor.address, visitor.turn.now);
+    handler.on_rejected(&Rejected { reason, address, request: Some(request), now });
+    let handshake = request.wants_websocket();
+    let how =
+        How { handshake, reject: Some(RejectedBy::ReactorAloud(reason)), ..How::plain(Owed::LAST) };
+    Next::Respond(refused(refusal), how)
+}
+
+/// A connection that is open only to be refused is closed even after a request that was exempt.
+fn owed(request: &Request<'_>, quota: Quota) -> Owed {
+    Owed {
+        keep_alive: request.keep_alive() && quota != Quota::Refusal,
+        head_only: request.method() == "HEAD",
+        ticket: None,
+    }
 }
 
 /// Passes a complete request to the application. Returns what follows from its answer.
@@ -381,8 +434,9 @@ fn ask<H: Handler>(
     owed: Owed,
 ) -> Next<H::Session> {
     let (token, first) = (visitor.token, visitor.exchange.tickets);
+    visitor.rejected = None;
     match handler.on_request(visitor, request, body) {
-        Answer::Respond(response) => Next::Respond(response, How::plain(owed)),
+        Answer::Respond(response) => Next::Respond(response, How::answered(owed, visitor.rejected)),
         // Accept only a ticket created for this request. For any other ticket no answer would ever
         // arrive.
         Answer::Later(ticket) if ticket.token == token && ticket.number >= first => {
@@ -400,7 +454,7 @@ fn ask<H: Handler>(
 /// request is unknown.
 fn malformed<S>(error: HttpError) -> Next<S> {
     let response = Response::text(error.status(), format!("{}\n", error.reason()));
-    Next::Respond(response, How::refused(RejectReason::MalformedRequest))
+    Next::Respond(response, How::refused(error.into()))
 }
 
 fn refused(refusal: Refusal) -> Response {
@@ -419,8 +473,10 @@ fn answer_upgrade<S>(
     answer: Upgrade<S>,
     upgrade: &UpgradeRequest<'_>,
     outgoing: &mut Outgoing,
-    counters: &mut Counters,
+    visitor: &mut Visitor<'_>,
 ) -> Next<S> {
+    let rejected = visitor.rejected.unwrap_or(RejectReason::Declined);
+    let counters = &mut visitor.turn.counters;
     let mut switch = |subprotocol| {
         counters.handshake(101);
         encode_switching_protocols(&mut outgoing.replies, upgrade.key, subprotocol);
@@ -437,11 +493,12 @@ fn answer_upgrade<S>(
         Upgrade::AcceptAndClose(code, reason) => {
             switch(None);
             outgoing.close(code, reason);
-            counters.reject(RejectReason::Declined);
+            counters.reject(rejected);
             Next::OpenAndClose
         }
         Upgrade::Respond(response) => {
-            Next::Respond(response, How::declined(RejectReason::Declined))
+            let how = How { handshake: true, ..How::answered(Owed::LAST, Some(rejected)) };
+            Next::Respond(response, how)
         }
     }
 }

@@ -115,6 +115,10 @@ pub(super) const LINGER_BYTES_MAX: usize = 64 * 1024;
 /// reactors together; any further one is closed immediately. Stays below the 128 descriptors that
 /// the program's default for `connections_max` leaves free.
 pub(super) const REFUSALS_MAX: usize = 64;
+/// Connections at once from the admin listeners, for all reactors together: enough for several
+/// scrapers and probes. No other limit applies to them. Their descriptors too are among the 128
+/// that the default for `connections_max` leaves free.
+pub(super) const ADMIN_CONNECTIONS_MAX: usize = 32;
 /// The timeouts of a request body and of a message are extended by one second per this many bytes.
 pub(super) const BODY_BYTES_PER_SECOND_MIN: u32 = 16 * 1024;
 

@@ -56,7 +56,7 @@ mod turn_state;
 mod websocket;
 mod write_owed;
 
-pub use api::{Answer, Context, Handle, Handler, PublishError, Upgrade, Visitor};
+pub use api::{Answer, Context, Handle, Handler, PublishError, Rejected, Upgrade, Visitor};
 pub use counters::{CLOSE_CODES, Counters, RejectReason, STATUSES, Source};
 pub use end_reason::Initiator;
 pub use group::Status;

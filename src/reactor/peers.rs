@@ -45,12 +45,9 @@ impl<N: Net, H: Handler> Peers<N, H> {
         let Some(connection) = self.connections.remove(token) else { return };
         let Core { net, exchange, turn, pool, .. } = &mut self.core;
         turn.connections = self.connections.len();
-        let gate = &exchange.shared.connection_limits;
-        gate.leave(connection.address());
-        match connection.refusal {
-            Some(_) => gate.end_refusal(),
-            None => gate.give_place_back(),
-        }
+        turn.admin_connections -= usize::from(connection.is_admin());
+        let limits = &exchange.shared.connection_limits;
+        limits.leave(connection.address(), Some(connection.quota));
         let stream = connection.io.dismantle(pool);
         match gone {
             Gone::Close => net.close(stream),

@@ -65,6 +65,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             unix_time: net.unix_time(),
             counters: Counters::default(),
             connections: 0,
+            admin_connections: 0,
             has_admin_listener,
             draining: false,
         };
@@ -261,11 +262,12 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         let goes_on = match self.ending {
             Ending::Not => true,
             Ending::Drain => !self.advance_drain(),
-            Ending::Stop => {
-                drain::cut_everybody(&mut self.peers, &mut self.listeners);
-                false
-            }
+            Ending::Stop => false,
         };
+        if !goes_on {
+            // After a drain, these are the operator's connections.
+            drain::cut_everybody(&mut self.peers, &mut self.listeners);
+        }
         // The turn has notified before; notify a second time, because the sweep may have caused
         // more updates and records.
         self.notify_reactors();

@@ -13,6 +13,8 @@ pub(crate) struct TurnState {
     pub(crate) unix_time: Duration,
     pub(crate) counters: Counters,
     pub(crate) connections: usize,
+    /// How many of the connections were accepted on admin listeners.
+    pub(crate) admin_connections: usize,
     pub(crate) has_admin_listener: bool,
     pub(crate) draining: bool,
 }

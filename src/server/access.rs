@@ -4,13 +4,15 @@
 use std::net::IpAddr;
 
 use crate::protocol::{CloseCode, Request, Response};
+use crate::reactor::RejectReason;
 
-use super::origin::host_is_local;
+use super::host::{ip_address, is_loopback_name, is_same_name, split_port};
+use super::origin::OriginPattern;
 
 /// Why a request is denied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Denied {
-    /// The Host header does not name this machine.
+    /// The server is not known by the name in Host.
     Host,
     /// The request comes from a web page whose origin is not allowed.
     Origin,
@@ -29,7 +31,8 @@ impl Denied {
     fn reason(self) -> &'static str {
         match self {
             Denied::Host => {
-                "Host not allowed: localhost, an IP address or a name in --allowed-hosts\n"
+                "Host not allowed: use localhost or an IP address, or start with \
+                 --allowed-hosts and the name\n"
             }
             Denied::Origin => "Origin not allowed: see --allowed-origins\n",
             Denied::KeyMissing => "the publish key is missing: Authorization: Bearer KEY\n",
@@ -57,6 +60,18 @@ impl Denied {
         }
     }
 
+    /// The reason under which the denial is counted.
+    pub(crate) fn reject_reason(self) -> RejectReason {
+        match self {
+            Denied::Host => RejectReason::ForbiddenHost,
+            Denied::Origin => RejectReason::ForbiddenOrigin,
+            Denied::KeyMissing => RejectReason::MissingCredentials,
+            Denied::KeyWrong => RejectReason::BadCredentials,
+            Denied::PublishElsewhere => RejectReason::ForbiddenPublish,
+            Denied::MetricsElsewhere => RejectReason::ForbiddenMetrics,
+        }
+    }
+
     /// Returns the close code and reason that correspond to the answer.
     pub(crate) fn close(self) -> (CloseCode, &'static str) {
         let code = match self {
@@ -70,21 +85,58 @@ impl Denied {
 }
 
 /// Returns true if a request was made on this machine and meant for it: it comes from loopback, no
-/// proxy has forwarded it, and its Host names this machine (see [`check_host`]).
+/// proxy has forwarded it, and its Host names this machine.
+///
+/// A page at `evil.example` can point its own name to 127.0.0.1 (DNS rebinding), and so send
+/// requests from a browser on this machine; but they carry the page's name in Host.
 pub(crate) fn is_local(peer: IpAddr, request: &Request<'_>, allowed_hosts: &[String]) -> bool {
-    is_loopback(peer) && !is_forwarded(request) && host_is_local(request.host(), allowed_hosts)
+    is_loopback(peer) && !is_forwarded(request) && host_is_own(request.host(), allowed_hosts, &[])
 }
 
-/// Checks that a request from loopback names this machine in Host. Without this check, any web page
-/// could point its own host name to 127.0.0.1 (DNS rebinding) and so send requests from a browser
-/// on this machine.
+/// Which names in Host, and which origins, a server accepts.
+pub(crate) struct HostRules<'a> {
+    pub(crate) allowed_hosts: &'a [String],
+    pub(crate) allowed_origins: &'a [OriginPattern],
+    /// There is no publish key, so requests from loopback may do more than others.
+    pub(crate) trusts_loopback: bool,
+}
+
+/// Checks that the server is known by the name in Host, wherever a web page under a name of its own
+/// could be the one who asks.
+///
+/// A page at `evil.example` that points its own name to this server has the same origin as this
+/// server, for the browser and for the rule of the same origin. A page says where it is from when
+/// it opens a WebSocket or publishes, but not when it reads. So, under a foreign name:
+///
+/// - where loopback is trusted, nothing is served to it;
+/// - nobody may read, because any page could do so;
+/// - with a list of origins, that list decides about everything else;
+/// - without a list, a peer elsewhere that names no origin is not a page, and is served.
 pub(crate) fn check_host(
+    rules: &HostRules<'_>,
     peer: IpAddr,
     request: &Request<'_>,
-    allowed_hosts: &[String],
 ) -> Result<(), Denied> {
-    let is_meant = !is_loopback(peer) || host_is_local(request.host(), allowed_hosts);
-    if is_meant { Ok(()) } else { Err(Denied::Host) }
+    if host_is_own(request.host(), rules.allowed_hosts, rules.allowed_origins) {
+        return Ok(());
+    }
+    let is_trusted = rules.trusts_loopback && is_loopback(peer);
+    let reads = matches!(request.method(), "GET" | "HEAD") && !request.wants_websocket();
+    let has_list = !rules.allowed_origins.is_empty();
+    let may_be_page = request.header("Origin").is_some() || is_loopback(peer);
+    if is_trusted || reads || (!has_list && may_be_page) { Err(Denied::Host) } else { Ok(()) }
+}
+
+/// Returns true if the server is known by the name in Host: an IP address, a name of loopback, a
+/// name in the list, or that of a page that may connect. Browsers always send Host, so a request
+/// without one (HTTP/1.0) passes.
+fn host_is_own(host: Option<&str>, hosts: &[String], origins: &[OriginPattern]) -> bool {
+    let Some(host) = host else { return true };
+    let Some((name, _)) = split_port(host) else { return false };
+    is_loopback_name(name)
+        || ip_address(name).is_some()
+        || hosts.iter().any(|allowed| is_same_name(allowed, name))
+        || origins.iter().any(|allowed| allowed.covers_host(name))
 }
 
 /// Returns true if an address is loopback, also if it is an IPv4 address mapped into IPv6.
@@ -143,14 +195,64 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_name_is_held_against_loopback_alone() {
-        let check = |peer, headers: &str| {
-            with_request(headers, |request| check_host(peer, request, &["dev.example".to_owned()]))
-        };
-        assert_eq!(check(LOOPBACK, "Host: localhost:8080\r\n"), Ok(()));
-        assert_eq!(check(LOOPBACK, "Host: dev.example\r\n"), Ok(()));
-        assert_eq!(check(LOOPBACK, "Host: evil.example\r\n"), Err(Denied::Host));
-        assert_eq!(check("10.0.0.1".parse().unwrap(), "Host: evil.example\r\n"), Ok(()));
+    fn a_server_is_known_by_addresses_by_loopback_names_and_by_what_is_listed() {
+        let origins = ["https://chat.example".parse().unwrap()];
+        let hosts = ["dev.example".to_owned()];
+        for host in [
+            "localhost",
+            "LOCALHOST:8080",
+            "localhost.:8080",
+            "app.localhost:8080",
+            "127.0.0.1:80",
+            "192.168.1.5",
+            "[::1]:8080",
+            "dev.example:1",
+            "Dev.Example.",
+            "chat.example:8443",
+        ] {
+            assert!(host_is_own(Some(host), &hosts, &origins), "{host}");
+        }
+        for host in [
+            "evil.example",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "",
+            "[::1",
+            "localhost:x",
+        ] {
+            assert!(!host_is_own(Some(host), &hosts, &origins), "{host}");
+        }
+    }
+
+    /// Whether a request under the name `name.example` is denied, for each way to ask: to read, to
+    /// publish or connect as a program, and as a page under that same name.
+    fn denied(peer: &str, trusts_loopback: bool, origins: &[&str]) -> [bool; 3] {
+        let origins: Vec<OriginPattern> = origins.iter().map(|one| one.parse().unwrap()).collect();
+        let rules = HostRules { allowed_hosts: &[], allowed_origins: &origins, trusts_loopback };
+        [("GET", ""), ("POST", ""), ("POST", "Origin: http://name.example\r\n")].map(
+            |(method, origin)| {
+                let head = format!("{method} / HTTP/1.1\r\nHost: name.example\r\n{origin}\r\n");
+                let mut storage = HeaderStorage::new();
+                let request = Request::parse(head.as_bytes(), &mut storage).unwrap();
+                check_host(&rules, peer.parse().unwrap(), &request).is_err()
+            },
+        )
+    }
+
+    #[test]
+    fn a_foreign_name_is_denied_wherever_a_page_under_it_could_ask() {
+        for (trusts_loopback, origins, at_loopback, elsewhere) in [
+            (true, &[][..], [true; 3], [true, false, true]),
+            (false, &[], [true; 3], [true, false, true]),
+            (true, &["https://other.example"], [true; 3], [true, false, false]),
+            (false, &["https://other.example"], [true, false, false], [true, false, false]),
+            (true, &["http://name.example"], [false; 3], [false; 3]),
+            (false, &["*"], [false; 3], [false; 3]),
+        ] {
+            let case = format!("{trusts_loopback} {origins:?}");
+            assert_eq!(denied("127.0.0.1", trusts_loopback, origins), at_loopback, "{case}");
+            assert_eq!(denied("10.0.0.1", trusts_loopback, origins), elsewhere, "{case}");
+        }
     }
 
     #[test]

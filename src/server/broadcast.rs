@@ -1,16 +1,21 @@
 //! The standalone server, where one URL is one channel: a [`Handler`] and nothing else.
 
+use std::io;
+use std::sync::atomic::Ordering;
+
 use crate::hub::{Accepted, ChannelInfo, ChannelName, Refused};
 use crate::instant::Instant;
 use crate::protocol::{CloseCode, Message, MessageKind, Request, Response};
 use crate::reactor::{
-    Answer, Context, Handler, NotPublished, Subscription, Ticket, Upgrade, Visitor,
+    Answer, Context, Handler, NotPublished, RejectReason, Rejected, Subscription, Ticket, Upgrade,
+    Visitor,
 };
 
 use super::options::{BroadcastOptions, Reject};
 use super::rate::TokenBucket;
+use super::refusal_log::RefusalLog;
 use super::rejection::Rejection;
-use super::request_rules::{Entry, accepts, admit, admit_peer, media_type};
+use super::request_rules::{self, Entry, accepts, admit, admit_peer, media_type};
 use super::route::Route;
 use super::{channel_answers, console, event_log, metrics};
 
@@ -36,6 +41,9 @@ pub struct Broadcast {
     entering: String,
     /// A buffer for percent-decoded paths.
     decoded: Vec<u8>,
+    refusals: RefusalLog,
+    /// The time of the last plain request.
+    now: Instant,
 }
 
 /// What a [`Broadcast`] keeps of one connection. It is small, because a server may have many idle
@@ -77,7 +85,30 @@ impl Broadcast {
     /// Makes a server with these rules.
     #[must_use]
     pub fn new(options: BroadcastOptions) -> Broadcast {
-        Broadcast { options, entering: String::new(), decoded: Vec::new() }
+        Broadcast {
+            options,
+            entering: String::new(),
+            decoded: Vec::new(),
+            refusals: RefusalLog::default(),
+            now: Instant::ZERO,
+        }
+    }
+
+    /// Counts and logs a request or handshake that is not served. Returns the answer.
+    fn refuse(
+        &mut self,
+        visitor: &mut Visitor<'_>,
+        request: &Request<'_>,
+        rejection: Rejection,
+    ) -> Response {
+        let (reason, response) = (rejection.reason(), rejection.response());
+        visitor.reject_as(reason);
+        let address = visitor.address();
+        let is_logged = self.refusals.note(reason, Some(address), Some(request), visitor.now());
+        if self.options.log_events && !is_logged && request.wants_websocket() {
+            event_log::refused(address, request.path(), response.status());
+        }
+        response
     }
 }
 
@@ -89,7 +120,21 @@ impl Handler for Broadcast {
         visitor: &mut Visitor<'_>,
         request: &Request<'_>,
     ) -> Option<Response> {
-        admit(&self.options, &mut self.decoded, visitor, request).err().map(Rejection::response)
+        let rejection = admit(&self.options, &mut self.decoded, visitor, request).err()?;
+        Some(self.refuse(visitor, request, rejection))
+    }
+
+    fn is_exempt(&mut self, _visitor: &mut Visitor<'_>, request: &Request<'_>) -> bool {
+        request_rules::is_exempt(&self.options, &mut self.decoded, request)
+    }
+
+    fn on_rejected(&mut self, rejected: &Rejected<'_>) {
+        let Rejected { reason, address, request, now } = *rejected;
+        self.refusals.note(reason, Some(address), request, now);
+    }
+
+    fn on_accept_failed(&mut self, error: &io::Error, now: Instant) {
+        self.refusals.note_accept_failure(error, now);
     }
 
     fn on_request(
@@ -102,8 +147,9 @@ impl Handler for Broadcast {
         // than remembering the decision.
         let route = match admit(&self.options, &mut self.decoded, visitor, request) {
             Ok(route) => route,
-            Err(rejection) => return rejection.response().into(),
+            Err(rejection) => return self.refuse(visitor, request, rejection).into(),
         };
+        self.now = visitor.now();
         match route {
             Route::Console => console::page().into(),
             Route::Healthz => Response::text(200, "ok\n").into(),
@@ -111,7 +157,10 @@ impl Handler for Broadcast {
                 Response::text(503, "draining\n").header("Retry-After", "1").into()
             }
             Route::Readyz => Response::text(200, "ok\n").into(),
-            Route::Metrics => metrics::page(visitor).into(),
+            Route::Metrics => {
+                let dropped = self.options.log_lines_dropped.load(Ordering::Relaxed);
+                metrics::page(visitor, request, dropped).into()
+            }
             Route::Channel(name) if request.method() == "POST" => {
                 publish(visitor, request, name, body, self.options.log_events)
             }
@@ -120,15 +169,18 @@ impl Handler for Broadcast {
                 Ok(ticket) => Answer::Later(ticket),
                 Err(_) => channel_answers::busy().into(),
             },
-            Route::Echo => Rejection::NeedsWebSocket.response().into(),
-            Route::Reserved => Rejection::NotFound.response().into(),
+            Route::Echo => self.refuse(visitor, request, Rejection::NeedsWebSocket).into(),
+            Route::Reserved => self.refuse(visitor, request, Rejection::NotFound).into(),
         }
     }
 
     fn on_published(&mut self, _ticket: Ticket, outcome: Result<Accepted, Refused>) -> Response {
         match outcome {
             Ok(accepted) => channel_answers::published(&accepted),
-            Err(refused) => channel_answers::refused(refused),
+            Err(refused) => {
+                self.refusals.note(refused.into(), None, None, self.now);
+                channel_answers::refused(refused)
+            }
         }
     }
 
@@ -159,10 +211,7 @@ impl Handler for Broadcast {
             }
             Err(rejection) => rejection,
         };
-        let response = rejection.response();
-        if self.options.log_events {
-            event_log::refused(visitor.address(), request.path(), response.status());
-        }
+        let response = self.refuse(visitor, request, rejection);
         match (rejection, self.options.reject) {
             (Rejection::Denied(denied), Reject::Close) => {
                 let (code, reason) = denied.close();
@@ -187,6 +236,7 @@ impl Handler for Broadcast {
                 Session::Subscriber { bucket: TokenBucket::default(), subscription, may_publish }
             }
             Ok(Err(refused)) => {
+                self.refusals.note(refused.into(), Some(peer.address()), None, peer.now());
                 peer.close(CloseCode::TRY_AGAIN_LATER, refused.close_reason());
                 Session::Rejected
             }
@@ -205,6 +255,7 @@ impl Handler for Broadcast {
         if let Some(rate) = self.options.message_rate
             && !session.take_token(rate, now)
         {
+            self.refusals.note_message_rate(peer.address(), now);
             return peer
                 .close(CloseCode::RATE_LIMITED, "more messages a second than --message-rate");
         }
@@ -255,6 +306,7 @@ fn publish(
 ) -> Answer {
     let kind = if is_binary(request) { MessageKind::Binary } else { MessageKind::Text };
     let Some(message) = Message::new(kind, body) else {
+        visitor.reject_as(RejectReason::Malformed);
         return Response::text(
             400,
             "the body is not UTF-8: \

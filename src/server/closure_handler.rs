@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::protocol::{CloseCode, Message, Request};
 use crate::reactor::{Context, Handler, Upgrade, Visitor};
 
-use super::access::{self, Denied};
+use super::access::{self, Denied, HostRules};
 use super::custom_event::CustomEvent;
 use super::origin::{OriginPattern, origin_is_allowed};
 
@@ -31,6 +31,19 @@ pub struct Closures {
 }
 
 impl Closures {
+    /// Checks the origin and the host of a handshake.
+    fn check(&self, visitor: &Visitor<'_>, request: &Request<'_>) -> Result<(), Denied> {
+        if !origin_is_allowed(&self.allowed_origins, request.header("Origin"), request.host()) {
+            return Err(Denied::Origin);
+        }
+        let rules = HostRules {
+            allowed_hosts: &self.allowed_hosts,
+            allowed_origins: &self.allowed_origins,
+            trusts_loopback: true,
+        };
+        access::check_host(&rules, visitor.address().ip(), request)
+    }
+
     pub(super) fn into_factory(self) -> impl Fn(usize) -> ClosureHandler + Send + Sync + 'static {
         let closures = Arc::new(self);
         move |_reactor| ClosureHandler(Arc::clone(&closures))
@@ -59,14 +72,13 @@ impl Handler for ClosureHandler {
     type Session = String;
 
     fn on_upgrade(&mut self, visitor: &mut Visitor<'_>, request: &Request<'_>) -> Upgrade<String> {
-        let peer = visitor.address().ip();
-        if let Err(denied) = access::check_host(peer, request, &self.0.allowed_hosts) {
-            return Upgrade::Respond(denied.response());
+        match self.0.check(visitor, request) {
+            Ok(()) => Upgrade::Accept(request.path().to_owned()),
+            Err(denied) => {
+                visitor.reject_as(denied.reject_reason());
+                Upgrade::Respond(denied.response())
+            }
         }
-        if !origin_is_allowed(&self.0.allowed_origins, request.header("Origin"), request.host()) {
-            return Upgrade::Respond(Denied::Origin.response());
-        }
-        Upgrade::Accept(request.path().to_owned())
     }
 
     fn on_open(&mut self, peer: &mut Peer<'_>) {

@@ -62,7 +62,8 @@ pub(crate) fn closed(connection: u64, code: CloseCode, reason: &str) {
     info!(target: "fanfare::events", connection, code, reason, "close");
 }
 
-fn cut(text: &str) -> &str {
+/// Cuts a text from a peer to the length that is logged.
+pub(crate) fn cut(text: &str) -> &str {
     &text[..text.floor_char_boundary(TEXT_BYTES_MAX)]
 }
 

@@ -11,25 +11,36 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 use crate::hub::{DropReason, Ledger};
-use crate::protocol::Response;
+use crate::protocol::{CloseCode, Request, Response};
 use crate::reactor::{
     CLOSE_CODES, Counters, Initiator, RejectReason, STATUSES, Source, Status, Visitor,
 };
 
 use super::process::Process;
+use super::prometheus_text;
 
 /// The media type of OpenMetrics 1.0.
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Returns the answer to a request for the metrics.
-pub(crate) fn page(visitor: &Visitor<'_>) -> Response {
+pub(crate) fn page(
+    visitor: &Visitor<'_>,
+    request: &Request<'_>,
+    log_lines_dropped: u64,
+) -> Response {
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Snapshot::of(&visitor.status())));
+    let snapshot = Snapshot::of(&visitor.status(), log_lines_dropped);
+    registry.register_collector(Box::new(snapshot));
     let mut body = String::new();
     // Writing to a string does not fail.
     let encoded = text::encode(&mut body, &registry);
     debug_assert!(encoded.is_ok(), "a metric has no text");
-    Response::new(200).header("Content-Type", CONTENT_TYPE).body(body)
+    let accept: Vec<&str> = request.header_lines("Accept").collect();
+    let (content_type, body) = match prometheus_text::is_preferred(&accept) {
+        true => (prometheus_text::CONTENT_TYPE, prometheus_text::from_openmetrics(&body)),
+        false => (CONTENT_TYPE, body),
+    };
+    Response::new(200).header("Content-Type", content_type).header("Vary", "Accept").body(body)
 }
 
 /// All figures of one answer, read at one moment so that they are consistent.
@@ -44,11 +55,12 @@ struct Snapshot {
     log_bytes: usize,
     mail: [u64; 2],
     is_draining: bool,
+    log_lines_dropped: u64,
     process: Process,
 }
 
 impl Snapshot {
-    fn of(status: &Status) -> Snapshot {
+    fn of(status: &Status, log_lines_dropped: u64) -> Snapshot {
         Snapshot {
             counters: status.counters().clone(),
             ledger: status.ledger(),
@@ -59,8 +71,16 @@ impl Snapshot {
             log_bytes: status.log_bytes(),
             mail: status.mail(),
             is_draining: status.is_draining(),
+            log_lines_dropped,
             process: Process::measure(),
         }
+    }
+
+    /// Returns how many WebSocket connections the server has closed with this code.
+    fn closed_by_server(&self, code: CloseCode) -> u64 {
+        let codes = CLOSE_CODES.iter().zip(self.counters.closed);
+        let of_code = codes.filter(|(one, _)| **one == code.as_u16());
+        of_code.map(|(_, counts)| counts[Initiator::Server as usize]).sum()
     }
 
     /// Returns how many connections are WebSockets. The others speak HTTP or have sent nothing yet.
@@ -84,6 +104,8 @@ impl Collector for Snapshot {
         self.encode_control_frames(&mut page)?;
         let help = "1 while the server is about to end";
         page.gauge("fanfare_draining", help, u64::from(self.is_draining))?;
+        let help = "Log lines that were dropped because nobody read the log";
+        page.counter("fanfare_log_lines_dropped", help, self.log_lines_dropped)?;
         self.encode_process(&mut page)
     }
 }
@@ -104,7 +126,7 @@ impl Snapshot {
         let by_status = STATUSES.iter().zip(counters.handshakes).filter(|(_, count)| *count > 0);
         let by_status = by_status.map(|(status, count)| (number_or_other(*status), count));
         page.counters("fanfare_handshakes", help, "status", by_status)?;
-        let help = "Peers that were not let in, or answered without the application";
+        let help = "Requests, handshakes and connections that were refused";
         let by_reason = RejectReason::ALL.iter().zip(counters.rejects);
         let by_reason = by_reason.map(|(reason, count)| (reason.label(), count));
         page.counters("fanfare_rejects", help, "reason", by_reason)?;
@@ -112,9 +134,10 @@ impl Snapshot {
             of memory and of channels as publishes that were refused";
         let rejects = |reason: RejectReason| counters.rejects[reason as usize];
         let by_limit = [
-            ("max_connections", rejects(RejectReason::TooManyConnections)),
-            ("max_connections_per_ip", rejects(RejectReason::TooManyFromAddress)),
+            ("max_connections", rejects(RejectReason::ConnectionLimit)),
+            ("max_connections_per_ip", rejects(RejectReason::AddressLimit)),
             ("open_files", counters.accept_shortages),
+            ("message_rate", self.closed_by_server(CloseCode::RATE_LIMITED)),
             ("publishes_refused", counters.refused),
         ];
         page.counters("fanfare_limit_hits", help, "limit", by_limit)

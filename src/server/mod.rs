@@ -8,8 +8,10 @@
 //! | `broadcast`, `options` | the standalone server as one handler, and its rules |
 //! | `route`, `rejection` | what a path stands for; why a request is not served |
 //! | `channel_answers` | the answers about channels |
-//! | `request_rules`, `access`, `publish_key`, `origin`, `rate` | what is allowed, and how often |
-//! | `console`, `metrics`, `process`, `event_log` | pages, figures and logs for people |
+//! | `request_rules`, `access`, `publish_key` | what is allowed |
+//! | `host`, `origin`, `rate` | names in Host, origins of pages; how often something may happen |
+//! | `console`, `metrics`, `prometheus_text`, `process` | pages and figures for people |
+//! | `event_log`, `refusal_log` | log lines for people |
 
 #[cfg_attr(
     not(feature = "broadcast"),
@@ -21,6 +23,7 @@ mod builder;
 mod closure_handler;
 mod closures;
 mod custom_event;
+mod host;
 mod instance;
 mod listeners;
 mod origin;
@@ -41,9 +44,13 @@ mod options;
 #[cfg(feature = "broadcast")]
 mod process;
 #[cfg(feature = "broadcast")]
+mod prometheus_text;
+#[cfg(feature = "broadcast")]
 mod publish_key;
 #[cfg(feature = "broadcast")]
 mod rate;
+#[cfg(feature = "broadcast")]
+mod refusal_log;
 #[cfg(feature = "broadcast")]
 mod rejection;
 #[cfg(feature = "broadcast")]

@@ -1,5 +1,8 @@
 //! What an operator decides about a [`Broadcast`](super::Broadcast) server.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
 use super::origin::OriginPattern;
 use super::publish_key::PublishKey;
 
@@ -11,8 +14,9 @@ pub struct BroadcastOptions {
     pub publish: Option<PublishPolicy>,
     /// The key that every POST must bear. Unset: only this machine may POST.
     pub publish_key: Option<PublishKey>,
-    /// The host names, besides `localhost`, that requests from this machine may carry in Host. Not
-    /// used with a `publish_key`.
+    /// The names by which this server is known, besides `localhost`, IP addresses and the hosts in
+    /// `allowed_origins`. Under any other name in Host, nothing is served to what could be a web
+    /// page that has pointed its own name here.
     pub allowed_hosts: Vec<String>,
     /// The origins of web pages that may subscribe and publish; empty: only pages that this
     /// server's host has served.
@@ -26,6 +30,9 @@ pub struct BroadcastOptions {
     pub echo: bool,
     /// Whether connections, messages and custom events are logged.
     pub log_events: bool,
+    /// How many log lines whoever writes the log has dropped, because nobody read it. Shown as the
+    /// metric `fanfare_log_lines_dropped_total`.
+    pub log_lines_dropped: Arc<AtomicU64>,
 }
 
 /// Which peers may publish over a WebSocket.

@@ -1,5 +1,4 @@
-//! Which web pages may connect: the rules on the Origin header (RFC 6454 section 7) and on the Host
-//! header.
+//! Which web pages may connect: the rules on the Origin header (RFC 6454 section 7).
 //!
 //! A script on any web page may open a WebSocket to any address, and may POST to it. Browsers name
 //! the page in `Origin`. Other programs send no Origin, or any they like, so a request without one
@@ -8,6 +7,8 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
+
+use super::host::{ip_address, split_port};
 
 /// One entry of a list of allowed origins: `https://example.com`, `https://*.example.com` or `*`.
 ///
@@ -33,9 +34,15 @@ pub enum OriginPatternError {
     NoScheme,
     /// The text is `null`, which is the origin of every sandboxed page.
     Null,
+    /// No page has an origin of this scheme, such as `ws`.
+    BadScheme,
     /// What follows the scheme is not a host with an optional port.
     BadHost,
-    /// There is a `*` that is not the whole first label of the host.
+    /// The host is not ASCII.
+    NotAscii,
+    /// The host ends in a number, and is not an IPv4 address.
+    BadAddress,
+    /// There is a `*` that is not the whole first label of the name of a domain.
     BadWildcard,
 }
 
@@ -48,8 +55,17 @@ impl fmt::Display for OriginPatternError {
             OriginPatternError::Null => {
                 "the origin null is never allowed: any sandboxed page sends it"
             }
+            OriginPatternError::BadScheme => {
+                "no page has an origin of this scheme: it is that of the page, http or https"
+            }
             OriginPatternError::BadHost => {
-                "an origin is a scheme, a host and maybe a port, without a path"
+                "an origin is a scheme, a host and maybe a port, without a path or a slash behind"
+            }
+            OriginPatternError::NotAscii => {
+                "browsers send such a host in ASCII: write the name that begins with xn--"
+            }
+            OriginPatternError::BadAddress => {
+                "a host that ends in a number is an IPv4 address, as in 127.0.0.1"
             }
             OriginPatternError::BadWildcard => {
                 "a * stands alone or for the first labels: https://*.example.com"
@@ -70,21 +86,63 @@ impl FromStr for OriginPattern {
         if text.eq_ignore_ascii_case("null") {
             return Err(OriginPatternError::Null);
         }
-        let Some((scheme, _)) = text.split_once("://").filter(|(scheme, _)| !scheme.is_empty())
-        else {
-            return Err(OriginPatternError::NoScheme);
-        };
-        let subdomains = text[scheme.len() + 3..].starts_with("*.");
-        let text: Box<str> =
-            if subdomains { text.replacen("*.", "", 1).into() } else { text.into() };
-        if text.contains('*') {
+        let (scheme, rest) = text.split_once("://").ok_or(OriginPatternError::NoScheme)?;
+        if scheme.contains('*') {
             return Err(OriginPatternError::BadWildcard);
         }
-        if WebOrigin::parse(&text).is_none() {
-            return Err(OriginPatternError::BadHost);
+        if !is_scheme(scheme) {
+            return Err(OriginPatternError::NoScheme);
         }
+        if WITHOUT_ORIGIN.iter().any(|one| one.eq_ignore_ascii_case(scheme)) {
+            return Err(OriginPatternError::BadScheme);
+        }
+        let domain = rest.strip_prefix("*.");
+        let subdomains = domain.is_some();
+        let authority = domain.unwrap_or(rest);
+        if authority.contains('*') {
+            return Err(OriginPatternError::BadWildcard);
+        }
+        if !authority.is_ascii() {
+            return Err(OriginPatternError::NotAscii);
+        }
+        let (host, port) = split_port(authority).ok_or(OriginPatternError::BadHost)?;
+        let host = browsers_form(host)?;
+        if subdomains && ip_address(&host).is_some() {
+            return Err(OriginPatternError::BadWildcard);
+        }
+        let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+        let text = format!("{scheme}://{host}{port}").into_boxed_str();
         Ok(OriginPattern(Pattern::Origin { text, subdomains }))
     }
+}
+
+/// Schemes of URLs whose pages have the origin `null`, or that are of no pages at all.
+const WITHOUT_ORIGIN: [&str; 8] =
+    ["ws", "wss", "file", "data", "blob", "about", "javascript", "ftp"];
+
+/// RFC 3986 section 3.1.
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+}
+
+/// Returns a host as browsers write it in an origin, apart from its case. They do not take the
+/// characters that the URL standard forbids in a host, and they shorten addresses.
+fn browsers_form(host: &str) -> Result<String, OriginPatternError> {
+    match ip_address(host) {
+        Some(IpAddr::V6(address)) => return Ok(format!("[{address}]")),
+        Some(IpAddr::V4(address)) => return Ok(address.to_string()),
+        None => {}
+    }
+    let is_forbidden = |byte: u8| !byte.is_ascii_graphic() || b"#/:<>?@[\\]^|%\"".contains(&byte);
+    if host.bytes().any(is_forbidden) || host.split('.').next().is_none_or(str::is_empty) {
+        return Err(OriginPatternError::BadHost);
+    }
+    let last = host.strip_suffix('.').unwrap_or(host).rsplit('.').next().unwrap_or_default();
+    let is_hexadecimal = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_number = last.bytes().all(|byte| byte.is_ascii_digit())
+        || last.to_ascii_lowercase().strip_prefix("0x").is_some_and(is_hexadecimal);
+    if is_number { Err(OriginPatternError::BadAddress) } else { Ok(host.to_owned()) }
 }
 
 impl fmt::Display for OriginPattern {
@@ -107,20 +165,27 @@ impl OriginPattern {
         if !allowed.scheme.eq_ignore_ascii_case(origin.scheme) || allowed.port != origin.port {
             return false;
         }
-        if !subdomains {
-            return allowed.host.eq_ignore_ascii_case(origin.host);
-        }
-        let Some(prefix_bytes) = origin.host.len().checked_sub(allowed.host.len() + 1) else {
-            return false;
-        };
-        let (Some(labels), Some(domain)) =
-            (origin.host.get(..prefix_bytes), origin.host.get(prefix_bytes..))
-        else {
-            return false;
-        };
-        let Some(domain) = domain.strip_prefix('.') else { return false };
-        !labels.is_empty() && domain.eq_ignore_ascii_case(allowed.host)
+        host_is_covered(allowed.host, *subdomains, origin.host)
     }
+
+    /// Returns true if pages of this host are covered, whatever their scheme and port.
+    pub(crate) fn covers_host(&self, host: &str) -> bool {
+        let Pattern::Origin { text, subdomains } = &self.0 else { return true };
+        WebOrigin::parse(text).is_some_and(|one| host_is_covered(one.host, *subdomains, host))
+    }
+}
+
+/// Returns true if a host is the one that is allowed, or a name below it where those are.
+fn host_is_covered(allowed: &str, subdomains: bool, host: &str) -> bool {
+    if !subdomains {
+        return allowed.eq_ignore_ascii_case(host);
+    }
+    let Some(prefix_bytes) = host.len().checked_sub(allowed.len() + 1) else { return false };
+    let (Some(labels), Some(domain)) = (host.get(..prefix_bytes), host.get(prefix_bytes..)) else {
+        return false;
+    };
+    let Some(domain) = domain.strip_prefix('.') else { return false };
+    !labels.is_empty() && domain.eq_ignore_ascii_case(allowed)
 }
 
 /// Returns true if the origin of a request is allowed. If the list is empty, it must be the origin
@@ -136,20 +201,6 @@ pub(crate) fn origin_is_allowed(
         return host.is_some_and(|host| origin.is_of_host(host));
     }
     allowed.iter().any(|pattern| pattern.covers(&origin))
-}
-
-/// Returns true if a Host header names this machine: as `localhost`, an IP address, or a name that
-/// the operator listed.
-///
-/// A page at `evil.example` can point its own name to 127.0.0.1 (DNS rebinding), and then has the
-/// same origin as a server here; but its requests carry its name. Browsers always send Host, so a
-/// request without one (HTTP/1.0) passes.
-pub(crate) fn host_is_local(host: Option<&str>, allowed: &[String]) -> bool {
-    let Some(host) = host else { return true };
-    let Some((name, _)) = split_port(host) else { return false };
-    name.eq_ignore_ascii_case("localhost")
-        || ip_address(name).is_some()
-        || allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(name))
 }
 
 /// The three parts of an origin (RFC 6454 section 4), compared without regard to ASCII case.
@@ -187,31 +238,6 @@ fn default_port(scheme: &str) -> u16 {
         443
     } else {
         0
-    }
-}
-
-/// Splits `host[:port]`; an IPv6 address keeps its brackets. Returns `None` if it is malformed.
-fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
-    let name_bytes = match authority.strip_prefix('[') {
-        Some(rest) => rest.find(']')? + 2,
-        None => authority.find(':').unwrap_or(authority.len()),
-    };
-    let (name, rest) = authority.split_at(name_bytes);
-    let port = match rest.strip_prefix(':') {
-        None if rest.is_empty() => None,
-        None => return None,
-        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
-            Some(digits.parse().ok()?)
-        }
-        Some(_) => return None,
-    };
-    Some((name, port))
-}
-
-fn ip_address(host: &str) -> Option<IpAddr> {
-    match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-        Some(address) => address.parse().ok().map(IpAddr::V6),
-        None => host.parse().ok().map(IpAddr::V4),
     }
 }
 
@@ -292,13 +318,14 @@ mod tests {
 
     #[test]
     fn patterns_are_checked_when_they_are_read() {
+        use OriginPatternError::{BadHost, BadWildcard, NoScheme, Null};
         for (text, error) in [
-            ("example.com", OriginPatternError::NoScheme),
-            ("null", OriginPatternError::Null),
-            ("https://example.com/", OriginPatternError::BadHost),
-            ("https://", OriginPatternError::BadHost),
-            ("https://a.*.com", OriginPatternError::BadWildcard),
-            ("https://*", OriginPatternError::BadWildcard),
+            ("example.com", NoScheme),
+            ("null", Null),
+            ("https://example.com/", BadHost),
+            ("https://", BadHost),
+            ("https://a.*.com", BadWildcard),
+            ("https://*", BadWildcard),
         ] {
             assert_eq!(text.parse::<OriginPattern>(), Err(error), "{text}");
         }
@@ -308,27 +335,60 @@ mod tests {
     }
 
     #[test]
-    fn a_host_is_local_by_its_name_an_address_or_the_list() {
-        let list = ["dev.example".to_owned()];
-        for host in [
-            "localhost",
-            "LOCALHOST:8080",
-            "127.0.0.1:80",
-            "192.168.1.5",
-            "[::1]:8080",
-            "dev.example:1",
+    fn a_pattern_that_no_page_could_ever_match_is_an_error() {
+        use OriginPatternError::{BadAddress, BadHost, BadScheme, BadWildcard, NoScheme, NotAscii};
+        for (text, error) in [
+            ("", NoScheme),
+            ("//example.com", NoScheme),
+            ("https:/example.com", NoScheme),
+            ("1http://example.com", NoScheme),
+            ("wss://example.com", BadScheme),
+            ("WS://example.com", BadScheme),
+            ("file:///srv/page.html", BadScheme),
+            ("https://example.com/page", BadHost),
+            ("https://example.com?x", BadHost),
+            ("https://user@example.com", BadHost),
+            ("https://example.com:http", BadHost),
+            ("https://example.com:65536", BadHost),
+            ("https://ex%61mple.com", BadHost),
+            ("https://.example.com", BadHost),
+            ("https://*.", BadHost),
+            ("https://:8080", BadHost),
+            ("http://::1", BadHost),
+            ("https://b\u{fc}cher.example", NotAscii),
+            ("http://127.1", BadAddress),
+            ("http://2130706433", BadAddress),
+            ("http://127.0.0.0x1", BadAddress),
+            ("http://127.0.0.1.", BadAddress),
+            ("http://256.0.0.1", BadAddress),
+            ("http://*.127.0.0.1", BadWildcard),
+            ("http://*.[::1]", BadWildcard),
+            ("*://example.com", BadWildcard),
         ] {
-            assert!(host_is_local(Some(host), &list), "{host}");
+            assert_eq!(text.parse::<OriginPattern>(), Err(error), "{text}");
         }
-        for host in [
-            "evil.example",
-            "localhost.evil.example",
-            "127.0.0.1.evil.example",
-            "",
-            "[::1",
-            "localhost:x",
+    }
+
+    #[test]
+    fn a_pattern_may_be_written_otherwise_than_browsers_do() {
+        for (pattern, origin) in [
+            ("HTTPS://Example.COM:443", "https://example.com"),
+            ("http://example.com:0080", "http://example.com"),
+            ("http://[0:0:0:0:0:0:0:1]:8080", "http://[::1]:8080"),
+            ("chrome-extension://abcdefgh", "chrome-extension://abcdefgh"),
+            ("https://example.com.", "https://example.com."),
         ] {
-            assert!(!host_is_local(Some(host), &list), "{host}");
+            assert!(allowed(&[pattern], origin), "{pattern} {origin}");
         }
+    }
+
+    #[test]
+    fn a_pattern_names_the_hosts_of_its_pages() {
+        let covers = |text: &str, host| text.parse::<OriginPattern>().unwrap().covers_host(host);
+        assert!(covers("https://example.com:8443", "EXAMPLE.com"));
+        assert!(covers("https://*.example.com", "a.example.com"));
+        assert!(!covers("https://*.example.com", "example.com"));
+        assert!(!covers("https://example.com", "evil.example"));
+        assert!(covers("*", "anything.example"));
     }
 }

@@ -1,6 +1,7 @@
 //! Why a request is not served, and the answer that says so.
 
 use crate::protocol::Response;
+use crate::reactor::RejectReason;
 
 use super::access::Denied;
 use super::route::RouteError;
@@ -40,6 +41,18 @@ impl From<RouteError> for Rejection {
 }
 
 impl Rejection {
+    /// The reason under which the rejection is counted.
+    pub(crate) fn reason(self) -> RejectReason {
+        match self {
+            Rejection::Route(_) | Rejection::NeedsWebSocket => RejectReason::Malformed,
+            Rejection::Denied(denied) => denied.reject_reason(),
+            Rejection::Method { .. } => RejectReason::Method,
+            Rejection::NotFound | Rejection::NoWebSocket | Rejection::EventStream => {
+                RejectReason::NotFound
+            }
+        }
+    }
+
     /// Returns the answer. Its text says what request would have been right.
     pub(crate) fn response(self) -> Response {
         match self {

@@ -5,7 +5,7 @@ use crate::hub::ChannelName;
 use crate::protocol::Request;
 use crate::reactor::Visitor;
 
-use super::access::{self, Denied};
+use super::access::{self, Denied, HostRules};
 use super::options::{BroadcastOptions, PublishPolicy};
 use super::origin;
 use super::publish_key::check_key;
@@ -34,22 +34,23 @@ pub(crate) fn admit<'n>(
         }
         Route::Reserved => return Err(Rejection::NotFound),
     };
-    // Health probes are exempt from the Host check: orchestrators send any name, and the answer is
-    // not secret.
-    if !matches!(route, Route::Healthz | Route::Readyz) {
+    let publishes = matches!((&route, request.method()), (Route::Channel(_), "POST"));
+    if publishes {
+        check_origin(options, request)?;
+    }
+    // Orchestrators probe under any name, and the answer is not secret; an admin listener is open
+    // to whoever reaches it.
+    if !visitor.is_admin() && !matches!(route, Route::Healthz | Route::Readyz) {
         check_host(options, visitor, request)?;
     }
     let peer = visitor.address().ip();
     let is_local = || access::is_local(peer, request, &options.allowed_hosts);
     match (&route, request.method()) {
-        (Route::Channel(_), "POST") => {
-            check_origin(options, request)?;
-            match &options.publish_key {
-                Some(key) => check_key(key, request)?,
-                None if is_local() => {}
-                None => return Err(Denied::PublishElsewhere.into()),
-            }
-        }
+        (Route::Channel(_), "POST") => match &options.publish_key {
+            Some(key) => check_key(key, request)?,
+            None if is_local() => {}
+            None => return Err(Denied::PublishElsewhere.into()),
+        },
         (Route::Metrics, "GET" | "HEAD") => match &options.publish_key {
             _ if visitor.is_admin() || is_local() => {}
             Some(key) => check_key(key, request)?,
@@ -83,8 +84,8 @@ pub(crate) fn admit_peer<'n>(
     if visitor.is_admin() {
         return Err(Rejection::NotFound);
     }
-    check_host(options, visitor, request)?;
     check_origin(options, request)?;
+    check_host(options, visitor, request)?;
     match route {
         Route::Channel(name) => {
             let may_publish = match options.publish {
@@ -104,16 +105,41 @@ pub(crate) fn admit_peer<'n>(
     }
 }
 
-/// Without a publish key, requests from loopback are trusted, so their Host is checked.
+/// Returns true if a request is served even over a limit of connections: health probes, metrics and
+/// whatever bears the publish key.
+pub(crate) fn is_exempt(
+    options: &BroadcastOptions,
+    decoded: &mut Vec<u8>,
+    request: &Request<'_>,
+) -> bool {
+    let is_operators = matches!(
+        Route::parse(request.path(), decoded),
+        Ok(Route::Healthz | Route::Readyz | Route::Metrics)
+    );
+    is_operators || bears_key(options, request)
+}
+
+/// Returns true if there is a publish key, and the request bears it.
+fn bears_key(options: &BroadcastOptions, request: &Request<'_>) -> bool {
+    options.publish_key.as_ref().is_some_and(|key| check_key(key, request).is_ok())
+}
+
+/// Checks that the server is known by the name in Host. No web page under a foreign name has the
+/// publish key, so whoever bears it may use any name.
 fn check_host(
     options: &BroadcastOptions,
     visitor: &Visitor<'_>,
     request: &Request<'_>,
 ) -> Result<(), Denied> {
-    if options.publish_key.is_some() {
-        return Ok(());
+    let rules = HostRules {
+        allowed_hosts: &options.allowed_hosts,
+        allowed_origins: &options.allowed_origins,
+        trusts_loopback: options.publish_key.is_none(),
+    };
+    match access::check_host(&rules, visitor.address().ip(), request) {
+        Err(_) if bears_key(options, request) => Ok(()),
+        checked => checked,
     }
-    access::check_host(visitor.address().ip(), request, &options.allowed_hosts)
 }
 
 fn check_origin(options: &BroadcastOptions, request: &Request<'_>) -> Result<(), Denied> {

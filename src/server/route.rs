@@ -55,6 +55,15 @@ impl<'n> Route<'n> {
     /// escapes.
     pub(crate) fn parse(path: &'n str, decoded: &'n mut Vec<u8>) -> Result<Route<'n>, RouteError> {
         let raw = path.strip_prefix('/').unwrap_or(path);
+        if let Some(page) = raw.strip_prefix("-/") {
+            return Ok(match page {
+                "healthz" => Route::Healthz,
+                "readyz" => Route::Readyz,
+                "metrics" => Route::Metrics,
+                "echo" => Route::Echo,
+                _ => Route::Reserved,
+            });
+        }
         let name = if raw.contains('%') {
             if !escapes_are_whole(raw) {
                 return Err(RouteError::BadEscape);
@@ -65,13 +74,10 @@ impl<'n> Route<'n> {
         } else {
             raw
         };
-        // The name is compared after decoding, so that "/%2D/metrics" is reserved too.
         Ok(match name {
             "" => Route::Console,
-            "-/healthz" => Route::Healthz,
-            "-/readyz" => Route::Readyz,
-            "-/metrics" => Route::Metrics,
-            "-/echo" => Route::Echo,
+            // Escaped, as in "/%2D/metrics", a reserved path leads nowhere: a proxy that keeps
+            // strangers away from "/-/" by its spelling must not be got round.
             _ if name.starts_with("-/") => Route::Reserved,
             _ => Route::Channel(ChannelName::parse(name).map_err(RouteError::Channel)?),
         })
@@ -113,16 +119,22 @@ mod tests {
     }
 
     #[test]
-    fn the_own_pages_are_found_however_they_are_written() {
+    fn the_own_pages_are_found_under_their_literal_spelling_alone() {
         let mut decoded = Vec::new();
         for (path, route) in [
             ("/", Route::Console),
             ("/-/healthz", Route::Healthz),
             ("/-/readyz", Route::Readyz),
             ("/-/metrics", Route::Metrics),
-            ("/%2D/metrics", Route::Metrics),
-            ("/-%2fmetrics", Route::Metrics),
             ("/-/echo", Route::Echo),
+            ("/%2D/metrics", Route::Reserved),
+            ("/%2d/healthz", Route::Reserved),
+            ("/-%2fmetrics", Route::Reserved),
+            ("/-%2Fecho", Route::Reserved),
+            ("/-/%6detrics", Route::Reserved),
+            ("/-/metrics%", Route::Reserved),
+            ("/-/metrics/", Route::Reserved),
+            ("/%2d%2fnews", Route::Reserved),
             ("/-/", Route::Reserved),
             ("/-/other", Route::Reserved),
         ] {

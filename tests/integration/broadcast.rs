@@ -189,8 +189,52 @@ fn with_a_key_whoever_has_it_may_post_and_read_the_metrics_and_nobody_else_may_p
     assert_eq!(status_of(&server, "GET /-/metrics", &["X-Forwarded-For: 192.0.2.1"]), 401);
     let both = ["X-Forwarded-For: 192.0.2.1", "Authorization: Bearer sesame"];
     assert_eq!(status_of(&server, "GET /-/metrics", &both), 200);
-    // The name by which a proxy in front is known.
-    assert_eq!(status_of(&server, "GET /news", &["Host: live.example.com"]), 200);
+}
+
+/// What is answered to requests under the name `live.example.com`: a `GET`, a `POST` with the key,
+/// and handshakes without an origin, from a page under that name, and from `https://app.example`.
+fn statuses_under_a_name(options: BroadcastOptions) -> [u16; 5] {
+    let server = start(options);
+    let host = "Host: live.example.com";
+    let key = "Authorization: Bearer sesame";
+    let handshake = |origin: &[(&'static str, &str)]| {
+        let headers = [&[("Host", "live.example.com")], origin].concat();
+        refusal(&server, "/news", &headers).unwrap_or(101)
+    };
+    [
+        status_of(&server, "GET /news", &[host]),
+        status_of(&server, "POST /quiet", &[host, key]),
+        handshake(&[]),
+        handshake(&[("Origin", "http://live.example.com")]),
+        handshake(&[("Origin", "https://app.example")]),
+    ]
+}
+
+#[test]
+fn with_a_key_too_a_foreign_name_is_refused_where_the_rule_of_the_same_origin_would_let_it_in() {
+    assert_eq!(statuses_under_a_name(with_key()), [403, 202, 403, 403, 403]);
+    let allowed_hosts = vec!["live.example.com".to_owned()];
+    let options = BroadcastOptions { allowed_hosts, ..with_key() };
+    assert_eq!(statuses_under_a_name(options), [200, 202, 101, 101, 403]);
+    // Its origins are listed, so pages are told apart by these; reading tells no origin.
+    let origins = |text: &str| vec![text.parse().unwrap()];
+    let allowed_origins = origins("https://app.example");
+    let options = BroadcastOptions { allowed_origins, ..with_key() };
+    assert_eq!(statuses_under_a_name(options), [403, 202, 101, 403, 101]);
+    let allowed_origins = origins("http://live.example.com");
+    let options = BroadcastOptions { allowed_origins, ..with_key() };
+    assert_eq!(statuses_under_a_name(options), [200, 202, 101, 101, 403]);
+}
+
+#[test]
+fn every_name_of_loopback_is_this_machine() {
+    let server = start(BroadcastOptions::default());
+    for host in ["app.localhost:8080", "localhost.:8080", "LOCALHOST"] {
+        let origin = format!("http://{host}");
+        assert_eq!(status_of(&server, "POST /news", &[&format!("Host: {host}")]), 202, "{host}");
+        let page = [("Host", host), ("Origin", &*origin)];
+        assert_eq!(refusal(&server, "/news", &page), None, "{host}");
+    }
 }
 
 #[test]
@@ -306,7 +350,7 @@ fn the_metrics_say_what_has_been_done() {
         "fanfare_connections_opened_total 1",
         "fanfare_handshakes_total{status=\"101\"} 1",
         "fanfare_handshakes_total{status=\"404\"} 1",
-        "fanfare_rejects_total{reason=\"declined\"} 1",
+        "fanfare_rejects_total{reason=\"not_found\"} 1",
         "fanfare_channels 1",
         "fanfare_subscriptions 1",
         "fanfare_messages_published_total{source=\"websocket\"} 1",

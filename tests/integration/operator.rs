@@ -1,8 +1,13 @@
-//! `--admin-listen`: health and metrics on an address of their own.
+//! What is for the operator: health, metrics and an address of their own, apart from the limits for
+//! everybody else.
 
-use fanfare::BroadcastOptions;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, TcpStream};
+use std::time::Duration;
 
-use crate::support::{Running, UPGRADE, ask_once};
+use fanfare::{BroadcastOptions, PublishKey};
+
+use crate::support::{Peer, Running, UPGRADE, ask_once, request, upgrade, wait_for};
 
 #[test]
 fn with_an_admin_listener_health_and_metrics_are_there_and_nothing_else_is() {
@@ -23,4 +28,135 @@ fn with_an_admin_listener_health_and_metrics_are_there_and_nothing_else_is() {
         assert_ne!(status(public, line, &[]), 404, "{line}");
     }
     assert_eq!(status(admin, "GET /news", &UPGRADE), 404);
+}
+
+fn key() -> BroadcastOptions {
+    BroadcastOptions {
+        publish_key: Some(PublishKey::new("sesame").unwrap()),
+        ..BroadcastOptions::default()
+    }
+}
+
+#[test]
+fn over_the_limit_of_an_address_the_operator_and_whoever_has_the_key_are_served() {
+    let server = Running::broadcast_with(key(), |builder| builder.max_connections_per_ip(Some(1)));
+    let here: IpAddr = "127.0.0.2".parse().unwrap();
+    let connect = || Peer::connect_from(here, server.address);
+    let _member = connect().open("/news");
+    let bearer = "Authorization: Bearer sesame\r\n";
+    let keyed = |body: &str| request("POST", "/news", bearer, body);
+    // One connection more is heard, and kept for the next request.
+    let mut exempt = connect();
+    assert_eq!(exempt.ask(request("GET", "/-/healthz", "", "")).status, 200);
+    assert_eq!(exempt.ask(request("GET", "/-/readyz", "", "")).status, 200);
+    assert_eq!(exempt.ask(request("GET", "/-/metrics", "", "")).status, 200);
+    assert_eq!(exempt.ask(keyed("one")).status, 201);
+    assert_eq!(exempt.ask(keyed(&"two".repeat(10_000))).status, 201);
+    // Further ones are answered, and closed.
+    for request in [request("GET", "/-/healthz", "", ""), keyed("three")] {
+        let mut peer = connect();
+        let answer = peer.ask(request);
+        assert!([200, 201].contains(&answer.status), "{answer:?}");
+        assert_eq!(answer.header("Connection"), Some("close"));
+        peer.end();
+    }
+    let wrong = "Authorization: Bearer wrong\r\n";
+    for refused in [
+        request("GET", "/news", "", ""),
+        request("GET", "/", "", ""),
+        request("POST", "/news", "", "a"),
+        request("POST", "/news", wrong, "a"),
+        upgrade("/news"),
+    ] {
+        assert_eq!(connect().ask(refused).status, 429);
+    }
+    assert_eq!(exempt.ask(upgrade("/news")).status, 429);
+}
+
+#[test]
+fn no_limit_applies_to_the_admin_listener() {
+    let server = Running::broadcast_with(BroadcastOptions::default(), |builder| {
+        let builder = builder.admin_listen("127.0.0.1:0").max_connections(1);
+        builder.max_connections_per_ip(Some(1)).accept_rate(Some(1))
+    });
+    let _member = Peer::subscribe(server.address, "/news");
+    let mut peers: Vec<_> = (0..20).map(|_| Peer::connect(server.admin.unwrap())).collect();
+    for path in ["/-/healthz", "/-/metrics"] {
+        for peer in &mut peers {
+            assert_eq!(peer.ask(request("GET", path, "", "")).status, 200);
+        }
+    }
+}
+
+#[test]
+fn the_admin_listener_stays_open_while_draining() {
+    let server = Running::broadcast_with(BroadcastOptions::default(), |builder| {
+        let hour = Duration::from_secs(3600);
+        let builder = builder.admin_listen("127.0.0.1:0").reactors(2);
+        builder.drain_timeout(hour).slow_timeout(hour)
+    });
+    let (public, admin) = (server.address, server.admin.unwrap());
+    let mut idle = Peer::connect(admin);
+    assert_eq!(idle.ask(request("GET", "/-/readyz", "", "")).status, 200);
+    let behind = Peer::connect_narrow(public).open("/behind");
+    let mut publisher = Peer::connect(public);
+    for _ in 0..10 {
+        let message = request("POST", "/behind", "", "x".repeat(60_000));
+        assert_eq!(publisher.ask(message).status, 201);
+    }
+    server.drain();
+    wait_for("the listener to close", || TcpStream::connect(public).is_err().then_some(()));
+    let answer = idle.ask(request("GET", "/-/readyz", "", ""));
+    assert_eq!((answer.status, answer.header("Retry-After")), (503, Some("1")));
+    for _ in 0..10 {
+        assert_eq!(ask_once(admin, "GET /-/readyz", &[], "").status, 503);
+        assert_eq!(ask_once(admin, "GET /-/healthz", &[], "").status, 200);
+        let metrics = ask_once(admin, "GET /-/metrics", &[], "");
+        assert!(metrics.body.contains("\nfanfare_draining 1\n"), "{}", metrics.body);
+    }
+    // Neither an open connection to it nor the listener itself holds up the end.
+    let _idle = Peer::connect(admin);
+    drop(behind);
+    drop(server);
+    assert!(TcpStream::connect(admin).is_err());
+}
+
+#[test]
+fn metrics_are_prometheus_text_for_whoever_asks_for_it() {
+    let server = Running::broadcast();
+    Peer::subscribe(server.address, "/news").close();
+    let ask = |accept: &str| {
+        let page = ask_once(server.address, "GET /-/metrics", &[&format!("Accept: {accept}")], "");
+        (page.header("Content-Type").unwrap().to_owned(), page.body)
+    };
+    assert!(ask("*/*").0.starts_with("application/openmetrics-text"));
+    let (kind, page) = ask("text/plain");
+    assert_eq!(kind, "text/plain; version=0.0.4; charset=utf-8");
+    // What `promtool check metrics` wants: each sample belongs to a family with a help and a type
+    // of its own name, and the names of counters alone end in `_total`.
+    let (mut helps, mut types) = (BTreeSet::new(), BTreeMap::new());
+    for line in page.lines() {
+        let words: Vec<_> = line.splitn(4, ' ').collect();
+        match words[..] {
+            ["#", "HELP", name, text] => {
+                assert!(!text.is_empty() && helps.insert(name), "{line}");
+            }
+            ["#", "TYPE", name, kind] => {
+                assert!(["counter", "gauge", "histogram"].contains(&kind), "{line}");
+                assert_eq!(kind == "counter", name.ends_with("_total"), "{line}");
+                assert!(types.insert(name, kind).is_none(), "{line}");
+            }
+            _ => {
+                let (series, value) = line.rsplit_once(' ').unwrap();
+                let name = series.split('{').next().unwrap();
+                let family = types.keys().find(|family| {
+                    let rest = name.strip_prefix(**family);
+                    rest.is_some_and(|rest| ["", "_bucket", "_sum", "_count"].contains(&rest))
+                });
+                assert!(family.is_some_and(|family| helps.contains(family)), "{line}");
+                assert!(value.parse::<f64>().is_ok(), "{line}");
+            }
+        }
+    }
+    assert!(page.contains("\nfanfare_connections_opened_total 1\n"), "{page}");
 }

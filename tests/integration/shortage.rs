@@ -10,7 +10,7 @@ const PEERS: usize = 150;
 #[test]
 fn more_connections_than_descriptors_wait_and_all_are_served_in_the_end() {
     let started = Instant::now();
-    let program = Program::start_with_open_files(
+    let (program, mut log) = Program::start_with_open_files(
         64,
         &[
             "--reactors",
@@ -31,6 +31,9 @@ fn more_connections_than_descriptors_wait_and_all_are_served_in_the_end() {
     let hits = "fanfare_limit_hits_total{limit=\"open_files\"}";
     let metrics = scraper.until("the shortage", |metrics| metrics.value(hits) > 0);
     assert!(metrics.value("fanfare_connections{transport=\"websocket\"}") < 64);
+    let line = log.wait_for("cannot accept connections");
+    assert!(line.contains("--max-connections"), "{line}");
+    log.read_in_background();
 
     // Those that are in are served as if nothing were the matter, and the end of each makes room
     // for one that waits. Each on its own: which of the two queues gets the room is up to the

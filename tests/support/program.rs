@@ -49,7 +49,7 @@ impl Program {
     }
 
     /// Starts `fanfare` in a shell that limits the number of open files.
-    pub(crate) fn start_with_open_files(open_files: u32, arguments: &[&str]) -> Program {
+    pub(crate) fn start_with_open_files(open_files: u32, arguments: &[&str]) -> (Program, Log) {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("ulimit -n {open_files} && exec \"$0\" \"$@\"")]);
         let fanfare = fanfare(arguments);
@@ -59,9 +59,7 @@ impl Program {
             assert_eq!(value, None, "variables are only removed");
             command.env_remove(name);
         }
-        let (program, log) = Program::run(command);
-        log.read_in_background();
-        program
+        Program::run(command)
     }
 
     /// Starts any program that writes `listening on http://ADDRESS` to standard error, and waits
@@ -85,6 +83,16 @@ impl Program {
     pub(crate) fn exit_code(&mut self) -> Option<i32> {
         let status = || self.child.try_wait().expect("it can be waited for");
         wait_for("the end of the process", status).code()
+    }
+
+    /// Sends a signal until the program ends, because one that follows another within a second
+    /// means nothing; the code with which it ends.
+    pub(crate) fn signal_until_the_end(&mut self, signal: Signal) -> Option<i32> {
+        let ended = wait_for("the end of the process", || {
+            self.signal(signal);
+            self.child.try_wait().expect("it can be waited for")
+        });
+        ended.code()
     }
 
     /// Resident memory, in bytes.

@@ -54,6 +54,13 @@ impl Running {
     }
 }
 
+impl Running {
+    /// Begins a drain; the server goes on until all its peers have gone.
+    pub(crate) fn drain(&self) {
+        self.stopper.drain();
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         if std::thread::panicking() {

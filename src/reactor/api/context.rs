@@ -8,6 +8,7 @@ use crate::instant::Instant;
 use crate::net::Token;
 use crate::protocol::{CloseCode, Message, encode_frame};
 use crate::reactor::connection::{Outgoing, PeerSubscriptions, running_number};
+use crate::reactor::counters::RejectReason;
 use crate::reactor::group::Status;
 use crate::reactor::mail::{Exchange, PublishOrigin};
 use crate::reactor::ticket::{NotPublished, Subscription, Ticket};
@@ -20,6 +21,8 @@ pub struct Visitor<'a> {
     pub(crate) token: Token,
     pub(crate) address: SocketAddr,
     pub(crate) is_admin: bool,
+    /// Why the application refuses the request, if it does and has said so.
+    pub(crate) rejected: Option<RejectReason>,
 }
 
 impl Visitor<'_> {
@@ -69,6 +72,14 @@ impl Visitor<'_> {
     /// Returns true if the connection was accepted on an admin listener, meant for the operator.
     pub fn is_admin(&self) -> bool {
         self.is_admin
+    }
+
+    /// Says why this request or handshake is refused, for the metric `fanfare_rejects_total`. Only
+    /// the last call during one callback counts. A handshake that is declined without a reason is
+    /// counted as [`RejectReason::Declined`]; any other response without a reason is not counted as
+    /// a refusal.
+    pub fn reject_as(&mut self, reason: RejectReason) {
+        self.rejected = Some(reason);
     }
 
     /// Returns true if the server has admin listeners, which are separate ones for the operator.

@@ -1,8 +1,13 @@
 //! The interface of an application: a reactor calls one [`Handler`] with events, and never calls it
 //! again before the previous call has returned.
 
+use std::io;
+use std::net::SocketAddr;
+
 use crate::hub::{Accepted, ChannelInfo, ChannelName, Refused};
+use crate::instant::Instant;
 use crate::protocol::{CloseCode, Message, Request, Response};
+use crate::reactor::counters::RejectReason;
 use crate::reactor::ticket::Ticket;
 
 use super::context::{Context, Visitor};
@@ -26,6 +31,27 @@ pub trait Handler {
     ) -> Option<Response> {
         let _ = (visitor, request);
         None
+    }
+
+    /// Called with the head of a plain request on a connection that is over `max_connections` or
+    /// `max_connections_per_ip`. If it returns true, the request is served all the same; otherwise
+    /// it is answered 503 or 429. Meant for health probes, and for peers that have shown a key.
+    /// Over `max_connections` a GET or HEAD without a body is served in any case.
+    fn is_exempt(&mut self, visitor: &mut Visitor<'_>, request: &Request<'_>) -> bool {
+        let _ = (visitor, request);
+        false
+    }
+
+    /// Called when the reactor itself refuses a connection or a request: it is over a limit, for
+    /// example, or malformed. For logs; the answer is given already.
+    fn on_rejected(&mut self, rejected: &Rejected<'_>) {
+        let _ = rejected;
+    }
+
+    /// Called when no connection can be accepted, mostly because the process has too many open
+    /// files. Connections then wait in the system's queue. For logs.
+    fn on_accept_failed(&mut self, error: &io::Error, now: Instant) {
+        let _ = (error, now);
     }
 
     /// Called with a plain HTTP request and its whole body (empty if there is none). HEAD requests
@@ -89,6 +115,19 @@ pub trait Handler {
             None => Response::text(404, "no such channel\n"),
         }
     }
+}
+
+/// What the reactor itself has refused.
+#[derive(Clone, Copy, Debug)]
+pub struct Rejected<'a> {
+    /// Why.
+    pub reason: RejectReason,
+    /// The address of the peer.
+    pub address: SocketAddr,
+    /// The request, if one has been read.
+    pub request: Option<&'a Request<'a>>,
+    /// The monotonic clock, as read in this turn.
+    pub now: Instant,
 }
 
 /// How a plain HTTP request is answered.

@@ -13,4 +13,4 @@ mod handler;
 pub use context::{Context, Visitor};
 pub(super) use from_threads::{Ending, FromThreads, handle};
 pub use from_threads::{Handle, PublishError};
-pub use handler::{Answer, Handler, Upgrade};
+pub use handler::{Answer, Handler, Rejected, Upgrade};

@@ -21,7 +21,7 @@ use crate::net::Token;
 use crate::protocol::{Decoder, HeadScanner};
 use crate::transport::IoBuffers;
 
-use super::group::Refusal;
+use super::group::{Quota, Refusal};
 use super::ticket::Ticket;
 pub(super) use outgoing::Outgoing;
 use packed_address::PackedAddress;
@@ -57,10 +57,10 @@ pub(super) struct Connection<T, S> {
     /// has ended.
     pub(super) rest_bytes: u32,
     address: PackedAddress,
-    /// The connection was accepted on an admin listener, meant for the operator.
-    pub(super) is_admin: bool,
-    /// `Some` if the connection was accepted only so that it can be answered 503 or 429: it is over
-    /// a limit, or the server is draining.
+    /// The limit that the connection counts towards.
+    pub(super) quota: Quota,
+    /// `Some` if requests on this connection are answered 503 or 429, except those that are exempt
+    /// from limits: the connection is over a limit, or the server is draining.
     pub(super) refusal: Option<Refusal>,
     /// The socket was reported readable, and has not been read empty since.
     pub(super) readable: bool,
@@ -161,6 +161,7 @@ impl<T, S> Connection<T, S> {
         token: Token,
         stream: T,
         address: SocketAddr,
+        quota: Quota,
         refusal: Option<Refusal>,
         deadline: Instant,
     ) -> Self {
@@ -168,7 +169,7 @@ impl<T, S> Connection<T, S> {
             token,
             io: IoBuffers::new(stream),
             phase: Phase::Http(Http::default()),
-            is_admin: false,
+            quota,
             refusal,
             deadline,
             progress_at: Instant::ZERO,
@@ -188,6 +189,11 @@ impl<T, S> Connection<T, S> {
 
     pub(super) fn address(&self) -> SocketAddr {
         self.address.unpack()
+    }
+
+    /// Returns true if the connection was accepted on an admin listener, meant for the operator.
+    pub(super) fn is_admin(&self) -> bool {
+        self.quota == Quota::Admin
     }
 
     /// Returns the subscriptions of an open connection, and none in any other phase.

@@ -109,12 +109,15 @@ impl<T, S> Connections<T, S> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Quota;
     use super::*;
     use crate::instant::Instant;
 
     fn insert(connections: &mut Connections<&'static str, ()>, stream: &'static str) -> Token {
         let here = "127.0.0.1:1".parse().unwrap();
-        connections.insert(|token| Connection::new(token, stream, here, None, Instant::ZERO)).token
+        let quota = Quota::Ordinary;
+        let new = |token| Connection::new(token, stream, here, quota, None, Instant::ZERO);
+        connections.insert(new).token
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::instant::Instant;
 
 use crate::reactor::counters::RejectReason;
-use crate::reactor::limits::{REFUSALS_MAX, ReactorLimits};
+use crate::reactor::limits::{ADMIN_CONNECTIONS_MAX, REFUSALS_MAX, ReactorLimits};
 
 /// Why a connection is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,19 +22,41 @@ pub(crate) enum Refusal {
 impl Refusal {
     pub(crate) fn reason(self) -> RejectReason {
         match self {
-            Refusal::TooManyConnections => RejectReason::TooManyConnections,
-            Refusal::TooManyFromAddress => RejectReason::TooManyFromAddress,
+            Refusal::TooManyConnections => RejectReason::ConnectionLimit,
+            Refusal::TooManyFromAddress => RejectReason::AddressLimit,
             Refusal::Draining => RejectReason::Draining,
         }
     }
 }
 
+/// The limit that an open connection counts towards.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Quota {
+    /// `connections_max`.
+    Ordinary,
+    /// `REFUSALS_MAX`: the connection is kept open only so that it can be answered 503 or 429.
+    Refusal,
+    /// `ADMIN_CONNECTIONS_MAX`: the connection was accepted on an admin listener.
+    Admin,
+}
+
+/// What is decided about a connection when it has been accepted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Admission {
+    /// Why requests of this connection are refused, if they are.
+    pub(crate) refusal: Option<Refusal>,
+    /// `None`: there is no room even to answer it, so it must be closed.
+    pub(crate) quota: Option<Quota>,
+}
+
 pub(crate) struct ConnectionLimits {
-    /// Accepted connections that hold a slot. A refused connection holds none.
+    /// Ordinary connections.
     connections: AtomicUsize,
     connections_max: usize,
-    /// Connections that were accepted only so that they can be answered 503 or 429.
+    /// Connections that are kept open only so that they can be answered 503 or 429.
     refusals: AtomicUsize,
+    /// Connections that were accepted on admin listeners.
+    admins: AtomicUsize,
     rate: Option<Mutex<AcceptRate>>,
     /// The limit on connections per client address (IPv4 address or IPv6 /64), and how many each
     /// address has now. `None` if there is no such limit.
@@ -94,6 +116,7 @@ impl ConnectionLimits {
             connections: AtomicUsize::new(0),
             connections_max: limits.connections_max,
             refusals: AtomicUsize::new(0),
+            admins: AtomicUsize::new(0),
             rate: limits.accepts_per_second_max.map(|per_second| Mutex::new(bucket(per_second))),
             networks: limits.connections_per_address_max.map(|max| (max, Mutex::default())),
         }
@@ -109,50 +132,60 @@ impl ConnectionLimits {
         })
     }
 
-    /// Counts an accepted connection. Returns why it must be refused, or `None` if it may stay and
-    /// has taken a slot. In both cases it counts against its address until [`leave`](Self::leave).
-    pub(crate) fn enter(&self, address: SocketAddr) -> Option<Refusal> {
+    /// Counts an accepted connection until [`leave`](Self::leave), against its address in every
+    /// case. Over the limit of its address it may still be an ordinary one, so that requests which
+    /// are exempt from that limit can be served. But an address has at most as many of these again
+    /// as the limit says.
+    pub(crate) fn enter(&self, address: SocketAddr) -> Admission {
         if let Some(rate) = &self.rate {
             lock(rate).available -= 1.0;
         }
-        let too_many_from_address = self.networks.as_ref().is_some_and(|(max, networks)| {
-            let mut networks = lock(networks);
-            let count = networks.entry(network(address)).or_default();
-            *count += 1;
-            *count > *max
-        });
-        if too_many_from_address {
-            return Some(Refusal::TooManyFromAddress);
+        let (of_address, max) = match &self.networks {
+            Some((max, networks)) => {
+                let mut networks = lock(networks);
+                let count = networks.entry(network(address)).or_default();
+                *count += 1;
+                (*count, *max)
+            }
+            None => (0, u32::MAX),
+        };
+        let refusal = (of_address > max).then_some(Refusal::TooManyFromAddress);
+        let is_heard = of_address <= max.saturating_mul(2);
+        if is_heard && count_one_more(&self.connections, self.connections_max) {
+            return Admission { refusal, quota: Some(Quota::Ordinary) };
         }
-        let is_in = count_one_more(&self.connections, self.connections_max);
-        (!is_in).then_some(Refusal::TooManyConnections)
+        let quota = count_one_more(&self.refusals, REFUSALS_MAX).then_some(Quota::Refusal);
+        Admission { refusal: Some(refusal.unwrap_or(Refusal::TooManyConnections)), quota }
     }
 
-    /// Returns true if one more connection may be kept open only to be answered 503 or 429. It then
-    /// counts towards `REFUSALS_MAX` until [`end_refusal`](Self::end_refusal).
-    pub(crate) fn begin_refusal(&self) -> bool {
-        count_one_more(&self.refusals, REFUSALS_MAX)
+    /// Counts a connection that was accepted on an admin listener, to which no limit applies but
+    /// that on such connections.
+    pub(crate) fn enter_as_admin(&self) -> Admission {
+        let is_in = count_one_more(&self.admins, ADMIN_CONNECTIONS_MAX);
+        Admission {
+            refusal: (!is_in).then_some(Refusal::TooManyConnections),
+            quota: is_in.then_some(Quota::Admin),
+        }
     }
 
-    pub(crate) fn end_refusal(&self) {
-        self.refusals.fetch_sub(1, Ordering::Relaxed);
+    /// Stops counting a connection that has closed. `quota`: towards which limit it counted; `None`
+    /// if it was closed because there was no room for it.
+    pub(crate) fn leave(&self, address: SocketAddr, quota: Option<Quota>) {
+        let count = match quota {
+            Some(Quota::Ordinary) => Some(&self.connections),
+            Some(Quota::Refusal) => Some(&self.refusals),
+            Some(Quota::Admin) => Some(&self.admins),
+            None => None,
+        };
+        if let Some(count) = count {
+            count.fetch_sub(1, Ordering::Relaxed);
+        }
+        if quota != Some(Quota::Admin) {
+            self.leave_network(address);
+        }
     }
 
-    /// Releases the slot that `enter` took: the connection has closed, or is refused because of a
-    /// drain.
-    pub(crate) fn give_place_back(&self) {
-        self.connections.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// Returns how many connections hold a slot, and how many are kept open only to be refused.
-    #[cfg(test)]
-    pub(crate) fn counts(&self) -> (usize, usize) {
-        (self.connections.load(Ordering::Relaxed), self.refusals.load(Ordering::Relaxed))
-    }
-
-    /// Stops counting a closed connection against its address. Called for every connection, refused
-    /// or not.
-    pub(crate) fn leave(&self, address: SocketAddr) {
+    fn leave_network(&self, address: SocketAddr) {
         let Some((_, networks)) = &self.networks else { return };
         let mut networks = lock(networks);
         if let Some(count) = networks.get_mut(&network(address)) {
@@ -161,6 +194,12 @@ impl ConnectionLimits {
                 networks.remove(&network(address));
             }
         }
+    }
+
+    /// Returns how many connections count towards each quota.
+    #[cfg(test)]
+    pub(crate) fn counts(&self) -> [usize; 3] {
+        [&self.connections, &self.refusals, &self.admins].map(|count| count.load(Ordering::Relaxed))
     }
 }
 
@@ -178,29 +217,73 @@ mod tests {
         address.parse().unwrap()
     }
 
+    const IN: Admission = Admission { refusal: None, quota: Some(Quota::Ordinary) };
+
     #[test]
     fn who_is_refused_takes_nobodys_place() {
         let limits = connection_limits(|configured| configured.connections_max = 1);
         let here = from("127.0.0.1:1");
-        assert_eq!(limits.enter(here), None);
-        assert_eq!(limits.enter(here), Some(Refusal::TooManyConnections));
-        limits.leave(here);
-        assert_eq!(limits.enter(here), Some(Refusal::TooManyConnections));
-        limits.give_place_back();
-        assert_eq!(limits.enter(here), None);
+        let refused =
+            Admission { refusal: Some(Refusal::TooManyConnections), quota: Some(Quota::Refusal) };
+        assert_eq!(limits.enter(here), IN);
+        assert_eq!(limits.enter(here), refused);
+        limits.leave(here, Some(Quota::Refusal));
+        assert_eq!(limits.enter(here), refused);
+        limits.leave(here, Some(Quota::Ordinary));
+        assert_eq!(limits.enter(here), IN);
     }
 
     #[test]
     fn an_ipv6_customer_is_one_address() {
         let limits =
             connection_limits(|configured| configured.connections_per_address_max = Some(1));
-        assert_eq!(limits.enter(from("[2001:db8::1]:1")), None);
-        assert_eq!(limits.enter(from("[2001:db8::2]:2")), Some(Refusal::TooManyFromAddress));
-        assert_eq!(limits.enter(from("[2001:db8:0:1::2]:2")), None);
-        assert_eq!(limits.enter(from("10.0.0.1:1")), None);
-        limits.leave(from("[2001:db8::2]:2"));
-        limits.leave(from("[2001:db8::1]:1"));
-        assert_eq!(limits.enter(from("[2001:db8::3]:3")), None);
+        assert_eq!(limits.enter(from("[2001:db8::1]:1")), IN);
+        assert_eq!(
+            limits.enter(from("[2001:db8::2]:2")).refusal,
+            Some(Refusal::TooManyFromAddress)
+        );
+        assert_eq!(limits.enter(from("[2001:db8:0:1::2]:2")), IN);
+        assert_eq!(limits.enter(from("10.0.0.1:1")), IN);
+        limits.leave(from("[2001:db8::2]:2"), Some(Quota::Ordinary));
+        limits.leave(from("[2001:db8::1]:1"), Some(Quota::Ordinary));
+        assert_eq!(limits.enter(from("[2001:db8::3]:3")), IN);
+    }
+
+    #[test]
+    fn over_its_limit_an_address_gets_as_many_places_again_to_be_heard_and_no_more() {
+        let limits = connection_limits(|configured| {
+            configured.connections_per_address_max = Some(2);
+            configured.connections_max = 100;
+        });
+        let here = from("10.0.0.1:1");
+        let places: Vec<_> = (0..2 + 2 + REFUSALS_MAX + 1).map(|_| limits.enter(here)).collect();
+        assert_eq!(places[..2], [IN; 2]);
+        let refusal = Some(Refusal::TooManyFromAddress);
+        assert_eq!(places[2..4], [Admission { refusal, quota: Some(Quota::Ordinary) }; 2]);
+        let (last, others) = places[4..].split_last().unwrap();
+        let only_told = Admission { refusal, quota: Some(Quota::Refusal) };
+        assert!(others.iter().all(|entry| *entry == only_told), "{others:?}");
+        assert_eq!(*last, Admission { refusal, quota: None });
+        assert_eq!(limits.enter(from("10.0.0.2:1")), IN);
+    }
+
+    #[test]
+    fn an_admin_connection_counts_towards_a_limit_of_its_own() {
+        let limits = connection_limits(|configured| {
+            configured.connections_max = 0;
+            configured.connections_per_address_max = Some(1);
+            configured.accepts_per_second_max = Some(1);
+        });
+        let here = from("10.0.0.1:1");
+        let admin = Admission { refusal: None, quota: Some(Quota::Admin) };
+        for _ in 0..ADMIN_CONNECTIONS_MAX {
+            assert_eq!(limits.enter_as_admin(), admin);
+        }
+        assert_eq!(limits.enter_as_admin().quota, None);
+        assert_eq!(limits.counts(), [0, 0, ADMIN_CONNECTIONS_MAX]);
+        assert!(limits.next_at(Instant::ZERO).is_some_and(|moment| moment == Instant::ZERO));
+        limits.leave(here, Some(Quota::Admin));
+        assert_eq!(limits.enter_as_admin(), admin);
     }
 
     #[test]
@@ -209,7 +292,7 @@ mod tests {
         let now = Instant::ZERO + Duration::from_secs(5);
         for _ in 0..2 {
             assert!(limits.next_at(now).is_some_and(|moment| moment <= now));
-            assert_eq!(limits.enter(from("127.0.0.1:1")), None);
+            assert_eq!(limits.enter(from("127.0.0.1:1")), IN);
         }
         assert_eq!(limits.next_at(now), Some(now + Duration::from_millis(500)));
     }

@@ -10,7 +10,7 @@ mod connection_limits;
 mod shared;
 mod status;
 
-pub(super) use connection_limits::{ConnectionLimits, Refusal};
+pub(super) use connection_limits::{ConnectionLimits, Quota, Refusal};
 pub(super) use shared::Shared;
 pub(super) use status::ReactorStatus;
 pub use status::Status;

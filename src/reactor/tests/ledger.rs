@@ -134,16 +134,16 @@ fn parse(name: &str) -> crate::hub::ChannelName<'_> {
 }
 
 fn check_gate(reactors: &[SimReactor]) {
-    let (mut let_in, mut refused) = (0, 0);
+    let mut quotas = [0; 3];
     for reactor in reactors {
         for connection in reactor.peers.connections.iter() {
-            *if connection.refusal.is_some() { &mut refused } else { &mut let_in } += 1;
+            quotas[connection.quota as usize] += 1;
         }
     }
     assert_eq!(
         reactors[0].peers.core.exchange.shared.connection_limits.counts(),
-        (let_in, refused),
-        "slots in use"
+        quotas,
+        "quotas in use"
     );
 }
 

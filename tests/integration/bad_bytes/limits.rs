@@ -23,8 +23,8 @@ fn one_connection_too_many_is_503_and_may_come_back() {
         metrics.value("fanfare_connections{transport=\"websocket\"}") == 1
     });
     for (name, bytes, counted) in [
-        ("a handshake", upgrade("/news"), Counted::Handshake("connections")),
-        ("a request", request("DELETE", "/news", "", ""), Counted::Reject("connections")),
+        ("a handshake", upgrade("/news"), Counted::Handshake("connection_limit")),
+        ("a request", request("DELETE", "/news", "", ""), Counted::Reject("connection_limit")),
     ] {
         let before = scraper.scrape();
         let mut peer = Peer::connect(server.address);
@@ -71,7 +71,7 @@ fn who_is_one_too_many_is_counted_once_whatever_he_sends() {
         peer.end();
         let rejects = "fanfare_rejects_total";
         let after = scraper.until(name, |after| after.sum(rejects) > before.sum(rejects));
-        assert_counted(name, &before, &after, Counted::Reject("connections"), status);
+        assert_counted(name, &before, &after, Counted::Reject("connection_limit"), status);
     }
 }
 
@@ -89,7 +89,7 @@ fn one_connection_too_many_from_an_address_is_429_and_others_are_served() {
     assert_eq!((answer.status, answer.header("Retry-After")), (429, Some("1")), "{answer:?}");
     peer.end();
     let hits = "fanfare_limit_hits_total{limit=\"max_connections_per_ip\"}";
-    let counted = Counted::Handshake("connections_per_ip");
+    let counted = Counted::Handshake("address_limit");
     let after =
         scraper.until("429", |after| after.value(hits) > 0 && counted.is_in(&before, after));
     assert_counted("429", &before, &after, counted, 429);

@@ -2,13 +2,16 @@
 
 use fanfare::{BroadcastOptions, PublishKey, Reject};
 
-use super::Counted::{self, Answer, Handshake, Reject as Rejected};
+use super::Counted::{self, Handshake, Refused, Reject as Rejected};
 use super::Watched;
 use crate::support::{Peer, Running, request, text, upgrade};
 
-const MALFORMED: Counted = Rejected("malformed_request");
-const NO_HANDSHAKE: Counted = Handshake("malformed_handshake");
-const DECLINED: Counted = Handshake("declined");
+const MALFORMED: Counted = Rejected("malformed");
+const TOO_LARGE: Counted = Rejected("too_large");
+const NO_HANDSHAKE: Counted = Handshake("malformed");
+const NOT_FOUND: Counted = Handshake("not_found");
+const ORIGIN: Counted = Handshake("forbidden_origin");
+const HOST: Counted = Handshake("forbidden_host");
 
 /// Bytes, the status of the answer, the headers that it must have, and where it is counted.
 type Row<'r> = (&'r str, Vec<u8>, u16, &'r [(&'r str, &'r str)], Counted);
@@ -29,7 +32,7 @@ fn check(watched: &mut Watched, rows: Vec<Row<'_>>) {
                 response.header("Connection").is_some_and(|value| value.ends_with("close"));
             match (is_last, counted) {
                 (true, _) => peer.end(),
-                (false, Answer) => {
+                (false, Refused(_)) => {
                     assert_eq!(
                         peer.ask(request("GET", "/-/healthz", "", "")).status,
                         200,
@@ -138,22 +141,22 @@ fn heads_that_ask_for_too_much_are_told_which_limit_it_is() {
     let many = "A: b\r\n".repeat(65);
     let chunked = "Transfer-Encoding: chunked\r\n";
     let rows: Vec<Row<'_>> = vec![
-        ("a long target", request("GET", &format!("/{long}"), "", ""), 414, &[], MALFORMED),
-        ("a target without an end", format!("GET /{long}").into_bytes(), 414, &[], MALFORMED),
+        ("a long target", request("GET", &format!("/{long}"), "", ""), 414, &[], TOO_LARGE),
+        ("a target without an end", format!("GET /{long}").into_bytes(), 414, &[], TOO_LARGE),
         (
             "a long header",
             request("GET", "/news", &format!("A: {long}\r\n"), ""),
             431,
             &[],
-            MALFORMED,
+            TOO_LARGE,
         ),
-        ("many headers", request("GET", "/news", &many, ""), 431, &[], MALFORMED),
+        ("many headers", request("GET", "/news", &many, ""), 431, &[], TOO_LARGE),
         (
             "a body that is announced too large",
             raw("POST /news HTTP/1.1\r\nHost: localhost\r\nContent-Length: 65537"),
             413,
             &[],
-            MALFORMED,
+            TOO_LARGE,
         ),
         (
             "a body beyond all numbers",
@@ -162,14 +165,14 @@ fn heads_that_ask_for_too_much_are_told_which_limit_it_is() {
             ),
             413,
             &[],
-            MALFORMED,
+            TOO_LARGE,
         ),
         (
             "a body that is too large",
             request("POST", "/news", "", vec![b'a'; 65537]),
             413,
             &[],
-            MALFORMED,
+            TOO_LARGE,
         ),
         (
             "another expectation",
@@ -245,7 +248,7 @@ fn handshakes_that_are_none_are_refused_with_what_would_be_one() {
             &[],
             NO_HANDSHAKE,
         ),
-        ("a POST", handshake_with("GET", "POST"), 405, &[("Allow", "GET")], NO_HANDSHAKE),
+        ("a POST", handshake_with("GET", "POST"), 405, &[("Allow", "GET")], Handshake("method")),
         ("version 8", handshake_with("Version: 13", "Version: 8"), 426, version_13, NO_HANDSHAKE),
         (
             "version 13 in a list",
@@ -261,35 +264,31 @@ fn handshakes_that_are_none_are_refused_with_what_would_be_one() {
             version_13,
             NO_HANDSHAKE,
         ),
-        ("the console page", upgrade("/"), 404, &[], DECLINED),
-        ("the metrics", upgrade("/-/metrics"), 404, &[], DECLINED),
-        ("a reserved path", upgrade("/-/other"), 404, &[], DECLINED),
-        ("the echo, which is off", upgrade("/-/echo"), 404, &[], DECLINED),
-        ("a bad escape", upgrade("/100%"), 400, &[], DECLINED),
-        ("a name that is not UTF-8", upgrade("/%ff"), 400, &[], DECLINED),
-        ("a control character in the name", upgrade("/a%0ab"), 400, &[], DECLINED),
-        ("a name of 256 bytes", upgrade(&format!("/{}", "a".repeat(256))), 400, &[], DECLINED),
+        ("the console page", upgrade("/"), 404, &[], NOT_FOUND),
+        ("the metrics", upgrade("/-/metrics"), 404, &[], NOT_FOUND),
+        ("a reserved path", upgrade("/-/other"), 404, &[], NOT_FOUND),
+        ("a reserved path, escaped", upgrade("/%2d/other"), 404, &[], NOT_FOUND),
+        ("the echo, escaped", upgrade("/-%2Fecho"), 404, &[], NOT_FOUND),
+        ("the echo, which is off", upgrade("/-/echo"), 404, &[], NOT_FOUND),
+        ("a bad escape", upgrade("/100%"), 400, &[], NO_HANDSHAKE),
+        ("a name that is not UTF-8", upgrade("/%ff"), 400, &[], NO_HANDSHAKE),
+        ("a control character in the name", upgrade("/a%0ab"), 400, &[], NO_HANDSHAKE),
+        ("a name of 256 bytes", upgrade(&format!("/{}", "a".repeat(256))), 400, &[], NO_HANDSHAKE),
         (
             "the origin null",
             handshake_with(KEY_LINE, &format!("{KEY_LINE}Origin: null\r\n")),
             403,
             &[],
-            DECLINED,
+            ORIGIN,
         ),
         (
             "a foreign origin",
             handshake_with(KEY_LINE, &format!("{KEY_LINE}Origin: https://evil.example\r\n")),
             403,
             &[],
-            DECLINED,
+            ORIGIN,
         ),
-        (
-            "a foreign host",
-            handshake_with("Host: localhost", "Host: evil.example"),
-            403,
-            &[],
-            DECLINED,
-        ),
+        ("a foreign host", handshake_with("Host: localhost", "Host: evil.example"), 403, &[], HOST),
     ];
     check(&mut Watched::new(Running::broadcast()), rows);
 }
@@ -299,52 +298,114 @@ fn requests_that_may_not_be_served_are_answered_and_the_connection_goes_on() {
     let post = |headers: &str| request("POST", "/news", headers, "hello");
     let allow = &[("Allow", "GET, HEAD, POST")];
     let rows: Vec<Row<'_>> = vec![
-        ("publishing through a proxy", post("X-Forwarded-For: 10.1.2.3\r\n"), 403, &[], Answer),
-        ("publishing through another proxy", post("Via: 1.1 proxy\r\n"), 403, &[], Answer),
-        ("publishing from the origin null", post("Origin: null\r\n"), 403, &[], Answer),
+        (
+            "publishing through a proxy",
+            post("X-Forwarded-For: 10.1.2.3\r\n"),
+            403,
+            &[],
+            Refused("forbidden_publish"),
+        ),
+        (
+            "publishing through another proxy",
+            post("Via: 1.1 proxy\r\n"),
+            403,
+            &[],
+            Refused("forbidden_publish"),
+        ),
+        (
+            "publishing from the origin null",
+            post("Origin: null\r\n"),
+            403,
+            &[],
+            Refused("forbidden_origin"),
+        ),
         (
             "publishing from a foreign page",
             post("Origin: https://evil.example\r\n"),
             403,
             &[],
-            Answer,
+            Refused("forbidden_origin"),
         ),
-        ("a foreign Host", raw("GET /news HTTP/1.1\r\nHost: evil.example"), 403, &[], Answer),
+        (
+            "a foreign Host",
+            raw("GET /news HTTP/1.1\r\nHost: evil.example"),
+            403,
+            &[],
+            Refused("forbidden_host"),
+        ),
         (
             "the metrics through a proxy",
             request("GET", "/-/metrics", "Forwarded: for=10.1.2.3\r\n", ""),
             403,
             &[],
-            Answer,
+            Refused("forbidden_metrics"),
         ),
-        ("a reserved path", request("GET", "/-/other", "", ""), 404, &[], Answer),
-        ("a reserved path, escaped", request("GET", "/%2d/other", "", ""), 404, &[], Answer),
-        ("the echo, which is off", request("GET", "/-/echo", "", ""), 404, &[], Answer),
-        ("DELETE", request("DELETE", "/news", "", ""), 405, allow, Answer),
-        ("a method that nobody knows", request("BREW", "/news", "", ""), 405, allow, Answer),
-        ("get in lower case", request("get", "/news", "", ""), 405, allow, Answer),
+        ("a reserved path", request("GET", "/-/other", "", ""), 404, &[], Refused("not_found")),
+        (
+            "a reserved path, escaped",
+            request("GET", "/%2d/other", "", ""),
+            404,
+            &[],
+            Refused("not_found"),
+        ),
+        (
+            "the metrics, escaped",
+            request("GET", "/%2D/metrics", "", ""),
+            404,
+            &[],
+            Refused("not_found"),
+        ),
+        (
+            "publishing to an escaped page",
+            request("POST", "/-%2fnews", "", "a"),
+            404,
+            &[],
+            Refused("not_found"),
+        ),
+        (
+            "the echo, which is off",
+            request("GET", "/-/echo", "", ""),
+            404,
+            &[],
+            Refused("not_found"),
+        ),
+        ("DELETE", request("DELETE", "/news", "", ""), 405, allow, Refused("method")),
+        (
+            "a method that nobody knows",
+            request("BREW", "/news", "", ""),
+            405,
+            allow,
+            Refused("method"),
+        ),
+        ("get in lower case", request("get", "/news", "", ""), 405, allow, Refused("method")),
         (
             "a POST to a page",
             request("POST", "/-/healthz", "", "a"),
             405,
             &[("Allow", "GET, HEAD")],
-            Answer,
+            Refused("method"),
         ),
         (
             "a POST to the console",
             request("POST", "/", "", "a"),
             405,
             &[("Allow", "GET, HEAD")],
-            Answer,
+            Refused("method"),
         ),
-        ("a bad escape", request("POST", "/100%", "", "a"), 400, &[], Answer),
-        ("text that is not UTF-8", request("POST", "/news", "", b"caf\xe9"), 400, &[], Answer),
+        ("a bad escape", request("POST", "/100%", "", "a"), 400, &[], Refused("malformed")),
+        (
+            "text that is not UTF-8",
+            request("POST", "/news", "", b"caf\xe9"),
+            400,
+            &[],
+            Refused("malformed"),
+        ),
         (
             "server-sent events",
             request("GET", "/news", "Accept: text/event-stream\r\n", ""),
             501,
             &[],
-            Answer,
+            Refused("not_found"),
         ),
     ];
     check(&mut Watched::new(Running::broadcast()), rows);
@@ -355,7 +416,10 @@ fn the_echo_over_plain_http_names_the_version_that_is_spoken() {
     let options = BroadcastOptions { echo: true, ..BroadcastOptions::default() };
     let mut watched = Watched::new(Running::broadcast_with(options, |builder| builder));
     let headers = &[("Sec-WebSocket-Version", "13"), ("Upgrade", "websocket")];
-    check(&mut watched, vec![("echo", request("GET", "/-/echo", "", ""), 426, headers, Answer)]);
+    check(
+        &mut watched,
+        vec![("echo", request("GET", "/-/echo", "", ""), 426, headers, Refused("malformed"))],
+    );
 }
 
 #[test]
@@ -394,7 +458,7 @@ fn with_reject_close_a_script_can_read_why_it_was_refused() {
     let options = BroadcastOptions { reject: Reject::Close, ..BroadcastOptions::default() };
     let mut watched = Watched::new(Running::broadcast_with(options, |builder| builder));
     let foreign = handshake_with(KEY_LINE, &format!("{KEY_LINE}Origin: https://evil.example\r\n"));
-    watched.check("a foreign origin", DECLINED, |peer| {
+    watched.check("a foreign origin", ORIGIN, |peer| {
         assert_eq!(peer.ask(&foreign).status, 101);
         let frame = peer.frame();
         let (code, reason) = frame.close().expect("a close");

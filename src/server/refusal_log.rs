@@ -1,0 +1,203 @@
+//! Log lines about what is refused for want of rights or by a limit, for whoever looks for the
+//! reason. They are few, so that a peer that is refused often cannot fill the disk: a line says how
+//! many refusals of its kind before it had none.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tracing::warn;
+
+use crate::instant::Instant;
+use crate::protocol::Request;
+use crate::reactor::RejectReason;
+
+use super::event_log::cut;
+use super::rate::TokenBucket;
+
+/// Lines a second about each kind of missing rights. Somebody who sets up a client sees each of his
+/// attempts.
+const LINES_PER_SECOND: u32 = 10;
+
+/// The time from one line about a limit to the next about the same limit. A limit that is reached
+/// refuses everybody, for the same reason.
+const LIMIT_PERIOD: Duration = Duration::from_secs(60);
+
+/// What one reactor has logged about refusals.
+#[derive(Default)]
+pub(crate) struct RefusalLog {
+    by_reason: [Recent; RejectReason::ALL.len()],
+    message_rate: Recent,
+    accept_failures: Recent,
+}
+
+/// The lines about one reason.
+#[derive(Clone, Copy, Default)]
+struct Recent {
+    bucket: TokenBucket,
+    /// When the next line about a limit may be written.
+    next_at: Instant,
+    /// Refusals since the last line.
+    left_out: u64,
+}
+
+/// How often a reason is logged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Pace {
+    /// For missing rights.
+    EachTime,
+    /// For limits.
+    FirstOfMany,
+}
+
+impl Recent {
+    /// Returns how many refusals had no line since the last one, if there may be a line now.
+    fn take(&mut self, pace: Pace, now: Instant) -> Option<u64> {
+        let may_write = match pace {
+            Pace::EachTime => self.bucket.take(LINES_PER_SECOND, now),
+            Pace::FirstOfMany => self.next_at <= now,
+        };
+        if !may_write {
+            self.left_out += 1;
+            return None;
+        }
+        self.next_at = now + LIMIT_PERIOD;
+        Some(std::mem::take(&mut self.left_out))
+    }
+}
+
+/// How often refusals for a reason are logged, and what a line says; `None` for what says nothing
+/// about rights or limits.
+fn line(reason: RejectReason) -> Option<(Pace, &'static str)> {
+    let limit = |text| Some((Pace::FirstOfMany, text));
+    let rights = |text| Some((Pace::EachTime, text));
+    match reason {
+        RejectReason::MissingCredentials => rights("the publish key is missing"),
+        RejectReason::BadCredentials => rights("this is not the publish key"),
+        RejectReason::ForbiddenOrigin => rights("Origin not allowed: see --allowed-origins"),
+        RejectReason::ForbiddenHost => rights("Host not allowed: see --allowed-hosts"),
+        RejectReason::ForbiddenPublish => {
+            rights("publishing from another machine or through a proxy takes a --publish-key")
+        }
+        RejectReason::ForbiddenMetrics => {
+            rights("metrics for another machine or through a proxy take a --publish-key")
+        }
+        RejectReason::TooLarge => limit("a head too large, or a body over --max-message-size"),
+        RejectReason::AddressLimit => limit("over --max-connections-per-ip"),
+        RejectReason::ConnectionLimit => limit("over --max-connections"),
+        RejectReason::ChannelLimit => limit("over --max-channels"),
+        RejectReason::Memory => limit("over --memory-limit"),
+        RejectReason::Malformed
+        | RejectReason::SlowRequest
+        | RejectReason::NotFound
+        | RejectReason::Method
+        | RejectReason::Declined
+        | RejectReason::Draining => None,
+    }
+}
+
+impl RefusalLog {
+    /// Logs a refusal, if it is of a kind that is logged and a line is due. Returns true if there
+    /// is a line. No credentials are in it: of the request it has the path without the query, Host
+    /// and Origin.
+    pub(crate) fn note(
+        &mut self,
+        reason: RejectReason,
+        address: Option<SocketAddr>,
+        request: Option<&Request<'_>>,
+        now: Instant,
+    ) -> bool {
+        let Some((pace, text)) = line(reason) else { return false };
+        let Some(left_out) = self.by_reason[reason as usize].take(pace, now) else { return false };
+        write(reason.label(), text, address, request, left_out);
+        true
+    }
+
+    /// Logs that a peer was closed for sending too many messages.
+    pub(crate) fn note_message_rate(&mut self, address: SocketAddr, now: Instant) {
+        if let Some(left_out) = self.message_rate.take(Pace::FirstOfMany, now) {
+            write(
+                "rate",
+                "more messages a second than --message-rate",
+                Some(address),
+                None,
+                left_out,
+            );
+        }
+    }
+
+    /// Logs that connections cannot be accepted, and wait.
+    pub(crate) fn note_accept_failure(&mut self, error: &io::Error, now: Instant) {
+        if let Some(left_out) = self.accept_failures.take(Pace::FirstOfMany, now) {
+            let left_out = (left_out > 0).then_some(left_out);
+            warn!(
+                target: "fanfare::refusals",
+                left_out,
+                "cannot accept connections: {error}; they wait (raise the limit of open files, or \
+                 lower --max-connections)"
+            );
+        }
+    }
+}
+
+fn write(
+    reason: &str,
+    text: &str,
+    address: Option<SocketAddr>,
+    request: Option<&Request<'_>>,
+    left_out: u64,
+) {
+    let address = address.map(tracing::field::display);
+    let method = request.map(|request| cut(request.method()));
+    let path = request.map(|request| cut(request.path()));
+    let host = request.and_then(Request::host).map(cut);
+    let origin = request.and_then(|request| request.header("Origin")).map(cut);
+    let left_out = (left_out > 0).then_some(left_out);
+    warn!(
+        target: "fanfare::refusals",
+        reason, address, method, path, host, origin, left_out, "refused: {text}"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_refusal_by_a_limit_is_logged_and_then_one_a_minute() {
+        let (mut recent, start) = (Recent::default(), Instant::ZERO);
+        assert_eq!(recent.take(Pace::FirstOfMany, start), Some(0));
+        for second in 1..60 {
+            let now = start + Duration::from_secs(second);
+            assert_eq!(recent.take(Pace::FirstOfMany, now), None);
+        }
+        assert_eq!(recent.take(Pace::FirstOfMany, start + LIMIT_PERIOD), Some(59));
+    }
+
+    #[test]
+    fn missing_rights_are_logged_each_time_up_to_ten_lines_a_second() {
+        let (mut recent, start) = (Recent::default(), Instant::ZERO);
+        let mut lines = |now| (0..20).filter_map(|_| recent.take(Pace::EachTime, now)).count();
+        assert_eq!(lines(start), 10);
+        assert_eq!(lines(start + Duration::from_secs(1)), 10);
+        assert_eq!(recent.left_out, 20 - 10);
+    }
+
+    #[test]
+    fn every_status_that_says_no_for_want_of_rights_is_logged_each_time() {
+        let logged = RejectReason::ALL.into_iter().filter_map(|reason| {
+            line(reason).filter(|(pace, _)| *pace == Pace::EachTime).map(|_| reason.label())
+        });
+        assert_eq!(
+            logged.collect::<Vec<_>>(),
+            [
+                "missing_credentials",
+                "bad_credentials",
+                "forbidden_origin",
+                "forbidden_host",
+                "forbidden_publish",
+                "forbidden_metrics"
+            ]
+        );
+    }
+}
