@@ -14,7 +14,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::config_error::ConfigError;
-use super::flag_values::{Ceiling, Size, Time};
+use super::flag_values::{Ceiling, Size, Time, trimmed};
 
 /// Every setting of `fanfare serve`. A value that is not set has a default that depends on the
 /// machine or on where the server listens; [`Settings`](super::settings::Settings) works out these
@@ -23,7 +23,13 @@ use super::flag_values::{Ceiling, Size, Time};
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Config {
     /// Address to listen on; may be given several times [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDR", value_delimiter = ',', help_heading = "Listening")]
+    #[arg(
+        long,
+        value_name = "ADDR",
+        value_delimiter = ',',
+        value_parser = trimmed::<String>,
+        help_heading = "Listening"
+    )]
     #[serde(deserialize_with = "one_or_many")]
     pub(crate) listen: Vec<String>,
 
@@ -63,14 +69,27 @@ pub(crate) struct Config {
     #[arg(long, value_name = "FILE", help_heading = "Access")]
     pub(crate) publish_key_file: Option<PathBuf>,
 
-    /// Host names besides localhost under which this machine may ask itself, without a publish key
-    #[arg(long, value_name = "LIST", value_delimiter = ',', help_heading = "Access")]
+    /// Names under which this server is reached, besides localhost, IP addresses and the hosts of
+    /// --allowed-origins; to browsers that use another one it answers 403 [default: none]
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        value_parser = trimmed::<String>,
+        help_heading = "Access"
+    )]
     #[serde(deserialize_with = "one_or_many")]
     pub(crate) allowed_hosts: Vec<String>,
 
     /// Origins of web pages that may connect: https://example.com, https://*.example.com, *
     /// [default: same origin]
-    #[arg(long, value_name = "LIST", value_delimiter = ',', help_heading = "Access")]
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        value_parser = trimmed::<OriginPattern>,
+        help_heading = "Access"
+    )]
     #[serde(deserialize_with = "one_or_many", serialize_with = "as_texts")]
     pub(crate) allowed_origins: Vec<OriginPattern>,
 
@@ -137,7 +156,8 @@ pub(crate) struct Config {
     #[arg(long, value_name = "TIME", help_heading = "Times")]
     pub(crate) idle_timeout: Time,
 
-    /// How long connections may take to end after SIGTERM or SIGINT [default: 20s]
+    /// How long connections may take to end after SIGTERM or SIGINT; 0s cuts them off at once
+    /// [default: 20s]
     #[arg(long, value_name = "TIME", help_heading = "Times")]
     pub(crate) drain_timeout: Time,
 
@@ -145,8 +165,8 @@ pub(crate) struct Config {
     #[arg(long, value_name = "FORMAT", help_heading = "Logging")]
     pub(crate) log_format: LogFormat,
 
-    /// Log each connection, message, custom event and close; a pipe on the standard error must be
-    /// read, for a full one holds up the server
+    /// Log each connection, message, custom event and close; lines that nobody reads are dropped,
+    /// and counted in the metrics
     #[arg(
         long,
         value_name = "BOOL",
@@ -293,6 +313,6 @@ where
     };
     texts
         .iter()
-        .map(|text| text.parse().map_err(|error| D::Error::custom(format!("`{text}`: {error}"))))
+        .map(|text| trimmed(text).map_err(|error| D::Error::custom(format!("`{text}`: {error}"))))
         .collect()
 }

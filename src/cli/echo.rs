@@ -1,10 +1,13 @@
 //! `fanfare echo`: a plain RFC 6455 echo server without limits, for conformance suites and
 //! benchmarks.
 
+use std::sync::Arc;
+
 use fanfare::{Builder, Context, Handler, Message, Request, Server, Upgrade, Visitor};
 
 use super::config::LogFormat;
 use super::run;
+use super::signals::Signals;
 
 /// The memory limit of each reactor, unless the largest message needs more.
 const REACTOR_MEMORY_BYTES: usize = 1 << 30;
@@ -18,6 +21,7 @@ pub(crate) struct Echo {
         env = "FANFARE_LISTEN",
         value_name = "ADDR",
         value_delimiter = ',',
+        value_parser = super::flag_values::trimmed::<String>,
         default_value = "127.0.0.1:8080"
     )]
     listen: Vec<String>,
@@ -34,7 +38,8 @@ pub(crate) struct Echo {
 
 impl Echo {
     pub(crate) fn run(&self) -> Result<(), String> {
-        super::logging::start(self.log_format);
+        let signals = Signals::take_over()?;
+        let _log = super::logging::start(self.log_format, Arc::default())?;
         super::resources::raise_open_files();
         let message_bytes_max = self.max_message_size.0;
         let channel_buffer_bytes = message_bytes_max.saturating_mul(2);
@@ -56,7 +61,7 @@ impl Echo {
             .handler(|_reactor| EchoHandler)
             .bind()
             .map_err(|error| run::explain(&error))?;
-        run::serve(server, "echoing every message")
+        run::serve(server, signals, "echoing every message")
     }
 }
 

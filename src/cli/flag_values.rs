@@ -1,4 +1,5 @@
-//! The notation of durations, sizes and optional limits in flags and files: `25s`, `64KiB`, `off`.
+//! The notation of durations, sizes, optional limits and lists in flags and files: `25s`, `64KiB`,
+//! `off`, `one, other`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,6 +7,11 @@ use std::time::Duration;
 
 use fanfare::units::{parse_duration, parse_size};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Parses one item of a list, in which there may be spaces around the commas.
+pub(crate) fn trimmed<T: FromStr<Err: fmt::Display>>(item: &str) -> Result<T, String> {
+    item.trim().parse().map_err(|error: T::Err| error.to_string())
+}
 
 /// A number of bytes, as `65536`, `64KiB` or `64KB`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

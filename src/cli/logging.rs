@@ -1,16 +1,30 @@
 //! Log lines go to the standard error, as text or as JSON.
 
 use std::io::{self, IsTerminal};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use tracing::error;
 
 use super::config::LogFormat;
+use super::log_writer::LogWriter;
 
-/// Starts writing log lines. Only the first call has an effect.
-pub(crate) fn start(format: LogFormat) {
-    // A line that cannot be written is dropped, because the server must go on after the reader of
-    // its log has gone. Reporting the failure on standard error would panic on the reactor's
-    // thread.
+/// The log of a server. When it is dropped, the last lines are written.
+pub(crate) struct RunningLog(LogWriter);
+
+impl Drop for RunningLog {
+    fn drop(&mut self) {
+        self.0.finish();
+    }
+}
+
+/// Starts writing log lines. `dropped` counts those that nobody reads.
+pub(crate) fn start(format: LogFormat, dropped: Arc<AtomicU64>) -> Result<RunningLog, String> {
+    let writer = LogWriter::start(io::stderr(), dropped)
+        .map_err(|error| format!("cannot start a thread for the log: {error}"))?;
+    let log = RunningLog(writer.clone());
     let lines = tracing_subscriber::fmt()
-        .with_writer(io::stderr)
+        .with_writer(move || writer.clone())
         .log_internal_errors(false)
         .with_target(false);
     // This fails only if a logger has been set already, which then stays.
@@ -18,4 +32,7 @@ pub(crate) fn start(format: LogFormat) {
         LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).try_init(),
         LogFormat::Json => lines.json().flatten_event(true).with_target(true).try_init(),
     };
+    // The default hook writes to the standard error itself, and would wait for its reader.
+    std::panic::set_hook(Box::new(|panic| error!("{panic}")));
+    Ok(log)
 }

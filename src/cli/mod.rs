@@ -8,15 +8,18 @@ mod config_error;
 mod echo;
 mod flag_values;
 mod healthcheck;
+mod log_writer;
 mod logging;
 mod publish;
 mod resources;
 mod run;
 mod settings;
+mod signals;
 mod sources;
 mod subscribe;
 mod terminal;
 
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -27,15 +30,26 @@ use echo::Echo;
 use healthcheck::Healthcheck;
 use publish::Publish;
 use settings::Settings;
+use signals::Signals;
 use subscribe::Subscribe;
 use terminal::print;
 
 /// Runs the command line of this process.
 pub(crate) fn main() -> ExitCode {
-    let command = command();
-    let matches = command.clone().get_matches();
-    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    let checked = sources::check_environment(&command, names).map_err(|error| error.to_string());
+    let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    let command = sources::without_empty_variables(command(), &is_empty);
+    let matches = match command.clone().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => {
+            let arguments: Vec<OsString> = std::env::args_os().collect();
+            sources::name_variable(error, &command, &arguments).exit()
+        }
+    };
+    let variables = std::env::vars_os().filter_map(|(name, value)| {
+        Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
+    });
+    let checked =
+        sources::check_environment(&command, variables).map_err(|error| error.to_string());
     match checked.and_then(|()| dispatch(&matches)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -63,7 +77,7 @@ fn command() -> Command {
         .subcommand(Echo::augment_args(Command::new("echo")))
         .subcommand(Publish::augment_args(Command::new("pub")))
         .subcommand(Subscribe::augment_args(Command::new("sub")))
-        .subcommand(Healthcheck::augment_args(Command::new("healthcheck")))
+        .subcommand(Healthcheck::augment_args(sources::augment(Command::new("healthcheck"))))
 }
 
 fn dispatch(matches: &ArgMatches) -> Result<(), String> {
@@ -74,7 +88,10 @@ fn dispatch(matches: &ArgMatches) -> Result<(), String> {
         Some(("echo", matches)) => parsed::<Echo>(matches)?.run(),
         Some(("pub", matches)) => parsed::<Publish>(matches)?.run(),
         Some(("sub", matches)) => parsed::<Subscribe>(matches)?.run(),
-        Some(("healthcheck", matches)) => parsed::<Healthcheck>(matches)?.run(),
+        Some(("healthcheck", matches)) => {
+            let (config, _) = sources::read(matches).map_err(|error| error.to_string())?;
+            parsed::<Healthcheck>(matches)?.run(&config)
+        }
         Some((verb, _)) => Err(format!("there is no verb {verb}")),
     }
 }
@@ -84,12 +101,13 @@ fn parsed<T: FromArgMatches>(matches: &ArgMatches) -> Result<T, String> {
 }
 
 fn serve(matches: &ArgMatches) -> Result<(), String> {
+    let signals = Signals::take_over()?;
     let (config, sources) = sources::read(matches).map_err(|error| error.to_string())?;
-    let settings = Settings::new(config).map_err(|error| error.to_string())?;
+    let settings = Settings::new(config).map_err(|error| sources.explain(&error))?;
     if sources.print_config {
         return print(|out| out.write_all(settings.to_toml().as_bytes()));
     }
-    logging::start(settings.log_format());
+    let _log = logging::start(settings.log_format(), settings.log_lines_dropped())?;
     for warning in settings.warnings() {
         warn!("{warning}");
     }
@@ -104,16 +122,17 @@ fn serve(matches: &ArgMatches) -> Result<(), String> {
         let url = run::example_url(*address);
         format!("; health and metrics: {url}/-/healthz, {url}/-/metrics")
     });
-    let admin = admin.unwrap_or_default();
+    let (admin, hint) = (admin.unwrap_or_default(), settings.host_hint());
     run::serve(
         server,
-        &format!("open {url}/news in a browser, or try: curl -d hello {url}/news{admin}"),
+        signals,
+        &format!("open {url}/news in a browser, or try: curl -d hello {url}/news{admin}{hint}"),
     )
 }
 
 fn check(matches: &ArgMatches) -> Result<(), String> {
     let (config, sources) = sources::read(matches).map_err(|error| error.to_string())?;
-    let settings = Settings::new(config).map_err(|error| error.to_string())?;
+    let settings = Settings::new(config).map_err(|error| sources.explain(&error))?;
     for warning in settings.warnings() {
         // Warnings go to standard error, because standard output may carry the configuration.
         let _ = writeln!(io::stderr(), "warning: {warning}");

@@ -1,17 +1,20 @@
-//! The common part of the subcommands that serve: the first log line, the signals, the end.
+//! The common part of the subcommands that serve: the first log line, and the end.
 
 use std::io;
 use std::net::SocketAddr;
 
-use fanfare::{BindError, Handler, Server, Stopper};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
+use fanfare::{BindError, Handler, Server};
 use tracing::info;
 
+use super::signals::Signals;
+
 /// Serves until a signal ends the process.
-pub(crate) fn serve<H: Handler>(server: Server<H>, what: &str) -> Result<(), String> {
-    drain_on_signals(server.stopper())
-        .map_err(|error| format!("cannot watch for signals: {error}"))?;
+pub(crate) fn serve<H: Handler>(
+    server: Server<H>,
+    signals: Signals,
+    what: &str,
+) -> Result<(), String> {
+    signals.end_server(server.stopper())?;
     let addresses: Vec<String> =
         server.local_addresses().iter().map(|address| format!("http://{address}")).collect();
     let reactors = match server.reactors() {
@@ -23,23 +26,6 @@ pub(crate) fn serve<H: Handler>(server: Server<H>, what: &str) -> Result<(), Str
     info!("{text}");
     server.run().map_err(|error| format!("the server had to end: {error}"))?;
     info!("ended");
-    Ok(())
-}
-
-/// The first SIGTERM or SIGINT drains the server, the second resets all connections and ends it.
-fn drain_on_signals(stopper: Stopper) -> io::Result<()> {
-    let mut signals = Signals::new([SIGTERM, SIGINT])?;
-    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        let mut signals = signals.forever();
-        if signals.next().is_some() {
-            info!("draining; a second signal ends at once");
-            stopper.drain();
-        }
-        if signals.next().is_some() {
-            info!("ending at once");
-            stopper.stop();
-        }
-    })?;
     Ok(())
 }
 

@@ -2,13 +2,17 @@
 //! the server listens, and checks that the values fit together.
 
 use std::net::ToSocketAddrs;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
-use fanfare::{Broadcast, BroadcastOptions, Builder, Factory, LimitsError, PublishPolicy, Server};
+use fanfare::{
+    Broadcast, BroadcastOptions, Builder, Closures, Factory, LimitsError, PublishPolicy, Server,
+};
 
 use super::config::{Config, LogFormat};
 use super::config_error::ConfigError;
 use super::flag_values::{Ceiling, Size};
-use super::resources;
+use super::{resources, run};
 
 /// The default limit of connections from one address, if the server can be reached from elsewhere.
 /// A large office behind one address fits; a single machine cannot use up all connections.
@@ -47,10 +51,10 @@ impl Settings {
         let memory_limit = config.memory_limit.unwrap_or_else(|| {
             Size(whole_mebibytes(resources::available_memory() / 100 * MEMORY_PERCENT))
         });
-        let reactors = config.reactors.unwrap_or_else(|| {
-            let builder = Server::builder().memory_limit(memory_limit.0);
-            builder.channel_buffer(config.channel_buffer.0).reactor_count()
-        });
+        // Every limit counts: with a large `--max-message-size`, for example, each reactor takes
+        // more memory.
+        let reactors =
+            config.reactors.unwrap_or_else(|| limits(&config, memory_limit).reactor_count());
         let settings = Settings {
             options: options(&config)?,
             reactors,
@@ -62,7 +66,9 @@ impl Settings {
             is_loopback,
             config,
         };
-        settings.builder().check().map_err(|error| settings.explain(error))?;
+        let builder = settings.builder();
+        builder.check().map_err(|error| settings.explain(error))?;
+        builder.check_addresses().map_err(|error| ConfigError::Rule(run::explain(&error)))?;
         Ok(settings)
     }
 
@@ -70,27 +76,11 @@ impl Settings {
     pub(crate) fn builder(
         &self,
     ) -> Builder<Factory<impl Fn(usize) -> Broadcast + Send + Sync + 'static>> {
-        let Config { listen, admin_listen, .. } = &self.config;
-        let config = &self.config;
-        let builder = listen.iter().fold(Server::builder(), Builder::listen);
-        let builder = admin_listen.iter().fold(builder, Builder::admin_listen);
         let options = self.options.clone();
-        builder
+        limits(&self.config, self.memory_limit)
             .reactors(self.reactors)
             .max_connections(self.max_connections)
             .max_connections_per_ip(self.max_connections_per_ip)
-            .accept_rate(config.accept_rate.0)
-            .max_message_size(config.max_message_size.0)
-            .max_channels(config.max_channels)
-            .memory_limit(self.memory_limit.0)
-            .channel_buffer(config.channel_buffer.0)
-            .slow_policy(config.slow_policy)
-            .slow_timeout(config.slow_timeout.0)
-            .handshake_timeout(config.handshake_timeout.0)
-            .ping_interval(config.ping_interval.0)
-            .pong_timeout(config.pong_timeout.0)
-            .idle_timeout(config.idle_timeout.0)
-            .drain_timeout(config.drain_timeout.0)
             .handler(move |_reactor| Broadcast::new(options.clone()))
     }
 
@@ -174,7 +164,8 @@ impl Settings {
                 self.memory_limit
             ),
             LimitsError::NoTime => {
-                "--handshake-timeout, --ping-interval and --pong-timeout must not be zero"
+                "--handshake-timeout, --idle-timeout, --ping-interval, --pong-timeout and \
+                 --slow-timeout must not be zero"
                     .to_owned()
             }
         })
@@ -183,6 +174,42 @@ impl Settings {
     pub(crate) fn log_format(&self) -> LogFormat {
         self.config.log_format
     }
+
+    /// Returns the count of log lines that were dropped, which the metrics show.
+    pub(crate) fn log_lines_dropped(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.options.log_lines_dropped)
+    }
+
+    /// Returns what the first log line adds for those who will try the server under a host name
+    /// that it does not know.
+    pub(crate) fn host_hint(&self) -> &'static str {
+        let knows_names =
+            !self.options.allowed_hosts.is_empty() || !self.options.allowed_origins.is_empty();
+        if self.is_loopback || knows_names {
+            ""
+        } else {
+            "; to open it under a host name instead of an IP address, add --allowed-hosts NAME"
+        }
+    }
+}
+
+/// Returns a builder with the addresses, and with every limit whose default is not worked out.
+fn limits(config: &Config, memory_limit: Size) -> Builder<Closures> {
+    let builder = config.listen.iter().fold(Server::builder(), Builder::listen);
+    let builder = config.admin_listen.iter().fold(builder, Builder::admin_listen);
+    builder
+        .accept_rate(config.accept_rate.0)
+        .max_message_size(config.max_message_size.0)
+        .max_channels(config.max_channels)
+        .memory_limit(memory_limit.0)
+        .channel_buffer(config.channel_buffer.0)
+        .slow_policy(config.slow_policy)
+        .slow_timeout(config.slow_timeout.0)
+        .handshake_timeout(config.handshake_timeout.0)
+        .ping_interval(config.ping_interval.0)
+        .pong_timeout(config.pong_timeout.0)
+        .idle_timeout(config.idle_timeout.0)
+        .drain_timeout(config.drain_timeout.0)
 }
 
 fn options(config: &Config) -> Result<BroadcastOptions, ConfigError> {
@@ -195,7 +222,7 @@ fn options(config: &Config) -> Result<BroadcastOptions, ConfigError> {
         message_rate: config.message_rate.0,
         echo: config.echo,
         log_events: config.log_events,
-        log_lines_dropped: std::sync::Arc::default(),
+        log_lines_dropped: Arc::default(),
     })
 }
 
@@ -253,6 +280,7 @@ fn check_host(host: &str) -> Result<(), ConfigError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::flag_values::Time;
     use super::*;
 
     fn settings(change: impl FnOnce(&mut Config)) -> Result<Settings, String> {
@@ -332,6 +360,77 @@ mod tests {
         let given = settings(|config| config.reactors = Some(3)).unwrap();
         assert_eq!(given.reactors, 3);
         assert!(given.to_toml().contains("\nreactors = 3\n"));
+    }
+
+    #[test]
+    fn whatever_the_limits_the_default_number_of_reactors_goes_with_them() {
+        for (memory, message, buffer) in [
+            (64 << 20, 16 << 20, 32 << 20),
+            (64 << 20, 1 << 20, 2 << 20),
+            (32 << 20, 16 << 20, 32 << 20),
+            (1 << 20, 64 << 10, 1 << 20),
+            (2 << 30, 512 << 20, 1 << 30),
+        ] {
+            let settings = settings(|config| {
+                config.memory_limit = Some(Size(memory));
+                config.max_message_size = Size(message);
+                config.channel_buffer = Size(buffer);
+            });
+            assert_eq!(settings.err(), None, "{memory} {message} {buffer}");
+        }
+    }
+
+    #[test]
+    fn a_time_of_zero_is_refused_where_nothing_could_be_done_in_it() {
+        let zero = Time(std::time::Duration::ZERO);
+        let times: [fn(&mut Config) -> &mut Time; 5] = [
+            |config| &mut config.slow_timeout,
+            |config| &mut config.idle_timeout,
+            |config| &mut config.handshake_timeout,
+            |config| &mut config.ping_interval,
+            |config| &mut config.pong_timeout,
+        ];
+        for time in times {
+            let error = settings(|config| *time(config) = zero).err().unwrap();
+            assert!(error.contains("--slow-timeout must not be zero"), "{error}");
+        }
+        assert!(settings(|config| config.drain_timeout = zero).is_ok(), "it cuts off at once");
+    }
+
+    #[test]
+    fn the_same_address_twice_is_an_error_of_the_configuration() {
+        for (listen, admin) in [
+            (&["127.0.0.1:8080", "127.0.0.1:8080"][..], None),
+            (&["0.0.0.0:8080", "127.0.0.1:8080"], None),
+            (&["127.0.0.1:8080"], Some("127.0.0.1:8080")),
+        ] {
+            let error = settings(|config| {
+                config.listen = listen.iter().map(|address| (*address).to_owned()).collect();
+                config.admin_listen = admin.map(str::to_owned);
+            });
+            let error = error.err().unwrap();
+            assert!(error.contains("127.0.0.1:8080") && error.contains("once"), "{error}");
+        }
+        let both = settings(|config| {
+            config.listen = vec!["0.0.0.0:8080".into(), "[::]:8080".into()];
+        });
+        assert_eq!(both.err(), None);
+    }
+
+    #[test]
+    fn a_server_for_everyone_that_knows_no_name_says_how_to_tell_it_one() {
+        let hint = |listen: &str, hosts: &[&str], origins: &[&str]| {
+            let settings = settings(|config| {
+                config.listen = vec![listen.to_owned()];
+                config.allowed_hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
+                config.allowed_origins = origins.iter().map(|one| one.parse().unwrap()).collect();
+            });
+            settings.unwrap().host_hint().contains("--allowed-hosts")
+        };
+        assert!(hint("0.0.0.0:8080", &[], &[]));
+        assert!(!hint("127.0.0.1:8080", &[], &[]));
+        assert!(!hint("0.0.0.0:8080", &["a.example"], &[]));
+        assert!(!hint("0.0.0.0:8080", &[], &["https://a.example"]));
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! Where a configuration comes from: the environment overrides the file, flags override both.
 
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
+use clap::error::{ContextKind, ContextValue};
+use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
 use super::config::Config;
@@ -16,6 +19,9 @@ pub(crate) struct Sources {
     /// Print the configuration that results, as a TOML file, and end
     #[arg(long)]
     pub(crate) print_config: bool,
+    /// Flags whose values come from environment variables, with the names of these.
+    #[arg(skip)]
+    from_environment: Vec<(String, String)>,
 }
 
 /// Adds all flags of a server to a command.
@@ -34,7 +40,16 @@ pub(crate) fn augment(command: Command) -> Command {
 
 /// Reads the file, if any, and overrides it with the environment and the command line.
 pub(crate) fn read(matches: &ArgMatches) -> Result<(Config, Sources), ConfigError> {
-    let sources = Sources::from_arg_matches(matches).map_err(|error| usage(&error))?;
+    let mut sources = Sources::from_arg_matches(matches).map_err(|error| usage(&error))?;
+    let command = augment(Command::new("fanfare"));
+    let from_environment = command.get_arguments().filter(|argument| {
+        matches.value_source(argument.get_id().as_str()) == Some(ValueSource::EnvVariable)
+    });
+    let named = |argument: &clap::Arg| {
+        let variable = argument.get_env()?.to_str()?.to_owned();
+        Some((format!("--{}", argument.get_long()?), variable))
+    };
+    sources.from_environment = from_environment.filter_map(named).collect();
     let mut config = match &sources.config {
         Some(path) => Config::read(path)?,
         None => Config::default(),
@@ -48,29 +63,107 @@ fn usage(error: &clap::Error) -> ConfigError {
     ConfigError::Rule(error.to_string())
 }
 
+impl Sources {
+    /// Returns the text of an error in the configuration. If it is about flags that were set by
+    /// environment variables, it names these too.
+    pub(crate) fn explain(&self, error: &ConfigError) -> String {
+        let mut text = error.to_string();
+        for (flag, variable) in &self.from_environment {
+            if mentions(&text, flag) {
+                text.push_str(&format!(" (the environment variable {variable} sets {flag})"));
+            }
+        }
+        text
+    }
+}
+
+/// Returns true if a text contains a flag, and not only one whose name is longer.
+fn mentions(text: &str, flag: &str) -> bool {
+    let goes_on =
+        |rest: &str| rest.starts_with(|next: char| next == '-' || next.is_ascii_alphanumeric());
+    text.match_indices(flag).any(|(place, _)| !goes_on(&text[place + flag.len()..]))
+}
+
+/// Returns the command without the variables that are set but empty: such a variable counts as one
+/// that is not set, because that is how container files leave a setting open.
+pub(crate) fn without_empty_variables(
+    command: Command,
+    is_empty: &impl Fn(&OsStr) -> bool,
+) -> Command {
+    let command = command.mut_args(|argument| match argument.get_env().is_some_and(is_empty) {
+        true => argument.env(None::<&str>),
+        false => argument,
+    });
+    command.mut_subcommands(|one| without_empty_variables(one, is_empty))
+}
+
+/// Names the environment variable in an error about its value, which otherwise names only the flag.
+/// `arguments` are those of the process.
+pub(crate) fn name_variable(
+    mut error: clap::Error,
+    command: &Command,
+    arguments: &[OsString],
+) -> clap::Error {
+    let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else {
+        return error;
+    };
+    let flag = shown.split([' ', '=', '[']).next().unwrap_or_default();
+    let is_given = arguments.iter().any(|argument| {
+        argument
+            .to_str()
+            .and_then(|text| text.strip_prefix(flag))
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+    });
+    let of_flag = |argument: &&clap::Arg| {
+        argument.get_long().is_some_and(|long| flag.strip_prefix("--") == Some(long))
+    };
+    let variable = all_arguments(command).find(of_flag).and_then(clap::Arg::get_env);
+    if let Some(variable) = variable.filter(|_| !is_given) {
+        let text = format!("{}, the environment variable of {shown}", variable.display());
+        error.insert(ContextKind::InvalidArg, ContextValue::String(text));
+    }
+    error
+}
+
 /// Rejects variables that begin with `FANFARE_` and belong to no flag, because a misspelt variable
 /// would otherwise be ignored.
 pub(crate) fn check_environment(
     command: &Command,
-    names: impl IntoIterator<Item = String>,
+    variables: impl IntoIterator<Item = (String, String)>,
 ) -> Result<(), ConfigError> {
-    let commands = || std::iter::once(command).chain(command.get_subcommands());
     let is_known = |name: &str| {
-        commands()
-            .flat_map(Command::get_arguments)
-            .filter_map(clap::Arg::get_env)
-            .any(|known| known == name)
+        all_arguments(command).filter_map(clap::Arg::get_env).any(|known| known == name)
     };
-    // Kubernetes sets such variables in containers when there is a service named fanfare.
-    let is_service_link = |name: &str| {
-        name.starts_with("FANFARE_SERVICE_")
-            || name == "FANFARE_PORT"
-            || name.starts_with("FANFARE_PORT_")
+    let unknown = variables.into_iter().find(|(name, value)| {
+        name.starts_with("FANFARE_")
+            && !value.is_empty()
+            && !is_known(name)
+            && !is_service_link(name, value)
+    });
+    unknown.map_or(Ok(()), |(name, _)| Err(ConfigError::UnknownVariable(name)))
+}
+
+fn all_arguments(command: &Command) -> impl Iterator<Item = &clap::Arg> {
+    std::iter::once(command).chain(command.get_subcommands()).flat_map(Command::get_arguments)
+}
+
+/// Returns true for a variable that Kubernetes sets in containers for each service whose name
+/// begins with `fanfare`: a service `fanfare-metrics` sets `FANFARE_METRICS_SERVICE_HOST`,
+/// `FANFARE_METRICS_SERVICE_PORT_HTTP`, `FANFARE_METRICS_PORT` (the URL `tcp://…`) and
+/// `FANFARE_METRICS_PORT_8080_TCP_ADDR`, among others.
+fn is_service_link(name: &str, value: &str) -> bool {
+    let is_of_one_port = |rest: &str| {
+        let mut words = rest.split('_');
+        words.next().is_some_and(|port| port.parse::<u16>().is_ok())
+            && words.next().is_some_and(|protocol| ["TCP", "UDP", "SCTP"].contains(&protocol))
+            && words.next().is_none_or(|last| ["PROTO", "PORT", "ADDR"].contains(&last))
+            && words.next().is_none()
     };
-    let unknown = names
-        .into_iter()
-        .find(|name| name.starts_with("FANFARE_") && !is_known(name) && !is_service_link(name));
-    unknown.map_or(Ok(()), |name| Err(ConfigError::UnknownVariable(name)))
+    name.ends_with("_SERVICE_HOST")
+        || name.ends_with("_SERVICE_PORT")
+        || name.contains("_SERVICE_PORT_")
+        || name.ends_with("_PORT") && value.contains("://")
+        || name.rsplit_once("_PORT_").is_some_and(|(_, rest)| is_of_one_port(rest))
 }
 
 #[cfg(test)]
@@ -184,20 +277,93 @@ mod tests {
 
     #[test]
     fn a_misspelt_variable_is_an_error() {
+        for name in ["FANFARE_LISTEN", "FANFARE_CONFIG", "PATH"] {
+            assert_eq!(refused(name, "x"), None);
+        }
+        for name in ["FANFARE_LISSEN", "FANFARE_HISTORY_SIZE", "FANFARE_PORT"] {
+            assert!(refused(name, "8080").unwrap().contains(name), "{name}");
+        }
+        assert_eq!(refused("FANFARE_LISSEN", ""), None, "an empty variable is not set");
+    }
+
+    /// The text of the error about one variable.
+    fn refused(name: &str, value: &str) -> Option<String> {
         let command = augment(Command::new("fanfare"));
-        let check = |name: &str| check_environment(&command, [name.to_owned()]);
+        let variable = (name.to_owned(), value.to_owned());
+        check_environment(&command, [variable]).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_kubernetes_sets_for_a_service_of_a_like_name_is_no_error() {
+        for service in ["", "_METRICS", "_METRICS_V2", "_PORT"] {
+            for (rest, value) in [
+                ("_SERVICE_HOST", "10.0.0.7"),
+                ("_SERVICE_PORT", "8080"),
+                ("_SERVICE_PORT_HTTP", "8080"),
+                ("_PORT", "tcp://10.0.0.7:8080"),
+                ("_PORT_8080_TCP", "tcp://10.0.0.7:8080"),
+                ("_PORT_8080_TCP_PROTO", "tcp"),
+                ("_PORT_8080_TCP_PORT", "8080"),
+                ("_PORT_8080_TCP_ADDR", "10.0.0.7"),
+                ("_PORT_53_UDP_ADDR", "10.0.0.7"),
+            ] {
+                let name = format!("FANFARE{service}{rest}");
+                assert_eq!(refused(&name, value), None, "{name}");
+            }
+        }
         for name in [
-            "FANFARE_LISTEN",
-            "FANFARE_CONFIG",
-            "FANFARE_SERVICE_HOST",
-            "FANFARE_PORT_80_TCP",
-            "PATH",
+            "FANFARE_METRICS_HOST",
+            "FANFARE_METRICS_PORT",
+            "FANFARE_PORT_HTTP",
+            "FANFARE_PORT_8080_TCP_ADR",
+            "FANFARE_PORT_8080_TLS",
         ] {
-            assert!(check(name).is_ok(), "{name}");
+            assert!(refused(name, "8080").unwrap().contains(name), "{name}");
         }
-        for name in ["FANFARE_LISSEN", "FANFARE_HISTORY_SIZE"] {
-            assert!(check(name).unwrap_err().to_string().contains(name), "{name}");
-        }
+    }
+
+    #[test]
+    fn an_empty_variable_is_one_that_is_not_set() {
+        let command = Command::new("fanfare").subcommand(augment(Command::new("serve")));
+        let command = without_empty_variables(command, &|name| name == "FANFARE_LISTEN");
+        let serve = command.find_subcommand("serve").unwrap();
+        let variable = |flag: &str| {
+            let mut arguments = serve.get_arguments();
+            arguments.find(|argument| argument.get_long() == Some(flag)).unwrap().get_env()
+        };
+        assert_eq!(variable("listen"), None);
+        assert_eq!(variable("reactors"), Some(OsStr::new("FANFARE_REACTORS")));
+    }
+
+    #[test]
+    fn an_error_about_a_flag_names_the_variable_that_sets_it() {
+        let from_environment = [("--listen", "FANFARE_LISTEN"), ("--echo", "FANFARE_ECHO")]
+            .map(|(flag, variable)| (flag.to_owned(), variable.to_owned()))
+            .into();
+        let sources = Sources { config: None, print_config: false, from_environment };
+        let explained = |text: &str| sources.explain(&ConfigError::Rule(text.to_owned()));
+        assert!(explained("--listen 80: no").contains("FANFARE_LISTEN"));
+        assert_eq!(explained("--listen-more is no flag"), "--listen-more is no flag");
+        assert!(!explained("--listen 80: no").contains("FANFARE_ECHO"));
+    }
+
+    #[test]
+    fn the_items_of_a_list_are_trimmed() {
+        let read = config(&[
+            "--allowed-origins= https://a.example , https://b.example",
+            "--allowed-hosts=a.example, b.example ",
+            "--listen= 127.0.0.1:1, 127.0.0.1:2",
+        ]);
+        let read = read.unwrap();
+        let origins: Vec<_> = read.allowed_origins.iter().map(ToString::to_string).collect();
+        assert_eq!(origins, ["https://a.example", "https://b.example"]);
+        assert_eq!(read.allowed_hosts, ["a.example", "b.example"]);
+        assert_eq!(read.listen, ["127.0.0.1:1", "127.0.0.1:2"]);
+        let file =
+            file("allowed-origins = [' https://a.example ']\nallowed-hosts = ' a.example'\n");
+        let read = config(&["--config", file.path().to_str().unwrap()]).unwrap();
+        assert_eq!(read.allowed_origins[0].to_string(), "https://a.example");
+        assert_eq!(read.allowed_hosts, ["a.example"]);
     }
 
     #[test]

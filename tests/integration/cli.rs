@@ -8,7 +8,9 @@ use rustix::process::Signal;
 use tempfile::NamedTempFile;
 use tungstenite::Message;
 
-use crate::support::{Peer, Program, ask_once, connect, fanfare, request, wait_for};
+use crate::support::{
+    Metrics, Peer, Program, Scraper, ask_once, connect, fanfare, request, upgrade, wait_for,
+};
 
 /// Waits until a channel has so many subscribers.
 fn wait_for_subscribers(server: &Program, channel: &str, subscribers: u64) {
@@ -113,8 +115,106 @@ fn the_second_signal_ends_the_server_at_once() {
     server.signal(Signal::TERM);
     log.wait_for("draining");
     log.read_in_background();
+    assert_eq!(server.signal_until_the_end(Signal::TERM), Some(0));
+}
+
+#[test]
+fn a_signal_that_comes_twice_is_one() {
+    let flags = ["--drain-timeout", "1h", "--slow-timeout", "1h"];
+    let (mut server, mut log) = Program::start_with_log(&flags);
+    let behind = subscriber_that_is_behind(&server);
+    // Two different ones: two of a kind may be joined by the system.
+    server.signal(Signal::TERM);
+    server.signal(Signal::INT);
+    log.wait_for("draining; a second signal");
+    log.wait_for("counts as the first");
+    log.read_in_background();
+    // The drain goes on until its last peer has gone; the second signal would have cut it off.
+    drop(behind);
+    assert_eq!(server.exit_code(), Some(0));
+}
+
+#[test]
+fn signals_that_mean_nothing_yet_are_logged_and_do_not_end_the_server() {
+    for verb in ["serve", "echo"] {
+        let (mut server, mut log) = Program::start_with_log(&[verb]);
+        for (signal, name) in
+            [(Signal::HUP, "SIGHUP"), (Signal::USR1, "SIGUSR1"), (Signal::USR2, "SIGUSR2")]
+        {
+            server.signal(signal);
+            log.wait_for(name);
+        }
+        connect(server.address, "/news");
+        log.read_in_background();
+        server.signal(Signal::TERM);
+        assert_eq!(server.exit_code(), Some(0));
+    }
+}
+
+#[test]
+fn a_log_that_nobody_reads_holds_up_nobody_and_its_lost_lines_are_counted() {
+    let (mut server, log) = Program::start_with_log(&["--log-events", "--reactors", "2"]);
+    let event = format!(r#"{{"event":"{}","data":"{}"}}"#, "e".repeat(250), "d".repeat(250));
+    let mut scraper = Scraper::connect(server.address);
+    let mut publisher = Peer::connect(server.address);
+    let is_dropping = |metrics: &Metrics| metrics.value("fanfare_log_lines_dropped_total") > 0;
+    let mut published = 0;
+    while !is_dropping(&scraper.scrape()) {
+        for _ in 0..200 {
+            assert_eq!(publisher.ask(request("POST", "/news", "", &event)).status, 202);
+        }
+        published += 200;
+        assert!(published < 100_000, "the pipe and the buffer hold less");
+    }
+    server.signal(Signal::HUP);
+    assert_eq!(publisher.ask(request("POST", "/news", "", &event)).status, 202);
     server.signal(Signal::TERM);
     assert_eq!(server.exit_code(), Some(0));
+    drop(log);
+}
+
+#[test]
+fn a_refusal_is_logged_with_its_reason_and_what_was_asked_but_not_with_the_key() {
+    let (server, mut log) = Program::start_with_log(&["--publish-key", "sesame"]);
+    let mut peer = Peer::connect(server.address);
+    let headers = "Authorization: Bearer guessed\r\nOrigin: http://localhost\r\n";
+    assert_eq!(peer.ask(request("POST", "/news?token=hidden", headers, "a")).status, 401);
+    let line = log.wait_for("bad_credentials");
+    for part in [
+        "method=\"POST\" path=\"/news\" host=\"localhost\" origin=\"http://localhost\"",
+        "127.0.0.1",
+    ] {
+        assert!(line.contains(part), "{part} in {line}");
+    }
+    assert!(!line.contains("guessed") && !line.contains("hidden"), "{line}");
+    for (request, reason) in [
+        (request("POST", "/news", "", "a"), "missing_credentials"),
+        (request("POST", "/news", "Origin: https://evil.example\r\n", "a"), "forbidden_origin"),
+        (b"GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n".to_vec(), "forbidden_host"),
+    ] {
+        assert!([401, 403].contains(&Peer::connect(server.address).ask(request).status));
+        log.wait_for(reason);
+    }
+}
+
+#[test]
+fn the_first_refusal_by_a_limit_is_logged_and_names_the_flag() {
+    let (server, mut log) = Program::start_with_log(&["--max-connections-per-ip", "1"]);
+    let _member = Peer::subscribe(server.address, "/news");
+    assert_eq!(Peer::connect(server.address).ask(upgrade("/news")).status, 429);
+    let line = log.wait_for("address_limit");
+    assert!(line.contains("--max-connections-per-ip"), "{line}");
+}
+
+/// A peer that has more pending than its buffers take, and does not read.
+fn subscriber_that_is_behind(server: &Program) -> Peer {
+    let behind = Peer::connect_narrow(server.address).open("/behind");
+    let mut publisher = Peer::connect(server.address);
+    let payload = "x".repeat(60_000);
+    for _ in 0..10 {
+        assert_eq!(publisher.ask(request("POST", "/behind", "", &payload)).status, 201);
+    }
+    behind
 }
 
 #[test]
@@ -137,6 +237,59 @@ fn healthcheck_tells_by_its_exit_code() {
     drop(server);
     let (_, error) = output(&mut fanfare(&["healthcheck", "--url", &url]), 1);
     assert!(error.contains("is fanfare running there?"), "{error}");
+}
+
+#[test]
+fn healthcheck_asks_where_the_configuration_says_that_the_server_listens() {
+    let server = Program::start(&[]);
+    let port = server.address.port();
+    let listen = server.address.to_string();
+    fanfare(&["healthcheck", "--listen", &listen]).assert().code(0);
+    fanfare(&["healthcheck", "--listen", &format!("0.0.0.0:{port}")]).assert().code(0);
+    fanfare(&["healthcheck"]).env("FANFARE_LISTEN", &listen).assert().code(0);
+    let config = file(&format!("listen = '192.0.2.1:1'\nadmin-listen = '{listen}'\n"));
+    fanfare(&["healthcheck"]).env("FANFARE_CONFIG", config.path()).assert().code(0);
+    // An empty variable is none.
+    let mut command = fanfare(&["healthcheck", "--listen", &listen]);
+    command.env("FANFARE_URL", "").env("FANFARE_CONFIG", "").assert().code(0);
+}
+
+#[test]
+fn an_error_names_the_variable_that_is_wrong() {
+    for (name, value, code) in [
+        ("FANFARE_REACTORS", "four", 2),
+        ("FANFARE_SLOW_POLICY", "kill", 2),
+        ("FANFARE_ALLOWED_ORIGINS", "https://a.example, https://b.example/", 2),
+        ("FANFARE_LISTEN", "8080", 1),
+        ("FANFARE_MAX_MESSAGE_SIZE", "1MiB", 1),
+    ] {
+        let (_, error) = output(fanfare(&["check"]).env(name, value), code);
+        assert!(error.contains(name), "{error}");
+        // The value on the command line is the one that is wrong.
+        let flag = format!("--{}", name.trim_start_matches("FANFARE_").to_lowercase());
+        let flag = flag.replace('_', "-");
+        let (_, error) = output(&mut fanfare(&["check", &flag, value]), code);
+        assert!(error.contains(&flag) && !error.contains(name), "{error}");
+        output(fanfare(&["check"]).env(name, ""), 0);
+    }
+}
+
+#[test]
+fn a_service_of_kubernetes_with_a_like_name_does_not_keep_the_server_from_starting() {
+    let mut check = fanfare(&["check"]);
+    check.env("FANFARE_METRICS_SERVICE_HOST", "10.0.0.7");
+    check.env("FANFARE_METRICS_PORT", "tcp://10.0.0.7:8080");
+    check.env("FANFARE_METRICS_PORT_8080_TCP_ADDR", "10.0.0.7");
+    output(&mut check, 0);
+    let (_, error) = output(fanfare(&["check"]).env("FANFARE_METRICS_HOST", "10.0.0.7"), 1);
+    assert!(error.contains("FANFARE_METRICS_HOST"), "{error}");
+}
+
+#[test]
+fn the_same_address_twice_is_told_apart_from_a_port_in_use() {
+    let (_, error) =
+        output(&mut fanfare(&["--listen", "127.0.0.1:9", "--listen", "127.0.0.1:9"]), 1);
+    assert!(error.contains("127.0.0.1:9 twice") && !error.contains("another program"), "{error}");
 }
 
 #[test]

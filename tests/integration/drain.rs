@@ -114,8 +114,7 @@ fn while_draining_readyz_is_503_and_new_connections_are_refused() {
     assert_eq!((answer.status, answer.header("Retry-After")), (503, Some("1")), "{answer:?}");
     assert_eq!(answer.header("Connection"), Some("close"));
     kept_alive.end();
-    program.signal(Signal::TERM);
-    assert_eq!(program.exit_code(), Some(0));
+    assert_eq!(program.signal_until_the_end(Signal::TERM), Some(0));
 }
 
 #[test]
@@ -156,8 +155,7 @@ fn a_second_signal_ends_what_the_first_would_wait_for() {
         let _behind = subscriber_that_is_behind(&program);
         program.signal(signals[0]);
         wait_until_refused(program.address);
-        program.signal(signals[1]);
-        assert_eq!(program.exit_code(), Some(0));
+        assert_eq!(program.signal_until_the_end(signals[1]), Some(0));
     }
 }
 

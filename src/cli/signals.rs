@@ -1,0 +1,112 @@
+//! What signals mean to a server: SIGTERM and SIGINT end it, the others do nothing.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use fanfare::Stopper;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::iterator;
+use tracing::info;
+
+/// A further signal within this time means the same as the first: a terminal, `docker stop` and a
+/// supervisor may each send one for a single wish.
+const ONE_WISH: Duration = Duration::from_secs(1);
+
+/// The signals that this process has taken over.
+pub(crate) struct Signals(iterator::Signals);
+
+impl Signals {
+    /// Takes over the signals that would otherwise kill the process although they mean something
+    /// else. To be called before anything slow.
+    pub(crate) fn take_over() -> Result<Signals, String> {
+        iterator::Signals::new([SIGHUP, SIGUSR1, SIGUSR2])
+            .map(Signals)
+            .map_err(|error| explain(&error))
+    }
+
+    /// From now on, SIGTERM and SIGINT drain the server; a second one, later, ends it at once.
+    pub(crate) fn end_server(self, stopper: Stopper) -> Result<(), String> {
+        let Signals(mut signals) = self;
+        for signal in [SIGTERM, SIGINT] {
+            signals.add_signal(signal).map_err(|error| explain(&error))?;
+        }
+        let watch = move || {
+            let mut ending = EndSignals::default();
+            for signal in signals.forever() {
+                hear(signal, &mut ending, &stopper);
+            }
+        };
+        let thread = std::thread::Builder::new().name("signals".to_owned()).spawn(watch);
+        thread.map(|_| ()).map_err(|error| explain(&error))
+    }
+}
+
+fn explain(error: &io::Error) -> String {
+    format!("cannot watch for signals: {error}")
+}
+
+fn hear(signal: i32, ending: &mut EndSignals, stopper: &Stopper) {
+    match signal {
+        SIGHUP => {
+            info!("SIGHUP: this version cannot reload its configuration; restart it instead");
+        }
+        SIGUSR1 => info!("SIGUSR1 means nothing to this server"),
+        SIGUSR2 => info!("SIGUSR2 means nothing to this server"),
+        _ => match ending.hear(Instant::now()) {
+            Step::Drain => {
+                info!("draining; a second signal, at least a second later, ends at once");
+                stopper.drain();
+            }
+            Step::SameWish => {
+                info!("draining already; a signal within a second counts as the first");
+            }
+            Step::Stop => {
+                info!("ending at once");
+                stopper.stop();
+            }
+        },
+    }
+}
+
+/// When a signal first asked for the end.
+#[derive(Default)]
+struct EndSignals {
+    first_at: Option<Instant>,
+}
+
+/// What a signal that asks for the end leads to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Step {
+    Drain,
+    /// Nothing: it belongs to the signal that has begun the drain.
+    SameWish,
+    Stop,
+}
+
+impl EndSignals {
+    fn hear(&mut self, now: Instant) -> Step {
+        match self.first_at {
+            None => {
+                self.first_at = Some(now);
+                Step::Drain
+            }
+            Some(first_at) if now < first_at + ONE_WISH => Step::SameWish,
+            Some(_) => Step::Stop,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_that_comes_twice_within_a_second_is_one_and_a_later_one_ends_at_once() {
+        let (mut ending, start) = (EndSignals::default(), Instant::now());
+        let mut after = |milliseconds| ending.hear(start + Duration::from_millis(milliseconds));
+        assert_eq!(after(0), Step::Drain);
+        assert_eq!(after(0), Step::SameWish);
+        assert_eq!(after(999), Step::SameWish);
+        assert_eq!(after(1000), Step::Stop);
+    }
+}
