@@ -1,6 +1,6 @@
-//! What a reactor does between two system calls, counted by kind. The simulator charges time for it,
-//! so that a loop without a system call is seen as well. It exists in tests only; the product does
-//! not count.
+//! What a reactor does between two system calls, counted by kind. The simulator charges time for
+//! it, so that a loop without a system call is seen as well. It exists in tests only; the product
+//! does not count.
 
 use std::cell::Cell;
 

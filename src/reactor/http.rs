@@ -117,6 +117,8 @@ impl<N: Net, H: Handler> Core<N, H> {
                     match http.scanner.find_end(unread, &self.limits.http) {
                         Ok(None) => return (consumed, Stop::NeedMore),
                         Ok(Some(head_bytes)) => {
+                            #[cfg(any(test, fuzzing))]
+                            work::note(Work::Head);
                             http.scanner = HeadScanner::default();
                             self.dispatch_head(connection, head_bytes, &mut consumed, filled)
                         }
@@ -161,8 +163,6 @@ impl<N: Net, H: Handler> Core<N, H> {
     ) -> Next<H::Session> {
         let (head, rest) = self.receive[*consumed..filled].split_at(head_bytes);
         let mut storage = HeaderStorage::default();
-        #[cfg(any(test, fuzzing))]
-        work::note(Work::Head);
         let request = match Request::parse(head, &mut storage) {
             Ok(request) => request,
             Err(error) => return malformed(error),

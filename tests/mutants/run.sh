@@ -11,6 +11,7 @@
 #
 #   # loom      the orders in which two threads can meet (`cargo test --test loom`)
 #   # unit      the other tests of the library
+#   # latency   how long turns take, and bystanders wait, in simulated time
 #
 # The script prints one line for each patch: the first seed that finds the bug, how many seeds that
 # took, and what was found. A bug is also caught if a batch of seeds does not end within the time
@@ -107,7 +108,8 @@ hunt() {
     fi
     case $kind in
         '# loom') echo "loom: $(test_with "$program")" ;;
-        '# unit') echo "unit: $(test_with "$program" --skip reactor::tests::swarm)" ;;
+        '# unit') echo "unit: $(test_with "$program" --skip reactor::tests::swarm --skip reactor::tests::latency)" ;;
+        '# latency') echo "latency: $(test_with "$program" reactor::tests::latency)" ;;
         *) simulate "$program" ;;
     esac
 }

@@ -27,7 +27,7 @@
 //! | `net`, `waker` | what the reactor holds |
 //! | `world`, `socket` | the state: clock, sockets and edges; one connection with its two ends |
 //! | `calls`, `waiting` | the system calls |
-//! | `costs`, `spending`, `clocks` | how long calls and work take, and the clocks of reactors that are busy |
+//! | `costs`, `spending`, `clocks` | how long calls and work take, and the clocks of reactors |
 //! | `events`, `crash` | what happens to connections between the calls |
 //! | `faults`, `errors`, `trace`, `random` | what goes wrong, what was called, and the seed |
 

@@ -1,5 +1,5 @@
-//! What a server of a million connections and a hundred thousand channels costs: its memory, and its
-//! work at rest and per delivery. The run takes two gigabytes, most of them for the simulated
+//! What a server of a million connections and a hundred thousand channels costs: its memory, and
+//! its work at rest and per delivery. The run takes two gigabytes, most of them for the simulated
 //! network, and half a minute, so it is started by hand:
 //!
 //! `cargo test --profile sim --lib -- --ignored --nocapture a_million_connections`

@@ -4,6 +4,7 @@
 //! | `app` | a small application; the path of a connection selects what it does |
 //! | `frames`, `client` | the frame client of all tests, and a client over a simulated peer |
 //! | `world` | reactors in a simulated network, and the invariants checked after every turn |
+//! | `dice` | random choices |
 //! | `steps` | a reactor's turn, step by step |
 //! | `timed` | reactors whose calls and work take simulated time |
 //! | `ledger` | the invariants between reactors |
@@ -11,7 +12,7 @@
 //! | `slow`, `torn`, `closing` | connections that are slow, interrupted or closed |
 //! | `publishing`, `accepting`, `draining` | what concerns many connections at once |
 //! | `many` | several reactors |
-//! | `latency` | how long a turn takes, and a bystander waits, while others flood, stall and leave |
+//! | `latency` | how long turns take, and bystanders wait, while others flood, stall and leave |
 //! | `million` | what a million connections cost |
 //! | `swarm` | random runs of everything at once, each determined by a seed |
 
@@ -19,6 +20,7 @@ mod accepting;
 mod app;
 mod client;
 mod closing;
+mod dice;
 mod draining;
 #[cfg(test)]
 #[path = "../../../tests/support/frames.rs"]

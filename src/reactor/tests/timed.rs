@@ -1,5 +1,5 @@
-//! A simulated server in which everything takes time: the reactor whose clock is earliest runs next,
-//! for one step of its turn, and peers act at their own moments in between.
+//! A simulated server in which everything takes time: the reactor whose clock is earliest runs
+//! next, for one step of its turn, and peers act at their own moments in between.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -110,8 +110,8 @@ pub(super) struct TimedWorld {
     /// By reactor: the turn that it is in, or that it was in last.
     turns: Vec<TimedTurn>,
     is_over: Vec<bool>,
-    /// The longest turn since [`forget_turns`](Self::forget_turns).
-    pub(super) longest: TimedTurn,
+    /// The longest turn that has ended since [`forget_turns`](Self::forget_turns).
+    longest: TimedTurn,
     pub(super) turns_made: u64,
     /// When [`forget_turns`](Self::forget_turns) was called.
     pub(super) began: Instant,
@@ -168,6 +168,18 @@ impl TimedWorld {
         clocks.min().expect("there is a reactor")
     }
 
+    /// Returns the longest turn, also if it has not ended yet.
+    pub(super) fn longest_turn(&self) -> TimedTurn {
+        let under_way = (0..self.reactors.len()).filter(|number| self.at[*number].is_some());
+        let so_far = under_way.map(|number| {
+            let turn = self.turns[number].clone();
+            let clock = self.sim.clock_of(number);
+            TimedTurn { duration: clock.saturating_since(turn.began), ..turn }
+        });
+        let all = so_far.chain([self.longest.clone()]);
+        all.max_by_key(|turn| turn.duration).expect("there is one")
+    }
+
     pub(super) fn forget_turns(&mut self) {
         self.longest = TimedTurn::default();
         self.turns_made = 0;
@@ -178,19 +190,22 @@ impl TimedWorld {
 
     /// Runs everything that begins before `end`.
     pub(super) fn run_until(&mut self, end: Instant, actor: &mut (impl Actor + ?Sized)) {
+        let mut acts_at = actor.next_at();
         loop {
             let numbers = (0..self.reactors.len()).filter(|number| !self.is_over[*number]);
             let next = numbers.map(|number| (self.next_at(number), number)).min();
             let Some((moment, number)) = next else { return };
-            match actor.next_at() {
+            match acts_at {
                 Some(act_at) if act_at <= moment && act_at < end => {
                     self.sim.set_moment(act_at);
                     actor.act(act_at, self);
+                    acts_at = actor.next_at();
                 }
                 _ if moment >= end => return,
                 _ => {
                     if self.step(number, moment) {
                         actor.after_turn(self.sim.now());
+                        acts_at = actor.next_at();
                     }
                 }
             }
@@ -287,6 +302,27 @@ impl TimedWorld {
         let message = Message::new(kind, payload).expect("a message");
         let published = self.reactors[home].handle().try_publish(name, message);
         assert!(published.is_ok(), "there is room");
+        self.sim.set_moment(self.now());
+        self.sim.note_wake_ups();
+    }
+
+    /// Lets a reactor not run for this long, as when the system gives its core to somebody else.
+    pub(super) fn hold_up(&self, reactor: usize, duration: Duration) {
+        self.sim.resume(reactor, self.sim.clock_of(reactor) + duration);
+        self.sim.suspend(reactor);
+    }
+
+    /// Returns the name of a channel whose home is this reactor.
+    pub(super) fn channel_at(&self, home: usize) -> String {
+        let hub = &self.reactors[0].peers.core.exchange.hub;
+        let names = (0..).map(|number| format!("channel-{number}"));
+        let is_there =
+            |name: &String| hub.home_of(ChannelName::parse(name).expect("a name")).index() == home;
+        names.into_iter().find(is_there).expect("there are many")
+    }
+
+    pub(super) fn drain(&self) {
+        self.reactors.iter().for_each(|reactor| reactor.handle().drain());
         self.sim.set_moment(self.now());
         self.sim.note_wake_ups();
     }

@@ -5,11 +5,11 @@ use std::fmt;
 use std::time::Duration;
 
 use super::super::client::{Client, Heard};
+use super::super::dice::Dice;
 use super::super::frames::Opcode;
 use super::super::timed::{Actor, TimedWorld};
 use super::crowd;
 use crate::instant::Instant;
-use crate::split_mix::SplitMix64;
 
 /// What a bystander does, and waits for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,7 +57,7 @@ pub(super) struct Bystander {
     next_at: Option<Instant>,
     /// The average time between an answer and the next question.
     interval: Duration,
-    random: SplitMix64,
+    random: Dice,
     pub(super) waits: Vec<Duration>,
     /// How many posts were not accepted.
     pub(super) refused: u64,
@@ -76,7 +76,7 @@ impl Bystander {
         let reader =
             (kind == Kind::Post).then(|| crowd::readers(server, 1, &format!("/{channel}")));
         let client = open_one.unwrap_or_else(|| server.connect());
-        let random = SplitMix64(number << 8 | kind as u64);
+        let random = Dice::new(number << 8 | kind as u64);
         Bystander {
             kind,
             client,

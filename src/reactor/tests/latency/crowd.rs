@@ -71,35 +71,37 @@ impl Actor for Flood {
     }
 }
 
-/// A peer that publishes at its own pace: this many messages, one each `interval`.
-pub(super) struct Publisher {
-    client: Client,
+/// Peers that publish together, at their own pace: this many messages each, one per `interval`.
+pub(super) struct Publishers {
+    clients: Vec<Client>,
     payload: Vec<u8>,
     left: usize,
     interval: Duration,
     next_at: Instant,
 }
 
-impl Publisher {
+impl Publishers {
     pub(super) fn new(
         server: &TimedWorld,
-        client: Client,
+        clients: Vec<Client>,
         payload_bytes: usize,
         (left, interval): (usize, Duration),
-    ) -> Publisher {
-        client.peer.set_discarding(true);
+    ) -> Publishers {
+        clients.iter().for_each(|client| client.peer.set_discarding(true));
         let next_at = server.now() + interval;
-        Publisher { client, payload: vec![b'p'; payload_bytes], left, interval, next_at }
+        Publishers { clients, payload: vec![b'p'; payload_bytes], left, interval, next_at }
     }
 }
 
-impl Actor for Publisher {
+impl Actor for Publishers {
     fn next_at(&self) -> Option<Instant> {
-        (self.left > 0 && !self.client.is_gone()).then_some(self.next_at)
+        (self.left > 0).then_some(self.next_at)
     }
 
     fn act(&mut self, now: Instant, _: &mut TimedWorld) {
-        self.client.binary(&self.payload);
+        for client in self.clients.iter_mut().filter(|client| !client.is_gone()) {
+            client.binary(&self.payload);
+        }
         self.left -= 1;
         self.next_at = now + self.interval;
     }

@@ -124,7 +124,7 @@ impl Scene {
             |count: u64| (count as f64 / end.saturating_since(begin).as_secs_f64()) as u64;
         let report = Report {
             name: self.name.clone(),
-            longest_turn: server.longest.clone(),
+            longest_turn: server.longest_turn(),
             turns: server.turns_made,
             waits: Waits::of(&self.bystanders),
             messages_per_second: per_second(server.numbered.get(CROWDED).copied().unwrap_or(0)),

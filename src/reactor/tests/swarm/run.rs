@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use super::super::app::FAREWELL;
 use super::super::client::Client;
+use super::super::dice::Dice;
 use super::super::frames::Opcode;
 use super::super::world::{PORT, Setting, World};
 use super::actor::{Actor, Role};
-use super::plan::{Dice, Plan};
+use super::plan::Plan;
 use crate::hub::DropReason;
 use crate::net::sim::{SimCrash, SimFaults};
 use crate::protocol::MessageKind;

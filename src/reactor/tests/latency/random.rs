@@ -3,31 +3,18 @@
 use std::time::Duration;
 
 use super::super::client::Client;
+use super::super::dice::Dice;
 use super::super::frames::{Opcode, request};
 use super::super::timed::Actor;
 use super::bystander::{CROWDED, Kind};
-use super::crowd::{Flood, Once, Publisher, readers};
+use super::crowd::{Flood, Once, Publishers, readers};
 use super::scene::{Report, Scene};
-use crate::split_mix::SplitMix64;
 
 /// How long a random scene is looked at.
 const DURATION: Duration = Duration::from_millis(500);
 
-/// The dice of a seed.
-struct Dice(SplitMix64);
-
-impl Dice {
-    fn between(&mut self, least: usize, most: usize) -> usize {
-        least + (self.0.next() % (most - least + 1) as u64) as usize
-    }
-
-    fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
-        choices[self.between(0, choices.len() - 1)]
-    }
-
-    fn moment(&mut self) -> Duration {
-        DURATION * self.between(0, 50) as u32 / 100
-    }
+fn between(dice: &mut Dice, least: usize, most: usize) -> usize {
+    least + dice.below(most - least + 1)
 }
 
 /// What a crowd of a random scene does.
@@ -75,9 +62,9 @@ impl Deed {
 
 /// Runs the scene of a seed.
 pub(super) fn run(seed: u64) -> Report {
-    let mut dice = Dice(SplitMix64(seed));
+    let dice = &mut Dice::new(seed);
     let reactors = dice.pick(&[1, 1, 2, 4]);
-    let mut deeds: Vec<_> = (0..dice.between(1, 4)).map(|_| dice.pick(&Deed::ALL)).collect();
+    let mut deeds: Vec<_> = (0..between(dice, 1, 4)).map(|_| dice.pick(&Deed::ALL)).collect();
     deeds.dedup();
     let name = format!("{deeds:?}");
     let mut scene = Scene::with(&name, reactors, seed, |setting| {
@@ -92,7 +79,7 @@ pub(super) fn run(seed: u64) -> Report {
     scene.invite(&kinds.filter(is_bystander).collect::<Vec<_>>());
     let mut actors: Vec<Box<dyn Actor>> = Vec::new();
     for (place, deed) in deeds.iter().enumerate() {
-        actors.extend(crowd(*deed, place, &mut scene, &mut dice));
+        actors.extend(crowd(*deed, place, &mut scene, dice));
     }
     scene.run(DURATION, &mut actors[..])
 }
@@ -100,51 +87,47 @@ pub(super) fn run(seed: u64) -> Report {
 fn crowd(deed: Deed, place: usize, scene: &mut Scene, dice: &mut Dice) -> Vec<Box<dyn Actor>> {
     let server = &mut scene.server;
     let hall = format!("/{CROWDED}-{place}");
-    let start = dice.moment();
-    let size = dice.pick(&[16, 256, 2_000]);
+    let start = DURATION * between(dice, 0, 50) as u32 / 100;
+    let size = dice.pick(&[16, 256, 2_000, 60_000]);
     match deed {
         Deed::Flood => {
-            let count = dice.between(100, 3_000);
+            let count = between(dice, 100, 3_000);
             let readers = readers(server, count, &format!("/{CROWDED}"));
-            let count = dice.between(1, 8);
+            let count = between(dice, 1, 8);
             let publishers = server.open_many(count, |_| format!("/{CROWDED}"));
             let flood = Flood::of(server, publishers, Opcode::Binary, &vec![7; size]);
             vec![Box::new(flood.beside(readers))]
         }
         Deed::Ping => {
-            let count = dice.between(20, 300);
+            let count = between(dice, 20, 300);
             let peers = server.open_many(count, |_| "/echo".to_owned());
             vec![Box::new(Flood::of(server, peers, Opcode::Ping, b"ping"))]
         }
         Deed::Post => {
-            let count = dice.between(20, 300);
+            let count = between(dice, 20, 300);
             let peers = (0..count).map(|_| server.connect()).collect();
             let post = request("POST", &hall, &[], &vec![7; size]);
             let readers = readers(server, 100, &hall);
             vec![Box::new(Flood::of_bytes(server, peers, &post).beside(readers))]
         }
         Deed::Cut => {
-            let count = dice.between(500, 4_000);
+            let count = between(dice, 500, 4_000);
             let stalled = server.open_many(count, |_| hall.clone());
             stalled.iter().for_each(Client::stall);
-            let publisher = server.open_many(1, |_| hall.clone()).remove(0);
+            let publisher = server.open_many(1, |_| hall.clone());
             let pace = (1_000, Duration::from_micros(500));
-            let publisher = Publisher::new(server, publisher, 1_000, pace);
+            let publisher = Publishers::new(server, publisher, 1_000, pace);
             vec![Box::new(publisher), Box::new(Flood::of_bytes(server, stalled, b""))]
         }
         Deed::Stall => {
-            let count = dice.between(20, 200);
+            let count = between(dice, 20, 200);
             let strangers = server.open_many(count, |number| format!("{hall}/{number}"));
-            let publish = |client: Client| {
-                client.stall();
-                let publisher =
-                    Publisher::new(server, client, 8 << 10, (60, Duration::from_millis(5)));
-                Box::new(publisher) as Box<dyn Actor>
-            };
-            strangers.into_iter().map(publish).collect()
+            strangers.iter().for_each(Client::stall);
+            let pace = (60, Duration::from_millis(5));
+            vec![Box::new(Publishers::new(server, strangers, 8 << 10, pace))]
         }
         Deed::Reset | Deed::Leave => {
-            let count = dice.between(500, 5_000);
+            let count = between(dice, 500, 5_000);
             let readers = readers(server, count, &hall);
             let leave = move |reader: &Client| match deed {
                 Deed::Reset => reader.peer.reset(),
@@ -154,7 +137,7 @@ fn crowd(deed: Deed, place: usize, scene: &mut Scene, dice: &mut Dice) -> Vec<Bo
             vec![Box::new(Once::at(at, move |_| readers.iter().for_each(leave)))]
         }
         Deed::Come | Deed::Spread => {
-            let count = dice.between(500, 5_000);
+            let count = between(dice, 500, 5_000);
             let mut come = Vec::new();
             let at = server.now() + start;
             vec![Box::new(Once::at(at, move |server| {
