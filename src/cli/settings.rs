@@ -92,6 +92,14 @@ impl Settings {
         {
             warnings.push(warning.to_owned());
         }
+        if !self.options.allowed_hosts.is_empty() && self.options.publish_key.is_none() {
+            warnings.push(
+                "--allowed-hosts without a --publish-key: whoever reaches this server under such a \
+                 name through a proxy on this machine may publish, unless the proxy adds \
+                 X-Forwarded-For"
+                    .to_owned(),
+            );
+        }
         if self.options.publish == Some(PublishPolicy::Token) {
             warnings.push(
                 "--publish token: no kind of token is configured, so nobody can publish over a \
@@ -269,10 +277,12 @@ fn check_address(flag: &str, address: &str) -> Result<bool, ConfigError> {
 }
 
 fn check_host(host: &str) -> Result<(), ConfigError> {
-    if host.is_empty() || host.contains(['/', ':', '*', ' ']) {
+    // What is not ASCII, browsers send as a name that begins with `xn--`.
+    let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    if host.is_empty() || !host.bytes().all(is_of_name) {
         return Err(ConfigError::Rule(format!(
-            "--allowed-hosts {host}: a host is a name alone, without scheme, port or *, as in \
-             dev.example.com"
+            "--allowed-hosts {host}: a host is a name alone, in ASCII (xn--…), without scheme, \
+             port or *, as in dev.example.com"
         )));
     }
     Ok(())
@@ -326,6 +336,19 @@ mod tests {
             assert!(warnings(publish, None).contains("publishing from elsewhere is refused"));
             assert_eq!(warnings(publish, Some("key")), "");
         }
+    }
+
+    #[test]
+    fn names_that_a_proxy_on_this_machine_could_pass_on_are_warned_of_without_a_key() {
+        let warnings = |key: Option<&str>| {
+            let settings = settings(|config| {
+                config.allowed_hosts = vec!["live.example.com".into()];
+                config.publish_key = key.map(|key| key.parse().unwrap());
+            });
+            settings.unwrap().warnings().join("\n")
+        };
+        assert!(warnings(None).contains("through a proxy on this machine"));
+        assert_eq!(warnings(Some("key")), "");
     }
 
     #[test]
@@ -445,7 +468,9 @@ mod tests {
 
     #[test]
     fn an_allowed_host_is_a_name_alone() {
-        for host in ["", "http://a.example", "a.example:80", "*.example"] {
+        for host in
+            ["", "http://a.example", "a.example:80", "*.example", "a b", "b\u{fc}cher.example"]
+        {
             assert!(settings(|config| config.allowed_hosts = vec![host.into()]).is_err(), "{host}");
         }
     }

@@ -42,7 +42,7 @@ pub struct Broadcast {
     /// A buffer for percent-decoded paths.
     decoded: Vec<u8>,
     refusals: RefusalLog,
-    /// The time of the last plain request.
+    /// The time of the last plain request, for `on_published`, which is given none.
     now: Instant,
 }
 
@@ -266,6 +266,7 @@ impl Handler for Broadcast {
         }
         match peer.session().0 {
             Session::Subscriber { may_publish: false, .. } => {
+                self.refusals.note_websocket_publish(peer.address(), now);
                 peer.close(
                     CloseCode::FORBIDDEN,
                     "publishing over a WebSocket is not allowed: see --publish",

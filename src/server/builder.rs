@@ -187,7 +187,8 @@ impl<A> Builder<A> {
     }
 
     /// Listens on one more address, for the operator: a handler recognizes connections to it with
-    /// [`Visitor::is_admin`](crate::Visitor::is_admin). A `Broadcast` server then serves health and
+    /// [`Visitor::is_admin`](crate::Visitor::is_admin). No limit on connections applies to it but
+    /// 32 at once, and it stays open during a drain. A `Broadcast` server then serves health and
     /// metrics there only, to every client that reaches the address.
     pub fn admin_listen(mut self, address: impl Into<String>) -> Self {
         self.admin_addresses.push(address.into());
@@ -238,8 +239,9 @@ impl<A> Builder<A> {
         self
     }
 
-    /// The most simultaneous connections from one IPv4 address or IPv6 /64; a further one is
-    /// answered 429. Default: no limit.
+    /// The most simultaneous connections from one IPv4 address or IPv6 /64; requests on a further
+    /// one are answered 429, except those that the handler [exempts](Handler::is_exempt). Default:
+    /// no limit.
     pub fn max_connections_per_ip(mut self, connections: Option<u32>) -> Self {
         self.reactor.connections_per_address_max = connections;
         self

@@ -28,6 +28,7 @@ const LIMIT_PERIOD: Duration = Duration::from_secs(60);
 pub(crate) struct RefusalLog {
     by_reason: [Recent; RejectReason::ALL.len()],
     message_rate: Recent,
+    websocket_publish: Recent,
     accept_failures: Recent,
 }
 
@@ -123,6 +124,15 @@ impl RefusalLog {
                 None,
                 left_out,
             );
+        }
+    }
+
+    /// Logs that a peer was closed because it may not publish.
+    pub(crate) fn note_websocket_publish(&mut self, address: SocketAddr, now: Instant) {
+        if let Some(left_out) = self.websocket_publish.take(Pace::EachTime, now) {
+            let reason = RejectReason::ForbiddenPublish.label();
+            let text = "publishing over a WebSocket is not allowed: see --publish";
+            write(reason, text, Some(address), None, left_out);
         }
     }
 

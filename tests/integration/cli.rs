@@ -198,6 +198,14 @@ fn a_refusal_is_logged_with_its_reason_and_what_was_asked_but_not_with_the_key()
 }
 
 #[test]
+fn a_publish_over_a_websocket_that_is_not_allowed_is_logged() {
+    let (server, mut log) = Program::start_with_log(&["--publish", "none"]);
+    Peer::subscribe(server.address, "/news").send(crate::support::text("hello"));
+    let line = log.wait_for("forbidden_publish");
+    assert!(line.contains("--publish"), "{line}");
+}
+
+#[test]
 fn the_first_refusal_by_a_limit_is_logged_and_names_the_flag() {
     let (server, mut log) = Program::start_with_log(&["--max-connections-per-ip", "1"]);
     let _member = Peer::subscribe(server.address, "/news");
