@@ -110,7 +110,9 @@ impl Chat {
     fn name_of(&self, request: &Request<'_>) -> Option<&'static str> {
         let bearer =
             request.header("Authorization").and_then(|value| value.strip_prefix("Bearer "));
-        let mut cookies = request.header("Cookie").unwrap_or_default().split("; ");
+        // Other programs under the same name may have set cookies in another encoding.
+        let cookies = String::from_utf8_lossy(request.header_bytes("Cookie").unwrap_or_default());
+        let mut cookies = cookies.split("; ");
         let token = bearer.or_else(|| cookies.find_map(|one| one.strip_prefix("session=")))?;
         self.tokens.lock().unwrap_or_else(PoisonError::into_inner).get(token).copied()
     }

@@ -12,7 +12,7 @@ use fanfare::{ChannelName, CloseCode, Message, PublishError, Publisher, Server};
 
 const INTERVAL: Duration = Duration::from_millis(250);
 
-/// Publishes until the server has ended.
+/// Publishes until the server has ended, and says what has been refused.
 fn tick(publisher: &Publisher) {
     let start = Instant::now();
     loop {
@@ -20,6 +20,11 @@ fn tick(publisher: &Publisher) {
         match publisher.try_publish("clock", Message::text(&text)) {
             // A server that is busy misses this tick; there will be another.
             Ok(()) | Err(PublishError::Busy) => thread::sleep(INTERVAL),
+            // The server had taken earlier ticks and then had no memory for them. Old ticks are of
+            // no use; a program that needs every message would publish these again.
+            Err(PublishError::Refused(ticks)) => {
+                eprintln!("{} ticks have reached nobody: {}", ticks.len(), ticks[0].reason);
+            }
             Err(_) => return,
         }
     }

@@ -81,8 +81,8 @@ pub use hub::{
 pub use instant::Instant;
 pub use protocol::{CloseCode, Message, MessageKind, Request, Response};
 pub use reactor::{
-    Answer, Context, Counters, Handler, NotPublished, PublishError, RejectReason, Rejected, Status,
-    Subscription, Ticket, Upgrade, Visitor,
+    Answer, Context, Counters, Handler, NotPublished, PublishError, RefusalReason, RefusedMessage,
+    RejectReason, Rejected, Status, Subscription, Ticket, Upgrade, Visitor,
 };
 pub use serde_json::Value;
 pub use server::{

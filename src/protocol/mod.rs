@@ -37,7 +37,7 @@ pub use handshake::{
 };
 pub use http::{
     HEAD_BYTES_MAX_DEFAULT, HEADERS_MAX, HeadScanner, HeaderStorage, HttpError, HttpLimits,
-    Request, Response, ResponseHead, write_request,
+    Persistence, Request, Response, ResponseHead, write_request,
 };
 pub use mask::{apply_mask, apply_mask_at};
 pub use message::{Message, MessageKind};

@@ -12,6 +12,7 @@ use super::connection::{Connection, listener_token};
 use super::core::Core;
 use super::group::Refusal;
 use super::limits::{ACCEPT_RETRY, ACCEPTS_PER_TURN_MAX};
+use super::panics::guarded;
 use super::peers::Peers;
 
 /// The listening sockets of a reactor.
@@ -183,7 +184,11 @@ impl<L> Listeners<L> {
             // waits.
             Err(error) => {
                 peers.core.turn.counters.accept_shortages += 1;
-                peers.core.handler.on_accept_failed(&error, peers.core.turn.now);
+                let Core { handler, turn, .. } = &mut peers.core;
+                let now = turn.now;
+                if let Err(panicked) = guarded(|| handler.on_accept_failed(&error, now)) {
+                    panicked.contain(turn);
+                }
                 self.retry_at = Some(peers.core.turn.now + ACCEPT_RETRY);
             }
         }

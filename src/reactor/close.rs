@@ -11,7 +11,8 @@ use super::api::{Context, Handler};
 use super::connection::{Connection, Gone, Open, Phase};
 use super::core::{ConnectionOf, Core};
 use super::end_reason::End;
-use super::limits::{LINGER, PATIENCE, PATIENT_MAX};
+use super::limits::{PATIENCE, PATIENT_MAX};
+use super::panics::guarded;
 
 /// The Close reason for a subscriber that was overrun by the log of its channel.
 const FELL_BEHIND: &str = "too slow: fell behind by more than the channel keeps";
@@ -180,7 +181,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         if detached {
             owe_rest(connection, &self.rest, &mut self.pool);
         }
-        self.tell(connection, &mut open, end);
+        self.tell(connection, open, end);
         if detached {
             self.send_last(connection);
         } else {
@@ -206,25 +207,24 @@ impl<N: Net, H: Handler> Core<N, H> {
         *patient = true;
         self.patient += 1;
         connection.deadline = self.turn.now + PATIENCE;
+        if connection.readable {
+            self.go_on_next_turn(connection);
+        }
     }
 
     /// The kernel has taken our last byte. Closing a socket that has unread bytes would send a
     /// reset, which destroys what the peer has not read yet. So, unless nothing can be left to
     /// read, this only shuts down our side, and then discards what still arrives (lingers).
     pub(super) fn on_last_byte_out(&mut self, connection: &mut ConnectionOf<N, H>) {
-        let Phase::Closing { clean, patient } = connection.phase else { return };
+        let Phase::Closing { clean, patient, discarded_bytes } = connection.phase else { return };
         if connection.ended || (clean && !connection.readable) {
             return self.remove(connection);
         }
-        self.patient -= usize::from(patient);
-        connection.phase = Phase::Lingering { discarded_bytes: 0 };
-        connection.deadline = self.turn.now + LINGER;
         if self.net.shutdown_write(&mut connection.io.stream).is_err() {
             return self.remove(connection);
         }
-        if connection.readable {
-            self.go_on_next_turn(connection);
-        }
+        self.patient -= usize::from(patient);
+        self.begin_lingering(connection, discarded_bytes);
     }
 
     /// Ends an open connection without sending a Close frame: a partly sent frame cannot be
@@ -235,7 +235,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         self.remove_all(&mut open);
         self.outgoing.clear();
         self.outgoing.close = Some(end.code);
-        self.tell(connection, &mut open, end);
+        self.tell(connection, open, end);
         self.outgoing.clear();
     }
 
@@ -269,8 +269,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         connection.phase = Phase::Gone(gone);
     }
 
-    /// Counts the end of a connection and calls the application's `on_close`.
-    fn tell(&mut self, connection: &ConnectionOf<N, H>, open: &mut Open<H::Session>, end: End) {
+    /// Counts the end of a connection, calls the application's `on_close` and drops the session.
+    fn tell(&mut self, connection: &ConnectionOf<N, H>, mut open: Open<H::Session>, end: End) {
         self.turn.counters.close(end.code, end.initiator);
         let reason = std::mem::take(&mut self.outgoing.reason);
         let mut peer = Context {
@@ -282,10 +282,15 @@ impl<N: Net, H: Handler> Core<N, H> {
             subscriptions: &mut open.subscriptions,
             outgoing: &mut self.outgoing,
         };
-        self.handler.on_close(&mut peer, end.code, &reason);
+        if let Err(panicked) = guarded(|| self.handler.on_close(&mut peer, end.code, &reason)) {
+            panicked.contain(peer.turn);
+        }
         self.outgoing.reason = reason;
         // Subscriptions made in `on_close` end here as well.
-        self.remove_all(open);
+        self.remove_all(&mut open);
+        if let Err(panicked) = guarded(|| drop(open.session)) {
+            panicked.contain(&mut self.turn);
+        }
     }
 
     fn remove_all(&mut self, open: &mut Open<H::Session>) {
@@ -298,7 +303,8 @@ impl<N: Net, H: Handler> Core<N, H> {
 /// Moves an open connection to `Closing`. Returns what `Phase::Open` held, or `None` if it was not
 /// open.
 fn leave_open<T, S>(connection: &mut Connection<T, S>, clean: bool) -> Option<Open<S>> {
-    match std::mem::replace(&mut connection.phase, Phase::Closing { clean, patient: false }) {
+    let closing = Phase::Closing { clean, patient: false, discarded_bytes: 0 };
+    match std::mem::replace(&mut connection.phase, closing) {
         Phase::Open(open) => Some(open),
         other @ (Phase::Http(_)
         | Phase::Closing { .. }

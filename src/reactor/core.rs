@@ -12,6 +12,7 @@ use super::connection::{Connection, Outgoing};
 use super::counters::RejectReason;
 use super::limits::ReactorLimits;
 use super::mail::Exchange;
+use super::panics::guarded;
 use super::turn_state::TurnState;
 
 /// A step of a connection (read, decode, close, ...) is a method of `Core`. The caller looks the
@@ -51,7 +52,10 @@ impl<N: Net, H: Handler> Core<N, H> {
         request: Option<&Request<'_>>,
     ) {
         self.turn.counters.reject(reason);
-        self.handler.on_rejected(&Rejected { reason, address, request, now: self.turn.now });
+        let rejected = Rejected { reason, address, request, now: self.turn.now };
+        if let Err(panicked) = guarded(|| self.handler.on_rejected(&rejected)) {
+            panicked.contain(&mut self.turn);
+        }
     }
 
     /// Puts a connection on the list of those that are read again in the next turn.

@@ -8,9 +8,9 @@ use super::end_reason::Initiator;
 
 /// The HTTP statuses that have a counter of their own. Any other status that a handler returns is
 /// counted under 0.
-pub const STATUSES: [u16; 22] = [
+pub const STATUSES: [u16; 23] = [
     0, 101, 200, 201, 202, 204, 301, 302, 400, 401, 403, 404, 405, 408, 413, 414, 417, 426, 429,
-    431, 501, 503,
+    431, 500, 501, 503,
 ];
 
 /// The close codes that have a counter of their own. Any other code that a client sends is counted
@@ -203,6 +203,8 @@ pub struct Counters {
     pub accept_shortages: u64,
     /// Connections that were reset before their last bytes were sent.
     pub impatient_resets: u64,
+    /// Callbacks that have panicked. Each has ended its connection.
+    pub panics: u64,
 }
 
 impl Counters {
@@ -236,6 +238,7 @@ impl Counters {
             pings_sent,
             accept_shortages,
             impatient_resets,
+            panics,
         } = self;
         let single = [
             accepted,
@@ -252,6 +255,7 @@ impl Counters {
             pings_sent,
             accept_shortages,
             impatient_resets,
+            panics,
         ];
         let tables: [&mut [u64]; 5] =
             [closed.as_flattened_mut(), handshakes, responses, rejects, published];

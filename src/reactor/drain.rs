@@ -1,6 +1,8 @@
 //! Draining: the server ends without losing messages. No new connection is admitted, except on the
 //! admin listeners, and pending bytes are sent. Then every peer is sent a Close frame (1012,
 //! service restart). The Close frames are spread over time, because all clients will reconnect.
+//! Shortly before the time runs out, those that are still open are sent theirs at once, whatever is
+//! still pending for them.
 
 use std::time::Duration;
 
@@ -13,15 +15,24 @@ use super::api::Handler;
 use super::connection::Phase;
 use super::core::{ConnectionOf, Core};
 use super::end_reason::End;
-use super::limits::{ACCEPTS_PER_TURN_MAX, DEADLINES_PER_TURN_MAX, DRAIN_CLOSES_PER_SECOND};
+use super::limits::{
+    ACCEPTS_PER_TURN_MAX, DEADLINES_PER_TURN_MAX, DRAIN_CLOSES_PER_SECOND, LAST_CALL_MAX,
+    LAST_CLOSES_PER_TURN_MAX,
+};
 use super::peers::Peers;
 
 /// The longest time that a turn waits for events during a drain.
 pub(super) const STEP: Duration = Duration::from_millis(10);
 
+/// The reason of every Close frame of a drain.
+const RESTARTING: &str = "the server is restarting: reconnect";
+
 pub(super) struct Drain {
     started: Instant,
-    /// The moment at which all remaining connections are closed.
+    /// The moment from which on peers are closed although messages are pending for them, so that
+    /// they have the time left to read their Close frames.
+    last_call: Instant,
+    /// The moment at which all remaining connections are ended.
     deadline: Instant,
     /// Connections to close per second.
     closes_per_second: u64,
@@ -29,6 +40,10 @@ pub(super) struct Drain {
     closed: u64,
     /// The slot of the connection table (slab) that is looked at next.
     place: usize,
+    /// The slot that the last call looks at next.
+    called: usize,
+    /// The last call has not looked at every connection: the next turn follows without waiting.
+    pub(super) is_calling: bool,
     /// This reactor has no connections and no open listeners, apart from those for the operator.
     pub(super) has_nobody: bool,
 }
@@ -49,10 +64,13 @@ impl Drain {
         listeners.note_all_ready();
         Drain {
             started: core.turn.now,
+            last_call: core.turn.now + (timeout - LAST_CALL_MAX.min(timeout / 8)),
             deadline: core.turn.now + timeout,
             closes_per_second: allowed.max(needed.ceil() as u64),
             closed: 0,
             place: 0,
+            called: 0,
+            is_calling: false,
             has_nobody: false,
         }
     }
@@ -68,8 +86,11 @@ impl Drain {
         let now = peers.core.turn.now;
         empty_listeners(listeners, peers);
         if now >= self.deadline {
-            cut_everybody(peers, listeners);
+            end_everybody(peers, listeners, Core::close_and_cut);
             return true;
+        }
+        if now >= self.last_call {
+            self.close_the_rest(peers);
         }
         let seconds = now.saturating_since(self.started).as_secs_f64();
         let allowed = 1 + (seconds * self.closes_per_second as f64) as u64;
@@ -88,6 +109,24 @@ impl Drain {
         }
         // Connections to the admin listeners are served until the server ends.
         peers.connections.len() == peers.core.turn.admin_connections && !listeners.are_open()
+    }
+
+    /// Closes the connections that are still open, as many as one turn may close.
+    fn close_the_rest<N: Net, H: Handler>(&mut self, peers: &mut Peers<N, H>) {
+        let places = peers.connections.places();
+        let mut closes = 0;
+        while self.called < places && closes < LAST_CLOSES_PER_TURN_MAX {
+            if let Some(token) = peers.connections.token_at(self.called) {
+                peers.step(token, |core, connection| {
+                    if matches!(connection.phase, Phase::Open(_)) {
+                        core.close(connection, CloseCode::SERVICE_RESTART, RESTARTING);
+                        closes += 1;
+                    }
+                });
+            }
+            self.called += 1;
+        }
+        self.is_calling = self.called < places;
     }
 }
 
@@ -113,9 +152,17 @@ pub(super) fn cut_everybody<N: Net, H: Handler>(
     peers: &mut Peers<N, H>,
     listeners: &mut Listeners<N::Listener>,
 ) {
+    end_everybody(peers, listeners, Core::cut);
+}
+
+fn end_everybody<N: Net, H: Handler>(
+    peers: &mut Peers<N, H>,
+    listeners: &mut Listeners<N::Listener>,
+    end: fn(&mut Core<N, H>, &mut ConnectionOf<N, H>),
+) {
     for place in 0..peers.connections.places() {
         if let Some(token) = peers.connections.token_at(place) {
-            peers.step(token, Core::cut);
+            peers.step(token, end);
         }
     }
     listeners.close_all(&mut peers.core.net);
@@ -133,8 +180,7 @@ impl<N: Net, H: Handler> Core<N, H> {
                 if pending || connection.blocked || has_mail || connection.io.is_held() {
                     return false;
                 }
-                let reason = "the server is restarting: reconnect";
-                self.close(connection, CloseCode::SERVICE_RESTART, reason);
+                self.close(connection, CloseCode::SERVICE_RESTART, RESTARTING);
                 true
             }
             // An operator's connection may stay until the server ends.
@@ -149,6 +195,12 @@ impl<N: Net, H: Handler> Core<N, H> {
                 false
             }
         }
+    }
+
+    /// Ends a connection now. An open one is sent a Close frame if its socket takes it.
+    fn close_and_cut(&mut self, connection: &mut ConnectionOf<N, H>) {
+        self.close(connection, CloseCode::SERVICE_RESTART, RESTARTING);
+        self.cut(connection);
     }
 
     fn cut(&mut self, connection: &mut ConnectionOf<N, H>) {

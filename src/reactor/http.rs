@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::hub::{ChannelName, OUT_OF_MEMORY};
 use crate::net::Net;
 use crate::protocol::{
-    HeadScanner, HeaderStorage, HttpError, Request, Response, UpgradeRequest, check_upgrade,
-    encode_switching_protocols,
+    HEADERS_MAX, HeadScanner, HeaderStorage, HttpError, HttpLimits, Persistence, Request,
+    Response, UpgradeRequest, check_upgrade, encode_switching_protocols,
 };
 #[cfg(any(test, fuzzing))]
 use crate::work::{self, Work};
@@ -20,6 +20,7 @@ use super::decode_stop::Stop;
 use super::group::{Quota, Refusal};
 use super::limits::{BODY_BYTES_PER_SECOND_MIN, REQUESTS_PER_TURN_MAX};
 use super::mail::HomeAnswer;
+use super::panics::guarded;
 use super::ticket::Ticket;
 
 /// What to do after a request head has been decoded.
@@ -122,7 +123,7 @@ impl<N: Net, H: Handler> Core<N, H> {
                             http.scanner = HeadScanner::default();
                             self.dispatch_head(connection, head_bytes, &mut consumed, filled)
                         }
-                        Err(error) => malformed(error),
+                        Err(error) => malformed(error, &self.limits.http),
                     }
                 }
             };
@@ -165,7 +166,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         let mut storage = HeaderStorage::default();
         let request = match Request::parse(head, &mut storage) {
             Ok(request) => request,
-            Err(error) => return malformed(error),
+            Err(error) => return malformed(error, &self.limits.http),
         };
         let mut visitor = Visitor {
             exchange: &mut self.exchange,
@@ -178,29 +179,20 @@ impl<N: Net, H: Handler> Core<N, H> {
         if let Some(refusal) = connection.refusal
             && !is_exempt(&mut self.handler, &mut visitor, refusal, &request)
         {
-            return refuse(&mut self.handler, &visitor, refusal, &request);
+            return refuse(&mut self.handler, &mut visitor, refusal, &request);
         }
         let body_bytes = match request.body_bytes_within(&self.limits.http) {
             Ok(bytes) => bytes,
-            Err(error) => return malformed(error),
+            Err(error) => return malformed(error, &self.limits.http),
         };
         if request.wants_websocket() {
             *consumed += head_bytes;
-            return match check_upgrade(&request) {
-                Ok(_) if !rest.is_empty() => {
-                    let text = "bytes came before the 101 (RFC 6455 section 4.1): wait for it\n";
-                    let how = How::declined(RejectReason::Malformed);
-                    Next::Respond(Response::text(400, text), how)
-                }
-                Ok(upgrade) => {
-                    let answer = self.handler.on_upgrade(&mut visitor, &request);
-                    answer_upgrade(answer, &upgrade, &mut self.outgoing, &mut visitor)
-                }
-                Err(error) => Next::Respond(error.response(), How::declined(error.into())),
-            };
+            let outgoing = &mut self.outgoing;
+            return shake_hands(&mut self.handler, &mut visitor, &request, rest, outgoing);
         }
         if body_bytes > 0
-            && let Some(response) = self.handler.before_body(&mut visitor, &request)
+            && let Some(response) = guarded(|| self.handler.before_body(&mut visitor, &request))
+                .unwrap_or_else(|panicked| Some(panicked.contain_in_request(visitor.turn)))
         {
             // The body is not read, so no later request can be found: this is the last response.
             return Next::Respond(response, How::answered(Owed::LAST, visitor.rejected));
@@ -269,7 +261,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         #[cfg(any(test, fuzzing))]
         work::note(Work::Head);
         let next = match Request::parse(head, &mut storage) {
-            Err(error) => malformed(error),
+            Err(error) => malformed(error, &self.limits.http),
             Ok(request) => {
                 let mut visitor = Visitor {
                     exchange: &mut self.exchange,
@@ -316,17 +308,28 @@ impl<N: Net, H: Handler> Core<N, H> {
         answer: HomeAnswer,
         owed: Owed,
     ) {
-        let (response, rejected) = match answer {
+        let handler = &mut self.handler;
+        let answered = guarded(|| match answer {
             HomeAnswer::Published(outcome) => {
                 let rejected = outcome.err().map(RejectReason::from);
-                (self.handler.on_published(ticket, outcome), rejected)
+                Some((handler.on_published(ticket, outcome), rejected))
             }
             HomeAnswer::Inspected(channel, info) => {
-                let Ok(channel) = ChannelName::parse(&channel) else { return };
-                (self.handler.on_inspected(ticket, channel, info), None)
+                let channel = ChannelName::parse(&channel).ok()?;
+                Some((handler.on_inspected(ticket, channel, info), None))
             }
-        };
-        self.respond(connection, &response, How::answered(owed, rejected));
+        });
+        match answered {
+            Ok(Some((response, rejected))) => {
+                self.respond(connection, &response, How::answered(owed, rejected));
+            }
+            Ok(None) => {}
+            Err(panicked) => {
+                let owed = Owed { persistence: Persistence::Close, ..owed };
+                let response = panicked.contain_in_request(&mut self.turn);
+                self.respond(connection, &response, How::plain(owed));
+            }
+        }
     }
 
     /// The request did not arrive in time. Answers 408, or just closes the connection between two
@@ -335,7 +338,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         if matches!(&connection.phase, Phase::Http(http) if http.between_requests) {
             return self.leave_silently(connection);
         }
-        let response = Response::text(408, "the request took too long to arrive\n");
+        let text = "the request took too long to arrive: see --handshake-timeout\n";
+        let response = Response::text(408, text);
         self.respond(connection, &response, How::refused(RejectReason::SlowRequest));
     }
 
@@ -347,8 +351,8 @@ impl<N: Net, H: Handler> Core<N, H> {
     }
 
     fn respond(&mut self, connection: &mut ConnectionOf<N, H>, response: &Response, how: How) {
-        let Owed { keep_alive, head_only, ticket: _ } = how.owed;
-        let keep_alive = keep_alive && !self.turn.draining;
+        let Owed { persistence, head_only, ticket: _ } = how.owed;
+        let persistence = if self.turn.draining { Persistence::Close } else { persistence };
         let counters = &mut self.turn.counters;
         match how.handshake {
             true => counters.handshake(response.status()),
@@ -365,8 +369,8 @@ impl<N: Net, H: Handler> Core<N, H> {
             }
             None => {}
         }
-        response.encode(&mut self.outgoing.replies, keep_alive, head_only);
-        if !keep_alive {
+        response.encode(&mut self.outgoing.replies, persistence, head_only);
+        if !persistence.keeps_alive() {
             self.leave_http(connection);
             return self.send_last(connection);
         }
@@ -379,7 +383,7 @@ impl<N: Net, H: Handler> Core<N, H> {
 
     /// Ends the HTTP phase: what is in `self.outgoing` are the last bytes of this connection.
     fn leave_http(&mut self, connection: &mut ConnectionOf<N, H>) {
-        connection.phase = Phase::Closing { clean: false, patient: false };
+        connection.phase = Phase::Closing { clean: false, patient: false, discarded_bytes: 0 };
         connection.io.forget_inbound(&mut self.pool);
     }
 }
@@ -397,19 +401,26 @@ fn is_exempt<H: Handler>(
         && request.body_bytes() == 0;
     refusal != Refusal::Draining
         && !request.wants_websocket()
-        && (is_probe || handler.is_exempt(visitor, request))
+        && (is_probe
+            || guarded(|| handler.is_exempt(visitor, request)).unwrap_or_else(|panicked| {
+                panicked.contain(visitor.turn);
+                false
+            }))
 }
 
 /// Answers a request whose connection is over a limit, and tells the application.
 fn refuse<H: Handler>(
     handler: &mut H,
-    visitor: &Visitor<'_>,
+    visitor: &mut Visitor<'_>,
     refusal: Refusal,
     request: &Request<'_>,
 ) -> Next<H::Session> {
     let reason = refusal.reason();
     let (address, now) = (visitor.address, visitor.turn.now);
-    handler.on_rejected(&Rejected { reason, address, request: Some(request), now });
+    let rejected = Rejected { reason, address, request: Some(request), now };
+    if let Err(panicked) = guarded(|| handler.on_rejected(&rejected)) {
+        panicked.contain(visitor.turn);
+    }
     let handshake = request.wants_websocket();
     let how =
         How { handshake, reject: Some(RejectedBy::ReactorAloud(reason)), ..How::plain(Owed::LAST) };
@@ -418,11 +429,11 @@ fn refuse<H: Handler>(
 
 /// A connection that is open only to be refused is closed even after a request that was exempt.
 fn owed(request: &Request<'_>, quota: Quota) -> Owed {
-    Owed {
-        keep_alive: request.keep_alive() && quota != Quota::Refusal,
-        head_only: request.method() == "HEAD",
-        ticket: None,
-    }
+    let persistence = match quota {
+        Quota::Refusal => Persistence::Close,
+        _ => request.persistence(),
+    };
+    Owed { persistence, head_only: request.method() == "HEAD", ticket: None }
 }
 
 /// Passes a complete request to the application. Returns what follows from its answer.
@@ -435,7 +446,14 @@ fn ask<H: Handler>(
 ) -> Next<H::Session> {
     let (token, first) = (visitor.token, visitor.exchange.tickets);
     visitor.rejected = None;
-    match handler.on_request(visitor, request, body) {
+    let answer = match guarded(|| handler.on_request(visitor, request, body)) {
+        Ok(answer) => answer,
+        Err(panicked) => {
+            let owed = Owed { persistence: Persistence::Close, ..owed };
+            return Next::Respond(panicked.contain_in_request(visitor.turn), How::plain(owed));
+        }
+    };
+    match answer {
         Answer::Respond(response) => Next::Respond(response, How::answered(owed, visitor.rejected)),
         // Accept only a ticket created for this request. For any other ticket no answer would ever
         // arrive.
@@ -444,7 +462,7 @@ fn ask<H: Handler>(
         }
         Answer::Later(_) => {
             debug_assert!(false, "the ticket belongs to another request");
-            let owed = Owed { keep_alive: false, ..owed };
+            let owed = Owed { persistence: Persistence::Close, ..owed };
             Next::Respond(Response::text(500, "internal error\n"), How::plain(owed))
         }
     }
@@ -452,9 +470,19 @@ fn ask<H: Handler>(
 
 /// Answers a malformed request with an error and ends the connection, because the start of the next
 /// request is unknown.
-fn malformed<S>(error: HttpError) -> Next<S> {
-    let response = Response::text(error.status(), format!("{}\n", error.reason()));
-    Next::Respond(response, How::refused(error.into()))
+fn malformed<S>(error: HttpError, limits: &HttpLimits) -> Next<S> {
+    let text = match error {
+        HttpError::BodyTooLarge => format!(
+            "the body is larger than the {} bytes of --max-message-size\n",
+            limits.body_bytes_max
+        ),
+        HttpError::HeadTooLarge | HttpError::TargetTooLong => {
+            format!("{}: it may have {} bytes\n", error.reason(), limits.head_bytes_max)
+        }
+        HttpError::TooManyHeaders => format!("{}: at most {HEADERS_MAX}\n", error.reason()),
+        _ => format!("{}\n", error.reason()),
+    };
+    Next::Respond(Response::text(error.status(), text), How::refused(error.into()))
 }
 
 fn refused(refusal: Refusal) -> Response {
@@ -466,6 +494,33 @@ fn refused(refusal: Refusal) -> Response {
         Refusal::Draining => (503, "the server is restarting: try again\n"),
     };
     Response::text(status, text).header("Retry-After", "1")
+}
+
+/// Answers a request that asks for a WebSocket, by the protocol's rules and then by the
+/// application's.
+fn shake_hands<H: Handler>(
+    handler: &mut H,
+    visitor: &mut Visitor<'_>,
+    request: &Request<'_>,
+    rest: &[u8],
+    outgoing: &mut Outgoing,
+) -> Next<H::Session> {
+    let upgrade = match check_upgrade(request) {
+        Ok(upgrade) => upgrade,
+        Err(error) => return Next::Respond(error.response(), How::declined(error.into())),
+    };
+    if !rest.is_empty() {
+        let text = "bytes came before the 101 (RFC 6455 section 4.1): wait for it\n";
+        let how = How::declined(RejectReason::Malformed);
+        return Next::Respond(Response::text(400, text), how);
+    }
+    match guarded(|| handler.on_upgrade(visitor, request)) {
+        Ok(answer) => answer_upgrade(answer, &upgrade, outgoing, visitor),
+        Err(panicked) => {
+            let how = How { handshake: true, ..How::plain(Owed::LAST) };
+            Next::Respond(panicked.contain_in_request(visitor.turn), how)
+        }
+    }
 }
 
 /// Writes the 101 to `outgoing` if the application accepts the handshake. Returns what to do next.

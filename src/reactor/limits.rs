@@ -107,10 +107,14 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// At most this many connections may wait for the close timeout; any further one is reset
 /// immediately.
 pub(super) const PATIENT_MAX: usize = 4096;
-/// After our last byte, what the peer still sends is read and discarded for at most this long.
-pub(super) const LINGER: Duration = Duration::from_secs(2);
-/// At most this many bytes are discarded after our last byte; a peer that sends more is closed.
-pub(super) const LINGER_BYTES_MAX: usize = 64 * 1024;
+/// After our last byte, what the peer still sends is read and discarded for at most this long: half
+/// a minute of a slow uplink, so that a client that sends all before it reads learns why it was
+/// refused.
+pub(super) const LINGER_MAX: Duration = Duration::from_secs(30);
+/// After our last byte, a peer that sends nothing for this long is closed.
+pub(super) const LINGER_QUIET_MAX: Duration = Duration::from_secs(2);
+/// At most this many bytes of a connection are discarded; a peer that sends more is closed.
+pub(super) const LINGER_BYTES_MAX: usize = 256 << 20;
 /// Connections over a limit that are accepted so that they can be answered 503 or 429, for all
 /// reactors together; any further one is closed immediately. Stays below the 128 descriptors that
 /// the program's default for `connections_max` leaves free.
@@ -137,3 +141,8 @@ pub(super) const CHANNELS_RELIEVED_MAX: usize = 64;
 /// needed to be done in three quarters of the drain timeout. Their clients reconnect, and another
 /// server has to bear that.
 pub(super) const DRAIN_CLOSES_PER_SECOND: u64 = 1000;
+/// How long before the end of the drain timeout those that are still open are closed, at most; of a
+/// short timeout it is one part in eight.
+pub(super) const LAST_CALL_MAX: Duration = Duration::from_secs(2);
+/// Connections that a turn closes then, before it serves the others: a few milliseconds.
+pub(super) const LAST_CLOSES_PER_TURN_MAX: usize = 512;

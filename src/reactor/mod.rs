@@ -13,6 +13,7 @@
 //! | `sweep`, `write_owed` | messages go to subscribers that are behind; bytes to one peer |
 //! | `deadlines`, `drain` | timeouts and pings; the end of the server |
 //! | `close` | a connection ends, once, for one reason |
+//! | `linger` | what the peer still sends then is discarded |
 //! | `events` | effects of a step on other connections |
 //!
 //! What the steps build on:
@@ -26,6 +27,8 @@
 //! | `api` | what programs use: the handler, its contexts, the handle for other threads |
 //! | `group`, `setup` | what the reactors of a server share, and how they are set up |
 //! | `limits`, `counters` | what peers are allowed; what has been counted |
+//! | `panics` | what becomes of a callback that panics |
+//! | `remote_publish` | messages from other threads, and what becomes of them |
 //! | `end_reason`, `decode_stop`, `ticket`, `turn_state` | small types that several of these need |
 
 mod accept;
@@ -43,9 +46,12 @@ mod group;
 mod http;
 mod joining;
 mod limits;
+mod linger;
 mod mail;
+mod panics;
 mod peers;
 mod read;
+mod remote_publish;
 mod setup;
 mod sweep;
 #[cfg(test)]
@@ -64,6 +70,7 @@ pub use limits::ReactorLimits;
 pub use mail::RingSizes;
 #[cfg(any(test, fuzzing))]
 pub use mail::fuzzing;
+pub use remote_publish::{PublisherLine, RefusalReason, RefusedMessage};
 pub use setup::{Setup, reactor_memory_min, setups};
 pub use ticket::{NotPublished, Subscription, Ticket};
 pub use turn::Reactor;

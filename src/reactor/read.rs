@@ -10,7 +10,7 @@ use super::api::Handler;
 use super::connection::{Connection, Phase};
 use super::core::{ConnectionOf, Core};
 use super::decode_stop::Stop;
-use super::limits::{HELD_BYTES_HARMLESS, LINGER_BYTES_MAX, RECEIVE_BYTES};
+use super::limits::{HELD_BYTES_HARMLESS, RECEIVE_BYTES};
 use super::peers::Peers;
 
 /// If more undecoded bytes than this are kept, they are decoded before anything is read, so that
@@ -70,10 +70,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         match &connection.phase {
             Phase::Http(http) if http.answer.is_some() => return,
             Phase::Http(_) | Phase::Open(_) => {}
-            // Nothing is read until our last bytes are sent. If the connection is lost, writing
-            // them reports it.
-            Phase::Closing { .. } | Phase::Gone(_) => return,
-            Phase::Lingering { .. } => return self.discard(connection),
+            Phase::Closing { .. } | Phase::Lingering { .. } => return self.discard(connection),
+            Phase::Gone(_) => return,
         }
         if connection.io.owes() || connection.io.is_held() {
             return;
@@ -144,33 +142,6 @@ impl<N: Net, H: Handler> Core<N, H> {
             // Without a Close frame the connection is lost (RFC 6455 section 7.1.5).
             Phase::Open(_) => self.lose(connection),
             Phase::Closing { .. } | Phase::Lingering { .. } | Phase::Gone(_) => {}
-        }
-    }
-
-    /// Reads and discards what the peer still sends after our side was shut down. More than
-    /// `LINGER_BYTES_MAX`, or the end of the stream, ends the connection.
-    fn discard(&mut self, connection: &mut ConnectionOf<N, H>) {
-        let Phase::Lingering { discarded_bytes } = &mut connection.phase else { return };
-        if !connection.readable {
-            return;
-        }
-        self.turn.counters.receives += 1;
-        match connection.io.receive(&mut self.net, &mut self.receive) {
-            Ok(Received::Bytes(count)) if *discarded_bytes + count <= LINGER_BYTES_MAX => {
-                *discarded_bytes += count;
-                self.go_on_next_turn(connection);
-            }
-            Ok(Received::Drained(count)) if *discarded_bytes + count <= LINGER_BYTES_MAX => {
-                *discarded_bytes += count;
-                connection.readable = connection.hung_up && count > 0;
-                if connection.readable {
-                    self.go_on_next_turn(connection);
-                }
-            }
-            // The peer has closed its side, has sent too much, or is lost.
-            Ok(Received::End | Received::Bytes(_) | Received::Drained(_)) | Err(_) => {
-                self.remove(connection);
-            }
         }
     }
 }

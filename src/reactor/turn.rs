@@ -68,6 +68,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             admin_connections: 0,
             has_admin_listener,
             draining: false,
+            is_in_call: false,
         };
         let homes = Arc::clone(&setup.shared.homes);
         let hub = Hub::new(setup.hub_limits, homes, setup.own, epoch_seed);
@@ -164,6 +165,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             || core.exchange.waits_for_sweep
             || self.deadlines.is_behind
             || self.mail.goes_on
+            || self.drain.as_ref().is_some_and(|drain| drain.is_calling)
             || !core.unfinished.is_empty()
         {
             return Duration::ZERO;
@@ -220,14 +222,25 @@ impl<N: Net, H: Handler> Reactor<N, H> {
                 return;
             }
             let Some(publish) = self.commands.take() else { return };
-            let Some((channel, message)) = publish.parts() else { continue };
-            let origin = PublishOrigin::Publisher;
-            let submitted = exchange.submit(origin, channel, message, &mut turn.counters);
-            debug_assert!(submitted.is_ok(), "the ring had room");
-            self.commands.give_back(publish);
+            let key = exchange.from_threads.add(publish);
+            let Some(publish) = exchange.from_threads.lend(key) else { continue };
+            if let Some((channel, message)) = publish.parts() {
+                let origin = PublishOrigin::Publisher(key);
+                let submitted = exchange.submit(origin, channel, message, &mut turn.counters);
+                debug_assert!(submitted.is_ok(), "the ring had room");
+            }
+            exchange.from_threads.give_back(key, publish);
+            self.settle_remote_publishes();
             self.peers.dispatch_events();
         }
         self.mail.leave_for_next_turn();
+    }
+
+    /// Tells other threads the outcomes of their publishes that are known by now.
+    fn settle_remote_publishes(&mut self) {
+        while let Some(publish) = self.peers.core.exchange.from_threads.settle_next() {
+            self.commands.give_back(publish);
+        }
     }
 
     /// Handles one readiness event: marks a listener ready, or serves a connection.
@@ -268,6 +281,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             // After a drain, these are the operator's connections.
             drain::cut_everybody(&mut self.peers, &mut self.listeners);
         }
+        self.settle_remote_publishes();
         // The turn has notified before; notify a second time, because the sweep may have caused
         // more updates and records.
         self.notify_reactors();

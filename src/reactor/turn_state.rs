@@ -17,4 +17,16 @@ pub(crate) struct TurnState {
     pub(crate) admin_connections: usize,
     pub(crate) has_admin_listener: bool,
     pub(crate) draining: bool,
+    /// A callback has called into the server's own state, and that call has not returned.
+    pub(crate) is_in_call: bool,
+}
+
+impl TurnState {
+    /// Carries out a call of a callback into the server's own state.
+    pub(crate) fn call<R>(&mut self, call: impl FnOnce(&mut TurnState) -> R) -> R {
+        self.is_in_call = true;
+        let result = call(self);
+        self.is_in_call = false;
+        result
+    }
 }

@@ -1,8 +1,12 @@
 //! An open WebSocket connection: decoding its frames, and sending the application's replies.
 
+use std::borrow::Cow;
+
 use crate::hub::DropReason;
 use crate::net::Net;
-use crate::protocol::{CloseCode, Decoded, Decoder, Event, Opcode, Role, encode_frame};
+use crate::protocol::{
+    CloseCode, Decoded, Decoder, DecoderLimits, Event, Opcode, ProtocolError, Role, encode_frame,
+};
 #[cfg(any(test, fuzzing))]
 use crate::work::{self, Work};
 
@@ -12,6 +16,7 @@ use super::core::{ConnectionOf, Core};
 use super::decode_stop::Stop;
 use super::end_reason::{End, Initiator};
 use super::limits::REPLIES_BYTES_MAX;
+use super::panics::{self, guarded};
 
 /// Why `decode_some` stopped. `after_decoding` then does what is needed and may decode on.
 #[derive(Clone, Copy)]
@@ -45,7 +50,10 @@ impl<N: Net, H: Handler> Core<N, H> {
             subscriptions: &mut subscriptions,
             outgoing: &mut self.outgoing,
         };
-        self.handler.on_open(&mut peer);
+        if let Err(panicked) = guarded(|| self.handler.on_open(&mut peer)) {
+            panicked.contain(peer.turn);
+            peer.outgoing.close(panics::CLOSE.0, panics::CLOSE.1);
+        }
         self.turn.counters.opened += 1;
         let decoder = Decoder::new(Role::Server);
         connection.phase =
@@ -121,7 +129,8 @@ impl<N: Net, H: Handler> Core<N, H> {
             let Decoded { consumed: used, event } = match decoded {
                 Ok(decoded) => decoded,
                 Err(error) => {
-                    peer.outgoing.close(error.close_code(), error.reason());
+                    let reason = reason_of(error, &self.limits.decoder);
+                    peer.outgoing.close(error.close_code(), &reason);
                     break Halt::End(End::by_server(error.close_code()));
                 }
             };
@@ -187,6 +196,20 @@ impl<N: Net, H: Handler> Core<N, H> {
     }
 }
 
+/// Returns the reason of the Close frame for a peer that has broken a rule or passed a limit.
+fn reason_of(error: ProtocolError, limits: &DecoderLimits) -> Cow<'static, str> {
+    match error {
+        ProtocolError::MessageTooBig => {
+            let bytes = limits.message_bytes_max;
+            format!("the message is larger than the {bytes} bytes of --max-message-size").into()
+        }
+        ProtocolError::TooManyFragments => {
+            format!("the message has more than {} fragments", limits.fragments_max).into()
+        }
+        _ => error.reason().into(),
+    }
+}
+
 /// Passes a message to the application, or answers a control frame. Returns `Some` if something
 /// else has to be done before the next frame.
 fn on_event<H: Handler>(
@@ -196,7 +219,10 @@ fn on_event<H: Handler>(
 ) -> Option<Halt> {
     match event {
         Event::Message(message) => {
-            handler.on_message(peer, message);
+            if let Err(panicked) = guarded(|| handler.on_message(peer, message)) {
+                panicked.contain(peer.turn);
+                peer.outgoing.close(panics::CLOSE.0, panics::CLOSE.1);
+            }
             return match peer.outgoing.close {
                 Some(code) => Some(Halt::End(End::by_server(code))),
                 None if peer.exchange.has_events() => Some(Halt::Events),

@@ -15,7 +15,7 @@ use super::options::{BroadcastOptions, Reject};
 use super::rate::TokenBucket;
 use super::refusal_log::RefusalLog;
 use super::rejection::Rejection;
-use super::request_rules::{self, Entry, accepts, admit, admit_peer, media_type};
+use super::request_rules::{self, Admitted, Entry, accepts, admit, admit_peer, media_type};
 use super::route::Route;
 use super::{channel_answers, console, event_log, metrics};
 
@@ -146,7 +146,10 @@ impl Handler for Broadcast {
         // A request with a body was admitted in `before_body` already. Deciding again is cheaper
         // than remembering the decision.
         let route = match admit(&self.options, &mut self.decoded, visitor, request) {
-            Ok(route) => route,
+            Ok(Admitted::Route(route)) => route,
+            Ok(Admitted::Methods(allow)) => {
+                return Response::new(204).header("Allow", allow).into();
+            }
             Err(rejection) => return self.refuse(visitor, request, rejection).into(),
         };
         self.now = visitor.now();

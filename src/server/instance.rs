@@ -8,7 +8,9 @@ use std::thread;
 use crate::hub::{ChannelName, Homes};
 use crate::net::{MioListener, MioNet, MioWaker};
 use crate::protocol::Message;
-use crate::reactor::{Handle, Handler, PublishError, Reactor, Setup};
+use crate::reactor::{
+    Handle, Handler, PublishError, PublisherLine, Reactor, RefusedMessage, Setup,
+};
 
 /// A WebSocket server that listens but does not serve until it is [run](Server::run).
 ///
@@ -88,7 +90,8 @@ impl<H: Handler> Server<H> {
 
     /// Returns a handle that publishes from any thread.
     pub fn publisher(&self) -> Publisher {
-        Publisher { homes: self.threads[0].setup.homes(), reactors: self.handles() }
+        let (homes, reactors) = (self.threads[0].setup.homes(), self.handles());
+        Publisher { homes, reactors, line: Arc::default() }
     }
 
     /// Returns a handle that ends the server from any thread.
@@ -145,10 +148,19 @@ impl<H: Handler> Server<H> {
 /// server.run()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone)]
 pub struct Publisher {
     homes: Arc<Homes>,
     reactors: Arc<[Handle<MioWaker>]>,
+    line: Arc<PublisherLine>,
+}
+
+/// A clone is a publisher of its own: it is not told of messages that the original has published,
+/// nor held up if they are refused.
+impl Clone for Publisher {
+    fn clone(&self) -> Publisher {
+        let (homes, reactors) = (Arc::clone(&self.homes), Arc::clone(&self.reactors));
+        Publisher { homes, reactors, line: Arc::default() }
+    }
 }
 
 impl Publisher {
@@ -157,11 +169,22 @@ impl Publisher {
     /// # Errors
     ///
     /// [`PublishError`]; no subscriber then receives the message. After [`PublishError::Busy`] the
-    /// caller may try again.
+    /// caller may try again. A message that was taken may still be refused when the channel's home
+    /// comes to it; then every message behind it is refused too, and a later call returns all of
+    /// them as [`PublishError::Refused`].
     pub fn try_publish(&self, channel: &str, message: Message<'_>) -> Result<(), PublishError> {
         let name = ChannelName::parse(channel).map_err(PublishError::Name)?;
         let home = &self.reactors[self.homes.home_of(name).index()];
-        home.try_publish(name, message)
+        home.try_publish(&self.line, name, message)
+    }
+
+    /// Returns the messages that the server has taken from this publisher and then refused, those
+    /// of each channel in the order in which they were published; none if all have been accepted.
+    /// Returns `None` as long as some of them are under way: ask again later. To call this is not
+    /// necessary, as the next [`try_publish`](Self::try_publish) would tell the same; it is for a
+    /// publisher that has published its last message.
+    pub fn take_refused(&self) -> Option<Vec<RefusedMessage>> {
+        self.line.take_refused()
     }
 }
 
@@ -210,13 +233,15 @@ mod tests {
 
     #[test]
     fn a_handler_that_cannot_be_made_ends_the_server() {
-        let make = |number| {
-            assert!(number != 1, "no handler for this one");
-            Nothing
-        };
-        let server =
-            Server::builder().listen("127.0.0.1:0").reactors(2).handler(make).bind().unwrap();
-        // The server must end: requests to a reactor that no longer runs would wait forever.
-        assert!(thread::spawn(move || server.run()).join().is_err());
+        for without in [&[0][..], &[1], &[0, 1]] {
+            let make = move |number| {
+                assert!(!without.contains(&number), "no handler for this one");
+                Nothing
+            };
+            let server =
+                Server::builder().listen("127.0.0.1:0").reactors(2).handler(make).bind().unwrap();
+            // The server must end: requests to a reactor that no longer runs would wait forever.
+            assert!(thread::spawn(move || server.run()).join().is_err(), "{without:?}");
+        }
     }
 }

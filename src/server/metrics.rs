@@ -117,7 +117,9 @@ impl Snapshot {
         let by_transport = [("websocket", websockets), ("http", http)];
         page.gauges("fanfare_connections", "Connections now", "transport", by_transport)?;
         let help = "WebSocket connections that were opened";
-        page.counter("fanfare_connections_opened", help, self.counters.opened)
+        page.counter("fanfare_connections_opened", help, self.counters.opened)?;
+        let help = "Callbacks that panicked; each ended its connection";
+        page.counter("fanfare_handler_panics", help, self.counters.panics)
     }
 
     fn encode_refusals(&self, page: &mut Page<'_>) -> fmt::Result {

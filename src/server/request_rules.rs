@@ -12,16 +12,24 @@ use super::publish_key::check_key;
 use super::rejection::Rejection;
 use super::route::Route;
 
-const ALLOW_READ: &str = "GET, HEAD";
-const ALLOW_CHANNEL: &str = "GET, HEAD, POST";
+const ALLOW_READ: &str = "GET, HEAD, OPTIONS";
+const ALLOW_CHANNEL: &str = "GET, HEAD, POST, OPTIONS";
 
-/// Decides on a plain request. Returns the route if the request may be served.
+/// What a request that may be served asks for.
+pub(crate) enum Admitted<'n> {
+    /// What the route stands for.
+    Route(Route<'n>),
+    /// OPTIONS: the methods that the path takes (RFC 9110 section 9.3.7).
+    Methods(&'static str),
+}
+
+/// Decides on a plain request. Returns what it asks for if it may be served.
 pub(crate) fn admit<'n>(
     options: &BroadcastOptions,
     decoded: &'n mut Vec<u8>,
     visitor: &Visitor<'_>,
     request: &'n Request<'_>,
-) -> Result<Route<'n>, Rejection> {
+) -> Result<Admitted<'n>, Rejection> {
     let route = Route::parse(request.path(), decoded)?;
     let is_operators = matches!(route, Route::Healthz | Route::Readyz | Route::Metrics);
     if visitor.has_admin_listener() && visitor.is_admin() != is_operators {
@@ -61,9 +69,10 @@ pub(crate) fn admit<'n>(
             return Err(Rejection::EventStream);
         }
         (_, "GET" | "HEAD") => {}
+        (_, "OPTIONS") => return Ok(Admitted::Methods(allow)),
         (_, _) => return Err(Rejection::Method { allow }),
     }
-    Ok(route)
+    Ok(Admitted::Route(route))
 }
 
 /// What a WebSocket peer is connected to.

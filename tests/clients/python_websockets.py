@@ -6,10 +6,12 @@ python_websockets.py check URL             one line for each check
 """
 
 import asyncio
+import http.client
 import sys
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect as blocking_connect
 
 from lines import AHEAD_MAX, Checks, expect, line, payloads
 
@@ -56,6 +58,39 @@ async def check(url):
         async with connect(url + "/large") as socket:
             await socket.send(bytes(MESSAGE_BYTES_MAX + 1))
             await expect_close(socket, 1009)
+
+    @checks.add("a message of 50 MB is closed with 1009 and a reason, while it is being sent")
+    async def _():
+        # Not closed from this side: this version of websockets fails to close a connection that has ended.
+        socket = await connect(url + "/large")
+        await socket.send(bytes(50_000_000))
+        await expect_close(socket, 1009)
+
+    @checks.add("so it is for a client that sends all of it before it reads")
+    async def _():
+        def send_and_read():
+            with blocking_connect(url + "/large") as socket:
+                socket.socket.settimeout(60)
+                try:
+                    socket.send(bytes(50_000_000))
+                    socket.recv()
+                except ConnectionClosed as closed:
+                    return closed.rcvd.code
+
+        expect(await asyncio.to_thread(send_and_read), 1009)
+
+    @checks.add("http.client sends a body of 50 MB and reads 413, or 501 if it is chunked")
+    async def _():
+        def post(body, **arguments):
+            host = url.removeprefix("ws://").split("/")[0]
+            connection = http.client.HTTPConnection(host, timeout=60)
+            connection.request("POST", "/large", body, **arguments)
+            response = connection.getresponse()
+            return response.status, b"--max-message-size" in response.read()
+
+        expect(await asyncio.to_thread(post, bytes(50_000_000)), (413, True))
+        chunks = (bytes(1_000_000) for _ in range(50))
+        expect(await asyncio.to_thread(post, chunks, encode_chunked=True), (501, False))
 
     @checks.add("fragments arrive as one message")
     async def _():

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::Shutdown;
 
-use fanfare::protocol::{CloseCode, Decoder, HeadScanner, Role, encode_close};
+use fanfare::protocol::{CloseCode, Decoder, HeadScanner, Persistence, Role, encode_close};
 use mio::net::TcpStream;
 
 use super::faults::Ledger;
@@ -48,7 +48,7 @@ pub(crate) enum ServerPhase {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Body {
     pub(crate) missing_bytes: usize,
-    pub(crate) keep_alive: bool,
+    pub(crate) persistence: Persistence,
 }
 
 impl ServerConnection {

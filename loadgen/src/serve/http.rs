@@ -1,7 +1,7 @@
 //! HTTP requests: the opening handshake, and POST, whose body is published in a broadcast.
 use fanfare::protocol::{
     HEAD_BYTES_MAX_DEFAULT, HeadScanner, HeaderStorage, HttpError, HttpLimits, Message,
-    MessageKind, Request, Response, check_upgrade, encode_switching_protocols,
+    MessageKind, Persistence, Request, Response, check_upgrade, encode_switching_protocols,
 };
 
 use super::args::{ServeArgs, ServeMode};
@@ -37,8 +37,8 @@ impl ServerConnection {
                 if body.missing_bytes > 0 {
                     break;
                 }
-                let keep_alive = body.keep_alive;
-                self.end_body(keep_alive, &mut publish);
+                let persistence = body.persistence;
+                self.end_body(persistence, &mut publish);
                 continue;
             }
             match scanner.find_end(&bytes[start..], &LIMITS) {
@@ -85,11 +85,11 @@ impl ServerConnection {
             self.outbound.end_answer();
         }
         self.assembly.clear();
-        let body = Body { missing_bytes, keep_alive: request.keep_alive() };
+        let body = Body { missing_bytes, persistence: request.persistence() };
         self.phase = ServerPhase::Http { scanner: HeadScanner::new(), body: Some(body) };
     }
 
-    fn end_body(&mut self, keep_alive: bool, publish: &mut impl FnMut(Message<'_>)) {
+    fn end_body(&mut self, persistence: Persistence, publish: &mut impl FnMut(Message<'_>)) {
         let Some(message) = Message::new(MessageKind::Text, &self.assembly) else {
             return self.refuse(&Response::text(
                 400,
@@ -97,9 +97,9 @@ impl ServerConnection {
             ));
         };
         publish(message);
-        Response::new(201).encode(self.outbound.frames(), keep_alive, false);
+        Response::new(201).encode(self.outbound.frames(), persistence, false);
         self.outbound.end_answer();
-        self.phase = if keep_alive {
+        self.phase = if persistence.keeps_alive() {
             ServerPhase::Http { scanner: HeadScanner::new(), body: None }
         } else {
             ServerPhase::Ending
@@ -107,7 +107,7 @@ impl ServerConnection {
     }
 
     fn refuse(&mut self, response: &Response) {
-        response.encode(self.outbound.frames(), false, false);
+        response.encode(self.outbound.frames(), Persistence::Close, false);
         self.outbound.end_answer();
         self.phase = ServerPhase::Ending;
     }

@@ -28,7 +28,7 @@ pub enum HttpError {
     /// A header name is not a token, there is white space in front of the colon, or a line is
     /// folded (RFC 9112 section 5).
     HeaderNameMalformed,
-    /// A header value has a control character or is not UTF-8 (RFC 9110 section 5.5).
+    /// A header value has a control character (RFC 9110 section 5.5).
     HeaderValueMalformed,
     /// A header that is allowed once only is repeated (RFC 9110 section 5.3).
     HeaderRepeated,

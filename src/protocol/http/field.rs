@@ -2,7 +2,6 @@
 //! for every head.
 
 use super::HttpError;
-use crate::protocol::utf8::is_utf8;
 
 /// Returns true if a token may have this byte (RFC 9110 section 5.6.2, `tchar`).
 pub(super) fn is_token_byte(byte: u8) -> bool {
@@ -41,25 +40,27 @@ pub(super) fn find_all<'a>(
     headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name)).map(value)
 }
 
+/// Returns the value of the first header of this name as it was sent; case is ignored.
+pub(super) fn find_bytes<'a>(headers: &'a [httparse::Header<'a>], name: &str) -> Option<&'a [u8]> {
+    let found = headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
+    found.map(|header| header.value)
+}
+
 /// Returns the name and value of each header, in the order in which they were sent.
 pub(super) fn pairs<'a>(
     headers: &'a [httparse::Header<'a>],
-) -> impl Iterator<Item = (&'a str, &'a str)> {
-    headers.iter().map(|header| (header.name, value(header)))
+) -> impl Iterator<Item = (&'a str, &'a [u8])> {
+    headers.iter().map(|header| (header.name, header.value))
 }
 
-/// Returns the value as text. The head must have passed [`check_utf8`].
+/// What a value reads as that is not UTF-8. RFC 9110 section 5.5 calls bytes above 127 in a value
+/// opaque, so they are no error. The replacement character has no meaning in any header, and unlike
+/// no text at all it shows that the header is there.
+const NOT_TEXT: &str = "\u{fffd}";
+
+/// Returns the value as text. httparse has refused control characters in it.
 pub(super) fn value<'a>(header: &httparse::Header<'a>) -> &'a str {
-    let value = std::str::from_utf8(header.value);
-    debug_assert!(value.is_ok(), "the whole head is UTF-8");
-    value.unwrap_or_default()
-}
-
-/// Checks that all values are UTF-8. RFC 9110 section 5.5 calls bytes above 127 in a value opaque;
-/// they are accepted only as UTF-8, because otherwise a header would look absent when its value is
-/// not a `str`. httparse must have accepted the head: it refuses control characters in values.
-pub(super) fn check_utf8(head: &[u8]) -> Result<(), HttpError> {
-    if is_utf8(head) { Ok(()) } else { Err(HttpError::HeaderValueMalformed) }
+    std::str::from_utf8(header.value).unwrap_or(NOT_TEXT)
 }
 
 /// Parses Content-Length as one number: only digits (RFC 9110 section 8.6), so no sign, no list, no

@@ -6,13 +6,13 @@ use std::mem::MaybeUninit;
 use super::HttpError;
 use super::field::is_token_byte;
 
-/// The most header lines of one head. Browsers behind several proxies send about 30; each costs 32
-/// bytes of stack here.
-pub const HEADERS_MAX: usize = 64;
+/// The most header lines of one head, as Apache takes them. Browsers behind several proxies send
+/// about 30; each costs 32 bytes of stack here.
+pub const HEADERS_MAX: usize = 100;
 
-/// The default of [`HttpLimits::head_bytes_max`]: nginx limits a buffer of header lines to the same
-/// size, and Apache a line.
-pub const HEAD_BYTES_MAX_DEFAULT: usize = 8 * 1024;
+/// The default of [`HttpLimits::head_bytes_max`]: Node takes heads of the same size. A browser may
+/// send more than 8 KiB of cookies that other programs under the same name have set.
+pub const HEAD_BYTES_MAX_DEFAULT: usize = 16 * 1024;
 
 /// Limits on what a peer may send over HTTP.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,7 +24,7 @@ pub struct HttpLimits {
 }
 
 impl Default for HttpLimits {
-    /// 8 KiB for a head, and no body.
+    /// 16 KiB for a head, and no body.
     fn default() -> HttpLimits {
         HttpLimits { head_bytes_max: HEAD_BYTES_MAX_DEFAULT, body_bytes_max: 0 }
     }

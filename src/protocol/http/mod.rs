@@ -18,6 +18,6 @@ pub use error::HttpError;
 pub(super) use field::{has_token, is_token, tokens};
 pub use head::{HEAD_BYTES_MAX_DEFAULT, HEADERS_MAX, HeadScanner, HeaderStorage, HttpLimits};
 pub use request::Request;
-pub use response::Response;
+pub use response::{Persistence, Response};
 pub(super) use response_head::write_request_head;
 pub use response_head::{ResponseHead, write_request};

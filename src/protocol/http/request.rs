@@ -1,11 +1,11 @@
 //! A strict parser for the head of a request (RFC 9112 section 3).
 
 use super::field::{
-    check_utf8, content_length, find, find_all, has_token, is_framing_lookalike, pairs, value,
+    content_length, find, find_all, find_bytes, has_token, is_framing_lookalike, pairs, value,
 };
 use super::head::check_line_ends;
 use super::target::{Target, is_host};
-use super::{HeaderStorage, HttpError, HttpLimits};
+use super::{HeaderStorage, HttpError, HttpLimits, Persistence};
 
 /// Headers that may appear only once: if there are two, some programs use the first and some the
 /// last. The RFCs demand it for the first four (9112 section 3.2, 9110 section 8.6, 6455 sections
@@ -29,7 +29,7 @@ pub struct Request<'a> {
     target: Target<'a>,
     host: Option<&'a str>,
     http_11: bool,
-    keep_alive: bool,
+    persistence: Persistence,
     body_bytes: usize,
     expects_continue: bool,
     wants_websocket: bool,
@@ -40,10 +40,11 @@ impl<'a> Request<'a> {
     /// Parses exactly one head, whose end [`HeadScanner`](super::HeadScanner) has found.
     ///
     /// It refuses what RFC 9112 lets a server refuse: lines that end without CR (section 2.2),
-    /// Content-Length in a list of equal numbers (section 6.3), header values that are not UTF-8,
-    /// and a Host that differs from an absolute-form target (section 3.2.2). It accepts one empty
-    /// line in front of the request line (section 2.2), and in the target UTF-8 and the visible
-    /// ASCII characters that RFC 3986 excludes (`"<>\^`` ` ``{|}`), as browsers send some of them.
+    /// Content-Length in a list of equal numbers (section 6.3), and a Host that differs from an
+    /// absolute-form target (section 3.2.2). It accepts one empty line in front of the request line
+    /// (section 2.2), any bytes above 127 in header values (RFC 9110 section 5.5), and in the
+    /// target UTF-8 and the visible ASCII characters that RFC 3986 excludes (`"<>\^`` ` ``{|}`), as
+    /// browsers send some of them.
     ///
     /// # Errors
     /// An [`HttpError`] that names the broken rule.
@@ -67,7 +68,6 @@ impl<'a> Request<'a> {
         if length != head.len() {
             return Err(HttpError::LineEndMalformed);
         }
-        check_utf8(head)?;
         let headers: &'a [httparse::Header<'a>] = parsed.headers;
         let found = Found::scan(headers)?;
         let http_11 = version == 1;
@@ -78,7 +78,7 @@ impl<'a> Request<'a> {
             target,
             host: found.check_host(&target, http_11)?,
             http_11,
-            keep_alive: !found.connection_close && (http_11 || found.connection_keep_alive),
+            persistence: found.persistence(http_11),
             body_bytes: found.check_body(http_11)?,
             expects_continue: found.check_expect(http_11)?,
             // RFC 9110 section 7.8: "A server MUST ignore an Upgrade header field that is received
@@ -115,20 +115,29 @@ impl<'a> Request<'a> {
 
     /// Returns the value of the first header of this name (case is ignored), without surrounding
     /// white space. Headers that decide how a request is handled (Host, Origin, Authorization, …)
-    /// appear at most once.
+    /// appear at most once. A value that is not UTF-8 reads as U+FFFD, the replacement character;
+    /// [`header_bytes`](Self::header_bytes) returns it as it was sent.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&'a str> {
         find(self.headers, name)
     }
 
+    /// Returns the value of the first header of this name as it was sent. Bytes above 127 may stand
+    /// for anything (RFC 9110 section 5.5): in a `Cookie`, for example, each cookie has an encoding
+    /// of its own.
+    #[must_use]
+    pub fn header_bytes(&self, name: &str) -> Option<&'a [u8]> {
+        find_bytes(self.headers, name)
+    }
+
     /// Returns the value of each header of this name (case is ignored), for lists that are spread
-    /// over several lines.
+    /// over several lines; read as by [`header`](Self::header).
     pub fn header_lines(&self, name: &str) -> impl Iterator<Item = &'a str> {
         find_all(self.headers, name)
     }
 
     /// Returns the name and value of each header, in the order in which they were sent.
-    pub fn headers(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+    pub fn headers(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
         pairs(self.headers)
     }
 
@@ -148,7 +157,13 @@ impl<'a> Request<'a> {
     /// Returns true if a further request may follow on this connection (RFC 9112 section 9.3).
     #[must_use]
     pub const fn keep_alive(&self) -> bool {
-        self.keep_alive
+        self.persistence.keeps_alive()
+    }
+
+    /// Returns whether a further request may follow, and how the response must say it.
+    #[must_use]
+    pub const fn persistence(&self) -> Persistence {
+        self.persistence
     }
 
     /// Returns the length of the body that follows the head: Content-Length, or 0 (RFC 9112 section
@@ -230,6 +245,16 @@ impl<'a> Found<'a> {
             }
         }
         Ok(found)
+    }
+
+    /// RFC 9112 section 9.3: in HTTP/1.1 a connection persists unless `close` is said; in HTTP/1.0
+    /// only if the client asks for it and the server agrees.
+    fn persistence(&self, http_11: bool) -> Persistence {
+        match (self.connection_close, http_11, self.connection_keep_alive) {
+            (true, _, _) | (false, false, false) => Persistence::Close,
+            (false, true, _) => Persistence::Implied,
+            (false, false, true) => Persistence::Said,
+        }
     }
 
     /// Returns Host, or else the authority of the target. RFC 9112 section 3.2: "A server MUST

@@ -5,6 +5,29 @@ use std::io::Write;
 
 use ::http::StatusCode;
 
+/// Whether the connection stays open after a response, and how the response says so (RFC 9112
+/// section 9.3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Persistence {
+    /// It does not: `Connection: close`.
+    Close,
+    /// It does, without a word: the default of HTTP/1.1.
+    Implied,
+    /// It does, and a client of HTTP/1.0 must be told: `Connection: keep-alive`.
+    Said,
+}
+
+impl Persistence {
+    /// Returns true if the connection stays open.
+    #[must_use]
+    pub const fn keeps_alive(self) -> bool {
+        match self {
+            Persistence::Close => false,
+            Persistence::Implied | Persistence::Said => true,
+        }
+    }
+}
+
 /// A response to a plain HTTP request or a refused upgrade. It always has its whole body, and so a
 /// Content-Length.
 ///
@@ -69,10 +92,9 @@ impl Response {
         self.status
     }
 
-    /// Appends the response as it goes on the wire. `keep_alive`: the connection stays open after
-    /// it; `head_only`: it answers a HEAD, so the length of the body is sent but not the body (RFC
-    /// 9110 section 9.3.2).
-    pub fn encode(&self, out: &mut Vec<u8>, keep_alive: bool, head_only: bool) {
+    /// Appends the response as it goes on the wire. `head_only`: it answers a HEAD, so the length
+    /// of the body is sent but not the body (RFC 9110 section 9.3.2).
+    pub fn encode(&self, out: &mut Vec<u8>, persistence: Persistence, head_only: bool) {
         out.extend_from_slice(b"HTTP/1.1 ");
         write_number(out, usize::from(self.status));
         out.push(b' ');
@@ -84,11 +106,13 @@ impl Response {
         // RFC 9110 section 7.8: "A sender of Upgrade MUST also send an "Upgrade" connection
         // option".
         let upgrade = self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("upgrade"));
-        match (upgrade, keep_alive) {
-            (true, true) => write_header(out, "Connection", "upgrade"),
-            (true, false) => write_header(out, "Connection", "upgrade, close"),
-            (false, true) => {}
-            (false, false) => write_header(out, "Connection", "close"),
+        match (upgrade, persistence) {
+            (true, Persistence::Implied) => write_header(out, "Connection", "upgrade"),
+            (true, Persistence::Said) => write_header(out, "Connection", "upgrade, keep-alive"),
+            (true, Persistence::Close) => write_header(out, "Connection", "upgrade, close"),
+            (false, Persistence::Implied) => {}
+            (false, Persistence::Said) => write_header(out, "Connection", "keep-alive"),
+            (false, Persistence::Close) => write_header(out, "Connection", "close"),
         }
         // RFC 9110 section 8.6: a 204 has no Content-Length; and that of a 304 would have to be the
         // length of the 200 response's body.
@@ -144,9 +168,9 @@ fn reason_phrase(status: u16) -> &'static str {
 mod tests {
     use super::*;
 
-    fn encoded(response: &Response, keep_alive: bool, head_only: bool) -> String {
+    fn encoded(response: &Response, persistence: Persistence, head_only: bool) -> String {
         let mut out = Vec::new();
-        response.encode(&mut out, keep_alive, head_only);
+        response.encode(&mut out, persistence, head_only);
         String::from_utf8(out).unwrap()
     }
 
@@ -154,7 +178,7 @@ mod tests {
     fn writes_a_whole_response() {
         let response = Response::json(201, String::from("{}")).header("Retry-After", "1");
         assert_eq!(
-            encoded(&response, true, false),
+            encoded(&response, Persistence::Implied, false),
             "HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nRetry-After: 1\r\n\
              Content-Length: 2\r\n\r\n{}"
         );
@@ -163,24 +187,38 @@ mod tests {
     #[test]
     fn says_when_the_connection_ends() {
         assert_eq!(
-            encoded(&Response::new(404), false, false),
+            encoded(&Response::new(404), Persistence::Close, false),
             "HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
         );
         let upgrade = Response::new(426).header("Upgrade", "websocket");
-        assert!(encoded(&upgrade, false, false).contains("\r\nConnection: upgrade, close\r\n"));
-        assert!(encoded(&upgrade, true, false).contains("\r\nConnection: upgrade\r\n"));
+        let connection = |persistence| {
+            let text = encoded(&upgrade, persistence, false);
+            let line = text.lines().find_map(|line| line.strip_prefix("Connection: "));
+            line.map(str::to_owned)
+        };
+        assert_eq!(connection(Persistence::Close).as_deref(), Some("upgrade, close"));
+        assert_eq!(connection(Persistence::Implied).as_deref(), Some("upgrade"));
+        assert_eq!(connection(Persistence::Said).as_deref(), Some("upgrade, keep-alive"));
+    }
+
+    #[test]
+    fn a_client_of_http_1_0_is_told_that_the_connection_stays() {
+        assert_eq!(
+            encoded(&Response::new(200), Persistence::Said, false),
+            "HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n"
+        );
     }
 
     #[test]
     fn the_answer_to_a_head_request_counts_the_body_and_leaves_it_out() {
-        let text = encoded(&Response::text(200, "hello"), true, true);
+        let text = encoded(&Response::text(200, "hello"), Persistence::Implied, true);
         assert!(text.ends_with("Content-Length: 5\r\n\r\n"), "{text}");
     }
 
     #[test]
     fn a_status_without_a_body_has_neither_body_nor_length() {
         assert_eq!(
-            encoded(&Response::new(204).body("x"), true, false),
+            encoded(&Response::new(204).body("x"), Persistence::Implied, false),
             "HTTP/1.1 204 No Content\r\n\r\n"
         );
     }

@@ -1,7 +1,7 @@
 //! The part of HTTP that a client needs: writing a request, and parsing the head of the response
 //! (RFC 9112 sections 3 and 4).
 
-use super::field::{check_utf8, content_length, find, pairs, value};
+use super::field::{content_length, find, find_bytes, pairs, value};
 use super::head::check_line_ends;
 use super::response::{has_no_body, is_field_value, write_header, write_number};
 use super::{HeaderStorage, HttpError};
@@ -40,7 +40,6 @@ impl<'a> ResponseHead<'a> {
         if length != head.len() {
             return Err(HttpError::LineEndMalformed);
         }
-        check_utf8(head)?;
         let headers: &'a [httparse::Header<'a>] = parsed.headers;
         Ok(ResponseHead { status, body_bytes: body_bytes(status, headers)?, headers })
     }
@@ -52,14 +51,20 @@ impl<'a> ResponseHead<'a> {
     }
 
     /// Returns the value of the first header of this name (case is ignored), without surrounding
-    /// white space.
+    /// white space. A value that is not UTF-8 reads as U+FFFD, the replacement character.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&'a str> {
         find(self.headers, name)
     }
 
+    /// Returns the value of the first header of this name as it was sent.
+    #[must_use]
+    pub fn header_bytes(&self, name: &str) -> Option<&'a [u8]> {
+        find_bytes(self.headers, name)
+    }
+
     /// Returns the name and value of each header, in the order in which they were sent.
-    pub fn headers(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+    pub fn headers(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
         pairs(self.headers)
     }
 

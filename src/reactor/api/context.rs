@@ -41,7 +41,8 @@ impl Visitor<'_> {
     ) -> Result<Ticket, NotPublished> {
         let ticket = self.next_ticket();
         let origin = PublishOrigin::Request(ticket);
-        self.exchange.submit(origin, channel, message, &mut self.turn.counters)?;
+        let exchange = &mut *self.exchange;
+        self.turn.call(|turn| exchange.submit(origin, channel, message, &mut turn.counters))?;
         self.exchange.tickets += 1;
         Ok(ticket)
     }
@@ -55,7 +56,8 @@ impl Visitor<'_> {
     /// As [`publish`](Self::publish).
     pub fn inspect(&mut self, channel: ChannelName<'_>) -> Result<Ticket, NotPublished> {
         let ticket = self.next_ticket();
-        self.exchange.inspect(ticket, channel)?;
+        let exchange = &mut *self.exchange;
+        self.turn.call(|_| exchange.inspect(ticket, channel))?;
         self.exchange.tickets += 1;
         Ok(ticket)
     }
@@ -149,7 +151,8 @@ impl<S> Context<'_, S> {
     /// [`Refused`] if there are too many channels. If the home is another reactor, its refusal
     /// arrives only later; the peer is then closed with 1013.
     pub fn subscribe(&mut self, channel: ChannelName<'_>) -> Result<Subscription, Refused> {
-        let subscription = self.exchange.subscribe(channel, Owner(self.token.0))?;
+        let (exchange, owner) = (&mut *self.exchange, Owner(self.token.0));
+        let subscription = self.turn.call(|_| exchange.subscribe(channel, owner))?;
         self.outgoing.has_subscribed |= self.exchange.hub.is_joining(subscription);
         self.subscriptions.add(subscription);
         Ok(Subscription(subscription))
@@ -160,8 +163,9 @@ impl<S> Context<'_, S> {
     /// nothing if the subscription has ended already.
     pub fn unsubscribe(&mut self, subscription: Subscription) {
         if self.subscriptions.remove(subscription.0) {
-            let rest = &mut self.outgoing.rest;
-            let left = self.exchange.hub.unsubscribe(subscription.0, DropReason::Closed, rest);
+            let (hub, rest) = (&mut self.exchange.hub, &mut self.outgoing.rest);
+            let left =
+                self.turn.call(|_| hub.unsubscribe(subscription.0, DropReason::Closed, rest));
             self.outgoing.cut_short |= left.is_err();
         }
     }
@@ -181,8 +185,8 @@ impl<S> Context<'_, S> {
         channel: ChannelName<'_>,
         message: Message<'_>,
     ) -> Result<(), NotPublished> {
-        let origin = PublishOrigin::Peer(self.token);
-        self.exchange.submit(origin, channel, message, &mut self.turn.counters)
+        let (exchange, origin) = (&mut *self.exchange, PublishOrigin::Peer(self.token));
+        self.turn.call(|turn| exchange.submit(origin, channel, message, &mut turn.counters))
     }
 
     /// Like [`publish`](Self::publish), to a channel that this peer is subscribed to.
@@ -198,8 +202,9 @@ impl<S> Context<'_, S> {
         if !self.subscriptions.contains(subscription.0) {
             return Err(NotPublished::NotSubscribed);
         }
-        let origin = PublishOrigin::Peer(self.token);
-        self.exchange.submit_to(origin, subscription.0, message, &mut self.turn.counters)
+        let (exchange, origin) = (&mut *self.exchange, PublishOrigin::Peer(self.token));
+        let subscription = subscription.0;
+        self.turn.call(|turn| exchange.submit_to(origin, subscription, message, &mut turn.counters))
     }
 }
 

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use crate::hub::{ChannelName, ChannelNameError};
 use crate::net::Wake;
-use crate::protocol::{Message, MessageKind};
+use crate::protocol::Message;
 use crate::reactor::mail::Notifier;
+use crate::reactor::remote_publish::{PublisherLine, RefusedMessage, RemotePublish};
 
 /// Publishes that may wait for the reactor; beyond that, publishing fails with
 /// [`PublishError::Busy`].
@@ -17,21 +18,6 @@ const PUBLISHES_MAX: usize = 1024;
 const SPARES_MAX: usize = 256;
 /// Larger buffers are freed, so those kept take at most about 1 MiB for each reactor.
 const SPARE_BYTES_MAX: usize = 4 * 1024;
-
-/// A message from another thread to the reactor.
-pub(crate) struct RemotePublish {
-    channel: String,
-    kind: MessageKind,
-    payload: Vec<u8>,
-}
-
-impl RemotePublish {
-    /// Returns the channel and the message, which were validated when they were sent.
-    pub(crate) fn parts(&self) -> Option<(ChannelName<'_>, Message<'_>)> {
-        let channel = ChannelName::parse(&self.channel).ok()?;
-        Some((channel, Message::from_checked(self.kind, &self.payload)))
-    }
-}
 
 /// Whether the reactor is to end, and how. A later request can only raise the value: a stop cuts a
 /// drain short.
@@ -49,8 +35,7 @@ pub(crate) struct FromThreads {
     ending: Arc<AtomicU8>,
 }
 
-/// A handle to a reactor that any thread may use. Messages that are published through one clone
-/// keep their order.
+/// A handle to a reactor that any thread may use.
 #[derive(Clone)]
 pub struct Handle<W> {
     publishes: SyncSender<RemotePublish>,
@@ -62,11 +47,16 @@ pub struct Handle<W> {
     message_bytes_max: usize,
 }
 
-/// Why a message was not accepted. It has been sent to no subscriber.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// Why a message was not taken. It has been sent to no subscriber.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum PublishError {
-    /// Too many publishes are waiting for the reactor: try again later.
+    /// Try again later: too many messages are waiting for the reactor, or one of them has been
+    /// refused and the outcome of the others is not known yet.
     Busy,
+    /// Messages that this publisher sent earlier have been refused: these. The message of this call
+    /// was not taken either. With this error the publisher has been told: the next message is taken
+    /// again.
+    Refused(Vec<RefusedMessage>),
     /// The name is not a valid channel name.
     Name(ChannelNameError),
     /// The message is larger than the limit.
@@ -79,6 +69,11 @@ impl std::fmt::Display for PublishError {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             PublishError::Busy => formatter.write_str("the server has fallen behind: try again"),
+            PublishError::Refused(messages) => {
+                let (count, first) = (messages.len(), messages.first());
+                write!(formatter, "{count} earlier messages were refused")?;
+                first.map_or(Ok(()), |first| write!(formatter, ": {}", first.reason))
+            }
             PublishError::Name(error) => error.fmt(formatter),
             PublishError::TooBig => {
                 formatter.write_str("the message is larger than a message may be")
@@ -124,37 +119,40 @@ impl FromThreads {
 
 impl<W: Wake> Handle<W> {
     /// Queues a message for the subscribers of a channel whose home is this reactor. Does not
-    /// block.
+    /// block. `line`: whose message it is.
     ///
     /// # Errors
     ///
     /// [`PublishError`]; the message is then sent to no subscriber.
     pub fn try_publish(
         &self,
+        line: &Arc<PublisherLine>,
         channel: ChannelName<'_>,
         message: Message<'_>,
     ) -> Result<(), PublishError> {
         if message.payload().len() > self.message_bytes_max {
             return Err(PublishError::TooBig);
         }
+        if line.is_refusing() {
+            let refused = line.take_refused().ok_or(PublishError::Busy)?;
+            if !refused.is_empty() {
+                return Err(PublishError::Refused(refused));
+            }
+        }
         // If another thread holds the lock, a new buffer is allocated instead of waiting.
         let spare = self.spares.try_lock().ok().and_then(|spares| spares.try_recv().ok());
-        let (mut name, mut payload) =
-            spare.map(|spare| (spare.channel, spare.payload)).unwrap_or_default();
-        name.clear();
-        name.push_str(channel.as_str());
-        payload.clear();
-        // Reserves exactly this much, because a buffer that grows by doubling could be too large to
-        // be kept.
-        payload.reserve_exact(message.payload().len());
-        payload.extend_from_slice(message.payload());
-        let publish = RemotePublish { channel: name, kind: message.kind(), payload };
+        let mut publish = spare.unwrap_or_else(RemotePublish::empty);
+        publish.fill(line, channel, message);
         self.publishes.try_send(publish).map_err(|error| match error {
-            TrySendError::Full(publish) => {
+            TrySendError::Full(mut publish) => {
+                publish.settle();
                 give_back(&self.used, publish);
                 PublishError::Busy
             }
-            TrySendError::Disconnected(_) => PublishError::Stopped,
+            TrySendError::Disconnected(mut publish) => {
+                publish.settle();
+                PublishError::Stopped
+            }
         })?;
         self.notifier.notify();
         Ok(())
@@ -179,7 +177,7 @@ impl<W: Wake> Handle<W> {
 
 /// Keeps the buffers of a publish for reuse, unless they are too large or enough are kept already.
 fn give_back(used: &SyncSender<RemotePublish>, publish: RemotePublish) {
-    if publish.payload.capacity() <= SPARE_BYTES_MAX {
+    if publish.payload_capacity() <= SPARE_BYTES_MAX {
         let _ = used.try_send(publish);
     }
 }

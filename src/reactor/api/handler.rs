@@ -16,6 +16,12 @@ use super::context::{Context, Visitor};
 ///
 /// The methods run on the reactor's thread: a method that blocks, blocks every connection of the
 /// reactor. No method can fail: a peer's mistake is answered with an HTTP status or a close code.
+///
+/// A method that panics ends the connection for which it was called: with 1011 if it is a WebSocket
+/// connection, else with the status 500. What the method has published, sent or subscribed to
+/// before stands. The handler goes on to be called, so its own state should not be left half
+/// changed by a panic. The panic hook prints the panic, and [`Counters`](crate::Counters) count it.
+/// (A program built with `panic = "abort"` ends.)
 pub trait Handler {
     /// The application's own state for one WebSocket connection, created by
     /// [`on_upgrade`](Self::on_upgrade).
@@ -85,8 +91,9 @@ pub trait Handler {
     }
 
     /// Called once for every [`on_open`](Self::on_open), when the connection has ended for any
-    /// reason. `code` is the code of the Close frame that ended it, or 1006 if there was none.
-    /// Nothing can be sent to the peer any more.
+    /// reason; also if `on_open` or another method has panicked, so that what they have noted down
+    /// can be taken back. `code` is the code of the Close frame that ended it, or 1006 if there was
+    /// none. Nothing can be sent to the peer any more.
     fn on_close(&mut self, peer: &mut Context<'_, Self::Session>, code: CloseCode, reason: &str) {
         let _ = (peer, code, reason);
     }

@@ -18,7 +18,7 @@ use std::num::NonZeroU64;
 use crate::hub::SubscriptionId;
 use crate::instant::Instant;
 use crate::net::Token;
-use crate::protocol::{Decoder, HeadScanner};
+use crate::protocol::{Decoder, HeadScanner, Persistence};
 use crate::transport::IoBuffers;
 
 use super::group::{Quota, Refusal};
@@ -88,18 +88,23 @@ pub(super) enum Phase<S> {
     Http(Http),
     /// A WebSocket connection.
     Open(Open<S>),
-    /// The last bytes of our side (a Close frame or the last response) are being sent; nothing is
-    /// read.
+    /// The last bytes of our side (a Close frame or the last response) are being sent. What the
+    /// peer still sends is discarded, because it may read nothing before it has sent everything.
     Closing {
         /// The peer has finished too: lingering is not needed once our last byte has been sent.
         clean: bool,
         /// The socket did not take all of the last bytes, so the connection waits up to `PATIENCE`
         /// for the rest. It counts towards `PATIENT_MAX`.
         patient: bool,
+        discarded_bytes: usize,
     },
     /// Our side is shut down, and what the peer still sends is discarded. Closing with unread bytes
     /// would send a reset, and a reset would destroy the answer that the peer has not read yet.
-    Lingering { discarded_bytes: usize },
+    Lingering {
+        discarded_bytes: usize,
+        /// The connection is closed at this moment even if the peer still sends.
+        until: Instant,
+    },
     /// The connection has ended. Once the step that ended it has returned, its socket is closed and
     /// its slot is released.
     Gone(Gone),
@@ -137,7 +142,7 @@ pub(super) struct Body {
 /// How the response to a request must be written.
 #[derive(Clone, Copy)]
 pub(super) struct Owed {
-    pub(super) keep_alive: bool,
+    pub(super) persistence: Persistence,
     pub(super) head_only: bool,
     /// The publish or inspection whose outcome the response waits for.
     pub(super) ticket: Option<Ticket>,
@@ -145,7 +150,8 @@ pub(super) struct Owed {
 
 impl Owed {
     /// For a response after which the connection is closed.
-    pub(super) const LAST: Owed = Owed { keep_alive: false, head_only: false, ticket: None };
+    pub(super) const LAST: Owed =
+        Owed { persistence: Persistence::Close, head_only: false, ticket: None };
 }
 
 /// An open WebSocket connection.

@@ -15,6 +15,7 @@ use crate::protocol::Message;
 use crate::reactor::counters::{Counters, Source};
 use crate::reactor::group::{ReactorStatus, Shared, Status};
 use crate::reactor::limits::CHANNELS_RELIEVED_MAX;
+use crate::reactor::remote_publish::{RefusalReason, UnderWay};
 use crate::reactor::ticket::{NotPublished, Ticket};
 use crate::reactor::turn_state::TurnState;
 
@@ -35,6 +36,8 @@ pub(crate) struct Exchange {
     /// What connections must still be notified of. Handled after the present callback or record,
     /// because no callback runs inside another.
     pub(crate) outcomes: VecDeque<Outcome>,
+    /// Messages of other threads of the program whose outcome is not settled.
+    pub(crate) from_threads: UnderWay,
     /// Peers whose publishes this home refuses, because it has refused an earlier one.
     pub(crate) refused: RefusedPeers,
     /// The number of tickets issued so far.
@@ -85,6 +88,7 @@ impl Exchange {
             outbox,
             waits_for_sweep: false,
             outcomes: VecDeque::new(),
+            from_threads: UnderWay::default(),
             refused: RefusedPeers::default(),
             tickets: 0,
         }
@@ -140,8 +144,8 @@ impl Exchange {
         if home != self.own {
             return false;
         }
-        if self.refused.contains(home, origin) {
-            counters.refused += 1;
+        if self.refused.contains(home, origin, &self.from_threads) {
+            self.refuse_behind(origin, counters);
             return true;
         }
         // The answer to an HTTP publish contains the number of subscribers. Updates are taken
@@ -307,8 +311,10 @@ impl Exchange {
         }
         let Some(request) = self.inbox.request(from) else { return Taken::None };
         match request {
-            HomeRequest::Publish { origin, .. } if self.refused.contains(from, origin) => {
-                counters.refused += 1;
+            HomeRequest::Publish { origin, .. }
+                if self.refused.contains(from, origin, &self.from_threads) =>
+            {
+                self.refuse_behind(origin, counters);
             }
             HomeRequest::Publish { origin, channel, message } => {
                 let outcome = match self.hub.publish(channel, message, &mut self.outbox) {
@@ -327,6 +333,13 @@ impl Exchange {
         Taken::One
     }
 
+    fn refuse_behind(&mut self, origin: PublishOrigin, counters: &mut Counters) {
+        counters.refused += 1;
+        if let PublishOrigin::Publisher(key) = origin {
+            self.from_threads.conclude(key, Err(RefusalReason::Behind));
+        }
+    }
+
     /// Counts the outcome of a publish, and sends it to the publisher if the publisher waits for it
     /// or must be closed.
     fn conclude(
@@ -340,14 +353,18 @@ impl Exchange {
             Ok(_) => counters.publish(match origin {
                 PublishOrigin::Peer(_) => Source::WebSocket,
                 PublishOrigin::Request(_) => Source::Http,
-                PublishOrigin::Publisher => Source::Publisher,
+                PublishOrigin::Publisher(_) => Source::Publisher,
             }),
             Err(_) => counters.refused += 1,
         }
         let is_to_hear = match origin {
             PublishOrigin::Request(_) => true,
             PublishOrigin::Peer(_) => outcome.is_err(),
-            PublishOrigin::Publisher => false,
+            PublishOrigin::Publisher(key) => {
+                let outcome = outcome.map(drop).map_err(RefusalReason::Channel);
+                self.from_threads.conclude(key, outcome);
+                false
+            }
         };
         if is_to_hear && from == self.own {
             self.note_published(origin, outcome);
@@ -400,7 +417,7 @@ impl Exchange {
             (PublishOrigin::Peer(token), Err(refused)) => {
                 self.outcomes.push_back(Outcome::Overloaded(token, refused));
             }
-            (PublishOrigin::Peer(_), Ok(_)) | (PublishOrigin::Publisher, _) => {}
+            (PublishOrigin::Peer(_), Ok(_)) | (PublishOrigin::Publisher(_), _) => {}
         }
     }
 

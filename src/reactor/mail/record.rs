@@ -17,8 +17,9 @@ pub(crate) enum PublishOrigin {
     Peer(Token),
     /// An HTTP request, which is answered with the outcome.
     Request(Ticket),
-    /// Another thread of this process.
-    Publisher,
+    /// Another thread of this process; with the key of the message in
+    /// [`UnderWay`](crate::reactor::remote_publish::UnderWay).
+    Publisher(u32),
 }
 
 /// A request to the home of a channel.
@@ -266,7 +267,10 @@ fn put_ticket(head: &mut Vec<u8>, ticket: Ticket) {
 
 fn put_origin(head: &mut Vec<u8>, origin: PublishOrigin) {
     match origin {
-        PublishOrigin::Publisher => head.push(0),
+        PublishOrigin::Publisher(key) => {
+            head.push(0);
+            put_u32(head, key);
+        }
         PublishOrigin::Peer(token) => {
             head.push(1);
             put_u64(head, token.0);
@@ -312,7 +316,7 @@ impl<'a> Fields<'a> {
 
     fn origin(&mut self) -> Option<PublishOrigin> {
         Some(match self.u8()? {
-            0 => PublishOrigin::Publisher,
+            0 => PublishOrigin::Publisher(self.u32()?),
             1 => PublishOrigin::Peer(Token(self.u64()?)),
             2 => PublishOrigin::Request(self.ticket()?),
             _ => return None,
@@ -359,7 +363,7 @@ mod tests {
         let channel = name(&longest);
         for request in [
             HomeRequest::Publish {
-                origin: PublishOrigin::Publisher,
+                origin: PublishOrigin::Publisher(7),
                 channel,
                 message: Message::text(""),
             },

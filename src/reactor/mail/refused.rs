@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use crate::hub::ReactorNumber;
 use crate::net::Token;
+use crate::reactor::remote_publish::UnderWay;
 
 use super::inbox::Inbox;
 use super::outbox::Outbox;
@@ -33,11 +34,18 @@ impl RefusedPeers {
         self.0.insert((from, token), Rest::Open(outbox.deliveries_filled_to(from)));
     }
 
-    /// Returns true if an earlier message of this peer was refused.
-    pub(crate) fn contains(&self, from: ReactorNumber, origin: PublishOrigin) -> bool {
+    /// Returns true if an earlier message of the same publisher was refused, so that this one must
+    /// be refused too.
+    pub(crate) fn contains(
+        &self,
+        from: ReactorNumber,
+        origin: PublishOrigin,
+        from_threads: &UnderWay,
+    ) -> bool {
         match origin {
             PublishOrigin::Peer(token) => !self.0.is_empty() && self.0.contains_key(&(from, token)),
-            PublishOrigin::Request(_) | PublishOrigin::Publisher => false,
+            PublishOrigin::Publisher(key) => from_threads.is_behind_a_refusal(key),
+            PublishOrigin::Request(_) => false,
         }
     }
 

@@ -13,6 +13,7 @@
 //! | `/leave/CHANNEL` | subscribes, publishes what it receives, and closes in the same callback |
 //! | `GET /about/CHANNEL` | answers with the figures that the channel's home has of it |
 //! | `POST /twice` | publishes to `news` twice, and answers with the second outcome |
+//! | `/panic/CALLBACK` | panics in that callback: `upgrade`, `open`, `message`, `close`, … |
 //! | any other | subscribes to the channel of that name, and publishes its messages there |
 
 use std::cell::RefCell;
@@ -34,6 +35,8 @@ pub(super) struct Log {
     pub(super) open: usize,
     /// By peer address: the last subscription of the connection.
     subscriptions: HashMap<SocketAddr, Subscription>,
+    /// The publish whose outcome panics.
+    doomed: Option<Ticket>,
 }
 
 /// The application; the module's documentation lists what it does for each path.
@@ -66,6 +69,7 @@ impl Handler for App {
     type Session = String;
 
     fn before_body(&mut self, _: &mut Visitor<'_>, request: &Request<'_>) -> Option<Response> {
+        assert_ne!(request.path(), "/panic/body");
         (request.path() == "/no").then(|| Response::text(403, "not here\n"))
     }
 
@@ -81,6 +85,7 @@ impl Handler for App {
                 Err(_) => Response::text(503, "busy\n").into(),
             };
         }
+        assert_ne!(request.path(), "/panic/request");
         if request.method() != "POST" {
             return Response::text(200, format!("{} {}", request.method(), request.path())).into();
         }
@@ -93,7 +98,12 @@ impl Handler for App {
             let _ = visitor.publish(name(channel), message);
         }
         match visitor.publish(name(channel), message) {
-            Ok(ticket) => Answer::Later(ticket),
+            Ok(ticket) => {
+                if request.path() == "/panic/published" {
+                    self.log.borrow_mut().doomed = Some(ticket);
+                }
+                Answer::Later(ticket)
+            }
             Err(_) if !twice => panic!("room for one publish"),
             Err(_) => Response::text(503, "busy\n").into(),
         }
@@ -101,6 +111,7 @@ impl Handler for App {
 
     fn on_upgrade(&mut self, _: &mut Visitor<'_>, request: &Request<'_>) -> Upgrade<String> {
         match request.path() {
+            "/panic/upgrade" => panic!("in on_upgrade"),
             "/no" => Upgrade::Respond(Response::text(403, "not here\n")),
             "/turned-away" => Upgrade::AcceptAndClose(CloseCode::FORBIDDEN, "not here"),
             path => Upgrade::Accept(path.to_owned()),
@@ -114,6 +125,10 @@ impl Handler for App {
             "/echo" | "/join" | "/shut-later" => {}
             "/greet" => peer.send(Message::text("welcome")),
             "/shut" => peer.close(CloseCode::TRY_AGAIN_LATER, "not today"),
+            "/panic/open" => {
+                self.subscribe(peer, "news");
+                panic!("in on_open");
+            }
             "/two" => {
                 self.subscribe(peer, "two-b");
                 self.subscribe(peer, "two-a");
@@ -140,6 +155,11 @@ impl Handler for App {
             }
             "/join" => self.subscribe(peer, message.as_text().unwrap()),
             "/two" => publish(peer, "two-a", message),
+            "/panic/message" => {
+                peer.send(Message::text("the last words"));
+                publish(peer, "news", message);
+                panic!("in on_message");
+            }
             path if path.starts_with("/bye/") => {}
             path => match path.strip_prefix("/leave/") {
                 Some(channel) => {
@@ -159,7 +179,8 @@ impl Handler for App {
         }
         let mut log = self.log.borrow_mut();
         log.open -= 1;
-        log.closed.push((path, code.as_u16(), reason.to_owned()));
+        log.closed.push((path.clone(), code.as_u16(), reason.to_owned()));
+        assert_ne!(path, "/panic/close");
     }
 
     fn on_inspected(
@@ -168,11 +189,13 @@ impl Handler for App {
         channel: ChannelName<'_>,
         info: Option<ChannelInfo>,
     ) -> Response {
+        assert_ne!(channel.as_str(), "panic/inspected");
         let info = info.map(|info| (info.subscribers, info.messages));
         Response::text(200, format!("{channel} {info:?}"))
     }
 
-    fn on_published(&mut self, _: Ticket, outcome: Result<Accepted, Refused>) -> Response {
+    fn on_published(&mut self, ticket: Ticket, outcome: Result<Accepted, Refused>) -> Response {
+        assert_ne!(self.log.borrow().doomed, Some(ticket));
         match outcome {
             Ok(accepted) if accepted.subscribers == 0 => {
                 Response::json(202, accepted.id.to_string())

@@ -7,6 +7,7 @@ use super::frames::Opcode;
 use super::world::World;
 use crate::hub::DropReason;
 use crate::net::sim::SimCall;
+use crate::reactor::limits::LINGER_BYTES_MAX;
 
 #[test]
 fn a_close_is_answered_with_its_code_and_nothing_but_a_close_call_follows() {
@@ -49,26 +50,66 @@ fn what_a_peer_sends_behind_its_close_is_discarded_and_the_answer_arrives() {
 }
 
 #[test]
-fn lingering_ends_after_64_kib() {
+fn lingering_ends_after_so_many_bytes() {
     let mut world = World::new();
     let mut client = world.open("/shut");
     assert_eq!(client.close_code(), Some(1013));
-    client.peer.send(&[0; 60 << 10]);
-    world.rest();
+    let block = vec![0; 1 << 20];
+    for _ in 1..LINGER_BYTES_MAX >> 20 {
+        client.peer.send(&block);
+        world.rest();
+    }
     assert!(!client.peer.is_reset());
-    client.peer.send(&[0; 10 << 10]);
+    client.peer.send(&block);
     world.rest();
     assert_eq!(world.reactor().peers.connections.len(), 0);
 }
 
 #[test]
-fn lingering_ends_after_two_seconds() {
+fn lingering_ends_two_seconds_after_the_last_byte() {
     let mut world = World::new();
     let client = world.open("/shut");
+    for _ in 0..5 {
+        world.pass(Duration::from_millis(1500));
+        assert_eq!(world.reactor().peers.connections.len(), 1);
+        client.peer.send(b"and on");
+    }
     world.pass(Duration::from_millis(1500));
     assert_eq!(world.reactor().peers.connections.len(), 1);
     world.pass(Duration::from_millis(1500));
     world.check_empty();
+    assert!(!client.peer.is_reset());
+}
+
+#[test]
+fn lingering_ends_in_time_however_long_the_peer_sends() {
+    let mut world = World::new();
+    let client = world.open("/shut");
+    for _ in 0..29 {
+        client.peer.send(b"and on");
+        world.pass_secs(1);
+    }
+    assert_eq!(world.reactor().peers.connections.len(), 1);
+    client.peer.send(b"and on");
+    world.pass_secs(2);
+    assert_eq!(world.reactor().peers.connections.len(), 0);
+}
+
+#[test]
+fn a_peer_that_sends_everything_before_it_reads_is_read_until_its_close_frame_has_left() {
+    let mut world = World::new();
+    let mut client = world.open("/news");
+    client.stall();
+    let mut publisher = world.open("/news");
+    publisher.binary(&[1; 60_000]);
+    world.rest();
+    // The Close frame waits behind a message of which the peer takes nothing.
+    client.peer.send(&[0xff; 200_000]);
+    world.rest();
+    assert_eq!(client.peer.unread_bytes(), 0, "the peer can go on sending");
+    client.wake();
+    world.rest();
+    assert!(matches!(&client.heard()[..], [Heard::Message(_), Heard::Close(1002, _)]));
     assert!(!client.peer.is_reset());
 }
 

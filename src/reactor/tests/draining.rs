@@ -139,6 +139,23 @@ fn whoever_does_not_take_what_is_pending_is_cut_when_the_time_is_over() {
 }
 
 #[test]
+fn whoever_never_catches_up_is_told_1012_before_the_time_is_over() {
+    let mut world = World::new();
+    let mut client = world.open("/news");
+    client.stall();
+    world.drain();
+    // It reads half of what is published, so something is always pending for it.
+    while !world.is_over() {
+        let _ = world.publish("news", MessageKind::Binary, &[1; 10_000]);
+        client.sip(5_000);
+        world.pass(Duration::from_millis(500));
+    }
+    assert_eq!(client.close_code(), Some(1012));
+    assert_eq!(world.last_end(), ("/news".into(), 1012));
+    world.check_empty();
+}
+
+#[test]
 fn a_stop_ends_at_once_and_the_application_is_told_of_everybody() {
     let mut world = World::new();
     let _clients = world.open_many(10, "/bye/news");

@@ -547,7 +547,7 @@ fn no_request_overtakes_a_membership_update_that_has_to_wait() {
         let name = crate::hub::ChannelName::parse(&wanted).unwrap();
         let owner = crate::hub::Owner(u64::MAX - 5);
         let _subscription = exchange.subscribe(name, owner).unwrap();
-        let origin = PublishOrigin::Publisher;
+        let origin = PublishOrigin::Peer(crate::net::Token(u64::MAX - 5));
         let mine = Message::binary(b"mine");
         exchange.submit(origin, name, mine, &mut turn.counters).unwrap();
     }

@@ -11,6 +11,7 @@
 //! | `opening`, `http`, `talking`, `pinging` | healthy connections |
 //! | `slow`, `torn`, `closing` | connections that are slow, interrupted or closed |
 //! | `publishing`, `accepting`, `draining` | what concerns many connections at once |
+//! | `panics` | callbacks that panic |
 //! | `many` | several reactors |
 //! | `latency` | how long turns take, and bystanders wait, while others flood, stall and leave |
 //! | `million` | what a million connections cost |
@@ -31,6 +32,7 @@ mod ledger;
 mod many;
 mod million;
 mod opening;
+mod panics;
 mod pinging;
 mod publishing;
 mod slow;

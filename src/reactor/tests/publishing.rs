@@ -1,8 +1,10 @@
 //! Tests of publishers, and of when they are held back.
 
+use super::super::{PublishError, RefusalReason};
 use super::client::Client;
 use super::frames::Opcode;
 use super::world::World;
+use crate::hub::Refused;
 use crate::protocol::MessageKind;
 
 fn numbered(publisher: u8, number: u32, bytes: usize) -> Vec<u8> {
@@ -156,4 +158,93 @@ fn unfinished_messages_are_ended_at_their_share_of_the_memory_and_publishing_goe
     publisher.request("POST", "/news", &[], b"still here");
     world.rest();
     assert_eq!(reader.messages(), [b"still here"]);
+}
+
+/// What a publisher on another thread has been told, as channel, payload and reason.
+fn told(error: PublishError) -> Vec<(String, Vec<u8>, RefusalReason)> {
+    let PublishError::Refused(messages) = error else { panic!("{error}") };
+    messages.into_iter().map(|one| (one.channel, one.payload, one.reason)).collect()
+}
+
+const NO_CHANNEL: RefusalReason = RefusalReason::Channel(Refused::TooManyChannels);
+
+#[test]
+fn a_publisher_on_another_thread_is_given_back_what_was_refused_and_nothing_behind_it_is_accepted()
+{
+    let mut world = World::with(|_, hub| hub.channels_max = 1);
+    let mut reader = world.open("/news");
+    for (channel, payload) in [("news", b"1"), ("other", b"2"), ("news", b"3")] {
+        world.publish(channel, MessageKind::Binary, payload).unwrap();
+    }
+    world.rest();
+    assert_eq!(reader.messages(), [b"1"]);
+    let error = world.publish("news", MessageKind::Binary, b"4").unwrap_err();
+    let behind = ("news".to_owned(), b"3".to_vec(), RefusalReason::Behind);
+    assert_eq!(told(error), [("other".to_owned(), b"2".to_vec(), NO_CHANNEL), behind]);
+    world.publish("news", MessageKind::Binary, b"5").unwrap();
+    world.rest();
+    assert_eq!(reader.messages(), [b"5"]);
+    assert_eq!(world.counters().refused, 2);
+    assert_eq!(world.line.take_refused(), Some(Vec::new()));
+}
+
+#[test]
+fn a_publisher_is_not_told_before_everything_that_it_has_sent_is_settled() {
+    let mut world = World::with(|_, hub| hub.channels_max = 1);
+    let _reader = world.open("/news");
+    world.publish("other", MessageKind::Binary, b"refused").unwrap();
+    for _ in 0..400 {
+        world.publish("news", MessageKind::Binary, b"behind").unwrap();
+    }
+    // One turn does not take all of them.
+    world.turn();
+    let again = world.publish("news", MessageKind::Binary, b"too early");
+    assert_eq!(again, Err(PublishError::Busy));
+    assert_eq!(world.line.take_refused(), None);
+    world.rest();
+    assert_eq!(told(world.publish("news", MessageKind::Binary, b"").unwrap_err()).len(), 401);
+    assert!(!world.accepted.contains_key("news"), "{:?}", world.accepted["news"]);
+}
+
+#[test]
+fn what_waits_for_the_sweep_behind_a_refusal_is_refused_too() {
+    // The log holds one message, so that every further one waits for the sweep.
+    let mut world = World::with(|_, hub| {
+        hub.channel_buffer_bytes = 4 << 10;
+        hub.channels_max = 1;
+    });
+    let _readers = world.open_many(300, "/news");
+    for payload in [[1; 3_000], [2; 3_000]] {
+        world.publish("news", MessageKind::Binary, &payload).unwrap();
+    }
+    world.publish("other", MessageKind::Binary, b"refused").unwrap();
+    world.publish("news", MessageKind::Binary, &[3; 3_000]).unwrap();
+    world.rest();
+    assert_eq!(world.accepted["news"], [[1; 3_000], [2; 3_000]]);
+    let refused = told(world.publish("news", MessageKind::Binary, b"").unwrap_err());
+    assert_eq!(refused.len(), 2);
+    assert_eq!((&refused[0].1[..], refused[0].2), (&b"refused"[..], NO_CHANNEL));
+}
+
+#[test]
+fn another_publisher_is_not_held_up_by_a_refusal() {
+    let mut world = World::with(|_, hub| hub.channels_max = 1);
+    let mut reader = world.open("/news");
+    world.publish("other", MessageKind::Binary, b"refused").unwrap();
+    let first = std::mem::take(&mut world.line);
+    world.publish("news", MessageKind::Binary, b"of another").unwrap();
+    world.rest();
+    assert_eq!(reader.messages(), [b"of another"]);
+    assert_eq!(first.take_refused().unwrap().len(), 1);
+}
+
+#[test]
+fn what_a_server_that_ends_has_not_taken_is_given_back() {
+    let mut world = World::new();
+    world.publish("news", MessageKind::Binary, b"too late").unwrap();
+    assert_eq!(world.line.take_refused(), None);
+    world.reactors.clear();
+    let refused = world.line.take_refused().unwrap();
+    assert_eq!(refused[0].reason, RefusalReason::Stopped);
+    assert_eq!(refused[0].message().payload(), b"too late");
 }

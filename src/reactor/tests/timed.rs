@@ -5,8 +5,10 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::super::PublisherLine;
 use super::app::Log;
 use super::client::Client;
 use super::steps::{self, Left, Step};
@@ -104,6 +106,7 @@ impl<A: Actor, B: Actor> Actor for (A, B) {
 pub(super) struct TimedWorld {
     pub(super) reactors: Vec<SimReactor>,
     pub(super) sim: SimWorld,
+    line: Arc<PublisherLine>,
     pub(super) log: Rc<RefCell<Log>>,
     /// By reactor: its next step if it is in the middle of a turn, else `None`.
     at: Vec<Option<Step>>,
@@ -144,7 +147,7 @@ impl fmt::Display for TimedTurn {
 
 impl TimedWorld {
     pub(super) fn new(setting: Setting) -> TimedWorld {
-        let World { reactors, sim, log, .. } = World::from(setting);
+        let World { reactors, sim, line, log, .. } = World::from(setting);
         sim.set_costs(SimCosts::USUAL);
         TimedWorld {
             at: vec![None; reactors.len()],
@@ -152,6 +155,7 @@ impl TimedWorld {
             is_over: vec![false; reactors.len()],
             reactors,
             sim,
+            line,
             log,
             longest: TimedTurn::default(),
             turns_made: 0,
@@ -300,7 +304,7 @@ impl TimedWorld {
         let name = ChannelName::parse(channel).expect("a name");
         let home = self.reactors[0].peers.core.exchange.hub.home_of(name).index();
         let message = Message::new(kind, payload).expect("a message");
-        let published = self.reactors[home].handle().try_publish(name, message);
+        let published = self.reactors[home].handle().try_publish(&self.line, name, message);
         assert!(published.is_ok(), "there is room");
         self.sim.set_moment(self.now());
         self.sim.note_wake_ups();

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::hub::{ChannelName, Homes, Hub, HubLimits, Ledger};
@@ -14,7 +15,9 @@ use super::super::connection::Phase;
 use super::super::core::Core;
 use super::super::counters::Counters;
 use super::super::peers::Peers;
-use super::super::{Handle, PublishError, Reactor, ReactorLimits, RingSizes, setups};
+use super::super::{
+    Handle, PublishError, PublisherLine, Reactor, ReactorLimits, RingSizes, setups,
+};
 use super::app::{App, Log};
 use super::client::Client;
 use super::ledger::Words;
@@ -33,6 +36,8 @@ pub(super) struct World {
     /// The clock moves only when the test calls [`pass`](Self::pass).
     is_still: bool,
     pub(super) sim: SimWorld,
+    /// The publisher of [`publish`](Self::publish).
+    pub(super) line: Arc<PublisherLine>,
     pub(super) log: Rc<RefCell<Log>>,
     /// By channel: every message that its home has accepted, in the order of its numbers.
     pub(super) accepted: HashMap<String, Vec<Vec<u8>>>,
@@ -138,6 +143,7 @@ impl World {
             is_still: false,
             reactors,
             sim,
+            line: Arc::default(),
             log,
             accepted: HashMap::new(),
             epochs: HashMap::new(),
@@ -384,7 +390,7 @@ impl World {
     ) -> Result<(), PublishError> {
         let name = ChannelName::parse(channel).unwrap();
         let message = Message::new(kind, payload).unwrap();
-        self.reactors[self.home_of(channel)].handle().try_publish(name, message)
+        self.reactors[self.home_of(channel)].handle().try_publish(&self.line, name, message)
     }
 
     pub(super) fn handles(&self) -> Vec<Handle<SimWaker>> {

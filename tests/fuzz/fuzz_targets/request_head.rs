@@ -87,7 +87,7 @@ fn owned(request: &Request<'_>) -> NaiveRequest {
         wants_websocket: request.wants_websocket(),
         headers: request
             .headers()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .map(|(name, value)| (name.to_owned(), value.to_vec()))
             .collect(),
     }
 }

@@ -85,10 +85,6 @@ fn malformed_heads_are_400() {
         ("DEL in a value", head("A: b\x7fc")),
         ("a control byte in a name", head("A\x01: b")),
         ("NUL in the target", raw("GET /ne\0ws HTTP/1.1\r\nHost: localhost")),
-        (
-            "a value that is not UTF-8",
-            [&b"GET / HTTP/1.1\r\nHost: localhost\r\nA: \xff\r\n\r\n"[..]].concat(),
-        ),
         ("no Host", raw("GET /news HTTP/1.1\r\nA: b")),
         ("an empty Host", raw("GET /news HTTP/1.1\r\nHost:")),
         ("two Hosts", head("Host: localhost")),
@@ -137,8 +133,8 @@ fn malformed_heads_are_400() {
 
 #[test]
 fn heads_that_ask_for_too_much_are_told_which_limit_it_is() {
-    let long = "a".repeat(9000);
-    let many = "A: b\r\n".repeat(65);
+    let long = "a".repeat(17_000);
+    let many = "A: b\r\n".repeat(101);
     let chunked = "Transfer-Encoding: chunked\r\n";
     let rows: Vec<Row<'_>> = vec![
         ("a long target", request("GET", &format!("/{long}"), "", ""), 414, &[], TOO_LARGE),
@@ -296,7 +292,7 @@ fn handshakes_that_are_none_are_refused_with_what_would_be_one() {
 #[test]
 fn requests_that_may_not_be_served_are_answered_and_the_connection_goes_on() {
     let post = |headers: &str| request("POST", "/news", headers, "hello");
-    let allow = &[("Allow", "GET, HEAD, POST")];
+    let allow = &[("Allow", "GET, HEAD, POST, OPTIONS")];
     let rows: Vec<Row<'_>> = vec![
         (
             "publishing through a proxy",
@@ -382,14 +378,14 @@ fn requests_that_may_not_be_served_are_answered_and_the_connection_goes_on() {
             "a POST to a page",
             request("POST", "/-/healthz", "", "a"),
             405,
-            &[("Allow", "GET, HEAD")],
+            &[("Allow", "GET, HEAD, OPTIONS")],
             Refused("method"),
         ),
         (
             "a POST to the console",
             request("POST", "/", "", "a"),
             405,
-            &[("Allow", "GET, HEAD")],
+            &[("Allow", "GET, HEAD, OPTIONS")],
             Refused("method"),
         ),
         ("a bad escape", request("POST", "/100%", "", "a"), 400, &[], Refused("malformed")),

@@ -1,5 +1,5 @@
 use super::*;
-use crate::protocol::{HeaderStorage, HttpError};
+use crate::protocol::{HeaderStorage, HttpError, Persistence};
 
 /// The example request of RFC 6455 section 1.3.
 const EXAMPLE: &str = "GET /chat HTTP/1.1\r\n\
@@ -131,7 +131,7 @@ fn an_upgrade_with_framing_that_two_readers_may_read_differently_is_no_request_a
 fn a_refusal_says_what_would_be_right() {
     let encoded = |error: HandshakeError| {
         let mut out = Vec::new();
-        error.response().encode(&mut out, true, false);
+        error.response().encode(&mut out, Persistence::Implied, false);
         String::from_utf8(out).unwrap()
     };
     let text = encoded(HandshakeError::VersionUnsupported);

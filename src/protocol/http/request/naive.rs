@@ -15,13 +15,14 @@ pub(super) struct NaiveRequest {
     pub(super) body_bytes: usize,
     pub(super) expects_continue: bool,
     pub(super) wants_websocket: bool,
-    pub(super) headers: Vec<(String, String)>,
+    pub(super) headers: Vec<(String, Vec<u8>)>,
 }
 
 /// Parses a whole request head. Returns `None` if it must be refused.
 pub(super) fn parse(head: &[u8], headers_max: usize) -> Option<NaiveRequest> {
-    let head = std::str::from_utf8(head).ok()?;
-    let head = head.strip_prefix("\r\n").unwrap_or(head);
+    // Each byte becomes the character of its number, because values may have any bytes above 127.
+    let head: String = head.iter().copied().map(char::from).collect();
+    let head = head.strip_prefix("\r\n").unwrap_or(&head);
     let head = head.strip_suffix("\r\n\r\n")?;
     let mut lines = head.split("\r\n");
     let mut request = NaiveRequest::default();
@@ -46,14 +47,15 @@ pub(super) fn parse(head: &[u8], headers_max: usize) -> Option<NaiveRequest> {
             return None;
         }
         let value = value.trim_matches([' ', '\t']);
-        request.headers.push((name.to_owned(), value.to_owned()));
+        request.headers.push((name.to_owned(), bytes(value)));
     }
     if request.headers.len() > headers_max {
         return None;
     }
     let all = |wanted: &str| -> Vec<String> {
-        let is_wanted = |(name, _): &&(String, String)| name.to_lowercase() == wanted;
-        request.headers.iter().filter(is_wanted).map(|(_, value)| value.clone()).collect()
+        let is_wanted = |(name, _): &&(String, Vec<u8>)| name.to_lowercase() == wanted;
+        let text = |value: &[u8]| String::from_utf8(value.to_vec()).unwrap_or("\u{fffd}".into());
+        request.headers.iter().filter(is_wanted).map(|(_, value)| text(value)).collect()
     };
     let lists = |wanted: &str, token: &str| {
         all(wanted)
@@ -108,7 +110,8 @@ pub(super) fn parse(head: &[u8], headers_max: usize) -> Option<NaiveRequest> {
     request.keep_alive = !close && (request.http_11 || lists("connection", "keep-alive"));
     request.wants_websocket = request.http_11 && lists("upgrade", "websocket");
 
-    let (authority, origin) = split_target(target)?;
+    let target = String::from_utf8(bytes(target)).ok()?;
+    let (authority, origin) = split_target(&target)?;
     request.host = all("host").pop();
     if request.http_11 && request.host.is_none() {
         return None;
@@ -129,6 +132,11 @@ pub(super) fn parse(head: &[u8], headers_max: usize) -> Option<NaiveRequest> {
         request.path.push('/');
     }
     Some(request)
+}
+
+/// Returns the bytes whose characters these are.
+fn bytes(text: &str) -> Vec<u8> {
+    text.chars().map(|character| character as u8).collect()
 }
 
 fn split_target(target: &str) -> Option<(Option<String>, &str)> {

@@ -4,13 +4,14 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fanfare::hub::{ChannelName, Homes};
 use fanfare::net::Net;
 use fanfare::net::sim::{SimFaults, SimNet, SimWorld};
 use fanfare::protocol::Message;
-use fanfare::reactor::{PublishError, Reactor, Status, setups};
+use fanfare::reactor::{PublishError, PublisherLine, Reactor, Status, setups};
 
 use super::app::App;
 use super::book::{Book, MAIL, NEWS, Outcome};
@@ -62,6 +63,7 @@ struct Run {
     mailed: Vec<u32>,
     /// Publishers of their own: by channel, for each is a thread.
     threads: [usize; 2],
+    line: Arc<PublisherLine>,
     is_draining: bool,
 }
 
@@ -94,6 +96,7 @@ impl Run {
             clients: Vec::new(),
             mailed: Vec::new(),
             threads,
+            line: Arc::default(),
             is_draining: false,
         }
     }
@@ -178,9 +181,9 @@ impl Run {
         let number = self.book.borrow().next();
         let payload = self.book.borrow_mut().write(channel, thread, bytes);
         let remote = self.reactors[self.homes.home_of(name).index()].handle();
-        match remote.try_publish(name, Message::binary(&payload)) {
+        match remote.try_publish(&self.line, name, Message::binary(&payload)) {
             Ok(()) => self.mailed.push(number),
-            Err(PublishError::Busy | PublishError::TooBig) => {
+            Err(PublishError::Busy | PublishError::TooBig | PublishError::Refused(_)) => {
                 self.book.borrow_mut().published[number as usize].outcome = Outcome::Refused;
             }
             Err(error) => panic!("{error}"),
