@@ -1,84 +1,18 @@
 //! The client half of `pub`, `sub` and `healthcheck`: one blocking connection.
 
-use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
-use std::str::FromStr;
 use std::time::Duration;
 
 use fanfare::protocol::{HeadScanner, HeaderStorage, HttpLimits, ResponseHead, write_request};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::url::Url;
 
 /// The longest wait to connect or for bytes: enough for a slow network, bearable for a person.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The most bytes read of an answer's body. The server's answers are far shorter.
 const BODY_BYTES_MAX: usize = 1 << 20;
-
-/// Characters that are not percent-encoded in the path of a URL (RFC 3986 section 3.3).
-const PATH: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// The address of a server, as given with `--url`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Url {
-    /// The value of the Host header.
-    pub(crate) authority: String,
-    /// The host and port that the system resolves.
-    address: String,
-    /// The path in front of every channel, without a trailing slash; for a server behind a proxy.
-    prefix: String,
-}
-
-impl FromStr for Url {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Url, String> {
-        let example = "write it as http://localhost:8080";
-        let with_scheme =
-            if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-        let uri: http::Uri = with_scheme.parse().map_err(|error| format!("{error}; {example}"))?;
-        match uri.scheme_str() {
-            Some("http" | "ws") => {}
-            Some("https" | "wss") => {
-                return Err(format!("TLS is not spoken by this version; {example}"));
-            }
-            Some(_) | None => return Err(format!("the scheme must be http or ws; {example}")),
-        }
-        let authority = uri.authority().filter(|authority| !authority.host().is_empty());
-        let Some(authority) = authority else { return Err(format!("there is no host; {example}")) };
-        if authority.as_str().contains('@') {
-            return Err(format!("a user name has no place here; {example}"));
-        }
-        Ok(Url {
-            authority: authority.to_string(),
-            address: format!("{}:{}", authority.host(), authority.port_u16().unwrap_or(80)),
-            prefix: uri.path().trim_end_matches('/').to_owned(),
-        })
-    }
-}
-
-impl fmt::Display for Url {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}{}", self.authority, self.prefix)
-    }
-}
-
-impl Url {
-    /// Returns the request target of a channel, percent-encoded.
-    pub(crate) fn channel(&self, channel: &str) -> String {
-        format!(
-            "{}/{}",
-            self.prefix,
-            utf8_percent_encode(channel.strip_prefix('/').unwrap_or(channel), PATH)
-        )
-    }
-
-    /// Returns the request target of one of the server's own pages.
-    pub(crate) fn page(&self, page: &str) -> String {
-        format!("{}{page}", self.prefix)
-    }
-}
 
 /// A connection to a server.
 pub(crate) struct Client {
@@ -99,14 +33,15 @@ impl Client {
     pub(crate) fn connect(url: &Url) -> Result<Client, String> {
         let failed = |error: io::Error| {
             let hint = if error.kind() == io::ErrorKind::ConnectionRefused {
-                "; is fanfare running there?"
+                ": is fanfare running there? Start it with `fanfare`, or name another server by a \
+                 full URL or with --url"
             } else {
                 ""
             };
             format!("cannot connect to {url}: {error}{hint}")
         };
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        for address in url.address.to_socket_addrs().map_err(failed)? {
+        for address in url.address().to_socket_addrs().map_err(failed)? {
             match TcpStream::connect_timeout(&address, TIMEOUT) {
                 Ok(stream) => {
                     let set = stream
@@ -140,8 +75,11 @@ impl Client {
     ) -> Result<Reply, String> {
         let mut request = Vec::new();
         write_request(&mut request, method, &self.url.authority, target, headers, body);
-        self.write(&request)?;
-        self.read_answer(|_| Ok(()))
+        // A server that refuses a body may end the connection while it is being sent; its answer
+        // says why.
+        let written = self.write(&request);
+        let answer = self.read_answer(|_| Ok(()));
+        answer.map_err(|error| written.err().unwrap_or(error))
     }
 
     /// Reads an answer with its body, unless `check` refuses the head with an error.
@@ -212,47 +150,15 @@ impl Client {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_url_may_leave_out_what_goes_without_saying() {
-        for (text, authority, address, target) in [
-            ("http://localhost:8080", "localhost:8080", "localhost:8080", "/news"),
-            ("ws://localhost:8080/", "localhost:8080", "localhost:8080", "/news"),
-            ("localhost:8080", "localhost:8080", "localhost:8080", "/news"),
-            ("http://example.com", "example.com", "example.com:80", "/news"),
-            ("http://[::1]:8080", "[::1]:8080", "[::1]:8080", "/news"),
-            ("http://example.com/live/", "example.com", "example.com:80", "/live/news"),
-        ] {
-            let url: Url = text.parse().unwrap();
-            assert_eq!(
-                (&*url.authority, &*url.address, &*url.channel("news")),
-                (authority, address, target),
-                "{text}"
-            );
+/// Returns what the user can do about a status, to be appended to the server's own text.
+pub(crate) fn advice(status: u16, has_key: bool) -> &'static str {
+    match (status, has_key) {
+        (401, false) => {
+            ". Give the server's publish key with --key-file FILE, or in FANFARE_PUBLISH_KEY"
         }
-    }
-
-    #[test]
-    fn a_url_that_cannot_be_served_says_why() {
-        for (text, why) in [
-            ("https://example.com", "TLS"),
-            ("ftp://example.com", "scheme"),
-            ("http://", "http://localhost:8080"),
-            ("http://a b", "http://localhost:8080"),
-            ("http://user@example.com", "user name"),
-        ] {
-            let error = text.parse::<Url>().unwrap_err();
-            assert!(error.contains(why), "{text}: {error}");
-        }
-    }
-
-    #[test]
-    fn a_channel_becomes_a_path() {
-        let url: Url = "localhost:1".parse().unwrap();
-        assert_eq!(url.channel("/news/uk"), "/news/uk");
-        assert_eq!(url.channel("caf\u{e9} 100%?#"), "/caf%C3%A9%20100%25%3F%23");
+        (401, true) => ". Give the key that the server was started with (--publish-key-file)",
+        (403, _) => ". This is a rule of the server: trying again does not help",
+        (429 | 503, _) => ". Try again later",
+        _ => "",
     }
 }

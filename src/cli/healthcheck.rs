@@ -2,8 +2,9 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::client::{Client, Url};
+use super::client::Client;
 use super::config::Config;
+use super::url::Url;
 
 /// Exit with 0 if the server is well, with 1 if not; it is asked where the configuration, read as
 /// `serve` reads it, says that it listens

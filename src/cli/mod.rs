@@ -18,6 +18,7 @@ mod signals;
 mod sources;
 mod subscribe;
 mod terminal;
+mod url;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
@@ -123,10 +124,13 @@ fn serve(matches: &ArgMatches) -> Result<(), String> {
         format!("; health and metrics: {url}/-/healthz, {url}/-/metrics")
     });
     let (admin, hint) = (admin.unwrap_or_default(), settings.host_hint());
+    let key = if settings.has_publish_key() { "-H 'Authorization: Bearer KEY' " } else { "" };
     run::serve(
         server,
         signals,
-        &format!("open {url}/news in a browser, or try: curl -d hello {url}/news{admin}{hint}"),
+        &format!(
+            "open {url}/news in a browser, or try: curl {key}-d hello {url}/news{admin}{hint}"
+        ),
     )
 }
 

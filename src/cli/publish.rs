@@ -1,63 +1,119 @@
 //! `fanfare pub`: publishes by POST, over one connection.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::path::PathBuf;
 
-use super::client::{Client, Url};
+use super::client::{Client, advice};
 use super::terminal::print_foreign;
+use super::url::{ChannelUrl, Url};
 
 /// Publish a message, or each line of the standard input
 #[derive(clap::Args)]
+#[command(
+    after_help = "Each answer of the server is printed: the id of the message, and how many \
+    subscribers there are.\n\n\
+    Exit codes: 0 everything is published; 1 something is not, and nothing after it: standard \
+    error says what and why; 2 the command line is wrong."
+)]
 pub(crate) struct Publish {
-    /// The channel, such as news
+    /// The channel, such as news; or its whole URL, such as http://localhost:8080/news
     channel: String,
     /// The message; without one, each line of the standard input is a message
     message: Option<String>,
-    /// Where the server is
+    /// Where the server is, if the channel is no URL
     #[arg(long, env = "FANFARE_URL", default_value = "http://localhost:8080")]
     url: Url,
     /// The server's publish key
     #[arg(long, env = "FANFARE_PUBLISH_KEY", hide_env_values = true)]
     key: Option<String>,
+    /// A file that holds the server's publish key
+    #[arg(long, value_name = "FILE", env = "FANFARE_PUBLISH_KEY_FILE")]
+    key_file: Option<PathBuf>,
     /// Send a binary message; without MESSAGE all of the standard input is one
     #[arg(long)]
     binary: bool,
 }
 
+/// What every message is sent with.
+struct Posting<'p> {
+    place: ChannelUrl,
+    content_type: &'static str,
+    authorization: Option<&'p str>,
+}
+
 impl Publish {
     pub(crate) fn run(&self) -> Result<(), String> {
-        let mut client = Client::connect(&self.url)?;
+        let key = self.key()?;
+        let authorization = key.map(|key| format!("Bearer {key}"));
+        let posting = Posting {
+            place: ChannelUrl::new(&self.channel, &self.url)?,
+            content_type: match self.binary {
+                true => "application/octet-stream",
+                false => "text/plain; charset=utf-8",
+            },
+            authorization: authorization.as_deref(),
+        };
+        let mut client = Client::connect(&posting.place.server)?;
         if let Some(message) = &self.message {
-            return self.publish(&mut client, message.as_bytes());
+            return posting.publish(&mut client, message.as_bytes());
         }
         let mut input = io::stdin().lock();
         let unreadable = |error| format!("cannot read the standard input: {error}");
         let mut message = Vec::new();
         if self.binary {
             input.read_to_end(&mut message).map_err(unreadable)?;
-            return self.publish(&mut client, &message);
+            return posting.publish(&mut client, &message);
         }
-        while input.read_until(b'\n', &mut message).map_err(unreadable)? > 0 {
-            if client.has_ended() {
-                client = Client::connect(&self.url)?;
+        if input.is_terminal() {
+            let place = &posting.place;
+            // If standard error cannot be written, messages can still be published.
+            let _ = writeln!(io::stderr(), "fanfare: each line is published to {place}");
+        }
+        for line in 1.. {
+            if input.read_until(b'\n', &mut message).map_err(unreadable)? == 0 {
+                break;
             }
-            let line = message.strip_suffix(b"\n").unwrap_or(&message);
-            self.publish(&mut client, line.strip_suffix(b"\r").unwrap_or(line))?;
+            if client.has_ended() {
+                client = Client::connect(&posting.place.server)?;
+            }
+            let text = message.strip_suffix(b"\n").unwrap_or(&message);
+            let text = text.strip_suffix(b"\r").unwrap_or(text);
+            let published = posting.publish(&mut client, text);
+            published.map_err(|error| format!("line {line}: {error}"))?;
             message.clear();
         }
         Ok(())
     }
 
+    /// Returns the publish key, given directly or in a file.
+    fn key(&self) -> Result<Option<String>, String> {
+        let path = match (&self.key, &self.key_file) {
+            (Some(_), Some(_)) => {
+                return Err(
+                    "--key and --key-file (or their variables) are two keys: give one".to_owned()
+                );
+            }
+            (key, None) => return Ok(key.clone()),
+            (None, Some(path)) => path,
+        };
+        let failed = |error| format!("cannot read the key in {}: {error}", path.display());
+        Ok(Some(std::fs::read_to_string(path).map_err(failed)?.trim_end().to_owned()))
+    }
+}
+
+impl Posting<'_> {
     /// Publishes one message and prints the answer, which is JSON.
     fn publish(&self, client: &mut Client, message: &[u8]) -> Result<(), String> {
-        let content_type =
-            if self.binary { "application/octet-stream" } else { "text/plain; charset=utf-8" };
-        let authorization = self.key.as_ref().map(|key| format!("Bearer {key}"));
-        let mut headers = vec![("Content-Type", content_type)];
-        headers.extend(authorization.as_deref().map(|value| ("Authorization", value)));
-        let answer = client.request("POST", &self.url.channel(&self.channel), &headers, message)?;
+        let mut headers = vec![("Content-Type", self.content_type)];
+        headers.extend(self.authorization.map(|value| ("Authorization", value)));
+        let answer = client.request("POST", &self.place.target, &headers, message)?;
         match answer.status {
             200..=299 => print_foreign(answer.body.as_bytes(), ""),
-            status => Err(format!("not published: {status}: {}", answer.body.trim_end())),
+            status => {
+                let (place, body) = (&self.place, answer.body.trim_end());
+                let advice = advice(status, self.authorization.is_some());
+                Err(format!("not published to {place}: {status}: {body}{advice}"))
+            }
         }
     }
 }

@@ -179,6 +179,11 @@ impl Settings {
         })
     }
 
+    /// Returns true if a POST needs the publish key.
+    pub(crate) fn has_publish_key(&self) -> bool {
+        self.options.publish_key.is_some()
+    }
+
     pub(crate) fn log_format(&self) -> LogFormat {
         self.config.log_format
     }

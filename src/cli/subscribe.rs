@@ -1,6 +1,9 @@
-//! `fanfare sub`: subscribes to a channel and prints what arrives.
+//! `fanfare sub`: subscribes to a channel and prints what arrives. When the server restarts, it
+//! comes back.
 
-use std::time::Duration;
+use std::io::{self, Write};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use fanfare::CloseCode;
 use fanfare::protocol::{
@@ -8,16 +11,24 @@ use fanfare::protocol::{
     encode_masked_frame,
 };
 
-use super::client::{Client, Url};
+use super::client::{Client, advice};
 use super::terminal::print_foreign;
+use super::url::{ChannelUrl, Url};
 
 /// Subscribe to a channel and print its messages, one per line; on a terminal with control
 /// characters escaped
 #[derive(clap::Args)]
+#[command(
+    after_help = "When the server restarts (close code 1012), sub connects again, after half \
+    a second to two and a half; it gives up when that has not worked for a minute. What is \
+    published meanwhile is missed, and standard error says so.\n\n\
+    Exit codes: 0 as many messages as --count have arrived, or the reader of the output has gone; \
+    1 refused, closed by the server, or the connection lost; 2 the command line is wrong."
+)]
 pub(crate) struct Subscribe {
-    /// The channel, such as news
+    /// The channel, such as news; or its whole URL, such as ws://localhost:8080/news
     channel: String,
-    /// Where the server is
+    /// Where the server is, if the channel is no URL
     #[arg(long, env = "FANFARE_URL", default_value = "http://localhost:8080")]
     url: Url,
     /// End after so many messages
@@ -31,16 +42,55 @@ const MESSAGE_BYTES_MAX: usize = 64 << 20;
 /// A server that sends nothing for this long is considered dead: by default it pings every 25 s.
 const SILENCE_MAX: Duration = Duration::from_secs(300);
 
+/// How long a server may take to restart.
+const RESTART_MAX: Duration = Duration::from_secs(60);
+
+/// The shortest wait before the next attempt to connect. As much again and up to three times more
+/// is drawn at random, so that the clients of a server do not come back all at once.
+const RETRY_MIN: Duration = Duration::from_millis(500);
+const RETRY_SPREAD: Duration = Duration::from_millis(2000);
+
+const MISSED: &str =
+    "the server is restarting: connecting again; what is published meanwhile is missed";
+
+/// How a subscription has ended that the server had accepted.
+enum Ended {
+    /// As many messages as wanted have arrived.
+    Counted,
+    /// The server has closed it with 1012, and will be back.
+    Restarting,
+}
+
+/// Why a subscription was not made.
+struct SubscribeError {
+    /// A sentence for the user.
+    text: String,
+    /// The same request may succeed later.
+    may_pass: bool,
+}
+
 impl Subscribe {
     pub(crate) fn run(&self) -> Result<(), String> {
-        let mut client = Client::connect(&self.url)?;
-        self.upgrade(&mut client)?;
-        client.stream.set_read_timeout(Some(SILENCE_MAX)).map_err(|error| error.to_string())?;
+        let place = ChannelUrl::new(&self.channel, &self.url)?;
+        let mut received = 0;
+        let mut client = subscribe(&place).map_err(|refusal| refusal.text)?;
+        loop {
+            match self.print_messages(&mut client, &mut received)? {
+                Ended::Counted => return Ok(()),
+                Ended::Restarting => {
+                    say(MISSED);
+                    client = subscribe_again(&place)?;
+                }
+            }
+        }
+    }
+
+    /// Prints what arrives until the subscription ends.
+    fn print_messages(&self, client: &mut Client, received: &mut u64) -> Result<Ended, String> {
         let mut decoder = Decoder::new(Role::Client);
         let limits =
             DecoderLimits { message_bytes_max: MESSAGE_BYTES_MAX, ..DecoderLimits::UNLIMITED };
         let mut assembly = Vec::new();
-        let mut received = 0;
         loop {
             let decoded = decoder
                 .decode(&limits, &mut client.inbound, &mut assembly)
@@ -50,11 +100,11 @@ impl Subscribe {
             let mut end = None;
             match decoded.event {
                 Some(Event::Message(message)) => {
-                    received += 1;
+                    *received += 1;
                     print_foreign(message.payload(), "\n")?;
-                    if Some(received) == self.count {
+                    if Some(*received) == self.count {
                         encode_masked_close(&mut reply, CloseCode::NORMAL, "", mask()?);
-                        end = Some(Ok(()));
+                        end = Some(Ok(Ended::Counted));
                     }
                 }
                 Some(Event::Ping(payload)) => {
@@ -66,14 +116,21 @@ impl Subscribe {
                     let reason = close.map_or("", |close| close.reason);
                     let echoed = close.map_or(CloseCode::NORMAL, |close| close.code);
                     encode_masked_close(&mut reply, echoed, "", mask()?);
-                    end = Some(Err(format!("the server closed the connection: {code} {reason}")));
+                    end = Some(match code {
+                        CloseCode::SERVICE_RESTART => Ok(Ended::Restarting),
+                        code => Err(format!("the server closed the connection: {code} {reason}")),
+                    });
                 }
                 None => {}
             }
             let is_hungry = decoded.event.is_none();
             client.inbound.drain(..consumed);
             if !reply.is_empty() {
-                client.write(&reply)?;
+                // The server need not wait for the answer to its Close frame.
+                let written = client.write(&reply);
+                if end.is_none() {
+                    written?;
+                }
             }
             if let Some(end) = end {
                 return end;
@@ -83,39 +140,69 @@ impl Subscribe {
             }
         }
     }
+}
 
-    /// Performs the opening handshake.
-    fn upgrade(&self, client: &mut Client) -> Result<(), String> {
-        let mut nonce = [0; 16];
-        getrandom::fill(&mut nonce)
-            .map_err(|error| format!("there are no random numbers: {error}"))?;
-        let handshake = ClientHandshake::new(nonce);
-        let mut request = Vec::new();
-        handshake.write_request(
-            &mut request,
-            &self.url.authority,
-            &self.url.channel(&self.channel),
-            &[],
-        );
-        client.write(&request)?;
-        let mut mistake = None;
-        let answer = client.read_answer(|head| {
-            mistake = handshake.check_response(head).err();
-            Ok(())
-        })?;
-        match mistake {
-            None => Ok(()),
-            Some(_) if answer.status != 101 => {
-                Err(format!("not subscribed: {}: {}", answer.status, answer.body.trim_end()))
-            }
-            Some(error) => Err(format!("not subscribed: {error}")),
+/// Connects and performs the opening handshake.
+fn subscribe(place: &ChannelUrl) -> Result<Client, SubscribeError> {
+    let may_pass = |text| SubscribeError { text, may_pass: true };
+    let mut client = Client::connect(&place.server).map_err(may_pass)?;
+    let mut nonce = [0; 16];
+    fill_random(&mut nonce).map_err(may_pass)?;
+    let handshake = ClientHandshake::new(nonce);
+    let mut request = Vec::new();
+    handshake.write_request(&mut request, &place.server.authority, &place.target, &[]);
+    client.write(&request).map_err(may_pass)?;
+    let mut mistake = None;
+    let answer = client.read_answer(|head| {
+        mistake = handshake.check_response(head).err();
+        Ok(())
+    });
+    let answer = answer.map_err(may_pass)?;
+    let text = match mistake {
+        None => {
+            say(&format!("subscribed to {place}"));
+            let set = client.stream.set_read_timeout(Some(SILENCE_MAX));
+            set.map_err(|error| may_pass(error.to_string()))?;
+            return Ok(client);
+        }
+        Some(_) if answer.status != 101 => {
+            let (status, body) = (answer.status, answer.body.trim_end());
+            format!("not subscribed to {place}: {status}: {body}{}", advice(status, false))
+        }
+        Some(error) => format!("not subscribed to {place}: {error}"),
+    };
+    Err(SubscribeError { text, may_pass: matches!(answer.status, 408 | 429 | 500..) })
+}
+
+/// Subscribes to a channel of a server that is restarting.
+fn subscribe_again(place: &ChannelUrl) -> Result<Client, String> {
+    let until = Instant::now() + RESTART_MAX;
+    loop {
+        let mut random = [0; 2];
+        fill_random(&mut random)?;
+        let part = f64::from(u16::from_ne_bytes(random)) / f64::from(u16::MAX);
+        thread::sleep(RETRY_MIN + RETRY_SPREAD.mul_f64(part));
+        match subscribe(place) {
+            Ok(client) => return Ok(client),
+            Err(refusal) if refusal.may_pass && Instant::now() < until => {}
+            Err(refusal) => return Err(refusal.text),
         }
     }
+}
+
+/// Writes a line for the user beside the output.
+fn say(text: &str) {
+    // If standard error cannot be written, the messages still can.
+    let _ = writeln!(io::stderr(), "fanfare: {text}");
 }
 
 /// Returns an unpredictable masking key (RFC 6455 section 5.3).
 fn mask() -> Result<[u8; 4], String> {
     let mut mask = [0; 4];
-    getrandom::fill(&mut mask).map_err(|error| format!("there are no random numbers: {error}"))?;
+    fill_random(&mut mask)?;
     Ok(mask)
+}
+
+fn fill_random(bytes: &mut [u8]) -> Result<(), String> {
+    getrandom::fill(bytes).map_err(|error| format!("there are no random numbers: {error}"))
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::hub::{ChannelName, OUT_OF_MEMORY};
 use crate::net::Net;
 use crate::protocol::{
-    HEADERS_MAX, HeadScanner, HeaderStorage, HttpError, HttpLimits, Persistence, Request,
-    Response, UpgradeRequest, check_upgrade, encode_switching_protocols,
+    HEADERS_MAX, HeadScanner, HeaderStorage, HttpError, HttpLimits, Persistence, Request, Response,
+    UpgradeRequest, check_upgrade, encode_switching_protocols,
 };
 #[cfg(any(test, fuzzing))]
 use crate::work::{self, Work};

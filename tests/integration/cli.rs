@@ -1,6 +1,6 @@
 //! The `fanfare` command: its verbs, its configuration, its exit codes.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 use assert_cmd::assert::OutputAssertExt;
@@ -95,17 +95,98 @@ fn a_server_outlives_the_reader_of_its_log() {
 #[test]
 fn the_first_signal_drains_and_the_server_exits_with_0() {
     for signal in [Signal::TERM, Signal::INT] {
-        let (mut server, mut log) = Program::start_with_log(&["--log-events"]);
-        let mut sub = fanfare(&["sub", "news", "--url", &server.url]);
-        let sub = sub.stderr(Stdio::piped()).spawn().unwrap();
-        log.wait_for("open");
-        log.read_in_background();
+        let mut server = Program::start(&[]);
+        let mut peer = Peer::subscribe(server.address, "/news");
         server.signal(signal);
-        let sub = sub.wait_with_output().unwrap();
-        assert_eq!(sub.status.code(), Some(1));
-        assert!(String::from_utf8(sub.stderr).unwrap().contains("1012"));
+        assert_eq!(peer.frame().close().map(|(code, _)| code), Some(1012));
+        drop(peer);
         assert_eq!(server.exit_code(), Some(0));
     }
+}
+
+#[test]
+fn sub_says_when_it_is_connected_and_comes_back_after_a_restart() {
+    let mut server = Program::start(&[]);
+    let url = format!("ws://{}/news", server.address);
+    let mut sub = fanfare(&["sub", &url, "--count", "2"]);
+    let mut sub = sub.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(sub.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let subscribed = format!("fanfare: subscribed to http://{}/news", server.address);
+    assert_eq!(said.next().as_ref(), Some(&subscribed));
+    let publish = |message: &str| fanfare(&["pub", &url, message]).assert().success();
+    publish("before");
+    server.signal(Signal::TERM);
+    let restarting = said.next().unwrap();
+    assert!(restarting.contains("restarting") && restarting.contains("missed"), "{restarting}");
+    assert_eq!(server.exit_code(), Some(0));
+    let _server = Program::start_at(server.address, &[]);
+    assert_eq!(said.next().as_ref(), Some(&subscribed));
+    publish("after");
+    let sub = sub.wait_with_output().unwrap();
+    assert_eq!((sub.status.code(), &*sub.stdout), (Some(0), &b"before\nafter\n"[..]));
+}
+
+#[test]
+fn a_server_that_is_not_there_or_refuses_says_what_to_do() {
+    let key = file("open-sesame\n");
+    let server = Program::start(&["--publish-key-file", key.path().to_str().unwrap()]);
+    let url = format!("{}/news", server.url);
+    let (_, error) = output(&mut fanfare(&["pub", &url, "hello"]), 1);
+    assert!(error.contains("401") && error.contains("--key-file"), "{error}");
+    let (_, error) = output(&mut fanfare(&["pub", &url, "hello", "--key", "wrong"]), 1);
+    assert!(error.contains("401") && error.contains("was started with"), "{error}");
+    let path = key.path().to_str().unwrap();
+    fanfare(&["pub", &url, "hello", "--key-file", path]).assert().success();
+    drop(server);
+    for verb in [&["pub", &url, "hello"][..], &["sub", &url]] {
+        let (_, error) = output(&mut fanfare(verb), 1);
+        assert!(error.contains("Start it with") && error.contains("--url"), "{error}");
+    }
+}
+
+#[test]
+fn a_url_is_a_server_and_a_channel_and_never_the_name_of_one() {
+    let server = Program::start(&[]);
+    for scheme in ["http", "ws", "WS"] {
+        let url = format!("{scheme}://{}/news/uk", server.address);
+        // The server that the variable names is not asked.
+        let mut publish = fanfare(&["pub", &url, "hello"]);
+        publish.env("FANFARE_URL", "http://127.0.0.1:1").assert().success();
+    }
+    let answer = ask_once(server.address, "GET /news/uk", &[], "");
+    assert!(answer.body.contains("\"messages\":3"), "{}", answer.body);
+    let (_, error) = output(&mut fanfare(&["pub", &server.url, "hello"]), 1);
+    assert!(error.contains("no channel"), "{error}");
+}
+
+#[test]
+fn pub_names_the_line_that_was_not_published() {
+    let server = Program::start(&["--max-message-size", "10"]);
+    let assert = assert_cmd::Command::from_std(fanfare(&["pub", "news", "--url", &server.url]))
+        .write_stdin("short\nlonger than ten\nshort\n")
+        .assert()
+        .code(1);
+    let error = String::from_utf8(assert.get_output().stderr.clone()).unwrap();
+    assert!(error.contains("line 2: ") && error.contains("10 bytes of --max-message-size"));
+    let answer = ask_once(server.address, "GET /news", &[], "");
+    assert!(answer.body.contains("\"messages\":1"), "{}", answer.body);
+}
+
+#[test]
+fn the_exit_codes_stand_in_the_help() {
+    for verb in ["pub", "sub"] {
+        let (help, _) = output(&mut fanfare(&[verb, "--help"]), 0);
+        assert!(help.contains("Exit codes: 0"), "{help}");
+    }
+}
+
+#[test]
+fn the_first_line_shows_how_to_publish_with_the_key_where_one_is_needed() {
+    let with_key = &Program::start(&["--publish-key", "hush"]).first_line;
+    assert!(with_key.contains("curl -H 'Authorization: Bearer KEY' -d hello"), "{with_key}");
+    assert!(!with_key.contains("hush"), "{with_key}");
+    let without = &Program::start(&[]).first_line;
+    assert!(without.contains("curl -d hello"), "{without}");
 }
 
 #[test]

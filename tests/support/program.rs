@@ -16,6 +16,8 @@ const LISTENING: &str = "listening on http://";
 pub(crate) struct Program {
     pub(crate) address: SocketAddr,
     pub(crate) url: String,
+    /// The line that says where it listens.
+    pub(crate) first_line: String,
     child: Child,
 }
 
@@ -41,7 +43,16 @@ impl Program {
         program
     }
 
-    /// The same; the log is the test's to read.
+    /// Starts `fanfare` on this address.
+    pub(crate) fn start_at(address: SocketAddr, arguments: &[&str]) -> Program {
+        let mut command = fanfare(arguments);
+        command.args(["--listen", &address.to_string()]);
+        let (program, log) = Program::run(command);
+        log.read_in_background();
+        program
+    }
+
+    /// The same on a free port; the log is the test's to read.
     pub(crate) fn start_with_log(arguments: &[&str]) -> (Program, Log) {
         let mut command = fanfare(arguments);
         command.args(["--listen", "127.0.0.1:0"]);
@@ -72,7 +83,8 @@ impl Program {
         let (_, rest) = line.split_once(LISTENING).expect("the line has been looked for");
         let address = rest.split([';', ',', ' ', '/', '\n']).next().expect("there is a first part");
         let url = format!("http://{address}");
-        (Program { address: address.parse().expect("an address and a port"), url, child }, log)
+        let address = address.parse().expect("an address and a port");
+        (Program { address, url, first_line: line, child }, log)
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

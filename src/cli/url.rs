@@ -1,0 +1,199 @@
+//! Where `pub`, `sub` and `healthcheck` connect to: the address of a server, and a channel of it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// Characters that are not percent-encoded in the path of a URL (RFC 3986 section 3.3).
+const PATH: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// What is percent-encoded in a URL that a user has typed as it reads.
+const TYPED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>');
+
+const EXAMPLE: &str = "write it as http://localhost:8080";
+
+/// The address of a server, as given with `--url`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Url {
+    /// The value of the Host header.
+    pub(crate) authority: String,
+    /// The host and port that the system resolves.
+    address: String,
+    /// The path in front of every channel, without a trailing slash; for a server behind a proxy.
+    prefix: String,
+}
+
+impl FromStr for Url {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Url, String> {
+        let with_scheme =
+            if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+        let uri: http::Uri = with_scheme.parse().map_err(|error| format!("{error}; {EXAMPLE}"))?;
+        Url::of(&uri)
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}{}", self.authority, self.prefix)
+    }
+}
+
+impl Url {
+    fn of(uri: &http::Uri) -> Result<Url, String> {
+        match uri.scheme_str().map(str::to_ascii_lowercase).as_deref() {
+            Some("http" | "ws") => {}
+            Some("https" | "wss") => {
+                return Err(format!("TLS is not spoken by this version; {EXAMPLE}"));
+            }
+            Some(_) | None => return Err(format!("the scheme must be http or ws; {EXAMPLE}")),
+        }
+        let authority = uri.authority().filter(|authority| !authority.host().is_empty());
+        let Some(authority) = authority else { return Err(format!("there is no host; {EXAMPLE}")) };
+        if authority.as_str().contains('@') {
+            return Err(format!("a user name has no place here; {EXAMPLE}"));
+        }
+        Ok(Url {
+            authority: authority.to_string(),
+            address: format!("{}:{}", authority.host(), authority.port_u16().unwrap_or(80)),
+            prefix: uri.path().trim_end_matches('/').to_owned(),
+        })
+    }
+
+    /// Returns the host and port that the system resolves.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Returns the request target of a channel, percent-encoded.
+    fn channel(&self, channel: &str) -> String {
+        format!(
+            "{}/{}",
+            self.prefix,
+            utf8_percent_encode(channel.strip_prefix('/').unwrap_or(channel), PATH)
+        )
+    }
+
+    /// Returns the request target of one of the server's own pages.
+    pub(crate) fn page(&self, page: &str) -> String {
+        format!("{}{page}", self.prefix)
+    }
+}
+
+/// A channel of a server: what `pub` and `sub` connect to.
+#[derive(Debug)]
+pub(crate) struct ChannelUrl {
+    pub(crate) server: Url,
+    /// The request target of the channel, percent-encoded.
+    pub(crate) target: String,
+}
+
+impl ChannelUrl {
+    /// Returns the channel that an argument names. A full URL names its server too; any other text
+    /// is the name of a channel of `server`.
+    pub(crate) fn new(channel: &str, server: &Url) -> Result<ChannelUrl, String> {
+        let scheme = channel.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+        if !matches!(scheme.as_deref(), Some("http" | "https" | "ws" | "wss")) {
+            return Ok(ChannelUrl { server: server.clone(), target: server.channel(channel) });
+        }
+        // What the URL has encoded already stays as it is.
+        let encoded = utf8_percent_encode(channel, TYPED).to_string();
+        let uri: http::Uri = encoded.parse().map_err(|error| format!("{error}; {EXAMPLE}/news"))?;
+        let server = Url { prefix: String::new(), ..Url::of(&uri)? };
+        match uri.path_and_query() {
+            Some(target) if uri.path() != "/" => {
+                Ok(ChannelUrl { server, target: target.to_string() })
+            }
+            _ => Err(format!("{channel} names a server and no channel; {EXAMPLE}/news")),
+        }
+    }
+}
+
+impl fmt::Display for ChannelUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}{}", self.server.authority, self.target)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_may_leave_out_what_goes_without_saying() {
+        for (text, authority, address, target) in [
+            ("http://localhost:8080", "localhost:8080", "localhost:8080", "/news"),
+            ("ws://localhost:8080/", "localhost:8080", "localhost:8080", "/news"),
+            ("localhost:8080", "localhost:8080", "localhost:8080", "/news"),
+            ("http://example.com", "example.com", "example.com:80", "/news"),
+            ("http://[::1]:8080", "[::1]:8080", "[::1]:8080", "/news"),
+            ("http://example.com/live/", "example.com", "example.com:80", "/live/news"),
+        ] {
+            let url: Url = text.parse().unwrap();
+            assert_eq!(
+                (&*url.authority, &*url.address, &*url.channel("news")),
+                (authority, address, target),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_url_that_cannot_be_served_says_why() {
+        for (text, why) in [
+            ("https://example.com", "TLS"),
+            ("ftp://example.com", "scheme"),
+            ("http://", "http://localhost:8080"),
+            ("http://a b", "http://localhost:8080"),
+            ("http://user@example.com", "user name"),
+        ] {
+            let error = text.parse::<Url>().unwrap_err();
+            assert!(error.contains(why), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_full_url_is_a_server_and_a_channel() {
+        let default: Url = "http://elsewhere:1/live".parse().unwrap();
+        for (text, authority, target, shown) in [
+            ("ws://localhost:8080/news", "localhost:8080", "/news", "http://localhost:8080/news"),
+            ("HTTP://a/news/uk?since=1-2", "a", "/news/uk?since=1-2", "http://a/news/uk?since=1-2"),
+            (
+                "http://a/caf\u{e9} 100%25",
+                "a",
+                "/caf%C3%A9%20100%25",
+                "http://a/caf%C3%A9%20100%25",
+            ),
+            ("news", "elsewhere:1", "/live/news", "http://elsewhere:1/live/news"),
+            (
+                "/http://a/b",
+                "elsewhere:1",
+                "/live/http%3A//a/b",
+                "http://elsewhere:1/live/http%3A//a/b",
+            ),
+        ] {
+            let place = ChannelUrl::new(text, &default).unwrap();
+            assert_eq!((&*place.server.authority, &*place.target), (authority, target), "{text}");
+            assert_eq!(place.to_string(), shown);
+        }
+        for (text, why) in [
+            ("ws://localhost:8080", "no channel"),
+            ("ws://localhost:8080/?a=b", "no channel"),
+            ("wss://example.com/news", "TLS"),
+            ("http://", "http://localhost:8080"),
+        ] {
+            let error = ChannelUrl::new(text, &default).unwrap_err();
+            assert!(error.contains(why), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_channel_becomes_a_path() {
+        let url: Url = "localhost:1".parse().unwrap();
+        assert_eq!(url.channel("/news/uk"), "/news/uk");
+        assert_eq!(url.channel("caf\u{e9} 100%?#"), "/caf%C3%A9%20100%25%3F%23");
+    }
+}
