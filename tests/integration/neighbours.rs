@@ -84,7 +84,10 @@ fn fragments_without_end_are_closed_at_the_limit_and_cost_the_others_nothing() {
     while scraper.scrape().value(closed) == 0 {
         honest.is_served();
     }
-    assert!(sender.join().unwrap().is_err(), "a hundred million of them are more than what is discarded");
+    assert!(
+        sender.join().unwrap().is_err(),
+        "a hundred million of them are more than what is discarded"
+    );
     let metrics = scraper.until("its end", |metrics| metrics.sum("fanfare_connections") == 3);
     assert_eq!(metrics.value(closed), 1);
     honest.is_served();
