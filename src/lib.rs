@@ -46,7 +46,7 @@
 //! |---|---|
 //! | `cli` (default) | the command `fanfare`, which needs the two below |
 //! | `broadcast` | `Broadcast`: the standalone server as a [`Handler`], with its metrics |
-//! | `units` | for the commands of this repository: how they read durations and sizes |
+//! | `units` | for the commands of this repository: how they read durations, sizes, counts |
 //!
 //! A program with a handler or closures of its own needs none of them, and builds in a third of the
 //! time with `default-features = false`.

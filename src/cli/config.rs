@@ -14,7 +14,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::config_error::ConfigError;
-use super::flag_values::{Ceiling, Size, Time, trimmed};
+use super::flag_values::{Ceiling, Size, Time, count, count_in_file, some_count_in_file, trimmed};
 
 /// Every setting of `fanfare serve`. A value that is not set has a default that depends on the
 /// machine or on where the server listens; [`Settings`](super::settings::Settings) works out these
@@ -44,7 +44,8 @@ pub(crate) struct Config {
     pub(crate) reactors: Option<usize>,
 
     /// Connections at once [default: the open-file limit - 128, or half of it if that is more]
-    #[arg(long, value_name = "N", help_heading = "Listening")]
+    #[arg(long, value_name = "N", value_parser = count, help_heading = "Listening")]
+    #[serde(deserialize_with = "some_count_in_file")]
     pub(crate) max_connections: Option<usize>,
 
     /// Connections at once from one IPv4 address or IPv6 /64 [default: off on loopback, else 256]
@@ -120,7 +121,8 @@ pub(crate) struct Config {
     pub(crate) max_message_size: Size,
 
     /// Channels at once [default: 1000000]
-    #[arg(long, value_name = "N", help_heading = "Channels")]
+    #[arg(long, value_name = "N", value_parser = count, help_heading = "Channels")]
+    #[serde(deserialize_with = "count_in_file")]
     pub(crate) max_channels: usize,
 
     /// Memory for channel logs (three quarters) and for what connections hold; beyond it: 503, 1013

@@ -1,11 +1,11 @@
-//! The notation of durations, sizes, optional limits and lists in flags and files: `25s`, `64KiB`,
-//! `off`, `one, other`.
+//! The notation of durations, sizes, counts, optional limits and lists in flags and files: `25s`,
+//! `64KiB`, `20k`, `off`, `one, other`.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use fanfare::units::{parse_duration, parse_size};
+use fanfare::units::{parse_count, parse_duration, parse_size};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Parses one item of a list, in which there may be spaces around the commas.
@@ -65,9 +65,10 @@ impl FromStr for Ceiling {
         if text == "off" {
             return Ok(Ceiling(None));
         }
-        match text.parse() {
-            Ok(0) => Err("0 would let nothing through: write off for no limit".to_owned()),
-            Ok(number) => Ok(Ceiling(Some(number))),
+        match parse_count(text).map(u32::try_from) {
+            Ok(Ok(0)) => Err("0 would let nothing through: write off for no limit".to_owned()),
+            Ok(Ok(number)) => Ok(Ceiling(Some(number))),
+            Ok(Err(_)) => Err(format!("`{text}` is too much: write off for no limit")),
             Err(_) => Err(format!("`{text}` is neither a number nor off")),
         }
     }
@@ -82,6 +83,23 @@ impl fmt::Display for Ceiling {
     }
 }
 
+/// Reads a count of things, as `1000`, `1k` or `1.5M`.
+pub(crate) fn count(text: &str) -> Result<usize, String> {
+    usize::try_from(parse_count(text)?).map_err(|_| format!("`{text}` is too much"))
+}
+
+/// Reads a [`count`] from a file.
+pub(crate) fn count_in_file<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    count(&text(deserializer)?).map_err(serde::de::Error::custom)
+}
+
+/// Reads a [`count`] that has no default from a file.
+pub(crate) fn some_count_in_file<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<usize>, D::Error> {
+    count_in_file(deserializer).map(Some)
+}
+
 /// A value in a file may be a number or a string; both are parsed as on the command line.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "expected a number or a string")]
@@ -90,14 +108,17 @@ enum Written {
     Text(String),
 }
 
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(match Written::deserialize(deserializer)? {
+        Written::Number(number) => number.to_string(),
+        Written::Text(text) => text,
+    })
+}
+
 fn deserialize<'de, D: Deserializer<'de>, T: FromStr<Err = String>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
-    let text = match Written::deserialize(deserializer)? {
-        Written::Number(number) => number.to_string(),
-        Written::Text(text) => text,
-    };
-    text.parse().map_err(serde::de::Error::custom)
+    text(deserializer)?.parse().map_err(serde::de::Error::custom)
 }
 
 impl Serialize for Size {
@@ -154,6 +175,7 @@ mod tests {
 
     #[test]
     fn durations_round_trip_without_loss() {
+        assert_eq!("25".parse(), Ok(Time(Duration::from_secs(25))), "a number alone is seconds");
         for (milliseconds, shown) in [(25_000, "25s"), (500, "500ms"), (90_000, "1m 30s")] {
             let time = Time(Duration::from_millis(milliseconds));
             assert_eq!(time.to_string(), shown);
@@ -162,11 +184,29 @@ mod tests {
     }
 
     #[test]
+    fn a_count_may_have_a_unit_in_a_flag_and_in_a_file() {
+        #[derive(Deserialize)]
+        struct File {
+            #[serde(deserialize_with = "count_in_file")]
+            channels: usize,
+            #[serde(default, deserialize_with = "some_count_in_file")]
+            connections: Option<usize>,
+        }
+        assert_eq!(count("1.5M"), Ok(1_500_000));
+        let file: File = toml::from_str("channels = '20k'\nconnections = 7").unwrap();
+        assert_eq!((file.channels, file.connections), (20_000, Some(7)));
+        let file: File = toml::from_str("channels = 1").unwrap();
+        assert_eq!((file.channels, file.connections), (1, None));
+        assert!(count("-1").is_err() && toml::from_str::<File>("channels = 1.5").is_err());
+    }
+
+    #[test]
     fn a_limit_is_a_number_or_off() {
         assert_eq!("off".parse(), Ok(Ceiling(None)));
         assert_eq!("7".parse(), Ok(Ceiling(Some(7))));
+        assert_eq!("1.5k".parse(), Ok(Ceiling(Some(1_500))));
         assert_eq!(Ceiling(None).to_string(), "off");
-        for text in ["0", "-1", "many", ""] {
+        for text in ["0", "-1", "many", "", "9G"] {
             assert!(text.parse::<Ceiling>().is_err(), "{text}");
         }
     }

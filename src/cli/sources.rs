@@ -229,7 +229,7 @@ mod tests {
             ("lissen = '127.0.0.1:1'", "lissen"),
             ("reactors = 'four'", "reactors"),
             ("history-size = 4", "history-size"),
-            ("ping-interval = 25", "ping-interval"),
+            ("ping-interval = -25", "ping-interval"),
             ("max-message-size = '64 potatoes'", "64 potatoes"),
             ("allowed-origins = ['example.com']", "example.com"),
             ("publish = 'everyone'", "everyone"),

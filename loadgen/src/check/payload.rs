@@ -32,9 +32,19 @@ const DELAY_MICROS_MAX: u32 = 0xf_ffff;
 const DELAY_BITS: u32 = 20;
 
 impl Stamp {
-    /// Returns time and delay in one word. The time has 44 bits, which last for four hours.
+    /// Returns time and delay in one word. Of the time it has the lower 44 bits, which repeat
+    /// after nearly five hours: see [`Stamp::received_at`].
     fn times(&self) -> u64 {
         self.intended.as_nanos() << DELAY_BITS | u64::from(self.delay_micros.min(DELAY_MICROS_MAX))
+    }
+
+    /// Returns the stamp, as it was read from a message, with the intended time in full. `at` is
+    /// when the message was received: no message is under way for five hours.
+    pub(crate) fn received_at(self, at: Moment) -> Stamp {
+        const PERIOD: u64 = 1 << (u64::BITS - DELAY_BITS);
+        let ago = at.as_nanos().wrapping_sub(self.intended.as_nanos()) % PERIOD;
+        let intended = at.as_nanos().checked_sub(ago).map_or(self.intended, Moment::from_nanos);
+        Stamp { intended, ..self }
     }
 
     /// Returns when the message was sent, or `None` if the delay was too long to be written.
@@ -209,6 +219,20 @@ mod tests {
             assert_eq!(payloads(size).read(&message(size)), Some(STAMP));
         }
         assert!(message(64).starts_with(b"m0003.00000a1f.893ab3c1d2f0001b."));
+    }
+
+    #[test]
+    fn the_intended_time_is_whole_again_however_long_the_run_is() {
+        let hour = Duration::from_secs(3_600);
+        for hours in [0, 1, 4, 5, 23, 47] {
+            let intended = Moment::from_nanos(77) + hours * hour;
+            let mut message = Vec::new();
+            payloads(64).write(&mut message, Stamp { intended, ..STAMP });
+            let read = payloads(64).read(&message).unwrap();
+            for later in [Duration::ZERO, Duration::from_millis(3), hour] {
+                assert_eq!(read.received_at(intended + later).intended, intended, "{hours} h");
+            }
+        }
     }
 
     #[test]

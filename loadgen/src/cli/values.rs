@@ -1,6 +1,6 @@
 //! What a value on the command line may look like: numbers with `k` and `m`, sizes, shares,
 //! headers. All values are bounded here, so that later code need not check them.
-use fanfare::units::parse_size;
+use fanfare::units::{parse_count, parse_size};
 
 use crate::check::payload::Sizes;
 
@@ -19,22 +19,13 @@ pub(super) const MESSAGES_MAX: u64 = u32::MAX as u64;
 /// The most threads. Each should have a core, and few machines have more.
 pub(super) const THREADS_MAX: u64 = 256;
 
-/// Returns a parser of a whole number, with `k` or `m` for thousands and millions.
+/// Returns a parser of a whole number, with `k` or `M` for thousands and millions.
 pub(super) fn number(least: u64, most: u64) -> impl Fn(&str) -> Result<u64, String> + Clone {
     move |text| parse_number(text, least, most)
 }
 
 fn parse_number(text: &str, least: u64, most: u64) -> Result<u64, String> {
-    let digits_end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (digits, unit) = text.split_at(digits_end);
-    let factor: u64 = match unit {
-        "" => 1,
-        "k" => 1_000,
-        "m" => 1_000_000,
-        _ => return Err(format!("unknown unit {unit:?}: k or m")),
-    };
-    let number: u64 = digits.parse().map_err(|_| "a whole number is needed".to_owned())?;
-    let value = number.saturating_mul(factor);
+    let value = parse_count(text)?;
     let fits = (least..=most).contains(&value);
     if fits { Ok(value) } else { Err(format!("between {least} and {most}")) }
 }
@@ -115,6 +106,7 @@ mod tests {
     #[test]
     fn reads_numbers_sizes_and_times_with_units() {
         assert_eq!(number(1, CONNECTIONS_MAX)("19k"), Ok(19_000));
+        assert_eq!(number(1, RATE_MAX)("1M"), Ok(1_000_000));
         assert_eq!(size("16KiB"), Ok(16_384));
         assert_eq!(size("32"), Ok(32));
         assert_eq!(sizes(1)("16..1k"), Ok(Sizes { least: 16, most: 1_000 }));

@@ -31,6 +31,7 @@ impl Fanout {
             self.counts.corrupt += 1;
             return;
         };
+        let stamp = stamp.received_at(at);
         let (from, sequence) = (usize::from(stamp.publisher), stamp.sequence);
         if !self.was_sent(from, sequence) || !self.is_expected(receiver, from) {
             self.counts.unexpected += 1;

@@ -4,7 +4,7 @@ use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Deserializer, Serializer as _, V2Serializer};
 
-/// Longer durations are recorded as this one. No run lasts longer.
+/// Longer durations are recorded as this one.
 const LATENCY_NANOS_MAX: u64 = 3_600_000_000_000;
 /// Three significant digits: values are exact to 0.1 %.
 const DIGITS: u8 = 3;

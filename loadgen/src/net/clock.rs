@@ -12,6 +12,9 @@ use rustix::time::{
     timerfd_settime,
 };
 
+/// The longest duration of a phase. A report has a line for each second of the run.
+const DURATION_MAX: Duration = Duration::from_secs(24 * 3_600);
+
 /// A moment of the run, in nanoseconds since [`Clock::start`]. It is written into messages as 11
 /// hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
@@ -53,11 +56,10 @@ impl Sub<Duration> for Moment {
     }
 }
 
-/// Parses a duration flag such as `10s`. Returns an error if it is longer than an hour.
+/// Parses a duration flag such as `10s` or `10`. Returns an error if it is longer than a day.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let duration = fanfare::units::parse_duration(text)?;
-    let fits = duration <= Duration::from_secs(3_600);
-    if fits { Ok(duration) } else { Err("at most an hour".to_owned()) }
+    if duration <= DURATION_MAX { Ok(duration) } else { Err("at most 24 hours".to_owned()) }
 }
 
 #[derive(Clone, Copy, Debug)]

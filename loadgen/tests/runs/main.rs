@@ -238,7 +238,7 @@ fn what_cannot_run_says_why() {
 fn wrong_usage_exits_with_2() {
     let nobody = SocketAddr::from(([127, 0, 0, 1], 9));
     for flags in
-        ["--rate 5 --inflight 2", "-c 0", "-d 5", "--inflight 0", "--nonsense", "-b 127.0.0.1/32"]
+        ["--rate 5 --inflight 2", "-c 0", "-d 5x", "--inflight 0", "--nonsense", "-b 127.0.0.1/32"]
     {
         assert_eq!(loadgen("echo", nobody, flags).0, 2, "{flags}");
     }
