@@ -1,7 +1,8 @@
 //! The load generator: `loadgen SCENARIO URL [flags]`.
 //!
 //! ```text
-//! main       checks the machine and runs one scenario (outcome: its report, the exit code)
+//! main       checks the machine and runs one scenario (outcome: its report, the exit code;
+//!            output: where the report goes; command_line: as it was given; stderr: warnings)
 //! cli/       the command line
 //! scenario/  what to open, what to send, how to judge it: one file each
 //! fanout/    publishers and receivers of one channel
@@ -16,27 +17,32 @@
 //! ```
 //!
 //! No two folders import each other. The load generator uses `fanfare::protocol` in the role of a
-//! client, and no other part of fanfare but the grammar of durations and sizes (`fanfare::units`).
+//! client, and no other part of fanfare but the grammar of durations, sizes and counts
+//! (`fanfare::units`).
 //!
 //! In an open loop messages are sent at a fixed rate, and latency counts from the moment when a
 //! message was due. In a closed loop the next message is sent when earlier ones have been answered
 //! or delivered. A turn is one pass of a thread's event loop.
 mod check;
 mod cli;
+mod command_line;
 mod fanout;
 mod measure;
 mod net;
 #[cfg(test)]
 mod no_alloc;
 mod outcome;
+mod output;
 mod report;
 mod run;
 mod scenario;
 mod serve;
+mod stderr;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 use fanfare::protocol::Opcode;
 
@@ -51,7 +57,9 @@ use crate::report::finished;
 use crate::run::load::LoadSettings;
 use crate::run::start::Runner;
 use crate::run::watch::Watch;
-use crate::scenario::{Check, Churn, Connect, Hold, RoundTrips, broadcast};
+use crate::scenario::check::{Check, ShownWords};
+use crate::scenario::{Churn, Connect, Hold, RoundTrips, broadcast, specimen};
+use crate::stderr::tell;
 
 const EXIT_CANNOT_RUN: u8 = 1;
 
@@ -64,7 +72,7 @@ fn main() -> ExitCode {
         Verb::Report(args) => show(&args),
     };
     done.unwrap_or_else(|reason| {
-        eprintln!("loadgen: {reason}");
+        tell(&format!("loadgen: {reason}"));
         ExitCode::from(EXIT_CANNOT_RUN)
     })
 }
@@ -82,18 +90,21 @@ fn arguments() -> Vec<OsString> {
 
 /// Runs a scenario and reports. The error says why it cannot run.
 fn run(scenario: &ScenarioArgs, flags: Option<&ArgMatches>) -> Result<ExitCode, String> {
+    if let Err(reason) = check_usage(scenario) {
+        Cli::command().error(ErrorKind::ValueValidation, reason).exit();
+    }
     let common = scenario.common();
     let settings = settings(scenario)?;
     let server = common
         .server_pid
         .map(|pid| Process::find(pid).map_err(|error| format!("--server-pid {pid}: {error}")))
         .transpose()?;
-    outcome::prepare(&common.output)?;
+    output::prepare(&common.output)?;
     let machine = Machine::prepare();
     for shortcoming in
         machine.shortcomings(scenario.connections(), common.source_ip, common.threads)
     {
-        eprintln!("loadgen: {shortcoming}");
+        tell(&format!("loadgen: {shortcoming}"));
     }
     let stop = on_interrupt().map_err(|error| error.to_string())?;
     let watch = Watch {
@@ -107,7 +118,15 @@ fn run(scenario: &ScenarioArgs, flags: Option<&ArgMatches>) -> Result<ExitCode, 
     let runner = Runner { settings, threads: scenario.threads() as u32, stop, watch };
     let ran = match scenario {
         ScenarioArgs::Check(args) => {
-            RunOutcome::of(&runner, |_| Check::new(&args.common.url, machine, !common.no_progress))
+            let shown = ShownWords {
+                program: command_line::program(),
+                url: command_line::quoted(&args.common.url.to_string()),
+                flags: flags.map_or(String::new(), |flags| {
+                    command_line::connection_flags(scenario.name(), flags)
+                }),
+                omission: flags.and_then(command_line::omission),
+            };
+            RunOutcome::of(&runner, |_| Check::new(shown.clone(), machine, !common.no_progress))
         }
         ScenarioArgs::Ping(args) => {
             RunOutcome::of(&runner, |thread| RoundTrips::ping(args, server, thread))
@@ -132,20 +151,34 @@ fn run(scenario: &ScenarioArgs, flags: Option<&ArgMatches>) -> Result<ExitCode, 
     }
     .map_err(|error| error.to_string())?;
     let report = outcome::report(scenario, ran, started, flags);
-    outcome::write(&report, &common.output)?;
+    for failure in output::write(&report, &common.output) {
+        tell(&format!("loadgen: {failure}"));
+    }
     Ok(outcome::exit_code(&report, common.strict))
+}
+
+/// Checks what the parser of the command line cannot check. The error is a readable text.
+fn check_usage(scenario: &ScenarioArgs) -> Result<(), String> {
+    scenario.check()?;
+    if output::wants_latency(&scenario.common().output) && scenario.loop_name().is_none() {
+        return Err(format!("`{}` measures no latency for --hdr", scenario.name()));
+    }
+    let specimen = specimen::of(scenario);
+    scenario.common().thresholds.iter().try_for_each(|threshold| threshold.check(&specimen))
 }
 
 fn settings(scenario: &ScenarioArgs) -> Result<LoadSettings, String> {
     let common = scenario.common();
-    let mut target = Target::parse(&common.url, common.insecure)?;
+    let mut target = Target::find(&common.url, common.source_ip, common.insecure)?;
     let mut publish = None;
     match scenario {
         ScenarioArgs::Hold(args) => target.channels = args.channels.map(|channels| channels as u32),
         ScenarioArgs::Broadcast(args) => {
-            let parsed =
-                args.publish_url.as_deref().map(|url| Target::parse_http(url, common.insecure));
-            publish = parsed.transpose().map_err(|error| format!("--publish-url: {error}"))?;
+            let found = args
+                .publish_url
+                .as_ref()
+                .map(|url| Target::find(url, common.source_ip, common.insecure));
+            publish = found.transpose().map_err(|error| format!("--publish-url: {error}"))?;
         }
         ScenarioArgs::Check(_)
         | ScenarioArgs::Ping(_)
@@ -153,15 +186,12 @@ fn settings(scenario: &ScenarioArgs) -> Result<LoadSettings, String> {
         | ScenarioArgs::Connect(_)
         | ScenarioArgs::Churn(_) => {}
     }
-    // These strings live as long as the process, because every handshake points to them.
-    let subprotocols: Vec<&'static str> =
-        common.subprotocols.iter().map(|name| &*String::leak(name.clone())).collect();
     Ok(LoadSettings {
         target,
         publish,
         sources: common.source_ip,
-        headers: common.all_headers(),
-        subprotocols: Vec::leak(subprotocols),
+        headers: common.all_headers()?,
+        subprotocols: common.subprotocols.clone(),
         opcode: if common.binary { Opcode::Binary } else { Opcode::Text },
         seed: common.seed,
     })
@@ -172,6 +202,8 @@ fn show(args: &ReportArgs) -> Result<ExitCode, String> {
     let named = |error: &dyn std::fmt::Display| format!("{}: {error}", args.file.display());
     let text = std::fs::read_to_string(&args.file).map_err(|error| named(&error))?;
     let report = finished::load(&text).map_err(|error| named(&error))?;
-    outcome::write(&report, &args.output)?;
-    Ok(ExitCode::SUCCESS)
+    match output::write(&report, &args.output).into_iter().next() {
+        Some(failure) => Err(failure),
+        None => Ok(ExitCode::SUCCESS),
+    }
 }

@@ -1,40 +1,39 @@
 //! What happens after a run: its report is built from the records of all threads and the watcher,
-//! judged and written. The exit code follows from the report.
+//! and judged. The exit code follows from the report.
 use std::io;
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
-use clap::parser::ValueSource;
-use clap::{Arg, ArgAction, ArgMatches, CommandFactory as _};
+use clap::ArgMatches;
 use serde_json::Value as Json;
 
-use crate::cli::command::{Cli, ScenarioArgs};
-use crate::cli::common::{Format, OutputArgs, Verify};
+use crate::cli::command::ScenarioArgs;
+use crate::cli::common::Verify;
+use crate::command_line;
 use crate::report::finished;
 use crate::report::gather::Report;
 use crate::report::second::{Second, SecondPhase};
 use crate::report::value::Value;
-use crate::report::verdict::{Evidence, Judgement, Tally, Verdict, judge};
-use crate::report::views::{csv, hdr, html, text};
+use crate::report::verdict::{Cut, Evidence, Judgement, Tally, Verdict, judge};
+use crate::run::load::Load;
 use crate::run::scenario::Scenario;
 use crate::run::start::{Finished, Runner};
 use crate::run::threads::ThisThread;
 use crate::run::watch::Watched;
+use crate::stderr::tell;
 
 const EXIT_NOTHING_CONNECTED: u8 = 1;
 const EXIT_CHECK_FAILED: u8 = 3;
 const EXIT_GENERATOR_BOUND: u8 = 4;
 const EXIT_THRESHOLD_MISSED: u8 = 99;
 
-/// Flags that may hold a secret. Reports do not contain them, because reports are shown to others.
-const SECRET_FLAGS: [&str; 2] = ["headers", "bearer"];
-
 /// The result of a run that is over.
 pub(crate) struct RunOutcome {
     report: Report,
     evidence: Evidence,
     was_interrupted: bool,
+    /// The most frequent error.
+    error: Option<String>,
     seconds: Vec<Second>,
 }
 
@@ -66,6 +65,7 @@ impl RunOutcome {
             response_p50: Duration::from_nanos(p50.unwrap_or(0)),
             openings: None,
             server_share: usage.server.map(|server| server.saturation),
+            cut: cut(&load, &report),
         };
         let with_latency = |Watched { second, .. }: Watched| {
             let recorder = scenario.recorder();
@@ -78,8 +78,21 @@ impl RunOutcome {
             report,
             evidence,
             was_interrupted: load.is_stopping() && !load.thread.has_failed(),
+            error: load.ends.most_frequent(),
             seconds,
         })
+    }
+}
+
+/// Returns what has kept a run from measuring, if it is known without the command line.
+fn cut(load: &Load, report: &Report) -> Option<Cut> {
+    let counts = load.all_counts();
+    if counts.wanted > 0 && counts.opened == 0 {
+        return Some(Cut::NothingOpened(load.ends.most_frequent()));
+    }
+    match report.first_failure().filter(|_| load.thread.has_failed()) {
+        Some(failure) => Some(Cut::Failed(failure.to_owned())),
+        None => load.is_stopping().then_some(Cut::Interrupted),
     }
 }
 
@@ -90,18 +103,20 @@ pub(crate) fn report(
     started: SystemTime,
     flags: Option<&ArgMatches>,
 ) -> Json {
-    let RunOutcome { mut report, evidence, was_interrupted, seconds } = ran;
+    let RunOutcome { mut report, evidence, was_interrupted, error, seconds } = ran;
     let common = scenario.common();
     if common.verify == Verify::Off {
         report.judge_nothing();
     }
     let since_epoch = started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let command = flags.map(|flags| command_line(scenario.name(), &common.url, flags));
+    let url = common.url.to_string();
+    let program = command_line::program();
+    let command = flags.map(|flags| command_line::repeated(&program, scenario.name(), &url, flags));
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
     report
         .section("run")
         .row("scenario", Value::Text(scenario.name().to_owned()))
-        .row("url", Value::Text(common.url.clone()))
+        .row("url", Value::Text(url))
         .optional("command", command.map(Value::Text))
         .optional("label", common.label.clone().map(Value::Text))
         .row("seed", Value::Count(common.seed))
@@ -109,20 +124,24 @@ pub(crate) fn report(
         .row("threads", Value::Count(scenario.threads()))
         .row("started_unix_ms", Value::Count(since_epoch.as_millis() as u64))
         .optional("loop", scenario.loop_name().map(|name| Value::Text(name.to_owned())));
-    report.settings = flags.map(|flags| given(scenario.name(), flags)).unwrap_or_default();
+    report.settings =
+        flags.map(|flags| command_line::settings(scenario.name(), flags)).unwrap_or_default();
     report.seconds = seconds;
-    report.verdict = Some(verdict(scenario, evidence));
+    report.verdict = Some(verdict(scenario, evidence, error));
     report.thresholds.clone_from(&common.thresholds);
     if was_interrupted {
         report.note("ended early by Ctrl-C".to_owned());
+    }
+    if let Some(omission) = flags.and_then(command_line::omission) {
+        report.note(omission);
     }
     report.finish()
 }
 
 /// Judges if the result can be trusted. An open loop must have sent what was due; a closed loop has
 /// no such target.
-fn verdict(scenario: &ScenarioArgs, mut evidence: Evidence) -> Verdict {
-    if scenario.loop_name().is_none() {
+fn verdict(scenario: &ScenarioArgs, mut evidence: Evidence, error: Option<String>) -> Verdict {
+    if scenario.loop_name().is_none() && !matches!(evidence.cut, Some(Cut::NothingOpened(_))) {
         return Verdict {
             judgement: Judgement::Trustworthy,
             reason: "nothing was timed that depends on how fast loadgen is".to_owned(),
@@ -130,6 +149,11 @@ fn verdict(scenario: &ScenarioArgs, mut evidence: Evidence) -> Verdict {
         };
     }
     let duration = scenario.duration().unwrap_or_default();
+    evidence.cut = evidence.cut.or_else(|| {
+        let sent = evidence.sends.map_or(0, |sends| sends.achieved);
+        let few_asked = scenario.messages().is_some_and(|messages| messages <= sent);
+        if few_asked { Some(Cut::FewAsked) } else { error.map(Cut::Errors) }
+    });
     match scenario.rate() {
         // All openings that were due are wanted, even those that a slow server has delayed.
         Some(rate) if matches!(scenario, ScenarioArgs::Connect(_)) => {
@@ -143,7 +167,7 @@ fn verdict(scenario: &ScenarioArgs, mut evidence: Evidence) -> Verdict {
             // The measured span is longer if messages were late, and shorter after Ctrl-C.
             let asked = duration.min(evidence.measured);
             let due = (rate as f64 * asked.as_secs_f64()).round() as u64;
-            let bound = scenario.phases().and_then(|phases| phases.messages).unwrap_or(u64::MAX);
+            let bound = scenario.messages().unwrap_or(u64::MAX);
             evidence.sends = evidence.sends.map(|sends| Tally { wanted: due.min(bound), ..sends });
         }
         None => (evidence.sends, evidence.deliveries) = (None, None),
@@ -151,101 +175,9 @@ fn verdict(scenario: &ScenarioArgs, mut evidence: Evidence) -> Verdict {
     judge(&evidence)
 }
 
-/// Returns the flags of a scenario, without those that may hold a secret.
-fn flags_of(scenario: &str) -> Vec<Arg> {
-    let cli = Cli::command();
-    let flags = cli.find_subcommand(scenario).into_iter().flat_map(clap::Command::get_arguments);
-    flags.filter(|flag| !SECRET_FLAGS.contains(&flag.get_id().as_str())).cloned().collect()
-}
-
-/// Returns all flags with their values, given or by default, without those that may be secret.
-fn given(scenario: &str, values: &ArgMatches) -> Vec<(String, String)> {
-    let flags = flags_of(scenario);
-    let ids = flags.iter().map(|flag| flag.get_id().as_str()).filter(|id| *id != "url");
-    ids.filter_map(|id| {
-        let words = values.try_get_raw(id).ok()??;
-        let words: Vec<_> = words.map(|word| word.to_string_lossy().into_owned()).collect();
-        Some((id.replace('_', "-"), words.join(" ")))
-    })
-    .collect()
-}
-
-/// Returns the command line without secrets, so that the run can be repeated from its report.
-fn command_line(scenario: &str, url: &str, values: &ArgMatches) -> String {
-    let mut words = vec![scenario.to_owned(), url.to_owned()];
-    for flag in flags_of(scenario) {
-        let id = flag.get_id().as_str();
-        let is_given = values.value_source(id) == Some(ValueSource::CommandLine);
-        let Some(name) = flag.get_long().filter(|_| is_given) else { continue };
-        if matches!(flag.get_action(), ArgAction::SetTrue) {
-            words.push(format!("--{name}"));
-            continue;
-        }
-        let given = values.get_raw_occurrences(id).into_iter().flatten().flatten();
-        words.extend(given.map(|word| format!("--{name} {}", quoted(&word.to_string_lossy()))));
-    }
-    words.join(" ")
-}
-
-/// Quotes a word so that a shell reads it as one word.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,%=+".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
-}
-
-/// Checks before the run that the report can be written, so that no finished report is lost.
-pub(crate) fn prepare(output: &OutputArgs) -> Result<(), String> {
-    for path in [&output.output, &output.html, &output.hdr].into_iter().flatten() {
-        std::fs::File::options()
-            .create(true)
-            .append(true)
-            .open(path)
-            .map_err(|error| format!("{}: {error}", path.display()))?;
-    }
-    Ok(())
-}
-
-/// Writes the report in every format and to every file that was asked for.
-pub(crate) fn write(report: &Json, output: &OutputArgs) -> Result<(), String> {
-    let rendered = match output.format {
-        Format::Text => text::render(report),
-        Format::Json => format!("{report:#}\n"),
-        Format::Csv => csv::render(report),
-    };
-    match &output.output {
-        Some(path) => write_file(path, &rendered)?,
-        None => print(&rendered)?,
-    }
-    if let Some(path) = &output.html {
-        write_file(path, &html::render(report))?;
-    }
-    if let Some(path) = &output.hdr {
-        let distribution = hdr::render(report).ok_or("--hdr: this run has measured no latency")?;
-        write_file(path, &distribution)?;
-    }
-    Ok(())
-}
-
-/// Prints to standard output. It is no error if the reader has closed the pipe.
-fn print(text: &str) -> Result<(), String> {
-    use std::io::Write as _;
-    match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.to_string()),
-        Ok(()) | Err(_) => Ok(()),
-    }
-}
-
-fn write_file(path: &Path, text: &str) -> Result<(), String> {
-    std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
-}
-
 pub(crate) fn exit_code(report: &Json, is_strict: bool) -> ExitCode {
     if report["connect"]["opened"] == 0 {
-        eprintln!("loadgen: nothing connected");
+        tell("loadgen: nothing connected");
         return ExitCode::from(EXIT_NOTHING_CONNECTED);
     }
     match finished::outcome(report) {
@@ -255,29 +187,5 @@ pub(crate) fn exit_code(report: &Json, is_strict: bool) -> ExitCode {
         }
         finished::Outcome::ThresholdMissed => ExitCode::from(EXIT_THRESHOLD_MISSED),
         finished::Outcome::Passed => ExitCode::SUCCESS,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_command_has_what_was_given_and_no_secret() {
-        let line = "loadgen broadcast ws://h/x --rate 5 -kH Authorization:secret --bearer secret \
-                    --threshold lost<3 --binary";
-        let matches = Cli::command().get_matches_from(line.split(' '));
-        let (name, flags) = matches.subcommand().unwrap();
-        let command = command_line(name, "ws://h/x", flags);
-        assert_eq!(command, "broadcast ws://h/x --rate 5 --insecure --binary --threshold 'lost<3'");
-        assert!(given(name, flags).iter().all(|(_, value)| !value.contains("secret")));
-    }
-
-    #[test]
-    fn words_are_quoted_where_a_shell_would_see_more_in_them() {
-        assert_eq!(
-            [quoted("16..1k"), quoted("a b"), quoted("it's"), quoted("")],
-            ["16..1k", "'a b'", "'it'\\''s'", "''"]
-        );
     }
 }

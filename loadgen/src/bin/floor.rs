@@ -86,7 +86,7 @@ fn main() -> io::Result<()> {
     let mut floor = Floor::new(options.mode, options.size)?;
     floor.poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     // This line reports that the floor is ready, and its port.
-    println!("listening on {}", listener.local_addr()?);
+    writeln!(io::stdout(), "listening on {}", listener.local_addr()?)?;
     let mut events = Events::with_capacity(EVENTS_PER_ROUND_MAX);
     loop {
         match floor.poll.poll(&mut events, None) {

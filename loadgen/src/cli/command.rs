@@ -75,7 +75,7 @@ const CONNECT_EXAMPLE: &str = "Examples, as fast as the server answers and then 
     loadgen connect ws://127.0.0.1:8080/news -d 10s\n  \
     loadgen connect ws://127.0.0.1:8080/news -n 20k --connect-rate 2k";
 const HOLD_EXAMPLE: &str = "Example, 19,000 connections and the server's memory for each:\n  \
-    loadgen hold ws://127.0.0.1:8080/news -c 19k --hold 30s --server-pid $(pgrep -n fanfare)";
+    loadgen hold ws://127.0.0.1:8080/news -c 19k -d 30s --server-pid $(pgrep -n fanfare)";
 const CHURN_EXAMPLE: &str = "Example, 100 healthy subscribers at 100 messages a second, 500 \
     visitors a second that stay a second, and 5% of stalled readers:\n  \
     loadgen churn ws://127.0.0.1:8080/news --subscribers 100 --rate 100 --visits 500 \
@@ -112,12 +112,12 @@ impl ScenarioArgs {
             ScenarioArgs::Check(_) => 2,
             ScenarioArgs::Ping(args) => args.round_trips.connections,
             ScenarioArgs::Echo(args) => args.round_trips.connections,
-            ScenarioArgs::Broadcast(args) => args.subscribers + args.publishers,
-            ScenarioArgs::Connect(args) => args.common.connect_concurrency,
+            ScenarioArgs::Broadcast(args) => args.subscriber_count() + args.publishers,
+            ScenarioArgs::Connect(args) => args.concurrency(),
             ScenarioArgs::Hold(args) => args.connections,
             ScenarioArgs::Churn(args) => {
                 let visitors = (args.visits as f64 * args.lifetime.as_secs_f64()).ceil() as u64;
-                args.subscribers
+                args.subscriber_count()
                     + args.slow_count()
                     + args.storm
                     + visitors
@@ -147,6 +147,22 @@ impl ScenarioArgs {
         }
     }
 
+    /// Returns after how many messages or openings the run is to end, if it is.
+    pub(crate) fn messages(&self) -> Option<u64> {
+        match self {
+            ScenarioArgs::Connect(args) => args.openings,
+            other => other.phases().and_then(|phases| phases.messages),
+        }
+    }
+
+    /// Checks the flags against each other, and texts that go into requests.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        if let ScenarioArgs::Broadcast(args) = self {
+            args.check()?;
+        }
+        self.common().check()
+    }
+
     /// Returns how long the run opens connections or sends messages.
     pub(crate) fn duration(&self) -> Option<Duration> {
         match self {
@@ -174,10 +190,8 @@ impl ScenarioArgs {
 }
 
 #[derive(Args, Debug)]
-#[command(
-    after_help = "Example:\n  loadgen echo ws://127.0.0.1:9001/ --format json -o run.json\n  \
-    loadgen report run.json --html run.html"
-)]
+#[command(after_help = "Example:\n  loadgen echo ws://127.0.0.1:9001/ -o run.json\n  \
+    loadgen report run.json --html run.html")]
 pub(crate) struct ReportArgs {
     /// A report in JSON
     pub(crate) file: PathBuf,

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::values::{
-    CONNECTIONS_MAX, INFLIGHT_MAX, MESSAGES_MAX, RATE_MAX, THREADS_MAX, header, number,
-};
+use super::values::{CONNECTIONS_MAX, INFLIGHT_MAX, MESSAGES_MAX, RATE_MAX, THREADS_MAX, number};
 use crate::net::clock::parse_duration;
-use crate::net::target::Sources;
+use crate::net::request::{Header, is_token};
+use crate::net::target::{ServerUrl, Sources};
 use crate::report::thresholds::{self, Threshold};
 
 /// Default number of connections opened per second. A server's accept queue can hold so many.
@@ -17,7 +16,8 @@ pub(crate) const CONNECT_RATE: u64 = 1_000;
 #[derive(Args, Clone, Debug)]
 pub(crate) struct CommonArgs {
     /// `ws://HOST[:PORT][/PATH]`, or `wss://`
-    pub(crate) url: String,
+    #[arg(value_parser = ServerUrl::parse)]
+    pub(crate) url: ServerUrl,
     /// Threads, each with its share of the connections; give each a core
     #[arg(short = 't', long, default_value = "1", value_parser = number(1, THREADS_MAX))]
     pub(crate) threads: u64,
@@ -31,9 +31,10 @@ pub(crate) struct CommonArgs {
     /// set-up)
     #[arg(short = 'b', long, value_name = "IP|CIDR", value_parser = Sources::parse)]
     pub(crate) source_ip: Option<Sources>,
-    /// A header of the opening handshake, "Name: value"; repeatable
-    #[arg(short = 'H', long = "header", value_parser = header)]
-    pub(crate) headers: Vec<(String, String)>,
+    /// A header of the opening handshake, "Name: value", in place of loadgen's own if it has one of
+    /// that name; repeatable
+    #[arg(short = 'H', long = "header", value_name = "HEADER")]
+    pub(crate) headers: Vec<String>,
     /// Offer this subprotocol; repeatable
     #[arg(long = "subprotocol", value_name = "NAME")]
     pub(crate) subprotocols: Vec<String>,
@@ -81,21 +82,48 @@ pub(crate) struct CommonArgs {
 }
 
 impl CommonArgs {
-    /// Returns the headers of each opening handshake, including those that have their own flag.
-    pub(crate) fn all_headers(&self) -> Vec<(String, String)> {
-        let origin = self.origin.iter().map(|origin| ("Origin".to_owned(), origin.clone()));
-        let bearer =
-            self.bearer.iter().map(|token| ("Authorization".to_owned(), format!("Bearer {token}")));
-        self.headers.iter().cloned().chain(origin).chain(bearer).collect()
+    /// Checks what goes into requests as text. The error is a readable text without any value,
+    /// because it may be a secret.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if !self.subprotocols.iter().all(|name| is_token(name)) {
+            return Err("--subprotocol: a name of letters, digits and marks such as . or -".into());
+        }
+        let is_on_one_line = |token: &String| token.bytes().all(|byte| byte.is_ascii_graphic());
+        if !self.bearer.iter().all(is_on_one_line) {
+            return Err("--bearer: a token has no spaces, no line breaks and no accents".into());
+        }
+        self.all_headers().map(drop)
+    }
+
+    /// Returns the headers of each request that are not loadgen's own. If `--header` has one that
+    /// has a flag of its own too, the flag is passed over.
+    pub(crate) fn all_headers(&self) -> Result<Vec<Header>, String> {
+        let given = self.headers.iter().map(|header| Header::parse(header));
+        let mut headers: Vec<Header> =
+            given.collect::<Result<_, _>>().map_err(|error| format!("--header: {error}"))?;
+        let origin = self.origin.as_ref().map(|origin| ("--origin", "Origin", origin.clone()));
+        let bearer = self.bearer.as_ref().filter(|token| !token.is_empty());
+        let bearer = bearer.map(|token| ("--bearer", "Authorization", format!("Bearer {token}")));
+        for (flag, name, value) in origin.into_iter().chain(bearer) {
+            let header = Header::parse(&format!("{name}: {value}"))
+                .map_err(|error| format!("{flag}: {error}"))?;
+            if !headers.iter().any(|header| header.name().eq_ignore_ascii_case(name)) {
+                headers.push(header);
+            }
+        }
+        Ok(headers)
     }
 }
 
 /// Where the report goes.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct OutputArgs {
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub(crate) format: Format,
-    /// The report goes into this file instead of standard output
+    /// Format of the report on standard output [default: text]; with -o, that of the file, and
+    /// nothing is on standard output
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<Format>,
+    /// Also writes the report into this file, as its name ends: .json, .html, .csv, .hgrm, or else
+    /// text
     #[arg(short = 'o', long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
     /// Also writes the report with its plots as one HTML file
@@ -129,7 +157,7 @@ pub(crate) struct PhaseArgs {
     /// Traffic before measuring
     #[arg(short = 'W', long, default_value = "2s", value_parser = parse_duration)]
     pub(crate) warmup: Duration,
-    /// Measuring ends when so many messages are sent, if that comes first
+    /// Ends when so many messages are sent, if that comes first
     #[arg(short = 'n', long, value_parser = number(1, MESSAGES_MAX))]
     pub(crate) messages: Option<u64>,
 }
@@ -138,6 +166,7 @@ pub(crate) struct PhaseArgs {
 pub(crate) struct RoundTripArgs {
     #[command(flatten)]
     pub(crate) phases: PhaseArgs,
+    /// Connections at once
     #[arg(short = 'c', long, default_value_t = 100, value_parser = number(1, CONNECTIONS_MAX))]
     pub(crate) connections: u64,
     /// Open loop: messages per second of all connections together

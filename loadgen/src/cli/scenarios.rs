@@ -10,6 +10,7 @@ use super::values::{
 };
 use crate::check::payload::{HEAD_BYTES, Sizes};
 use crate::net::clock::parse_duration;
+use crate::net::target::ServerUrl;
 
 #[derive(Args, Debug)]
 pub(crate) struct CheckArgs {
@@ -38,14 +39,19 @@ pub(crate) struct EchoArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct BroadcastArgs {
+    /// Connections at once: the publishers, and the rest are subscribers [default: 101]
+    #[arg(short = 'c', long, conflicts_with = "subscribers")]
+    #[arg(value_parser = number(1, CONNECTIONS_MAX))]
+    connections: Option<u64>,
+    /// Connections that only receive
     #[arg(long, default_value_t = 100, value_parser = number(0, CONNECTIONS_MAX))]
-    pub(crate) subscribers: u64,
+    subscribers: u64,
     /// Connections that publish, and are subscribers too
     #[arg(long, default_value_t = 1, value_parser = number(1, PUBLISHERS_MAX))]
     pub(crate) publishers: u64,
     /// Publish by POST to this http:// URL; publishers then receive nothing
-    #[arg(long, value_name = "URL")]
-    pub(crate) publish_url: Option<String>,
+    #[arg(long, value_name = "URL", value_parser = ServerUrl::parse_http)]
+    pub(crate) publish_url: Option<ServerUrl>,
     /// Payload bytes of a message, or a range of sizes, 40..1k
     #[arg(short = 's', long, default_value = "64", value_parser = sizes(HEAD_BYTES))]
     pub(crate) size: Sizes,
@@ -57,37 +63,73 @@ pub(crate) struct BroadcastArgs {
     pub(crate) common: CommonArgs,
 }
 
+impl BroadcastArgs {
+    pub(crate) fn subscriber_count(&self) -> u64 {
+        let others = |connections: u64| connections.saturating_sub(self.publishers);
+        self.connections.map_or(self.subscribers, others)
+    }
+
+    /// Checks that `--connections` leaves room for the publishers.
+    pub(super) fn check(&self) -> Result<(), String> {
+        match self.connections.filter(|connections| *connections < self.publishers) {
+            Some(few) => {
+                Err(format!("--connections {few}: there are {} publishers", self.publishers))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct ConnectArgs {
-    /// How long connections are opened
+    /// Connections at once, being opened or closed: another word for --connect-concurrency
+    #[arg(short = 'c', long, conflicts_with = "connect_concurrency")]
+    #[arg(value_parser = number(1, CONNECTIONS_MAX))]
+    connections: Option<u64>,
+    /// How long to measure
     #[arg(short = 'd', long, default_value = "10s", value_parser = parse_duration)]
     pub(crate) duration: Duration,
-    /// Ends when so many were opened, if that comes first
-    #[arg(short = 'n', long, value_parser = number(1, MESSAGES_MAX))]
-    pub(crate) connections: Option<u64>,
+    /// Ends when so many openings have begun, if that comes first
+    #[arg(short = 'n', long = "messages", visible_alias = "openings", value_name = "OPENINGS")]
+    #[arg(value_parser = number(1, MESSAGES_MAX))]
+    pub(crate) openings: Option<u64>,
     #[command(flatten)]
     pub(crate) common: CommonArgs,
 }
 
+impl ConnectArgs {
+    /// Returns how many openings may be under way at once.
+    pub(crate) fn concurrency(&self) -> u64 {
+        self.connections.unwrap_or(self.common.connect_concurrency)
+    }
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct HoldArgs {
+    /// Connections at once
     #[arg(short = 'c', long, default_value_t = 1_000, value_parser = number(1, CONNECTIONS_MAX))]
     pub(crate) connections: u64,
     /// Spread over this many channels: connection n goes to PATH-(n mod N)
     #[arg(long, value_parser = number(1, CONNECTIONS_MAX))]
     pub(crate) channels: Option<u64>,
-    /// How long to hold all of them
-    #[arg(long, default_value = "10s", value_parser = parse_duration)]
-    pub(crate) hold: Duration,
+    /// How long to measure: all of them are held for this long
+    #[arg(short = 'd', long, visible_alias = "hold", default_value = "10s")]
+    #[arg(value_parser = parse_duration)]
+    pub(crate) duration: Duration,
     #[command(flatten)]
     pub(crate) common: CommonArgs,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct ChurnArgs {
+    /// Connections at once, besides those that come, go or stall: the publisher, and the rest are
+    /// healthy subscribers [default: 101]
+    #[arg(short = 'c', long, conflicts_with = "subscribers")]
+    #[arg(value_parser = number(2, CONNECTIONS_MAX))]
+    connections: Option<u64>,
     /// Healthy subscribers, whose deliveries are timed and checked
     #[arg(long, default_value_t = 100, value_parser = number(1, CONNECTIONS_MAX))]
-    pub(crate) subscribers: u64,
+    subscribers: u64,
     /// Payload bytes of a message, or a range of sizes, 40..1k
     #[arg(short = 's', long, default_value = "64", value_parser = sizes(HEAD_BYTES))]
     pub(crate) size: Sizes,
@@ -123,7 +165,11 @@ pub(crate) struct ChurnArgs {
 }
 
 impl ChurnArgs {
+    pub(crate) fn subscriber_count(&self) -> u64 {
+        self.connections.map_or(self.subscribers, |connections| connections - 1)
+    }
+
     pub(crate) fn slow_count(&self) -> u64 {
-        self.slow.of(self.subscribers)
+        self.slow.of(self.subscriber_count())
     }
 }

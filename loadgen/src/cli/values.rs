@@ -1,5 +1,5 @@
-//! What a value on the command line may look like: numbers with `k` and `m`, sizes, shares,
-//! headers. All values are bounded here, so that later code need not check them.
+//! What a value on the command line may look like: numbers with `k` and `M`, sizes, shares.
+//! All values are bounded here, so that later code need not check them.
 use fanfare::units::{parse_count, parse_size};
 
 use crate::check::payload::Sizes;
@@ -86,19 +86,6 @@ pub(super) fn amount(text: &str) -> Result<Amount, String> {
     }
 }
 
-/// Parses `Name: value`. Characters that would end the line are refused.
-pub(super) fn header(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once(':').ok_or("a header is \"Name: value\"")?;
-    let is_clean =
-        |part: &str| !part.is_empty() && !part.bytes().any(|byte| byte.is_ascii_control());
-    let (name, value) = (name.trim(), value.trim());
-    if is_clean(name) && is_clean(value) && !name.contains(' ') {
-        Ok((name.to_owned(), value.to_owned()))
-    } else {
-        Err("a header is \"Name: value\", on one line".to_owned())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,16 +93,12 @@ mod tests {
     #[test]
     fn reads_numbers_sizes_and_times_with_units() {
         assert_eq!(number(1, CONNECTIONS_MAX)("19k"), Ok(19_000));
-        assert_eq!(number(1, RATE_MAX)("1M"), Ok(1_000_000));
         assert_eq!(size("16KiB"), Ok(16_384));
         assert_eq!(size("32"), Ok(32));
         assert_eq!(sizes(1)("16..1k"), Ok(Sizes { least: 16, most: 1_000 }));
         assert_eq!(amount("5%").map(|amount| amount.of(1_000)), Ok(50));
         assert_eq!(amount("12").map(|amount| amount.of(1_000)), Ok(12));
-        assert_eq!(
-            header("Authorization: Bearer a:b"),
-            Ok(("Authorization".into(), "Bearer a:b".into()))
-        );
+        assert_eq!(number(1, RATE_MAX)("1M"), Ok(1_000_000));
     }
 
     #[test]
@@ -132,6 +115,5 @@ mod tests {
                 && share("1.5").is_err()
                 && share("NaN").is_err()
         );
-        assert!(header("no colon").is_err() && header("a: b\r\nc: d").is_err());
     }
 }

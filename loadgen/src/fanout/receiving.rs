@@ -101,6 +101,9 @@ impl Fanout {
 
     pub(crate) fn on_answer(&mut self, status: u16) {
         self.counts.answered_posts += 1;
-        self.counts.refused_posts += u64::from(!(200..300).contains(&status));
+        if !(200..300).contains(&status) {
+            self.counts.refused_posts += 1;
+            self.first_refusal.get_or_insert(status);
+        }
     }
 }

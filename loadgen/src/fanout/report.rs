@@ -43,6 +43,7 @@ impl Fanout {
         other.close();
         let had_receivers = self.counts.expected > 0;
         self.counts += other.counts;
+        self.first_refusal = self.first_refusal.or(other.first_refusal);
         self.sequences.absorb_counts(&other.sequences);
         self.orders.absorb(other.orders);
         self.response.absorb(other.response);
@@ -109,7 +110,10 @@ impl Fanout {
             self.publishers.len() > 1 && lost + counts.corrupt + sequence.duplicated == 0;
         let unanswered = counts.published.saturating_sub(counts.answered_posts);
         if self.settings.by_post {
-            report.fail_if_any(counts.refused_posts, "publishes by POST were refused");
+            if let Some(status) = self.first_refusal {
+                let refused = format!("publishes by POST were refused, the first with {status}");
+                report.fail_if_any(counts.refused_posts, &refused);
+            }
             report.fail_if_any(unanswered, "publishes by POST were not answered");
         }
         report.check("lost", lost, "deliveries were lost");

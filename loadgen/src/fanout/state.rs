@@ -77,6 +77,8 @@ pub(crate) struct Fanout {
     /// True once [`Fanout::close`] has counted the expected deliveries.
     pub(super) is_closed: bool,
     pub(super) counts: FanoutCounts,
+    /// The status of the first refused publish by POST.
+    pub(super) first_refusal: Option<u16>,
     pub(super) response: Recorder,
     pub(super) service: Latencies,
     pub(super) last_receiver: LastReceiver,
@@ -109,6 +111,7 @@ impl Fanout {
             is_measuring: false,
             is_closed: false,
             counts: FanoutCounts::default(),
+            first_refusal: None,
             response: Recorder::new(),
             service: Latencies::new(),
             last_receiver: LastReceiver::new(thread.count(), settings.publishers as usize),

@@ -224,12 +224,14 @@ impl Traffic {
     /// Writes the report of this traffic. `is_all` is true if the server had no other work: only
     /// then a cost per message is reported.
     pub(crate) fn report_traffic(&mut self, load: &Load, report: &mut Report, is_all: bool) {
-        let has_opened = load.counts(PUBLISHER).opened + load.counts(SUBSCRIBER).opened > 0;
-        if load.thread.has_failed() && has_opened {
-            report.fail(
-                "the first message did not reach every receiver: does this path broadcast?"
-                    .to_owned(),
-            );
+        // If nothing was published, no publisher has opened, which is already a failure.
+        if load.thread.has_failed() && self.fanout.counts.published > 0 {
+            let why = match (self.fanout.first_refusal, load.counts(PUBLISHER).open) {
+                (Some(status), _) => format!("it was answered {status}"),
+                (None, 0) => "the server ended its publisher's connection".to_owned(),
+                (None, _) => "does this path broadcast?".to_owned(),
+            };
+            report.fail(format!("the first message did not reach every receiver: {why}"));
         }
         self.fanout.report(&self.measurement, report, load.is_stopping());
         self.measurement.report(load, report, is_all.then_some(self.fanout.counts.span_delivered));

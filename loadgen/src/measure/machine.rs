@@ -41,8 +41,10 @@ impl Machine {
         }
         if connections + OTHER_FILES > open_files {
             found.push(format!(
-                "{connections} connections asked for, {open_files} open files allowed: raise the \
-                 limit (ulimit -Hn), or run several loadgens"
+                "{connections} connections asked for, {open_files} open files allowed: the run \
+                 goes on, but up to {} connections will not open; raise the limit (ulimit -Hn), or \
+                 run several loadgens",
+                connections + OTHER_FILES - open_files
             ));
         }
         let addresses = sources.map_or(1, |sources| u64::from(sources.count()));
@@ -51,8 +53,8 @@ impl Machine {
         {
             found.push(format!(
                 "{connections} connections asked for, {ports} ports on each of {addresses} source \
-                 addresses: give more addresses with --source-ip (-b 127.0.0.0/8 on loopback), or \
-                 widen net.ipv4.ip_local_port_range"
+                 addresses: the run goes on, but not all can open; give more addresses with \
+                 --source-ip (-b 127.0.0.0/8 on loopback), or widen net.ipv4.ip_local_port_range"
             ));
         }
         found

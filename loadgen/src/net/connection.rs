@@ -13,6 +13,9 @@ use super::ends::End;
 use super::post::Responses;
 use super::stream::{Stream, is_tls_record};
 
+/// So much of the answer to a refused handshake is shown.
+const REASON_BYTES_MAX: usize = 300;
+
 /// The role of a connection in a scenario, such as subscriber. Each scenario numbers its own roles.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Part(pub(crate) u8);
@@ -20,8 +23,24 @@ pub(crate) struct Part(pub(crate) u8);
 /// How many parts (roles of connections) one scenario may have.
 pub(crate) const PARTS_MAX: usize = 5;
 
+/// Which address of the server a connection tries, and what happened at those before it.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Attempt {
+    /// Number of the connection in the whole run.
+    pub(crate) ordinal: u32,
+    /// True if the connection is for publishing by POST.
+    pub(crate) is_http: bool,
+    /// Index of the address that is tried.
+    pub(crate) address: usize,
+    /// How many addresses have failed before.
+    pub(crate) failed_count: usize,
+    /// Why they have failed.
+    pub(crate) failures: String,
+}
+
 pub(crate) struct Connection {
     pub(crate) stream: Stream,
+    pub(crate) attempt: Attempt,
     pub(crate) part: Part,
     /// Number of this connection among those with the same `part`.
     pub(crate) index: u32,
@@ -37,6 +56,8 @@ pub(crate) struct Connection {
     /// How many bytes of `outbound` the kernel has taken.
     sent: usize,
     pub(crate) writable: bool,
+    /// Set when writing has failed. Nothing more is sent, but what the server has sent is read.
+    pub(crate) write_error: Option<String>,
     /// False for a subscriber that deliberately stops reading.
     pub(crate) reading: bool,
 }
@@ -67,6 +88,7 @@ impl Connection {
     /// Creates a connection whose stream may still be connecting. `request` is written once it has.
     pub(crate) fn new(
         stream: Stream,
+        attempt: Attempt,
         part: Part,
         index: u32,
         phase: ConnectionPhase,
@@ -74,6 +96,7 @@ impl Connection {
     ) -> Connection {
         Connection {
             stream,
+            attempt,
             part,
             index,
             phase,
@@ -83,6 +106,7 @@ impl Connection {
             outbound: request,
             sent: 0,
             writable: false,
+            write_error: None,
             reading: true,
         }
     }
@@ -116,10 +140,36 @@ impl Connection {
         let response = ResponseHead::parse(&bytes[..head_bytes], &mut storage)
             .map_err(|error| invalid(&error))?;
         if response.status() != 101 {
-            return Err((End::HandshakeRefused, format!("status {}", response.status())));
+            let text = refusal(response.status(), &bytes[head_bytes..]);
+            return Err((End::HandshakeRefused, text));
         }
         handshake.check_response(&response).map_err(|error| invalid(&error))?;
         Ok(Some(head_bytes))
+    }
+
+    /// Returns true until TCP is connected. Another address may then be tried instead.
+    pub(crate) fn is_connecting(&self) -> bool {
+        matches!(
+            self.phase,
+            ConnectionPhase::Connecting { .. } | ConnectionPhase::Opening { connected: None, .. }
+        )
+    }
+
+    /// Returns how a connection has ended whose stream the server has ended.
+    pub(crate) fn end_of_stream(&mut self) -> (End, String) {
+        if let Some(error) = self.write_error.take() {
+            return (End::Reset, error);
+        }
+        let (end, text) = match self.phase {
+            ConnectionPhase::Opening { .. } | ConnectionPhase::Connecting { .. } => {
+                (End::HandshakeInvalid, "the server ended the connection and answered nothing")
+            }
+            ConnectionPhase::Http(_) => (End::HttpClosed, "the server ended the connection"),
+            ConnectionPhase::Open | ConnectionPhase::Closing | ConnectionPhase::Closed => {
+                (End::NoCloseFrame, "the stream ended without one")
+            }
+        };
+        (end, text.to_owned())
     }
 
     pub(crate) fn has_outbound(&self) -> bool {
@@ -128,6 +178,10 @@ impl Connection {
 
     /// Writes the waiting bytes until the kernel refuses more.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
+        if self.write_error.is_some() {
+            self.outbound.clear();
+            return Ok(());
+        }
         while self.writable && (self.has_outbound() || self.stream.wants_write()) {
             let written = if self.has_outbound() {
                 self.stream.write(&self.outbound[self.sent..])
@@ -150,9 +204,24 @@ impl Connection {
         Ok(())
     }
 
+    /// Records that writing has failed, so that nothing more is sent.
+    pub(crate) fn stop_writing(&mut self, error: String) {
+        self.write_error = Some(error);
+        self.outbound.clear();
+        self.sent = 0;
+    }
+
     /// Resets the connection. Unread and unsent bytes on both sides are lost.
     pub(crate) fn reset(mut self) {
         // This fails only for a socket that is already closed, and then there is nothing to reset.
         let _ = SockRef::from(&*self.stream.tcp_mut()).set_linger(Some(Duration::ZERO));
     }
+}
+
+/// Describes a refused handshake: the status, and the first line of the answer that explains it.
+fn refusal(status: u16, body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&body[..body.len().min(REASON_BYTES_MAX)]);
+    let line = text.lines().next().unwrap_or_default().trim();
+    let separator = if line.is_empty() { "" } else { ": " };
+    format!("status {status}{separator}{line}")
 }

@@ -5,8 +5,9 @@
 //! clock       moments, and a timer that ends a wait       random   masking keys, nonces, chances
 //! socket      connecting, open files, one read            stream   a socket, or TLS over one (tls)
 //! slots       the connections of a thread, by id          target   the URL and --source-ip
-//! connection  opening handshake, frames, outbound bytes    post     publishing by POST
-//! ends        how connections end, by class               interrupt  SIGINT and SIGTERM
+//! connection  opening handshake, frames, outbound bytes   request  headers, own and of -H
+//! ends        how connections end, by class               post     publishing by POST
+//! interrupt   SIGINT and SIGTERM
 //! ```
 pub(crate) mod clock;
 pub(crate) mod connection;
@@ -14,6 +15,7 @@ pub(crate) mod ends;
 pub(crate) mod interrupt;
 pub(crate) mod post;
 pub(crate) mod random;
+pub(crate) mod request;
 pub(crate) mod slots;
 pub(crate) mod socket;
 pub(crate) mod stream;

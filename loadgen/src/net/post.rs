@@ -2,9 +2,10 @@
 //! the responses arrive in the order of the requests (pipelining, RFC 9112 section 9.3.2).
 use std::io::Write as _;
 
-use fanfare::protocol::{HeadScanner, HeaderStorage, HttpLimits, ResponseHead, write_request};
+use fanfare::protocol::{HeadScanner, HeaderStorage, HttpLimits, ResponseHead};
 
 use super::ends::End;
+use super::request::{Header, post_head};
 
 /// A response with a longer body is refused, because no answer to a publish is so long.
 const BODY_BYTES_MAX: u64 = 1 << 20;
@@ -81,22 +82,9 @@ pub(crate) struct Posts {
 }
 
 impl Posts {
-    pub(crate) fn new(
-        host: &str,
-        path: &str,
-        headers: &[(String, String)],
-        is_text: bool,
-    ) -> Posts {
+    pub(crate) fn new(host: &str, path: &str, given: &[Header], is_text: bool) -> Posts {
         let kind = if is_text { "text/plain; charset=utf-8" } else { "application/octet-stream" };
-        let own = ("Content-Type", kind);
-        let all: Vec<(&str, &str)> = std::iter::once(own)
-            .chain(headers.iter().map(|(name, value)| (name.as_str(), value.as_str())))
-            .collect();
-        let mut head = Vec::new();
-        write_request(&mut head, "POST", host, path, &all, b"");
-        // With an empty body, the request ends with the value of Content-Length. Cut that off.
-        head.truncate(head.len() - b"0\r\n\r\n".len());
-        Posts { head }
+        Posts { head: post_head(host, path, kind, given) }
     }
 
     pub(crate) fn write(&self, out: &mut Vec<u8>, body: &[u8]) {
@@ -134,7 +122,7 @@ mod tests {
     #[test]
     fn a_post_has_the_length_of_its_body() {
         let mut out = Vec::new();
-        Posts::new("a:1", "/news", &[("X-Y".into(), "z".into())], true)
+        Posts::new("a:1", "/news", &[Header::parse("X-Y: z").unwrap()], true)
             .write(&mut out, b"hello, all");
         let expected = "POST /news HTTP/1.1\r\nHost: a:1\r\nContent-Type: text/plain; \
                         charset=utf-8\r\nX-Y: z\r\n\

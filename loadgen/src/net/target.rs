@@ -1,23 +1,107 @@
 //! Where to connect to, and from which addresses: the URL and `--source-ip`.
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use url::{Host, Url};
 
 use super::tls::Tls;
 
 const PORT: u16 = 80;
 const TLS_PORT: u16 = 443;
 
-/// A `ws://` or `wss://` URL whose host has been resolved once.
+/// A URL of a server: `ws://HOST[:PORT][/PATH][?QUERY]`, or `wss://`; where publishers send their
+/// POST requests, `http://` or `https://`.
+#[derive(Clone, Debug)]
+pub(crate) struct ServerUrl {
+    /// As it was given.
+    text: String,
+    url: Url,
+}
+
+impl ServerUrl {
+    /// Parses the URL of a WebSocket server. The error is a readable text.
+    pub(crate) fn parse(text: &str) -> Result<ServerUrl, String> {
+        ServerUrl::with_scheme(text, ["ws", "wss"])
+    }
+
+    /// Parses a URL to publish to by POST.
+    pub(crate) fn parse_http(text: &str) -> Result<ServerUrl, String> {
+        ServerUrl::with_scheme(text, ["http", "https"])
+    }
+
+    fn with_scheme(text: &str, [plain, secure]: [&str; 2]) -> Result<ServerUrl, String> {
+        let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
+        if ![plain, secure].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
+            let known = if ["wss", "https"].contains(&scheme) { secure } else { plain };
+            return Err(format!(
+                "the URL must begin with {plain}:// or {secure}://, as in {known}://{rest}"
+            ));
+        }
+        if rest.starts_with(['/', '\\']) || text.contains(|c: char| c.is_control()) {
+            return Err("the URL has no host, or characters that do not belong in it".to_owned());
+        }
+        let url = Url::parse(text).map_err(|error| error.to_string())?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("a user name does not belong in the URL: use --bearer, or -H".to_owned());
+        }
+        if url.fragment().is_some() {
+            return Err("no server is sent what follows #: write %23 for the character".to_owned());
+        }
+        Ok(ServerUrl { text: text.to_owned(), url })
+    }
+
+    fn is_secure(&self) -> bool {
+        ["wss", "https"].contains(&self.url.scheme())
+    }
+
+    /// Returns the name or address that the certificate must be valid for.
+    fn server_name(&self) -> Result<ServerName<'static>, String> {
+        match self.url.host() {
+            Some(Host::Ipv4(address)) => Ok(ServerName::from(IpAddr::from(address))),
+            Some(Host::Ipv6(address)) => Ok(ServerName::from(IpAddr::from(address))),
+            Some(Host::Domain(name)) => Tls::server_name(name),
+            None => Tls::server_name(""),
+        }
+    }
+
+    /// Resolves the host.
+    fn look_up(&self) -> Result<Vec<SocketAddr>, String> {
+        let default = if self.is_secure() { TLS_PORT } else { PORT };
+        let port = self.url.port().unwrap_or(default);
+        let mut addresses: Vec<SocketAddr> = match self.url.host() {
+            Some(Host::Ipv4(address)) => vec![(address, port).into()],
+            Some(Host::Ipv6(address)) => vec![(address, port).into()],
+            Some(Host::Domain(name)) => match (name, port).to_socket_addrs() {
+                Ok(found) => found.collect(),
+                Err(error) => return Err(format!("{name} has no address: {error}")),
+            },
+            None => Vec::new(),
+        };
+        addresses.dedup();
+        Ok(addresses)
+    }
+}
+
+/// Shows the URL as it was given.
+impl fmt::Display for ServerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// A server whose host has been resolved once.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
-    pub(crate) address: SocketAddr,
+    pub(crate) addresses: Arc<Addresses>,
     /// The value of the Host header.
     pub(crate) host: String,
-    /// Path and query.
-    pub(crate) path: String,
+    path: String,
+    /// The query with its question mark, or nothing.
+    query: String,
     /// If set, connection number n requests the path `PATH-(n mod channels)`.
     pub(crate) channels: Option<u32>,
     /// Set for a `wss://` URL.
@@ -31,86 +115,84 @@ pub(crate) struct TlsTarget {
     pub(crate) server_name: ServerName<'static>,
 }
 
-const NO_SCHEME: &str = "the URL must begin with ws:// or wss://";
-const NO_HOST: &str = "the URL has no host, or characters that do not belong in one";
-const NO_ADDRESS: &str = "the host of the URL has no address";
-
 impl Target {
-    /// Parses `ws://HOST[:PORT][/PATH][?QUERY]`, or `wss://`. The port is 80 or 443 unless given.
-    /// The error is a readable text.
-    pub(crate) fn parse(url: &str, insecure: bool) -> Result<Target, String> {
-        let address = Address::parse(url)?;
-        let tls = match address.is_tls {
-            true => Some(TlsTarget {
-                server_name: Tls::server_name(address.name())?,
-                config: Tls::config(insecure)?,
-            }),
+    /// Resolves the host of a URL, to connect to it from `sources`. The error is a readable text.
+    pub(crate) fn find(
+        url: &ServerUrl,
+        sources: Option<Sources>,
+        insecure: bool,
+    ) -> Result<Target, String> {
+        let tls = match url.is_secure() {
+            true => {
+                Some(TlsTarget { server_name: url.server_name()?, config: Tls::config(insecure)? })
+            }
             false => None,
         };
-        let (host, path) = (address.host.to_owned(), address.path.clone());
-        Ok(Target { address: address.look_up()?, host, path, channels: None, tls })
+        let mut found = url.look_up()?;
+        if let Some(sources) = sources {
+            found.retain(|address| address.is_ipv4() == sources.first.is_ipv4());
+        }
+        if found.is_empty() {
+            return Err(format!("{url} has no address that --source-ip could connect to"));
+        }
+        let url = &url.url;
+        let port = url.port().map_or(String::new(), |port| format!(":{port}"));
+        Ok(Target {
+            addresses: Arc::new(Addresses::new(found)),
+            host: format!("{}{port}", url.host_str().unwrap_or_default()),
+            path: url.path().to_owned(),
+            query: url.query().map_or(String::new(), |query| format!("?{query}")),
+            channels: None,
+            tls,
+        })
     }
 
-    /// Parses `http://HOST[:PORT][/PATH][?QUERY]`, or `https://`.
-    pub(crate) fn parse_http(url: &str, insecure: bool) -> Result<Target, String> {
-        let rest = url.strip_prefix("http").ok_or("the URL must begin with http:// or https://")?;
-        Target::parse(&format!("ws{rest}"), insecure)
-    }
-
-    /// Returns the request target of connection number `ordinal`.
+    /// Returns path and query that connection number `ordinal` requests.
     pub(crate) fn path_of(&self, ordinal: u32) -> String {
         match self.channels {
-            Some(channels) => format!("{}-{}", self.path, ordinal % channels),
-            None => self.path.clone(),
+            Some(channels) => format!("{}-{}{}", self.path, ordinal % channels, self.query),
+            None => format!("{}{}", self.path, self.query),
         }
     }
 }
 
-/// The parts of a URL.
-struct Address<'a> {
-    is_tls: bool,
-    /// Includes the port if there is one.
-    host: &'a str,
-    path: String,
+/// The addresses of a host. If a connection cannot be made to one, the next is tried, because a
+/// server may listen on some of them only.
+#[derive(Debug)]
+pub(crate) struct Addresses {
+    list: Vec<SocketAddr>,
+    /// Index of the address that was reached last. The next connections try it first.
+    reached: AtomicUsize,
 }
 
-impl Address<'_> {
-    fn parse(url: &str) -> Result<Address<'_>, &'static str> {
-        let (is_tls, rest) = match url.split_once("://") {
-            Some(("ws", rest)) => (false, rest),
-            Some(("wss", rest)) => (true, rest),
-            Some(_) | None => return Err(NO_SCHEME),
-        };
-        let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-        let visible = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
-        if host.is_empty() || host.contains('@') || !visible(rest) {
-            return Err(NO_HOST);
-        }
-        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-        Ok(Address { is_tls, host, path })
+impl Addresses {
+    /// There is at least one.
+    pub(crate) fn new(list: Vec<SocketAddr>) -> Addresses {
+        debug_assert!(!list.is_empty(), "a host without addresses is refused");
+        Addresses { list, reached: AtomicUsize::new(0) }
     }
 
-    /// Returns host and port. An IPv6 address keeps its brackets.
-    fn host_and_port(&self) -> (&str, Option<&str>) {
-        match self.host.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
-            Some(_) | None => (self.host, None),
-        }
+    /// Returns the index of the address to try first.
+    pub(crate) fn first(&self) -> usize {
+        self.reached.load(Ordering::Relaxed)
     }
 
-    /// Returns the name that the certificate must be valid for.
-    fn name(&self) -> &str {
-        let (host, _) = self.host_and_port();
-        host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+    /// Returns the index of the address to try after number `at`.
+    pub(crate) fn after(&self, at: usize) -> usize {
+        (at + 1) % self.list.len()
     }
 
-    fn look_up(&self) -> Result<SocketAddr, &'static str> {
-        let port = if self.is_tls { TLS_PORT } else { PORT };
-        let looked_up = match self.host_and_port() {
-            (_, Some(_)) => self.host.to_socket_addrs(),
-            (host, None) => format!("{host}:{port}").to_socket_addrs(),
-        };
-        looked_up.ok().and_then(|mut found| found.next()).ok_or(NO_ADDRESS)
+    pub(crate) fn at(&self, at: usize) -> SocketAddr {
+        self.list[at]
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Records that a connection has reached an address.
+    pub(crate) fn note_reached(&self, at: usize) {
+        self.reached.store(at, Ordering::Relaxed);
     }
 }
 
@@ -160,55 +242,96 @@ impl Sources {
 mod tests {
     use super::*;
 
-    fn parse(url: &str) -> Target {
-        Target::parse(url, true).unwrap()
+    fn find(url: &str) -> Target {
+        Target::find(&ServerUrl::parse(url).unwrap(), None, true).unwrap()
+    }
+
+    fn parts(url: &str) -> (String, String, String) {
+        let target = find(url);
+        (target.addresses.at(0).to_string(), target.host.clone(), target.path_of(0))
+    }
+
+    fn owned([address, host, path]: [&str; 3]) -> (String, String, String) {
+        (address.to_owned(), host.to_owned(), path.to_owned())
     }
 
     #[test]
     fn takes_a_url_apart() {
-        let target = parse("ws://127.0.0.1:8080/news?last=1");
-        assert_eq!(
-            (target.host.as_str(), target.path.as_str()),
-            ("127.0.0.1:8080", "/news?last=1")
-        );
-        assert_eq!(target.address, "127.0.0.1:8080".parse().unwrap());
-        assert_eq!(parse("ws://127.0.0.1").address.port(), 80);
-        assert_eq!(parse("ws://[::1]").address, "[::1]:80".parse().unwrap());
-        assert_eq!(parse("ws://127.0.0.1?a").path, "/?a");
-        assert!(target.tls.is_none());
+        for (url, expected) in [
+            (
+                "ws://127.0.0.1:8080/news?last=1",
+                ["127.0.0.1:8080", "127.0.0.1:8080", "/news?last=1"],
+            ),
+            ("ws://127.0.0.1", ["127.0.0.1:80", "127.0.0.1", "/"]),
+            ("ws://[::1]", ["[::1]:80", "[::1]", "/"]),
+            ("ws://127.0.0.1?a", ["127.0.0.1:80", "127.0.0.1", "/?a"]),
+            ("WS://127.0.0.1:81/A%20b", ["127.0.0.1:81", "127.0.0.1:81", "/A%20b"]),
+            ("wSs://127.0.0.1/", ["127.0.0.1:443", "127.0.0.1", "/"]),
+        ] {
+            assert_eq!(parts(url), owned(expected), "{url}");
+        }
+        assert!(find("ws://127.0.0.1").tls.is_none());
+    }
+
+    #[test]
+    fn a_url_may_be_in_any_language() {
+        let target = find("ws://127.0.0.1/stra\u{df}e/\u{43c}\u{438}\u{440}?q=\u{e4} b");
+        assert_eq!(target.path_of(0), "/stra%C3%9Fe/%D0%BC%D0%B8%D1%80?q=%C3%A4%20b");
+        let url = ServerUrl::parse("ws://B\u{fc}cher.example/").unwrap();
+        assert_eq!(url.url.host_str(), Some("xn--bcher-kva.example"));
+        assert_eq!(url.to_string(), "ws://B\u{fc}cher.example/");
     }
 
     #[test]
     fn a_secure_url_has_a_port_and_a_name_of_its_own() {
-        let target = parse("wss://localhost/news");
-        assert_eq!((target.address.port(), target.host.as_str()), (443, "localhost"));
-        let name = |url| parse(url).tls.unwrap().server_name.to_str().into_owned();
+        let target = find("wss://localhost/news");
+        assert_eq!((target.addresses.at(0).port(), target.host.as_str()), (443, "localhost"));
+        let name = |url| find(url).tls.unwrap().server_name.to_str().into_owned();
         assert_eq!(name("wss://localhost:8443/"), "localhost");
         assert_eq!(name("wss://[::1]:8443/"), "::1");
         assert_eq!(name("wss://127.0.0.1/"), "127.0.0.1");
     }
 
     #[test]
-    fn refuses_what_it_cannot_reach() {
-        let error = |url| Target::parse(url, false).unwrap_err();
+    fn refuses_what_it_cannot_reach_and_says_why() {
         for (url, reason) in [
-            ("http://localhost/", NO_SCHEME),
-            ("ws:///news", NO_HOST),
-            ("ws://me@127.0.0.1/", NO_HOST),
-            ("ws://127.0.0.1/a b", NO_HOST),
-            ("ws://127.0.0.1:port/", NO_ADDRESS),
+            ("http://localhost/", "as in ws://localhost/"),
+            ("https://localhost/", "as in wss://localhost/"),
+            ("localhost:8080/news", "as in ws://localhost:8080/news"),
+            ("ws:///news", "no host"),
+            ("ws://", "empty host"),
+            ("ws://me@127.0.0.1/", "user name"),
+            ("ws://127.0.0.1/a\nb", "characters"),
+            ("ws://127.0.0.1/a#b", "%23"),
+            ("ws://127.0.0.1:port/", "invalid port"),
+            ("ws://a b/", "invalid"),
         ] {
-            assert_eq!(error(url), reason, "{url}");
+            let error = ServerUrl::parse(url).unwrap_err();
+            assert!(error.contains(reason), "{url}: {error}");
         }
+        assert!(ServerUrl::parse_http("ws://localhost/").is_err());
+        let nowhere = ServerUrl::parse("ws://there.is.none.invalid/").unwrap();
+        let error = Target::find(&nowhere, None, true).unwrap_err();
+        assert!(error.starts_with("there.is.none.invalid has no address: "), "{error}");
     }
 
     #[test]
-    fn channels_are_taken_in_turn() {
-        let target = Target { channels: Some(3), ..parse("ws://127.0.0.1/c") };
-        assert_eq!(
-            [0, 1, 2, 3].map(|ordinal| target.path_of(ordinal)),
-            ["/c-0", "/c-1", "/c-2", "/c-0"]
-        );
+    fn only_addresses_of_the_family_of_the_source_are_tried() {
+        let url = ServerUrl::parse("ws://[::1]/").unwrap();
+        let from = |source| Target::find(&url, Sources::parse(source).ok(), true);
+        assert!(from("::1").is_ok());
+        assert!(from("127.0.0.1").unwrap_err().contains("--source-ip"));
+    }
+
+    #[test]
+    fn channels_are_taken_in_turn_and_the_query_stays_behind() {
+        for (url, paths) in [
+            ("ws://127.0.0.1/c", ["/c-0", "/c-1", "/c-2", "/c-0"]),
+            ("ws://127.0.0.1/c?a=b", ["/c-0?a=b", "/c-1?a=b", "/c-2?a=b", "/c-0?a=b"]),
+        ] {
+            let target = Target { channels: Some(3), ..find(url) };
+            assert_eq!([0, 1, 2, 3].map(|ordinal| target.path_of(ordinal)), paths);
+        }
     }
 
     #[test]

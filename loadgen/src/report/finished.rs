@@ -70,6 +70,11 @@ pub(super) fn decoded(latency: &Json) -> Option<Latencies> {
     (!latencies.histogram().is_empty()).then_some(latencies)
 }
 
+/// Returns text from outside on one line, without characters that control a terminal.
+pub(crate) fn on_one_line(text: &str) -> String {
+    plain(text)
+}
+
 /// Returns the text `name` of `object` without control characters; empty if there is none.
 pub(super) fn text_of(object: &Json, name: &str) -> String {
     object[name].as_str().map(plain).unwrap_or_default()

@@ -78,6 +78,10 @@ impl Report {
         if self.judges_nothing { &mut self.notes } else { &mut self.failures }.push(sentence);
     }
 
+    pub(crate) fn first_failure(&self) -> Option<&str> {
+        self.failures.first().map(String::as_str)
+    }
+
     /// If `count` is not zero, records a failed check: the count, followed by `sentence`.
     pub(crate) fn fail_if_any(&mut self, count: u64, sentence: &str) {
         if count > 0 {

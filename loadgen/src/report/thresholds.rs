@@ -10,6 +10,7 @@ use serde_json::{Map, Value as Json};
 
 use super::finished;
 use super::units::{Measure, Unit, is_latency, number_text};
+use crate::net::ends;
 
 /// Names at least this similar (Jaro-Winkler) to an unknown name are suggested in the error.
 const NEAR_LEAST: f64 = 0.75;
@@ -28,10 +29,12 @@ const COMPARISONS: [(&str, Comparison); 6] = [
 ];
 
 /// Suffixes that a value may have, each with its factor and unit. Plain numbers have no unit.
-const SUFFIXES: [(&str, f64, Option<Unit>); 13] = [
+const SUFFIXES: [(&str, f64, Option<Unit>); 15] = [
     ("", 1.0, None),
     ("k", 1e3, None),
+    ("K", 1e3, None),
     ("m", 1e6, None),
+    ("M", 1e6, None),
     ("ns", 1.0, Some(Unit::Nanos)),
     ("us", 1e3, Some(Unit::Nanos)),
     ("µs", 1e3, Some(Unit::Nanos)),
@@ -92,15 +95,52 @@ fn parse_value(text: &str) -> Result<(f64, Option<Unit>), String> {
         number.parse().map_err(|_| format!("{text:?} is not a number with a unit, as in 20ms"))?;
     let (_, factor, unit) =
         SUFFIXES.into_iter().find(|(name, ..)| *name == suffix).ok_or_else(|| {
-            format!("unknown unit {suffix:?}: ns, us, ms, s, k, m, B, KiB, MiB, GiB or %")
+            format!("unknown unit {suffix:?}: ns, us, ms, s, k, M, B, KiB, MiB, GiB or %")
         })?;
     Ok((number * factor, unit))
 }
 
+/// Why there is no figure to compare with.
+enum NoFigure {
+    Unmeasured(String),
+    Other(String),
+}
+
+impl NoFigure {
+    fn after_the_run(self) -> String {
+        match self {
+            NoFigure::Unmeasured(row) => format!("{row} was not measured"),
+            NoFigure::Other(reason) => reason,
+        }
+    }
+
+    fn before_the_run(self) -> String {
+        match self {
+            NoFigure::Unmeasured(row) => format!("{row} is not measured in this run"),
+            NoFigure::Other(reason) => reason,
+        }
+    }
+}
+
 impl Threshold {
+    /// Checks before the run that there will be a figure to compare with. `specimen` is a report
+    /// that has a figure wherever this run will have one. The error is a readable text.
+    pub(crate) fn check(&self, specimen: &Json) -> Result<(), String> {
+        let wrong = |reason: String| format!("--threshold '{}': {reason}", self.expression);
+        match self.path.strip_prefix("errors.") {
+            Some(class) if ends::is_class(class) => self.check_unit(Unit::Count).map_err(wrong),
+            Some(class) => Err(wrong(unknown_class(class))),
+            None => figure(specimen, &self.path)
+                .map_err(NoFigure::before_the_run)
+                .and_then(|(_, unit)| self.check_unit(unit))
+                .map_err(wrong),
+        }
+    }
+
     pub(super) fn judge(&self, report: &Json) -> Judged {
         let expression = self.expression.clone();
         match figure(report, &self.path)
+            .map_err(NoFigure::after_the_run)
             .and_then(|(number, unit)| self.check_unit(unit).map(|()| (number, unit)))
         {
             Ok((number, unit)) => {
@@ -132,14 +172,17 @@ impl Threshold {
 }
 
 /// Returns the number at `path` and its unit, or why there is none.
-fn figure(report: &Json, path: &str) -> Result<(f64, Unit), String> {
+fn figure(report: &Json, path: &str) -> Result<(f64, Unit), NoFigure> {
+    let other = |reason| Err(NoFigure::Other(reason));
     let (first, rest) = path.split_once('.').unwrap_or((path, ""));
     if first == "errors" {
         return Ok((errors(report, rest), Unit::Count));
     }
     let sections: Vec<(&str, &Map<String, Json>)> = finished::sections(report).collect();
     let (sections, path) = match sections.iter().find(|(name, _)| *name == first) {
-        Some(_) if rest.is_empty() => return Err(format!("{first} is a section: say {first}.ROW")),
+        Some(_) if rest.is_empty() => {
+            return other(format!("{first} is a section: say {first}.ROW"));
+        }
         Some(section) => (vec![*section], rest),
         None => (sections, path),
     };
@@ -157,18 +200,20 @@ fn figure(report: &Json, path: &str) -> Result<(f64, Unit), String> {
                 .flat_map(|(_, rows)| *rows)
                 .find(|(name, _)| Measure::of(name).is_called(row))
         })
-        .ok_or_else(|| missing(row, &sections))?;
+        .ok_or_else(|| NoFigure::Other(missing(row, &sections)))?;
     let unit = Measure::of(name).unit;
     match (value, stat) {
-        (Json::Null, _) => Err(format!("{row} was not measured")),
+        (Json::Null, _) => Err(NoFigure::Unmeasured(row.to_owned())),
         (Json::Number(number), None) => Ok((number.as_f64().unwrap_or(f64::NAN), unit)),
         (Json::Object(_), None) if is_latency(value) => {
-            Err(format!("{row} is a latency: say {row}.p99"))
+            other(format!("{row} is a latency: say {row}.p99"))
         }
-        (Json::Object(_), Some(stat)) if is_latency(value) => latency_stat(row, value, stat),
-        (Json::Number(_), Some(stat)) => Err(format!("{row} is one number and has no {stat}")),
+        (Json::Object(_), Some(stat)) if is_latency(value) => {
+            latency_stat(row, value, stat).map_err(NoFigure::Other)
+        }
+        (Json::Number(_), Some(stat)) => other(format!("{row} is one number and has no {stat}")),
         (Json::Bool(_) | Json::String(_) | Json::Array(_) | Json::Object(_), _) => {
-            Err(format!("{row} is not a number"))
+            other(format!("{row} is not a number"))
         }
     }
 }
@@ -195,7 +240,7 @@ fn errors(report: &Json, class: &str) -> f64 {
 }
 
 fn missing(row: &str, sections: &[(&str, &Map<String, Json>)]) -> String {
-    let mut near: Vec<(f64, String)> = sections
+    let names = sections
         .iter()
         .flat_map(|(section, rows)| rows.iter().map(move |(name, _)| (section, name)))
         .map(|(section, name)| {
@@ -205,17 +250,26 @@ fn missing(row: &str, sections: &[(&str, &Map<String, Json>)]) -> String {
                 .into_iter()
                 .fold(0.0, f64::max);
             (nearness, format!("{section}.{name}"))
-        })
-        .filter(|(nearness, _)| *nearness >= NEAR_LEAST)
-        .collect();
+        });
+    format!("the report has no {row}{}", suggestions(names))
+}
+
+fn unknown_class(class: &str) -> String {
+    let names =
+        ends::CLASSES.iter().map(|name| (strsim::jaro_winkler(name, class), (*name).to_owned()));
+    format!(
+        "there is no class of errors {class}{}; a close by the server is closed_ and its code, as \
+         in errors.closed_1006",
+        suggestions(names)
+    )
+}
+
+/// Returns the end of a sentence with the nearest of these names, if some are near.
+fn suggestions(names: impl Iterator<Item = (f64, String)>) -> String {
+    let mut near: Vec<_> = names.filter(|(nearness, _)| *nearness >= NEAR_LEAST).collect();
     near.sort_by(|(a, _), (b, _)| b.total_cmp(a));
     let names: Vec<String> = near.into_iter().take(SUGGESTIONS_MAX).map(|(_, name)| name).collect();
-    let near = if names.is_empty() {
-        String::new()
-    } else {
-        format!("; near it are {}", names.join(", "))
-    };
-    format!("the report has no {row}{near}")
+    if names.is_empty() { String::new() } else { format!("; near it are {}", names.join(", ")) }
 }
 
 #[cfg(test)]
@@ -314,6 +368,27 @@ mod tests {
     }
 
     #[test]
+    fn what_names_no_figure_of_a_run_is_known_before_it() {
+        let specimen = report(false);
+        let check = |expression| parse(expression).unwrap().check(&specimen);
+        for good in ["lost==0", "delivery.p99<1s", "errors==0", "errors.closed_4008==0"] {
+            assert_eq!(check(good), Ok(()), "{good}");
+        }
+        for (expression, reason) in [
+            ("losst==0", "--threshold 'losst==0': the report has no losst; near it are check.lost"),
+            ("service.p99<1s", "service is not measured in this run"),
+            ("response.p99<20", "response.p99 is a time: it needs ns, us, ms or s"),
+            ("response.p999<1s", "response has no p999: count, min, max or a percentile"),
+            ("errors.rest==0", "there is no class of errors rest; near it are reset"),
+            ("errors.closed_400==0", "there is no class of errors closed_400"),
+            ("errors.reset<1ms", "errors.reset is a plain number"),
+        ] {
+            let error = check(expression).unwrap_err();
+            assert!(error.contains(reason), "{expression}: {error}");
+        }
+    }
+
+    #[test]
     fn expressions_that_make_no_sense_are_refused() {
         for (expression, error) in [
             ("lost", "a comparison is missing, as in response.p99<20ms"),
@@ -322,7 +397,7 @@ mod tests {
             ("a..b<1", "\"a..b\" is no name of a figure, as in response.p99 or check.lost"),
             ("lost==", "\"\" is not a number with a unit, as in 20ms"),
             ("lost==many", "\"many\" is not a number with a unit, as in 20ms"),
-            ("p99<20min", "unknown unit \"min\": ns, us, ms, s, k, m, B, KiB, MiB, GiB or %"),
+            ("p99<20min", "unknown unit \"min\": ns, us, ms, s, k, M, B, KiB, MiB, GiB or %"),
         ] {
             assert_eq!(parse(expression).unwrap_err(), error);
         }

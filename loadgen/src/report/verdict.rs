@@ -40,6 +40,23 @@ pub(crate) struct Evidence {
     /// How close the server was to its limit: 1 when its busiest thread, or all the cores that it
     /// may run on, had no time left. `None` without `--server-pid`.
     pub(crate) server_share: Option<f64>,
+    /// What has kept the run from measuring enough, if it is known.
+    pub(crate) cut: Option<Cut>,
+}
+
+/// What has kept a run from measuring enough.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Cut {
+    /// No connection has opened. The text is that of the most frequent error.
+    NothingOpened(Option<String>),
+    /// The traffic could not begin, or not go on. The text is the first failure of the report.
+    Failed(String),
+    /// Connections have ended or could not open. The text is that of the most frequent error.
+    Errors(String),
+    /// Ctrl-C.
+    Interrupted,
+    /// No more messages or openings were asked for.
+    FewAsked,
 }
 
 /// A target, and how much of it was reached.
@@ -114,18 +131,47 @@ pub(crate) fn judge(evidence: &Evidence) -> Verdict {
 }
 
 fn too_short(evidence: &Evidence) -> Option<Verdict> {
-    let verdict = |reason, cure| Some(Verdict::new(Judgement::TooShort, reason, cure));
-    if evidence.measured < MEASURED_LEAST {
-        return verdict(
-            format!("only {} were measured, less than 1 s", time(evidence.measured)),
-            "measure longer, with --duration",
-        );
+    let few = evidence.messages.filter(|messages| *messages < MESSAGES_LEAST);
+    let is_short = evidence.measured < MEASURED_LEAST;
+    if !is_short && few.is_none() {
+        return None;
     }
-    let messages = evidence.messages.filter(|messages| *messages < MESSAGES_LEAST)?;
-    verdict(
-        format!("only {messages} messages were measured, fewer than {MESSAGES_LEAST}"),
-        "measure longer with --duration, or ask for more",
-    )
+    let measured = if evidence.measured.is_zero() {
+        "nothing was measured".to_owned()
+    } else if is_short {
+        format!("only {} were measured, less than 1 s", time(evidence.measured))
+    } else {
+        let messages = few.unwrap_or(0);
+        format!("only {messages} messages were measured, fewer than {MESSAGES_LEAST}")
+    };
+    let wanted = evidence.deliveries.map_or(0, |deliveries| deliveries.wanted);
+    let (why, cure) = match &evidence.cut {
+        Some(Cut::NothingOpened(error)) => (
+            match error {
+                Some(error) => format!("no connection opened, {error}"),
+                None => "no connection opened".to_owned(),
+            },
+            "see whether the server runs and the URL is right: loadgen with the URL alone shows \
+             each step",
+        ),
+        Some(Cut::Failed(failure)) => {
+            (failure.clone(), "loadgen with the URL alone says what the server does with a message")
+        }
+        Some(Cut::Errors(error)) => (
+            format!("the most frequent error was {error}"),
+            "find out why the server, or a limit on the way to it, ends connections",
+        ),
+        Some(Cut::Interrupted) => ("ended early by Ctrl-C".to_owned(), "let it run to its end"),
+        Some(Cut::FewAsked) => ("no more were asked for".to_owned(), "ask for more --messages"),
+        None if few.is_some() && wanted >= MESSAGES_LEAST => (
+            format!("{} were expected", count_text(wanted)),
+            "find out why the server did not answer or deliver",
+        ),
+        None if is_short => (String::new(), "measure longer, with --duration"),
+        None => (String::new(), "measure longer with --duration, or ask for a higher rate"),
+    };
+    let separator = if why.is_empty() { "" } else { ": " };
+    Some(Verdict::new(Judgement::TooShort, format!("{measured}{separator}{why}"), cure))
 }
 
 fn generator_bound(evidence: &Evidence) -> Option<Verdict> {
@@ -238,6 +284,7 @@ mod tests {
             response_p50: Duration::from_millis(1),
             openings: None,
             server_share: Some(0.5),
+            cut: None,
         }
     }
 
@@ -264,6 +311,35 @@ mod tests {
         assert_eq!(judgement(|e| e.messages = Some(99)), Judgement::TooShort);
         assert_eq!(judgement(|e| e.messages = Some(100)), Judgement::Trustworthy);
         assert_eq!(judgement(|e| e.messages = None), Judgement::Trustworthy);
+    }
+
+    #[test]
+    fn a_run_that_was_cut_short_says_by_what_and_not_to_measure_longer() {
+        let error = || "closed_4403: not for you".to_owned();
+        for (cut, reason, cure) in [
+            (Cut::NothingOpened(Some(error())), "no connection opened, closed_4403", "URL alone"),
+            (Cut::Failed("the probe was lost".to_owned()), "the probe was lost", "URL alone"),
+            (Cut::Errors(error()), "most frequent error was closed_4403", "why the server"),
+            (Cut::Interrupted, "nothing was measured: ended early by Ctrl-C", "to its end"),
+            (Cut::FewAsked, "no more were asked for", "more --messages"),
+        ] {
+            let verdict = judge(&Evidence {
+                measured: Duration::ZERO,
+                messages: Some(0),
+                cut: Some(cut),
+                ..healthy()
+            });
+            let said = verdict.cure.unwrap();
+            assert_eq!(verdict.judgement, Judgement::TooShort);
+            assert!(verdict.reason.contains(reason), "{}", verdict.reason);
+            assert!(said.contains(cure) && !said.contains("longer"), "{said}");
+        }
+        let lossy = judge(&Evidence { messages: Some(7), ..healthy() });
+        assert!(lossy.reason.ends_with("fewer than 100: 20,000 were expected"), "{lossy:?}");
+        let slow = Evidence { messages: Some(7), deliveries: None, ..healthy() };
+        assert!(judge(&slow).cure.unwrap().contains("measure longer"));
+        // What has cut a run short matters only if too little was measured.
+        assert_eq!(judgement(|e| e.cut = Some(Cut::Interrupted)), Judgement::Trustworthy);
     }
 
     #[test]

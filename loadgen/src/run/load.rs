@@ -6,18 +6,17 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use derive_more::AddAssign;
-use fanfare::protocol::{
-    ClientHandshake, CloseCode, HeadScanner, Opcode, encode_masked_close, encode_masked_frame,
-};
+use fanfare::protocol::{CloseCode, HeadScanner, Opcode, encode_masked_close, encode_masked_frame};
 use mio::{Interest, Poll, Token};
 
 use super::threads::ThisThread;
 use crate::measure::latency::Latencies;
 use crate::net::clock::{Clock, Moment, Timer};
-use crate::net::connection::{Connection, ConnectionPhase, PARTS_MAX, Part};
-use crate::net::ends::{End, Ends};
+use crate::net::connection::{Attempt, Connection, ConnectionPhase, PARTS_MAX, Part};
+use crate::net::ends::{End, Ends, NOT_BEGUN, NOT_FINISHED};
 use crate::net::post::{Posts, Responses};
 use crate::net::random::Random;
+use crate::net::request::{Header, Upgrades};
 use crate::net::slots::{Id, Slots};
 use crate::net::socket::{connect, receive_buffer};
 use crate::net::stream::Stream;
@@ -50,6 +49,8 @@ pub(crate) struct PartCounts {
     pub(crate) opened: u64,
     pub(crate) failed: u64,
     pub(crate) open: u64,
+    /// Connections that were wanted, but the run was ended before their opening began.
+    pub(crate) not_begun: u64,
 }
 
 /// Settings that all connections of a run share.
@@ -59,9 +60,10 @@ pub(crate) struct LoadSettings {
     /// Where publishers send their POST requests, if they publish by POST.
     pub(crate) publish: Option<Target>,
     pub(crate) sources: Option<Sources>,
-    pub(crate) headers: Vec<(String, String)>,
+    /// Headers of every request. They take the place of the generator's own.
+    pub(crate) headers: Vec<Header>,
     /// The subprotocols offered in each opening handshake.
-    pub(crate) subprotocols: &'static [&'static str],
+    pub(crate) subprotocols: Vec<String>,
     /// Opcode of the messages that this run sends: Text or Binary.
     pub(crate) opcode: Opcode,
     pub(crate) seed: u64,
@@ -92,11 +94,15 @@ pub(crate) struct Load {
     counts: [PartCounts; PARTS_MAX],
     /// Receive buffer size by part. `None`: the kernel's default.
     receive_buffers: [Option<usize>; PARTS_MAX],
+    /// The end that connections of a part are meant to have. It is not counted as an error.
+    intended_ends: [Option<End>; PARTS_MAX],
     unflushed: Vec<Id>,
     deadlines: VecDeque<(Moment, Id)>,
     openings_under_way: u64,
     /// Number of the next connection in the whole run. It chooses the source address and channel.
     ordinal: u32,
+    /// Writes the opening handshakes.
+    upgrades: Upgrades,
     /// Writes the requests of publishers that use POST. `None` if no publisher does.
     posts: Option<Posts>,
     settings: LoadSettings,
@@ -127,13 +133,19 @@ impl Load {
             is_measuring: false,
             counts: [PartCounts::default(); PARTS_MAX],
             receive_buffers: [None; PARTS_MAX],
+            intended_ends: [None; PARTS_MAX],
             unflushed: Vec::new(),
             deadlines: VecDeque::new(),
             openings_under_way: 0,
             ordinal: thread.number(),
+            upgrades: Upgrades::new(
+                &settings.target.host,
+                &settings.subprotocols,
+                &settings.headers,
+            ),
             posts: settings.publish.as_ref().map(|target| {
                 let is_text = settings.opcode == Opcode::Text;
-                Posts::new(&target.host, &target.path, &settings.headers, is_text)
+                Posts::new(&target.host, &target.path_of(0), &settings.headers, is_text)
             }),
             settings,
             thread,
@@ -154,9 +166,30 @@ impl Load {
         self.counts[usize::from(part.0)]
     }
 
+    /// Returns the counts of all parts together.
+    pub(crate) fn all_counts(&self) -> PartCounts {
+        let mut sum = PartCounts::default();
+        for counts in self.counts {
+            sum += counts;
+        }
+        sum
+    }
+
     /// Sets the receive buffer size for sockets of this part that are opened later.
     pub(crate) fn set_receive_buffer(&mut self, part: Part, bytes: usize) {
         self.receive_buffers[usize::from(part.0)] = Some(bytes);
+    }
+
+    /// Sets the end that connections of this part are meant to have.
+    pub(crate) fn set_intended_end(&mut self, part: Part, end: End) {
+        self.intended_ends[usize::from(part.0)] = Some(end);
+    }
+
+    /// Records that the run was ended before the openings of so many connections could begin.
+    pub(crate) fn note_not_begun(&mut self, part: Part, count: u64) {
+        let counts = &mut self.counts[usize::from(part.0)];
+        counts.wanted += count;
+        counts.not_begun += count;
     }
 
     pub(crate) fn openings_under_way(&self) -> u64 {
@@ -178,24 +211,54 @@ impl Load {
         self.openings_under_way += 1;
         let ordinal = self.ordinal;
         self.ordinal = self.ordinal.wrapping_add(self.thread.count());
-        if let Err(error) = self.begin_opening(part, index, ordinal, is_http) {
-            self.note_end(part, index, false, End::NotConnected, || error.to_string());
+        let address = self.target(is_http).addresses.first();
+        let attempt = Attempt { ordinal, is_http, address, ..Attempt::default() };
+        self.try_addresses(part, index, attempt);
+    }
+
+    fn target(&self, is_http: bool) -> &Target {
+        self.settings.publish.as_ref().filter(|_| is_http).unwrap_or(&self.settings.target)
+    }
+
+    /// Tries one address after another until a connection to one is under way.
+    fn try_addresses(&mut self, part: Part, index: u32, mut attempt: Attempt) {
+        while let Err(error) = self.begin_opening(part, index, &attempt) {
+            match self.next_attempt(attempt, &error.to_string()) {
+                Ok(next) => attempt = next,
+                Err(text) => {
+                    return self.note_end(part, index, false, End::NotConnected, || text);
+                }
+            }
         }
     }
 
-    fn begin_opening(
-        &mut self,
-        part: Part,
-        index: u32,
-        ordinal: u32,
-        is_http: bool,
-    ) -> io::Result<()> {
+    /// Returns the attempt that follows one that has failed with `error`. When all addresses have
+    /// failed, the error says so.
+    fn next_attempt(&self, mut attempt: Attempt, error: &str) -> Result<Attempt, String> {
+        let addresses = &self.target(attempt.is_http).addresses;
+        if addresses.count() == 1 {
+            return Err(error.to_owned());
+        }
+        let separator = if attempt.failures.is_empty() { "" } else { "; " };
+        let address = addresses.at(attempt.address);
+        attempt.failures.push_str(&format!("{separator}{address}: {error}"));
+        attempt.failed_count += 1;
+        if attempt.failed_count == addresses.count() {
+            return Err(attempt.failures);
+        }
+        attempt.address = addresses.after(attempt.address);
+        Ok(attempt)
+    }
+
+    fn begin_opening(&mut self, part: Part, index: u32, attempt: &Attempt) -> io::Result<()> {
         let began = self.clock.now();
         self.opening_span.get_or_insert((began, began));
         let settings = &self.settings;
+        let Attempt { ordinal, is_http, .. } = *attempt;
         let source = settings.sources.map(|sources| sources.address_of(ordinal));
-        let target = settings.publish.as_ref().filter(|_| is_http).unwrap_or(&settings.target);
-        let tcp = connect(target.address, source, self.receive_buffers[usize::from(part.0)])?;
+        let target = self.target(is_http);
+        let address = target.addresses.at(attempt.address);
+        let tcp = connect(address, source, self.receive_buffers[usize::from(part.0)])?;
         let mut stream = match &target.tls {
             Some(tls) => Stream::tls(tcp, &tls.config, tls.server_name.clone())?,
             None => Stream::Plain(tcp),
@@ -204,16 +267,10 @@ impl Load {
         let phase = if is_http {
             ConnectionPhase::Connecting { began }
         } else {
-            let handshake =
-                ClientHandshake::new(self.random.nonce()).offering(settings.subprotocols);
-            let headers: Vec<_> = settings
-                .headers
-                .iter()
-                .map(|(name, value)| (name.as_str(), value.as_str()))
-                .collect();
-            handshake.write_request(&mut request, &target.host, &target.path_of(ordinal), &headers);
+            let path = target.path_of(ordinal);
+            let nonce = self.random.nonce();
             ConnectionPhase::Opening {
-                handshake,
+                handshake: self.upgrades.begin(&mut request, &path, nonce),
                 scanner: HeadScanner::default(),
                 began,
                 connected: None,
@@ -222,7 +279,8 @@ impl Load {
         let id = self.connections.next_id();
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(stream.tcp_mut(), id.token(), interest)?;
-        self.connections.insert(Connection::new(stream, part, index, phase, request));
+        let attempt = attempt.clone();
+        self.connections.insert(Connection::new(stream, attempt, part, index, phase, request));
         self.deadlines.push_back((began + HANDSHAKE_TIMEOUT, id));
         Ok(())
     }
@@ -234,6 +292,11 @@ impl Load {
         connection.writable = true;
         if has_error {
             return false;
+        }
+        if connection.is_connecting() {
+            let target = &self.settings.target;
+            let publish = self.settings.publish.as_ref().filter(|_| connection.attempt.is_http);
+            publish.unwrap_or(target).addresses.note_reached(connection.attempt.address);
         }
         match &mut connection.phase {
             ConnectionPhase::Opening { began, connected: connected @ None, .. } => {
@@ -353,6 +416,12 @@ impl Load {
     pub(crate) fn end(&mut self, id: Id, end: End, text: impl FnOnce() -> String) {
         let Some(connection) = self.remove(id) else { return };
         let (part, index) = (connection.part, connection.index);
+        if connection.is_connecting() {
+            return match self.next_attempt(connection.attempt, &text()) {
+                Ok(next) => self.try_addresses(part, index, next),
+                Err(text) => self.note_end(part, index, false, end, || text),
+            };
+        }
         match connection.phase {
             ConnectionPhase::Opening { .. } | ConnectionPhase::Connecting { .. } => {
                 self.note_end(part, index, false, end, text);
@@ -377,13 +446,15 @@ impl Load {
 
     pub(crate) fn flush_one(&mut self, id: Id) {
         let Some(connection) = self.get_mut(id) else { return };
-        if let Err(error) = connection.flush() {
-            let is_opening = matches!(
-                connection.phase,
-                ConnectionPhase::Opening { .. } | ConnectionPhase::Connecting { .. }
-            );
-            let end = if is_opening { End::NotConnected } else { End::Reset };
-            self.end(id, end, || error.to_string());
+        let Err(error) = connection.flush() else { return };
+        if connection.is_connecting() {
+            self.end(id, End::NotConnected, || error.to_string());
+        } else if connection.reading {
+            // The server may have said why it reads no more, so what it has sent is read first.
+            connection.stop_writing(error.to_string());
+            self.unfinished.push((id, true));
+        } else {
+            self.end(id, End::Reset, || error.to_string());
         }
     }
 
@@ -446,11 +517,17 @@ impl Load {
         }
         for (name, part) in parts {
             let counts = self.counts(*part);
-            report.fail_if_any(counts.wanted - counts.opened, &format!("{name} did not open"));
+            let missing = counts.wanted - counts.opened;
+            let name = if missing == 1 { name.trim_end_matches('s') } else { name };
+            report.fail_if_any(missing, &format!("{name} did not open"));
         }
-        let under_way = sum(|counts| counts.wanted - counts.opened - counts.failed);
+        let not_begun = sum(|counts| counts.not_begun);
+        let under_way = sum(|counts| counts.wanted - counts.opened - counts.failed) - not_begun;
         if under_way > 0 {
-            report.error("not_finished", under_way, "was still opening when the run ended");
+            report.error(NOT_FINISHED, under_way, "was still opening when the run ended");
+        }
+        if not_begun > 0 {
+            report.error(NOT_BEGUN, not_begun, "the run was ended before they began to open");
         }
         for (end, count, text) in self.ends.iter() {
             report.error(end.to_string(), count, text.to_owned());
@@ -489,7 +566,9 @@ impl Load {
             self.openings_under_way -= 1;
             self.counts[usize::from(part.0)].failed += 1;
         }
-        self.ends.note(end, text);
+        if self.intended_ends[usize::from(part.0)] != Some(end) {
+            self.ends.note(end, text);
+        }
         self.ended.push_back(Ended { part, index, was_open, end });
     }
 }
@@ -506,4 +585,81 @@ fn queue<'a>(
         unflushed.push(id);
     }
     Some(&mut connection.outbound)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{SocketAddr, TcpListener};
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::net::target::{Addresses, ServerUrl};
+    use crate::run::threads::Threads;
+
+    /// Returns an address at which nobody listens, and what keeps it from being given to others.
+    fn deaf() -> (socket2::Socket, SocketAddr) {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+        let socket = socket.unwrap();
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        let address = socket.local_addr().unwrap().as_socket().unwrap();
+        (socket, address)
+    }
+
+    fn load(addresses: Vec<SocketAddr>) -> Load {
+        let url = ServerUrl::parse("ws://127.0.0.1/").unwrap();
+        let mut target = Target::find(&url, None, false).unwrap();
+        target.addresses = Arc::new(Addresses::new(addresses));
+        let settings = LoadSettings {
+            target,
+            publish: None,
+            sources: None,
+            headers: Vec::new(),
+            subprotocols: Vec::new(),
+            opcode: Opcode::Text,
+            seed: 1,
+        };
+        let threads = Threads::new(1, Arc::default());
+        Load::new(settings, ThisThread::new(threads, 0)).unwrap()
+    }
+
+    /// Opens a connection and waits until TCP is connected or it has failed.
+    fn connect_one(load: &mut Load) {
+        load.open(Part(0), 0);
+        let mut events = mio::Events::with_capacity(8);
+        while load.ended.is_empty()
+            && load.connections.iter_mut().all(|(_, connection)| connection.is_connecting())
+        {
+            load.poll.poll(&mut events, None).unwrap();
+            for event in &events {
+                let id = Id::of(event.token());
+                load.on_writable(id, event.is_error());
+                load.flush_one(id);
+            }
+        }
+    }
+
+    #[test]
+    fn the_next_address_is_tried_and_the_one_that_was_reached_is_remembered() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (_kept, deaf) = deaf();
+        let mut load = load(vec![deaf, listener.local_addr().unwrap()]);
+        for _ in 0..2 {
+            connect_one(&mut load);
+            listener.accept().unwrap();
+            assert!(load.ended.is_empty() && load.ends.most_frequent().is_none());
+            assert_eq!(load.target(false).addresses.first(), 1);
+        }
+        assert_eq!((load.counts(Part(0)).wanted, load.openings_under_way()), (2, 2));
+    }
+
+    #[test]
+    fn if_no_address_can_be_reached_the_error_names_them_all() {
+        let ((_one, first), (_other, second)) = (deaf(), deaf());
+        let mut load = load(vec![first, second]);
+        connect_one(&mut load);
+        assert_eq!((load.counts(Part(0)).failed, load.openings_under_way()), (1, 0));
+        let text = load.ends.text(End::NotConnected);
+        let refused = |address| format!("{address}: Connection refused");
+        assert!(text.starts_with(&refused(first)) && text.contains(&refused(second)), "{text}");
+    }
 }

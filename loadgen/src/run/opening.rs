@@ -77,6 +77,9 @@ impl Opening {
     pub(crate) fn turn(&mut self, load: &mut Load, now: Moment) -> Option<Moment> {
         if load.is_stopping() {
             // The server may never answer, so a run that is stopping does not wait.
+            for batch in self.batches.drain(..) {
+                load.note_not_begun(batch.part, batch.count);
+            }
             return None;
         }
         if self.schedule.is_none() {

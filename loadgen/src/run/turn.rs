@@ -119,10 +119,16 @@ fn read<S: Scenario>(load: &mut Load, scenario: &mut S, id: Id, hung_up: bool) {
     debug_assert!(held <= REST_BYTES_MAX, "too many bytes are left undecoded");
     let taken = match connection.read(&mut buffer[held..held + READ_BYTES_MAX]) {
         Ok(0) => {
-            return load.end(id, End::NoCloseFrame, || "the stream ended without one".to_owned());
+            let (end, text) = connection.end_of_stream();
+            return load.end(id, end, || text);
         }
         Ok(taken) => taken,
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            if let Some(error) = connection.write_error.take() {
+                load.end(id, End::Reset, || error);
+            }
+            return;
+        }
         Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
         Err(error) => {
             let is_tls = error.kind() == io::ErrorKind::InvalidData;

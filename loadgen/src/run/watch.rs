@@ -10,6 +10,7 @@ use crate::measure::process::Process;
 use crate::measure::usage::{Sample, Usage};
 use crate::net::clock::Moment;
 use crate::report::second::{Second, SecondPhase};
+use crate::stderr::tell;
 
 /// How often the live view is redrawn.
 const REDRAW_EVERY: Duration = Duration::from_millis(200);
@@ -194,12 +195,8 @@ impl View {
 
     fn on_second(&self, watch: &Watch, shared: &Threads, now: Moment, last: &Second) {
         if matches!(self, View::Lines) && (last.second + 1).is_multiple_of(LINE_EVERY) {
-            eprintln!(
-                "{} {} s: {}",
-                watch.name,
-                last.second + 1,
-                watch.line(shared, now, Some(last))
-            );
+            let line = watch.line(shared, now, Some(last));
+            tell(&format!("{} {} s: {line}", watch.name, last.second + 1));
         }
     }
 

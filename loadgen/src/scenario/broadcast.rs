@@ -16,7 +16,7 @@ pub(crate) fn plan(args: &BroadcastArgs, server: Option<Process>) -> TrafficPlan
     };
     let settings = FanoutSettings {
         publishers: args.publishers as u32,
-        subscribers: args.subscribers as u32,
+        subscribers: args.subscriber_count() as u32,
         by_post: args.publish_url.is_some(),
         sizes: args.size,
         pacing,

@@ -9,10 +9,12 @@ use crate::measure::machine::Machine;
 use crate::net::clock::Moment;
 use crate::net::connection::Part;
 use crate::net::slots::Id;
+use crate::report::finished;
 use crate::report::gather::Report;
 use crate::report::value::Value;
 use crate::run::load::{Ended, Load};
 use crate::run::scenario::{Peer, Scenario, Turn};
+use crate::stderr::tell;
 
 const SPEAKER: Part = Part(0);
 const LISTENER: Part = Part(1);
@@ -68,9 +70,20 @@ impl Heard {
     }
 }
 
+/// What the shown command line is made of, quoted for a shell.
+#[derive(Clone, Debug)]
+pub(crate) struct ShownWords {
+    /// The name under which this program was started.
+    pub(crate) program: String,
+    pub(crate) url: String,
+    /// The flags that say how to connect, each after a space.
+    pub(crate) flags: String,
+    /// A sentence about flags that are not shown.
+    pub(crate) omission: Option<String>,
+}
+
 pub(crate) struct Check {
-    /// The server's URL, for the command line to run next.
-    url: String,
+    shown: ShownWords,
     machine: Machine,
     tells: bool,
     stage: CheckStage,
@@ -83,9 +96,9 @@ pub(crate) struct Check {
 
 impl Check {
     /// With `tells`, each finding is printed on standard error as soon as it is known.
-    pub(crate) fn new(url: &str, machine: Machine, tells: bool) -> Check {
+    pub(crate) fn new(shown: ShownWords, machine: Machine, tells: bool) -> Check {
         Check {
-            url: url.to_owned(),
+            shown,
             machine,
             tells,
             stage: CheckStage::Begin,
@@ -99,7 +112,7 @@ impl Check {
 
     fn tell(&self, what: &str) {
         if self.tells {
-            eprintln!("{what}");
+            tell(what);
         }
     }
 
@@ -119,15 +132,25 @@ impl Check {
         }
     }
 
-    /// Returns the command line to run next.
-    fn next_line(&self) -> String {
+    /// Returns the command line to run next. `None` if the server did not open.
+    fn next_line(&self) -> Option<String> {
+        self.speaker()?;
         let [speaker, listener] = self.heard.map(Heard::has_message);
-        let url = &self.url;
-        match (speaker, listener) {
-            (true, false) => format!("loadgen echo {url} -c 100 --rate 1k"),
-            (_, true) => format!("loadgen broadcast {url} --subscribers 100 --rate 100"),
-            (false, false) => format!("loadgen ping {url} -c 100 --rate 1k"),
-        }
+        let (scenario, load) = match (speaker, listener, self.is_kept()) {
+            (_, true, true) => ("broadcast", "-c 100 --rate 100"),
+            (_, true, false) => ("broadcast", "-c 100 --rate 100 --verify count"),
+            (true, false, true) => ("echo", "-c 100 --rate 1k"),
+            (true, false, false) => ("echo", "-c 100 --rate 1k --verify off"),
+            (false, false, _) if self.ping_nanos.is_some() => ("ping", "-c 100 --rate 1k"),
+            (false, false, _) => ("hold", "-c 100"),
+        };
+        let ShownWords { program, url, flags, .. } = &self.shown;
+        Some(format!("{program} {scenario} {url} {load}{flags}"))
+    }
+
+    /// Returns true if the server puts nothing around a message.
+    fn is_kept(&self) -> bool {
+        self.heard.iter().all(|heard| heard.wrapped == 0)
     }
 }
 
@@ -153,10 +176,11 @@ impl Scenario for Check {
         }
     }
 
-    fn on_ended(&mut self, _load: &mut Load, ended: &Ended) {
+    fn on_ended(&mut self, load: &mut Load, ended: &Ended) {
         self.has_speaker_ended |= ended.index == 0;
-        let text = if ended.was_open { "ended" } else { "not opened" };
-        self.tell(&format!("connection {}: {text}: {}", ended.index + 1, ended.end));
+        let how = if ended.was_open { "ended" } else { "not opened" };
+        let text = finished::on_one_line(load.ends.text(ended.end));
+        self.tell(&format!("connection {}: {how}: {} {text}", ended.index + 1, ended.end));
     }
 
     fn on_turn(&mut self, load: &mut Load, now: Moment) -> Turn {
@@ -212,7 +236,12 @@ impl Scenario for Check {
                         return Turn::Until(until);
                     }
                     self.tell(&format!("message: the server {}", self.finding()));
-                    self.tell(&format!("\nrun next:\n  {}\n", self.next_line()));
+                    if let Some(line) = self.next_line() {
+                        self.tell(&format!("\nrun next:\n  {line}\n"));
+                    }
+                    if let Some(omission) = &self.shown.omission {
+                        self.tell(omission);
+                    }
                     CheckStage::Over
                 }
                 CheckStage::Over => return Turn::Done,
@@ -225,7 +254,7 @@ impl Scenario for Check {
     fn report(&mut self, load: &Load, report: &mut Report) {
         load.report(report, &[("connections", SPEAKER), ("listeners", LISTENER)]);
         let [speaker, listener] = self.heard;
-        let is_kept = speaker.wrapped + listener.wrapped == 0;
+        let is_kept = self.is_kept();
         let has_message = speaker.has_message() || listener.has_message();
         report
             .section("machine")
@@ -242,11 +271,11 @@ impl Scenario for Check {
             .row("own_copies", Value::Flag(speaker.has_message()))
             .optional("keeps_payload", has_message.then_some(Value::Flag(is_kept)))
             .row("other_messages", Value::Count(u64::from(speaker.other + listener.other)))
-            .row("run_next", Value::Text(self.next_line()));
+            .optional("run_next", self.next_line().map(Value::Text));
         if has_message && !is_kept {
             report.note(
-                "the server puts something around a payload: `broadcast` with --verify count \
-                 finds it in there"
+                "the server puts something around a payload: broadcast with --verify count finds \
+                 it in there"
                     .to_owned(),
             );
         }

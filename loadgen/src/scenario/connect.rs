@@ -70,11 +70,11 @@ impl Connect {
         Connect {
             stage: ConnectStage::Ready,
             rate,
-            pace: Pace { per_second: rate, concurrency_max: args.common.connect_concurrency },
+            pace: Pace { per_second: rate, concurrency_max: args.concurrency() },
             duration: args.duration,
             drain: args.common.drain,
             schedule: None,
-            budget: args.connections.map(|connections| thread.share_count(connections)),
+            budget: args.openings.map(|openings| thread.share_count(openings)),
             under_way: Slab::new(),
             measurement: Measurement::new(server),
             counts: ConnectCounts::default(),

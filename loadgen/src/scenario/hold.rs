@@ -61,7 +61,7 @@ impl Hold {
     pub(crate) fn new(args: &HoldArgs, server: Option<Process>, thread: &ThisThread) -> Hold {
         let mut hold = Hold {
             pace: Pace::of(&args.common),
-            hold: args.hold,
+            hold: args.duration,
             server: server.filter(|_| thread.is_first()),
             targets: targets(args.connections),
             at: 0,
@@ -81,6 +81,14 @@ impl Hold {
         let missing = thread.share_count(self.targets[self.at]) - thread.share_count(before);
         Opening::new(self.pace, [Batch::new(HELD, missing)])
     }
+
+    /// Ends this thread's part of a run that was interrupted. What was not opened is not forgotten.
+    fn give_up(&self, load: &mut Load) -> Turn {
+        let all = self.targets.last().copied().unwrap_or(0);
+        let missing = load.thread.share_count(all) - load.thread.share_count(self.targets[self.at]);
+        load.note_not_begun(HELD, missing);
+        Turn::Done
+    }
 }
 
 fn step(server: Option<Process>, open: u64) -> HoldStep {
@@ -88,7 +96,7 @@ fn step(server: Option<Process>, open: u64) -> HoldStep {
     HoldStep { open, memory, tcp_bytes: tcp_memory_bytes().ok() }
 }
 
-fn targets(connections: u64) -> Vec<u64> {
+pub(super) fn targets(connections: u64) -> Vec<u64> {
     let steps =
         if connections > STEPS[2] { STEPS } else { [1, 2, 3].map(|part| connections * part / 4) };
     let mut targets: Vec<u64> =
@@ -112,7 +120,7 @@ impl Scenario for Hold {
                 HoldStage::Opened => match load.thread.wait_at(2 * self.at, now) {
                     Some(at) => HoldStage::Settling { until: at + SETTLE },
                     // After Ctrl-C another thread may have ended before this barrier.
-                    None if load.is_stopping() => return Turn::Done,
+                    None if load.is_stopping() => return self.give_up(load),
                     None => return Turn::Until(now + LOOK_AGAIN),
                 },
                 HoldStage::Settling { until } if now < *until => return Turn::Until(*until),
@@ -123,9 +131,12 @@ impl Scenario for Hold {
                     HoldStage::Read
                 }
                 HoldStage::Read => match load.thread.wait_at(2 * self.at + 1, now) {
-                    None if load.is_stopping() => return Turn::Done,
+                    None if load.is_stopping() => return self.give_up(load),
                     None => return Turn::Until(now + LOOK_AGAIN),
-                    Some(_) if self.at + 1 < self.targets.len() && !load.is_stopping() => {
+                    Some(_) if self.at + 1 < self.targets.len() && load.is_stopping() => {
+                        return self.give_up(load);
+                    }
+                    Some(_) if self.at + 1 < self.targets.len() => {
                         self.at += 1;
                         HoldStage::Opening(self.opening(&load.thread))
                     }

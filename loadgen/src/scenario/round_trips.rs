@@ -445,8 +445,15 @@ impl Scenario for RoundTrips {
                     .to_owned(),
             );
         }
-        if counts.measured_replied == 0 && (counts.measured_sent > 0 || !load.is_stopping()) {
-            report.fail("nothing was answered while measuring: does this path echo?".to_owned());
+        let clients = load.counts(CLIENT);
+        let was_tried = counts.measured_sent > 0 || !load.is_stopping();
+        if counts.measured_replied == 0 && was_tried && clients.opened > 0 {
+            let why = match (self.is_ping, clients.open) {
+                (_, 0) => "all connections had ended",
+                (true, _) => "does this server answer a Ping?",
+                (false, _) => "does this path echo?",
+            };
+            report.fail(format!("nothing was answered while measuring: {why}"));
         }
     }
 

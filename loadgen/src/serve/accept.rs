@@ -7,6 +7,7 @@ use mio::Interest;
 use super::connection::ServerConnection;
 use super::receiver::Receiver;
 use super::server::Server;
+use crate::stderr::tell;
 
 /// Connections accepted in one turn. This takes some milliseconds, during which nothing is read.
 const ACCEPTS_PER_TURN_MAX: usize = 256;
@@ -24,10 +25,10 @@ impl Server {
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
                 Err(error) => {
                     if !std::mem::replace(&mut self.out_of_files, true) {
-                        eprintln!(
+                        tell(&format!(
                             "loadgen: cannot accept: {error}; raise the limit on open files \
                              (ulimit -Hn)"
-                        );
+                        ));
                     }
                     self.accept_at = Some(self.clock.now() + ACCEPT_AGAIN);
                     return;
@@ -36,7 +37,7 @@ impl Server {
             let id = self.connections.next_id();
             let interest = Interest::READABLE | Interest::WRITABLE;
             if let Err(error) = self.poll.registry().register(&mut stream, id.token(), interest) {
-                eprintln!("loadgen: a connection cannot be watched and is closed: {error}");
+                tell(&format!("loadgen: a connection cannot be watched and is closed: {error}"));
                 continue;
             }
             let receiver = Receiver::new(self.args.seed, self.accepted);

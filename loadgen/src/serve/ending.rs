@@ -10,6 +10,7 @@ use super::connection::ServerPhase;
 use super::faults::Ledger;
 use super::server::Server;
 use crate::net::slots::Id;
+use crate::stderr::tell;
 
 /// How long a connection that is ending may take to read its last bytes and to close.
 const ENDING_TIME: Duration = Duration::from_secs(10);
@@ -34,9 +35,9 @@ impl Server {
         let Some(connection) = self.connections.get_mut(id) else { return };
         if connection.is_too_far_behind() {
             if self.ledger.closed_behind == 0 {
-                eprintln!(
+                tell(
                     "loadgen: a receiver is more than 64 MiB behind, and is closed with 1013 (the \
-                     next ones are only counted)"
+                     next ones are only counted)",
                 );
             }
             connection.close_behind(&mut self.ledger);

@@ -2,11 +2,15 @@
 //! against the floor.
 mod faults;
 mod pipeline;
+mod reasons;
+mod requests;
 mod serve;
 mod servers;
 mod stall;
 mod terminal;
 mod tls;
+mod usage;
+mod views;
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -178,7 +182,7 @@ fn visitors_come_and_go_and_the_healthy_ones_do_not_notice() {
 
 #[test]
 fn idle_connections_are_opened_held_and_counted() {
-    let flags = "-c 40 --hold 10ms -b 127.0.0.0/8 --channels 7 --connect-rate 1k";
+    let flags = "-c 40 -d 10ms -b 127.0.0.0/8 --channels 7 --connect-rate 1k";
     let floor = Floor::start("broadcast", 64);
     let (code, report) =
         loadgen("hold", floor.address, &format!("{flags} --server-pid {}", floor.pid()));

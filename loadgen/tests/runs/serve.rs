@@ -35,6 +35,10 @@ impl Server {
         Server { child, lines, address }
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     fn connect(&self) -> WebSocket<TcpStream> {
         self.try_connect().unwrap()
     }

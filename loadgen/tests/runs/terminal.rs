@@ -2,7 +2,7 @@
 //! a plain line every few seconds. Only the report is written to standard output.
 use std::fs::File;
 use std::io::Read as _;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
@@ -19,22 +19,25 @@ fn command(server: &Server, flags: &str) -> Command {
     command
 }
 
-/// Runs the command with a terminal of 120 columns as its standard error. Returns what was written
-/// to standard output and to the terminal.
-fn run_on_a_terminal(mut command: Command) -> (String, String) {
+/// Starts the command with a terminal of 120 columns as its standard error. Returns our side of the
+/// terminal too.
+fn start_on_a_terminal(mut command: Command) -> (Child, File) {
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
     let ours = openpt(flags).unwrap();
     grantpt(&ours).unwrap();
     unlockpt(&ours).unwrap();
     let theirs = ioctl_tiocgptpeer(&ours, flags).unwrap();
     tcsetwinsize(&theirs, Winsize { ws_row: 24, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
-    let child = command.env("TERM", "xterm").stderr(theirs).spawn().unwrap();
-    // The command holds our handle of the terminal's other side. It is dropped, so that reading
-    // ends when the child process does.
-    drop(command);
+    // The command is dropped with its handle of the terminal's other side, so that reading ends
+    // when the child process does.
+    (command.env("TERM", "xterm").stderr(theirs).spawn().unwrap(), File::from(ours))
+}
+
+/// Runs the command on a terminal. Returns what was written to standard output and to the terminal.
+fn run_on_a_terminal(command: Command) -> (String, String) {
+    let (child, mut terminal) = start_on_a_terminal(command);
     let reader = std::thread::spawn(move || {
         let (mut shown, mut piece) = (Vec::new(), [0; 4096]);
-        let mut terminal = File::from(ours);
         while let Ok(taken @ 1..) = terminal.read(&mut piece) {
             shown.extend_from_slice(&piece[..taken]);
         }
@@ -63,6 +66,19 @@ fn on_a_terminal_there_is_a_bar_with_figures_and_at_the_end_there_is_none() {
     assert_eq!(drawings[drawings.len() - 1].trim(), "", "{shown:?}");
     assert!(report.starts_with("loadgen ") && !report.contains('\x1b'), "{report}");
     assert!(report.contains("VERDICT"));
+}
+
+#[test]
+fn a_terminal_that_is_closed_does_not_end_the_run() {
+    let server = Server::start("--echo");
+    let (child, mut terminal) = start_on_a_terminal(command(&server, "--rate 300 -W 0 -d 2s"));
+    // The live view has begun.
+    assert!(terminal.read(&mut [0; 16]).unwrap() > 0);
+    drop(terminal);
+    let output = child.wait_with_output().unwrap();
+    let report = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{report}");
+    assert!(report.ends_with("PASSED\n"), "{report}");
 }
 
 #[test]

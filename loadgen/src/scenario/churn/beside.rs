@@ -55,7 +55,7 @@ impl Churn {
     pub(crate) fn plan(args: &ChurnArgs, server: Option<Process>) -> TrafficPlan {
         let settings = FanoutSettings {
             publishers: 1,
-            subscribers: args.subscribers as u32,
+            subscribers: args.subscriber_count() as u32,
             by_post: false,
             sizes: args.size,
             pacing: Pacing::Open { per_second: args.rate },

@@ -75,9 +75,11 @@ impl SlowSubscribers {
         Batch::new(SLOW, self.subscribers.len() as u64)
     }
 
-    /// Sets the receive buffer size. Must be called before any slow subscriber is opened.
+    /// Prepares for slow subscribers. Must be called before any slow subscriber is opened.
     pub(super) fn prepare(&self, load: &mut Load) {
         load.set_receive_buffer(SLOW, self.receive_buffer);
+        // That a server cuts off who does not read is what it is meant to do.
+        load.set_intended_end(SLOW, End::ClosedByServer(CloseCode::SLOW_CONSUMER.as_u16()));
     }
 
     pub(super) fn on_open(&mut self, load: &mut Load, id: Id, index: u32) {
