@@ -108,8 +108,8 @@ hunt() {
     fi
     case $kind in
         '# loom') echo "loom: $(test_with "$program")" ;;
-        '# unit') echo "unit: $(test_with "$program" --skip reactor::tests::swarm --skip reactor::tests::latency)" ;;
-        '# latency') echo "latency: $(test_with "$program" reactor::tests::latency)" ;;
+        '# unit') echo "unit: $(test_with "$program" --skip reactor::tests::swarm --skip reactor::tests::latency --include-ignored)" ;;
+        '# latency') echo "latency: $(test_with "$program" reactor::tests::latency --include-ignored)" ;;
         *) simulate "$program" ;;
     esac
 }

@@ -1,6 +1,7 @@
 //! Tests of what only the simulated network has: faults, time, several reactors, the trace. What it
 //! shares with the real network is tested in [`net::tests`](crate::net).
 
+mod clocks;
 mod crashes;
 mod errors;
 mod faults;

@@ -18,6 +18,8 @@ pub(super) struct Report {
     /// Messages of the crowd's channel that its home has numbered, per second.
     pub(super) messages_per_second: u64,
     sends_per_second: u64,
+    /// A hash of all calls to the simulated network.
+    pub(super) hash: u64,
 }
 
 /// What a scene must keep.
@@ -55,8 +57,8 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report { name, longest_turn, turns, waits, messages_per_second, sends_per_second } =
-            self;
+        let Report { name, longest_turn, turns, waits, .. } = self;
+        let Report { messages_per_second, sends_per_second, .. } = self;
         writeln!(f, "{name}:")?;
         writeln!(f, "  {turns} turns, the longest {longest_turn}")?;
         writeln!(
@@ -129,6 +131,7 @@ impl Scene {
             waits: Waits::of(&self.bystanders),
             messages_per_second: per_second(server.numbered.get(CROWDED).copied().unwrap_or(0)),
             sends_per_second: per_second(sends(server) - sends_before),
+            hash: server.sim.trace_hash(),
         };
         eprint!("{report}");
         report
