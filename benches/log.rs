@@ -62,7 +62,7 @@ fn append(criterion: &mut Criterion) {
                     .publish(name(), Message::binary(&payload), &mut ())
                     .expect("room for a message");
                 number += 1;
-                assert_eq!(accepted.id.number, number);
+                assert_eq!(accepted.accepted.id.number, number);
                 unread_bytes += payload_bytes;
                 if unread_bytes >= 256 << 10 {
                     sweep(&mut hub);
@@ -93,7 +93,7 @@ fn append_for_a_crowd(criterion: &mut Criterion) {
                         let accepted = hub
                             .publish_to(subscriptions[0], Message::binary(&payload), &mut ())
                             .expect("room");
-                        assert_eq!(accepted.subscribers, subscribers as u64);
+                        assert_eq!(accepted.accepted.subscribers, subscribers as u64);
                     }
                     elapsed += start.elapsed();
                     left -= burst;

@@ -51,7 +51,7 @@ impl Hub {
             }
             Membership::Leaving => MembershipUpdate::Leave { channel: name },
             Membership::Home | Membership::Joining | Membership::Live => {
-                MembershipUpdate::Count { channel: name, subscribers }
+                MembershipUpdate::Count { channel: name, subscribers, is_full: channel.log.is_full }
             }
         })
     }
@@ -112,6 +112,11 @@ impl Hub {
         self.membership_queue.join_outcomes.pop_front()
     }
 
+    /// Returns true if [`next_join_outcome`](Self::next_join_outcome) would return one.
+    pub fn has_join_outcome(&self) -> bool {
+        !self.membership_queue.join_outcomes.is_empty()
+    }
+
     /// Returns true if a subscription still waits for its home's decision.
     pub fn is_joining(&self, subscription: SubscriptionId) -> bool {
         self.channels[self.subscriptions.channel_of(subscription)].is_joining()
@@ -119,7 +124,8 @@ impl Hub {
 
     /// Appends a message that its home has numbered. The home has accepted it, so it must not be
     /// dropped: after [`Refused::Busy`] the caller must call again with the same message after the
-    /// sweep. Does nothing if this reactor has left the channel meanwhile. Call
+    /// sweep. If the log is then full, the home is told, and lets no more be published. Does
+    /// nothing if this reactor has left the channel meanwhile. Call
     /// [`next_overrun`](Self::next_overrun) afterwards.
     pub fn append(&mut self, numbered: Numbered<'_>) -> Result<(), Refused> {
         let Numbered { slot, epoch, number, message } = numbered;
@@ -133,14 +139,14 @@ impl Hub {
         // wrong numbers.
         assert_eq!(channel.log.end().number, number, "the home's numbers have a gap");
         if !channel.subscribers.is_empty() {
-            let (frame_bytes, bound) = (frame_bytes_of(message), self.limits.channel_buffer_bytes);
-            let kept_from = match channel.log.make_room(frame_bytes, bound, Some(&self.pool)) {
+            let (frame_bytes, bound) = (frame_bytes_of(message), self.limits.bound());
+            let room = match channel.log.make_room(frame_bytes, bound, Some(&self.pool)) {
                 // The home has accepted the message, so it is appended beyond the limit. The home
                 // will see `Outlet::is_memory_full`, and refuse the next message.
                 Err(Refused::MemoryFull) => channel.log.make_room(frame_bytes, bound, None)?,
-                kept_from => kept_from?,
+                room => room?,
             };
-            self.cut_off(id, kept_from);
+            self.take_room(id, room);
         }
         self.append_for_all(id, message);
         Ok(())
@@ -192,7 +198,7 @@ mod tests {
         assert!(!hub.is_joining(second));
         assert_eq!(
             hub.membership_update(HOME),
-            Some(MembershipUpdate::Count { channel: name, subscribers: 1 })
+            Some(MembershipUpdate::Count { channel: name, subscribers: 1, is_full: false })
         );
         hub.membership_update_sent(HOME);
         hub.append(numbered(2)).unwrap();

@@ -103,9 +103,10 @@ impl Channel {
         matches!(self.membership, Membership::Unannounced | Membership::Joining)
     }
 
-    /// Returns true if the channel has no subscribers, here or on other reactors.
+    /// Returns true if the channel has no subscribers, here or on other reactors, and no publisher
+    /// waits for it.
     pub(super) fn is_unused(&self) -> bool {
-        self.subscribers.is_empty() && self.members == NO_MEMBERS
+        self.subscribers.is_empty() && self.members == NO_MEMBERS && !self.log.is_full
     }
 
     /// Cancels leaving the channel: a subscriber joined before the home was asked to send no

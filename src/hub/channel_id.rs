@@ -1,5 +1,5 @@
 //! The id of a channel: its index among a hub's [channels](super::channels).
 
 /// The id of a channel, valid as long as the channel exists. After that it is used again.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct ChannelId(pub(super) u32);
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct ChannelId(pub(crate) u32);

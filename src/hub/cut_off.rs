@@ -6,6 +6,7 @@ use super::hub::Hub;
 use super::ledger::DropReason;
 use super::limits::SlowPolicy;
 use super::overrun_queue::Overrun;
+use super::subscriptions::SubscriptionId;
 
 impl Hub {
     /// Removes every cursor from the part of a log before `kept_from`. `Log::make_room` has made
@@ -21,7 +22,7 @@ impl Hub {
             SlowPolicy::Skip => Some(log.start_of(kept_from)),
             SlowPolicy::Latest => Some(end),
         };
-        let mut rests = std::mem::take(&mut self.overrun.rests);
+        let mut rests = self.overrun.take_rests();
         // The loop runs from the back: when a subscriber is removed, the last one, which has been
         // checked already, takes its index.
         for index in self.channels[id].subscribers.blocked().rev() {
@@ -41,12 +42,12 @@ impl Hub {
             // A subscriber can continue only if the rest of its partly sent frame can be kept.
             let new_place =
                 new_place.filter(|_| self.private.has_room_for(cursor.under_way_bytes as usize));
-            let rest_start = rests.len();
+            let rest_start = rests.end();
             let (until, reason) = match new_place {
                 Some(place) => (place.number, DropReason::Skipped),
                 None => (end.number, DropReason::SlowConsumer),
             };
-            let outcome = self.detach(id, index, until, reason, Some(&mut rests));
+            let outcome = self.detach(id, index, until, reason, Some(&mut rests.bytes));
             let channel = &mut self.channels[id];
             match new_place {
                 Some(place) => {
@@ -59,9 +60,9 @@ impl Hub {
                     self.subscribers_changed(id);
                 }
             }
-            self.overrun.push(whose, new_place.is_some(), outcome.map(|_| rest_start..rests.len()));
+            self.overrun.push(whose, new_place.is_some(), outcome.map(|_| rest_start..rests.end()));
         }
-        self.overrun.rests = rests;
+        self.overrun.give_rests_back(rests);
         self.channels[id].log.release(&mut self.pool);
     }
 
@@ -90,6 +91,21 @@ impl Hub {
             self.subscriptions.remove(overrun.subscription);
         }
         Some(overrun)
+    }
+
+    /// As [`next_overrun`](Self::next_overrun), of one subscription: whatever is done with a
+    /// connection, its own overruns come first.
+    pub fn overrun_of(&mut self, subscription: SubscriptionId) -> Option<Overrun<'_>> {
+        let overrun = self.overrun.pop_of(subscription)?;
+        if !overrun.lives_on {
+            self.subscriptions.remove(subscription);
+        }
+        Some(overrun)
+    }
+
+    /// Returns true if a subscription has an overrun that was not fetched yet.
+    pub fn is_overrun(&self, subscription: SubscriptionId) -> bool {
+        self.overrun.contains(subscription)
     }
 
     /// Returns true if [`next_overrun`](Self::next_overrun) would return a subscriber.

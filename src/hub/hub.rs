@@ -17,6 +17,7 @@ use super::sweep_order::{Due, Sweep};
 use super::unsent::{Advanced, Unsent};
 use crate::instant::Instant;
 use crate::protocol::HEADER_BYTES_MAX;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ pub struct Hub {
     pub(super) pool: SegmentPool,
     pub(super) sweep: Sweep,
     pub(super) overrun: OverrunQueue,
+    /// The channels that are full.
+    pub(super) full: VecDeque<ChannelId>,
     pub(super) private: PrivateRests,
     pub(super) ledger: Ledger,
     pub(super) trim_at: Instant,
@@ -61,6 +64,7 @@ impl Hub {
             pool: SegmentPool::new(segment_bytes_max, limits.channel_buffer_bytes),
             sweep: Sweep::new(),
             overrun: OverrunQueue::default(),
+            full: VecDeque::new(),
             private: PrivateRests::new(limits.private_bytes_max),
             ledger: Ledger::default(),
             trim_at: Instant::ZERO,
@@ -129,6 +133,7 @@ impl Hub {
     /// Moves a cursor after the stream has accepted `bytes_taken` of the unsent bytes.
     pub fn advance(&mut self, subscription: SubscriptionId, bytes_taken: usize) -> Advanced {
         let Some((id, index)) = self.place_of(subscription) else { return Advanced::default() };
+        self.sweep.sent(bytes_taken);
         let channel = &mut self.channels[id];
         let before = channel.subscribers.cursor(index);
         let after = channel.log.advanced(before, bytes_taken);

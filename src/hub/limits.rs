@@ -3,6 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
+/// One part in this many of the memory limit is the most that a log takes beyond its bound while
+/// its publishers are stopped: one message of each, and what is on its way from other reactors.
+const EXCESS_MEMORY_SHARE: usize = 16;
+
 /// What happens to a subscriber that was overrun: it was blocked for so long that its next message
 /// is no longer in the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -25,7 +29,8 @@ pub struct HubLimits {
     /// The most channels at a time, on all reactors together.
     pub channels_max: usize,
     /// The most bytes of frames that one channel's log keeps: how far a subscriber may be behind.
-    /// The last message is always kept.
+    /// The last message is always kept. While subscribers that are not slow have not been visited
+    /// yet, more is kept, at most a sixteenth of `memory_bytes`, and the publishers wait.
     pub channel_buffer_bytes: usize,
     /// The most bytes of all log segments, the free ones included, plus `private_bytes_max`.
     pub memory_bytes: usize,
@@ -60,6 +65,24 @@ impl Default for HubLimits {
     }
 }
 
+/// How many bytes of frames a log keeps.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bound {
+    /// Beyond this, what only blocked subscribers need is cut off.
+    pub(super) bytes: usize,
+    /// So much more is kept while subscribers that are not blocked have not been visited yet.
+    /// Meanwhile the log is full, and its publishers wait.
+    pub(super) excess_bytes: usize,
+}
+
+impl HubLimits {
+    /// How much the log of one channel keeps.
+    pub(super) fn bound(&self) -> Bound {
+        let excess_bytes = self.memory_bytes / EXCESS_MEMORY_SHARE;
+        Bound { bytes: self.channel_buffer_bytes, excess_bytes }
+    }
+}
+
 /// The text for a peer whose message, whole or still in fragments, found no memory.
 pub(crate) const OUT_OF_MEMORY: &str = "out of memory for messages: try again later";
 
@@ -67,8 +90,8 @@ pub(crate) const OUT_OF_MEMORY: &str = "out of memory for messages: try again la
 /// message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refused {
-    /// The log is full of messages for a subscriber that is not slow but was not yet visited by the
-    /// sweep: try again after the sweep.
+    /// There is no memory, or no more excess for this channel, until the sweep has sent what is
+    /// kept for subscribers that are not slow: try again after it.
     Busy,
     /// The ring to another reactor that has subscribers is full: try again when that reactor has
     /// taken messages from it.

@@ -17,7 +17,7 @@
 
 use super::cursor::{Cursor, Tally};
 use super::frames::{count_frames, frame_bytes_of};
-use super::limits::Refused;
+use super::limits::{Bound, Refused};
 use super::segment_pool::{Segment, SegmentPool};
 use super::unsent::Unsent;
 use crate::protocol::{Message, encode_frame};
@@ -27,6 +27,15 @@ use std::collections::VecDeque;
 
 /// The number of a channel's first message.
 pub(super) const FIRST_NUMBER: u64 = 1;
+
+/// How a log makes room for a frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Room {
+    /// Everything before this offset must be cut off first.
+    pub(super) kept_from: u64,
+    /// The frame goes beyond the log's bound.
+    pub(super) is_full: bool,
+}
 
 /// The log of one channel; see the module comment.
 #[derive(Debug)]
@@ -42,6 +51,9 @@ pub(super) struct Log {
     /// The number of cursors that are behind and not blocked. Invariant: the sum over `segments` of
     /// `tally.awake()`.
     due: u32,
+    /// The channel's publishers must wait: this log, or that of a member, is beyond its bound. See
+    /// `full`.
+    pub(super) is_full: bool,
 }
 
 impl Log {
@@ -52,6 +64,7 @@ impl Log {
             next: FIRST_NUMBER,
             caught_up: Tally::default(),
             due: 0,
+            is_full: false,
         }
     }
 
@@ -154,33 +167,59 @@ impl Log {
         self.next - 1
     }
 
-    /// Determines what must be cut off the front to make room for a frame: everything before the
-    /// returned offset. Changes nothing. Without a pool the memory limit does not apply. `Busy`: a
-    /// subscriber that is not blocked still needs that part.
+    /// Determines what must be cut off the front to make room for a frame: everything before
+    /// `Room::kept_from`. Changes nothing. Without a pool the memory limit does not apply.
+    ///
+    /// If a subscriber that is not blocked still needs that part, the log takes the frame beyond
+    /// its bound and is full. `Busy`: even the excess or the memory does not suffice, and the sweep
+    /// will make room.
     pub(super) fn make_room(
         &self,
         frame_bytes: usize,
-        channel_buffer_bytes: usize,
+        bound: Bound,
         pool: Option<&SegmentPool>,
-    ) -> Result<u64, Refused> {
+    ) -> Result<Room, Refused> {
         let mut freed_bytes = 0;
         for (index, segment) in self.segments.iter().enumerate() {
-            let kept_bytes = (self.end - segment.start) as usize;
-            let within_bound = kept_bytes.saturating_add(frame_bytes) <= channel_buffer_bytes;
-            if within_bound && self.memory_suffices(frame_bytes, index, freed_bytes, pool) {
-                return Ok(segment.start);
+            let needed_bytes = ((self.end - segment.start) as usize).saturating_add(frame_bytes);
+            let has_memory = self.memory_suffices(frame_bytes, index, freed_bytes, pool);
+            if needed_bytes <= bound.bytes && has_memory {
+                return Ok(Room { kept_from: segment.start, is_full: false });
             }
             if segment.tally.awake() > 0 {
-                return Err(Refused::Busy);
+                let is_tolerated = needed_bytes <= bound.bytes.saturating_add(bound.excess_bytes);
+                return match is_tolerated && has_memory {
+                    true => Ok(Room { kept_from: segment.start, is_full: true }),
+                    false => Err(Refused::Busy),
+                };
             }
             freed_bytes += segment.bytes.capacity();
         }
         // The last message is always kept, however small the bound.
         if self.memory_suffices(frame_bytes, self.segments.len(), freed_bytes, pool) {
-            Ok(self.end)
+            Ok(Room { kept_from: self.end, is_full: false })
         } else {
             Err(Refused::MemoryFull)
         }
+    }
+
+    /// Returns the offset from which on the log is within its bound, unless subscribers that are
+    /// not blocked still need what lies before. The last message is always kept.
+    pub(super) fn within_bound_from(&self, bound: Bound) -> u64 {
+        let is_last = |segment: &Segment| segment.first_number + 1 == self.next;
+        let is_kept = |segment: &&Segment| {
+            let kept_bytes = (self.end - segment.start) as usize;
+            kept_bytes <= bound.bytes || segment.tally.awake() > 0 || is_last(segment)
+        };
+        self.segments.iter().find(is_kept).map_or(self.end, |segment| segment.start)
+    }
+
+    /// Returns true if a log that was full has room for further messages: if at most three quarters
+    /// of the bound are kept for subscribers that are not blocked. With less distance between full
+    /// and not full, publishers would be stopped and let go on for every message.
+    pub(super) fn has_room_again(&self, bound: Bound) -> bool {
+        let behind = self.segments.iter().find(|segment| segment.tally.awake() > 0);
+        behind.is_none_or(|segment| (self.end - segment.start) as usize <= bound.bytes / 4 * 3)
     }
 
     /// Returns true if there is memory for a frame once the first `cut` segments, of `freed_bytes`,
@@ -420,10 +459,13 @@ mod tests {
     #[test]
     fn a_reader_who_is_not_slow_holds_the_room_that_a_slow_one_loses() {
         let (mut log, cursor, pool) = log_of(&[1_000, 1_000]);
-        assert_eq!(log.make_room(500, 4_000, Some(&pool)), Ok(0));
-        assert_eq!(log.make_room(500, 2_000, Some(&pool)), Err(Refused::Busy));
+        let room = |kept_from, is_full| Ok(Room { kept_from, is_full });
+        let bound = |bytes, excess_bytes| Bound { bytes, excess_bytes };
+        assert_eq!(log.make_room(500, bound(4_000, 0), Some(&pool)), room(0, false));
+        assert_eq!(log.make_room(500, bound(2_000, 0), Some(&pool)), Err(Refused::Busy));
+        assert_eq!(log.make_room(500, bound(2_000, 508), Some(&pool)), room(0, true));
         log.leave(cursor.offset, false);
         log.enter(cursor.offset, true);
-        assert_eq!(log.make_room(500, 2_000, Some(&pool)), Ok(log.end));
+        assert_eq!(log.make_room(500, bound(2_000, 508), Some(&pool)), room(log.end, false));
     }
 }

@@ -68,6 +68,8 @@ pub(super) struct Member {
     pub(super) slot: Slot,
     /// The number of subscribers that the member has reported last.
     pub(super) subscribers: u32,
+    /// The member has reported that its log of the channel is full.
+    pub(super) is_full: bool,
 }
 
 /// The key of a channel without members.

@@ -47,12 +47,14 @@ pub enum MembershipUpdate<'h> {
         /// The number of subscribers.
         subscribers: u32,
     },
-    /// The number of subscribers here has changed.
+    /// The number of subscribers here has changed, or the log has become full or has room again.
     Count {
         /// The channel's name.
         channel: ChannelName<'h>,
         /// The number of subscribers.
         subscribers: u32,
+        /// The log is full: the home must let its publishers wait.
+        is_full: bool,
     },
     /// The channel has had no subscribers here for a while: the home must send no more messages.
     Leave {

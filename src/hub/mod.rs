@@ -22,6 +22,7 @@
 //! | `hub` | the struct [`Hub`]: subscribing, and which subscriber is sent what |
 //! | `publish` | a message is numbered, appended and delivered |
 //! | `leave`, `cut_off` | the ends of subscriptions; slow subscribers are cut off |
+//! | `full` | channels whose publishers must wait for the sweep |
 //! | `serve_members`, `members` | channels whose home is here: reactors that have subscribers |
 //! | `as_member`, `membership` | channels whose home is another reactor |
 //! | `channels`, `channel`, `channel_id` | all channels; one of them |
@@ -40,6 +41,7 @@ mod cursor;
 mod cut_off;
 mod frames;
 mod free_list;
+mod full;
 mod homes;
 #[allow(clippy::module_inception, reason = "the struct that the folder is about")]
 mod hub;
@@ -67,6 +69,8 @@ mod unsent;
 pub(crate) mod views;
 
 pub use channel::{Accepted, ChannelInfo, MessageId};
+pub use channel_id::ChannelId;
+pub use full::Appended;
 pub use homes::{Homes, ReactorNumber};
 pub use hub::Hub;
 pub use ledger::{DropReason, Ledger};

@@ -6,7 +6,7 @@ use super::private::PrivateBudgetSpent;
 use super::subscriptions::{Owner, SubscriptionId};
 #[cfg(any(test, fuzzing))]
 use crate::work::{self, Work};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 
 /// A slow subscriber whose unread messages are no longer in its channel's log.
@@ -32,33 +32,92 @@ struct QueuedOverrun {
     subscription: SubscriptionId,
     owner: Owner,
     lives_on: bool,
-    rest: Result<Range<usize>, PrivateBudgetSpent>,
+    rest: Result<Range<u64>, PrivateBudgetSpent>,
 }
 
-/// The overruns (subscribers that lost unread messages) that owners have not fetched yet.
+/// The overruns (subscribers that lost unread messages) that owners have not fetched yet, at most
+/// one of each subscription.
 #[derive(Debug, Default)]
 pub(super) struct OverrunQueue {
-    events: VecDeque<QueuedOverrun>,
-    /// The rests of partly sent frames of all queued overruns, one after the other, limited by the
-    /// budget of private rests.
-    pub(super) rests: Vec<u8>,
+    /// `None` where an overrun was fetched before those in front of it.
+    events: VecDeque<Option<QueuedOverrun>>,
+    /// The number of the first of `events`. They are numbered in the order in which they came.
+    first: u64,
+    by_subscription: HashMap<SubscriptionId, u64>,
+    rests: Rests,
+}
+
+/// The rests of partly sent frames of all queued overruns, one after the other, limited by the
+/// budget of private rests. Offsets count from the first rest ever, so they stay valid when the
+/// front is freed.
+#[derive(Debug, Default)]
+pub(super) struct Rests {
+    pub(super) bytes: Vec<u8>,
+    /// The offset of the first byte.
+    start: u64,
+}
+
+/// Rests that were fetched are freed once there are so many bytes of them, so that the cost of
+/// moving those behind them is shared by many.
+const FETCHED_BYTES_MIN: usize = 64 << 10;
+
+impl Rests {
+    pub(super) fn end(&self) -> u64 {
+        self.start + self.bytes.len() as u64
+    }
+
+    fn slice(&self, range: Range<u64>) -> &[u8] {
+        &self.bytes[(range.start - self.start) as usize..(range.end - self.start) as usize]
+    }
+
+    /// Frees everything before an offset, if that is worth it.
+    fn free_before(&mut self, offset: u64) {
+        let fetched = (offset - self.start) as usize;
+        if fetched == self.bytes.len() || fetched >= FETCHED_BYTES_MIN.max(self.bytes.len() / 2) {
+            self.bytes.drain(..fetched);
+            self.start = offset;
+        }
+    }
 }
 
 impl OverrunQueue {
     pub(super) fn is_empty(&self) -> bool {
-        self.events.is_empty()
+        self.by_subscription.is_empty()
     }
 
-    /// Adds an overrun. `rest` is a range of `rests`.
+    /// Returns true if a subscription has an overrun that its owner has not fetched yet.
+    pub(super) fn contains(&self, subscription: SubscriptionId) -> bool {
+        !self.is_empty() && self.by_subscription.contains_key(&subscription)
+    }
+
+    /// Lends the rests, so that the rest of the next overrun can be appended to them.
+    pub(super) fn take_rests(&mut self) -> Rests {
+        std::mem::take(&mut self.rests)
+    }
+
+    pub(super) fn give_rests_back(&mut self, rests: Rests) {
+        self.rests = rests;
+    }
+
+    /// Adds an overrun. `rest` is a range of the rests.
     pub(super) fn push(
         &mut self,
         (subscription, owner): (SubscriptionId, Owner),
         lives_on: bool,
-        rest: Result<Range<usize>, PrivateBudgetSpent>,
+        rest: Result<Range<u64>, PrivateBudgetSpent>,
     ) {
         #[cfg(any(test, fuzzing))]
         work::note(Work::Entry);
-        self.events.push_back(QueuedOverrun { subscription, owner, lives_on, rest });
+        if let Some(number) = self.by_subscription.get(&subscription) {
+            // It is overrun once more before its owner has fetched the first time. Nothing was sent
+            // to it in between, so there is no further rest.
+            if let Some(event) = &mut self.events[(number - self.first) as usize] {
+                event.lives_on &= lives_on;
+            }
+            return;
+        }
+        self.by_subscription.insert(subscription, self.first + self.events.len() as u64);
+        self.events.push_back(Some(QueuedOverrun { subscription, owner, lives_on, rest }));
     }
 
     /// Takes the rest of a partly sent frame out of the queued overrun of a subscription that ends,
@@ -69,33 +128,49 @@ impl OverrunQueue {
         subscription: SubscriptionId,
         out: &mut Vec<u8>,
     ) -> Result<bool, PrivateBudgetSpent> {
-        for event in &mut self.events {
-            #[cfg(any(test, fuzzing))]
-            work::note(Work::Entry);
-            if event.subscription != subscription {
-                continue;
-            }
-            let range = std::mem::replace(event.rest.as_mut().map_err(|spent| *spent)?, 0..0);
-            if !range.is_empty() {
-                out.extend_from_slice(&self.rests[range]);
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        #[cfg(any(test, fuzzing))]
+        work::note(Work::Entry);
+        let Some(number) = self.by_subscription.get(&subscription) else { return Ok(false) };
+        let event = self.events[(number - self.first) as usize].as_mut();
+        let Some(QueuedOverrun { rest, .. }) = event else { return Ok(false) };
+        let range = rest.as_mut().map_err(|spent| *spent)?;
+        out.extend_from_slice(self.rests.slice(range.clone()));
+        let had_rest = !range.is_empty();
+        range.start = range.end;
+        Ok(had_rest)
     }
 
+    /// Takes the oldest overrun.
     pub(super) fn pop(&mut self) -> Option<Overrun<'_>> {
-        let Some(QueuedOverrun { subscription, owner, lives_on, rest }) = self.events.pop_front()
-        else {
-            self.rests.clear();
-            return None;
-        };
-        Some(Overrun { subscription, owner, lives_on, rest: rest.map(|range| &self.rests[range]) })
+        while let Some(event) = self.events.pop_front() {
+            self.first += 1;
+            if let Some(event) = event {
+                if let Ok(range) = &event.rest {
+                    self.rests.free_before(range.start);
+                }
+                return Some(self.fetched(event));
+            }
+        }
+        self.rests.free_before(self.rests.end());
+        None
+    }
+
+    /// Takes the overrun of a subscription.
+    pub(super) fn pop_of(&mut self, subscription: SubscriptionId) -> Option<Overrun<'_>> {
+        let number = self.by_subscription.get(&subscription)?;
+        let event = self.events[(number - self.first) as usize].take()?;
+        Some(self.fetched(event))
+    }
+
+    fn fetched(&mut self, event: QueuedOverrun) -> Overrun<'_> {
+        let QueuedOverrun { subscription, owner, lives_on, rest } = event;
+        self.by_subscription.remove(&subscription);
+        Overrun { subscription, owner, lives_on, rest: rest.map(|range| self.rests.slice(range)) }
     }
 
     /// Returns how many of the queued overruns end a subscription.
     #[cfg(test)]
     pub(super) fn ended(&self) -> usize {
-        self.events.iter().filter(|event| !event.lives_on).count()
+        self.events.iter().flatten().filter(|event| !event.lives_on).count()
     }
 }

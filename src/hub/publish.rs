@@ -4,8 +4,10 @@
 use super::channel::{Accepted, MessageId};
 use super::channel_id::ChannelId;
 use super::frames::frame_bytes_of;
+use super::full::Appended;
 use super::hub::Hub;
 use super::limits::Refused;
+use super::log::Room;
 use super::members::{Numbered, Outlet};
 use super::name::ChannelName;
 use super::subscriptions::SubscriptionId;
@@ -21,7 +23,7 @@ impl Hub {
         name: ChannelName<'_>,
         message: Message<'_>,
         outlet: &mut impl Outlet,
-    ) -> Result<Accepted, Refused> {
+    ) -> Result<Appended, Refused> {
         let id = self.home_channel(name)?;
         self.publish_on(id, message, outlet)
     }
@@ -33,7 +35,7 @@ impl Hub {
         subscription: SubscriptionId,
         message: Message<'_>,
         outlet: &mut impl Outlet,
-    ) -> Result<Accepted, Refused> {
+    ) -> Result<Appended, Refused> {
         self.publish_on(self.subscriptions.channel_of(subscription), message, outlet)
     }
 
@@ -42,7 +44,7 @@ impl Hub {
         id: ChannelId,
         message: Message<'_>,
         outlet: &mut impl Outlet,
-    ) -> Result<Accepted, Refused> {
+    ) -> Result<Appended, Refused> {
         let channel = &mut self.channels[id];
         let frame_bytes = frame_bytes_of(message);
         if u32::try_from(frame_bytes).is_err() {
@@ -50,9 +52,9 @@ impl Hub {
         }
         self.members.check_room(channel.members, message.payload().len(), outlet)?;
         if !channel.subscribers.is_empty() {
-            let bound = self.limits.channel_buffer_bytes;
-            let kept_from = channel.log.make_room(frame_bytes, bound, Some(&self.pool))?;
-            self.cut_off(id, kept_from);
+            let bound = self.limits.bound();
+            let room = channel.log.make_room(frame_bytes, bound, Some(&self.pool))?;
+            self.take_room(id, room);
         }
         let (number, mut subscribers) = self.append_for_all(id, message);
         let channel = &self.channels[id];
@@ -70,7 +72,16 @@ impl Hub {
             MessageId { epoch, number },
             message.payload().to_vec(),
         ));
-        Ok(Accepted { id: MessageId { epoch, number }, subscribers })
+        let full = self.channels[id].log.is_full.then_some(id);
+        Ok(Appended { accepted: Accepted { id: MessageId { epoch, number }, subscribers }, full })
+    }
+
+    /// Cuts off what `Log::make_room` has determined, and notes whether the log is full.
+    pub(super) fn take_room(&mut self, id: ChannelId, room: Room) {
+        self.cut_off(id, room.kept_from);
+        if room.is_full {
+            self.note_full(id);
+        }
     }
 
     /// Appends a message, for which there must be room, for the subscribers on this reactor.

@@ -21,21 +21,25 @@ impl Hub {
     ) -> Result<Joined, Refused> {
         let id = self.home_channel(name)?;
         let channel = &mut self.channels[id];
-        channel.members = self.members.join(channel.members, Member { reactor, slot, subscribers });
+        let member = Member { reactor, slot, subscribers, is_full: false };
+        channel.members = self.members.join(channel.members, member);
         Ok(Joined { slot, epoch: channel.epoch, next: channel.log.end().number })
     }
 
-    /// Handles a member's report of how many subscribers it has. Ignored if the reactor is not a
-    /// member, because its join was refused.
+    /// Handles a member's report of how many subscribers it has, and whether its log is full.
+    /// Ignored if the reactor is not a member, because its join was refused.
     pub fn count_member(
         &mut self,
         reactor: ReactorNumber,
         name: ChannelName<'_>,
         subscribers: u32,
+        is_full: bool,
     ) {
         let Some(id) = self.channels.find(name) else { return };
-        if let Some(member) = self.members.find(self.channels[id].members, reactor) {
-            member.subscribers = subscribers;
+        let Some(member) = self.members.find(self.channels[id].members, reactor) else { return };
+        (member.subscribers, member.is_full) = (subscribers, is_full);
+        if is_full {
+            self.note_full(id);
         }
     }
 

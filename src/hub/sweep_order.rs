@@ -10,6 +10,10 @@ use std::collections::VecDeque;
 /// of a hundred thousand subscribers.
 const VISITS_PER_CHANNEL: u32 = 64;
 
+/// So many bytes sent count as one more visit: a visit to a subscriber that is far behind takes
+/// longer.
+const BYTES_PER_VISIT: usize = 8 << 10;
+
 /// A subscriber that has unsent messages and is not blocked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Due {
@@ -47,6 +51,12 @@ impl Sweep {
             channel.is_queued = true;
             self.queue.push_back(id);
         }
+    }
+
+    /// Counts the bytes that were sent at a visit.
+    pub(super) fn sent(&mut self, bytes: usize) {
+        let visits = (bytes / BYTES_PER_VISIT) as u32;
+        self.visits_left = self.visits_left.saturating_sub(visits);
     }
 
     /// Returns the channel and index of a subscription if it was visited last and has not moved.

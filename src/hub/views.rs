@@ -47,9 +47,4 @@ impl Hub {
     pub(crate) fn limits(&self) -> &super::HubLimits {
         &self.limits
     }
-
-    /// Returns true if an owner must still be notified that its channel is live, or refused.
-    pub(crate) fn has_join_outcomes(&self) -> bool {
-        !self.membership_queue.join_outcomes.is_empty()
-    }
 }

@@ -99,7 +99,9 @@ impl<N: Net, H: Handler> Core<N, H> {
         let due = now >= connection.deadline;
         // A timeout is not enforced while bytes from the peer may be unread or decoding is paused.
         let io = &connection.io;
-        let unheard = connection.readable || connection.unfinished || io.owes() || io.is_held();
+        let is_paused =
+            connection.unfinished || connection.waits_for_channel || io.owes() || io.is_held();
+        let unheard = connection.readable || is_paused;
         let late = due && !unheard;
         let dripping = match (connection.message_since, self.limits.message_timeout) {
             (Some(since), Some(timeout)) => {

@@ -1,44 +1,78 @@
 //! What one connection's step causes for other connections: a subscriber is overrun, a join or a
 //! publish is answered. It is handled after the step has returned.
 
-use crate::hub::Overrun;
+use crate::hub::{Overrun, Owner, PrivateBudgetSpent, SubscriptionId};
 use crate::net::{Net, Token};
 use crate::protocol::CloseCode;
 
 use super::api::Handler;
+use super::core::Core;
+use super::limits::CROWD_PER_TURN_MAX;
 use super::mail::Outcome;
 use super::peers::Peers;
 
+/// An overrun whose rest of a frame is in `Core::rest`.
+struct Told {
+    subscription: SubscriptionId,
+    lives_on: bool,
+    rest: Result<(), PrivateBudgetSpent>,
+}
+
+impl Told {
+    fn new(overrun: Overrun<'_>, rests: &mut Vec<u8>) -> (Owner, Told) {
+        let Overrun { subscription, owner, lives_on, rest } = overrun;
+        rests.clear();
+        let rest = rest.map(|rest| rests.extend_from_slice(rest));
+        (owner, Told { subscription, lives_on, rest })
+    }
+}
+
 impl<N: Net, H: Handler> Peers<N, H> {
-    /// Handles all pending events: overrun subscribers, joins that a home reactor has answered, and
-    /// the outcomes of publishes and inspections.
+    /// Handles the pending events: the outcomes of publishes and inspections, all of them; and of
+    /// overrun subscribers and of joins that a home reactor has answered, which one message can
+    /// cause by the thousand, as many as the turn may.
     pub(super) fn dispatch_events(&mut self) {
-        loop {
-            if self.tell_next_overrun() || self.tell_next_joined() {
-                continue;
-            }
-            let Some(outcome) = self.core.exchange.outcomes.pop_front() else { return };
+        while let Some(outcome) = self.core.exchange.outcomes.pop_front() {
             self.tell_outcome(outcome);
+        }
+        while self.core.turn.crowds_told < CROWD_PER_TURN_MAX
+            && (self.tell_next_overrun() || self.tell_next_joined())
+        {
+            self.core.turn.crowds_told += 1;
         }
     }
 
     /// Handles the next overrun subscriber. Returns false if there is none.
     fn tell_next_overrun(&mut self) -> bool {
-        let core = &mut self.core;
-        let Some(Overrun { subscription, owner, lives_on, rest }) =
-            core.exchange.hub.next_overrun()
-        else {
-            return false;
-        };
-        core.rest.clear();
-        let rest = rest.map(|rest| core.rest.extend_from_slice(rest));
-        let is_there = self.step_alone(Token(owner.0), |core, connection| {
+        let Core { exchange, rest, .. } = &mut self.core;
+        let Some(overrun) = exchange.hub.next_overrun() else { return false };
+        let (owner, told) = Told::new(overrun, rest);
+        self.tell_overrun(Token(owner.0), told);
+        true
+    }
+
+    /// Handles the overruns of a connection before anything else is done with it.
+    pub(super) fn tell_overruns_of(&mut self, token: Token) {
+        while let Some(connection) = self.connections.get_mut(token) {
+            let Core { exchange, rest, .. } = &mut self.core;
+            let hub = &mut exchange.hub;
+            let next = connection.subscriptions().find(|one| hub.is_overrun(*one));
+            let Some(overrun) = next.and_then(|subscription| hub.overrun_of(subscription)) else {
+                return;
+            };
+            let (_, told) = Told::new(overrun, rest);
+            self.tell_overrun(token, told);
+        }
+    }
+
+    fn tell_overrun(&mut self, token: Token, told: Told) {
+        let Told { subscription, lives_on, rest } = told;
+        let is_there = self.step_only(token, |core, connection| {
             core.on_overrun(connection, subscription, lives_on, rest);
         });
         if !is_there {
             self.core.abandon_rest();
         }
-        true
     }
 
     fn tell_outcome(&mut self, outcome: Outcome) {
@@ -51,6 +85,15 @@ impl<N: Net, H: Handler> Peers<N, H> {
             Outcome::Overloaded(token, refused) => {
                 self.step_alone(token, |core, connection| {
                     core.close(connection, CloseCode::TRY_AGAIN_LATER, refused.close_reason());
+                });
+            }
+            Outcome::Wait(token) => {
+                self.step_alone(token, |_, connection| connection.waits_for_channel = true);
+            }
+            Outcome::GoOn(token) => {
+                self.step_alone(token, |core, connection| {
+                    connection.waits_for_channel = false;
+                    core.read(connection);
                 });
             }
         }

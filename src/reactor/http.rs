@@ -13,6 +13,7 @@ use crate::protocol::{
 use crate::work::{self, Work};
 
 use super::api::{Answer, Handler, Rejected, Upgrade, Visitor};
+use super::budget;
 use super::connection::{Body, Outgoing, Owed, Phase};
 use super::core::{ConnectionOf, Core};
 use super::counters::RejectReason;
@@ -121,6 +122,7 @@ impl<N: Net, H: Handler> Core<N, H> {
                             #[cfg(any(test, fuzzing))]
                             work::note(Work::Head);
                             http.scanner = HeadScanner::default();
+                            self.turn.did(budget::REQUEST);
                             self.dispatch_head(connection, head_bytes, &mut consumed, filled)
                         }
                         Err(error) => malformed(error, &self.limits.http),

@@ -59,6 +59,14 @@ impl Default for ReactorLimits {
 
 // Budgets: how much work of one kind a turn does before it goes on to the next kind.
 
+/// The most work of one loop of a turn, in units of `budget`: about a millisecond. Reading has two
+/// loops, for connections that have become ready and for those with more to decode.
+pub(super) const LOOP_WORK_MAX: u64 = 16 * 1024;
+/// Frames of one connection that are decoded before others have their turn.
+pub(super) const FRAMES_PER_STEP_MAX: u32 = 1024;
+/// Overrun subscribers, and subscribers whose join was answered, that are handled per turn. One
+/// message can overrun thousands, and each costs some system calls.
+pub(super) const CROWD_PER_TURN_MAX: usize = 64;
 /// The most that is read per connection and turn, in one `recv`. It has room for four messages of
 /// 16 KiB, or for the largest message allowed by default with its header, and fits into the
 /// processor's second-level cache.
@@ -72,8 +80,11 @@ pub(super) const READINESS_MAX: usize = 1024;
 pub(super) const REQUESTS_PER_TURN_MAX: usize = 8;
 /// Connections accepted per turn: many new ones must not starve the existing ones.
 pub(super) const ACCEPTS_PER_TURN_MAX: usize = 64;
-/// Sends to subscribers per turn, before the reactor reads again: about two milliseconds.
+/// Sends to subscribers per turn, before the reactor reads again: about a millisecond.
 pub(super) const SENDS_PER_TURN_MAX: usize = 256;
+/// Bytes sent to subscribers per turn: about a millisecond too, where messages are large or
+/// subscribers far behind.
+pub(super) const SENT_BYTES_PER_TURN_MAX: u64 = 2 << 20;
 /// Publishes taken from other threads per turn.
 pub(super) const PUBLISHES_PER_TURN_MAX: usize = 256;
 /// Requests taken from the rings of all reactors together per turn, and as many deliveries. They
@@ -81,6 +92,9 @@ pub(super) const PUBLISHES_PER_TURN_MAX: usize = 256;
 pub(super) const RECORDS_PER_TURN_MAX: usize = 1024;
 /// The least share of one ring, however many reactors there are.
 pub(super) const RECORDS_OF_ONE_MIN: usize = 32;
+/// Full channels that are looked at per turn, and publishers let go on that have waited for them.
+pub(super) const FULL_CHANNELS_PER_TURN_MAX: usize = 1024;
+pub(super) const PUBLISHERS_PER_TURN_MAX: usize = 256;
 /// Connections whose deadlines are checked per turn.
 pub(super) const DEADLINES_PER_TURN_MAX: usize = 4096;
 

@@ -4,6 +4,7 @@
 use crate::net::{Net, Token};
 
 use super::api::Handler;
+use super::budget;
 use super::connection::{Connections, Gone, Phase};
 use super::core::{ConnectionOf, Core};
 
@@ -31,6 +32,19 @@ impl<N: Net, H: Handler> Peers<N, H> {
         token: Token,
         step: impl FnOnce(&mut Core<N, H>, &mut ConnectionOf<N, H>),
     ) -> bool {
+        if self.core.exchange.hub.has_overrun() {
+            // It must finish the frame that is partly sent before it writes anything else.
+            self.tell_overruns_of(token);
+        }
+        self.step_only(token, step)
+    }
+
+    /// As [`step_alone`](Self::step_alone), of a connection that may have been overrun.
+    pub(super) fn step_only(
+        &mut self,
+        token: Token,
+        step: impl FnOnce(&mut Core<N, H>, &mut ConnectionOf<N, H>),
+    ) -> bool {
         let Some(connection) = self.connections.get_mut(token) else { return false };
         step(&mut self.core, connection);
         if let Phase::Gone(gone) = connection.phase {
@@ -48,6 +62,7 @@ impl<N: Net, H: Handler> Peers<N, H> {
         turn.admin_connections -= usize::from(connection.is_admin());
         let limits = &exchange.shared.connection_limits;
         limits.leave(connection.address(), Some(connection.quota));
+        turn.did(budget::END);
         let stream = connection.io.dismantle(pool);
         match gone {
             Gone::Close => net.close(stream),

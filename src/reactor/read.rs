@@ -10,7 +10,7 @@ use super::api::Handler;
 use super::connection::{Connection, Phase};
 use super::core::{ConnectionOf, Core};
 use super::decode_stop::Stop;
-use super::limits::{HELD_BYTES_HARMLESS, RECEIVE_BYTES};
+use super::limits::{HELD_BYTES_HARMLESS, LOOP_WORK_MAX, PUBLISHERS_PER_TURN_MAX, RECEIVE_BYTES};
 use super::peers::Peers;
 
 /// If more undecoded bytes than this are kept, they are decoded before anything is read, so that
@@ -30,26 +30,44 @@ impl<N: Net, H: Handler> Peers<N, H> {
             if writable && connection.blocked {
                 core.on_writable(connection);
             }
-            if (readable || hung_up) && !is_waiting {
+            if hung_up {
+                // It has probably ended. If thousands end at once, they must not be in front of
+                // those who are there.
+                core.go_on_next_turn(connection);
+            } else if readable && !is_waiting {
                 core.read(connection);
             }
         });
     }
 
-    /// Resumes the connections that wait for room in the rings to home reactors, in order, until
-    /// the rings are full.
+    /// Resumes the connections that have waited: first publishers whose channels have room again,
+    /// then, in order, until the rings to home reactors are full, those that wait for room in them.
     pub(super) fn go_on_with_waiting(&mut self) {
+        self.core.turn.allow(LOOP_WORK_MAX / 2);
+        self.core.exchange.begin_to_let_go_on();
+        let mut publishers = 0;
+        while self.core.exchange.let_next_go_on() {
+            self.dispatch_events();
+            publishers += 1;
+            if publishers == PUBLISHERS_PER_TURN_MAX || !self.core.turn.has_budget() {
+                self.core.exchange.leave_waiting();
+                break;
+            }
+        }
         for _ in 0..self.core.waiting_for_room.len() {
-            if !self.core.exchange.has_room() {
+            if !self.core.exchange.has_room() || !self.core.turn.has_budget() {
                 return;
             }
             self.go_on(|core| &mut core.waiting_for_room);
         }
     }
 
-    /// Resumes the connections that stopped at a budget in the last turn.
+    /// Resumes the connections that stopped at a budget, in order.
     pub(super) fn go_on_with_unfinished(&mut self) {
         for _ in 0..self.core.unfinished.len() {
+            if !self.core.turn.has_budget() {
+                return;
+            }
             self.go_on(|core| &mut core.unfinished);
         }
     }
@@ -66,14 +84,14 @@ impl<N: Net, H: Handler> Peers<N, H> {
 impl<N: Net, H: Handler> Core<N, H> {
     /// Reads from a connection and decodes what it has read. Called when the socket is ready, and
     /// when decoding may go on after a stop.
-    fn read(&mut self, connection: &mut ConnectionOf<N, H>) {
+    pub(super) fn read(&mut self, connection: &mut ConnectionOf<N, H>) {
         match &connection.phase {
             Phase::Http(http) if http.answer.is_some() => return,
             Phase::Http(_) | Phase::Open(_) => {}
             Phase::Closing { .. } | Phase::Lingering { .. } => return self.discard(connection),
             Phase::Gone(_) => return,
         }
-        if connection.io.owes() || connection.io.is_held() {
+        if connection.io.owes() || connection.io.is_held() || connection.waits_for_channel {
             return;
         }
         if !self.exchange.has_room() {

@@ -9,16 +9,20 @@ use crate::net::{Net, Token};
 use super::api::Handler;
 use super::connection::Phase;
 use super::core::{ConnectionOf, Core};
-use super::limits::SENDS_PER_TURN_MAX;
+use super::limits::{SENDS_PER_TURN_MAX, SENT_BYTES_PER_TURN_MAX};
 use super::peers::Peers;
 
 impl<N: Net, H: Handler> Peers<N, H> {
     /// Sends each subscriber that is behind, in one `send`, everything between its cursor and the
-    /// end of the log. Stops after `SENDS_PER_TURN_MAX` sends, so that the reactor can read again.
-    /// The subscribers left out get old and new messages in one `send` next time, so a higher load
-    /// means more bytes per system call.
+    /// end of the log. Stops after `SENDS_PER_TURN_MAX` sends or `SENT_BYTES_PER_TURN_MAX` bytes,
+    /// so that the reactor can read again. The subscribers left out get old and new messages in one
+    /// `send` next time, so a higher load means more bytes per system call.
     pub(super) fn sweep(&mut self) {
+        let sent_bytes_max = self.core.turn.counters.sent_bytes + SENT_BYTES_PER_TURN_MAX;
         for _ in 0..SENDS_PER_TURN_MAX {
+            if self.core.turn.counters.sent_bytes >= sent_bytes_max {
+                return;
+            }
             let Some(due) = self.core.exchange.hub.next_due() else { return };
             let token = Token(due.owner.0);
             let Some(connection) = self.connections.get_mut(token) else {

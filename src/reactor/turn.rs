@@ -12,13 +12,15 @@ use crate::transport::BufferPool;
 
 use super::accept::Listeners;
 use super::api::{Ending, FromThreads, Handle, Handler};
+use super::budget;
 use super::connection::{Connections, Outgoing, listener_number};
 use super::core::Core;
-use super::counters::Counters;
 use super::deadlines::DeadlineSweep;
 use super::drain::{self, Drain};
 use super::group::Status;
-use super::limits::{PUBLISHES_PER_TURN_MAX, READINESS_MAX, RECEIVE_BYTES, WAIT_MAX};
+use super::limits::{
+    LOOP_WORK_MAX, PUBLISHES_PER_TURN_MAX, READINESS_MAX, RECEIVE_BYTES, WAIT_MAX,
+};
 use super::mail::{Exchange, MailTurn, Notifier, PublishOrigin};
 use super::peers::Peers;
 use super::setup::Setup;
@@ -35,8 +37,10 @@ pub struct Reactor<N: Net, H: Handler> {
     handle: Handle<N::Waker>,
     /// The notifiers of all reactors, by reactor number.
     notifiers: Vec<Notifier<N::Waker>>,
-    /// The readiness events of this turn.
-    pub(super) readiness: Vec<Readiness>,
+    /// The readiness events that the last wait has returned.
+    readiness: Vec<Readiness>,
+    /// The index of the first of them that was not taken yet.
+    next_readiness: usize,
     pub(super) deadlines: DeadlineSweep,
     pub(super) drain: Option<Drain>,
 }
@@ -60,16 +64,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         let mut seeds = [[0; 8]; 2];
         seeds.iter_mut().for_each(|seed| net.fill_random(seed));
         let [epoch_seed, jitter] = seeds.map(u64::from_ne_bytes);
-        let turn = TurnState {
-            now: net.now(),
-            unix_time: net.unix_time(),
-            counters: Counters::default(),
-            connections: 0,
-            admin_connections: 0,
-            has_admin_listener,
-            draining: false,
-            is_in_call: false,
-        };
+        let turn = TurnState::new(net.now(), net.unix_time(), has_admin_listener);
         let homes = Arc::clone(&setup.shared.homes);
         let hub = Hub::new(setup.hub_limits, homes, setup.own, epoch_seed);
         let deadlines = DeadlineSweep::new(turn.now);
@@ -97,6 +92,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             handle: setup.handle,
             notifiers: setup.notifiers,
             readiness: Vec::with_capacity(READINESS_MAX),
+            next_readiness: 0,
             deadlines,
             drain: None,
         })
@@ -136,10 +132,10 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         // Connections that have waited come before those that have just become ready, so that a few
         // busy connections cannot take all the room in the rings.
         self.peers.go_on_with_waiting();
+        self.begin_reading();
+        while self.take_readiness() {}
+        self.begin_reading();
         self.peers.go_on_with_unfinished();
-        for place in 0..self.readiness.len() {
-            self.take_readiness(place);
-        }
         self.listeners.accept(&mut self.peers);
         self.peers.check_deadlines(&mut self.deadlines);
         self.notify_reactors();
@@ -147,13 +143,20 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         Ok(self.end_turn())
     }
 
+    /// Waits for readiness events. If the last turn has not taken all of them, there is no wait:
+    /// the rest is taken first, so that they are taken in the order in which the sockets became
+    /// ready, and there are never more than one wait returns.
     pub(super) fn wait(&mut self) -> io::Result<()> {
         let timeout = self.wait_timeout();
         let core = &mut self.peers.core;
-        core.net.wait(&mut self.readiness, Some(timeout))?;
+        if self.next_readiness == self.readiness.len() {
+            core.net.wait(&mut self.readiness, Some(timeout))?;
+            self.next_readiness = 0;
+        }
         core.turn.now = core.net.now();
         core.turn.unix_time = core.net.unix_time();
         core.turn.counters.turns += 1;
+        core.turn.crowds_told = 0;
         Ok(())
     }
 
@@ -161,12 +164,13 @@ impl<N: Net, H: Handler> Reactor<N, H> {
     /// something may be due, but at most `WAIT_MAX`.
     pub(super) fn wait_timeout(&self) -> Duration {
         let core = &self.peers.core;
-        if core.exchange.hub.has_due()
-            || core.exchange.waits_for_sweep
+        if self.next_readiness < self.readiness.len()
+            || core.exchange.has_work_left()
             || self.deadlines.is_behind
             || self.mail.goes_on
             || self.drain.as_ref().is_some_and(|drain| drain.is_calling)
             || !core.unfinished.is_empty()
+            || !core.waiting_for_room.is_empty() && core.exchange.has_room()
         {
             return Duration::ZERO;
         }
@@ -187,15 +191,22 @@ impl<N: Net, H: Handler> Reactor<N, H> {
     /// Begins this turn's mail: the records from other reactors, and this reactor's own requests
     /// that wait for room in the log of their channel.
     pub(super) fn begin_mail(&mut self) {
+        self.peers.core.turn.allow(LOOP_WORK_MAX);
         self.mail.begin(&mut self.peers.core.exchange);
+        self.peers.dispatch_events();
     }
 
     /// Processes one record (a message between reactors). Returns false if this turn's share of the
     /// mail is done.
     pub(super) fn take_record(&mut self) -> bool {
         let Core { exchange, turn, .. } = &mut self.peers.core;
+        if !turn.has_budget() {
+            self.mail.leave_for_next_turn();
+            return false;
+        }
         let is_taken = self.mail.take_next(exchange, &mut turn.counters);
         if is_taken {
+            turn.did(budget::RECORD);
             self.peers.dispatch_events();
         }
         is_taken
@@ -215,6 +226,10 @@ impl<N: Net, H: Handler> Reactor<N, H> {
     fn take_remote_publishes(&mut self) {
         for _ in 0..PUBLISHES_PER_TURN_MAX {
             let Core { exchange, turn, .. } = &mut self.peers.core;
+            if exchange.threads_wait {
+                self.mail.is_left = true;
+                return;
+            }
             if !exchange.outbox.has_room_to(exchange.own) {
                 // Publishes stay queued until this reactor has emptied that ring; the drain waits
                 // for them.
@@ -243,13 +258,25 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         }
     }
 
-    /// Handles one readiness event: marks a listener ready, or serves a connection.
-    pub(super) fn take_readiness(&mut self, place: usize) {
-        let Readiness { token, readable, writable, hung_up } = self.readiness[place];
+    /// Begins one of the two loops that read connections.
+    pub(super) fn begin_reading(&mut self) {
+        self.peers.core.turn.allow(LOOP_WORK_MAX / 2);
+    }
+
+    /// Handles one readiness event: marks a listener ready, or serves a connection. Returns false
+    /// if there is none, or if the turn has done enough.
+    pub(super) fn take_readiness(&mut self) -> bool {
+        let Some(readiness) = self.readiness.get(self.next_readiness) else { return false };
+        if !self.peers.core.turn.has_budget() {
+            return false;
+        }
+        self.next_readiness += 1;
+        let Readiness { token, readable, writable, hung_up } = *readiness;
         match listener_number(token) {
             Some(number) => self.listeners.note_ready(number),
             None => self.peers.on_ready(token, readable, writable, hung_up),
         }
+        true
     }
 
     /// Sends pending membership updates and wakes every reactor that has new records or regained
@@ -282,6 +309,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             drain::cut_everybody(&mut self.peers, &mut self.listeners);
         }
         self.settle_remote_publishes();
+        self.peers.core.exchange.look_at_full_channels();
+        self.peers.dispatch_events();
         // The turn has notified before; notify a second time, because the sweep may have caused
         // more updates and records.
         self.notify_reactors();

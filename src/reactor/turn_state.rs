@@ -1,10 +1,11 @@
-//! The state that all steps of a turn share: the clocks, read once at the turn's beginning, and the
-//! counters.
+//! The state that all steps of a turn share: the clocks, read once at the turn's beginning, the
+//! counters, and how much the turn has done.
 
 use std::time::Duration;
 
 use crate::instant::Instant;
 
+use super::budget;
 use super::counters::Counters;
 
 pub(crate) struct TurnState {
@@ -19,14 +20,60 @@ pub(crate) struct TurnState {
     pub(crate) draining: bool,
     /// A callback has called into the server's own state, and that call has not returned.
     pub(crate) is_in_call: bool,
+    /// Overrun subscribers and answered joins that this turn has handled.
+    pub(crate) crowds_told: usize,
+    /// What was done since the start besides system calls, in units of [`budget`].
+    done: u64,
+    /// The present loop must stop when `work` has reached this.
+    work_max: u64,
 }
 
 impl TurnState {
+    pub(super) fn new(now: Instant, unix_time: Duration, has_admin_listener: bool) -> TurnState {
+        TurnState {
+            now,
+            unix_time,
+            counters: Counters::default(),
+            connections: 0,
+            admin_connections: 0,
+            has_admin_listener,
+            draining: false,
+            is_in_call: false,
+            crowds_told: 0,
+            done: 0,
+            work_max: 0,
+        }
+    }
+
     /// Carries out a call of a callback into the server's own state.
     pub(crate) fn call<R>(&mut self, call: impl FnOnce(&mut TurnState) -> R) -> R {
         self.is_in_call = true;
         let result = call(self);
         self.is_in_call = false;
         result
+    }
+
+    /// Counts work that is not a system call.
+    pub(super) fn did(&mut self, units: u64) {
+        self.done += units;
+    }
+
+    /// Begins a loop that may do this much work.
+    pub(super) fn allow(&mut self, units: u64) {
+        self.work_max = self.work() + units;
+    }
+
+    /// Returns true while the present loop may go on.
+    pub(super) fn has_budget(&self) -> bool {
+        self.work() < self.work_max
+    }
+
+    /// Returns the work done since the start.
+    fn work(&self) -> u64 {
+        let Counters { sends, receives, received_bytes, .. } = self.counters;
+        self.done
+            + sends * budget::SEND
+            + receives * budget::RECEIVE
+            + received_bytes / budget::BYTES_PER_UNIT
     }
 }

@@ -4,18 +4,17 @@ use std::borrow::Cow;
 
 use crate::hub::DropReason;
 use crate::net::Net;
-use crate::protocol::{
-    CloseCode, Decoded, Decoder, DecoderLimits, Event, Opcode, ProtocolError, Role, encode_frame,
-};
+use crate::protocol::{CloseCode, Decoded, Decoder, DecoderLimits, Event, ProtocolError, Role};
 #[cfg(any(test, fuzzing))]
 use crate::work::{self, Work};
 
 use super::api::{Context, Handler};
+use super::budget;
 use super::connection::{NonZeroInstant, Open, PeerSubscriptions, Phase};
 use super::core::{ConnectionOf, Core};
 use super::decode_stop::Stop;
 use super::end_reason::{End, Initiator};
-use super::limits::REPLIES_BYTES_MAX;
+use super::limits::{FRAMES_PER_STEP_MAX, REPLIES_BYTES_MAX};
 use super::panics::{self, guarded};
 
 /// Why `decode_some` stopped. `after_decoding` then does what is needed and may decode on.
@@ -25,9 +24,11 @@ enum Halt {
     NeedMore,
     /// The ring to a channel's home reactor is full.
     NoRoom,
-    /// A publish has overrun a subscriber, or was refused; in the latter case this peer is closed.
-    /// The connections concerned are notified before the next frame is decoded.
+    /// A publish of this peer was refused, has filled its channel, or has overrun the peer itself,
+    /// which must be handled before the next frame is decoded.
     Events,
+    /// Enough frames were decoded in this step: others have their turn.
+    Enough,
     /// The application has subscribed to a channel that is not live yet.
     Subscribed,
     /// Enough replies have gathered to be written.
@@ -84,11 +85,12 @@ impl<N: Net, H: Handler> Core<N, H> {
             // Anything received shows that the peer is alive, not only its pong.
             connection.deadline = self.turn.now + self.spread_ping_interval();
         }
-        let mut consumed = 0;
+        let (mut consumed, mut frames_left) = (0, FRAMES_PER_STEP_MAX);
         loop {
-            let halt = self.decode_some(connection, &mut consumed, filled);
+            let halt = self.decode_some(connection, &mut consumed, filled, &mut frames_left);
             let is_all_used = consumed == filled;
             if let Some(stop) = self.after_decoding(connection, halt, is_all_used) {
+                self.turn.did(u64::from(FRAMES_PER_STEP_MAX - frames_left) * budget::FRAME);
                 return (consumed, stop);
             }
         }
@@ -101,6 +103,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         connection: &mut ConnectionOf<N, H>,
         consumed: &mut usize,
         filled: usize,
+        frames_left: &mut u32,
     ) -> Halt {
         let address = connection.address();
         let Phase::Open(open) = &mut connection.phase else { return Halt::NeedMore };
@@ -124,6 +127,9 @@ impl<N: Net, H: Handler> Core<N, H> {
             if peer.outgoing.replies.len() >= replies_bytes_max {
                 break Halt::Replies;
             }
+            if *frames_left == 0 {
+                break Halt::Enough;
+            }
             let input = &mut self.receive[*consumed..filled];
             let decoded = open.decoder.decode(&self.limits.decoder, input, assembly.assembly());
             let Decoded { consumed: used, event } = match decoded {
@@ -140,6 +146,7 @@ impl<N: Net, H: Handler> Core<N, H> {
             let Some(event) = event else { break Halt::NeedMore };
             #[cfg(any(test, fuzzing))]
             work::note(Work::Frame);
+            *frames_left -= 1;
             if matches!(event, Event::Message(_)) {
                 message_since = None;
             }
@@ -189,7 +196,7 @@ impl<N: Net, H: Handler> Core<N, H> {
             _ if connection.io.is_held() => Some(Stop::Paused),
             Halt::NeedMore => Some(Stop::NeedMore),
             Halt::NoRoom => Some(Stop::Paused),
-            Halt::Events => Some(Stop::Yield),
+            Halt::Events | Halt::Enough => Some(Stop::Yield),
             Halt::Replies if connection.io.owes() => Some(Stop::Paused),
             Halt::Subscribed | Halt::Replies | Halt::End(_) => None,
         }
@@ -225,13 +232,20 @@ fn on_event<H: Handler>(
             }
             return match peer.outgoing.close {
                 Some(code) => Some(Halt::End(End::by_server(code))),
-                None if peer.exchange.has_events() => Some(Halt::Events),
+                None if peer.has_events() => Some(Halt::Events),
                 None => peer.outgoing.has_subscribed.then_some(Halt::Subscribed),
             };
         }
         Event::Ping(payload) => {
             peer.turn.counters.pings_received += 1;
-            encode_frame(&mut peer.outgoing.replies, Opcode::Pong, payload);
+            if let Err(panicked) = guarded(|| handler.on_ping(peer)) {
+                panicked.contain(peer.turn);
+                peer.outgoing.close(panics::CLOSE.0, panics::CLOSE.1);
+            }
+            if let Some(code) = peer.outgoing.close {
+                return Some(Halt::End(End::by_server(code)));
+            }
+            peer.outgoing.pong(payload);
         }
         Event::Pong(_) => peer.turn.counters.pongs_received += 1,
         // A Close frame is answered with the same code (RFC 6455 section 5.5.1), an empty one with

@@ -253,23 +253,19 @@ impl Handler for Broadcast {
     }
 
     fn on_message(&mut self, peer: &mut Context<'_, BroadcastSession>, message: Message<'_>) {
-        let now = peer.now();
-        let session = &mut peer.session_mut().0;
-        if let Some(rate) = self.options.message_rate
-            && !session.take_token(rate, now)
-        {
-            self.refusals.note_message_rate(peer.address(), now);
-            return peer
-                .close(CloseCode::RATE_LIMITED, "more messages a second than --message-rate");
+        if !self.is_within_rate(peer) {
+            return;
         }
-        let is_taken =
-            matches!(session, Session::Subscriber { may_publish: true, .. } | Session::Echo { .. });
+        let is_taken = matches!(
+            peer.session().0,
+            Session::Subscriber { may_publish: true, .. } | Session::Echo { .. }
+        );
         if self.options.log_events && is_taken {
             event_log::message(peer.connection(), message);
         }
         match peer.session().0 {
             Session::Subscriber { may_publish: false, .. } => {
-                self.refusals.note_websocket_publish(peer.address(), now);
+                self.refusals.note_websocket_publish(peer.address(), peer.now());
                 peer.close(
                     CloseCode::FORBIDDEN,
                     "publishing over a WebSocket is not allowed: see --publish",
@@ -289,6 +285,10 @@ impl Handler for Broadcast {
         }
     }
 
+    fn on_ping(&mut self, peer: &mut Context<'_, BroadcastSession>) {
+        self.is_within_rate(peer);
+    }
+
     fn on_close(
         &mut self,
         peer: &mut Context<'_, BroadcastSession>,
@@ -298,6 +298,21 @@ impl Handler for Broadcast {
         if self.options.log_events {
             event_log::closed(peer.connection(), code, reason);
         }
+    }
+}
+
+impl Broadcast {
+    /// Counts a message or a ping against `--message-rate`. Over it, closes the connection and
+    /// returns false.
+    fn is_within_rate(&mut self, peer: &mut Context<'_, BroadcastSession>) -> bool {
+        let Some(rate) = self.options.message_rate else { return true };
+        let now = peer.now();
+        let is_within = peer.session_mut().0.take_token(rate, now);
+        if !is_within {
+            self.refusals.note_message_rate(peer.address(), now);
+            peer.close(CloseCode::RATE_LIMITED, "more messages a second than --message-rate");
+        }
+        is_within
     }
 }
 

@@ -33,7 +33,7 @@ fn news(
 fn publish(hub: &mut Hub, payload: &[u8]) -> Result<Accepted, Refused> {
     let accepted = hub.publish(name(NEWS), Message::binary(payload), &mut ());
     hub.check_invariants();
-    accepted
+    accepted.map(|appended| appended.accepted)
 }
 
 fn frame(payload: &[u8]) -> Vec<u8> {
@@ -64,7 +64,7 @@ fn sweep(hub: &mut Hub) -> Vec<u64> {
 #[test]
 fn a_message_reaches_every_subscriber_as_one_frame() {
     let (mut hub, subscriptions) = news(SlowPolicy::Disconnect, 1 << 20, 3);
-    let accepted = hub.publish(name(NEWS), Message::text("hello"), &mut ()).unwrap();
+    let accepted = hub.publish(name(NEWS), Message::text("hello"), &mut ()).unwrap().accepted;
     assert_eq!((accepted.id.number, accepted.subscribers), (1, 3));
     for subscription in subscriptions {
         assert_eq!(send_all(&mut hub, subscription), b"\x81\x05hello");

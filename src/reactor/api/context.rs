@@ -124,6 +124,14 @@ impl<S> Context<'_, S> {
         running_number(self.token, self.exchange.own, self.exchange.shared.reactors())
     }
 
+    /// Returns true if the last callback has caused something that must be handled before the next
+    /// frame of this peer is decoded.
+    pub(in crate::reactor) fn has_events(&self) -> bool {
+        let hub = &self.exchange.hub;
+        let is_overrun = || self.subscriptions.iter().any(|one| hub.is_overrun(one));
+        !self.exchange.outcomes.is_empty() || hub.has_overrun() && is_overrun()
+    }
+
     /// Sends a message to this peer only, after everything sent to it before. Does nothing after
     /// [`close`](Self::close).
     pub fn send(&mut self, message: Message<'_>) {

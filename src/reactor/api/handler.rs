@@ -90,6 +90,12 @@ pub trait Handler {
         let _ = (peer, message);
     }
 
+    /// Called with each ping, before it is answered (RFC 6455 section 5.5.2). For limits of how
+    /// often a peer may send; after [`Context::close`] the ping is not answered.
+    fn on_ping(&mut self, peer: &mut Context<'_, Self::Session>) {
+        let _ = peer;
+    }
+
     /// Called once for every [`on_open`](Self::on_open), when the connection has ended for any
     /// reason; also if `on_open` or another method has panicked, so that what they have noted down
     /// can be taken back. `code` is the code of the Close frame that ended it, or 1006 if there was

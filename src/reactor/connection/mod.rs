@@ -81,6 +81,9 @@ pub(super) struct Connection<T, S> {
     /// The connection is on one of the lists `Core::unfinished` and `Core::waiting_for_room`, so it
     /// is read again without a new readiness event.
     pub(super) unfinished: bool,
+    /// The channel that this peer has published to is full. Nothing more is read from the peer
+    /// until the channel's home lets it go on.
+    pub(super) waits_for_channel: bool,
 }
 
 pub(super) enum Phase<S> {
@@ -190,6 +193,7 @@ impl<T, S> Connection<T, S> {
             hung_up: false,
             ended: false,
             unfinished: false,
+            waits_for_channel: false,
         }
     }
 

@@ -1,11 +1,17 @@
 //! What a callback sends to its peer. It is collected here and written after the callback has
 //! returned.
 
-use crate::protocol::{CloseCode, encode_close};
+use crate::protocol::{CloseCode, Opcode, encode_close, encode_frame};
+
+/// Pings that are answered one by one before the answers are written.
+const PONGS_MAX: u32 = 16;
 
 #[derive(Default)]
 pub(crate) struct Outgoing {
     pub(crate) replies: Vec<u8>,
+    /// The Pong frames in `replies`, and the last of them: its offset and its end.
+    pongs: u32,
+    last_pong: (usize, usize),
     /// If set, the replies end with a Close frame of this code, and nothing may follow.
     pub(crate) close: Option<CloseCode>,
     /// The reason in the Close frame, if `close` is set.
@@ -30,6 +36,23 @@ impl Outgoing {
         self.has_subscribed = false;
     }
 
+    /// Appends a Pong frame. If many pings have come and their answers were not written yet, it
+    /// takes the place of the last answer, as RFC 6455 section 5.5.3 allows: a peer that floods
+    /// pings would cause as many bytes as it sends.
+    pub(crate) fn pong(&mut self, payload: &[u8]) {
+        if self.replies.is_empty() {
+            self.pongs = 0;
+        }
+        let (offset, end) = self.last_pong;
+        if self.pongs >= PONGS_MAX && end == self.replies.len() {
+            self.replies.truncate(offset);
+        }
+        self.pongs += 1;
+        let offset = self.replies.len();
+        encode_frame(&mut self.replies, Opcode::Pong, payload);
+        self.last_pong = (offset, self.replies.len());
+    }
+
     /// Appends a Close frame, if there is none yet.
     pub(crate) fn close(&mut self, code: CloseCode, reason: &str) {
         if self.close.is_none() {
@@ -37,5 +60,36 @@ impl Outgoing {
             self.close = Some(code);
             self.reason.push_str(reason);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns the payloads of the Pong frames in `replies`: one byte each.
+    fn pongs(outgoing: &Outgoing) -> Vec<u8> {
+        outgoing.replies.chunks(3).map(|frame| frame[2]).collect()
+    }
+
+    #[test]
+    fn the_first_pings_are_answered_one_by_one_and_of_a_flood_the_last() {
+        let mut outgoing = Outgoing::default();
+        (0..100).for_each(|ping| outgoing.pong(&[ping]));
+        let first = 0..PONGS_MAX as u8 - 1;
+        assert_eq!(pongs(&outgoing), first.chain([99]).collect::<Vec<_>>());
+        outgoing.replies.clear();
+        outgoing.pong(&[7]);
+        outgoing.pong(&[8]);
+        assert_eq!(pongs(&outgoing), [7, 8], "they were written, so it begins again");
+    }
+
+    #[test]
+    fn a_pong_before_a_reply_stays() {
+        let mut outgoing = Outgoing::default();
+        (0..PONGS_MAX as u8).for_each(|ping| outgoing.pong(&[ping]));
+        encode_frame(&mut outgoing.replies, Opcode::Text, b"x");
+        outgoing.pong(&[99]);
+        assert_eq!(outgoing.replies.len(), 3 * (PONGS_MAX as usize + 2));
     }
 }

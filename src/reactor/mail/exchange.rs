@@ -7,14 +7,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::hub::{
-    Accepted, ChannelInfo, ChannelName, Hub, MembershipUpdate, Owner, ReactorNumber, Refused,
-    SubscriptionId,
+    Accepted, Appended, ChannelId, ChannelInfo, ChannelName, Hub, MembershipUpdate, Owner,
+    ReactorNumber, Refused, SubscriptionId,
 };
 use crate::net::Token;
 use crate::protocol::Message;
 use crate::reactor::counters::{Counters, Source};
 use crate::reactor::group::{ReactorStatus, Shared, Status};
-use crate::reactor::limits::CHANNELS_RELIEVED_MAX;
+use crate::reactor::limits::{CHANNELS_RELIEVED_MAX, FULL_CHANNELS_PER_TURN_MAX};
 use crate::reactor::remote_publish::{RefusalReason, UnderWay};
 use crate::reactor::ticket::{NotPublished, Ticket};
 use crate::reactor::turn_state::TurnState;
@@ -23,6 +23,7 @@ use super::inbox::Inbox;
 use super::outbox::Outbox;
 use super::record::{Delivery, HomeRequest, PublishOrigin};
 use super::refused::RefusedPeers;
+use super::waiting::{Waiter, WaitingPublishers};
 
 pub(crate) struct Exchange {
     pub(crate) own: ReactorNumber,
@@ -30,9 +31,16 @@ pub(crate) struct Exchange {
     pub(crate) hub: Hub,
     pub(crate) inbox: Inbox,
     pub(crate) outbox: Outbox,
-    /// A publish of this turn waits in a ring until the sweep has made room in the channel's log:
-    /// the next turn must follow without waiting for events.
+    /// A publish of this turn waits in a ring until the sweep has freed memory: the next turn must
+    /// follow without waiting for events.
     pub(crate) waits_for_sweep: bool,
+    /// Publishers that wait because their channel is full.
+    pub(crate) waiting: WaitingPublishers,
+    /// Publishers that have waited can go on in the next turn.
+    can_let_go_on: bool,
+    /// What other threads publish is left in their queue, because a channel that they have
+    /// published to is full.
+    pub(crate) threads_wait: bool,
     /// What connections must still be notified of. Handled after the present callback or record,
     /// because no callback runs inside another.
     pub(crate) outcomes: VecDeque<Outcome>,
@@ -50,6 +58,10 @@ pub(crate) enum Outcome {
     Answer(Ticket, HomeAnswer),
     /// A message of this connection was refused, and later ones will be: it must be closed.
     Overloaded(Token, Refused),
+    /// The channel that this connection has published to is full: it must not be read.
+    Wait(Token),
+    /// The channel has room again.
+    GoOn(Token),
 }
 
 /// The answer of a home to a request.
@@ -87,6 +99,9 @@ impl Exchange {
             inbox,
             outbox,
             waits_for_sweep: false,
+            waiting: WaitingPublishers::default(),
+            can_let_go_on: false,
+            threads_wait: false,
             outcomes: VecDeque::new(),
             from_threads: UnderWay::default(),
             refused: RefusedPeers::default(),
@@ -139,7 +154,7 @@ impl Exchange {
         home: ReactorNumber,
         origin: PublishOrigin,
         counters: &mut Counters,
-        publish: impl FnOnce(&mut Hub, &mut Outbox) -> Result<Accepted, Refused>,
+        publish: impl FnOnce(&mut Hub, &mut Outbox) -> Result<Appended, Refused>,
     ) -> bool {
         if home != self.own {
             return false;
@@ -167,10 +182,16 @@ impl Exchange {
         }
     }
 
-    /// Returns true if the last callback has caused something that a connection must be notified
-    /// of.
-    pub(crate) fn has_events(&self) -> bool {
-        self.hub.has_overrun() || !self.outcomes.is_empty()
+    /// Returns true if the next turn has something to do whether or not a socket is ready: to
+    /// sweep, to publish what had to wait for the sweep, to let publishers go on, to tell of
+    /// overruns and joins.
+    pub(crate) fn has_work_left(&self) -> bool {
+        self.hub.has_due()
+            || self.waits_for_sweep
+            || self.can_let_go_on
+            || self.hub.full_channels() > FULL_CHANNELS_PER_TURN_MAX
+            || self.hub.has_overrun()
+            || self.hub.has_join_outcome()
     }
 
     /// Removes the refused peers from which no more requests can arrive.
@@ -282,8 +303,8 @@ impl Exchange {
                 };
                 self.outbox.answer(from, &answer);
             }
-            MembershipUpdate::Count { channel, subscribers } => {
-                self.hub.count_member(from, channel, subscribers);
+            MembershipUpdate::Count { channel, subscribers, is_full } => {
+                self.hub.count_member(from, channel, subscribers, is_full);
             }
             MembershipUpdate::Leave { channel } => self.hub.leave_member(from, channel),
         }
@@ -346,7 +367,7 @@ impl Exchange {
         &mut self,
         from: ReactorNumber,
         origin: PublishOrigin,
-        outcome: Result<Accepted, Refused>,
+        outcome: Result<Appended, Refused>,
         counters: &mut Counters,
     ) {
         match outcome {
@@ -357,6 +378,10 @@ impl Exchange {
             }),
             Err(_) => counters.refused += 1,
         }
+        if let Ok(Appended { accepted, full: Some(channel) }) = outcome {
+            return self.let_wait(channel, from, origin, accepted);
+        }
+        let outcome = outcome.map(|appended| appended.accepted);
         let is_to_hear = match origin {
             PublishOrigin::Request(_) => true,
             PublishOrigin::Peer(_) => outcome.is_err(),
@@ -376,6 +401,97 @@ impl Exchange {
         }
     }
 
+    /// A message was accepted, and its channel is full now: lets its publisher wait.
+    fn let_wait(
+        &mut self,
+        channel: ChannelId,
+        from: ReactorNumber,
+        origin: PublishOrigin,
+        accepted: Accepted,
+    ) {
+        let waiter = match origin {
+            PublishOrigin::Request(ticket) => Waiter::Request(from, ticket, accepted),
+            PublishOrigin::Publisher(key) => {
+                self.from_threads.conclude(key, Ok(()));
+                self.threads_wait = true;
+                Waiter::Threads
+            }
+            PublishOrigin::Peer(token) if from == self.own => {
+                self.outcomes.push_back(Outcome::Wait(token));
+                Waiter::Peer(from, token)
+            }
+            PublishOrigin::Peer(token) => {
+                if !self.waiting.is_new(channel, from, token) {
+                    return;
+                }
+                self.outbox.answer(from, &Delivery::Wait { token });
+                Waiter::Peer(from, token)
+            }
+        };
+        self.waiting.add(channel, waiter);
+    }
+
+    /// Looks which full channels have room again.
+    pub(crate) fn look_at_full_channels(&mut self) {
+        for _ in 0..self.hub.full_channels().min(FULL_CHANNELS_PER_TURN_MAX) {
+            if let Some(channel) = self.hub.look_at_full() {
+                self.waiting.has_room(channel);
+                self.can_let_go_on = true;
+            }
+        }
+    }
+
+    /// Begins to let publishers go on that have waited: all of them can, or wait for something that
+    /// will wake this reactor.
+    pub(crate) fn begin_to_let_go_on(&mut self) {
+        self.can_let_go_on = false;
+    }
+
+    /// Leaves the other publishers to the next turn.
+    pub(crate) fn leave_waiting(&mut self) {
+        self.can_let_go_on = true;
+    }
+
+    /// Lets the next publisher go on that has waited for a channel, if the channel still has room.
+    /// Returns false if there is none.
+    pub(crate) fn let_next_go_on(&mut self) -> bool {
+        for _ in 0..self.waiting.channels_with_room() {
+            let hub = &self.hub;
+            let Some((_, waiter)) = self.waiting.next(|channel| hub.is_full(channel)) else {
+                return false;
+            };
+            match waiter {
+                Waiter::Peer(from, _) | Waiter::Request(from, ..)
+                    if from != self.own && !self.outbox.has_room_to_answer(from) =>
+                {
+                    self.waiting.put_off();
+                    continue;
+                }
+                Waiter::Peer(from, token) if from == self.own => {
+                    self.outcomes.push_back(Outcome::GoOn(token));
+                }
+                Waiter::Peer(from, token) => self.outbox.answer(from, &Delivery::GoOn { token }),
+                Waiter::Request(from, ticket, accepted) => {
+                    let (origin, outcome) = (PublishOrigin::Request(ticket), Ok(accepted));
+                    match from == self.own {
+                        true => self.note_published(origin, outcome),
+                        false => {
+                            self.outbox.answer(from, &Delivery::Published { origin, outcome });
+                        }
+                    }
+                }
+                Waiter::Threads => {
+                    self.threads_wait = false;
+                    // Their queue has had its share of this turn.
+                    self.can_let_go_on = true;
+                }
+            }
+            self.waiting.take();
+            return true;
+        }
+        false
+    }
+
     // Deliveries in.
 
     /// Takes the oldest delivery from a reactor. This never needs room in a ring.
@@ -391,6 +507,8 @@ impl Exchange {
             Delivery::Joined(joined) => self.hub.joined(joined),
             Delivery::NotJoined { slot, refused } => self.hub.not_joined(slot, refused),
             Delivery::Published { origin, outcome } => self.note_published(origin, outcome),
+            Delivery::Wait { token } => self.outcomes.push_back(Outcome::Wait(token)),
+            Delivery::GoOn { token } => self.outcomes.push_back(Outcome::GoOn(token)),
             Delivery::Inspected { ticket, channel, info } => {
                 note_inspected(&mut self.outcomes, ticket, channel, info);
             }

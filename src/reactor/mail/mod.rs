@@ -20,6 +20,7 @@
 //! | `ring` | a bounded queue of records between two threads |
 //! | `exchange` | the hub between its inbox and its outbox |
 //! | `refused` | peers whose publishes are refused from now on |
+//! | `waiting` | publishers that wait because their channel is full |
 //! | `take_mail` | how much mail one turn takes |
 //! | `notifier`, `flags` | when a reactor must be woken |
 //! | `fuzzing` | rings and records for the fuzz target outside this crate |
@@ -38,6 +39,7 @@ mod record;
 mod refused;
 mod ring;
 mod take_mail;
+mod waiting;
 
 // `flags` uses `super::atomic`, so that `tests/loom` can include it with atomics of its own.
 use std::sync::atomic;

@@ -34,9 +34,27 @@ pub(crate) enum HomeRequest<'a> {
 pub(crate) enum Delivery<'a> {
     Message(Numbered<'a>),
     Joined(Joined),
-    NotJoined { slot: Slot, refused: Refused },
-    Published { origin: PublishOrigin, outcome: Result<Accepted, Refused> },
-    Inspected { ticket: Ticket, channel: ChannelName<'a>, info: Option<ChannelInfo> },
+    NotJoined {
+        slot: Slot,
+        refused: Refused,
+    },
+    Published {
+        origin: PublishOrigin,
+        outcome: Result<Accepted, Refused>,
+    },
+    Inspected {
+        ticket: Ticket,
+        channel: ChannelName<'a>,
+        info: Option<ChannelInfo>,
+    },
+    /// The channel that this peer has published to is full: no more must be read from it.
+    Wait {
+        token: Token,
+    },
+    /// The channel has room again.
+    GoOn {
+        token: Token,
+    },
 }
 
 // The first byte of a head says what the record is. The three kinds of rings each count from zero.
@@ -55,6 +73,8 @@ const NOT_JOINED: u8 = 3;
 const PUBLISHED: u8 = 4;
 const REFUSED: u8 = 5;
 const INSPECTED: u8 = 6;
+const WAIT: u8 = 7;
+const GO_ON: u8 = 8;
 
 impl<'a> HomeRequest<'a> {
     pub(super) fn payload(&self) -> &'a [u8] {
@@ -106,9 +126,10 @@ pub(super) fn encode_update(update: MembershipUpdate<'_>, head: &mut Vec<u8>) {
             put_u32(head, subscribers);
             put_name(head, channel);
         }
-        MembershipUpdate::Count { channel, subscribers } => {
+        MembershipUpdate::Count { channel, subscribers, is_full } => {
             head.push(COUNT);
             put_u32(head, subscribers);
+            head.push(u8::from(is_full));
             put_name(head, channel);
         }
         MembershipUpdate::Leave { channel } => {
@@ -126,8 +147,8 @@ pub(super) fn decode_update(head: &[u8]) -> Option<MembershipUpdate<'_>> {
             MembershipUpdate::Join { slot, channel: fields.name()?, subscribers }
         }
         COUNT => {
-            let subscribers = fields.u32()?;
-            MembershipUpdate::Count { channel: fields.name()?, subscribers }
+            let (subscribers, is_full) = (fields.u32()?, fields.u8()? == 1);
+            MembershipUpdate::Count { channel: fields.name()?, subscribers, is_full }
         }
         LEAVE => MembershipUpdate::Leave { channel: fields.name()? },
         _ => return None,
@@ -141,7 +162,9 @@ impl<'a> Delivery<'a> {
             Delivery::Joined(_)
             | Delivery::NotJoined { .. }
             | Delivery::Published { .. }
-            | Delivery::Inspected { .. } => &[],
+            | Delivery::Inspected { .. }
+            | Delivery::Wait { .. }
+            | Delivery::GoOn { .. } => &[],
         }
     }
 
@@ -178,6 +201,14 @@ impl<'a> Delivery<'a> {
                 head.push(REFUSED);
                 put_origin(head, origin);
                 head.push(refused_number(refused));
+            }
+            Delivery::Wait { token } => {
+                head.push(WAIT);
+                put_u64(head, token.0);
+            }
+            Delivery::GoOn { token } => {
+                head.push(GO_ON);
+                put_u64(head, token.0);
             }
             Delivery::Inspected { ticket, channel, info } => {
                 head.push(INSPECTED);
@@ -226,6 +257,8 @@ impl<'a> Delivery<'a> {
             REFUSED => {
                 Delivery::Published { origin: fields.origin()?, outcome: Err(fields.refused()?) }
             }
+            WAIT => Delivery::Wait { token: Token(fields.u64()?) },
+            GO_ON => Delivery::GoOn { token: Token(fields.u64()?) },
             INSPECTED => Delivery::Inspected {
                 ticket: fields.ticket()?,
                 channel: fields.name()?,
@@ -399,7 +432,8 @@ mod tests {
         let channel = name(&longest);
         for update in [
             MembershipUpdate::Join { slot: Slot(u32::MAX - 1), channel, subscribers: 3 },
-            MembershipUpdate::Count { channel, subscribers: 0 },
+            MembershipUpdate::Count { channel, subscribers: 0, is_full: false },
+            MembershipUpdate::Count { channel, subscribers: 1, is_full: true },
             MembershipUpdate::Leave { channel },
         ] {
             let mut head = Vec::new();
@@ -441,6 +475,8 @@ mod tests {
             },
             Delivery::Inspected { ticket: TICKET, channel, info: Some(info) },
             Delivery::Inspected { ticket: TICKET, channel, info: None },
+            Delivery::Wait { token: Token(u64::MAX) },
+            Delivery::GoOn { token: Token(1) },
         ] {
             let mut head = Vec::new();
             delivery.encode(&mut head);

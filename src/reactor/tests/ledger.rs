@@ -65,7 +65,9 @@ fn check_ring(reactors: &mut [SimReactor], home: usize, member: usize) -> Delive
                 }
                 Delivery::NotJoined { .. }
                 | Delivery::Published { .. }
-                | Delivery::Inspected { .. } => {}
+                | Delivery::Inspected { .. }
+                | Delivery::Wait { .. }
+                | Delivery::GoOn { .. } => {}
             }
         },
     );

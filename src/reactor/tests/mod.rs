@@ -23,6 +23,7 @@ mod client;
 mod closing;
 mod dice;
 mod draining;
+mod fairness;
 #[cfg(test)]
 #[path = "../../../tests/support/frames.rs"]
 mod frames;

@@ -13,9 +13,9 @@ pub(super) enum Step {
     TakeRecord,
     EndMail,
     GoOnWithWaiting,
+    /// Handles one readiness event of those that the wait has returned.
+    TakeReadiness,
     GoOnWithUnfinished,
-    /// Handles the readiness event at this index of those that the wait has returned.
-    TakeReadiness(usize),
     Accept,
     CheckDeadlines,
     Notify,
@@ -56,17 +56,16 @@ pub(super) fn take(reactor: &mut SimReactor, step: Step) -> Left {
         }
         Step::GoOnWithWaiting => {
             reactor.peers.go_on_with_waiting();
-            Step::GoOnWithUnfinished
+            reactor.begin_reading();
+            Step::TakeReadiness
         }
+        Step::TakeReadiness if reactor.take_readiness() => Step::TakeReadiness,
+        Step::TakeReadiness => Step::GoOnWithUnfinished,
         Step::GoOnWithUnfinished => {
+            reactor.begin_reading();
             reactor.peers.go_on_with_unfinished();
-            Step::TakeReadiness(0)
+            Step::Accept
         }
-        Step::TakeReadiness(place) if place < reactor.readiness.len() => {
-            reactor.take_readiness(place);
-            Step::TakeReadiness(place + 1)
-        }
-        Step::TakeReadiness(_) => Step::Accept,
         Step::Accept => {
             reactor.listeners.accept(&mut reactor.peers);
             Step::CheckDeadlines

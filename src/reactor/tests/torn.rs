@@ -156,9 +156,9 @@ fn a_farewell_that_makes_others_fall_lets_them_finish_their_frames() {
     let mut world = World::with(|_, hub| hub.channel_buffer_bytes = BIG + 10);
     // Both clients are handled in one turn, the leaver first: the farewell that it publishes
     // overruns the other one.
-    let leaver = world.open("/bye/news");
+    let mut leaver = world.open("/bye/news");
     let mut client = torn(&mut world, "/news", "news");
-    leaver.peer.reset();
+    leaver.close(1000, "");
     client.wake();
     client.say(Opcode::Ping, b"hello");
     world.rest();

@@ -1,0 +1,67 @@
+//! Full channels: the log of one is beyond its bound, here or on a member, because subscribers that
+//! are not slow have not been visited yet. What is under way is still taken, and whoever publishes
+//! to a full channel has to wait until it has room again.
+
+use super::channel::Accepted;
+use super::channel_id::ChannelId;
+use super::hub::Hub;
+use super::membership::Membership;
+
+/// A message that was numbered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Appended {
+    /// Its id and its subscribers.
+    pub accepted: Accepted,
+    /// The message's channel if it is full now: its publisher must wait until
+    /// [`Hub::look_at_full`] returns this channel.
+    pub full: Option<ChannelId>,
+}
+
+impl Hub {
+    /// Notes that a channel is full. A member lets its home know.
+    pub(super) fn note_full(&mut self, id: ChannelId) {
+        let channel = &mut self.channels[id];
+        if std::mem::replace(&mut channel.log.is_full, true) {
+            return;
+        }
+        self.full.push_back(id);
+        if channel.membership == Membership::Live {
+            self.tell_home(id);
+        }
+    }
+
+    /// Returns true if a channel is full. A channel that is full is not forgotten.
+    pub fn is_full(&self, id: ChannelId) -> bool {
+        self.channels.find_by_id(id).is_some_and(|channel| channel.log.is_full)
+    }
+
+    /// Returns how many channels are full.
+    pub fn full_channels(&self) -> usize {
+        self.full.len()
+    }
+
+    /// Looks at the next full channel, one after the other. Returns it if it has room again. Call
+    /// [`next_overrun`](Self::next_overrun) afterwards: slow subscribers may have been cut off.
+    pub fn look_at_full(&mut self) -> Option<ChannelId> {
+        let id = self.full.pop_front()?;
+        let bound = self.limits.bound();
+        let channel = &mut self.channels[id];
+        let members = self.members.of(channel.members);
+        if !channel.log.has_room_again(bound) || members.iter().any(|member| member.is_full) {
+            self.full.push_back(id);
+            return None;
+        }
+        channel.log.is_full = false;
+        // Slow subscribers may be behind by more than the bound now.
+        let kept_from = channel.log.within_bound_from(bound);
+        let (is_live, is_unused) = (channel.membership == Membership::Live, channel.is_unused());
+        self.cut_off(id, kept_from);
+        if is_live {
+            self.tell_home(id);
+        }
+        if is_unused {
+            self.channels.used_without_subscribers(id);
+        }
+        Some(id)
+    }
+}

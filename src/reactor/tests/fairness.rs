@@ -1,0 +1,164 @@
+//! Tests that nobody is held up by another: what one channel, one peer or one crowd does costs the
+//! others a bounded part of each turn. Times are counted in turns here; how long turns last is
+//! tested with simulated costs.
+
+use super::super::limits::CROWD_PER_TURN_MAX;
+use super::client::{Client, Heard};
+use super::frames::Opcode;
+use super::world::{Setting, World};
+use crate::hub::{ReactorNumber, SlowPolicy};
+use crate::reactor::RingSizes;
+
+/// The turns in which a bystander must be served, whatever others do.
+const TURNS_MAX: usize = 10;
+
+/// Runs turns of all reactors until `is_served`. Returns how many it took.
+fn turns_until(world: &mut World, mut is_served: impl FnMut() -> bool) -> usize {
+    for turns in 0..1000 {
+        if is_served() {
+            return turns;
+        }
+        world.turn();
+    }
+    panic!("not served within a thousand turns");
+}
+
+/// A server with 600 readers and 4 publishers of the channel "busy", whose log keeps a small part
+/// of what the publishers have sent. No reactor has read it yet.
+fn flooded(reactors: usize) -> (World, Vec<Client>) {
+    let mut setting = Setting { reactors, rings: Some(RingSizes::MIN), ..Setting::default() };
+    setting.hub.channel_buffer_bytes = 4 << 10;
+    setting.limits.decoder.message_bytes_max = 1024;
+    let mut world = World::still(setting);
+    let mut clients = world.open_many(604, "/busy");
+    for publisher in &mut clients[600..] {
+        (0..100).for_each(|number| publisher.binary(&[number; 900]));
+    }
+    (world, clients)
+}
+
+fn is_flood_over(clients: &mut [Client]) -> bool {
+    let is_all = |client: &mut Client| client.messages().len() == 400;
+    clients.iter_mut().all(is_all)
+}
+
+#[test]
+fn a_channel_that_is_full_holds_up_no_other() {
+    for reactors in [1, 2] {
+        let (mut world, mut clients) = flooded(reactors);
+        let mut bystanders: Vec<_> = (0..4).map(|_| world.connect()).collect();
+        bystanders.iter().for_each(|bystander| bystander.upgrade("/quiet"));
+        let turns = turns_until(&mut world, || {
+            bystanders
+                .iter_mut()
+                .all(|bystander| bystander.heard().is_empty() && bystander.is_open())
+        });
+        assert!(turns <= TURNS_MAX, "{reactors} reactors: the handshakes took {turns} turns");
+        for _ in 0..10 {
+            bystanders[0].text("hello");
+            let turns = turns_until(&mut world, || bystanders[3].messages() == [b"hello".to_vec()]);
+            assert!(turns <= TURNS_MAX, "{reactors} reactors: a message took {turns} turns");
+            bystanders[1].say(Opcode::Ping, b"");
+            let is_pong = |heard: &Heard| matches!(heard, Heard::Pong(_));
+            let turns = turns_until(&mut world, || bystanders[1].heard().iter().any(is_pong));
+            assert!(turns <= TURNS_MAX, "{reactors} reactors: a pong took {turns} turns");
+            let mut visitor = world.connect();
+            visitor.request("POST", "/quiet", &[], b"hello");
+            let turns = turns_until(&mut world, || visitor.answered().is_some());
+            assert!(turns <= TURNS_MAX, "{reactors} reactors: a POST took {turns} turns");
+            bystanders.iter_mut().for_each(|bystander| drop(bystander.heard()));
+        }
+        assert!(!is_flood_over(&mut clients), "the flood has to last as long as this");
+        world.rest();
+        assert_eq!(world.accepted["busy"].len(), 400);
+        assert_eq!(world.log.borrow().closed, []);
+    }
+}
+
+#[test]
+fn no_ring_stands_still_for_a_channel() {
+    let (mut world, _clients) = flooded(2);
+    let home = world.home_of("busy");
+    for _ in 0..50 {
+        world.turn_of(1 - home);
+        world.turn_of(home);
+        let inbox = &world.reactors[home].peers.core.exchange.inbox;
+        assert!(inbox.has_no_request(ReactorNumber(1 - home as u16)), "the home takes them all");
+    }
+}
+
+#[test]
+fn a_post_to_a_full_channel_is_answered_when_it_has_room() {
+    let (mut world, clients) = flooded(1);
+    world.turn();
+    let mut visitor = world.connect();
+    visitor.request("POST", "/busy", &[], b"one more");
+    (0..3).for_each(|_| world.turn());
+    assert_eq!(visitor.answered(), None, "it waits as the other publishers do");
+    world.rest();
+    assert_eq!(visitor.answered().map(|answered| answered.status), Some(201));
+    drop(clients);
+}
+
+#[test]
+fn one_message_that_cuts_off_a_crowd_is_told_in_many_turns() {
+    for slow_policy in [SlowPolicy::Disconnect, SlowPolicy::Skip] {
+        let mut world = World::with(|_, hub| {
+            hub.channel_buffer_bytes = 64 << 10;
+            // What is unsent of every frame is kept until it is sent.
+            hub.private_bytes_max = 64 << 20;
+            hub.slow_policy = slow_policy;
+        });
+        let mut crowd = world.open_many(1000, "/news");
+        let mut other = world.open("/echo");
+        let visitor = world.connect();
+        // Every socket takes a part of the first message.
+        crowd.iter().for_each(Client::stall);
+        visitor.request("POST", "/news", &[], &[1; 40_000]);
+        world.rest();
+        visitor.request("POST", "/news", &[], &[2; 40_000]);
+        world.turn();
+        let told = |world: &World| world.log.borrow().closed.len();
+        assert!(told(&world) <= CROWD_PER_TURN_MAX);
+        // A peer that reads again before it is told gets the end of its frame and nothing in it.
+        crowd[999].wake();
+        crowd[999].say(Opcode::Ping, b"still here");
+        other.text("hello");
+        let turns = turns_until(&mut world, || other.messages() == [b"hello".to_vec()]);
+        assert!(turns <= 2, "a bystander waits for the crowd");
+        world.rest();
+        if slow_policy == SlowPolicy::Disconnect {
+            assert_eq!(told(&world), 1000);
+        }
+        crowd.iter().for_each(Client::wake);
+        world.rest();
+        for client in &mut crowd {
+            let heard = client.heard();
+            assert_eq!(heard[0], Heard::Message(vec![1; 40_000]), "the frame is finished");
+            let is_told = matches!(heard.last(), Some(Heard::Close(4008, _)));
+            assert_eq!(is_told, slow_policy == SlowPolicy::Disconnect, "{:?}", heard.last());
+        }
+    }
+}
+
+#[test]
+fn a_flood_of_pings_is_answered_by_few_pongs_and_delays_nobody() {
+    let mut world = World::new();
+    let mut flooders = world.open_many(16, "/echo");
+    let mut other = world.open("/echo");
+    for flooder in &mut flooders {
+        (0..5_000).for_each(|_| flooder.say(Opcode::Ping, b"?"));
+        flooder.say(Opcode::Ping, b"the last one");
+    }
+    world.turn();
+    other.text("hello");
+    let turns = turns_until(&mut world, || other.messages() == [b"hello".to_vec()]);
+    assert!(turns <= TURNS_MAX, "{turns} turns");
+    world.rest();
+    for flooder in &mut flooders {
+        let heard = flooder.heard();
+        let last = Heard::Pong(b"the last one".to_vec());
+        assert_eq!(heard.last(), Some(&last), "the last ping is answered");
+        assert!(heard.len() < 1000, "{} pongs", heard.len());
+    }
+}
