@@ -10,7 +10,8 @@ use crate::transport::{BufferPool, Sent};
 use super::api::{Context, Handler};
 use super::connection::{Connection, Gone, Open, Phase};
 use super::core::{ConnectionOf, Core};
-use super::end_reason::End;
+use super::counters::RejectReason;
+use super::end_reason::{End, Initiator};
 use super::limits::{PATIENCE, PATIENT_MAX};
 use super::panics::guarded;
 
@@ -273,6 +274,9 @@ impl<N: Net, H: Handler> Core<N, H> {
     fn tell(&mut self, connection: &ConnectionOf<N, H>, mut open: Open<H::Session>, end: End) {
         self.turn.counters.close(end.code, end.initiator);
         let reason = std::mem::take(&mut self.outgoing.reason);
+        if let Some(limit) = limit_of(end, &reason) {
+            self.tell_rejected(limit, connection.address(), None);
+        }
         let mut peer = Context {
             exchange: &mut self.exchange,
             turn: &mut self.turn,
@@ -297,6 +301,17 @@ impl<N: Net, H: Handler> Core<N, H> {
         while let Some(subscription) = open.subscriptions.take() {
             self.exchange.hub.remove(subscription, DropReason::Closed);
         }
+    }
+}
+
+/// Returns why a message was refused, if the server has closed the connection for it.
+fn limit_of(end: End, reason: &str) -> Option<RejectReason> {
+    match (end.initiator, end.code) {
+        (Initiator::Server, CloseCode::MESSAGE_TOO_BIG) => Some(RejectReason::TooLarge),
+        (Initiator::Server, CloseCode::TRY_AGAIN_LATER) if reason == OUT_OF_MEMORY => {
+            Some(RejectReason::Memory)
+        }
+        _ => None,
     }
 }
 

@@ -52,6 +52,16 @@ impl<N: Net, H: Handler> Core<N, H> {
         request: Option<&Request<'_>>,
     ) {
         self.turn.counters.reject(reason);
+        self.tell_rejected(reason, address, request);
+    }
+
+    /// Tells the application what is refused.
+    pub(super) fn tell_rejected(
+        &mut self,
+        reason: RejectReason,
+        address: SocketAddr,
+        request: Option<&Request<'_>>,
+    ) {
         let rejected = Rejected { reason, address, request, now: self.turn.now };
         if let Err(panicked) = guarded(|| self.handler.on_rejected(&rejected)) {
             panicked.contain(&mut self.turn);

@@ -83,7 +83,9 @@ fn line(reason: RejectReason) -> Option<(Pace, &'static str)> {
         RejectReason::ForbiddenMetrics => {
             rights("metrics for another machine or through a proxy take a --publish-key")
         }
-        RejectReason::TooLarge => limit("a head too large, or a body over --max-message-size"),
+        RejectReason::TooLarge => {
+            limit("a message over --max-message-size, or the head of a request too large")
+        }
         RejectReason::AddressLimit => limit("over --max-connections-per-ip"),
         RejectReason::ConnectionLimit => limit("over --max-connections"),
         RejectReason::ChannelLimit => limit("over --max-channels"),

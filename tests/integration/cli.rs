@@ -293,6 +293,11 @@ fn the_first_refusal_by_a_limit_is_logged_and_names_the_flag() {
     assert_eq!(Peer::connect(server.address).ask(upgrade("/news")).status, 429);
     let line = log.wait_for("address_limit");
     assert!(line.contains("--max-connections-per-ip"), "{line}");
+    // By a message on an open connection as well.
+    let (server, mut log) = Program::start_with_log(&["--max-message-size", "10"]);
+    Peer::subscribe(server.address, "/news").send(crate::support::text("more than ten bytes"));
+    let line = log.wait_for("too_large");
+    assert!(line.contains("--max-message-size"), "{line}");
 }
 
 /// A peer that has more pending than its buffers take, and does not read.

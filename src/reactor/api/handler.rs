@@ -49,7 +49,8 @@ pub trait Handler {
     }
 
     /// Called when the reactor itself refuses a connection or a request: it is over a limit, for
-    /// example, or malformed. For logs; the answer is given already.
+    /// example, or malformed. Also called when it closes a peer whose message is too large or finds
+    /// no memory, before [`on_close`](Self::on_close). For logs; the answer is given already.
     fn on_rejected(&mut self, rejected: &Rejected<'_>) {
         let _ = rejected;
     }
