@@ -39,7 +39,8 @@ pub(crate) struct EchoArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct BroadcastArgs {
-    /// Connections at once: the publishers, and the rest are subscribers [default: 101]
+    /// Connections at once: the publishers, and the rest are subscribers [default: the publishers
+    /// and --subscribers]
     #[arg(short = 'c', long, conflicts_with = "subscribers")]
     #[arg(value_parser = number(1, CONNECTIONS_MAX))]
     connections: Option<u64>,

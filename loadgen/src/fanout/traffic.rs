@@ -226,10 +226,13 @@ impl Traffic {
     pub(crate) fn report_traffic(&mut self, load: &Load, report: &mut Report, is_all: bool) {
         // If nothing was published, no publisher has opened, which is already a failure.
         if load.thread.has_failed() && self.fanout.counts.published > 0 {
-            let why = match (self.fanout.first_refusal, load.counts(PUBLISHER).open) {
-                (Some(status), _) => format!("it was answered {status}"),
-                (None, 0) => "the server ended its publisher's connection".to_owned(),
-                (None, _) => "does this path broadcast?".to_owned(),
+            let publishers = load.counts(PUBLISHER);
+            let why = match self.fanout.first_refusal {
+                Some(status) => format!("it was answered {status}"),
+                None if publishers.open < publishers.opened => {
+                    "the server ended its publisher's connection".to_owned()
+                }
+                None => "does this path broadcast?".to_owned(),
             };
             report.fail(format!("the first message did not reach every receiver: {why}"));
         }

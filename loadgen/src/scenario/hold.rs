@@ -142,7 +142,10 @@ impl Scenario for Hold {
                     }
                     Some(at) => {
                         load.thread.begin(at);
-                        HoldStage::Holding { until: at + self.hold }
+                        // If no connection has opened, there is nothing to hold.
+                        let is_in_vain = load.thread.open_on_all() == 0;
+                        let hold = if is_in_vain { Duration::ZERO } else { self.hold };
+                        HoldStage::Holding { until: at + hold }
                     }
                 },
                 HoldStage::Holding { until } if now < *until && !load.is_stopping() => {

@@ -67,9 +67,27 @@ fn connections_that_end_are_the_reason() {
     let (code, report) = loadgen("echo", server.address, "-c 2 -W 0 -d 60");
     assert_eq!(code, 3);
     assert_explained(&report, "the most frequent error was closed_4403");
-    let server = Server::start("--broadcast --fault close=4403@0");
-    let (code, report) = loadgen("broadcast", server.address, "-c 3 -W 0 -d 60");
-    assert_eq!(code, 3, "{report}");
+}
+
+#[test]
+fn a_publisher_that_is_closed_at_its_first_message_is_the_reason() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            std::thread::spawn(move || {
+                let mut socket = tungstenite::accept(stream.unwrap()).unwrap();
+                let _ = socket.read();
+                let mut close = Vec::new();
+                encode_close(&mut close, CloseCode::FORBIDDEN, "not for you");
+                socket.get_mut().write_all(&close).unwrap();
+                let _ = socket.read();
+            });
+        }
+    });
+    let (code, report) = loadgen("broadcast", address, "-c 5 --publishers 2 -W 0 -d 60");
+    assert_eq!((code, error(&report, "closed_4403")), (3, (1, "not for you")), "{report}");
+    assert_explained(&report, "the server ended its publisher's connection");
 }
 
 #[test]
