@@ -255,3 +255,29 @@ fn without_a_budget_for_rests_a_torn_frame_ends_in_a_reset() {
     assert_eq!(world.last_end(), ("/news".into(), 4008));
     assert_eq!(world.ledger().outstanding(), 0);
 }
+
+#[test]
+fn a_publisher_that_overruns_itself_where_memory_is_spent_is_told_4008() {
+    let mut world = World::with(|_, hub| {
+        hub.memory_bytes = 128 << 10;
+        hub.private_bytes_max = 16 << 10;
+        hub.channel_buffer_bytes = 8 << 10;
+    });
+    let mut client = world.open("/news");
+    client.stall();
+    // The send buffer takes sixteen of them.
+    for _ in 0..17 {
+        client.binary(&[0; 1_000]);
+        world.rest();
+    }
+    // The fifth or so cuts it off. Those behind it are more than connections may hold together.
+    let frames: Vec<u8> = (0..30).flat_map(|_| client.frame(Opcode::Binary, &[1; 1_900])).collect();
+    client.peer.send(&frames);
+    world.rest();
+    let fell_behind = "too slow: fell behind by more than the channel keeps";
+    let told = ("/news".to_owned(), 4008, fell_behind.to_owned());
+    assert_eq!(world.log.borrow().closed, [told]);
+    client.wake();
+    world.rest();
+    assert_eq!(client.close_code(), Some(4008));
+}
