@@ -214,12 +214,6 @@ impl Hub {
         self.channels[self.subscriptions.channel_of(subscription)].name()
     }
 
-    /// Returns true if an overrun has ended the subscription, and its owner has not fetched the
-    /// overrun yet.
-    pub fn is_overrun(&self, subscription: SubscriptionId) -> bool {
-        self.subscriptions.place_of(subscription).is_none()
-    }
-
     /// Returns true if the subscriber has been sent everything.
     pub fn is_caught_up(&self, subscription: SubscriptionId) -> bool {
         self.unsent(subscription).is_empty()
