@@ -66,6 +66,7 @@ pub mod protocol;
 #[doc(hidden)]
 pub mod reactor;
 mod server;
+mod slot_lists;
 mod split_mix;
 mod transport;
 #[cfg(feature = "units")]

@@ -1,4 +1,4 @@
-//! The two flags between threads, under every order in which two threads can meet at them (`cargo
+//! The flags between threads, under every order in which two threads can meet at them (`cargo
 //! test --test loom`). loom stands in for the atomics; the file is the one that the server is made
 //! of.
 
@@ -10,7 +10,7 @@ use loom::thread;
 #[path = "../src/reactor/mail/flags.rs"]
 mod flags;
 
-use flags::{Pending, Starved};
+use flags::{Pending, Senders, Starved};
 
 /// A ring as the flags see it: how much was put in and how much was taken out, each with the
 /// orderings of a ring.
@@ -128,5 +128,36 @@ fn a_writer_that_found_no_room_sees_it_later_or_is_told() {
         }
         reader.join().unwrap();
         assert!(has_room || waker.take(), "it waits for room that is there");
+    });
+}
+
+#[test]
+fn whoever_has_written_is_among_the_senders_now_or_next_time() {
+    loom::model(|| {
+        let shared = Arc::new((Senders::new(2), [Ring::default(), Ring::default()]));
+        let senders: Vec<_> = (0..2)
+            .map(|number| {
+                let shared = Arc::clone(&shared);
+                thread::spawn(move || {
+                    shared.1[number].put();
+                    shared.0.add(number);
+                })
+            })
+            .collect();
+        let mut seen = [0; 2];
+        let mut look = || {
+            shared.0.take(|word, bits| {
+                assert_eq!(word, 0);
+                for (number, seen) in seen.iter_mut().enumerate() {
+                    if bits >> number & 1 == 1 {
+                        *seen = shared.1[number].take_all();
+                    }
+                }
+            });
+        };
+        look();
+        senders.into_iter().for_each(|sender| sender.join().unwrap());
+        look();
+        assert_eq!(seen, [1, 1]);
     });
 }

@@ -120,12 +120,12 @@ pub(crate) struct Config {
     #[arg(long, value_name = "SIZE", help_heading = "Channels")]
     pub(crate) max_message_size: Size,
 
-    /// Channels at once [default: 1000000]
+    /// Channels at once; names without subscribers give way to new ones [default: 1000000]
     #[arg(long, value_name = "N", value_parser = count, help_heading = "Channels")]
     #[serde(deserialize_with = "count_in_file")]
     pub(crate) max_channels: usize,
 
-    /// Memory for channel logs (three quarters) and for what connections hold; beyond it: 503, 1013
+    /// Memory for channels, logs (three quarters) and what connections hold; beyond it: 503, 1013
     /// [default: 60 % of what is available]
     #[arg(long, value_name = "SIZE", help_heading = "Channels")]
     pub(crate) memory_limit: Option<Size>,

@@ -10,11 +10,11 @@ use super::limits::Refused;
 use super::members::{Joined, Numbered, Slot};
 use super::membership::{JoinOutcome, Membership, MembershipUpdate};
 use super::subscriptions::SubscriptionId;
-use std::collections::VecDeque;
 
 impl Hub {
     /// Must be called when the number of a channel's subscribers on this reactor has changed.
     pub(super) fn subscribers_changed(&mut self, id: ChannelId) {
+        self.channels.blocked_changed(id);
         let channel = &mut self.channels[id];
         if channel.subscribers.is_empty() && channel.is_unused() {
             self.channels.used_without_subscribers(id);
@@ -31,12 +31,13 @@ impl Hub {
         if !std::mem::replace(&mut self.channels[id].is_listed_for_home, true) {
             let home = self.channels.home_of(id);
             self.membership_queue.by_home[home.index()].push_back(id);
+            self.membership_queue.updates += 1;
         }
     }
 
     /// Returns true if an update is waiting to be sent to any home.
     pub fn has_membership_update(&self) -> bool {
-        !self.membership_queue.by_home.iter().all(VecDeque::is_empty)
+        self.membership_queue.updates > 0
     }
 
     /// Returns the next update for a home. Returns the same one until
@@ -59,6 +60,7 @@ impl Hub {
     /// Must be called when the update has been sent to the home.
     pub fn membership_update_sent(&mut self, home: ReactorNumber) {
         let Some(id) = self.membership_queue.by_home[home.index()].pop_front() else { return };
+        self.membership_queue.updates -= 1;
         let channel = &mut self.channels[id];
         channel.is_listed_for_home = false;
         match channel.membership {
@@ -140,10 +142,12 @@ impl Hub {
         assert_eq!(channel.log.end().number, number, "the home's numbers have a gap");
         if !channel.subscribers.is_empty() {
             let (frame_bytes, bound) = (frame_bytes_of(message), self.limits.bound());
-            let room = match channel.log.make_room(frame_bytes, bound, Some(&self.pool)) {
+            let room = match self.make_room(id, frame_bytes) {
                 // The home has accepted the message, so it is appended beyond the limit. The home
                 // will see `Outlet::is_memory_full`, and refuse the next message.
-                Err(Refused::MemoryFull) => channel.log.make_room(frame_bytes, bound, None)?,
+                Err(Refused::MemoryFull) => {
+                    self.channels[id].log.make_room(frame_bytes, bound, None)?
+                }
                 room => room?,
             };
             self.take_room(id, room);

@@ -1,5 +1,6 @@
 //! One channel: its name, its numbering, its log and its subscribers.
 
+use super::channel_lists::ChannelList;
 use super::log::{FIRST_NUMBER, Log};
 use super::members::NO_MEMBERS;
 use super::membership::Membership;
@@ -58,22 +59,14 @@ pub(super) struct Channel {
     pub(super) subscribers: Subscribers,
     /// True while the channel is in the queue of the sweep.
     pub(super) is_queued: bool,
-    pub(super) idleness: Idleness,
+    /// The list that the channel is in (`ChannelLists`).
+    pub(super) list: Option<ChannelList>,
     pub(super) membership: Membership,
     /// True while the channel is in the queue of updates for its home (`MembershipQueue`).
     pub(super) is_listed_for_home: bool,
     /// The key of the channel's `Members` if this is the home and there are any; otherwise
     /// `NO_MEMBERS`.
     pub(super) members: u32,
-}
-
-/// Whether a channel is in a queue of idle channels (`channels::Idle`).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Idleness {
-    NotListed,
-    Listed,
-    /// Listed, and used after that: it stays for another period.
-    ListedAndUsed,
 }
 
 const _: () =
@@ -87,7 +80,7 @@ impl Channel {
             log: Log::new(),
             subscribers: Subscribers::default(),
             is_queued: false,
-            idleness: Idleness::NotListed,
+            list: None,
             membership,
             is_listed_for_home: false,
             members: NO_MEMBERS,

@@ -1,7 +1,9 @@
-//! All channels of a hub: looked up by name, made when needed, forgotten when idle.
+//! All channels of a hub: looked up by name, made when needed, forgotten when idle or when their
+//! place is needed.
 
-use super::channel::{Channel, Idleness};
+use super::channel::Channel;
 use super::channel_id::ChannelId;
+use super::channel_lists::{ChannelList, ChannelLists};
 use super::homes::{Homes, NameHash, ReactorNumber};
 use super::limits::Refused;
 use super::membership::Membership;
@@ -20,6 +22,17 @@ use std::time::Duration;
 /// The most idle channels that one call of `forget_idle` checks, so that its share of a turn is
 /// bounded.
 const IDLE_PER_CALL_MAX: usize = 256;
+
+/// A name at rest that the sweep has not left yet is passed over. So many are, at most, in search
+/// of one that can be forgotten: such names were used a moment ago, and are seldom the oldest.
+const PASSED_OVER_MAX: usize = 16;
+
+/// Channels are scarce when less than one part in this many of them is left.
+const SCARCE_PART: usize = 8;
+
+/// What a channel takes besides its name: the struct, its places in lists and in the table of
+/// names, and what the allocator adds to the name.
+const BYTES_BESIDE_NAME: usize = size_of::<Channel>() + 16 + 2 * size_of::<Named>() + 16;
 
 /// An entry of the table of names. It holds its hash, so that the table can grow without reading
 /// the channels.
@@ -41,18 +54,23 @@ pub(super) struct Channels {
     /// The source of the channels' epochs. Epochs do not repeat within a process, and processes
     /// have different seeds.
     epochs: SplitMix64,
-    /// Idle channels whose home is here; they will be forgotten.
-    idle: Idle,
-    /// Idle channels whose home is another reactor; this reactor will leave them.
-    lingering: Idle,
+    lists: ChannelLists,
+    /// How many names at rest there are here.
+    at_rest: usize,
+    /// The memory of all names and structs of channels.
+    bytes: usize,
     /// Channels that this reactor has left, and whose homes have not been notified yet.
     left: VecDeque<ChannelId>,
     channels_max: usize,
+    bytes_max: usize,
 }
 
 impl Channels {
+    /// Allows at most this many channels, on all reactors together, and this much memory for those
+    /// of this reactor.
     pub(super) fn new(
         channels_max: usize,
+        bytes_max: usize,
         homes: Arc<Homes>,
         own: ReactorNumber,
         epoch_seed: u64,
@@ -64,10 +82,12 @@ impl Channels {
             own,
             at_home: 0,
             epochs: SplitMix64(epoch_seed),
-            idle: Idle::default(),
-            lingering: Idle::default(),
+            lists: ChannelLists::new(),
+            at_rest: 0,
+            bytes: 0,
             left: VecDeque::new(),
             channels_max,
+            bytes_max,
         }
     }
 
@@ -79,9 +99,14 @@ impl Channels {
         self.at_home
     }
 
-    /// Returns a bound that is above all ids. Not every number below it is in use.
-    pub(super) fn places(&self) -> usize {
-        self.channels.capacity()
+    /// Returns the memory of all names and structs of channels.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Returns about how much memory the names at rest take.
+    pub(super) fn at_rest_bytes(&self) -> usize {
+        self.bytes / self.channels.len().max(1) * self.at_rest
     }
 
     /// Returns the reactor that is the home of a channel.
@@ -101,11 +126,17 @@ impl Channels {
         self.channels.get(id.0 as usize)
     }
 
-    /// Finds the channel of a name, or makes it. Only its home counts it against the limit.
+    /// Finds the channel of a name, or makes it. Only its home counts it against the limit of
+    /// channels. That may be exceeded where names are at rest:
+    /// [`forget_surplus`](Self::forget_surplus) must then be called.
     pub(super) fn find_or_insert(&mut self, name: ChannelName<'_>) -> Result<ChannelId, Refused> {
         let hash = self.homes.hash(name.as_str());
         if let Some(channel) = self.find_hashed(name.as_str(), hash) {
             return Ok(channel);
+        }
+        let bytes = bytes_of(name.as_str());
+        if self.bytes + bytes > self.bytes_max {
+            return Err(Refused::MemoryFull);
         }
         let lives_here = self.homes.home_of_hash(hash) == self.own;
         // An id has only 32 bits.
@@ -114,6 +145,7 @@ impl Channels {
             return Err(Refused::TooManyChannels);
         }
         self.at_home += usize::from(lives_here);
+        self.bytes += bytes;
         let channel = match lives_here {
             true => Channel::new(name.as_str(), self.epochs.next(), Membership::Home),
             false => Channel::new(name.as_str(), 0, Membership::Unannounced),
@@ -127,17 +159,82 @@ impl Channels {
     /// Must be called when a channel without subscribers was used, or a channel has lost its last
     /// subscriber. If no subscriber comes for a while, the channel is forgotten.
     pub(super) fn used_without_subscribers(&mut self, id: ChannelId) {
-        let channel = &mut self[id];
-        match channel.idleness {
-            Idleness::Listed | Idleness::ListedAndUsed => {
-                channel.idleness = Idleness::ListedAndUsed;
-            }
-            Idleness::NotListed => {
-                channel.idleness = Idleness::Listed;
-                let list = if channel.is_at_home() { &mut self.idle } else { &mut self.lingering };
-                list.arriving.push_back(id);
+        let list = match self[id].is_at_home() {
+            true => ChannelList::AtRest,
+            false => ChannelList::Lingering,
+        };
+        self.move_to(Some(list), id);
+    }
+
+    /// Must be called when a channel has a subscriber or a member.
+    pub(super) fn in_use(&mut self, id: ChannelId) {
+        if matches!(self[id].list, Some(ChannelList::AtRest | ChannelList::Lingering)) {
+            self.move_to(None, id);
+        }
+    }
+
+    /// Must be called when the number of a channel's blocked subscribers has changed.
+    pub(super) fn blocked_changed(&mut self, id: ChannelId) {
+        let channel = &self[id];
+        match (channel.list, channel.subscribers.blocked().is_empty()) {
+            (None, false) => self.move_to(Some(ChannelList::Stalled), id),
+            (Some(ChannelList::Stalled), true) => self.move_to(None, id),
+            _ => {}
+        }
+    }
+
+    /// Returns the channel whose slow subscribers are to be cut off next when memory is short. It
+    /// is then the last in turn.
+    pub(super) fn next_stalled(&mut self) -> Option<ChannelId> {
+        let id = self.lists.front(ChannelList::Stalled)?;
+        self.move_to(Some(ChannelList::Stalled), id);
+        Some(id)
+    }
+
+    fn move_to(&mut self, list: Option<ChannelList>, id: ChannelId) {
+        let before = std::mem::replace(&mut self[id].list, list);
+        match list {
+            Some(list) => self.lists.push_back(list, id),
+            None => self.lists.remove(id),
+        }
+        let rested = before == Some(ChannelList::AtRest);
+        let rests = list == Some(ChannelList::AtRest);
+        if rested != rests {
+            self.homes.count_at_rest(rests);
+            self.at_rest = self.at_rest + usize::from(rests) - usize::from(rested);
+        }
+    }
+
+    /// Forgets the name that has been at rest for longest. Returns false if there is none.
+    pub(super) fn forget_oldest(&mut self) -> bool {
+        for _ in 0..PASSED_OVER_MAX {
+            let Some(id) = self.lists.front(ChannelList::AtRest) else { return false };
+            if self[id].is_queued {
+                self.used_without_subscribers(id);
+            } else if self[id].is_unused() {
+                self.remove(id);
+                return true;
+            } else {
+                self.move_to(None, id);
             }
         }
+        false
+    }
+
+    /// Returns true if there are almost as many channels as allowed, on all reactors together.
+    pub(super) fn are_scarce(&self) -> bool {
+        self.homes.channels() >= self.channels_max - self.channels_max / SCARCE_PART
+    }
+
+    /// Forgets names at rest, oldest first, while there are more channels than the limit on all
+    /// reactors together. Returns true if there are still more, and names at rest here.
+    pub(super) fn forget_surplus(&mut self) -> bool {
+        for _ in 0..IDLE_PER_CALL_MAX {
+            if self.homes.channels() <= self.channels_max || !self.forget_oldest() {
+                return false;
+            }
+        }
+        true
     }
 
     /// Forgets channels that have been idle for `forget_after`, and leaves channels of other homes
@@ -148,13 +245,13 @@ impl Channels {
         forget_after: Duration,
         linger: Duration,
     ) -> bool {
-        self.idle.note_arrivals(now);
-        self.lingering.note_arrivals(now);
+        self.lists.note_arrivals(now);
         for _ in 0..IDLE_PER_CALL_MAX {
-            let next = self.idle.next_over(now, forget_after);
-            let Some(id) = next.or_else(|| self.lingering.next_over(now, linger)) else {
-                return !self.idle.arriving.is_empty() || !self.lingering.arriving.is_empty();
-            };
+            let next = self
+                .lists
+                .first_over(ChannelList::AtRest, now, forget_after)
+                .or_else(|| self.lists.first_over(ChannelList::Lingering, now, linger));
+            let Some(id) = next else { return self.forget_surplus() };
             self.look_at_idle(id);
         }
         true
@@ -162,22 +259,25 @@ impl Channels {
 
     fn look_at_idle(&mut self, id: ChannelId) {
         let channel = &mut self[id];
-        let idleness = std::mem::replace(&mut channel.idleness, Idleness::NotListed);
         if !channel.is_unused() {
-            return;
+            return self.move_to(None, id);
         }
-        let was_used = idleness == Idleness::ListedAndUsed || channel.is_queued;
         match channel.membership {
-            Membership::Home | Membership::Live if was_used => self.used_without_subscribers(id),
+            Membership::Home | Membership::Live if channel.is_queued => {
+                self.used_without_subscribers(id);
+            }
             Membership::Home => self.remove(id),
             Membership::Live => {
                 channel.membership = Membership::Leaving;
+                self.move_to(None, id);
                 self.left.push_back(id);
             }
             // The home has refused the join, and there has been no subscriber since.
             Membership::Unannounced if !channel.is_listed_for_home => self.remove(id),
             // The channel is listed again when the home has answered.
-            Membership::Unannounced | Membership::Joining | Membership::Leaving => {}
+            Membership::Unannounced | Membership::Joining | Membership::Leaving => {
+                self.move_to(None, id);
+            }
         }
     }
 
@@ -187,6 +287,8 @@ impl Channels {
     }
 
     pub(super) fn remove(&mut self, id: ChannelId) {
+        self.move_to(None, id);
+        self.bytes -= bytes_of(&self[id].name);
         let hash = self.homes.hash(&self[id].name).in_table();
         if let Ok(entry) = self.by_name.find_entry(spread(hash), |named| named.channel == id) {
             entry.remove();
@@ -205,9 +307,29 @@ impl Channels {
         self.by_name.find(spread(hash), is_it).map(|named| named.channel)
     }
 
+    /// Recounts what is maintained, and checks that each channel is in the list it belongs to.
+    #[cfg(test)]
+    pub(super) fn check_invariants(&self) {
+        let (mut bytes, mut at_rest) = (0, 0);
+        for (id, channel) in self.iter() {
+            bytes += bytes_of(&channel.name);
+            at_rest += usize::from(channel.list == Some(ChannelList::AtRest));
+            let rests = matches!(channel.list, Some(ChannelList::AtRest | ChannelList::Lingering));
+            assert!(!rests || channel.is_unused(), "a channel in use is listed as idle");
+            let is_stalled = !channel.subscribers.blocked().is_empty();
+            assert_eq!(is_stalled, channel.list == Some(ChannelList::Stalled), "{id:?}");
+        }
+        assert_eq!((self.bytes, self.at_rest), (bytes, at_rest));
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (ChannelId, &Channel)> {
         self.channels.iter().map(|(key, channel)| (ChannelId(key as u32), channel))
     }
+}
+
+/// Returns the memory that a channel of this name takes when it is idle.
+fn bytes_of(name: &str) -> usize {
+    name.len() + BYTES_BESIDE_NAME
 }
 
 /// Widens a hash to 64 bits for the table, which takes buckets from the low bits and tags from the
@@ -234,27 +356,6 @@ impl IndexMut<ChannelId> for Channels {
     }
 }
 
-/// Channels that have lost their last subscriber, or never had one. Only `forget_idle` knows the
-/// time, so a channel is listed without a time, and gets it at the next call.
-#[derive(Debug, Default)]
-struct Idle {
-    arriving: VecDeque<ChannelId>,
-    /// Since when each channel has been idle, ordered by time.
-    since: VecDeque<(Instant, ChannelId)>,
-}
-
-impl Idle {
-    fn note_arrivals(&mut self, now: Instant) {
-        let arriving = self.arriving.drain(..IDLE_PER_CALL_MAX.min(self.arriving.len()));
-        self.since.extend(arriving.map(|id| (now, id)));
-    }
-
-    /// Removes and returns the next channel that has been idle for at least `patience`.
-    fn next_over(&mut self, now: Instant, patience: Duration) -> Option<ChannelId> {
-        self.since.pop_front_if(|(since, _)| *since + patience <= now).map(|(_, id)| id)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -262,7 +363,13 @@ mod tests {
     const FORGET_AFTER: Duration = Duration::from_secs(60);
 
     fn alone(channels_max: usize) -> Channels {
-        Channels::new(channels_max, Arc::new(Homes::new([1; 16], 1)), ReactorNumber(0), 1)
+        Channels::new(
+            channels_max,
+            usize::MAX,
+            Arc::new(Homes::new([1; 16], 1)),
+            ReactorNumber(0),
+            1,
+        )
     }
 
     fn channels() -> Channels {

@@ -4,9 +4,16 @@
 use super::channel_id::ChannelId;
 use super::hub::Hub;
 use super::ledger::DropReason;
-use super::limits::SlowPolicy;
+use super::limits::{Refused, SlowPolicy};
+use super::log::Room;
 use super::overrun_queue::Overrun;
 use super::subscriptions::SubscriptionId;
+
+/// The most names at rest that are forgotten for one message.
+const NAMES_FORGOTTEN_MAX: usize = 512;
+
+/// The most channels with slow subscribers that are checked for one message.
+const STALLED_CHECKED_MAX: usize = 1024;
 
 impl Hub {
     /// Removes every cursor from the part of a log before `kept_from`. `Log::make_room` has made
@@ -66,22 +73,62 @@ impl Hub {
         self.channels[id].log.release(&mut self.pool);
     }
 
-    /// If memory is short, frees the oldest segments that only slow subscribers need, one channel
-    /// after the other, and checks at most `budget` channels. Without this, homes would refuse
-    /// messages for the subscribers here. Call [`next_overrun`](Self::next_overrun) afterwards.
-    pub fn relieve_memory(&mut self, budget: usize) {
-        for _ in 0..budget.min(self.channels.places()) {
-            if !self.is_memory_full() {
-                return;
-            }
-            let id = ChannelId((self.relief_at % self.channels.places()) as u32);
-            self.relief_at = (self.relief_at + 1) % self.channels.places();
-            let front =
-                self.channels.find_by_id(id).and_then(|channel| channel.log.front_for_blocked());
-            if let Some(kept_from) = front {
-                self.cut_off(id, kept_from);
+    /// If there might be no memory for a message of the largest size, makes some; see
+    /// [`make_memory`](Self::make_memory).
+    pub fn relieve_memory(&mut self) {
+        self.make_memory(self.largest_segment_bytes());
+    }
+
+    /// Makes memory for a segment of this size, of what others can do without: first names at rest,
+    /// if there are enough; then the oldest segments that only slow subscribers need, of one
+    /// channel after the other. So a message is refused for want of memory only if all of it is
+    /// needed for subscribers that are not slow. Call [`next_overrun`](Self::next_overrun)
+    /// afterwards.
+    pub(super) fn make_memory(&mut self, bytes: usize) {
+        if self.pool.has_room_for(bytes, 0) {
+            return;
+        }
+        if self.channels.at_rest_bytes() >= self.pool.bytes_short_of(bytes) {
+            for _ in 0..NAMES_FORGOTTEN_MAX {
+                if self.pool.has_room_for(bytes, 0) || !self.forget_name() {
+                    break;
+                }
             }
         }
+        let mut first_checked = None;
+        for _ in 0..STALLED_CHECKED_MAX {
+            if self.pool.has_room_for(bytes, 0) {
+                return;
+            }
+            let Some(id) = self.channels.next_stalled() else { return };
+            match self.channels[id].log.front_for_blocked() {
+                Some(kept_from) => {
+                    self.cut_off(id, kept_from);
+                    first_checked = None;
+                }
+                // The channel has been checked before, and since then no memory was gained.
+                None if first_checked == Some(id) => return,
+                None => first_checked = first_checked.or(Some(id)),
+            }
+        }
+    }
+
+    /// Determines what must be cut off a channel's log to make room for a frame, as
+    /// [`Log::make_room`](super::log::Log::make_room) does. Where only memory is short, other
+    /// channels give up some of theirs first.
+    pub(super) fn make_room(&mut self, id: ChannelId, frame_bytes: usize) -> Result<Room, Refused> {
+        let bound = self.limits.bound();
+        let log = &self.channels[id].log;
+        let refused = match log.make_room(frame_bytes, bound, Some(&self.pool)) {
+            Ok(room) => return Ok(room),
+            Err(refused) => refused,
+        };
+        let bytes = log.next_segment_bytes(frame_bytes, &self.pool);
+        if self.pool.has_room_for(bytes, 0) {
+            return Err(refused);
+        }
+        self.make_memory(bytes);
+        self.channels[id].log.make_room(frame_bytes, bound, Some(&self.pool))
     }
 
     /// Returns the next subscriber that was overrun: it has lost messages that it had not read.

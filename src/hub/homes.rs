@@ -21,7 +21,17 @@ impl ReactorNumber {
 pub struct Homes {
     hasher: SipHasher13,
     reactors: u16,
+    counts: Counts,
+}
+
+/// What is counted over all reactors, in a cache line of its own: the rest is read for every name,
+/// and must not be reloaded because a channel was made.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Counts {
     channels: AtomicUsize,
+    /// How many of the channels are names at rest: without subscribers.
+    at_rest: AtomicUsize,
 }
 
 /// The hash of a name: one half selects the home, the other the bucket in a hub's table.
@@ -41,7 +51,7 @@ impl Homes {
         Homes {
             hasher: SipHasher13::new_with_key(&key),
             reactors: reactors.max(1),
-            channels: AtomicUsize::new(0),
+            counts: Counts::default(),
         }
     }
 
@@ -66,14 +76,31 @@ impl Homes {
         ReactorNumber((((hash.0 >> 32) * u64::from(self.reactors)) >> 32) as u16)
     }
 
-    /// Counts a new channel. Returns false if that would exceed the limit.
+    /// Counts a new channel. Returns false if that would exceed the limit, and no name at rest, on
+    /// whatever reactor, can give its place. Otherwise the reactors forget as many names at rest as
+    /// there are channels too many.
     pub(super) fn add_channel(&self, channels_max: usize) -> bool {
-        let within = |channels| (channels < channels_max).then_some(channels + 1);
-        self.channels.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within).is_ok()
+        let at_rest = self.counts.at_rest.load(Ordering::Relaxed);
+        let within =
+            |channels| (channels < channels_max.saturating_add(at_rest)).then_some(channels + 1);
+        self.counts.channels.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within).is_ok()
+    }
+
+    /// Returns how many channels there are, on all reactors.
+    pub(super) fn channels(&self) -> usize {
+        self.counts.channels.load(Ordering::Relaxed)
+    }
+
+    /// Counts a name that comes to rest, or one that is used again or forgotten.
+    pub(super) fn count_at_rest(&self, rests: bool) {
+        match rests {
+            true => self.counts.at_rest.fetch_add(1, Ordering::Relaxed),
+            false => self.counts.at_rest.fetch_sub(1, Ordering::Relaxed),
+        };
     }
 
     pub(super) fn remove_channel(&self) {
-        self.channels.fetch_sub(1, Ordering::Relaxed);
+        self.counts.channels.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

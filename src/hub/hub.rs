@@ -24,6 +24,12 @@ use std::time::Duration;
 /// How often a part of the free memory that was not needed since goes back to the system.
 const TRIM_INTERVAL: Duration = Duration::from_secs(10);
 
+/// One part in this many of the memory may be taken by the channels themselves, with their names.
+pub(super) const NAMES_SHARE: usize = 2;
+
+/// So much memory may be taken by channels in any case: some dozen with short names.
+pub(super) const NAMES_BYTES_MIN: usize = 16 << 10;
+
 /// All channels of one reactor: those that have their home here, and those of other homes that have
 /// subscribers here.
 #[derive(Debug)]
@@ -41,8 +47,6 @@ pub struct Hub {
     pub(super) private: PrivateRests,
     pub(super) ledger: Ledger,
     pub(super) trim_at: Instant,
-    /// The index of the channel at which the next [`relieve_memory`](Hub::relieve_memory) begins.
-    pub(super) relief_at: usize,
     /// Every message that was numbered here: tests compare it with what was received.
     #[cfg(test)]
     pub(crate) numbered: Vec<(String, super::MessageId, Vec<u8>)>,
@@ -55,10 +59,11 @@ impl Hub {
         // Memory is set aside for private rests (unsent ends of frames that are no longer in a
         // log), so that logs cannot use it up.
         let segment_bytes_max = limits.memory_bytes.saturating_sub(limits.private_bytes_max);
+        let names_bytes_max = (limits.memory_bytes / NAMES_SHARE).max(NAMES_BYTES_MIN);
         Hub {
             limits,
             membership_queue: MembershipQueue::new(homes.reactors()),
-            channels: Channels::new(limits.channels_max, homes, own, epoch_seed),
+            channels: Channels::new(limits.channels_max, names_bytes_max, homes, own, epoch_seed),
             members: Members::default(),
             subscriptions: Subscriptions::default(),
             pool: SegmentPool::new(segment_bytes_max, limits.channel_buffer_bytes),
@@ -68,7 +73,6 @@ impl Hub {
             private: PrivateRests::new(limits.private_bytes_max),
             ledger: Ledger::default(),
             trim_at: Instant::ZERO,
-            relief_at: 0,
             #[cfg(test)]
             numbered: Vec::new(),
         }
@@ -96,7 +100,8 @@ impl Hub {
         if self.subscriptions.is_full() {
             return Err(Refused::MemoryFull);
         }
-        let id = self.channels.find_or_insert(name)?;
+        let id = self.channel_named(name)?;
+        self.channels.in_use(id);
         let subscription = self.subscriptions.insert(id);
         let channel = &mut self.channels[id];
         let cursor = channel.log.end();
@@ -105,6 +110,36 @@ impl Hub {
         channel.come_back();
         self.subscribers_changed(id);
         Ok(subscription)
+    }
+
+    /// Finds or makes the channel of a name. A new one takes the place, and the memory, of the name
+    /// that has been at rest for longest, where there is no other.
+    pub(super) fn channel_named(&mut self, name: ChannelName<'_>) -> Result<ChannelId, Refused> {
+        if let Some(id) = self.channels.find(name) {
+            return Ok(id);
+        }
+        let mut found = self.channels.find_or_insert(name);
+        while found == Err(Refused::MemoryFull) && self.forget_name() {
+            found = self.channels.find_or_insert(name);
+        }
+        if self.may_forget() {
+            self.channels.forget_surplus();
+        }
+        self.pool.set_aside(self.channels.bytes());
+        found
+    }
+
+    /// Forgets the name that has been at rest for longest. Returns false if none can be forgotten.
+    pub(super) fn forget_name(&mut self) -> bool {
+        let is_forgotten = self.may_forget() && self.channels.forget_oldest();
+        self.pool.set_aside(self.channels.bytes());
+        is_forgotten
+    }
+
+    /// Until its owner has fetched the overrun, a subscriber may publish to its channel, so no
+    /// channel may be forgotten.
+    fn may_forget(&self) -> bool {
+        self.overrun.is_empty()
     }
 
     // The sweep.
@@ -159,6 +194,7 @@ impl Hub {
             channel.subscribers.block(index, &mut self.subscriptions);
             channel.log.leave(offset, false);
             channel.log.enter(offset, true);
+            self.channels.blocked_changed(id);
         }
     }
 
@@ -179,6 +215,7 @@ impl Hub {
             // would cost a scan of all.
             channel.subscribers.visit_next(index);
         }
+        self.channels.blocked_changed(id);
         self.sweep.add(id, &mut self.channels);
     }
 
@@ -227,15 +264,19 @@ impl Hub {
             self.trim_at = now + TRIM_INTERVAL;
             self.pool.trim();
         }
-        // Until its owner has fetched the overrun, a subscriber may publish to its channel, so the
-        // channel must not be forgotten.
-        if !self.overrun.is_empty() {
+        if !self.may_forget() {
             return false;
         }
-        let more = self.channels.forget_idle(now, self.limits.forget_after, self.limits.linger);
+        // A channel whose subscribers have all left is at rest only when its members have left too.
+        let linger = match self.channels.are_scarce() {
+            true => Duration::ZERO,
+            false => self.limits.linger,
+        };
+        let more = self.channels.forget_idle(now, self.limits.forget_after, linger);
         while let Some(id) = self.channels.next_left() {
             self.tell_home(id);
         }
+        self.pool.set_aside(self.channels.bytes());
         more
     }
 
@@ -257,15 +298,20 @@ impl Hub {
     }
 
     /// Returns the bytes that count towards the limit of memory: all segments, whether in a log or
-    /// free, and the unsent rests of frames whose cursor has left its log.
+    /// free, the channels themselves with their names, and the unsent rests of frames whose cursor
+    /// has left its log.
     pub fn memory_bytes(&self) -> usize {
-        self.pool.allocated_bytes() + self.private.bytes()
+        self.pool.allocated_bytes() + self.channels.bytes() + self.private.bytes()
     }
 
     /// Returns true if there might be no memory for a message of the largest size.
     pub fn is_memory_full(&self) -> bool {
-        let largest = self.limits.message_bytes_max.saturating_add(HEADER_BYTES_MAX);
-        !self.pool.has_room_for(largest.max(LARGE_SEGMENT_BYTES), 0)
+        !self.pool.has_room_for(self.largest_segment_bytes(), 0)
+    }
+
+    /// Returns the size of the segment that a message of the largest size might begin.
+    pub(super) fn largest_segment_bytes(&self) -> usize {
+        self.limits.message_bytes_max.saturating_add(HEADER_BYTES_MAX).max(LARGE_SEGMENT_BYTES)
     }
 
     /// Returns how many channels have their home on this reactor.

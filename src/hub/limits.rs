@@ -32,7 +32,8 @@ pub struct HubLimits {
     /// The last message is always kept. While subscribers that are not slow have not been visited
     /// yet, more is kept, at most a sixteenth of `memory_bytes`, and the publishers wait.
     pub channel_buffer_bytes: usize,
-    /// The most bytes of all log segments, the free ones included, plus `private_bytes_max`.
+    /// The most bytes of all log segments, the free ones included, of all channels with their
+    /// names, and of private rests. Channels and names may take half of it.
     pub memory_bytes: usize,
     /// The longest payload published. It is enforced where messages are decoded.
     pub message_bytes_max: usize,

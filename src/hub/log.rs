@@ -232,10 +232,16 @@ impl Log {
         pool: Option<&SegmentPool>,
     ) -> bool {
         let Some(pool) = pool else { return true };
-        let is_empty = cut == self.segments.len();
-        let fits_in_back =
-            !is_empty && self.segments.back().is_some_and(|back| back.has_room_for(frame_bytes));
-        fits_in_back || pool.has_room_for(pool.capacity_for(frame_bytes, is_empty), freed_bytes)
+        let back = self.segments.back().filter(|_| cut < self.segments.len());
+        let fits_in_back = back.is_some_and(|back| back.has_room_for(frame_bytes));
+        let previous = back.map_or(0, |back| back.bytes.capacity());
+        fits_in_back || pool.has_room_for(pool.capacity_for(frame_bytes, previous), freed_bytes)
+    }
+
+    /// Returns the memory that the next frame may need.
+    pub(super) fn next_segment_bytes(&self, frame_bytes: usize, pool: &SegmentPool) -> usize {
+        let previous = self.segments.back().map_or(0, |back| back.bytes.capacity());
+        pool.capacity_for(frame_bytes, previous)
     }
 
     /// Appends a message as one frame; cursors that were caught up are now behind. The part that
@@ -248,11 +254,10 @@ impl Log {
         #[cfg(any(test, fuzzing))]
         work::note_many(Work::Byte, frame_bytes);
         if !self.segments.back().is_some_and(|back| back.has_room_for(frame_bytes)) {
-            let is_empty = self.segments.is_empty();
-            if is_empty {
+            let bytes = pool.take(self.next_segment_bytes(frame_bytes, pool));
+            if self.segments.is_empty() {
                 self.segments = pool.take_list();
             }
-            let bytes = pool.take(pool.capacity_for(frame_bytes, is_empty));
             let tally = Tally::default();
             self.segments.push_back(Segment {
                 bytes,

@@ -79,11 +79,17 @@ pub struct JoinOutcome {
 pub(super) struct MembershipQueue {
     /// For each home, the channels about which the home must be notified.
     pub(super) by_home: Vec<VecDeque<ChannelId>>,
+    /// How many updates there are, for all homes together.
+    pub(super) updates: usize,
     pub(super) join_outcomes: VecDeque<JoinOutcome>,
 }
 
 impl MembershipQueue {
     pub(super) fn new(reactors: usize) -> MembershipQueue {
-        MembershipQueue { by_home: vec![VecDeque::new(); reactors], join_outcomes: VecDeque::new() }
+        MembershipQueue {
+            by_home: vec![VecDeque::new(); reactors],
+            updates: 0,
+            join_outcomes: VecDeque::new(),
+        }
     }
 }

@@ -26,6 +26,7 @@
 //! | `serve_members`, `members` | channels whose home is here: reactors that have subscribers |
 //! | `as_member`, `membership` | channels whose home is another reactor |
 //! | `channels`, `channel`, `channel_id` | all channels; one of them |
+//! | `channel_lists` | what gives way when there is no room: names at rest, slow subscribers |
 //! | `name`, `homes` | the name of a channel; which reactor is its home |
 //! | `log`, `segment_pool`, `frames`, `free_list` | the log of one channel, and its memory |
 //! | `cursor`, `unsent` | a position in a log; the bytes to be sent from there |
@@ -36,6 +37,7 @@
 mod as_member;
 mod channel;
 mod channel_id;
+mod channel_lists;
 mod channels;
 mod cursor;
 mod cut_off;

@@ -52,8 +52,7 @@ impl Hub {
         }
         self.members.check_room(channel.members, message.payload().len(), outlet)?;
         if !channel.subscribers.is_empty() {
-            let bound = self.limits.bound();
-            let room = channel.log.make_room(frame_bytes, bound, Some(&self.pool))?;
+            let room = self.make_room(id, frame_bytes)?;
             self.take_room(id, room);
         }
         let (number, mut subscribers) = self.append_for_all(id, message);

@@ -8,20 +8,23 @@ use std::collections::VecDeque;
 /// The size of a log's first segment: a page, enough for a single message of the usual size.
 pub(super) const SMALL_SEGMENT_BYTES: usize = 4 << 10;
 
-/// The size of a log's further segments: large enough that a burst seldom needs two system calls
-/// per reader, small enough that slow subscribers lose little when one is freed. A message of 64
-/// KiB, the default limit, fits with its header, so that it needs no allocation of its own.
+/// The size of the largest segments: large enough that a burst seldom needs two system calls per
+/// reader, small enough that slow subscribers lose little when one is freed. A message of 64 KiB,
+/// the default limit, fits with its header, so that it needs no allocation of its own.
 pub(super) const LARGE_SEGMENT_BYTES: usize = (64 << 10) + HEADER_BYTES_MAX;
 
-/// If a channel buffer holds fewer large segments than this, only small ones are used: freeing a
-/// large one would drop most of the buffer at once.
+/// The sizes of segments. Each segment of a log is about twice as large as the one before it, so
+/// that a log takes little more memory than its frames.
+const SIZES: [usize; 5] = [SMALL_SEGMENT_BYTES, 8 << 10, 16 << 10, 32 << 10, LARGE_SEGMENT_BYTES];
+
+/// The segments of a log stay so small that a full channel buffer has at least this many: freeing
+/// one drops only a part of the buffer.
 const SEGMENTS_PER_LOG_MIN: usize = 4;
 
-/// The number of free segments of each kind that are always kept, together 1.3 MiB. The large ones
-/// are one full log of the default channel buffer, so that an occasional slow subscriber needs no
-/// allocation.
-const SMALL_FREE_KEPT: usize = 64;
-const LARGE_FREE_KEPT: usize = 17;
+/// The number of free segments of each size that are always kept, together 1.8 MiB. Those of the
+/// largest size are one full log of the default channel buffer, so that an occasional slow
+/// subscriber needs no allocation.
+const FREE_KEPT: [usize; SIZES.len()] = [64, 16, 8, 8, 17];
 const LIST_FREE_KEPT: usize = 256;
 
 /// Consecutive whole frames of one channel.
@@ -53,26 +56,29 @@ impl Segment {
 /// hold their segments, so that an idle channel owns neither.
 #[derive(Debug)]
 pub(super) struct SegmentPool {
-    small: FreeList<Vec<u8>>,
-    large: FreeList<Vec<u8>>,
+    /// The free segments of each size.
+    free: [FreeList<Vec<u8>>; SIZES.len()],
     lists: FreeList<VecDeque<Segment>>,
     /// The capacity of the segments in logs.
     in_use_bytes: usize,
-    /// The limit of `in_use_bytes` and the free segments together.
+    /// The limit of `in_use_bytes`, the free segments and `aside_bytes` together.
     bytes_max: usize,
-    /// The most bytes that one log keeps; if few, logs use small segments only.
-    channel_buffer_bytes: usize,
+    /// What is needed for something other than segments: the channels themselves.
+    aside_bytes: usize,
+    /// The size of the largest segment that a log has, unless a frame needs a larger one.
+    usual_bytes_max: usize,
 }
 
 impl SegmentPool {
     pub(super) fn new(bytes_max: usize, channel_buffer_bytes: usize) -> SegmentPool {
+        let is_usual = |size: &usize| size * SEGMENTS_PER_LOG_MIN <= channel_buffer_bytes;
         SegmentPool {
-            small: FreeList::new(SMALL_FREE_KEPT),
-            large: FreeList::new(LARGE_FREE_KEPT),
+            free: FREE_KEPT.map(FreeList::new),
             lists: FreeList::new(LIST_FREE_KEPT),
             in_use_bytes: 0,
             bytes_max,
-            channel_buffer_bytes,
+            aside_bytes: 0,
+            usual_bytes_max: SIZES.into_iter().rfind(is_usual).unwrap_or(SMALL_SEGMENT_BYTES),
         }
     }
 
@@ -83,37 +89,41 @@ impl SegmentPool {
 
     /// Returns the memory of all segments, the free ones included.
     pub(super) fn allocated_bytes(&self) -> usize {
-        self.in_use_bytes
-            + self.small.len() * SMALL_SEGMENT_BYTES
-            + self.large.len() * LARGE_SEGMENT_BYTES
+        let free = self.free.iter().zip(SIZES).map(|(free, size)| free.len() * size);
+        self.in_use_bytes + free.sum::<usize>()
     }
 
-    /// Returns the size of the segment that a frame would begin. A frame that is larger than a
-    /// large segment gets a segment of its own size.
-    pub(super) fn capacity_for(&self, frame_bytes: usize, log_is_empty: bool) -> usize {
-        let stays_small =
-            log_is_empty || self.channel_buffer_bytes < SEGMENTS_PER_LOG_MIN * LARGE_SEGMENT_BYTES;
-        if frame_bytes <= SMALL_SEGMENT_BYTES && stays_small {
-            SMALL_SEGMENT_BYTES
-        } else {
-            frame_bytes.max(LARGE_SEGMENT_BYTES)
-        }
+    /// Sets how much of the memory is needed for something other than segments.
+    pub(super) fn set_aside(&mut self, bytes: usize) {
+        self.aside_bytes = bytes;
+        self.free_unused(0);
+    }
+
+    /// Returns the size of the segment that a frame would begin after one of `previous` bytes; zero
+    /// if it is the first of its log. A frame that is larger than the largest size gets a segment
+    /// of its own size.
+    pub(super) fn capacity_for(&self, frame_bytes: usize, previous: usize) -> usize {
+        let wanted = frame_bytes.max(previous.saturating_mul(2).min(self.usual_bytes_max));
+        SIZES.into_iter().find(|size| *size >= wanted).unwrap_or(wanted)
     }
 
     /// Returns true if a segment is available within the limit once `freed_bytes` have been
     /// returned.
     pub(super) fn has_room_for(&self, capacity: usize, freed_bytes: usize) -> bool {
         // Free segments do not count: `take` frees them if they take up the limit.
-        capacity <= self.bytes_max.saturating_sub(self.in_use_bytes - freed_bytes)
+        let needed_bytes = self.in_use_bytes - freed_bytes + self.aside_bytes;
+        capacity <= self.bytes_max.saturating_sub(needed_bytes)
+    }
+
+    /// Returns how many bytes must become free before a segment is available.
+    pub(super) fn bytes_short_of(&self, capacity: usize) -> usize {
+        let needed_bytes = self.in_use_bytes.saturating_add(self.aside_bytes);
+        needed_bytes.saturating_add(capacity).saturating_sub(self.bytes_max)
     }
 
     /// Returns the memory of a segment. `has_room_for` must have returned true.
     pub(super) fn take(&mut self, capacity: usize) -> Vec<u8> {
-        let free = match capacity {
-            SMALL_SEGMENT_BYTES => self.small.take(),
-            LARGE_SEGMENT_BYTES => self.large.take(),
-            _ => None,
-        };
+        let free = self.free_of(capacity).and_then(FreeList::take);
         let bytes = free.unwrap_or_else(|| {
             self.free_unused(capacity);
             Vec::with_capacity(capacity)
@@ -126,11 +136,15 @@ impl SegmentPool {
     pub(super) fn give(&mut self, mut bytes: Vec<u8>) {
         self.in_use_bytes -= bytes.capacity();
         bytes.clear();
-        match bytes.capacity() {
-            SMALL_SEGMENT_BYTES => self.small.give(bytes),
-            LARGE_SEGMENT_BYTES => self.large.give(bytes),
-            _ => drop(bytes),
+        if let Some(free) = self.free_of(bytes.capacity()) {
+            free.give(bytes);
         }
+    }
+
+    /// Returns the free segments of a size; `None` if it is not one of the usual sizes.
+    fn free_of(&mut self, capacity: usize) -> Option<&mut FreeList<Vec<u8>>> {
+        let place = SIZES.iter().position(|size| *size == capacity)?;
+        Some(&mut self.free[place])
     }
 
     pub(super) fn take_list(&mut self) -> VecDeque<Segment> {
@@ -144,15 +158,14 @@ impl SegmentPool {
 
     /// Gives the system a part of the memory that was not needed since the last trim.
     pub(super) fn trim(&mut self) {
-        self.small.trim();
-        self.large.trim();
+        self.free.iter_mut().for_each(FreeList::trim);
         self.lists.trim();
     }
 
     /// Frees unused segments until a new one of this capacity fits within the limit.
     fn free_unused(&mut self, capacity: usize) {
-        while self.allocated_bytes() + capacity > self.bytes_max {
-            if self.large.take().or_else(|| self.small.take()).is_none() {
+        while self.allocated_bytes() + self.aside_bytes + capacity > self.bytes_max {
+            if !self.free.iter_mut().rev().any(|free| free.take().is_some()) {
                 break;
             }
         }
@@ -202,14 +215,30 @@ mod tests {
     }
 
     #[test]
-    fn a_log_begins_small_and_goes_on_large_where_its_buffer_is_worth_it() {
+    fn each_segment_of_a_log_is_twice_the_one_before_as_far_as_its_buffer_is_worth_it() {
         let roomy = pool(1 << 20);
-        assert_eq!(roomy.capacity_for(66, true), SMALL_SEGMENT_BYTES);
-        assert_eq!(roomy.capacity_for(66, false), LARGE_SEGMENT_BYTES);
-        assert_eq!(roomy.capacity_for(5_000, true), LARGE_SEGMENT_BYTES);
-        assert_eq!(roomy.capacity_for((64 << 10) + 10, false), LARGE_SEGMENT_BYTES);
-        assert_eq!(roomy.capacity_for(70_000, false), 70_000);
+        let sizes = |pool: &SegmentPool| {
+            let next = |size: &usize| Some(pool.capacity_for(66, *size));
+            std::iter::successors(next(&0), next).take(6).collect::<Vec<_>>()
+        };
+        let [kib_4, large] = [SMALL_SEGMENT_BYTES, LARGE_SEGMENT_BYTES];
+        assert_eq!(sizes(&roomy), [kib_4, 2 * kib_4, 4 * kib_4, 8 * kib_4, large, large]);
+        assert_eq!(roomy.capacity_for(5_000, 0), 2 * kib_4);
+        assert_eq!(roomy.capacity_for((64 << 10) + 10, kib_4), large);
+        assert_eq!(roomy.capacity_for(70_000, large), 70_000);
+        assert_eq!(roomy.capacity_for(66, 70_000), large);
         let tight = SegmentPool::new(1 << 20, 64 << 10);
-        assert_eq!(tight.capacity_for(66, false), SMALL_SEGMENT_BYTES);
+        assert_eq!(sizes(&tight)[2..], [4 * kib_4; 4], "a quarter of its buffer");
+        assert_eq!(sizes(&SegmentPool::new(1 << 20, 100)), [kib_4; 6]);
+    }
+
+    #[test]
+    fn what_is_set_aside_is_not_there_for_segments() {
+        let mut pool = pool(3 * SMALL_SEGMENT_BYTES);
+        pool.set_aside(SMALL_SEGMENT_BYTES + 1);
+        assert!(pool.has_room_for(SMALL_SEGMENT_BYTES, 0));
+        pool.take(SMALL_SEGMENT_BYTES);
+        assert!(!pool.has_room_for(SMALL_SEGMENT_BYTES, 0));
+        assert_eq!(pool.bytes_short_of(SMALL_SEGMENT_BYTES), 1);
     }
 }

@@ -20,6 +20,7 @@ impl Hub {
         subscribers: u32,
     ) -> Result<Joined, Refused> {
         let id = self.home_channel(name)?;
+        self.channels.in_use(id);
         let channel = &mut self.channels[id];
         let member = Member { reactor, slot, subscribers, is_full: false };
         channel.members = self.members.join(channel.members, member);
@@ -63,7 +64,7 @@ impl Hub {
 
     /// Finds or makes the channel of a name whose home is here.
     pub(super) fn home_channel(&mut self, name: ChannelName<'_>) -> Result<ChannelId, Refused> {
-        let id = self.channels.find_or_insert(name)?;
+        let id = self.channel_named(name)?;
         debug_assert!(self.channels[id].is_at_home(), "only its home numbers a channel's messages");
         Ok(id)
     }

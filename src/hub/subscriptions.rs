@@ -4,6 +4,7 @@ use super::channel_id::ChannelId;
 #[cfg(any(test, fuzzing))]
 use crate::work::{self, Work};
 use slab::Slab;
+use std::num::NonZeroU32;
 
 /// This many bits of an id are the key in `places`. The other bits are a generation, which detects
 /// that an id is used after its end.
@@ -15,19 +16,20 @@ pub(super) const SUBSCRIPTIONS_MAX: usize = 1 << KEY_BITS;
 /// A subscription. The id is valid until the subscription is removed, or is reported as overrun
 /// with `lives_on` false.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct SubscriptionId(u32);
+pub struct SubscriptionId(NonZeroU32);
 
 impl SubscriptionId {
     fn new(key: usize, generation: u8) -> SubscriptionId {
-        SubscriptionId(key as u32 | u32::from(generation) << KEY_BITS)
+        let number = key as u32 | u32::from(generation) << KEY_BITS;
+        SubscriptionId(NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN))
     }
 
     fn key(self) -> usize {
-        self.0 as usize & (SUBSCRIPTIONS_MAX - 1)
+        self.0.get() as usize & (SUBSCRIPTIONS_MAX - 1)
     }
 
     fn generation(self) -> u8 {
-        (self.0 >> KEY_BITS) as u8
+        (self.0.get() >> KEY_BITS) as u8
     }
 }
 
@@ -67,7 +69,8 @@ impl Subscriptions {
 
     /// Returns a new id. The caller must set its location with `moved`.
     pub(super) fn insert(&mut self, channel: ChannelId) -> SubscriptionId {
-        self.generation = self.generation.wrapping_add(1);
+        // No generation is zero, so no id is: an `Option` of one needs no extra bytes.
+        self.generation = self.generation.checked_add(1).unwrap_or(1);
         let generation = self.generation;
         SubscriptionId::new(
             self.places.insert(Place { channel, index: OVERRUN, generation, is_held: false }),

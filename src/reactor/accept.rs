@@ -8,7 +8,7 @@ use crate::instant::Instant;
 use crate::net::Net;
 
 use super::api::Handler;
-use super::connection::{Connection, listener_token};
+use super::connection::{CoarseInstant, Connection, listener_token, slot_of};
 use super::core::Core;
 use super::group::Refusal;
 use super::limits::{ACCEPT_RETRY, ACCEPTS_PER_TURN_MAX};
@@ -183,7 +183,7 @@ impl<L> Listeners<L> {
             // Out of descriptors or memory, or an unknown error that may last: the next attempt
             // waits.
             Err(error) => {
-                peers.core.turn.counters.accept_shortages += 1;
+                peers.core.turn.counters.accept_shortages.add(1);
                 let Core { handler, turn, .. } = &mut peers.core;
                 let now = turn.now;
                 if let Err(panicked) = guarded(|| handler.on_accept_failed(&error, now)) {
@@ -199,7 +199,7 @@ impl<N: Net, H: Handler> Peers<N, H> {
     /// Admits a new connection, keeps it only to answer 503 or 429, or closes it immediately.
     fn admit(&mut self, stream: N::Stream, address: SocketAddr, is_admin: bool) {
         let core = &mut self.core;
-        core.turn.counters.accepted += 1;
+        core.turn.counters.accepted.add(1);
         let limits = &core.exchange.shared.connection_limits;
         let mut admission = match is_admin {
             true => limits.enter_as_admin(),
@@ -216,16 +216,18 @@ impl<N: Net, H: Handler> Peers<N, H> {
             let refusal = admission.refusal.unwrap_or(Refusal::TooManyConnections);
             return core.reject(refusal.reason(), address, None);
         };
-        let deadline = core.turn.now + core.limits.handshake_timeout;
+        let timeout = core.limits.handshake_timeout.min(CoarseInstant::FURTHEST);
+        let deadline = core.turn.now + timeout;
         let connection = self.connections.insert(|token| {
             Connection::new(token, stream, address, quota, admission.refusal, deadline)
         });
         let token = connection.token;
+        core.timers.check_by(slot_of(token), deadline);
         let registered = core.net.register(&mut connection.io.stream, token);
         core.turn.connections = self.connections.len();
         core.turn.admin_connections += usize::from(is_admin);
         if registered.is_err() {
-            self.core.turn.counters.accept_shortages += 1;
+            self.core.turn.counters.accept_shortages.add(1);
             self.step_alone(token, Core::leave_silently);
         }
     }

@@ -128,7 +128,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
-    /// Ends a connection that holds more than `HELD_BYTES_HARMLESS`, because the memory set aside
+    /// Ends a connection that holds more than one may at the moment, because the memory set aside
     /// for connections is used up.
     pub(super) fn end_for_want_of_memory(&mut self, connection: &mut ConnectionOf<N, H>) {
         let is_owed = connection.io.owes();
@@ -157,7 +157,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         let was_answered = matches!(&connection.phase, Phase::Http(http) if http.between_requests);
         match connection.refusal.filter(|_| !was_answered) {
             Some(refusal) => self.reject(refusal.reason(), connection.address(), None),
-            None => self.turn.counters.silent += 1,
+            None => self.turn.counters.silent.add(1),
         }
         self.remove(connection);
     }
@@ -211,7 +211,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         let Phase::Closing { patient, .. } = &mut connection.phase else { return };
         *patient = true;
         self.patient += 1;
-        connection.deadline = self.turn.now + PATIENCE;
+        self.set_deadline(connection, PATIENCE);
         if connection.readable {
             self.go_on_next_turn(connection);
         }
@@ -251,7 +251,7 @@ impl<N: Net, H: Handler> Core<N, H> {
 
     /// Resets a connection although its last bytes have not been sent.
     pub(super) fn reset_early(&mut self, connection: &mut ConnectionOf<N, H>) {
-        self.turn.counters.impatient_resets += 1;
+        self.turn.counters.impatient_resets.add(1);
         self.vanish(connection, Gone::Reset);
     }
 
@@ -267,7 +267,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         if let Phase::Closing { patient: true, .. } = connection.phase {
             self.patient -= 1;
         }
-        let rest_bytes = std::mem::take(&mut connection.rest_bytes) as usize;
+        let rest_bytes = std::mem::take(&mut connection.io.rest_bytes) as usize;
         if rest_bytes > 0 {
             self.exchange.hub.private_abandoned(rest_bytes, DropReason::Closed);
         }
@@ -322,6 +322,7 @@ fn limit_of(end: End, reason: &str) -> Option<RejectReason> {
 /// Moves an open connection to `Closing`. Returns what `Phase::Open` held, or `None` if it was not
 /// open.
 fn leave_open<T, S>(connection: &mut Connection<T, S>, clean: bool) -> Option<Open<S>> {
+    connection.awaiting_pong = false;
     let closing = Phase::Closing { clean, patient: false, discarded_bytes: 0 };
     match std::mem::replace(&mut connection.phase, closing) {
         Phase::Open(open) => Some(open),
@@ -340,10 +341,10 @@ fn leave_open<T, S>(connection: &mut Connection<T, S>, clean: bool) -> Option<Op
 fn owe_rest<T, S>(connection: &mut Connection<T, S>, rest: &[u8], pool: &mut BufferPool) {
     if !rest.is_empty() {
         debug_assert!(
-            connection.rest_bytes == 0,
+            connection.io.rest_bytes == 0,
             "a stream is in the middle of one frame at a time"
         );
         connection.io.owe_first(rest, pool);
-        connection.rest_bytes = rest.len() as u32;
+        connection.io.rest_bytes = rest.len() as u32;
     }
 }

@@ -13,6 +13,7 @@ use super::counters::RejectReason;
 use super::limits::ReactorLimits;
 use super::mail::Exchange;
 use super::panics::guarded;
+use super::timer_wheel::TimerWheel;
 use super::turn_state::TurnState;
 
 /// A step of a connection (read, decode, close, ...) is a method of `Core`. The caller looks the
@@ -23,6 +24,7 @@ pub(super) struct Core<N: Net, H: Handler> {
     pub(super) limits: ReactorLimits,
     pub(super) exchange: Exchange,
     pub(super) turn: TurnState,
+    pub(super) timers: TimerWheel,
     /// The receive buffer. All connections are read into it, one at a time.
     pub(super) receive: Box<[u8]>,
     pub(super) pool: BufferPool,

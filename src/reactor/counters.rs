@@ -1,5 +1,8 @@
-//! The counters of one reactor: plain integers, because only its own thread counts. Every end of a
+//! The counters of one reactor. Only its own thread counts; any thread may read. Every end of a
 //! connection is counted once, under one reason.
+
+use std::array::from_fn;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::hub::Refused;
 use crate::protocol::{CloseCode, HandshakeError, HttpError};
@@ -162,126 +165,139 @@ impl Source {
     }
 }
 
-/// One reactor's counters since its start. Deliveries are counted in the hub's ledger instead.
+/// One reactor's counters since its start. Deliveries are counted in the hub's ledger instead. `N`
+/// is what one counter is: a number, or a [`Count`] while the reactor counts.
 #[derive(Clone, Debug, Default)]
-pub struct Counters {
+pub struct CountersOf<N> {
     /// Connections accepted from the listeners.
-    pub accepted: u64,
+    pub accepted: N,
     /// Connections that were answered 101.
-    pub opened: u64,
+    pub opened: N,
     /// Ended WebSocket connections, by index in [`CLOSE_CODES`] and by [`Initiator`].
-    pub closed: [[u64; 3]; CLOSE_CODES.len()],
+    pub closed: [[N; 3]; CLOSE_CODES.len()],
     /// Answers to opening handshakes, by index in [`STATUSES`].
-    pub handshakes: [u64; STATUSES.len()],
+    pub handshakes: [N; STATUSES.len()],
     /// Answers to all other requests, by index in [`STATUSES`].
-    pub responses: [u64; STATUSES.len()],
+    pub responses: [N; STATUSES.len()],
     /// Refused requests, handshakes and connections without either, by [`RejectReason`].
-    pub rejects: [u64; RejectReason::ALL.len()],
+    pub rejects: [N; RejectReason::ALL.len()],
     /// Connections that ended before their first request, or between two requests.
-    pub silent: u64,
+    pub silent: N,
     /// Messages that this reactor, as their channel's home, has accepted, by [`Source`].
-    pub published: [u64; Source::ALL.len()],
+    pub published: [N; Source::ALL.len()],
     /// Publishes that this reactor, as the channel's home, has refused.
-    pub refused: u64,
+    pub refused: N,
     /// Bytes read.
-    pub received_bytes: u64,
+    pub received_bytes: N,
     /// Bytes that the kernel has taken.
-    pub sent_bytes: u64,
+    pub sent_bytes: N,
     /// System calls that wrote to sockets.
-    pub sends: u64,
+    pub sends: N,
     /// System calls that read from sockets.
-    pub receives: u64,
+    pub receives: N,
     /// Turns of the event loop.
-    pub turns: u64,
+    pub turns: N,
     /// Ping frames received.
-    pub pings_received: u64,
+    pub pings_received: N,
     /// Pong frames received.
-    pub pongs_received: u64,
+    pub pongs_received: N,
     /// Ping frames sent.
-    pub pings_sent: u64,
+    pub pings_sent: N,
     /// How often accepting a connection failed, mostly for lack of descriptors or memory.
-    pub accept_shortages: u64,
+    pub accept_shortages: N,
     /// Connections that were reset before their last bytes were sent.
-    pub impatient_resets: u64,
+    pub impatient_resets: N,
     /// Callbacks that have panicked. Each has ended its connection.
-    pub panics: u64,
+    pub panics: N,
+}
+
+/// Counters that have been read.
+pub type Counters = CountersOf<u64>;
+
+/// The counters that a reactor writes, and that other reactors may read at any time.
+pub(super) type LiveCounters = CountersOf<Count>;
+
+/// One counter that only its own thread adds to, so that it needs no atomic addition.
+#[derive(Debug, Default)]
+pub struct Count(AtomicU64);
+
+impl Count {
+    pub(super) fn add(&self, more: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
+    }
+
+    pub(super) fn read(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl<N> CountersOf<N> {
+    /// Merges each counter with the same counter of another.
+    fn merge<M, R>(
+        &self,
+        other: &CountersOf<M>,
+        mut merge: impl FnMut(&N, &M) -> R,
+    ) -> CountersOf<R> {
+        CountersOf {
+            accepted: merge(&self.accepted, &other.accepted),
+            opened: merge(&self.opened, &other.opened),
+            closed: from_fn(|at| {
+                from_fn(|who| merge(&self.closed[at][who], &other.closed[at][who]))
+            }),
+            handshakes: from_fn(|at| merge(&self.handshakes[at], &other.handshakes[at])),
+            responses: from_fn(|at| merge(&self.responses[at], &other.responses[at])),
+            rejects: from_fn(|at| merge(&self.rejects[at], &other.rejects[at])),
+            silent: merge(&self.silent, &other.silent),
+            published: from_fn(|at| merge(&self.published[at], &other.published[at])),
+            refused: merge(&self.refused, &other.refused),
+            received_bytes: merge(&self.received_bytes, &other.received_bytes),
+            sent_bytes: merge(&self.sent_bytes, &other.sent_bytes),
+            sends: merge(&self.sends, &other.sends),
+            receives: merge(&self.receives, &other.receives),
+            turns: merge(&self.turns, &other.turns),
+            pings_received: merge(&self.pings_received, &other.pings_received),
+            pongs_received: merge(&self.pongs_received, &other.pongs_received),
+            pings_sent: merge(&self.pings_sent, &other.pings_sent),
+            accept_shortages: merge(&self.accept_shortages, &other.accept_shortages),
+            impatient_resets: merge(&self.impatient_resets, &other.impatient_resets),
+            panics: merge(&self.panics, &other.panics),
+        }
+    }
 }
 
 impl Counters {
     /// Adds the counters of another reactor.
     pub(super) fn add(&mut self, other: &Counters) {
-        let mut sums = self.each_mut();
-        let mut others = other.clone();
-        sums.iter_mut().zip(others.each_mut()).for_each(|(sum, count)| **sum += *count);
+        *self = self.merge(other, |sum, count| sum + count);
     }
+}
 
-    /// Returns every counter; an array counts as one counter per element.
-    fn each_mut(&mut self) -> Vec<&mut u64> {
-        // Destructured by name, so that the compiler reports a counter that is missing here.
-        let Counters {
-            accepted,
-            opened,
-            closed,
-            handshakes,
-            responses,
-            rejects,
-            silent,
-            published,
-            refused,
-            received_bytes,
-            sent_bytes,
-            sends,
-            receives,
-            turns,
-            pings_received,
-            pongs_received,
-            pings_sent,
-            accept_shortages,
-            impatient_resets,
-            panics,
-        } = self;
-        let single = [
-            accepted,
-            opened,
-            silent,
-            refused,
-            received_bytes,
-            sent_bytes,
-            sends,
-            receives,
-            turns,
-            pings_received,
-            pongs_received,
-            pings_sent,
-            accept_shortages,
-            impatient_resets,
-            panics,
-        ];
-        let tables: [&mut [u64]; 5] =
-            [closed.as_flattened_mut(), handshakes, responses, rejects, published];
-        single.into_iter().chain(tables.into_iter().flatten()).collect()
+impl LiveCounters {
+    /// Reads all counters.
+    pub(super) fn read(&self) -> Counters {
+        self.merge(self, |count, _| count.read())
     }
 
     /// Counts the end of a WebSocket connection.
-    pub(super) fn close(&mut self, code: CloseCode, initiator: Initiator) {
+    pub(super) fn close(&self, code: CloseCode, initiator: Initiator) {
         let place = CLOSE_CODES.iter().position(|known| *known == code.as_u16()).unwrap_or(0);
-        self.closed[place][initiator as usize] += 1;
+        self.closed[place][initiator as usize].add(1);
     }
 
-    pub(super) fn handshake(&mut self, status: u16) {
-        self.handshakes[status_place(status)] += 1;
+    pub(super) fn handshake(&self, status: u16) {
+        self.handshakes[status_place(status)].add(1);
     }
 
-    pub(super) fn response(&mut self, status: u16) {
-        self.responses[status_place(status)] += 1;
+    pub(super) fn response(&self, status: u16) {
+        self.responses[status_place(status)].add(1);
     }
 
-    pub(super) fn reject(&mut self, reason: RejectReason) {
-        self.rejects[reason as usize] += 1;
+    pub(super) fn reject(&self, reason: RejectReason) {
+        self.rejects[reason as usize].add(1);
     }
 
-    pub(super) fn publish(&mut self, source: Source) {
-        self.published[source as usize] += 1;
+    pub(super) fn publish(&self, source: Source) {
+        self.published[source as usize].add(1);
     }
 }
 
@@ -295,21 +311,24 @@ mod tests {
 
     #[test]
     fn what_has_no_counter_of_its_own_is_counted_as_other() {
-        let mut counters = Counters::default();
+        let counters = LiveCounters::default();
         counters.handshake(418);
         counters.handshake(403);
+        let counters = counters.read();
         assert_eq!(counters.handshakes[0], 1);
         assert_eq!(counters.handshakes.iter().sum::<u64>(), 2);
     }
 
     #[test]
     fn every_count_is_added() {
-        let mut one = Counters::default();
-        one.each_mut().into_iter().enumerate().for_each(|(number, count)| *count = number as u64);
+        let (zero, mut number) = (Counters::default(), 0);
+        let one = zero.merge(&zero, |_, _| {
+            number += 1;
+            number
+        });
         let mut sum = one.clone();
         sum.add(&one);
-        let mut doubled = one.clone();
-        doubled.each_mut().into_iter().for_each(|count| *count *= 2);
+        let doubled = one.merge(&one, |count, _| 2 * count);
         assert_eq!(format!("{sum:?}"), format!("{doubled:?}"));
     }
 

@@ -16,7 +16,7 @@ use super::connection::Phase;
 use super::core::{ConnectionOf, Core};
 use super::end_reason::End;
 use super::limits::{
-    ACCEPTS_PER_TURN_MAX, DEADLINES_PER_TURN_MAX, DRAIN_CLOSES_PER_SECOND, LAST_CALL_MAX,
+    ACCEPTS_PER_TURN_MAX, DRAIN_CLOSES_PER_SECOND, DRAIN_SLOTS_PER_TURN_MAX, LAST_CALL_MAX,
     LAST_CLOSES_PER_TURN_MAX,
 };
 use super::peers::Peers;
@@ -95,7 +95,7 @@ impl Drain {
         let seconds = now.saturating_since(self.started).as_secs_f64();
         let allowed = 1 + (seconds * self.closes_per_second as f64) as u64;
         let places = peers.connections.places();
-        for _ in 0..places.min(DEADLINES_PER_TURN_MAX) {
+        for _ in 0..places.min(DRAIN_SLOTS_PER_TURN_MAX) {
             if self.closed >= allowed {
                 break;
             }

@@ -1,6 +1,7 @@
 //! HTTP/1.1 requests on one connection, up to the opening handshake that turns it into a WebSocket
 //! connection.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use crate::hub::{ChannelName, OUT_OF_MEMORY};
@@ -107,7 +108,8 @@ impl<N: Net, H: Handler> Core<N, H> {
                 return (consumed, Stop::Yield);
             }
             if std::mem::take(&mut http.between_requests) {
-                connection.deadline = self.turn.now + self.limits.handshake_timeout;
+                self.set_deadline(connection, self.limits.handshake_timeout);
+                continue;
             }
             let next = match http.body {
                 Some(body) => match self.take_body(connection, body, &mut consumed, filled) {
@@ -218,7 +220,7 @@ impl<N: Net, H: Handler> Core<N, H> {
     /// connection's assembly buffer.
     fn await_body(&mut self, connection: &mut ConnectionOf<N, H>, body: Body, expects: Expects) {
         let slowest = Duration::from_secs(u64::from(body.bytes / BODY_BYTES_PER_SECOND_MIN));
-        connection.deadline = self.turn.now + self.limits.handshake_timeout + slowest;
+        self.set_deadline(connection, self.limits.handshake_timeout + slowest);
         if let Phase::Http(http) = &mut connection.phase {
             http.body = Some(body);
         }
@@ -296,7 +298,9 @@ impl<N: Net, H: Handler> Core<N, H> {
         answer: HomeAnswer,
     ) {
         let Phase::Http(http) = &mut connection.phase else { return };
-        if let Some(owed) = http.answer.take_if(|owed| owed.ticket == Some(ticket)) {
+        if let Some(owed) =
+            http.answer.take_if(|owed| owed.ticket == NonZeroU64::new(ticket.number))
+        {
             self.answer(connection, ticket, answer, owed);
             self.go_on_next_turn(connection);
         }
@@ -355,7 +359,7 @@ impl<N: Net, H: Handler> Core<N, H> {
     fn respond(&mut self, connection: &mut ConnectionOf<N, H>, response: &Response, how: How) {
         let Owed { persistence, head_only, ticket: _ } = how.owed;
         let persistence = if self.turn.draining { Persistence::Close } else { persistence };
-        let counters = &mut self.turn.counters;
+        let counters = &self.turn.counters;
         match how.handshake {
             true => counters.handshake(response.status()),
             false => counters.response(response.status()),
@@ -376,7 +380,7 @@ impl<N: Net, H: Handler> Core<N, H> {
             self.leave_http(connection);
             return self.send_last(connection);
         }
-        connection.deadline = self.turn.now + self.limits.idle_timeout;
+        self.set_deadline(connection, self.limits.idle_timeout);
         if let Phase::Http(http) = &mut connection.phase {
             http.between_requests = true;
         }
@@ -446,7 +450,7 @@ fn ask<H: Handler>(
     body: &[u8],
     owed: Owed,
 ) -> Next<H::Session> {
-    let (token, first) = (visitor.token, visitor.exchange.tickets);
+    let (token, before) = (visitor.token, visitor.exchange.tickets);
     visitor.rejected = None;
     let answer = match guarded(|| handler.on_request(visitor, request, body)) {
         Ok(answer) => answer,
@@ -459,8 +463,8 @@ fn ask<H: Handler>(
         Answer::Respond(response) => Next::Respond(response, How::answered(owed, visitor.rejected)),
         // Accept only a ticket created for this request. For any other ticket no answer would ever
         // arrive.
-        Answer::Later(ticket) if ticket.token == token && ticket.number >= first => {
-            Next::Later(Owed { ticket: Some(ticket), ..owed }, ticket)
+        Answer::Later(ticket) if ticket.token == token && ticket.number > before => {
+            Next::Later(Owed { ticket: NonZeroU64::new(ticket.number), ..owed }, ticket)
         }
         Answer::Later(_) => {
             debug_assert!(false, "the ticket belongs to another request");
@@ -533,7 +537,7 @@ fn answer_upgrade<S>(
     visitor: &mut Visitor<'_>,
 ) -> Next<S> {
     let rejected = visitor.rejected.unwrap_or(RejectReason::Declined);
-    let counters = &mut visitor.turn.counters;
+    let counters = &visitor.turn.counters;
     let mut switch = |subprotocol| {
         counters.handshake(101);
         encode_switching_protocols(&mut outgoing.replies, upgrade.key, subprotocol);

@@ -8,7 +8,6 @@ use crate::protocol::CloseCode;
 use crate::transport::Sent;
 
 use super::api::Handler;
-use super::connection::Phase;
 use super::core::{ConnectionOf, Core};
 use super::peers::Peers;
 
@@ -75,8 +74,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
         connection.io.release(&mut self.pool);
         connection.subscriptions().for_each(|one| self.exchange.hub.release(one));
-        if matches!(&connection.phase, Phase::Open(open) if open.awaiting_pong) {
-            connection.deadline = self.turn.now + self.limits.pong_timeout;
+        if connection.awaiting_pong {
+            self.set_deadline(connection, self.limits.pong_timeout);
         }
         if connection.blocked {
             return;

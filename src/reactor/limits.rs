@@ -95,16 +95,18 @@ pub(super) const RECORDS_OF_ONE_MIN: usize = 32;
 /// Full channels that are looked at per turn, and publishers let go on that have waited for them.
 pub(super) const FULL_CHANNELS_PER_TURN_MAX: usize = 1024;
 pub(super) const PUBLISHERS_PER_TURN_MAX: usize = 256;
-/// Connections whose deadlines are checked per turn.
-pub(super) const DEADLINES_PER_TURN_MAX: usize = 4096;
+/// Connections whose deadlines are checked per turn: each may be sent a ping.
+pub(super) const DEADLINES_PER_TURN_MAX: usize = 256;
+/// Slots of the connection table that a drain looks at per turn.
+pub(super) const DRAIN_SLOTS_PER_TURN_MAX: usize = 4096;
 
 // Timing that is not configurable.
 
-/// Every connection's deadline is checked once in this period, so a timeout is at most this much
-/// late.
-pub(super) const DEADLINE_SWEEP_PERIOD: Duration = Duration::from_millis(500);
-/// The longest time that a turn waits for events, so that the deadline checks keep pace.
-pub(super) const WAIT_MAX: Duration = DEADLINE_SWEEP_PERIOD;
+/// A connection that is due but cannot be dealt with yet is checked again after this time.
+pub(super) const DEADLINE_RETRY: Duration = Duration::from_millis(500);
+/// The longest time that a turn waits for events, so that the deadline checks keep pace: a timeout
+/// is at most this much late, and a tick of the timer wheel.
+pub(super) const WAIT_MAX: Duration = Duration::from_millis(500);
 /// If a turn begins at least this long after the last one, the whole process was paused and could
 /// not read meanwhile. Timeouts are then not enforced for `PAUSE_GRACE`.
 pub(super) const PAUSE_MIN: Duration = Duration::from_secs(2);
@@ -145,12 +147,9 @@ pub(super) const BODY_BYTES_PER_SECOND_MIN: u32 = 16 * 1024;
 /// One part in this many of the memory limit is for connections instead of channels' logs: for
 /// unfinished messages, and for bytes that peers have not taken.
 pub(super) const HELD_MEMORY_SHARE: usize = 4;
-/// Once the memory set aside for connections is used up, those that hold more than this are ended.
-/// Ending smaller ones would free too little.
+/// Once the memory set aside for connections is almost used up, those that hold more than this are
+/// ended; those that hold less only when it is used up, because that frees little.
 pub(super) const HELD_BYTES_HARMLESS: usize = 4 * 1024;
-/// When memory for logs is short, each turn searches at most this many channels for log segments
-/// that are kept for slow subscribers alone.
-pub(super) const CHANNELS_RELIEVED_MAX: usize = 64;
 /// All reactors together close this many connections per second in a drain, or more if that is
 /// needed to be done in three quarters of the drain timeout. Their clients reconnect, and another
 /// server has to bear that.

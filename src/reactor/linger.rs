@@ -10,7 +10,7 @@ use crate::net::Net;
 use crate::transport::Received;
 
 use super::api::Handler;
-use super::connection::Phase;
+use super::connection::{CoarseInstant, Phase};
 use super::core::{ConnectionOf, Core};
 use super::limits::{LINGER_BYTES_MAX, LINGER_MAX, LINGER_QUIET_MAX};
 
@@ -23,7 +23,7 @@ impl<N: Net, H: Handler> Core<N, H> {
     ) {
         let until = self.turn.now + LINGER_MAX;
         connection.phase = Phase::Lingering { discarded_bytes, until };
-        connection.deadline = self.turn.now + LINGER_QUIET_MAX;
+        self.set_deadline(connection, LINGER_QUIET_MAX);
         if connection.readable {
             self.go_on_next_turn(connection);
         }
@@ -40,7 +40,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         if !connection.readable || *discarded_bytes >= LINGER_BYTES_MAX {
             return;
         }
-        self.turn.counters.receives += 1;
+        self.turn.counters.receives.add(1);
         let count = match connection.io.receive(&mut self.net, &mut self.receive) {
             Ok(Received::Bytes(count)) => count,
             Ok(Received::Drained(count)) => {
@@ -54,7 +54,7 @@ impl<N: Net, H: Handler> Core<N, H> {
             }
             Err(_) => return self.lose(connection),
         };
-        self.turn.counters.received_bytes += count as u64;
+        self.turn.counters.received_bytes.add(count as u64);
         *discarded_bytes += count;
         let is_too_much = *discarded_bytes >= LINGER_BYTES_MAX;
         if let Phase::Lingering { until, .. } = connection.phase {
@@ -62,7 +62,9 @@ impl<N: Net, H: Handler> Core<N, H> {
                 return self.remove(connection);
             }
             if count > 0 {
-                connection.deadline = until.min(self.turn.now + LINGER_QUIET_MAX);
+                // Later than before, so the timer wheel need not be told.
+                let deadline = until.min(self.turn.now + LINGER_QUIET_MAX);
+                connection.deadline = CoarseInstant::new(deadline);
             }
         }
         if connection.readable && !is_too_much {

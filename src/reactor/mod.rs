@@ -22,6 +22,7 @@
 //! |---|---|
 //! | `turn` | the reactor and its turn |
 //! | `peers`, `core` | the connections; everything else that a step needs |
+//! | `timer_wheel` | when each connection's deadlines are checked next |
 //! | `connection` | one connection, and the slab of them |
 //! | `mail` | what reactors send each other; the hub between its inbox and its outbox |
 //! | `api` | what programs use: the handler, its contexts, the handle for other threads |
@@ -59,6 +60,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 mod ticket;
+mod timer_wheel;
 mod turn;
 mod turn_state;
 mod websocket;

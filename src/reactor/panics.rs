@@ -37,7 +37,7 @@ impl Panicked {
         if turn.is_in_call {
             resume_unwind(self.0);
         }
-        turn.counters.panics += 1;
+        turn.counters.panics.add(1);
         // What a program panics with may panic when it is dropped.
         if let Err(Panicked(second)) = guarded(|| drop(self.0)) {
             std::mem::forget(second);

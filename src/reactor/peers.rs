@@ -5,7 +5,7 @@ use crate::net::{Net, Token};
 
 use super::api::Handler;
 use super::budget;
-use super::connection::{Connections, Gone, Phase};
+use super::connection::{Connections, Gone, Phase, slot_of};
 use super::core::{ConnectionOf, Core};
 
 pub(super) struct Peers<N: Net, H: Handler> {
@@ -57,7 +57,8 @@ impl<N: Net, H: Handler> Peers<N, H> {
     /// place in the connection limits and closes its socket.
     pub(super) fn take_out(&mut self, token: Token, gone: Gone) {
         let Some(connection) = self.connections.remove(token) else { return };
-        let Core { net, exchange, turn, pool, .. } = &mut self.core;
+        let Core { net, exchange, turn, pool, timers, .. } = &mut self.core;
+        timers.remove(slot_of(token));
         turn.connections = self.connections.len();
         turn.admin_connections -= usize::from(connection.is_admin());
         let limits = &exchange.shared.connection_limits;

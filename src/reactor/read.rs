@@ -100,13 +100,13 @@ impl<N: Net, H: Handler> Core<N, H> {
         let kept = connection.io.restore(&mut self.receive, &mut self.pool);
         let mut filled = kept;
         if connection.readable && kept <= KEPT_BYTES_MAX {
-            self.turn.counters.receives += 1;
+            self.turn.counters.receives.add(1);
             match connection.io.receive(&mut self.net, &mut self.receive[kept..]) {
                 Ok(received) => filled += note_received(connection, received),
                 Err(_) => return self.lose(connection),
             }
         }
-        self.turn.counters.received_bytes += (filled - kept) as u64;
+        self.turn.counters.received_bytes.add((filled - kept) as u64);
         let (consumed, stop) = match connection.phase {
             Phase::Http(_) => self.decode_requests(connection, filled),
             Phase::Open(_) | Phase::Closing { .. } | Phase::Lingering { .. } | Phase::Gone(_) => {
@@ -130,10 +130,10 @@ impl<N: Net, H: Handler> Core<N, H> {
         stop: Stop,
     ) {
         connection.io.keep(&self.receive[consumed..filled], &mut self.pool);
-        if self.pool.is_spent() && connection.io.held_bytes() > HELD_BYTES_HARMLESS {
+        if self.holds_too_much(connection) {
             // A large buffer may hold only a few bytes: shrink it before the connection is ended.
             connection.io.shrink(&mut self.pool);
-            if connection.io.held_bytes() > HELD_BYTES_HARMLESS {
+            if self.holds_too_much(connection) {
                 return self.end_for_want_of_memory(connection);
             }
         }
@@ -150,6 +150,12 @@ impl<N: Net, H: Handler> Core<N, H> {
             }
             Stop::NeedMore | Stop::Paused | Stop::Left => {}
         }
+    }
+
+    /// Returns true if memory for connections is short, and this one holds more than one may.
+    fn holds_too_much(&self, connection: &ConnectionOf<N, H>) -> bool {
+        let most = self.pool.bytes_of_one_max(HELD_BYTES_HARMLESS);
+        most.is_some_and(|most| connection.io.held_bytes() > most)
     }
 
     /// The peer has closed its side, and everything that it sent has been decoded.

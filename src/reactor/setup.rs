@@ -49,38 +49,68 @@ pub fn reactor_memory_min(
     if reactors <= 1 {
         return channel_buffer_bytes;
     }
-    let rings = ring_bytes(reactors, RingSizes::MIN, message_bytes_max);
+    let needs = RingNeeds::of(reactors, RingSizes::MIN, message_bytes_max);
     // One share more, because sizes are rounded.
-    rings.saturating_mul(2 * RING_MEMORY_SHARE + 1).max(channel_buffer_bytes.saturating_mul(2))
+    needs.bytes().saturating_mul(RING_MEMORY_SHARE + 1).max(channel_buffer_bytes.saturating_mul(2))
 }
 
-/// One part in this many of a reactor's memory is set aside for its rings. The rings themselves get
-/// half of that; the other half is log space for what they contain, so that it can be appended even
-/// when the logs are full.
+/// One part in this many of a reactor's memory is set aside for its rings, and for the log space
+/// that is needed for what the rings contain, so that it can be appended even when the logs are
+/// full.
 const RING_MEMORY_SHARE: usize = 4;
 
 /// The largest ring. Filling it takes at least as long as a turn under load, so more is no use.
 const RING_BYTES_MAX: usize = 256 * 1024;
-/// At most this many large payloads travel beside one ring, each in a buffer of its own.
+/// The rings of all reactors together take at most this much, however many reactors there are. With
+/// the rings of each reactor to itself this is less than 64 MiB.
+const ALL_RINGS_BYTES_MAX: usize = 60 << 20;
+/// At most this many large payloads are on their way from one reactor, each in a buffer of its own:
+/// so many requests, and as many deliveries.
 const BESIDE_MAX: usize = 16;
 
-/// Returns how many bytes the rings that lead to one of `reactors` reactors may hold.
-fn ring_bytes(reactors: usize, sizes: RingSizes, message_bytes_max: usize) -> usize {
-    let beside = sizes.beside.saturating_mul(message_bytes_max);
-    // From each other reactor: requests, deliveries and membership updates.
-    (2 * (sizes.bytes.saturating_add(beside)) + sizes.update_bytes()).saturating_mul(reactors - 1)
+/// The memory that one reactor needs for its rings.
+struct RingNeeds {
+    /// What the rings from other reactors hold, and the large payloads on their way from this one.
+    rings: usize,
+    /// The most that deliveries to this reactor can contain: their room in the logs.
+    deliveries: usize,
+}
+
+impl RingNeeds {
+    fn of(reactors: usize, sizes: RingSizes, message_bytes_max: usize) -> RingNeeds {
+        let others = reactors - 1;
+        let large = sizes.beside.saturating_mul(message_bytes_max);
+        let in_rings = (2 * sizes.bytes + sizes.update_bytes()).saturating_mul(others);
+        RingNeeds {
+            rings: in_rings.saturating_add(large.saturating_mul(2)),
+            deliveries: sizes.bytes.saturating_add(large).saturating_mul(others),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.rings.saturating_add(self.deliveries)
+    }
 }
 
 /// Returns ring sizes that fit into the memory of one of `reactors` reactors. `memory_bytes` must
 /// be at least [`reactor_memory_min`].
 fn ring_sizes(reactors: usize, memory_bytes: usize, message_bytes_max: usize) -> RingSizes {
-    let of_one_other = memory_bytes / RING_MEMORY_SHARE / 2 / (reactors - 1).max(1);
-    // About half is for the large payloads that travel beside two of the three rings, the rest for
-    // the bytes in the rings and for the ring of updates.
-    let beside = of_one_other / 4 / message_bytes_max.max(1);
+    // A single reactor has rings too: to itself.
+    let reactors = reactors.max(2);
+    let (others, message) = (reactors - 1, message_bytes_max.max(1));
+    let least = RingNeeds::of(reactors, RingSizes::MIN, message_bytes_max);
+    // Both needs get a part in proportion to the least that they need.
+    let memory_bytes = memory_bytes / RING_MEMORY_SHARE;
+    let part = least.deliveries as f64 / least.bytes() as f64;
+    let of_deliveries = (memory_bytes as f64 * part) as usize;
+    let of_rings = (memory_bytes - of_deliveries).min(ALL_RINGS_BYTES_MAX / reactors);
+    let beside = (of_rings / 8 / message).min(of_deliveries / 2 / others / message);
     let beside = beside.clamp(RingSizes::MIN.beside, BESIDE_MAX);
-    let rest = of_one_other.saturating_sub(2 * beside * message_bytes_max);
-    let bytes = (rest.saturating_sub(RingSizes::MIN.bytes) / 2).min(rest / 17 * 8);
+    let large = beside.saturating_mul(message);
+    let in_rings = of_rings.saturating_sub(large.saturating_mul(2)) / others;
+    let bytes = (in_rings.saturating_sub(RingSizes::MIN.bytes) / 2)
+        .min(in_rings / 17 * 8)
+        .min((of_deliveries / others).saturating_sub(large));
     RingSizes { bytes: bytes.clamp(RingSizes::MIN.bytes, RING_BYTES_MAX), beside }
 }
 
@@ -103,9 +133,12 @@ pub fn setups<W: Wake + Clone>(
     // that peers with unfinished messages cannot take the memory of the channels' logs.
     let held_bytes_max = memory_bytes / HELD_MEMORY_SHARE;
     let sizes = rings.unwrap_or_else(|| ring_sizes(reactors, memory_bytes, message_bytes_max));
-    let ring_bytes = ring_bytes(reactors, sizes, message_bytes_max);
+    let ring_bytes = match reactors {
+        1 => 0,
+        _ => RingNeeds::of(reactors, sizes, message_bytes_max).bytes(),
+    };
     let hub_limits = HubLimits {
-        memory_bytes: (memory_bytes - held_bytes_max).saturating_sub(2 * ring_bytes),
+        memory_bytes: (memory_bytes - held_bytes_max).saturating_sub(ring_bytes),
         private_bytes_max: hub_limits.private_bytes_max / reactors,
         ..hub_limits
     };
@@ -138,21 +171,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rings_leave_half_of_the_least_memory_to_the_logs_and_are_no_larger_than_is_useful() {
-        let plenty = ring_sizes(2, 1 << 30, 64 << 10);
-        assert_eq!((plenty.bytes, plenty.beside), (RING_BYTES_MAX, BESIDE_MAX));
+    fn rings_leave_three_quarters_of_the_memory_and_are_no_larger_than_is_useful() {
+        for reactors in [1, 2, 4] {
+            let plenty = ring_sizes(reactors, 1 << 30, 64 << 10);
+            assert_eq!((plenty.bytes, plenty.beside), (RING_BYTES_MAX, BESIDE_MAX));
+        }
         for (reactors, message_bytes_max) in
-            [(2, 1), (2, 64 << 10), (8, 64 << 10), (64, 64 << 10), (8, 16 << 20)]
+            [(2, 1), (2, 64 << 10), (8, 64 << 10), (64, 64 << 10), (8, 16 << 20), (64, 16 << 20)]
         {
             let least = reactor_memory_min(reactors, message_bytes_max, 2 * message_bytes_max);
-            for memory_bytes in [least, 2 * least, 10 * least] {
+            for memory_bytes in [least, least + least / 3, 2 * least, 10 * least] {
                 let sizes = ring_sizes(reactors, memory_bytes, message_bytes_max);
-                let rings = ring_bytes(reactors, sizes, message_bytes_max);
+                let needs = RingNeeds::of(reactors, sizes, message_bytes_max).bytes();
                 assert!(
-                    2 * rings <= memory_bytes / 4,
-                    "{reactors} reactors, {message_bytes_max}: {rings} of {memory_bytes}, {sizes:?}"
+                    needs <= memory_bytes / RING_MEMORY_SHARE,
+                    "{reactors} reactors, {message_bytes_max}: {needs} of {memory_bytes}, {sizes:?}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn the_rings_of_many_reactors_together_take_at_most_64_mib() {
+        for reactors in [2, 8, 16, 64] {
+            let sizes = ring_sizes(reactors, 1 << 30, 64 << 10);
+            let in_rings = reactors * (2 * sizes.bytes + sizes.update_bytes());
+            let large = 2 * sizes.beside * (64 << 10);
+            assert!(reactors * (in_rings + large) <= 64 << 20, "{reactors} reactors: {sizes:?}");
+            assert!(sizes.bytes >= 4 << 10, "{reactors} reactors: {sizes:?}");
         }
     }
 }

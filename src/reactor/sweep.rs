@@ -18,9 +18,9 @@ impl<N: Net, H: Handler> Peers<N, H> {
     /// so that the reactor can read again. The subscribers left out get old and new messages in one
     /// `send` next time, so a higher load means more bytes per system call.
     pub(super) fn sweep(&mut self) {
-        let sent_bytes_max = self.core.turn.counters.sent_bytes + SENT_BYTES_PER_TURN_MAX;
+        let sent_bytes_max = self.core.turn.counters.sent_bytes.read() + SENT_BYTES_PER_TURN_MAX;
         for _ in 0..SENDS_PER_TURN_MAX {
-            if self.core.turn.counters.sent_bytes >= sent_bytes_max {
+            if self.core.turn.counters.sent_bytes.read() >= sent_bytes_max {
                 return;
             }
             let Some(due) = self.core.exchange.hub.next_due() else { return };

@@ -9,7 +9,7 @@ pub struct Ticket {
     /// The connection of the request.
     pub(super) token: Token,
     /// Different for every ticket, so that the outcome of one publish is never taken for that of
-    /// another.
+    /// another; not zero.
     pub(super) number: u64,
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::hub::{Hub, ReactorNumber};
+use crate::hub::Hub;
 use crate::instant::Instant;
 use crate::net::{Net, Readiness};
 use crate::transport::BufferPool;
@@ -15,7 +15,7 @@ use super::api::{Ending, FromThreads, Handle, Handler};
 use super::budget;
 use super::connection::{Connections, Outgoing, listener_number};
 use super::core::Core;
-use super::deadlines::DeadlineSweep;
+use super::deadlines::DeadlineChecks;
 use super::drain::{self, Drain};
 use super::group::Status;
 use super::limits::{
@@ -24,6 +24,7 @@ use super::limits::{
 use super::mail::{Exchange, MailTurn, Notifier, PublishOrigin};
 use super::peers::Peers;
 use super::setup::Setup;
+use super::timer_wheel::TimerWheel;
 use super::turn_state::TurnState;
 
 /// A reactor: its sockets, its hub and its application. [`turn`](Self::turn) drives all of it.
@@ -41,7 +42,7 @@ pub struct Reactor<N: Net, H: Handler> {
     readiness: Vec<Readiness>,
     /// The index of the first of them that was not taken yet.
     next_readiness: usize,
-    pub(super) deadlines: DeadlineSweep,
+    pub(super) deadlines: DeadlineChecks,
     pub(super) drain: Option<Drain>,
 }
 
@@ -64,16 +65,19 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         let mut seeds = [[0; 8]; 2];
         seeds.iter_mut().for_each(|seed| net.fill_random(seed));
         let [epoch_seed, jitter] = seeds.map(u64::from_ne_bytes);
-        let turn = TurnState::new(net.now(), net.unix_time(), has_admin_listener);
+        let counters = setup.shared.counters_of(setup.own);
+        let turn = TurnState::new(net.now(), net.unix_time(), counters, has_admin_listener);
         let homes = Arc::clone(&setup.shared.homes);
         let hub = Hub::new(setup.hub_limits, homes, setup.own, epoch_seed);
-        let deadlines = DeadlineSweep::new(turn.now);
+        let deadlines = DeadlineChecks::new(turn.now);
+        let timers = TimerWheel::new(turn.now);
         let core = Core {
             net,
             handler,
             limits: setup.limits,
             exchange: Exchange::new(setup.own, setup.shared, hub, setup.inbox, setup.outbox),
             turn,
+            timers,
             receive: vec![0; RECEIVE_BYTES].into(),
             pool: BufferPool::new(setup.held_bytes_max),
             outgoing: Outgoing::default(),
@@ -155,7 +159,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         }
         core.turn.now = core.net.now();
         core.turn.unix_time = core.net.unix_time();
-        core.turn.counters.turns += 1;
+        core.turn.counters.turns.add(1);
         core.turn.crowds_told = 0;
         Ok(())
     }
@@ -192,7 +196,11 @@ impl<N: Net, H: Handler> Reactor<N, H> {
     /// that wait for room in the log of their channel.
     pub(super) fn begin_mail(&mut self) {
         self.peers.core.turn.allow(LOOP_WORK_MAX);
-        self.mail.begin(&mut self.peers.core.exchange);
+        let exchange = &mut self.peers.core.exchange;
+        if self.ending != Ending::Not {
+            exchange.inbox.note_all_senders();
+        }
+        self.mail.begin(exchange);
         self.peers.dispatch_events();
     }
 
@@ -204,7 +212,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             self.mail.leave_for_next_turn();
             return false;
         }
-        let is_taken = self.mail.take_next(exchange, &mut turn.counters);
+        let is_taken = self.mail.take_next(exchange, &turn.counters);
         if is_taken {
             turn.did(budget::RECORD);
             self.peers.dispatch_events();
@@ -241,7 +249,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             let Some(publish) = exchange.from_threads.lend(key) else { continue };
             if let Some((channel, message)) = publish.parts() {
                 let origin = PublishOrigin::Publisher(key);
-                let submitted = exchange.submit(origin, channel, message, &mut turn.counters);
+                let submitted = exchange.submit(origin, channel, message, &turn.counters);
                 debug_assert!(submitted.is_ok(), "the ring had room");
             }
             exchange.from_threads.give_back(key, publish);
@@ -287,16 +295,16 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         }
         let exchange = &mut self.peers.core.exchange;
         exchange.send_updates();
-        for (number, notifier) in self.notifiers.iter().enumerate() {
-            let number = ReactorNumber(number as u16);
-            let has_room_again = exchange.inbox.relieve(number);
-            if number != exchange.own && (exchange.outbox.take_news(number) || has_room_again) {
-                notifier.notify();
+        while let Some(reactor) =
+            exchange.outbox.take_news().or_else(|| exchange.inbox.take_relieved())
+        {
+            if reactor != exchange.own {
+                self.notifiers[reactor.index()].notify();
             }
         }
     }
 
-    /// Advances a drain if one has begun, and stores this reactor's status for the other reactors.
+    /// Advances a drain if one has begun, and stores this reactor's figures for the other reactors.
     /// Returns false if this was the last turn.
     pub(super) fn end_turn(&mut self) -> bool {
         let goes_on = match self.ending {
@@ -318,7 +326,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             self.peers.core.exchange.relieve_memory();
             self.peers.dispatch_events();
             let Core { exchange, turn, .. } = &self.peers.core;
-            exchange.shared.store_status(exchange.own, exchange.status_of_reactor(turn));
+            exchange.shared.store_gauges(exchange.own, &exchange.gauges(turn));
         }
         goes_on
     }

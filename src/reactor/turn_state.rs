@@ -6,13 +6,13 @@ use std::time::Duration;
 use crate::instant::Instant;
 
 use super::budget;
-use super::counters::Counters;
+use super::group::OwnCounters;
 
 pub(crate) struct TurnState {
     pub(crate) now: Instant,
     /// The time since 1970-01-01 UTC.
     pub(crate) unix_time: Duration,
-    pub(crate) counters: Counters,
+    pub(crate) counters: OwnCounters,
     pub(crate) connections: usize,
     /// How many of the connections were accepted on admin listeners.
     pub(crate) admin_connections: usize,
@@ -29,11 +29,16 @@ pub(crate) struct TurnState {
 }
 
 impl TurnState {
-    pub(super) fn new(now: Instant, unix_time: Duration, has_admin_listener: bool) -> TurnState {
+    pub(super) fn new(
+        now: Instant,
+        unix_time: Duration,
+        counters: OwnCounters,
+        has_admin_listener: bool,
+    ) -> TurnState {
         TurnState {
             now,
             unix_time,
-            counters: Counters::default(),
+            counters,
             connections: 0,
             admin_connections: 0,
             has_admin_listener,
@@ -70,10 +75,10 @@ impl TurnState {
 
     /// Returns the work done since the start.
     fn work(&self) -> u64 {
-        let Counters { sends, receives, received_bytes, .. } = self.counters;
+        let counters = &self.counters;
         self.done
-            + sends * budget::SEND
-            + receives * budget::RECEIVE
-            + received_bytes / budget::BYTES_PER_UNIT
+            + counters.sends.read() * budget::SEND
+            + counters.receives.read() * budget::RECEIVE
+            + counters.received_bytes.read() / budget::BYTES_PER_UNIT
     }
 }

@@ -10,7 +10,7 @@ use crate::work::{self, Work};
 
 use super::api::{Context, Handler};
 use super::budget;
-use super::connection::{NonZeroInstant, Open, PeerSubscriptions, Phase};
+use super::connection::{Open, PeerSubscriptions, Phase};
 use super::core::{ConnectionOf, Core};
 use super::decode_stop::Stop;
 use super::end_reason::{End, Initiator};
@@ -55,11 +55,10 @@ impl<N: Net, H: Handler> Core<N, H> {
             panicked.contain(peer.turn);
             peer.outgoing.close(panics::CLOSE.0, panics::CLOSE.1);
         }
-        self.turn.counters.opened += 1;
+        self.turn.counters.opened.add(1);
         let decoder = Decoder::new(Role::Server);
-        connection.phase =
-            Phase::Open(Open { decoder, awaiting_pong: false, subscriptions, session });
-        connection.deadline = self.turn.now + self.spread_ping_interval();
+        connection.phase = Phase::Open(Open { decoder, subscriptions, session });
+        self.await_ping(connection);
         if let Some(code) = self.outgoing.close {
             return self.begin_closing(connection, End::by_server(code), DropReason::Closed, false);
         }
@@ -78,12 +77,9 @@ impl<N: Net, H: Handler> Core<N, H> {
         filled: usize,
         progressed: bool,
     ) -> (usize, Stop) {
-        if progressed
-            && let Phase::Open(open) = &mut connection.phase
-            && std::mem::take(&mut open.awaiting_pong)
-        {
+        if progressed && std::mem::take(&mut connection.awaiting_pong) {
             // Anything received shows that the peer is alive, not only its pong.
-            connection.deadline = self.turn.now + self.spread_ping_interval();
+            self.await_ping(connection);
         }
         let (mut consumed, mut frames_left) = (0, FRAMES_PER_STEP_MAX);
         loop {
@@ -157,8 +153,9 @@ impl<N: Net, H: Handler> Core<N, H> {
         // A partial frame header counts as the beginning of a message, so that it can time out.
         let partial = matches!(halt, Halt::NeedMore) && *consumed < filled;
         let under_way = open.decoder.is_mid_message() || partial;
+        let token = connection.token;
         connection.message_since =
-            under_way.then(|| message_since.unwrap_or(NonZeroInstant::new(self.turn.now)));
+            under_way.then(|| message_since.unwrap_or_else(|| self.begin_message(token)));
         if open.decoder.is_mid_message() {
             self.pool.count(&mut assembly);
             connection.io.assembly = Some(assembly);
@@ -237,7 +234,7 @@ fn on_event<H: Handler>(
             };
         }
         Event::Ping(payload) => {
-            peer.turn.counters.pings_received += 1;
+            peer.turn.counters.pings_received.add(1);
             if let Err(panicked) = guarded(|| handler.on_ping(peer)) {
                 panicked.contain(peer.turn);
                 peer.outgoing.close(panics::CLOSE.0, panics::CLOSE.1);
@@ -247,7 +244,7 @@ fn on_event<H: Handler>(
             }
             peer.outgoing.pong(payload);
         }
-        Event::Pong(_) => peer.turn.counters.pongs_received += 1,
+        Event::Pong(_) => peer.turn.counters.pongs_received.add(1),
         // A Close frame is answered with the same code (RFC 6455 section 5.5.1), an empty one with
         // 1000.
         Event::Close(None) => {

@@ -7,7 +7,7 @@ use crate::net::Net;
 use crate::transport::{Sent, sent};
 
 use super::api::Handler;
-use super::connection::Phase;
+use super::connection::{CoarseInstant, Phase};
 use super::core::{ConnectionOf, Core};
 
 impl<N: Net, H: Handler> Core<N, H> {
@@ -20,9 +20,9 @@ impl<N: Net, H: Handler> Core<N, H> {
         written: io::Result<usize>,
         offered: usize,
     ) -> io::Result<Sent> {
-        self.turn.counters.sends += 1;
+        self.turn.counters.sends.add(1);
         let (taken, sent) = sent(written, offered)?;
-        self.turn.counters.sent_bytes += taken as u64;
+        self.turn.counters.sent_bytes.add(taken as u64);
         let advanced = self.exchange.hub.advance(subscription, taken);
         connection.under_way = advanced.under_way.then_some(subscription);
         self.note_sent(connection, taken, sent);
@@ -38,11 +38,11 @@ impl<N: Net, H: Handler> Core<N, H> {
             Err(_) => self.lose(connection),
             Ok(Sent::Blocked | Sent::Starved) => {}
             Ok(Sent::All) => match &connection.phase {
-                Phase::Open(open) => {
-                    if open.awaiting_pong {
+                Phase::Open(_) => {
+                    if connection.awaiting_pong {
                         // The ping, or bytes queued before it, have been sent only now, so its
                         // timeout begins now.
-                        connection.deadline = self.turn.now + self.limits.pong_timeout;
+                        self.set_deadline(connection, self.limits.pong_timeout);
                     }
                     self.unblock(connection);
                 }
@@ -73,13 +73,13 @@ impl<N: Net, H: Handler> Core<N, H> {
         if !connection.io.owes() {
             return Ok(Sent::All);
         }
-        self.turn.counters.sends += 1;
+        self.turn.counters.sends.add(1);
         let (taken, sent) = connection.io.flush(&mut self.net, &mut self.pool)?;
-        self.turn.counters.sent_bytes += taken as u64;
-        if connection.rest_bytes > 0 {
-            let of_rest = connection.rest_bytes.min(taken as u32);
-            connection.rest_bytes -= of_rest;
-            self.exchange.hub.private_sent(of_rest as usize, connection.rest_bytes == 0);
+        self.turn.counters.sent_bytes.add(taken as u64);
+        if connection.io.rest_bytes > 0 {
+            let of_rest = connection.io.rest_bytes.min(taken as u32);
+            connection.io.rest_bytes -= of_rest;
+            self.exchange.hub.private_sent(of_rest as usize, connection.io.rest_bytes == 0);
         }
         self.note_sent(connection, taken, sent);
         Ok(sent)
@@ -102,7 +102,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         let may_write = !connection.blocked && is_between_frames;
         let may_write_behind = !connection.blocked && !is_between_frames;
         if may_write {
-            self.turn.counters.sends += 1;
+            self.turn.counters.sends.add(1);
         }
         let is_last = matches!(connection.phase, Phase::Closing { .. });
         let sent = match may_write && is_last {
@@ -112,7 +112,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         self.outgoing.replies.clear();
         let sent = match sent {
             Ok((taken, sent)) if may_write => {
-                self.turn.counters.sent_bytes += taken as u64;
+                self.turn.counters.sent_bytes.add(taken as u64);
                 self.note_sent(connection, taken, sent);
                 Ok(sent)
             }
@@ -139,11 +139,12 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
         // If the socket became writable but took no byte, that is no progress.
         if taken > 0 || !(connection.blocked || connection.unproven) {
-            connection.progress_at = self.turn.now;
+            connection.progress_at = CoarseInstant::new(self.turn.now);
         }
         connection.unproven = false;
         connection.blocked = true;
         connection.starved = sent == Sent::Starved;
+        self.check_progress(connection);
         connection.subscriptions().for_each(|one| self.exchange.hub.block(one));
     }
 }

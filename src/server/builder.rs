@@ -253,14 +253,16 @@ impl<A> Builder<A> {
         self
     }
 
-    /// The most channels at the same time. Default: a million.
+    /// The most channels at the same time. A new one takes the place of a channel that has no
+    /// subscribers, and is refused only if all have some. Default: a million.
     pub fn max_channels(mut self, channels: usize) -> Self {
         self.hub.channels_max = channels;
         self
     }
 
-    /// Memory for the logs of all channels (three quarters) and for what connections hold. When the
-    /// logs' part is full, publishing is refused. Each reactor has an equal share, which must hold
+    /// Memory for all channels with their names and logs (three quarters) and for what connections
+    /// hold. When the logs' part is full, slow subscribers are cut off; if it is needed for others,
+    /// publishing is refused. Each reactor has an equal share, which must hold
     /// at least one channel's buffer (with several reactors at least two, see
     /// [`memory_limit_min`](Self::memory_limit_min)). Default 1 GiB.
     pub fn memory_limit(mut self, bytes: usize) -> Self {

@@ -62,13 +62,16 @@ const POOLED_BUFFERS_MAX: usize = 4096;
 /// The most memory that all free buffers together may keep.
 const POOLED_BYTES_TOTAL_MAX: usize = 32 * 1024 * 1024;
 
+/// One part in this many of the memory for connections is left to those that hold little.
+const LAST_PART: usize = 8;
+
 /// The free buffers of one reactor, and a count of the memory that connections hold in buffers.
 #[derive(Debug, Default)]
 pub(crate) struct BufferPool {
     free: Vec<Buffer>,
     free_bytes: usize,
     held_bytes: usize,
-    /// If `held_bytes` is above this, connections must be ended.
+    /// Connections must be ended before `held_bytes` is above this.
     held_bytes_max: usize,
 }
 
@@ -121,9 +124,14 @@ impl BufferPool {
         self.held_bytes
     }
 
-    /// Returns true if all connections together hold more memory than they may.
-    pub(crate) fn is_spent(&self) -> bool {
-        self.held_bytes > self.held_bytes_max
+    /// Returns how much memory one connection may hold: `harmless` when all connections together
+    /// hold almost as much as they may, and nothing beyond that. `None` while there is enough.
+    pub(crate) fn bytes_of_one_max(&self, harmless: usize) -> Option<usize> {
+        if self.held_bytes <= self.held_bytes_max - self.held_bytes_max / LAST_PART {
+            None
+        } else {
+            Some(if self.held_bytes <= self.held_bytes_max { harmless } else { 0 })
+        }
     }
 }
 
@@ -154,6 +162,15 @@ mod tests {
         pool.put(buffer);
         assert_eq!(pool.held_bytes, 0);
         assert!(pool.take().unread().is_empty(), "a pooled buffer comes back empty");
+    }
+
+    #[test]
+    fn the_less_memory_is_left_the_less_may_one_connection_hold() {
+        let mut pool = BufferPool::new(8_000);
+        for (bytes, allowed) in [(0, None), (7_000, None), (7_001, Some(10)), (8_001, Some(0))] {
+            pool.held_bytes = bytes;
+            assert_eq!(pool.bytes_of_one_max(10), allowed, "{bytes}");
+        }
     }
 
     #[test]

@@ -10,6 +10,9 @@ use super::{Buffer, BufferPool};
 /// One connection's stream and buffers. An idle connection owns no buffer.
 pub(crate) struct IoBuffers<S> {
     pub(crate) stream: S,
+    /// How many bytes at the front of the queued output are the rest of a frame whose subscription
+    /// has ended.
+    pub(crate) rest_bytes: u32,
     /// Bytes read but not yet decoded: a partial frame or head, or what was read when decoding had
     /// to stop.
     spill: Option<Buffer>,
@@ -46,7 +49,7 @@ pub(crate) enum Sent {
 
 impl<S> IoBuffers<S> {
     pub(crate) fn new(stream: S) -> IoBuffers<S> {
-        IoBuffers { stream, spill: None, assembly: None, outbound: None, held: None }
+        IoBuffers { stream, rest_bytes: 0, spill: None, assembly: None, outbound: None, held: None }
     }
 
     /// Moves the bytes from `keep` to the front of the reactor's receive buffer; returns their

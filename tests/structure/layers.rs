@@ -4,16 +4,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each layer and the others that it may name.
-const LAYERS: [(&str, &[&str]); 10] = [
+const LAYERS: [(&str, &[&str]); 11] = [
     ("instant", &[]),
+    ("slot_lists", &[]),
     ("split_mix", &[]),
     ("units", &[]),
     ("work", &[]),
     ("protocol", &[]),
     ("net", &["instant", "split_mix", "work"]),
-    ("hub", &["instant", "protocol", "split_mix", "work"]),
+    ("hub", &["instant", "protocol", "slot_lists", "split_mix", "work"]),
     ("transport", &["net", "protocol"]),
-    ("reactor", &["hub", "instant", "net", "protocol", "transport", "work"]),
+    ("reactor", &["hub", "instant", "net", "protocol", "slot_lists", "transport", "work"]),
     ("server", &["hub", "instant", "net", "protocol", "reactor"]),
 ];
 

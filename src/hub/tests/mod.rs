@@ -1,8 +1,10 @@
-//! Tests of the hub's rules, one by one (`slow`: those for slow subscribers); `model` tests all of
-//! them together against a naive implementation.
+//! Tests of the hub's rules, one by one (`slow`: those for slow subscribers; `room`: what gives way
+//! when there is none); `model` tests all of them together against a naive implementation.
 
+mod room;
 mod slow;
 
+use super::hub::{NAMES_BYTES_MIN, NAMES_SHARE};
 use super::*;
 use crate::protocol::{Message, Opcode, encode_frame};
 use std::sync::Arc;
@@ -285,7 +287,14 @@ impl Hub {
         let can_refuse =
             self.channels.iter().all(|(_, channel)| channel.membership == Membership::Home);
         let bytes_max = self.limits.memory_bytes.max(self.limits.private_bytes_max);
-        assert!(self.memory_bytes() <= bytes_max || !can_refuse, "over the limit of memory");
+        let names_bytes = self.channels.bytes();
+        assert!(
+            self.memory_bytes() - names_bytes <= bytes_max || !can_refuse,
+            "over the limit of memory"
+        );
+        let names_bytes_max = (self.limits.memory_bytes / NAMES_SHARE).max(NAMES_BYTES_MIN);
+        assert!(names_bytes <= names_bytes_max, "too much memory for names");
+        self.channels.check_invariants();
         assert_eq!(self.ledger.outstanding(), self.pending(), "the ledger does not balance");
         assert_eq!(
             self.subscriptions.len(),

@@ -42,7 +42,7 @@ impl Visitor<'_> {
         let ticket = self.next_ticket();
         let origin = PublishOrigin::Request(ticket);
         let exchange = &mut *self.exchange;
-        self.turn.call(|turn| exchange.submit(origin, channel, message, &mut turn.counters))?;
+        self.turn.call(|turn| exchange.submit(origin, channel, message, &turn.counters))?;
         self.exchange.tickets += 1;
         Ok(ticket)
     }
@@ -63,7 +63,7 @@ impl Visitor<'_> {
     }
 
     fn next_ticket(&self) -> Ticket {
-        Ticket { token: self.token, number: self.exchange.tickets }
+        Ticket { token: self.token, number: self.exchange.tickets + 1 }
     }
 
     /// The address of the peer.
@@ -194,7 +194,7 @@ impl<S> Context<'_, S> {
         message: Message<'_>,
     ) -> Result<(), NotPublished> {
         let (exchange, origin) = (&mut *self.exchange, PublishOrigin::Peer(self.token));
-        self.turn.call(|turn| exchange.submit(origin, channel, message, &mut turn.counters))
+        self.turn.call(|turn| exchange.submit(origin, channel, message, &turn.counters))
     }
 
     /// Like [`publish`](Self::publish), to a channel that this peer is subscribed to.
@@ -212,7 +212,7 @@ impl<S> Context<'_, S> {
         }
         let (exchange, origin) = (&mut *self.exchange, PublishOrigin::Peer(self.token));
         let subscription = subscription.0;
-        self.turn.call(|turn| exchange.submit_to(origin, subscription, message, &mut turn.counters))
+        self.turn.call(|turn| exchange.submit_to(origin, subscription, message, &turn.counters))
     }
 }
 

@@ -15,7 +15,8 @@ fn token(index: usize, generation: u32) -> Token {
     Token(u64::from(generation) << 32 | index as u64)
 }
 
-fn index(token: Token) -> usize {
+/// Returns the slot of the connection with this token.
+pub(crate) fn slot_of(token: Token) -> usize {
     (token.0 & u64::from(u32::MAX)) as usize
 }
 
@@ -40,7 +41,7 @@ pub(crate) fn listener_token(number: usize) -> Token {
 
 /// Returns the number of the listener that has this token, or `None` if it is not a listener's.
 pub(crate) fn listener_number(of: Token) -> Option<usize> {
-    (generation(of) == GENERATION_END).then(|| index(of))
+    (generation(of) == GENERATION_END).then(|| slot_of(of))
 }
 
 /// All connections of a reactor.
@@ -75,12 +76,12 @@ impl<T, S> Connections<T, S> {
     pub(crate) fn get_mut(&mut self, token: Token) -> Option<&mut Connection<T, S>> {
         #[cfg(any(test, fuzzing))]
         work::note(Work::Connection);
-        self.slab.get_mut(index(token)).filter(|connection| connection.token == token)
+        self.slab.get_mut(slot_of(token)).filter(|connection| connection.token == token)
     }
 
     pub(crate) fn remove(&mut self, token: Token) -> Option<Connection<T, S>> {
         self.get_mut(token)?;
-        Some(self.slab.remove(index(token)))
+        Some(self.slab.remove(slot_of(token)))
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -126,11 +127,11 @@ mod tests {
         let first = insert(&mut connections, "first");
         assert_eq!(connections.remove(first).map(|gone| gone.io.stream), Some("first"));
         let second = insert(&mut connections, "second");
-        assert_eq!(index(first), index(second), "the slot is used again");
+        assert_eq!(slot_of(first), slot_of(second), "the slot is used again");
         assert!(connections.get_mut(first).is_none());
         assert!(connections.remove(first).is_none());
         assert_eq!(connections.get_mut(second).map(|found| found.io.stream), Some("second"));
-        assert_eq!(connections.token_at(index(second)), Some(second));
+        assert_eq!(connections.token_at(slot_of(second)), Some(second));
         let number = |of, own| running_number(of, ReactorNumber(own), 2);
         assert_eq!((number(first, 0), number(first, 1), number(second, 0)), (1, 2, 3));
     }

@@ -49,6 +49,9 @@ pub(crate) struct Admission {
     pub(crate) quota: Option<Quota>,
 }
 
+/// The limits and their counts, in cache lines of their own: reactors read what stands beside them
+/// for every message.
+#[repr(align(64))]
 pub(crate) struct ConnectionLimits {
     /// Ordinary connections.
     connections: AtomicUsize,

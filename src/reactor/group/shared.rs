@@ -1,20 +1,21 @@
 //! What the reactors of a server share, apart from the rings between them. None of it is written
-//! per message. The connection limits and the count of channels are written when a connection or a
-//! channel begins or ends, the statuses once per turn, and the memory flags when they change.
+//! per message but each reactor's own counters. The connection limits and the count of channels are
+//! written when a connection or a channel begins or ends, the memory flags when they change.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::hub::{Homes, ReactorNumber};
 
 use super::connection_limits::ConnectionLimits;
-use super::status::ReactorStatus;
+use super::live_status::{LiveStatus, OwnCounters};
+use super::status::{Gauges, ReactorStatus};
 
 pub(crate) struct Shared {
     pub(crate) homes: Arc<Homes>,
     pub(crate) connection_limits: ConnectionLimits,
-    /// The figures of each reactor, as of its last turn.
-    statuses: Vec<Mutex<ReactorStatus>>,
+    /// The figures of each reactor: its counters as of now, the rest as of its last turn.
+    statuses: Vec<Arc<LiveStatus>>,
     /// One per reactor: true if it has no memory left for messages. Home reactors read it for each
     /// message.
     memory_full: Vec<Flag>,
@@ -35,7 +36,7 @@ impl Shared {
         Shared {
             homes,
             connection_limits,
-            statuses: (0..reactors).map(|_| Mutex::default()).collect(),
+            statuses: (0..reactors).map(|_| Arc::default()).collect(),
             memory_full: (0..reactors).map(|_| Flag::default()).collect(),
             drained: AtomicUsize::new(0),
         }
@@ -45,16 +46,20 @@ impl Shared {
         self.statuses.len()
     }
 
-    pub(crate) fn store_status(&self, own: ReactorNumber, status: ReactorStatus) {
-        // Ignores poisoning: a status is only reported, so an incomplete one does no harm.
-        *self.statuses[own.index()].lock().unwrap_or_else(PoisonError::into_inner) = status;
+    /// Returns the counters that a reactor counts with.
+    pub(crate) fn counters_of(&self, own: ReactorNumber) -> OwnCounters {
+        OwnCounters(Arc::clone(&self.statuses[own.index()]))
     }
 
-    /// Adds up the figures of all other reactors, as of their last turns.
+    pub(crate) fn store_gauges(&self, own: ReactorNumber, gauges: &Gauges) {
+        self.statuses[own.index()].store(gauges);
+    }
+
+    /// Adds up the figures of all other reactors.
     pub(crate) fn add_statuses_of_others(&self, own: ReactorNumber, sum: &mut ReactorStatus) {
         let others = self.statuses.iter().enumerate().filter(|(number, _)| *number != own.index());
         for (_, status) in others {
-            sum.add(&status.lock().unwrap_or_else(PoisonError::into_inner));
+            sum.add(&status.read());
         }
     }
 

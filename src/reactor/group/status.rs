@@ -1,6 +1,6 @@
 //! The figures of one reactor, and of all reactors together.
 
-use crate::hub::Ledger;
+use crate::hub::{DropReason, Ledger};
 
 use crate::reactor::counters::Counters;
 
@@ -8,6 +8,20 @@ use crate::reactor::counters::Counters;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ReactorStatus {
     pub(crate) counters: Counters,
+    pub(crate) gauges: Gauges,
+}
+
+impl ReactorStatus {
+    pub(crate) fn add(&mut self, other: &ReactorStatus) {
+        self.counters.add(&other.counters);
+        let (sums, figures) = (self.gauges.figures(), other.gauges.figures());
+        self.gauges = Gauges::of(std::array::from_fn(|at| sums[at] + figures[at]));
+    }
+}
+
+/// What a reactor holds now, and what its hub and its mail have counted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Gauges {
     pub(crate) ledger: Ledger,
     pub(crate) connections: usize,
     pub(crate) channels: usize,
@@ -18,24 +32,26 @@ pub(crate) struct ReactorStatus {
     pub(crate) mail: [u64; 2],
 }
 
-impl ReactorStatus {
-    pub(crate) fn add(&mut self, other: &ReactorStatus) {
-        let ReactorStatus {
-            counters,
-            ledger,
-            connections,
-            channels,
-            subscriptions,
-            log_bytes,
-            mail,
-        } = other;
-        self.counters.add(counters);
-        self.ledger.add(ledger);
-        self.connections += connections;
-        self.channels += channels;
-        self.subscriptions += subscriptions;
-        self.log_bytes += log_bytes;
-        self.mail.iter_mut().zip(mail).for_each(|(sum, records)| *sum += records);
+impl Gauges {
+    /// How many figures there are.
+    pub(super) const COUNT: usize = 8 + DropReason::COUNT;
+
+    /// Returns all figures, as [`of`](Self::of) takes them.
+    pub(super) fn figures(&self) -> [u64; Gauges::COUNT] {
+        // Destructured by name, so that the compiler reports a figure that is missing here.
+        let Gauges { ledger, connections, channels, subscriptions, log_bytes, mail } = self;
+        let Ledger { owed, delivered, dropped: [d0, d1, d2, d3] } = *ledger;
+        let held = [connections, channels, subscriptions, log_bytes].map(|count| *count as u64);
+        let ([h0, h1, h2, h3], [put, taken]) = (held, *mail);
+        [owed, delivered, d0, d1, d2, d3, h0, h1, h2, h3, put, taken]
+    }
+
+    pub(super) fn of(figures: [u64; Gauges::COUNT]) -> Gauges {
+        let [owed, delivered, d0, d1, d2, d3, h0, h1, h2, h3, put, taken] = figures;
+        let held = [h0, h1, h2, h3].map(|count| count as usize);
+        let [connections, channels, subscriptions, log_bytes] = held;
+        let ledger = Ledger { owed, delivered, dropped: [d0, d1, d2, d3] };
+        Gauges { ledger, connections, channels, subscriptions, log_bytes, mail: [put, taken] }
     }
 }
 
@@ -56,38 +72,38 @@ impl Status {
     /// What became of every copy of a message (one for each subscriber): delivered, dropped or
     /// pending.
     pub fn ledger(&self) -> Ledger {
-        self.sum.ledger
+        self.sum.gauges.ledger
     }
 
     /// Copies of messages that are owed to subscribers and not delivered yet.
     pub fn pending(&self) -> u64 {
-        self.sum.ledger.outstanding()
+        self.sum.gauges.ledger.outstanding()
     }
 
     /// Connections, in every phase.
     pub fn connections(&self) -> usize {
-        self.sum.connections
+        self.sum.gauges.connections
     }
 
     /// Channels that exist.
     pub fn channels(&self) -> usize {
-        self.sum.channels
+        self.sum.gauges.channels
     }
 
     /// Subscriptions of all connections.
     pub fn subscriptions(&self) -> usize {
-        self.sum.subscriptions
+        self.sum.gauges.subscriptions
     }
 
     /// Bytes of memory in the logs of all channels.
     pub fn log_bytes(&self) -> usize {
-        self.sum.log_bytes
+        self.sum.gauges.log_bytes
     }
 
     /// Records (requests, deliveries, updates) that reactors have sent each other, and that they
     /// have processed.
     pub fn mail(&self) -> [u64; 2] {
-        self.sum.mail
+        self.sum.gauges.mail
     }
 
     /// Returns true if the server is draining; readiness checks should then fail.

@@ -18,15 +18,21 @@ pub(crate) fn boxes(
     let numbers: Vec<_> = (0..shared.reactors() as u16).map(ReactorNumber).collect();
     let mut boxes: Vec<_> = numbers
         .iter()
-        .map(|own| (Inbox::new(), Outbox::new(*own, Arc::clone(shared), message_bytes_max)))
+        .map(|own| {
+            let shared = Arc::clone(shared);
+            let inbox = Inbox::new(*own, shared.reactors());
+            (inbox, Outbox::new(*own, shared, message_bytes_max, sizes.beside))
+        })
         .collect();
     for from in &numbers {
         for to in &numbers {
-            let (updates, updates_out) =
-                ring::ring(RingSizes { bytes: sizes.update_bytes(), ..sizes });
-            let (requests, requests_out) = ring::ring(sizes);
-            let (deliveries, deliveries_out) = ring::ring(sizes);
-            boxes[from.index()].1.add(updates, requests, deliveries);
+            let outbox = &boxes[from.index()].1;
+            let update_sizes = RingSizes { bytes: sizes.update_bytes(), ..sizes };
+            let (updates, updates_out) = ring::ring(update_sizes, &outbox.large_requests);
+            let (requests, requests_out) = ring::ring(sizes, &outbox.large_requests);
+            let (deliveries, deliveries_out) = ring::ring(sizes, &outbox.large_deliveries);
+            let senders = boxes[to.index()].0.senders();
+            boxes[from.index()].1.add(updates, requests, deliveries, senders);
             boxes[to.index()].0.add(updates_out, requests_out, deliveries_out);
         }
     }

@@ -12,9 +12,9 @@ use crate::hub::{
 };
 use crate::net::Token;
 use crate::protocol::Message;
-use crate::reactor::counters::{Counters, Source};
-use crate::reactor::group::{ReactorStatus, Shared, Status};
-use crate::reactor::limits::{CHANNELS_RELIEVED_MAX, FULL_CHANNELS_PER_TURN_MAX};
+use crate::reactor::counters::{LiveCounters, Source};
+use crate::reactor::group::{Gauges, ReactorStatus, Shared, Status};
+use crate::reactor::limits::FULL_CHANNELS_PER_TURN_MAX;
 use crate::reactor::remote_publish::{RefusalReason, UnderWay};
 use crate::reactor::ticket::{NotPublished, Ticket};
 use crate::reactor::turn_state::TurnState;
@@ -118,7 +118,7 @@ impl Exchange {
         origin: PublishOrigin,
         channel: ChannelName<'_>,
         message: Message<'_>,
-        counters: &mut Counters,
+        counters: &LiveCounters,
     ) -> Result<(), NotPublished> {
         let home = self.hub.home_of(channel);
         if self.publish_here(home, origin, counters, |hub, outbox| {
@@ -135,7 +135,7 @@ impl Exchange {
         origin: PublishOrigin,
         subscription: SubscriptionId,
         message: Message<'_>,
-        counters: &mut Counters,
+        counters: &LiveCounters,
     ) -> Result<(), NotPublished> {
         let home = self.hub.home_of_subscription(subscription);
         if self.publish_here(home, origin, counters, |hub, outbox| {
@@ -153,7 +153,7 @@ impl Exchange {
         &mut self,
         home: ReactorNumber,
         origin: PublishOrigin,
-        counters: &mut Counters,
+        counters: &LiveCounters,
         publish: impl FnOnce(&mut Hub, &mut Outbox) -> Result<Appended, Refused>,
     ) -> bool {
         if home != self.own {
@@ -282,12 +282,14 @@ impl Exchange {
     /// must wait until there is room for its answer.
     pub(crate) fn take_updates(&mut self) -> bool {
         self.inbox.note_updates();
-        let reactors = (0..self.shared.reactors() as u16).map(ReactorNumber);
+        let (mut all, mut number) = (true, 0);
         // If one reactor's update must wait, the updates of the other reactors are still taken.
-        reactors.fold(true, |all, from| {
+        while let Some(from) = self.inbox.sender_from(number) {
+            number = from.index() + 1;
             while self.take_update(from) {}
-            all && !self.inbox.has_noted_update(from)
-        })
+            all &= !self.inbox.has_noted_update(from);
+        }
+        all
     }
 
     fn take_update(&mut self, from: ReactorNumber) -> bool {
@@ -324,7 +326,7 @@ impl Exchange {
 
     /// Serves the oldest request of a reactor, if the rings have room for all records that it
     /// causes.
-    pub(crate) fn serve_request(&mut self, from: ReactorNumber, counters: &mut Counters) -> Taken {
+    pub(crate) fn serve_request(&mut self, from: ReactorNumber, counters: &LiveCounters) -> Taken {
         // Room for an answer is checked before the request is read: a refused publish needs one
         // too.
         if from != self.own && !self.outbox.has_room_to_answer(from) {
@@ -354,8 +356,8 @@ impl Exchange {
         Taken::One
     }
 
-    fn refuse_behind(&mut self, origin: PublishOrigin, counters: &mut Counters) {
-        counters.refused += 1;
+    fn refuse_behind(&mut self, origin: PublishOrigin, counters: &LiveCounters) {
+        counters.refused.add(1);
         if let PublishOrigin::Publisher(key) = origin {
             self.from_threads.conclude(key, Err(RefusalReason::Behind));
         }
@@ -368,7 +370,7 @@ impl Exchange {
         from: ReactorNumber,
         origin: PublishOrigin,
         outcome: Result<Appended, Refused>,
-        counters: &mut Counters,
+        counters: &LiveCounters,
     ) {
         match outcome {
             Ok(_) => counters.publish(match origin {
@@ -376,7 +378,7 @@ impl Exchange {
                 PublishOrigin::Request(_) => Source::Http,
                 PublishOrigin::Publisher(_) => Source::Publisher,
             }),
-            Err(_) => counters.refused += 1,
+            Err(_) => counters.refused.add(1),
         }
         if let Ok(Appended { accepted, full: Some(channel) }) = outcome {
             return self.let_wait(channel, from, origin, accepted);
@@ -521,7 +523,7 @@ impl Exchange {
     /// all reactors, and homes refuse publishes to channels that have subscribers here.
     pub(crate) fn relieve_memory(&mut self) {
         if self.hub.is_memory_full() {
-            self.hub.relieve_memory(CHANNELS_RELIEVED_MAX);
+            self.hub.relieve_memory();
         }
         self.shared.set_memory_full(self.own, self.hub.is_memory_full());
     }
@@ -541,10 +543,9 @@ impl Exchange {
 
     // Figures.
 
-    /// Returns what this reactor has done so far and what it holds now.
-    pub(crate) fn status_of_reactor(&self, turn: &TurnState) -> ReactorStatus {
-        ReactorStatus {
-            counters: turn.counters.clone(),
+    /// Returns what this reactor holds now, and what its hub and its mail have counted.
+    pub(crate) fn gauges(&self, turn: &TurnState) -> Gauges {
+        Gauges {
             ledger: self.hub.ledger(),
             connections: turn.connections,
             channels: self.hub.channels(),
@@ -554,10 +555,9 @@ impl Exchange {
         }
     }
 
-    /// Returns the sum of all reactors' figures: ours as of now, the others' as of their last
-    /// turns.
+    /// Returns the sum of all reactors' figures.
     pub(crate) fn status(&self, turn: &TurnState) -> Status {
-        let mut sum = self.status_of_reactor(turn);
+        let mut sum = ReactorStatus { counters: turn.counters.read(), gauges: self.gauges(turn) };
         self.shared.add_statuses_of_others(self.own, &mut sum);
         Status { sum, is_draining: turn.draining }
     }

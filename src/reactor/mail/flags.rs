@@ -1,10 +1,11 @@
-//! The two flags between a reactor and the threads that write to it. `tests/loom` tries every order
+//! The flags between a reactor and the threads that write to it. `tests/loom` tries every order
 //! in which two threads can meet here, with atomics of its own, so this file takes its atomics from
 //! the module that includes it.
 
-use super::atomic::{AtomicBool, Ordering, fence};
+use super::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
 /// True while a wake-up is on its way to the reactor: a second one is not needed.
+#[repr(align(64))]
 pub(super) struct Pending(AtomicBool);
 
 impl Pending {
@@ -26,6 +27,7 @@ impl Pending {
 }
 
 /// True if a writer has found no room in a ring: it must be woken when there is some.
+#[repr(align(64))]
 pub(super) struct Starved(AtomicBool);
 
 impl Starved {
@@ -46,5 +48,35 @@ impl Starved {
     pub(super) fn relieve(&self) -> bool {
         fence(Ordering::SeqCst);
         self.0.load(Ordering::Relaxed) && self.0.swap(false, Ordering::Relaxed)
+    }
+}
+
+/// Which reactors have written to a reactor since it last looked, as bits. So it looks only into
+/// their rings.
+pub(super) struct Senders(Box<[Word]>);
+
+/// The bits of 64 reactors, in a cache line of their own.
+#[repr(align(64))]
+struct Word(AtomicU64);
+
+impl Senders {
+    pub(super) fn new(reactors: usize) -> Senders {
+        Senders((0..reactors.div_ceil(64)).map(|_| Word(AtomicU64::new(0))).collect())
+    }
+
+    /// Called by a sender after writing.
+    pub(super) fn add(&self, sender: usize) {
+        self.0[sender / 64].0.fetch_or(1 << (sender % 64), Ordering::AcqRel);
+    }
+
+    /// Called before the receiver reads. Whoever is not among the senders taken here, and writes
+    /// later, is among the next. What was written by whoever is taken is visible to the reads that
+    /// follow.
+    pub(super) fn take(&self, mut take: impl FnMut(usize, u64)) {
+        for (word, bits) in self.0.iter().enumerate() {
+            if bits.0.load(Ordering::Relaxed) != 0 {
+                take(word, bits.0.swap(0, Ordering::AcqRel));
+            }
+        }
     }
 }

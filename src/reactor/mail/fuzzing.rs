@@ -2,6 +2,7 @@
 //! crate. It runs the same code as the reactors, and no other part of `mail` has to be public. The
 //! server does not use it.
 
+use super::large_payloads::LargePayloads;
 use super::record::{Delivery, HomeRequest, decode_update, encode_update};
 use super::ring::{self, RingReader, RingSizes, RingWriter};
 
@@ -12,24 +13,27 @@ pub const HEAD_BYTES_MAX: usize = ring::HEAD_BYTES_MAX;
 pub struct Ring {
     writer: RingWriter,
     reader: RingReader,
+    payloads: LargePayloads,
 }
 
 impl Ring {
     /// Creates an empty ring. The sizes must be at least [`RingSizes::MIN`].
     pub fn new(sizes: RingSizes) -> Ring {
-        let (writer, reader) = ring::ring(sizes);
-        Ring { writer, reader }
+        let payloads = LargePayloads::new(sizes.beside);
+        let (writer, reader) = ring::ring(sizes, &payloads);
+        Ring { writer, reader, payloads }
     }
 
     /// Returns true if a record with a payload of this size fits, followed by `small_ones` records
     /// without a payload.
     pub fn has_room(&mut self, payload_bytes: usize, small_ones: usize) -> bool {
-        self.writer.has_room(payload_bytes, small_ones)
+        self.writer.has_room(payload_bytes, small_ones, &self.payloads)
     }
 
     /// Writes a record. Returns false if there is no room.
     pub fn put(&mut self, head: &[u8], payload: &[u8]) -> bool {
-        self.writer.put(|record| record.extend_from_slice(head), payload)
+        let head = |record: &mut Vec<u8>| record.extend_from_slice(head);
+        self.writer.put(head, payload, &mut self.payloads, None)
     }
 
     /// Returns the head and payload of the oldest record.

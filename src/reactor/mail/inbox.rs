@@ -1,12 +1,26 @@
 //! The reading ends of the rings from all reactors to this one, its own included.
 
+use std::sync::Arc;
+
 use crate::hub::{MembershipUpdate, ReactorNumber};
 
+use super::flags::Senders;
+use super::reactor_set::ReactorSet;
 use super::record::{Delivery, HomeRequest, decode_update};
 use super::ring::RingReader;
 
 pub(crate) struct Inbox {
+    own: ReactorNumber,
     from: Vec<RingsFrom>,
+    /// Where the other reactors say that they have written.
+    told: Arc<Senders>,
+    /// The reactors whose rings may have records; always this one itself.
+    senders: ReactorSet,
+    /// The reactors out of whose rings something was taken since they were last
+    /// [relieved](Self::take_relieved).
+    taken_from: ReactorSet,
+    /// How many records were processed, of whichever reactor.
+    taken: u64,
 }
 
 struct RingsFrom {
@@ -21,8 +35,56 @@ struct RingsFrom {
 }
 
 impl Inbox {
-    pub(super) fn new() -> Inbox {
-        Inbox { from: Vec::new() }
+    pub(super) fn new(own: ReactorNumber, reactors: usize) -> Inbox {
+        let mut inbox = Inbox {
+            own,
+            from: Vec::new(),
+            told: Arc::new(Senders::new(reactors)),
+            senders: ReactorSet::new(reactors),
+            taken_from: ReactorSet::new(reactors),
+            taken: 0,
+        };
+        inbox.senders.insert(own);
+        inbox
+    }
+
+    /// Returns what other reactors must be given to say that they have written.
+    pub(super) fn senders(&self) -> Arc<Senders> {
+        Arc::clone(&self.told)
+    }
+
+    /// Begins a turn: forgets the senders whose rings are empty.
+    pub(crate) fn begin_turn(&mut self) {
+        let mut from = 0;
+        while let Some(sender) = self.senders.first_from(from) {
+            from = sender.index() + 1;
+            let rings = &self.from[sender.index()];
+            let is_empty = rings.updates.is_empty()
+                && rings.requests.is_empty()
+                && rings.deliveries.is_empty();
+            if is_empty && sender != self.own {
+                self.senders.remove(sender);
+            }
+        }
+    }
+
+    /// Adds the reactors that have written since the last call to the senders.
+    fn note_senders(&mut self) {
+        let senders = &mut self.senders;
+        self.told.take(|word, bits| senders.insert_word(word, bits));
+    }
+
+    /// Takes every reactor for a sender. In a drain nothing that was accepted may be overlooked
+    /// because its sender's turn has not ended yet.
+    pub(crate) fn note_all_senders(&mut self) {
+        for sender in 0..self.from.len() as u16 {
+            self.senders.insert(ReactorNumber(sender));
+        }
+    }
+
+    /// Returns the first reactor, from this number on, whose rings may have records.
+    pub(crate) fn sender_from(&self, number: usize) -> Option<ReactorNumber> {
+        self.senders.first_from(number)
     }
 
     pub(super) fn add(
@@ -43,8 +105,15 @@ impl Inbox {
 
     /// Marks the updates present now. Updates that are written later are left for the next time.
     pub(crate) fn note_updates(&mut self) {
-        for rings in &mut self.from {
-            rings.updates_until = rings.updates.filled_to();
+        self.note_senders();
+        self.each_sender(|rings| rings.updates_until = rings.updates.filled_to());
+    }
+
+    fn each_sender(&mut self, mut act: impl FnMut(&mut RingsFrom)) {
+        let mut from = 0;
+        while let Some(sender) = self.senders.first_from(from) {
+            from = sender.index() + 1;
+            act(&mut self.from[sender.index()]);
         }
     }
 
@@ -60,6 +129,7 @@ impl Inbox {
         if !self.has_noted_update(from) {
             return None;
         }
+        self.taken_from.insert(from);
         let (head, _) = self.from[from.index()].updates.head()?;
         let update = decode_update(head);
         debug_assert!(update.is_some(), "an update that cannot be decoded");
@@ -68,21 +138,19 @@ impl Inbox {
 
     pub(crate) fn use_up_update(&mut self, from: ReactorNumber) {
         self.from[from.index()].updates.use_up();
+        self.note_taken(from);
     }
 
     /// Marks the requests present now. They may be [served](Self::serve_noted) once all updates
     /// have been taken, because a subscription confirmed before one of these requests was sent is
     /// among those updates.
     pub(crate) fn note_requests(&mut self) {
-        for rings in &mut self.from {
-            rings.requests_noted = rings.requests.filled_to();
-        }
+        self.note_senders();
+        self.each_sender(|rings| rings.requests_noted = rings.requests.filled_to());
     }
 
     pub(crate) fn serve_noted(&mut self) {
-        for rings in &mut self.from {
-            rings.requests_until = rings.requests_noted;
-        }
+        self.each_sender(|rings| rings.requests_until = rings.requests_noted);
     }
 
     /// Returns the oldest request of a reactor, if it may be served. It stays until it is [used
@@ -92,6 +160,7 @@ impl Inbox {
         if !rings.requests.is_before(rings.requests_until) {
             return None;
         }
+        self.taken_from.insert(from);
         let (head, payload) = rings.requests.head()?;
         let request = HomeRequest::decode(head, payload);
         debug_assert!(request.is_some(), "a request that cannot be decoded");
@@ -100,11 +169,13 @@ impl Inbox {
 
     pub(crate) fn use_up_request(&mut self, from: ReactorNumber) {
         self.from[from.index()].requests.use_up();
+        self.note_taken(from);
     }
 
     /// Returns the oldest delivery of a reactor. It stays until it is [used
     /// up](Self::use_up_delivery).
     pub(crate) fn delivery(&mut self, from: ReactorNumber) -> Option<Delivery<'_>> {
+        self.taken_from.insert(from);
         let (head, payload) = self.from[from.index()].deliveries.head()?;
         let delivery = Delivery::decode(head, payload);
         debug_assert!(delivery.is_some(), "a delivery that cannot be decoded");
@@ -113,14 +184,25 @@ impl Inbox {
 
     pub(crate) fn use_up_delivery(&mut self, from: ReactorNumber) {
         self.from[from.index()].deliveries.use_up();
+        self.note_taken(from);
     }
 
-    /// Returns true if a reactor waits for room in a ring to this one, and records have been taken
-    /// out of that ring: the reactor must be woken.
-    pub(crate) fn relieve(&mut self, from: ReactorNumber) -> bool {
-        let rings = &mut self.from[from.index()];
-        // No short-circuiting: each ring has a flag of its own that must be checked.
-        rings.updates.relieve() | rings.requests.relieve() | rings.deliveries.relieve()
+    fn note_taken(&mut self, from: ReactorNumber) {
+        self.taken += 1;
+        self.taken_from.insert(from);
+    }
+
+    /// Returns a reactor that waits for room in a ring to this one, out of which records have been
+    /// taken: the reactor must be woken.
+    pub(crate) fn take_relieved(&mut self) -> Option<ReactorNumber> {
+        while let Some(from) = self.taken_from.take_first() {
+            let rings = &mut self.from[from.index()];
+            // No short-circuiting: each ring has a flag of its own that must be checked.
+            if rings.updates.relieve() | rings.requests.relieve() | rings.deliveries.relieve() {
+                return Some(from);
+            }
+        }
+        None
     }
 
     /// Returns true if no request of this reactor waits here.
@@ -146,9 +228,7 @@ impl Inbox {
 
     /// Returns how many records of all other reactors were processed.
     pub(crate) fn taken_of_others(&self, own: ReactorNumber) -> u64 {
-        let others =
-            (0..self.from.len() as u16).map(ReactorNumber).filter(|reactor| *reactor != own);
-        others.flat_map(|reactor| self.taken_so_far(reactor)).sum()
+        self.taken - self.taken_so_far(own).iter().sum::<u64>()
     }
 
     /// Returns, for each ring from a reactor, how many bytes were taken out so far, and whether
@@ -157,6 +237,12 @@ impl Inbox {
     pub(crate) fn fetched(&self, from: ReactorNumber) -> [(u64, bool); 3] {
         let rings = &self.from[from.index()];
         [&rings.updates, &rings.requests, &rings.deliveries].map(RingReader::fetched)
+    }
+
+    /// Returns true if a reactor waits for a large payload of one of its deliveries to be used up.
+    #[cfg(test)]
+    pub(crate) fn is_large_delivery_awaited(&self, from: ReactorNumber) -> bool {
+        self.from[from.index()].deliveries.is_large_awaited()
     }
 
     /// Calls the closures with every record of a reactor that waits here, without its payload.

@@ -17,12 +17,12 @@
 //! | `boxes` | the rings between all reactors of a server |
 //! | `outbox`, `inbox` | one reactor's ends of the rings |
 //! | `record` | the records and their encoding |
-//! | `ring` | a bounded queue of records between two threads |
+//! | `ring`, `large_payloads` | a bounded queue of records between threads; what goes beside it |
 //! | `exchange` | the hub between its inbox and its outbox |
 //! | `refused` | peers whose publishes are refused from now on |
 //! | `waiting` | publishers that wait because their channel is full |
 //! | `take_mail` | how much mail one turn takes |
-//! | `notifier`, `flags` | when a reactor must be woken |
+//! | `notifier`, `flags`, `reactor_set` | when a reactor must be woken, and by whom it was |
 //! | `fuzzing` | rings and records for the fuzz target outside this crate |
 //!
 //! A reactor's request ring to itself holds the requests that its own hub cannot accept yet.
@@ -33,8 +33,10 @@ mod flags;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod inbox;
+mod large_payloads;
 mod notifier;
 mod outbox;
+mod reactor_set;
 mod record;
 mod refused;
 mod ring;

@@ -5,6 +5,9 @@ use std::sync::Arc;
 use crate::hub::{MembershipUpdate, Numbered, Outlet, ReactorNumber};
 use crate::reactor::group::Shared;
 
+use super::flags::Senders;
+use super::large_payloads::LargePayloads;
+use super::reactor_set::ReactorSet;
 use super::record::{Delivery, HomeRequest, encode_update};
 use super::ring::RingWriter;
 
@@ -12,25 +15,48 @@ pub(crate) struct Outbox {
     own: ReactorNumber,
     shared: Arc<Shared>,
     to: Vec<RingsTo>,
+    /// Large payloads of requests. They have a limit of their own: a request may wait until there
+    /// is room for a delivery, so a delivery must never wait for a request.
+    pub(super) large_requests: LargePayloads,
+    pub(super) large_deliveries: LargePayloads,
+    /// The reactors that were written to since they were last woken.
+    news: ReactorSet,
     /// How many request rings are short of room (see `is_short`).
     short: usize,
     message_bytes_max: usize,
+    /// How many records were written, for whichever reactor.
+    put: u64,
 }
 
 struct RingsTo {
     updates: RingWriter,
     requests: RingWriter,
     deliveries: RingWriter,
+    /// Where the reactor is told that this one has written.
+    senders: Arc<Senders>,
     /// True if a request of maximum size did not fit, or not all updates were sent, at the last
     /// check. Invariant: if false, such a request fits.
     is_short: bool,
-    /// Something was written since the reactor was last woken.
-    has_news: bool,
 }
 
 impl Outbox {
-    pub(super) fn new(own: ReactorNumber, shared: Arc<Shared>, message_bytes_max: usize) -> Outbox {
-        Outbox { own, shared, to: Vec::new(), short: 0, message_bytes_max }
+    pub(super) fn new(
+        own: ReactorNumber,
+        shared: Arc<Shared>,
+        message_bytes_max: usize,
+        large_payloads_max: usize,
+    ) -> Outbox {
+        Outbox {
+            own,
+            news: ReactorSet::new(shared.reactors()),
+            shared,
+            to: Vec::new(),
+            large_requests: LargePayloads::new(large_payloads_max),
+            large_deliveries: LargePayloads::new(large_payloads_max),
+            short: 0,
+            message_bytes_max,
+            put: 0,
+        }
     }
 
     pub(super) fn add(
@@ -38,8 +64,9 @@ impl Outbox {
         updates: RingWriter,
         requests: RingWriter,
         deliveries: RingWriter,
+        senders: Arc<Senders>,
     ) {
-        self.to.push(RingsTo { updates, requests, deliveries, is_short: false, has_news: false });
+        self.to.push(RingsTo { updates, requests, deliveries, senders, is_short: false });
     }
 
     /// Returns true if every request ring has room for one more request of maximum size.
@@ -55,17 +82,26 @@ impl Outbox {
     /// Writes an update into the ring to its channel's home. Returns false if it does not fit.
     pub(crate) fn tell(&mut self, home: ReactorNumber, update: MembershipUpdate<'_>) -> bool {
         let rings = &mut self.to[home.index()];
-        let is_in = rings.updates.has_room(0, 0)
-            && rings.updates.put(|head| encode_update(update, head), b"");
-        rings.has_news |= is_in;
+        let payloads = &mut self.large_requests;
+        let is_in = rings.updates.has_room(0, 0, payloads)
+            && rings.updates.put(|head| encode_update(update, head), b"", payloads, None);
+        if is_in {
+            self.note_written(home);
+            // A peer that reads its 101 now must be counted by whatever it asks the home.
+            self.to[home.index()].senders.add(self.own.index());
+        }
         is_in
     }
 
     /// Writes a request into the ring to its channel's home. Returns false if it does not fit.
     pub(crate) fn request(&mut self, home: ReactorNumber, request: &HomeRequest<'_>) -> bool {
         let rings = &mut self.to[home.index()];
-        let is_in = rings.requests.put(|head| request.encode(head), request.payload());
-        rings.has_news |= is_in;
+        let payloads = &mut self.large_requests;
+        let payload = request.payload();
+        let is_in = rings.requests.put(|head| request.encode(head), payload, payloads, None);
+        if is_in {
+            self.note_written(home);
+        }
         self.look_for_room(home, true);
         is_in
     }
@@ -76,27 +112,42 @@ impl Outbox {
     pub(crate) fn look_for_room(&mut self, home: ReactorNumber, is_told: bool) {
         let rings = &mut self.to[home.index()];
         let was_short = rings.is_short;
-        rings.is_short = !rings.requests.has_room(self.message_bytes_max, 0) || !is_told;
+        let payloads = &self.large_requests;
+        rings.is_short = !rings.requests.has_room(self.message_bytes_max, 0, payloads) || !is_told;
         self.short = self.short + usize::from(rings.is_short) - usize::from(was_short);
     }
 
     /// Returns true if the ring to a reactor has room for one more answer.
     pub(crate) fn has_room_to_answer(&mut self, reactor: ReactorNumber) -> bool {
-        self.to[reactor.index()].deliveries.has_room(0, 0)
+        self.to[reactor.index()].deliveries.has_room(0, 0, &self.large_deliveries)
     }
 
     /// Writes an answer into the ring to a reactor. The caller has checked that there is room.
     pub(crate) fn answer(&mut self, reactor: ReactorNumber, answer: &Delivery<'_>) {
         let rings = &mut self.to[reactor.index()];
-        let is_in = rings.deliveries.put(|head| answer.encode(head), answer.payload());
+        let payloads = &mut self.large_deliveries;
+        let (payload, message) = (answer.payload(), answer.message_key());
+        let is_in = rings.deliveries.put(|head| answer.encode(head), payload, payloads, message);
         // If this fails, an accepted message would be lost: a bug that must not go unnoticed.
         assert!(is_in, "the caller has checked that there is room");
-        rings.has_news = true;
+        self.note_written(reactor);
     }
 
-    /// Returns true if something was written for a reactor since the last call.
-    pub(crate) fn take_news(&mut self, reactor: ReactorNumber) -> bool {
-        std::mem::take(&mut self.to[reactor.index()].has_news)
+    /// Notes that a record was written for a reactor. The reactor need not be told of each.
+    fn note_written(&mut self, reactor: ReactorNumber) {
+        self.put += 1;
+        if !self.news.contains(reactor) {
+            self.news.insert(reactor);
+            self.to[reactor.index()].senders.add(self.own.index());
+        }
+    }
+
+    /// Returns a reactor for which something was written since it was last returned: it must be
+    /// woken.
+    pub(crate) fn take_news(&mut self) -> Option<ReactorNumber> {
+        let reactor = self.news.take_first()?;
+        self.to[reactor.index()].senders.add(self.own.index());
+        Some(reactor)
     }
 
     /// Returns the offset at which the next delivery to a reactor will be written.
@@ -117,16 +168,15 @@ impl Outbox {
 
     /// Returns how many records were written for all other reactors.
     pub(crate) fn put_for_others(&self) -> u64 {
-        let others =
-            (0..self.to.len() as u16).map(ReactorNumber).filter(|reactor| *reactor != self.own);
-        others.flat_map(|reactor| self.put_so_far(reactor)).sum()
+        self.put - self.put_so_far(self.own).iter().sum::<u64>()
     }
 }
 
 impl Outlet for Outbox {
     fn has_room(&mut self, reactor: ReactorNumber, payload_bytes: usize) -> bool {
         // After the message there must be room for one more record: the answer to its publisher.
-        self.to[reactor.index()].deliveries.has_room(payload_bytes, 1)
+        let payloads = &self.large_deliveries;
+        self.to[reactor.index()].deliveries.has_room(payload_bytes, 1, payloads)
     }
 
     fn is_memory_full(&self, reactor: ReactorNumber) -> bool {

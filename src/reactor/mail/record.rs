@@ -156,6 +156,19 @@ pub(super) fn decode_update(head: &[u8]) -> Option<MembershipUpdate<'_>> {
 }
 
 impl<'a> Delivery<'a> {
+    /// Returns what distinguishes this message from all others of this home: its id.
+    pub(super) fn message_key(&self) -> Option<(u64, u64)> {
+        match self {
+            Delivery::Message(numbered) => Some((numbered.epoch, numbered.number)),
+            Delivery::Joined(_)
+            | Delivery::NotJoined { .. }
+            | Delivery::Published { .. }
+            | Delivery::Wait { .. }
+            | Delivery::GoOn { .. }
+            | Delivery::Inspected { .. } => None,
+        }
+    }
+
     pub(super) fn payload(&self) -> &'a [u8] {
         match self {
             Delivery::Message(numbered) => numbered.message.payload(),

@@ -1,6 +1,7 @@
 //! A bounded ring of bytes that carries records from one reactor to another, with one thread at
-//! each end. A large payload travels beside the ring, in a buffer of its own that is returned
-//! afterwards. So nothing is allocated per record, and the ring can be small.
+//! each end. A large payload travels beside the ring, in a buffer that is shared with the rings to
+//! other reactors and used again afterwards. So nothing is allocated per record, and the ring can
+//! be small.
 //!
 //! ```text
 //!  record:  head bytes │ payload bytes (top bit: beside) │ head … │ payload …
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::flags::Starved;
+use super::large_payloads::{LargePayloads, MessageKey};
 #[cfg(any(test, fuzzing))]
 use crate::work::{self, Work};
 
@@ -24,15 +26,14 @@ pub(super) const HEAD_BYTES_MAX: usize = 320;
 const RECORD_BYTES_MAX: usize = LENGTHS_BYTES + HEAD_BYTES_MAX;
 /// A payload larger than this, or than a quarter of the ring, travels in a separate buffer.
 const INLINE_BYTES_MAX: usize = 16 * 1024;
-/// A payload buffer larger than this is freed after use. It is twice the default message limit.
-const KEPT_BYTES_MAX: usize = 128 * 1024;
 
 /// How large the rings between reactors are.
 #[derive(Clone, Copy, Debug)]
 pub struct RingSizes {
     /// Bytes of one ring; at least 2 KiB.
     pub bytes: usize,
-    /// How many large payloads can be on their way in separate buffers; at least one.
+    /// How many large payloads can be on their way from one reactor in separate buffers: so many
+    /// requests, and as many deliveries. At least one.
     pub beside: usize,
 }
 
@@ -53,8 +54,7 @@ impl RingSizes {
 /// The writing end of a ring.
 pub(super) struct RingWriter {
     bytes: Producer<u8>,
-    beside: Producer<Vec<u8>>,
-    empties: Consumer<Vec<u8>>,
+    beside: Producer<Arc<Vec<u8>>>,
     starved: Arc<Starved>,
     inline_bytes_max: usize,
     /// The buffer in which a record is assembled.
@@ -67,18 +67,21 @@ pub(super) struct RingWriter {
 /// The reading end of a ring. Records are read in the order in which they were written.
 pub(super) struct RingReader {
     bytes: Consumer<u8>,
-    beside: Consumer<Vec<u8>>,
-    empties: Producer<Vec<u8>>,
+    beside: Consumer<Arc<Vec<u8>>>,
     starved: Arc<Starved>,
+    /// True if the writer waits for one of its large payloads to be used up.
+    large_starved: Arc<Starved>,
     /// The current record, head and payload. Valid while `current` is `Some`.
     record: Vec<u8>,
     /// The payload of the current record, if it came beside the ring.
-    large: Option<Vec<u8>>,
+    large: Option<Arc<Vec<u8>>>,
     current: Option<Lengths>,
     /// Bytes taken out of the ring so far.
     fetched: u64,
     /// Bytes were taken since the last check whether the writer waits for room.
     has_fetched: bool,
+    /// A large payload was used up since the last check.
+    has_dropped: bool,
     taken: u64,
 }
 
@@ -89,17 +92,15 @@ struct Lengths {
     inline: usize,
 }
 
-/// Creates a ring and returns its two ends.
-pub(super) fn ring(sizes: RingSizes) -> (RingWriter, RingReader) {
+/// Creates a ring and returns its two ends. Its large payloads will all be of `payloads`.
+pub(super) fn ring(sizes: RingSizes, payloads: &LargePayloads) -> (RingWriter, RingReader) {
     debug_assert!(sizes.bytes >= RECORD_BYTES_MAX && sizes.beside >= RingSizes::MIN.beside);
     let (bytes, bytes_out) = RingBuffer::new(sizes.bytes);
     let (beside, beside_out) = RingBuffer::new(sizes.beside);
-    let (empties_in, empties) = RingBuffer::new(sizes.beside);
     let starved = Arc::new(Starved::new());
     let writer = RingWriter {
         bytes,
         beside,
-        empties,
         starved: Arc::clone(&starved),
         inline_bytes_max: sizes.inline_bytes_max(),
         record: Vec::new(),
@@ -109,13 +110,14 @@ pub(super) fn ring(sizes: RingSizes) -> (RingWriter, RingReader) {
     let reader = RingReader {
         bytes: bytes_out,
         beside: beside_out,
-        empties: empties_in,
         starved,
+        large_starved: Arc::clone(payloads.starved()),
         record: Vec::new(),
         large: None,
         current: None,
         fetched: 0,
         has_fetched: false,
+        has_dropped: false,
         taken: 0,
     };
     (writer, reader)
@@ -124,8 +126,16 @@ pub(super) fn ring(sizes: RingSizes) -> (RingWriter, RingReader) {
 impl RingWriter {
     /// Returns true if a record with a payload of this size or smaller fits, followed by
     /// `small_ones` records without a payload. If false, the writer is woken once the reader has
-    /// taken a record.
-    pub(super) fn has_room(&mut self, payload_bytes: usize, small_ones: usize) -> bool {
+    /// taken a record, or a large payload has been used up.
+    pub(super) fn has_room(
+        &mut self,
+        payload_bytes: usize,
+        small_ones: usize,
+        payloads: &LargePayloads,
+    ) -> bool {
+        if payload_bytes > self.inline_bytes_max && !payloads.has_room() {
+            return false;
+        }
         if self.fits(payload_bytes, small_ones) {
             return true;
         }
@@ -143,9 +153,16 @@ impl RingWriter {
         is_enough && (!is_large || !self.beside.is_full())
     }
 
-    /// Writes a record, whose head the closure `head` writes. Returns false, and changes nothing,
-    /// if there is no room.
-    pub(super) fn put(&mut self, head: impl FnOnce(&mut Vec<u8>), payload: &[u8]) -> bool {
+    /// Writes a record, whose head the closure `head` writes. A large payload goes into one of
+    /// `payloads`, the same for all records of one message. Returns false, and changes nothing, if
+    /// there is no room.
+    pub(super) fn put(
+        &mut self,
+        head: impl FnOnce(&mut Vec<u8>),
+        payload: &[u8],
+        payloads: &mut LargePayloads,
+        message: Option<MessageKey>,
+    ) -> bool {
         #[cfg(any(test, fuzzing))]
         work::note(Work::Record);
         #[cfg(any(test, fuzzing))]
@@ -164,11 +181,9 @@ impl RingWriter {
             if self.beside.is_full() || self.bytes.slots() < self.record.len() {
                 return false;
             }
-            let mut buffer = self.empties.pop().unwrap_or_default();
-            buffer.clear();
-            buffer.extend_from_slice(payload);
+            let Some(shared) = payloads.share(payload, message) else { return false };
             // Pushed before its record, so that the reader finds it when it reads the record.
-            let pushed = self.beside.push(buffer);
+            let pushed = self.beside.push(shared);
             debug_assert!(pushed.is_ok(), "there was room");
         } else {
             self.record.extend_from_slice(payload);
@@ -207,7 +222,7 @@ impl RingReader {
         }
         let Lengths { head, inline } = self.current?;
         let (head, rest) = self.record.split_at(head);
-        Some((head, self.large.as_deref().unwrap_or(&rest[..inline])))
+        Some((head, self.large.as_ref().map_or(&rest[..inline], |large| large.as_slice())))
     }
 
     /// Returns the offset at which the next record will be written.
@@ -250,12 +265,7 @@ impl RingReader {
         debug_assert!(self.current.is_some(), "there is no current record");
         self.current = None;
         self.taken += 1;
-        if let Some(buffer) = self.large.take()
-            && buffer.capacity() <= KEPT_BYTES_MAX
-        {
-            // If the queue of returned buffers is full, this buffer is freed.
-            let _ = self.empties.push(buffer);
-        }
+        self.has_dropped |= self.large.take().is_some();
     }
 
     /// Returns true if every record has been processed.
@@ -266,7 +276,9 @@ impl RingReader {
     /// Returns true if records were taken since the last call and the writer waits for room. The
     /// writer must then be woken.
     pub(super) fn relieve(&mut self) -> bool {
-        std::mem::take(&mut self.has_fetched) && self.starved.relieve()
+        let has_fetched = std::mem::take(&mut self.has_fetched) && self.starved.relieve();
+        let has_dropped = std::mem::take(&mut self.has_dropped) && self.large_starved.relieve();
+        has_fetched || has_dropped
     }
 
     /// Returns the head and the payload length of every record in the ring, for tests to count.
@@ -299,17 +311,29 @@ impl RingReader {
     /// taken.
     #[cfg(test)]
     pub(super) fn fetched(&self) -> (u64, bool) {
-        let is_awaited = self.starved.relieve();
-        if is_awaited {
-            self.starved.declare();
-        }
-        (self.fetched, is_awaited)
+        (self.fetched, is_declared(&self.starved))
+    }
+
+    /// Returns true if the writer waits for one of its large payloads to be used up.
+    #[cfg(test)]
+    pub(super) fn is_large_awaited(&self) -> bool {
+        is_declared(&self.large_starved)
     }
 
     /// Returns how many records were processed so far.
     pub(super) fn taken_so_far(&self) -> u64 {
         self.taken
     }
+}
+
+/// Returns whether a flag is set, and leaves it as it is.
+#[cfg(test)]
+fn is_declared(starved: &Starved) -> bool {
+    let is_declared = starved.relieve();
+    if is_declared {
+        starved.declare();
+    }
+    is_declared
 }
 
 #[cfg(test)]
@@ -322,83 +346,92 @@ mod tests {
 
     const SIZES: RingSizes = RingSizes { bytes: 2048, beside: 2 };
 
-    fn put(writer: &mut RingWriter, head: &[u8], payload: &[u8]) -> bool {
-        writer.put(|record| record.extend_from_slice(head), payload)
+    /// A ring with the large payloads of its ends.writer.
+    struct Ends {
+        writer: RingWriter,
+        reader: RingReader,
+        payloads: LargePayloads,
+    }
+
+    impl Ends {
+        fn new() -> Ends {
+            let payloads = LargePayloads::new(SIZES.beside);
+            let (writer, reader) = ring(SIZES, &payloads);
+            Ends { writer, reader, payloads }
+        }
+
+        fn put(&mut self, head: &[u8], payload: &[u8]) -> bool {
+            let head = |record: &mut Vec<u8>| record.extend_from_slice(head);
+            self.writer.put(head, payload, &mut self.payloads, None)
+        }
+
+        fn has_room(&mut self, payload_bytes: usize, small_ones: usize) -> bool {
+            self.writer.has_room(payload_bytes, small_ones, &self.payloads)
+        }
     }
 
     #[test]
     fn records_come_out_whole_and_in_order_wherever_their_payloads_travel() {
-        let (mut writer, mut reader) = ring(SIZES);
+        let mut ends = Ends::new();
         let large = vec![7; 600];
-        assert!(put(&mut writer, b"one", b"small"));
-        assert!(put(&mut writer, b"two", &large));
-        assert!(put(&mut writer, b"", b""));
-        assert_eq!(reader.head(), Some((&b"one"[..], &b"small"[..])));
+        assert!(ends.put(b"one", b"small"));
+        assert!(ends.put(b"two", &large));
+        assert!(ends.put(b"", b""));
+        assert_eq!(ends.reader.head(), Some((&b"one"[..], &b"small"[..])));
         assert_eq!(
-            reader.head(),
+            ends.reader.head(),
             Some((&b"one"[..], &b"small"[..])),
             "it stays until it is used up"
         );
-        reader.use_up();
-        assert_eq!(reader.head(), Some((&b"two"[..], &large[..])));
-        reader.use_up();
-        assert_eq!(reader.head(), Some((&b""[..], &b""[..])));
-        assert!(!reader.is_empty());
-        reader.use_up();
-        assert!(reader.is_empty() && reader.head().is_none());
-        assert_eq!((writer.put_so_far(), reader.taken_so_far()), (3, 3));
+        ends.reader.use_up();
+        assert_eq!(ends.reader.head(), Some((&b"two"[..], &large[..])));
+        ends.reader.use_up();
+        assert_eq!(ends.reader.head(), Some((&b""[..], &b""[..])));
+        assert!(!ends.reader.is_empty());
+        ends.reader.use_up();
+        assert!(ends.reader.is_empty() && ends.reader.head().is_none());
+        assert_eq!((ends.writer.put_so_far(), ends.reader.taken_so_far()), (3, 3));
     }
 
     #[test]
     fn with_room_there_is_room_and_without_the_reader_says_when() {
-        let (mut writer, mut reader) = ring(SIZES);
+        let mut ends = Ends::new();
         let mut inside = 0;
-        while writer.has_room(512, 0) {
-            assert!(put(&mut writer, &[1; HEAD_BYTES_MAX], &[2; 512]));
+        while ends.has_room(512, 0) {
+            assert!(ends.put(&[1; HEAD_BYTES_MAX], &[2; 512]));
             inside += 1;
         }
         assert_eq!(inside, 2);
-        assert!(!reader.relieve(), "nothing was taken");
-        assert!(reader.head().is_some());
-        assert!(reader.relieve(), "the writer waits");
-        reader.use_up();
-        assert!(reader.head().is_some());
-        assert!(!reader.relieve(), "it has been woken already");
-        assert!(writer.has_room(512, 0));
+        assert!(!ends.reader.relieve(), "nothing was taken");
+        assert!(ends.reader.head().is_some());
+        assert!(ends.reader.relieve(), "the writer waits");
+        ends.reader.use_up();
+        assert!(ends.reader.head().is_some());
+        assert!(!ends.reader.relieve(), "it has been woken already");
+        assert!(ends.has_room(512, 0));
     }
 
     #[test]
     fn with_room_for_a_large_one_there_is_room_for_every_smaller_one() {
         for bytes in [1, 511, 512, 513, 2_000] {
-            let (mut writer, _reader) = ring(SIZES);
-            while writer.has_room(2_000, 0) {
-                assert!(put(&mut writer, &[1; HEAD_BYTES_MAX], &vec![2; bytes]), "{bytes} bytes");
+            let mut ends = Ends::new();
+            while ends.has_room(2_000, 0) {
+                assert!(ends.put(&[1; HEAD_BYTES_MAX], &vec![2; bytes]), "{bytes} bytes");
             }
         }
     }
 
     #[test]
-    fn a_buffer_that_went_beside_comes_back_and_a_huge_one_does_not() {
-        let (mut writer, mut reader) = ring(SIZES);
-        let mut addresses = Vec::new();
-        for bytes in [600, 500 * 1024, 600, 600] {
-            assert!(put(&mut writer, b"", &vec![3; bytes]));
-            addresses.push(reader.head().map(|(_, payload)| payload.as_ptr()));
-            reader.use_up();
-        }
-        assert_eq!(addresses[2], addresses[3], "the same buffer");
-        assert_eq!(reader.empties.slots(), SIZES.beside - 1);
-    }
-
-    #[test]
     fn no_more_large_ones_than_there_are_places() {
-        let (mut writer, mut reader) = ring(SIZES);
+        let mut ends = Ends::new();
         let large = [1; 600];
-        assert!(put(&mut writer, b"", &large) && put(&mut writer, b"", &large));
-        assert!(!put(&mut writer, b"", &large) && !writer.has_room(600, 0));
-        assert!(writer.has_room(10, 0));
-        assert!(reader.head().is_some());
-        assert!(writer.has_room(600, 0), "the slot is free as soon as the payload is read");
+        assert!(ends.put(b"", &large) && ends.put(b"", &large));
+        assert!(!ends.put(b"", &large) && !ends.has_room(600, 0));
+        assert!(ends.has_room(10, 0));
+        assert!(ends.reader.head().is_some());
+        assert!(!ends.reader.relieve(), "the payload is still needed");
+        ends.reader.use_up();
+        assert!(ends.reader.relieve() && ends.has_room(600, 0), "the writer waits for the buffer");
     }
 
     /// Draws whether to write or to read, and the lengths of the head and the payload to write.
@@ -409,29 +442,30 @@ mod tests {
     proptest! {
         #[test]
         fn a_ring_is_a_queue(operations in prop::collection::vec(operation(), 1..400)) {
-            let (mut writer, mut reader) = ring(SIZES);
+            let mut ends = Ends::new();
             let mut twin: VecDeque<(Vec<u8>, Vec<u8>)> = VecDeque::new();
             for (number, operation) in operations.into_iter().enumerate() {
                 let (is_put, head_bytes, payload_bytes) = operation;
                 if is_put {
                     let head = vec![number as u8; head_bytes];
                     let payload = vec![!number as u8; payload_bytes];
-                    let had_room = writer.has_room(payload_bytes, 0);
-                    let is_in = put(&mut writer, &head, &payload);
+                    let had_room = ends.has_room(payload_bytes, 0);
+                    let is_in = ends.put(&head, &payload);
                     prop_assert!(is_in || !had_room);
                     if is_in {
                         twin.push_back((head, payload));
                     }
                 } else {
                     let expected = twin.pop_front();
-                    let record = reader.head();
+                    let record = ends.reader.head();
                     let record = record.map(|(head, payload)| (head.to_vec(), payload.to_vec()));
                     prop_assert_eq!(&record, &expected);
                     if record.is_some() {
-                        reader.use_up();
+                        ends.reader.use_up();
                     }
                 }
-                prop_assert_eq!(writer.put_so_far(), reader.taken_so_far() + twin.len() as u64);
+                let put = ends.writer.put_so_far();
+                prop_assert_eq!(put, ends.reader.taken_so_far() + twin.len() as u64);
             }
         }
     }

@@ -2,7 +2,7 @@
 //! then some of its requests.
 
 use crate::hub::ReactorNumber;
-use crate::reactor::counters::Counters;
+use crate::reactor::counters::LiveCounters;
 use crate::reactor::limits::{RECORDS_OF_ONE_MIN, RECORDS_PER_TURN_MAX};
 
 use super::exchange::{Exchange, Taken};
@@ -16,8 +16,10 @@ pub(crate) struct MailTurn {
     pub(crate) goes_on: bool,
     /// The reactor whose mail is taken first. It changes with every turn.
     first_sender: usize,
-    /// How many rings this turn has finished. Each reactor has two, deliveries and then requests,
-    /// so the turn ends at twice the number of reactors.
+    /// The reactors whose rings may have mail, in the order of this turn.
+    senders: Vec<ReactorNumber>,
+    /// How many rings this turn has finished. Each sender has two, deliveries and then requests, so
+    /// the turn ends at twice the number of senders.
     rings: usize,
     /// How many more records may be taken out of the current ring.
     budget: usize,
@@ -30,17 +32,29 @@ impl MailTurn {
         (self.is_left, self.goes_on) = (false, false);
         self.first_sender = (self.first_sender + 1) % reactors;
         self.rings = 0;
-        self.budget = budget(reactors);
         exchange.waits_for_sweep = false;
+        exchange.inbox.begin_turn();
         exchange.take_note_of_requests();
         exchange.forget_refused();
+        self.senders.clear();
+        let mut from = self.first_sender;
+        while let Some(sender) = exchange.inbox.sender_from(from) {
+            self.senders.push(sender);
+            from = sender.index() + 1;
+        }
+        from = 0;
+        while let Some(sender) = exchange.inbox.sender_from(from)
+            && sender.index() < self.first_sender
+        {
+            self.senders.push(sender);
+            from = sender.index() + 1;
+        }
+        self.budget = budget(self.senders.len());
     }
 
     /// Takes the next record. Returns false once the turn has taken its share of every ring.
-    pub(crate) fn take_next(&mut self, exchange: &mut Exchange, counters: &mut Counters) -> bool {
-        let reactors = exchange.shared.reactors();
-        while self.rings < 2 * reactors {
-            let from = ReactorNumber(((self.first_sender + self.rings / 2) % reactors) as u16);
+    pub(crate) fn take_next(&mut self, exchange: &mut Exchange, counters: &LiveCounters) -> bool {
+        while let Some(&from) = self.senders.get(self.rings / 2) {
             let taken = match self.budget {
                 0 => Taken::AfterSweep,
                 _ if self.rings.is_multiple_of(2) => exchange.take_delivery(from),
@@ -56,7 +70,7 @@ impl MailTurn {
                 Taken::AfterRoom => self.is_left = true,
             }
             self.rings += 1;
-            self.budget = budget(reactors);
+            self.budget = budget(self.senders.len());
         }
         false
     }
@@ -67,7 +81,7 @@ impl MailTurn {
     }
 }
 
-/// Returns how many records a turn takes out of one ring.
-fn budget(reactors: usize) -> usize {
-    (RECORDS_PER_TURN_MAX / reactors).max(RECORDS_OF_ONE_MIN)
+/// Returns how many records a turn takes out of one ring of each sender.
+fn budget(senders: usize) -> usize {
+    (RECORDS_PER_TURN_MAX / senders.max(1)).max(RECORDS_OF_ONE_MIN)
 }

@@ -207,8 +207,10 @@ pub(super) fn has_left_mail(
     }
     // A request may have to stay in the ring until there is room for everything that it causes.
     let number = ReactorNumber(own as u16);
-    let waits_for_room =
-        reactors.iter().any(|other| other.peers.core.exchange.inbox.fetched(number)[2].1);
+    let waits_for_room = reactors.iter().any(|other| {
+        let inbox = &other.peers.core.exchange.inbox;
+        inbox.fetched(number)[2].1 || inbox.is_large_delivery_awaited(number)
+    });
     has_deliveries || has_requests && !waits_for_room
 }
 

@@ -138,6 +138,23 @@ fn a_channel_that_is_one_too_many_at_its_home_closes_with_1013() {
 }
 
 #[test]
+fn junk_names_from_whichever_reactor_do_not_keep_a_real_channel_out() {
+    let mut world = World::of(2, |_, hub| hub.channels_max = 20);
+    for number in 0..200 {
+        drop(world.open_at(number % 2, &format!("/junk-{number}")));
+        world.rest();
+    }
+    let mut real: Vec<_> =
+        (0..10).map(|number| world.open_at(number % 2, &format!("/real-{number}"))).collect();
+    for (number, client) in real.iter_mut().enumerate() {
+        world.publish(&format!("real-{number}"), MessageKind::Text, b"hello").unwrap();
+        world.rest();
+        assert_eq!(client.messages(), [b"hello".to_vec()]);
+    }
+    assert!(world.log.borrow().closed.iter().all(|(_, code, _)| *code != 1013));
+}
+
+#[test]
 fn who_leaves_before_the_home_has_answered_leaves_nothing_behind() {
     let mut world = World::of(2, |_, _| {});
     let channel = world.channel_at(0);
@@ -270,14 +287,16 @@ fn large_messages_travel_beside_the_rings() {
     }
 }
 
-/// Creates this many channels on their home, reactor 1, each with a stalled subscriber, until
+/// Makes this many channels on their home, the last reactor, each with a stalled subscriber, until
 /// memory is short. Returns the channels with their subscribers.
 fn short_of_memory(world: &mut World, channels: usize) -> Vec<(String, Client)> {
+    let last = world.reactors.len() - 1;
     let names = (0..).map(|number| format!("full-{number}"));
-    let names: Vec<String> = names.filter(|name| world.home_of(name) == 1).take(channels).collect();
+    let names = names.filter(|name| world.home_of(name) == last);
+    let names: Vec<String> = names.take(channels).collect();
     let mut stalled = Vec::new();
     for name in names {
-        let client = world.open_at(1, &format!("/{name}"));
+        let client = world.open_at(last, &format!("/{name}"));
         client.stall();
         let _ = world.publish(&name, MessageKind::Binary, &[0; 60_000]);
         world.rest();
@@ -293,9 +312,18 @@ fn little_memory(_: &mut ReactorLimits, hub: &mut HubLimits) {
 
 #[test]
 fn where_a_reactor_is_short_of_memory_slow_subscribers_pay_and_no_publisher() {
-    let mut world = World::of(2, little_memory);
+    for reactors in [1, 2] {
+        slow_subscribers_pay_and_no_publisher(reactors);
+    }
+}
+
+fn slow_subscribers_pay_and_no_publisher(reactors: usize) {
+    let mut world = World::of(reactors, |_, hub| {
+        little_memory(&mut ReactorLimits::default(), hub);
+        hub.memory_bytes = (4 << 20) * reactors;
+    });
     let channel = world.channel_at(0);
-    let mut readers = [0, 1].map(|at| world.open_at(at, &format!("/{channel}")));
+    let mut readers = [0, reactors - 1].map(|at| world.open_at(at, &format!("/{channel}")));
     let stalled = short_of_memory(&mut world, 100);
     let mut publisher = world.connect();
     for _ in 0..20 {
@@ -309,7 +337,7 @@ fn where_a_reactor_is_short_of_memory_slow_subscribers_pay_and_no_publisher() {
     let closed: Vec<u16> = world.log.borrow().closed.iter().map(|(_, code, _)| *code).collect();
     assert!(closed.len() > 10 && closed.iter().all(|code| *code == 4008), "{closed:?}");
     drop(stalled);
-    assert!(world.reactors[1].peers.core.exchange.hub.memory_bytes() <= 4 << 20);
+    assert!(world.reactors[reactors - 1].peers.core.exchange.hub.memory_bytes() <= 4 << 20);
 }
 
 #[test]
@@ -352,7 +380,7 @@ fn what_was_sent_behind_a_refused_message_is_refused_as_well() {
     let Core { exchange: home, turn, .. } = &mut world.reactors[0].peers.core;
     home.take_note_of_requests();
     home.shared.set_memory_full(ReactorNumber(1), true);
-    assert_eq!(home.serve_request(ReactorNumber(1), &mut turn.counters), Taken::One);
+    assert_eq!(home.serve_request(ReactorNumber(1), &turn.counters), Taken::One);
     home.shared.set_memory_full(ReactorNumber(1), false);
     world.turn_of(0);
     // The publisher sends more before it receives its Close frame.
@@ -549,14 +577,14 @@ fn no_request_overtakes_a_membership_update_that_has_to_wait() {
         let _subscription = exchange.subscribe(name, owner).unwrap();
         let origin = PublishOrigin::Peer(crate::net::Token(u64::MAX - 5));
         let mine = Message::binary(b"mine");
-        exchange.submit(origin, name, mine, &mut turn.counters).unwrap();
+        exchange.submit(origin, name, mine, &turn.counters).unwrap();
     }
     // Reactor 0 takes the updates from its ring. Then reactor 1, as if on another core, empties its
     // own ring. Then reactor 0 serves the requests.
     world.reactors[0].peers.core.exchange.take_note_of_requests();
     while world.reactors[1].peers.core.exchange.take_delivery(ReactorNumber(0)) == Taken::One {}
     let Core { exchange, turn, .. } = &mut world.reactors[0].peers.core;
-    let served = exchange.serve_request(ReactorNumber(1), &mut turn.counters);
+    let served = exchange.serve_request(ReactorNumber(1), &turn.counters);
     let members = world.reactors[0]
         .peers
         .core

@@ -1,5 +1,7 @@
 //! Tests of the opening handshake, accepted and declined.
 
+use std::time::Duration;
+
 use super::client::{Answered, Heard};
 use super::world::World;
 use crate::net::sim::SimCall;
@@ -81,6 +83,9 @@ fn a_handshake_that_does_not_come_in_time_is_answered_408() {
     let mut world = World::new();
     let mut client = world.connect();
     let bytes = super::frames::handshake("/news");
+    // The moments below are a little later than whole seconds, as a timeout may be.
+    world.turn();
+    world.sim.advance(Duration::from_millis(200));
     for byte in &bytes[..9] {
         client.peer.send(&[*byte]);
         world.pass_secs(1);

@@ -136,6 +136,28 @@ fn a_few_bytes_in_a_large_buffer_end_nobody_where_memory_is_short() {
 }
 
 #[test]
+fn many_connections_that_hold_little_hold_no_more_than_their_share_together() {
+    let mut world = World::with(|_, hub| {
+        hub.memory_bytes = 1 << 20;
+        hub.private_bytes_max = 64 << 10;
+    });
+    let mut reader = world.open("/news");
+    let mut hoarders = world.open_many(400, "/news");
+    for hoarder in &mut hoarders {
+        let whole = hoarder.frame(Opcode::Binary, &[7; 60_000]);
+        hoarder.peer.send(&whole[..2_000]);
+        world.rest();
+        assert!(world.reactor().peers.core.pool.held_bytes() <= (1 << 18) + 8_192);
+    }
+    let ended = hoarders.iter_mut().filter_map(Client::close_code).count();
+    assert!((100..400).contains(&ended), "{ended}");
+    let publisher = world.connect();
+    publisher.request("POST", "/news", &[], b"still here");
+    world.rest();
+    assert_eq!(reader.messages(), [b"still here"]);
+}
+
+#[test]
 fn unfinished_messages_are_ended_at_their_share_of_the_memory_and_publishing_goes_on() {
     let mut world = World::with(|_, hub| {
         hub.memory_bytes = 4 << 20;

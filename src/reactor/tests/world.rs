@@ -11,7 +11,7 @@ use crate::net::Net;
 use crate::net::sim::{SimCall, SimFaults, SimLimits, SimNet, SimWaker, SimWorld};
 use crate::protocol::{HEADER_BYTES_MAX, Message, MessageKind};
 
-use super::super::connection::Phase;
+use super::super::connection::{Phase, slot_of};
 use super::super::core::Core;
 use super::super::counters::Counters;
 use super::super::limits::CROWD_PER_TURN_MAX;
@@ -405,7 +405,7 @@ impl World {
     /// Returns the sum of the counters of all reactors.
     pub(super) fn counters(&self) -> Counters {
         let mut sum = Counters::default();
-        self.reactors.iter().for_each(|reactor| sum.add(&reactor.peers.core.turn.counters));
+        self.reactors.iter().for_each(|reactor| sum.add(&reactor.peers.core.turn.counters.read()));
         sum
     }
 
@@ -430,7 +430,7 @@ impl World {
     /// ended.
     fn check(&mut self, acted: usize) {
         let core = &self.reactors[acted].peers.core;
-        if core.turn.counters.turns.is_multiple_of(TURNS_PER_RECOUNT) {
+        if core.turn.counters.turns.read().is_multiple_of(TURNS_PER_RECOUNT) {
             core.exchange.hub.check_invariants();
         }
         let between_turns = self.reactors.iter().zip(&self.at).filter(|(_, at)| at.is_none());
@@ -545,8 +545,12 @@ fn check_reactor(reactor: &SimReactor) {
             !io.owes() || connection.blocked || io.is_held(),
             "queued output waits for a readiness event"
         );
-        assert!(connection.rest_bytes == 0 || io.owes(), "the rest of a frame is queued");
+        assert!(connection.io.rest_bytes == 0 || io.owes(), "the rest of a frame is queued");
         assert!(!connection.starved || connection.blocked);
+        let is_open = matches!(connection.phase, Phase::Open(_));
+        assert!(!connection.awaiting_pong || is_open, "a pong is awaited on what is not open");
+        let (slot, next) = (slot_of(connection.token), core.next_check(connection));
+        assert!(core.timers.will_check_by(slot, next), "nobody checks a deadline in time");
         let has_unread = connection.readable;
         match &connection.phase {
             Phase::Http(http) => {
@@ -588,7 +592,7 @@ fn check_reactor(reactor: &SimReactor) {
     }
     assert_eq!(exchange.hub.subscriptions(), subscriptions, "every subscription has a connection");
     assert_eq!(core.patient, patient);
-    let counters = &core.turn.counters;
+    let counters = core.turn.counters.read();
     let closed: u64 = counters.closed.iter().flatten().sum();
     assert_eq!(counters.opened, closed + open as u64, "every end is counted once");
 }
@@ -616,7 +620,7 @@ fn dump_reactor(number: usize, reactor: &SimReactor) {
         exchange.hub.has_due(),
         exchange.has_room()
     );
-    eprintln!("{:?} {:?}", exchange.hub.ledger(), core.turn.counters);
+    eprintln!("{:?} {:?}", exchange.hub.ledger(), core.turn.counters.read());
     for view in exchange.hub.views() {
         eprintln!("{view:?}");
     }
@@ -624,12 +628,12 @@ fn dump_reactor(number: usize, reactor: &SimReactor) {
         let token = one.token;
         let phase = match &one.phase {
             Phase::Http(http) => format!("http, answer owed {}", http.answer.is_some()),
-            Phase::Open(open) => format!("open, awaiting pong {}", open.awaiting_pong),
+            Phase::Open(_) => format!("open, awaiting pong {}", one.awaiting_pong),
             Phase::Closing { .. } => "closing".to_owned(),
             Phase::Lingering { .. } => "lingering".to_owned(),
             Phase::Gone(_) => "gone".to_owned(),
         };
-        let (owes, under_way, rest) = (one.io.owes(), one.under_way.is_some(), one.rest_bytes);
+        let (owes, under_way, rest) = (one.io.owes(), one.under_way.is_some(), one.io.rest_bytes);
         eprintln!(
             "{token:?} {phase}: held {}, owes {owes}, under way {under_way}, rest {rest}, \
              readable {}, blocked {}, starved {}, unfinished {}, waits {}, progress {:?}, \

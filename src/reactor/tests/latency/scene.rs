@@ -115,8 +115,9 @@ impl Scene {
         server.forget_turns();
         let begin = server.now();
         self.bystanders.iter_mut().for_each(|one| one.begin(begin));
-        let sends =
-            |server: &TimedWorld| server.sum(|reactor| reactor.peers.core.turn.counters.sends);
+        let sends = |server: &TimedWorld| {
+            server.sum(|reactor| reactor.peers.core.turn.counters.sends.read())
+        };
         let sends_before = sends(server);
         let everybody = &mut (&mut self.bystanders[..], others);
         server.run_until(begin + duration, everybody);

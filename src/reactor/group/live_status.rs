@@ -1,0 +1,43 @@
+//! The figures of one reactor where the other reactors read them, without a lock. Only the reactor
+//! itself writes: its counters as it counts, the rest at the end of each turn.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::reactor::counters::LiveCounters;
+
+use super::status::{Gauges, ReactorStatus};
+
+/// The figures of one reactor, in cache lines of their own: a neighbour that is written often would
+/// slow down every count.
+#[derive(Default)]
+#[repr(align(128))]
+pub(super) struct LiveStatus {
+    counters: LiveCounters,
+    gauges: [AtomicU64; Gauges::COUNT],
+}
+
+impl LiveStatus {
+    pub(super) fn store(&self, gauges: &Gauges) {
+        for (place, figure) in self.gauges.iter().zip(gauges.figures()) {
+            place.store(figure, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn read(&self) -> ReactorStatus {
+        let figures = self.gauges.each_ref().map(|place| place.load(Ordering::Relaxed));
+        ReactorStatus { counters: self.counters.read(), gauges: Gauges::of(figures) }
+    }
+}
+
+/// The counters of this reactor.
+pub(crate) struct OwnCounters(pub(super) Arc<LiveStatus>);
+
+impl Deref for OwnCounters {
+    type Target = LiveCounters;
+
+    fn deref(&self) -> &LiveCounters {
+        &self.0.counters
+    }
+}
