@@ -137,8 +137,8 @@ impl<N: Net, H: Handler> Core<N, H> {
             // reactor has not answered yet.
             Phase::Http(ref http) if is_owed || http.answer.is_some() => self.lose(connection),
             Phase::Http(_) => self.refuse_for_want_of_memory(connection),
-            // What it has just published has cut it off from its own channel: as soon as this step
-            // has returned it is closed with 4008, which is the reason.
+            // What it has just published has cut it off from its own channel: before anything else
+            // is done with it, it is closed with 4008, which is the reason.
             Phase::Open(_)
                 if connection.subscriptions().any(|one| self.exchange.hub.is_overrun(one)) => {}
             // A Close frame would queue behind bytes that the peer does not read.
