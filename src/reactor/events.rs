@@ -32,6 +32,12 @@ impl<N: Net, H: Handler> Peers<N, H> {
     /// overrun subscribers and of joins that a home reactor has answered, which one message can
     /// cause by the thousand, as many as the turn may.
     pub(super) fn dispatch_events(&mut self) {
+        if self.core.exchange.has_events() {
+            self.dispatch_pending();
+        }
+    }
+
+    fn dispatch_pending(&mut self) {
         while let Some(outcome) = self.core.exchange.outcomes.pop_front() {
             self.tell_outcome(outcome);
         }

@@ -182,6 +182,11 @@ impl Exchange {
         }
     }
 
+    /// Returns true if a connection must be notified of something.
+    pub(crate) fn has_events(&self) -> bool {
+        !self.outcomes.is_empty() || self.hub.has_overrun() || self.hub.has_join_outcome()
+    }
+
     /// Returns true if the next turn has something to do whether or not a socket is ready: to
     /// sweep, to publish what had to wait for the sweep, to let publishers go on, to tell of
     /// overruns and joins.
