@@ -31,12 +31,14 @@ impl<N: Net, H: Handler> Peers<N, H> {
     /// Handles the pending events: the outcomes of publishes and inspections, all of them; and of
     /// overrun subscribers and of joins that a home reactor has answered, which one message can
     /// cause by the thousand, as many as the turn may.
+    #[inline]
     pub(super) fn dispatch_events(&mut self) {
         if self.core.exchange.has_events() {
             self.dispatch_pending();
         }
     }
 
+    #[inline(never)]
     fn dispatch_pending(&mut self) {
         while let Some(outcome) = self.core.exchange.outcomes.pop_front() {
             self.tell_outcome(outcome);

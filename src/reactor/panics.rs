@@ -33,6 +33,7 @@ pub(super) fn guarded<R>(call: impl FnOnce() -> R) -> Result<R, Panicked> {
 impl Panicked {
     /// Counts the panic, so that the caller may end the connection and go on. Panics again if the
     /// reactor's own state may be half changed.
+    #[cold]
     pub(super) fn contain(self, turn: &mut TurnState) {
         if turn.is_in_call {
             resume_unwind(self.0);
@@ -45,6 +46,7 @@ impl Panicked {
     }
 
     /// The same; returns the answer to the request during which it happened.
+    #[cold]
     pub(super) fn contain_in_request(self, turn: &mut TurnState) -> Response {
         self.contain(turn);
         Response::text(500, format!("{}\n", CLOSE.1))

@@ -10,7 +10,7 @@ use crate::work::{self, Work};
 
 use super::api::{Context, Handler};
 use super::budget;
-use super::connection::{Open, PeerSubscriptions, Phase};
+use super::connection::{Open, Outgoing, PeerSubscriptions, Phase};
 use super::core::{ConnectionOf, Core};
 use super::decode_stop::Stop;
 use super::end_reason::{End, Initiator};
@@ -71,6 +71,7 @@ impl<N: Net, H: Handler> Core<N, H> {
 
     /// Decodes the frames in the receive buffer. Returns how many bytes were decoded, and why
     /// decoding stopped. `progressed`: bytes from the peer have just been read.
+    #[inline]
     pub(super) fn decode_messages(
         &mut self,
         connection: &mut ConnectionOf<N, H>,
@@ -130,11 +131,7 @@ impl<N: Net, H: Handler> Core<N, H> {
             let decoded = open.decoder.decode(&self.limits.decoder, input, assembly.assembly());
             let Decoded { consumed: used, event } = match decoded {
                 Ok(decoded) => decoded,
-                Err(error) => {
-                    let reason = reason_of(error, &self.limits.decoder);
-                    peer.outgoing.close(error.close_code(), &reason);
-                    break Halt::End(End::by_server(error.close_code()));
-                }
+                Err(error) => break refuse(error, &self.limits.decoder, peer.outgoing),
             };
             #[cfg(any(test, fuzzing))]
             work::note_many(Work::Byte, used);
@@ -200,9 +197,10 @@ impl<N: Net, H: Handler> Core<N, H> {
     }
 }
 
-/// Returns the reason of the Close frame for a peer that has broken a rule or passed a limit.
-fn reason_of(error: ProtocolError, limits: &DecoderLimits) -> Cow<'static, str> {
-    match error {
+/// Closes the connection of a peer that has broken a rule or passed a limit.
+#[cold]
+fn refuse(error: ProtocolError, limits: &DecoderLimits, outgoing: &mut Outgoing) -> Halt {
+    let reason: Cow<'static, str> = match error {
         ProtocolError::MessageTooBig => {
             let bytes = limits.message_bytes_max;
             format!("the message is larger than the {bytes} bytes of --max-message-size").into()
@@ -211,7 +209,9 @@ fn reason_of(error: ProtocolError, limits: &DecoderLimits) -> Cow<'static, str> 
             format!("the message has more than {} fragments", limits.fragments_max).into()
         }
         _ => error.reason().into(),
-    }
+    };
+    outgoing.close(error.close_code(), &reason);
+    Halt::End(End::by_server(error.close_code()))
 }
 
 /// Passes a message to the application, or answers a control frame. Returns `Some` if something

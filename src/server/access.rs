@@ -133,8 +133,8 @@ pub(crate) fn check_host(
 fn host_is_own(host: Option<&str>, hosts: &[String], origins: &[OriginPattern]) -> bool {
     let Some(host) = host else { return true };
     let Some((name, _)) = split_port(host) else { return false };
-    is_loopback_name(name)
-        || ip_address(name).is_some()
+    ip_address(name).is_some()
+        || is_loopback_name(name)
         || hosts.iter().any(|allowed| is_same_name(allowed, name))
         || origins.iter().any(|allowed| allowed.covers_host(name))
 }

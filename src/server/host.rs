@@ -20,8 +20,13 @@ pub(crate) fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
     Some((name, port))
 }
 
+const LOCALHOST: &[u8] = b"localhost";
+
 /// Returns the address if a host is one, and not a name.
 pub(crate) fn ip_address(host: &str) -> Option<IpAddr> {
+    if !host.starts_with(|first: char| first.is_ascii_digit() || first == '[') {
+        return None;
+    }
     match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
         Some(address) => address.parse().ok().map(IpAddr::V6),
         None => host.parse().ok().map(IpAddr::V4),
@@ -32,8 +37,12 @@ pub(crate) fn ip_address(host: &str) -> Option<IpAddr> {
 /// loopback, and a browser never asks a name server for them.
 pub(crate) fn is_loopback_name(name: &str) -> bool {
     let name = without_root(name);
-    name.rsplit('.').next().is_some_and(|last| last.eq_ignore_ascii_case("localhost"))
-        && name.split('.').all(|label| !label.is_empty())
+    let Some(prefix_bytes) = name.len().checked_sub(LOCALHOST.len()) else { return false };
+    let (prefix, last) = name.as_bytes().split_at(prefix_bytes);
+    // Every request is asked this, so the usual names are decided first.
+    last.eq_ignore_ascii_case(LOCALHOST)
+        && (prefix.is_empty()
+            || prefix.ends_with(b".") && name.split('.').all(|label| !label.is_empty()))
 }
 
 /// Returns true if two names are one: case is ignored, and the dot of the root at the end.

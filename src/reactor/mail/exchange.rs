@@ -183,6 +183,7 @@ impl Exchange {
     }
 
     /// Returns true if a connection must be notified of something.
+    #[inline]
     pub(crate) fn has_events(&self) -> bool {
         !self.outcomes.is_empty() || self.hub.has_overrun() || self.hub.has_join_outcome()
     }
