@@ -37,22 +37,19 @@ fn flood(reactors: usize, bounds: Bounds, messages_per_second_min: u64) {
 
 #[test]
 fn bystanders_of_a_flooded_channel_do_not_wait() {
-    // To become Bounds::ALL.
-    flood(1, Bounds::millis(10, 300, 300), 8_500);
+    flood(1, Bounds::ALL, 8_500);
 }
 
 #[test]
 #[ignore = "slow unless optimised"]
 fn bystanders_of_a_flooded_channel_do_not_wait_on_two_reactors() {
-    // To become Bounds::ALL.
-    flood(2, Bounds::millis(10, 350, 120), 15_000);
+    flood(2, Bounds::ALL, 15_000);
 }
 
 #[test]
 #[ignore = "slow unless optimised"]
 fn bystanders_of_a_flooded_channel_do_not_wait_on_four_reactors() {
-    // To become Bounds::ALL.
-    flood(4, Bounds::millis(10, 200, 50), 28_000);
+    flood(4, Bounds::ALL, 28_000);
 }
 
 /// Returns how long the last of a thousand readers waits for a message, beside peers that flood the
@@ -65,8 +62,7 @@ fn last_of_a_thousand(pinging: usize) -> Duration {
     let flood = Flood::of(&scene.server, peers, Opcode::Ping, b"ping");
     let report = scene.run(Duration::from_secs(2), &mut (&mut announcer, flood));
     eprintln!("  the last of 1,000 readers: {:.2?}", announcer.waits);
-    // To become Bounds::ALL.
-    report.check(Bounds::millis(80, 160, 160));
+    report.check(Bounds::ALL);
     announcer.waits.into_iter().max().expect("some announcements")
 }
 
@@ -74,8 +70,7 @@ fn last_of_a_thousand(pinging: usize) -> Duration {
 #[ignore = "slow unless optimised"]
 fn a_flood_of_pings_makes_the_last_reader_at_most_twice_as_late() {
     let [alone, beside_pings] = [0, 200].map(last_of_a_thousand);
-    // To become 2.
-    assert!(beside_pings <= 80 * alone, "{beside_pings:?} instead of {alone:?}");
+    assert!(beside_pings <= 2 * alone, "{beside_pings:?} instead of {alone:?}");
 }
 
 /// Subscribers that read nothing, and whose send buffers are small so that they are soon blocked.
@@ -111,8 +106,7 @@ fn cut(reactors: usize, bounds: Bounds) {
 
 #[test]
 fn one_message_that_cuts_off_thousands_holds_nobody_up() {
-    // To become Bounds::ALL.
-    cut(1, Bounds::millis(30, 50, 5));
+    cut(1, Bounds::ALL);
 }
 
 #[test]
@@ -137,19 +131,18 @@ fn busy_with_two_each(connections: usize, bounds: Bounds) -> Duration {
 
 #[test]
 fn subscriptions_fall_off_in_linear_time() {
-    // To become Bounds::ALL, and 4.
-    let bounds = Bounds::millis(50, 100, 5);
+    let bounds = Bounds::ALL;
     let busy = [1_000, 4_000].map(|connections| busy_with_two_each(connections, bounds));
-    assert!(busy[1] < 6 * busy[0], "four times as many take {busy:.2?}");
+    assert!(busy[1] < 5 * busy[0], "four times as many take {busy:.2?}");
 }
 
 #[test]
 #[ignore = "slow unless optimised"]
 fn forty_thousand_subscriptions_fall_off_in_linear_time() {
-    // To become Bounds::ALL, and 5.
-    let bounds = Bounds::millis(2_000, 2_000, 5);
+    let bounds = Bounds::ALL;
     let busy = [5_000, 20_000].map(|connections| busy_with_two_each(connections, bounds));
-    assert!(busy[1] < 20 * busy[0], "four times as many take {busy:.2?}");
+    // Each later message looks at those who are still blocked, so it is a little more than linear.
+    assert!(busy[1] < 8 * busy[0], "four times as many take {busy:.2?}");
 }
 
 /// Strangers stall, each on a channel of its own, until all memory is in their logs: some publish
@@ -174,16 +167,12 @@ fn strangers(reactors: usize, bounds: Bounds) {
     report.check(bounds);
 }
 
-// It does not hold yet.
 #[test]
-#[should_panic(expected = "out of memory for messages")]
 fn strangers_who_stall_on_channels_of_their_own_do_not_have_posts_refused() {
     strangers(1, Bounds::ALL);
 }
 
-// It does not hold yet.
 #[test]
-#[should_panic(expected = "out of memory for messages")]
 fn strangers_who_stall_do_not_have_posts_refused_on_two_reactors() {
     strangers(2, Bounds::ALL);
 }
@@ -252,8 +241,7 @@ fn newcomers_who_have_waited_for_a_home_are_let_in_bit_by_bit() {
     clients.iter().for_each(|client| client.upgrade(&format!("/{channel}")));
     let report = scene.run(Duration::from_millis(400), &mut ());
     assert!(clients.iter_mut().all(|client| client.answered().is_some()), "everybody gets in");
-    // To become Bounds::ALL.
-    report.check(Bounds::millis(12, 50, 5));
+    report.check(Bounds::ALL);
 }
 
 /// Clients connect together and send nothing: the timeouts of all end together.
@@ -265,8 +253,7 @@ fn timeouts_that_end_together_hold_nobody_up() {
     let clients: Vec<_> = (0..10_000).map(|_| scene.server.connect()).collect();
     let report = scene.run(Duration::from_secs(8), &mut ());
     assert!(clients.iter().all(Client::is_gone), "nobody stays who sends nothing");
-    // To become Bounds::ALL.
-    report.check(Bounds::millis(35, 50, 5));
+    report.check(Bounds::ALL);
 }
 
 /// Connections at rest: a reactor is not busier with many than with few.
@@ -278,12 +265,12 @@ fn idle_connections_cost_nothing() {
             setting.limits.ping_interval = Duration::from_secs(3_600);
         });
         let _readers = readers(&mut scene.server, idle, "/hall");
-        scene.run(Duration::from_secs(2), &mut ()).check(Bounds::ALL);
+        // The timeouts of their handshakes end, for nothing.
+        scene.run(Duration::from_secs(7), &mut ()).check(Bounds::ALL);
         scene.run(Duration::from_secs(5), &mut ()).check(Bounds::ALL);
         scene.server.busy
     });
-    // To become 2.
-    assert!(busy[1] < 300 * busy[0], "busy for {busy:.2?}");
+    assert!(busy[1] <= 2 * busy[0], "busy for {busy:.2?}");
 }
 
 /// A drain closes readers bit by bit.
@@ -304,8 +291,7 @@ const SEEDS: std::ops::Range<u64> = 0..2;
 #[test]
 fn random_scenes() {
     for_each_seed(SEEDS, "reactor::tests::latency", |seed| {
-        // To become Bounds::ALL.
-        random::run(seed).check(Bounds::millis(200, 500, 500));
+        random::run(seed).check(Bounds::ALL);
     });
 }
 

@@ -123,8 +123,7 @@ impl Scene {
         server.run_until(begin + duration, everybody);
         let end = server.now();
         self.bystanders.iter_mut().for_each(|one| one.finish(end));
-        let per_second =
-            |count: u64| (count as f64 / end.saturating_since(begin).as_secs_f64()) as u64;
+        let per_second = |count: u64| (count as f64 / duration.as_secs_f64()) as u64;
         let report = Report {
             name: self.name.clone(),
             longest_turn: server.longest_turn(),
