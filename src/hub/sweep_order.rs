@@ -54,6 +54,7 @@ impl Sweep {
     }
 
     /// Counts the bytes that were sent at a visit.
+    #[inline]
     pub(super) fn sent(&mut self, bytes: usize) {
         let visits = (bytes / BYTES_PER_VISIT) as u32;
         self.visits_left = self.visits_left.saturating_sub(visits);

@@ -285,7 +285,7 @@ impl<N: Net, H: Handler> Core<N, H> {
             exchange: &mut self.exchange,
             turn: &mut self.turn,
             token: connection.token,
-            address: connection.address(),
+            address: connection.packed_address,
             session: &mut open.session,
             subscriptions: &mut open.subscriptions,
             outgoing: &mut self.outgoing,

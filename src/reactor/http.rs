@@ -176,7 +176,7 @@ impl<N: Net, H: Handler> Core<N, H> {
             exchange: &mut self.exchange,
             turn: &mut self.turn,
             token: connection.token,
-            address: connection.address(),
+            address: connection.packed_address,
             is_admin: connection.is_admin(),
             rejected: None,
         };
@@ -271,7 +271,7 @@ impl<N: Net, H: Handler> Core<N, H> {
                     exchange: &mut self.exchange,
                     turn: &mut self.turn,
                     token: connection.token,
-                    address: connection.address(),
+                    address: connection.packed_address,
                     is_admin: connection.is_admin(),
                     rejected: None,
                 };
@@ -422,7 +422,7 @@ fn refuse<H: Handler>(
     request: &Request<'_>,
 ) -> Next<H::Session> {
     let reason = refusal.reason();
-    let (address, now) = (visitor.address, visitor.turn.now);
+    let (address, now) = (visitor.address(), visitor.turn.now);
     let rejected = Rejected { reason, address, request: Some(request), now };
     if let Err(panicked) = guarded(|| handler.on_rejected(&rejected)) {
         panicked.contain(visitor.turn);

@@ -122,6 +122,7 @@ impl<N: Net, H: Handler> Core<N, H> {
 
     /// Keeps the bytes not decoded yet. Then schedules the connection's next read, or ends the
     /// connection, depending on why decoding stopped (`stop`).
+    #[inline(always)]
     fn keep_rest(
         &mut self,
         connection: &mut ConnectionOf<N, H>,
@@ -153,6 +154,7 @@ impl<N: Net, H: Handler> Core<N, H> {
     }
 
     /// Returns true if memory for connections is short, and this one holds more than one may.
+    #[inline]
     fn holds_too_much(&self, connection: &ConnectionOf<N, H>) -> bool {
         let most = self.pool.bytes_of_one_max(HELD_BYTES_HARMLESS);
         most.is_some_and(|most| connection.io.held_bytes() > most)

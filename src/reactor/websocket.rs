@@ -46,7 +46,7 @@ impl<N: Net, H: Handler> Core<N, H> {
             exchange: &mut self.exchange,
             turn: &mut self.turn,
             token: connection.token,
-            address: connection.address(),
+            address: connection.packed_address,
             session: &mut session,
             subscriptions: &mut subscriptions,
             outgoing: &mut self.outgoing,
@@ -71,7 +71,7 @@ impl<N: Net, H: Handler> Core<N, H> {
 
     /// Decodes the frames in the receive buffer. Returns how many bytes were decoded, and why
     /// decoding stopped. `progressed`: bytes from the peer have just been read.
-    #[inline]
+    #[inline(always)]
     pub(super) fn decode_messages(
         &mut self,
         connection: &mut ConnectionOf<N, H>,
@@ -95,6 +95,7 @@ impl<N: Net, H: Handler> Core<N, H> {
 
     /// Decodes frames until something else has to be done, and returns what that is. Replies gather
     /// in `self.outgoing`.
+    #[inline(always)]
     fn decode_some(
         &mut self,
         connection: &mut ConnectionOf<N, H>,
@@ -102,7 +103,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         filled: usize,
         frames_left: &mut u32,
     ) -> Halt {
-        let address = connection.address();
+        let address = connection.packed_address;
         let Phase::Open(open) = &mut connection.phase else { return Halt::NeedMore };
         let mut assembly = connection.io.assembly.take().unwrap_or_else(|| self.pool.take());
         let mut peer = Context {

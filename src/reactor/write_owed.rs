@@ -132,6 +132,7 @@ impl<N: Net, H: Handler> Core<N, H> {
     }
 
     /// Notes whether a write has blocked the socket, and when it last made progress.
+    #[inline]
     fn note_sent(&mut self, connection: &mut ConnectionOf<N, H>, taken: usize, sent: Sent) {
         if sent == Sent::All {
             connection.unproven = false;

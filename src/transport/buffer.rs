@@ -81,6 +81,7 @@ impl BufferPool {
     }
 
     /// Returns an empty buffer.
+    #[inline]
     pub(crate) fn take(&mut self) -> Buffer {
         let buffer = self.free.pop().unwrap_or_default();
         self.free_bytes -= buffer.0.bytes.capacity();
@@ -103,6 +104,7 @@ impl BufferPool {
     }
 
     /// Takes a buffer back.
+    #[inline]
     pub(crate) fn put(&mut self, mut buffer: Buffer) {
         self.held_bytes -= buffer.0.counted;
         let capacity = buffer.0.bytes.capacity();

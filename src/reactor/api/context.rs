@@ -7,7 +7,7 @@ use crate::hub::{ChannelName, DropReason, Owner, Refused};
 use crate::instant::Instant;
 use crate::net::Token;
 use crate::protocol::{CloseCode, Message, encode_frame};
-use crate::reactor::connection::{Outgoing, PeerSubscriptions, running_number};
+use crate::reactor::connection::{Outgoing, PackedAddress, PeerSubscriptions, running_number};
 use crate::reactor::counters::RejectReason;
 use crate::reactor::group::Status;
 use crate::reactor::mail::{Exchange, PublishOrigin};
@@ -19,7 +19,7 @@ pub struct Visitor<'a> {
     pub(crate) exchange: &'a mut Exchange,
     pub(crate) turn: &'a mut TurnState,
     pub(crate) token: Token,
-    pub(crate) address: SocketAddr,
+    pub(in crate::reactor) address: PackedAddress,
     pub(crate) is_admin: bool,
     /// Why the application refuses the request, if it does and has said so.
     pub(crate) rejected: Option<RejectReason>,
@@ -68,7 +68,7 @@ impl Visitor<'_> {
 
     /// The address of the peer.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.address.unpack()
     }
 
     /// Returns true if the connection was accepted on an admin listener, meant for the operator.
@@ -96,7 +96,7 @@ pub struct Context<'a, S> {
     pub(crate) exchange: &'a mut Exchange,
     pub(crate) turn: &'a mut TurnState,
     pub(crate) token: Token,
-    pub(crate) address: SocketAddr,
+    pub(in crate::reactor) address: PackedAddress,
     pub(crate) session: &'a mut S,
     pub(crate) subscriptions: &'a mut PeerSubscriptions,
     pub(crate) outgoing: &'a mut Outgoing,
@@ -115,7 +115,7 @@ impl<S> Context<'_, S> {
 
     /// The address of the peer.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.address.unpack()
     }
 
     /// A number for logs that is unique among the connections of a server. It repeats only after

@@ -26,7 +26,7 @@ use crate::transport::IoBuffers;
 use super::group::{Quota, Refusal};
 pub(super) use coarse_instant::CoarseInstant;
 pub(super) use outgoing::Outgoing;
-use packed_address::PackedAddress;
+pub(super) use packed_address::PackedAddress;
 pub(super) use peer_subscriptions::PeerSubscriptions;
 pub(super) use slab::{Connections, listener_number, listener_token, running_number, slot_of};
 
@@ -55,7 +55,8 @@ pub(super) struct Connection<T, S> {
     /// The subscription whose frame has been sent only in part. The connection is blocked, or the
     /// rest is sent in this turn.
     pub(super) under_way: Option<SubscriptionId>,
-    address: PackedAddress,
+    /// The address of the peer.
+    pub(super) packed_address: PackedAddress,
     /// The limit that the connection counts towards.
     pub(super) quota: Quota,
     /// `Some` if requests on this connection are answered 503 or 429, except those that are exempt
@@ -184,7 +185,7 @@ impl<T, S> Connection<T, S> {
             progress_at: CoarseInstant::new(Instant::ZERO),
             message_since: None,
             under_way: None,
-            address: PackedAddress::new(address),
+            packed_address: PackedAddress::new(address),
             awaiting_pong: false,
             readable: false,
             blocked: false,
@@ -198,7 +199,7 @@ impl<T, S> Connection<T, S> {
     }
 
     pub(super) fn address(&self) -> SocketAddr {
-        self.address.unpack()
+        self.packed_address.unpack()
     }
 
     /// Returns true if the connection was accepted on an admin listener, meant for the operator.

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// An IPv4 address is kept as mapped into IPv6; the scope of an IPv6 address is not kept.
 #[derive(Clone, Copy)]
-pub(super) struct PackedAddress {
+pub(in crate::reactor) struct PackedAddress {
     ip: [u8; 16],
     port: [u8; 2],
 }
@@ -18,7 +18,7 @@ impl PackedAddress {
         PackedAddress { ip: ip.octets(), port: address.port().to_be_bytes() }
     }
 
-    pub(super) fn unpack(self) -> SocketAddr {
+    pub(in crate::reactor) fn unpack(self) -> SocketAddr {
         SocketAddr::new(Ipv6Addr::from(self.ip).to_canonical(), u16::from_be_bytes(self.port))
     }
 }
