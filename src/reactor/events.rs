@@ -55,7 +55,7 @@ impl<N: Net, H: Handler> Peers<N, H> {
         let Core { exchange, rest, .. } = &mut self.core;
         let Some(overrun) = exchange.hub.next_overrun() else { return false };
         let (owner, told) = Told::new(overrun, rest);
-        self.tell_overrun(Token(owner.0), told);
+        self.tell_overrun(Token(owner.0), &told);
         true
     }
 
@@ -69,12 +69,12 @@ impl<N: Net, H: Handler> Peers<N, H> {
                 return;
             };
             let (_, told) = Told::new(overrun, rest);
-            self.tell_overrun(token, told);
+            self.tell_overrun(token, &told);
         }
     }
 
-    fn tell_overrun(&mut self, token: Token, told: Told) {
-        let Told { subscription, lives_on, rest } = told;
+    fn tell_overrun(&mut self, token: Token, told: &Told) {
+        let Told { subscription, lives_on, rest } = *told;
         let is_there = self.step_only(token, |core, connection| {
             core.on_overrun(connection, subscription, lives_on, rest);
         });
