@@ -136,8 +136,13 @@ impl<N: Net, H: Handler> Core<N, H> {
     fn note_sent(&mut self, connection: &mut ConnectionOf<N, H>, taken: usize, sent: Sent) {
         if sent == Sent::All {
             connection.unproven = false;
-            return;
+        } else {
+            self.note_blocked(connection, taken, sent);
         }
+    }
+
+    #[inline(never)]
+    fn note_blocked(&mut self, connection: &mut ConnectionOf<N, H>, taken: usize, sent: Sent) {
         // If the socket became writable but took no byte, that is no progress.
         if taken > 0 || !(connection.blocked || connection.unproven) {
             connection.progress_at = CoarseInstant::new(self.turn.now);
