@@ -85,9 +85,6 @@ fn owned(request: &Request<'_>) -> NaiveRequest {
         body_bytes: request.body_bytes(),
         expects_continue: request.expects_continue(),
         wants_websocket: request.wants_websocket(),
-        headers: request
-            .headers()
-            .map(|(name, value)| (name.to_owned(), value.to_vec()))
-            .collect(),
+        headers: request.headers().map(|(name, value)| (name.to_owned(), value.to_vec())).collect(),
     }
 }
