@@ -291,7 +291,8 @@ const SEEDS: std::ops::Range<u64> = 0..2;
 #[test]
 fn random_scenes() {
     for_each_seed(SEEDS, "reactor::tests::latency", |seed| {
-        random::run(seed).check(Bounds::ALL);
+        // Several crowds at once: half of the bystanders may wait a little longer.
+        random::run(seed).check(Bounds::millis(10, 50, 10));
     });
 }
 

@@ -476,11 +476,12 @@ impl World {
     }
 
     /// Returns true if a connection has more bytes to be read or decoded, or waits for room to
-    /// publish.
+    /// publish, in a ring or in its channel.
     pub(super) fn is_anybody_unfinished(&self) -> bool {
         let goes_on = |one: &SimReactor| {
-            let core = &one.peers.core;
-            !core.unfinished.is_empty() || !core.waiting_for_room.is_empty()
+            let Peers { connections, core } = &one.peers;
+            let is_put_off = !core.unfinished.is_empty() || !core.waiting_for_room.is_empty();
+            is_put_off || connections.iter().any(|connection| connection.waits_for_channel)
         };
         self.reactors.iter().any(goes_on)
     }

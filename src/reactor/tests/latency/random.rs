@@ -99,12 +99,12 @@ fn crowd(deed: Deed, place: usize, scene: &mut Scene, dice: &mut Dice) -> Vec<Bo
             vec![Box::new(flood.beside(readers))]
         }
         Deed::Ping => {
-            let count = between(dice, 20, 300);
+            let count = between(dice, 20, 150);
             let peers = server.open_many(count, |_| "/echo".to_owned());
             vec![Box::new(Flood::of(server, peers, Opcode::Ping, b"ping"))]
         }
         Deed::Post => {
-            let count = between(dice, 20, 300);
+            let count = between(dice, 20, 150);
             let peers = (0..count).map(|_| server.connect()).collect();
             let post = request("POST", &hall, &[], &vec![7; size]);
             let readers = readers(server, 100, &hall);
