@@ -27,6 +27,13 @@ pub(in super::super) fn has_token(value: &str, token: &str) -> bool {
     tokens(value).any(|element| element.eq_ignore_ascii_case(token))
 }
 
+/// Returns true if two header names are the same; case is ignored. Most names differ in length
+/// already, which is seen without a call.
+#[inline]
+pub(super) fn is_same_name(one: &str, other: &str) -> bool {
+    one.len() == other.len() && one.eq_ignore_ascii_case(other)
+}
+
 /// Returns the value of the first header of this name; case is ignored.
 pub(super) fn find<'a>(headers: &'a [httparse::Header<'a>], name: &str) -> Option<&'a str> {
     find_all(headers, name).next()
@@ -37,12 +44,12 @@ pub(super) fn find_all<'a>(
     headers: &'a [httparse::Header<'a>],
     name: &str,
 ) -> impl Iterator<Item = &'a str> {
-    headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name)).map(value)
+    headers.iter().filter(move |header| is_same_name(header.name, name)).map(value)
 }
 
 /// Returns the value of the first header of this name as it was sent; case is ignored.
 pub(super) fn find_bytes<'a>(headers: &'a [httparse::Header<'a>], name: &str) -> Option<&'a [u8]> {
-    let found = headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
+    let found = headers.iter().find(|header| is_same_name(header.name, name));
     found.map(|header| header.value)
 }
 

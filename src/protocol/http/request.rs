@@ -1,7 +1,8 @@
 //! A strict parser for the head of a request (RFC 9112 section 3).
 
 use super::field::{
-    content_length, find, find_all, find_bytes, has_token, is_framing_lookalike, pairs, value,
+    content_length, find, find_all, find_bytes, has_token, is_framing_lookalike, is_same_name,
+    pairs, value,
 };
 use super::head::check_line_ends;
 use super::target::{Target, is_host};
@@ -219,26 +220,25 @@ impl<'a> Found<'a> {
         let mut found = Found::default();
         for header in headers {
             let name = header.name;
-            if let Some(index) = SINGLE.iter().position(|single| name.eq_ignore_ascii_case(single))
-            {
+            if let Some(index) = SINGLE.iter().position(|single| is_same_name(name, single)) {
                 let bit = 1 << index;
                 if found.seen & bit != 0 {
                     return Err(HttpError::HeaderRepeated);
                 }
                 found.seen |= bit;
             }
-            if name.eq_ignore_ascii_case("host") {
+            if is_same_name(name, "host") {
                 found.host = Some(value(header));
-            } else if name.eq_ignore_ascii_case("content-length") {
+            } else if is_same_name(name, "content-length") {
                 found.content_length = Some(value(header));
-            } else if name.eq_ignore_ascii_case("expect") {
+            } else if is_same_name(name, "expect") {
                 found.expect = Some(value(header));
-            } else if name.eq_ignore_ascii_case("transfer-encoding") {
+            } else if is_same_name(name, "transfer-encoding") {
                 found.transfer_encoding = true;
-            } else if name.eq_ignore_ascii_case("connection") {
+            } else if is_same_name(name, "connection") {
                 found.connection_close |= has_token(value(header), "close");
                 found.connection_keep_alive |= has_token(value(header), "keep-alive");
-            } else if name.eq_ignore_ascii_case("upgrade") {
+            } else if is_same_name(name, "upgrade") {
                 found.upgrade_websocket |= has_token(value(header), "websocket");
             } else if is_framing_lookalike(name) {
                 return Err(HttpError::HeaderLookalike);
