@@ -6,7 +6,7 @@ use super::channel_id::ChannelId;
 use super::frames::frame_bytes_of;
 use super::homes::ReactorNumber;
 use super::hub::Hub;
-use super::limits::Refused;
+use super::limits::{Bound, Refused};
 use super::members::{Joined, Numbered, Slot};
 use super::membership::{JoinOutcome, Membership, MembershipUpdate};
 use super::subscriptions::SubscriptionId;
@@ -143,12 +143,14 @@ impl Hub {
         if !channel.subscribers.is_empty() {
             let (frame_bytes, bound) = (frame_bytes_of(message), self.limits.bound());
             let room = match self.make_room(id, frame_bytes) {
-                // The home has accepted the message, so it is appended beyond the limit. The home
-                // will see `Outlet::is_memory_full`, and refuse the next message.
-                Err(Refused::MemoryFull) => {
+                // The home has accepted the message, so it is appended beyond the limits: what is
+                // on its way here must not hold up other channels' messages. The home will hear
+                // that the log is full, or see `Outlet::is_memory_full`.
+                Err(_) => {
+                    let bound = Bound { excess_bytes: usize::MAX, ..bound };
                     self.channels[id].log.make_room(frame_bytes, bound, None)?
                 }
-                room => room?,
+                Ok(room) => room,
             };
             self.take_room(id, room);
         }

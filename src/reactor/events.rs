@@ -96,12 +96,17 @@ impl<N: Net, H: Handler> Peers<N, H> {
                 });
             }
             Outcome::Wait(token) => {
-                self.step_alone(token, |_, connection| connection.waits_for_channel = true);
+                self.step_alone(token, |_, connection| {
+                    connection.waits_for_channels = connection.waits_for_channels.saturating_add(1);
+                });
             }
             Outcome::GoOn(token) => {
                 self.step_alone(token, |core, connection| {
-                    connection.waits_for_channel = false;
-                    core.read(connection);
+                    let waits = connection.waits_for_channels.saturating_sub(1);
+                    connection.waits_for_channels = waits;
+                    if waits == 0 {
+                        core.read(connection);
+                    }
                 });
             }
         }

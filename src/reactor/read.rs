@@ -54,6 +54,7 @@ impl<N: Net, H: Handler> Peers<N, H> {
                 break;
             }
         }
+        self.core.turn.allow(LOOP_WORK_MAX / 2);
         for _ in 0..self.core.waiting_for_room.len() {
             if !self.core.exchange.has_room() || !self.core.turn.has_budget() {
                 return;
@@ -91,7 +92,7 @@ impl<N: Net, H: Handler> Core<N, H> {
             Phase::Closing { .. } | Phase::Lingering { .. } => return self.discard(connection),
             Phase::Gone(_) => return,
         }
-        if connection.io.owes() || connection.io.is_held() || connection.waits_for_channel {
+        if connection.io.owes() || connection.io.is_held() || connection.waits_for_channels > 0 {
             return;
         }
         if !self.exchange.has_room() {

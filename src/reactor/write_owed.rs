@@ -93,7 +93,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
         if connection.io.is_held() {
             connection.io.hold(replies, &mut self.pool);
-            self.outgoing.replies.clear();
+            self.outgoing.clear_replies();
             return true;
         }
         // If the socket has just become writable, and log messages have not been sent since, the
@@ -109,7 +109,7 @@ impl<N: Net, H: Handler> Core<N, H> {
             true => connection.io.send_last(&mut self.net, replies, &mut self.pool),
             false => connection.io.send(&mut self.net, replies, may_write, &mut self.pool),
         };
-        self.outgoing.replies.clear();
+        self.outgoing.clear_replies();
         let sent = match sent {
             Ok((taken, sent)) if may_write => {
                 self.turn.counters.sent_bytes.add(taken as u64);

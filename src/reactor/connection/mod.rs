@@ -85,7 +85,8 @@ pub(super) struct Connection<T, S> {
     pub(super) unfinished: bool,
     /// The channel that this peer has published to is full. Nothing more is read from the peer
     /// until the channel's home lets it go on.
-    pub(super) waits_for_channel: bool,
+    /// This is how many channels it waits for.
+    pub(super) waits_for_channels: u16,
 }
 
 pub(super) enum Phase<S> {
@@ -194,7 +195,7 @@ impl<T, S> Connection<T, S> {
             hung_up: false,
             ended: false,
             unfinished: false,
-            waits_for_channel: false,
+            waits_for_channels: 0,
         }
     }
 

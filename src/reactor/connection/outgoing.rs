@@ -28,7 +28,7 @@ pub(crate) struct Outgoing {
 impl Outgoing {
     /// Clears everything after it has been written.
     pub(crate) fn clear(&mut self) {
-        self.replies.clear();
+        self.clear_replies();
         self.close = None;
         self.reason.clear();
         self.rest.clear();
@@ -36,13 +36,17 @@ impl Outgoing {
         self.has_subscribed = false;
     }
 
+    /// Clears the replies, which were written or belong to a connection that has ended. What follows
+    /// is for another connection, whose replies must not be taken for these pongs.
+    pub(crate) fn clear_replies(&mut self) {
+        self.replies.clear();
+        (self.pongs, self.last_pong) = (0, (0, 0));
+    }
+
     /// Appends a Pong frame. If many pings have come and their answers were not written yet, it
     /// takes the place of the last answer, as RFC 6455 section 5.5.3 allows: a peer that floods
     /// pings would cause as many bytes as it sends.
     pub(crate) fn pong(&mut self, payload: &[u8]) {
-        if self.replies.is_empty() {
-            self.pongs = 0;
-        }
         let (offset, end) = self.last_pong;
         if self.pongs >= PONGS_MAX && end == self.replies.len() {
             self.replies.truncate(offset);
@@ -78,10 +82,22 @@ mod tests {
         (0..100).for_each(|ping| outgoing.pong(&[ping]));
         let first = 0..PONGS_MAX as u8 - 1;
         assert_eq!(pongs(&outgoing), first.chain([99]).collect::<Vec<_>>());
-        outgoing.replies.clear();
+        outgoing.clear_replies();
         outgoing.pong(&[7]);
         outgoing.pong(&[8]);
         assert_eq!(pongs(&outgoing), [7, 8], "they were written, so it begins again");
+    }
+
+    #[test]
+    fn a_reply_is_not_taken_for_the_pong_of_an_earlier_batch() {
+        let mut outgoing = Outgoing::default();
+        (0..PONGS_MAX as u8).for_each(|ping| outgoing.pong(&[ping]));
+        outgoing.clear_replies();
+        // As long as those Pong frames together: another peer's reply, then its ping.
+        let reply_bytes = 3 * PONGS_MAX as usize;
+        encode_frame(&mut outgoing.replies, Opcode::Text, &vec![b'x'; reply_bytes - 2]);
+        outgoing.pong(&[7]);
+        assert_eq!(outgoing.replies.len(), reply_bytes + 3);
     }
 
     #[test]

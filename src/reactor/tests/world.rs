@@ -481,7 +481,7 @@ impl World {
         let goes_on = |one: &SimReactor| {
             let Peers { connections, core } = &one.peers;
             let is_put_off = !core.unfinished.is_empty() || !core.waiting_for_room.is_empty();
-            is_put_off || connections.iter().any(|connection| connection.waits_for_channel)
+            is_put_off || connections.iter().any(|connection| connection.waits_for_channels > 0)
         };
         self.reactors.iter().any(goes_on)
     }
@@ -566,7 +566,7 @@ fn check_reactor(reactor: &SimReactor) {
                     io.is_held() == is_joining || io.is_held() && exchange.hub.has_join_outcome(),
                     "output is held while a channel is joining"
                 );
-                let is_paused = connection.unfinished || connection.waits_for_channel;
+                let is_paused = connection.unfinished || connection.waits_for_channels > 0;
                 let waits = is_paused || io.owes() || io.is_held();
                 assert!(!has_unread || waits, "unread messages wait for nothing");
                 if let Some(one) = connection.under_way {
@@ -644,7 +644,7 @@ fn dump_reactor(number: usize, reactor: &SimReactor) {
             one.blocked,
             one.starved,
             one.unfinished,
-            one.waits_for_channel,
+            one.waits_for_channels,
             one.progress_at,
             one.deadline
         );
