@@ -89,8 +89,18 @@ impl Denied {
 ///
 /// A page at `evil.example` can point its own name to 127.0.0.1 (DNS rebinding), and so send
 /// requests from a browser on this machine; but they carry the page's name in Host.
-pub(crate) fn is_local(peer: IpAddr, request: &Request<'_>, allowed_hosts: &[String]) -> bool {
-    is_loopback(peer) && !is_forwarded(request) && host_is_own(request.host(), allowed_hosts, &[])
+pub(crate) fn is_local(peer: IpAddr, request: &Request<'_>, host: Known) -> bool {
+    is_loopback(peer) && host == Known::ByName && !is_forwarded(request)
+}
+
+/// How a server is known by a name in Host.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Known {
+    /// By an address, a name of loopback or a listed name; or there is no Host.
+    ByName,
+    /// As the host of pages that may connect.
+    ByOrigin,
+    Not,
 }
 
 /// Which names in Host, and which origins, a server accepts.
@@ -116,27 +126,33 @@ pub(crate) fn check_host(
     rules: &HostRules<'_>,
     peer: IpAddr,
     request: &Request<'_>,
-) -> Result<(), Denied> {
-    if host_is_own(request.host(), rules.allowed_hosts, rules.allowed_origins) {
-        return Ok(());
+) -> Result<Known, Denied> {
+    let known = known(request.host(), rules.allowed_hosts, rules.allowed_origins);
+    if known != Known::Not {
+        return Ok(known);
     }
     let is_trusted = rules.trusts_loopback && is_loopback(peer);
     let reads = matches!(request.method(), "GET" | "HEAD") && !request.wants_websocket();
     let has_list = !rules.allowed_origins.is_empty();
     let may_be_page = request.header("Origin").is_some() || is_loopback(peer);
-    if is_trusted || reads || (!has_list && may_be_page) { Err(Denied::Host) } else { Ok(()) }
+    if is_trusted || reads || (!has_list && may_be_page) { Err(Denied::Host) } else { Ok(known) }
 }
 
-/// Returns true if the server is known by the name in Host: an IP address, a name of loopback, a
-/// name in the list, or that of a page that may connect. Browsers always send Host, so a request
+/// Returns how the server is known by the name in Host. Browsers always send Host, so a request
 /// without one (HTTP/1.0) passes.
-fn host_is_own(host: Option<&str>, hosts: &[String], origins: &[OriginPattern]) -> bool {
-    let Some(host) = host else { return true };
-    let Some((name, _)) = split_port(host) else { return false };
-    ip_address(name).is_some()
+fn known(host: Option<&str>, hosts: &[String], origins: &[OriginPattern]) -> Known {
+    let Some(host) = host else { return Known::ByName };
+    let Some((name, _)) = split_port(host) else { return Known::Not };
+    let is_by_name = ip_address(name).is_some()
         || is_loopback_name(name)
-        || hosts.iter().any(|allowed| is_same_name(allowed, name))
-        || origins.iter().any(|allowed| allowed.covers_host(name))
+        || hosts.iter().any(|allowed| is_same_name(allowed, name));
+    if is_by_name {
+        Known::ByName
+    } else if origins.iter().any(|allowed| allowed.covers_host(name)) {
+        Known::ByOrigin
+    } else {
+        Known::Not
+    }
 }
 
 /// Returns true if an address is loopback, also if it is an IPv4 address mapped into IPv6.
@@ -177,8 +193,11 @@ mod tests {
 
     #[test]
     fn loopback_counts_as_elsewhere_when_a_proxy_or_a_foreign_name_is_in_between() {
-        let local =
-            |peer, headers: &str| with_request(headers, |request| is_local(peer, request, &[]));
+        let local = |peer, headers: &str| {
+            with_request(headers, |request| {
+                is_local(peer, request, known(request.host(), &[], &[]))
+            })
+        };
         assert!(local(LOOPBACK, "Host: localhost:8080\r\n"));
         assert!(local("::1".parse().unwrap(), "Host: [::1]:8080\r\n"));
         assert!(local("::ffff:127.0.0.1".parse().unwrap(), "Host: 127.0.0.1\r\n"));
@@ -210,7 +229,11 @@ mod tests {
             "Dev.Example.",
             "chat.example:8443",
         ] {
-            assert!(host_is_own(Some(host), &hosts, &origins), "{host}");
+            let expected = match host.starts_with("chat") {
+                true => Known::ByOrigin,
+                false => Known::ByName,
+            };
+            assert_eq!(known(Some(host), &hosts, &origins), expected, "{host}");
         }
         for host in [
             "evil.example",
@@ -220,7 +243,7 @@ mod tests {
             "[::1",
             "localhost:x",
         ] {
-            assert!(!host_is_own(Some(host), &hosts, &origins), "{host}");
+            assert_eq!(known(Some(host), &hosts, &origins), Known::Not, "{host}");
         }
     }
 

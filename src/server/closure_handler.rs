@@ -41,7 +41,7 @@ impl Closures {
             allowed_origins: &self.allowed_origins,
             trusts_loopback: true,
         };
-        access::check_host(&rules, visitor.address().ip(), request)
+        access::check_host(&rules, visitor.address().ip(), request).map(|_| ())
     }
 
     pub(super) fn into_factory(self) -> impl Fn(usize) -> ClosureHandler + Send + Sync + 'static {

@@ -5,7 +5,7 @@ use crate::hub::ChannelName;
 use crate::protocol::Request;
 use crate::reactor::Visitor;
 
-use super::access::{self, Denied, HostRules};
+use super::access::{self, Denied, HostRules, Known};
 use super::options::{BroadcastOptions, PublishPolicy};
 use super::origin;
 use super::publish_key::check_key;
@@ -48,11 +48,12 @@ pub(crate) fn admit<'n>(
     }
     // Orchestrators probe under any name, and the answer is not secret; an admin listener is open
     // to whoever reaches it.
-    if !visitor.is_admin() && !matches!(route, Route::Healthz | Route::Readyz) {
-        check_host(options, visitor, request)?;
-    }
-    let peer = visitor.address().ip();
-    let is_local = || access::is_local(peer, request, &options.allowed_hosts);
+    let is_for_any_name = visitor.is_admin() || matches!(route, Route::Healthz | Route::Readyz);
+    let host = match is_for_any_name {
+        true => Known::Not,
+        false => check_host(options, visitor, request)?,
+    };
+    let is_local = || access::is_local(visitor.address().ip(), request, host);
     match (&route, request.method()) {
         (Route::Channel(_), "POST") => match &options.publish_key {
             Some(key) => check_key(key, request)?,
@@ -94,13 +95,13 @@ pub(crate) fn admit_peer<'n>(
         return Err(Rejection::NotFound);
     }
     check_origin(options, request)?;
-    check_host(options, visitor, request)?;
+    let host = check_host(options, visitor, request)?;
     match route {
         Route::Channel(name) => {
             let may_publish = match options.publish {
                 Some(PublishPolicy::All) => true,
                 Some(PublishPolicy::None | PublishPolicy::Token) => false,
-                None => access::is_local(visitor.address().ip(), request, &options.allowed_hosts),
+                None => access::is_local(visitor.address().ip(), request, host),
             };
             Ok(Entry::Channel { name, may_publish })
         }
@@ -139,14 +140,14 @@ fn check_host(
     options: &BroadcastOptions,
     visitor: &Visitor<'_>,
     request: &Request<'_>,
-) -> Result<(), Denied> {
+) -> Result<Known, Denied> {
     let rules = HostRules {
         allowed_hosts: &options.allowed_hosts,
         allowed_origins: &options.allowed_origins,
         trusts_loopback: options.publish_key.is_none(),
     };
     match access::check_host(&rules, visitor.address().ip(), request) {
-        Err(_) if bears_key(options, request) => Ok(()),
+        Err(_) if bears_key(options, request) => Ok(Known::Not),
         checked => checked,
     }
 }
