@@ -65,7 +65,7 @@ pub enum RejectReason {
 }
 
 impl RejectReason {
-    /// All reasons, in the order of [`Counters::rejects`].
+    /// All reasons, in the order of `Counters::rejects`.
     pub const ALL: [RejectReason; 17] = [
         RejectReason::Malformed,
         RejectReason::TooLarge,
@@ -152,7 +152,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// All sources, in the order of [`Counters::published`].
+    /// All sources, in the order of `Counters::published`.
     pub const ALL: [Source; 3] = [Source::WebSocket, Source::Http, Source::Publisher];
 
     /// The source as a metric's label.
