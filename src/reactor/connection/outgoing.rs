@@ -36,8 +36,8 @@ impl Outgoing {
         self.has_subscribed = false;
     }
 
-    /// Clears the replies, which were written or belong to a connection that has ended. What follows
-    /// is for another connection, whose replies must not be taken for these pongs.
+    /// Clears the replies, which were written or belong to a connection that has ended. What comes
+    /// next is for another connection, whose replies must not be taken for these pongs.
     pub(crate) fn clear_replies(&mut self) {
         self.replies.clear();
         (self.pongs, self.last_pong) = (0, (0, 0));
