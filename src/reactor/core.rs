@@ -77,6 +77,14 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
+    /// What has kept a connection from being read is over: reads it again in the next turn, if
+    /// there is anything to read. Otherwise a readiness event will come.
+    pub(super) fn go_on_if_unread(&mut self, connection: &mut ConnectionOf<N, H>) {
+        if connection.readable || connection.ended || connection.io.keeps_unread() {
+            self.go_on_next_turn(connection);
+        }
+    }
+
     /// Puts a connection on the list of those that wait for room in the rings to home reactors.
     pub(super) fn go_on_with_room(&mut self, connection: &mut ConnectionOf<N, H>) {
         if !std::mem::replace(&mut connection.unfinished, true) {

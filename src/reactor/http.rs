@@ -302,7 +302,7 @@ impl<N: Net, H: Handler> Core<N, H> {
             http.answer.take_if(|owed| owed.ticket == NonZeroU64::new(ticket.number))
         {
             self.answer(connection, ticket, answer, owed);
-            self.go_on_next_turn(connection);
+            self.go_on_if_unread(connection);
         }
     }
 

@@ -46,7 +46,7 @@ impl<N: Net, H: Handler> Core<N, H> {
                     }
                     self.unblock(connection);
                 }
-                Phase::Http(_) => self.go_on_next_turn(connection),
+                Phase::Http(_) => self.go_on_if_unread(connection),
                 Phase::Closing { .. } => self.on_last_byte_out(connection),
                 Phase::Lingering { .. } | Phase::Gone(_) => {}
             },
@@ -125,10 +125,10 @@ impl<N: Net, H: Handler> Core<N, H> {
         sent.is_ok()
     }
 
-    /// Unblocks the subscriptions of an open connection, and reads it again in the next turn.
+    /// Unblocks the subscriptions of an open connection, and goes on reading it.
     pub(super) fn unblock(&mut self, connection: &mut ConnectionOf<N, H>) {
         connection.subscriptions().for_each(|one| self.exchange.hub.unblock(one));
-        self.go_on_next_turn(connection);
+        self.go_on_if_unread(connection);
     }
 
     /// Notes whether a write has blocked the socket, and when it last made progress.

@@ -186,6 +186,11 @@ impl<S> IoBuffers<S> {
         self.outbound.is_some()
     }
 
+    /// Returns true if bytes are kept that could not be decoded yet.
+    pub(crate) fn keeps_unread(&self) -> bool {
+        self.spill.is_some()
+    }
+
     /// Bytes received so far of the message being assembled.
     pub(crate) fn assembled_bytes(&self) -> u64 {
         self.assembly.as_ref().map_or(0, |assembly| assembly.unread().len() as u64)
