@@ -16,8 +16,7 @@ use super::connection::Phase;
 use super::core::{ConnectionOf, Core};
 use super::end_reason::End;
 use super::limits::{
-    ACCEPTS_PER_TURN_MAX, DRAIN_CLOSES_PER_SECOND, DRAIN_SLOTS_PER_TURN_MAX, LAST_CALL_MAX,
-    LAST_CLOSES_PER_TURN_MAX,
+    DRAIN_CLOSES_PER_SECOND, DRAIN_SLOTS_PER_TURN_MAX, LAST_CALL_MAX, LAST_CLOSES_PER_TURN_MAX,
 };
 use super::peers::Peers;
 
@@ -136,14 +135,12 @@ fn empty_listeners<N: Net, H: Handler>(
     listeners: &mut Listeners<N::Listener>,
     peers: &mut Peers<N, H>,
 ) {
-    for _ in 0..ACCEPTS_PER_TURN_MAX {
-        match listeners.next_at(peers) {
-            Some(moment) if moment > peers.core.turn.now => return,
-            Some(_) => listeners.accept(peers),
-            None => break,
-        }
+    match listeners.next_at(peers) {
+        // Those that are left have their turn, and then the next.
+        Some(moment) if moment <= peers.core.turn.now => listeners.accept(peers),
+        Some(_) => {}
+        None => listeners.close_empty(&mut peers.core.net),
     }
-    listeners.close_empty(&mut peers.core.net);
 }
 
 /// Ends all connections now, whatever their state, and closes all listeners. Applications are still
