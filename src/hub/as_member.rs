@@ -6,7 +6,7 @@ use super::channel_id::ChannelId;
 use super::frames::frame_bytes_of;
 use super::homes::ReactorNumber;
 use super::hub::Hub;
-use super::limits::{Bound, Refused};
+use super::limits::Refused;
 use super::members::{Joined, Numbered, Slot};
 use super::membership::{JoinOutcome, Membership, MembershipUpdate};
 use super::subscriptions::SubscriptionId;
@@ -124,38 +124,30 @@ impl Hub {
         self.channels[self.subscriptions.channel_of(subscription)].is_joining()
     }
 
-    /// Appends a message that its home has numbered. The home has accepted it, so it must not be
-    /// dropped: after [`Refused::Busy`] the caller must call again with the same message after the
-    /// sweep. If the log is then full, the home is told, and lets no more be published. Does
-    /// nothing if this reactor has left the channel meanwhile. Call
-    /// [`next_overrun`](Self::next_overrun) afterwards.
-    pub fn append(&mut self, numbered: Numbered<'_>) -> Result<(), Refused> {
+    /// Appends a message that its home has numbered. The home has accepted it, so it is appended
+    /// even beyond the limits: if it waited here, so would other channels' messages behind it. The
+    /// home is told that the log is full, and lets no more be published; or it sees
+    /// [`Outlet::is_memory_full`](super::Outlet::is_memory_full). Does nothing if this reactor has
+    /// left the channel meanwhile. Call [`next_overrun`](Self::next_overrun) afterwards.
+    pub fn append(&mut self, numbered: Numbered<'_>) {
         let Numbered { slot, epoch, number, message } = numbered;
         let id = ChannelId(slot.0);
-        let Some(channel) = self.channels.find_by_id(id) else { return Ok(()) };
+        let Some(channel) = self.channels.find_by_id(id) else { return };
         let receives = matches!(channel.membership, Membership::Live | Membership::Leaving);
         if !receives || channel.epoch != epoch {
-            return Ok(());
+            return;
         }
         // Checked in release builds too: after a gap all later messages would be delivered under
         // wrong numbers.
         assert_eq!(channel.log.end().number, number, "the home's numbers have a gap");
         if !channel.subscribers.is_empty() {
-            let (frame_bytes, bound) = (frame_bytes_of(message), self.limits.bound());
-            let room = match self.make_room(id, frame_bytes) {
-                // The home has accepted the message, so it is appended beyond the limits: what is
-                // on its way here must not hold up other channels' messages. The home will hear
-                // that the log is full, or see `Outlet::is_memory_full`.
-                Err(_) => {
-                    let bound = Bound { excess_bytes: usize::MAX, ..bound };
-                    self.channels[id].log.make_room(frame_bytes, bound, None)?
-                }
-                Ok(room) => room,
-            };
+            let frame_bytes = frame_bytes_of(message);
+            let room = self.make_room(id, frame_bytes).unwrap_or_else(|_| {
+                self.channels[id].log.room_beyond_limits(frame_bytes, self.limits.bound())
+            });
             self.take_room(id, room);
         }
         self.append_for_all(id, message);
-        Ok(())
     }
 }
 
@@ -199,7 +191,7 @@ mod tests {
             hub.forget_idle(Instant::ZERO + Duration::from_secs(seconds));
         }
         assert_eq!(hub.membership_update(HOME), Some(MembershipUpdate::Leave { channel: name }));
-        hub.append(numbered(1)).unwrap();
+        hub.append(numbered(1));
         let second = hub.subscribe(name, Owner(2)).unwrap();
         assert!(!hub.is_joining(second));
         assert_eq!(
@@ -207,7 +199,7 @@ mod tests {
             Some(MembershipUpdate::Count { channel: name, subscribers: 1, is_full: false })
         );
         hub.membership_update_sent(HOME);
-        hub.append(numbered(2)).unwrap();
+        hub.append(numbered(2));
         assert_eq!(hub.pending(), 1);
     }
 
@@ -221,14 +213,14 @@ mod tests {
         hub.membership_update_sent(HOME);
         let numbered =
             |epoch, number| Numbered { slot, epoch, number, message: Message::text("hello") };
-        hub.append(numbered(6, 40)).unwrap();
+        hub.append(numbered(6, 40));
         hub.joined(Joined { slot, epoch: 7, next: 3 });
         assert!(hub.next_join_outcome().is_some_and(|joined| joined.outcome.is_ok()));
-        hub.append(numbered(6, 41)).unwrap();
+        hub.append(numbered(6, 41));
         assert_eq!(hub.pending(), 0, "its epoch is another one");
-        hub.append(numbered(7, 3)).unwrap();
+        hub.append(numbered(7, 3));
         assert_eq!(hub.pending(), 1);
-        hub.append(Numbered { slot: Slot(slot.0 + 1), ..numbered(7, 4) }).unwrap();
+        hub.append(Numbered { slot: Slot(slot.0 + 1), ..numbered(7, 4) });
         assert_eq!(hub.pending(), 1, "nothing has this slot");
     }
 }

@@ -119,7 +119,7 @@ impl Hub {
     pub(super) fn make_room(&mut self, id: ChannelId, frame_bytes: usize) -> Result<Room, Refused> {
         let bound = self.limits.bound();
         let log = &self.channels[id].log;
-        let refused = match log.make_room(frame_bytes, bound, Some(&self.pool)) {
+        let refused = match log.make_room(frame_bytes, bound, &self.pool) {
             Ok(room) => return Ok(room),
             Err(refused) => refused,
         };
@@ -128,7 +128,7 @@ impl Hub {
             return Err(refused);
         }
         self.make_memory(bytes);
-        self.channels[id].log.make_room(frame_bytes, bound, Some(&self.pool))
+        self.channels[id].log.make_room(frame_bytes, bound, &self.pool)
     }
 
     /// Returns the next subscriber that was overrun: it has lost messages that it had not read.

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 /// One part in this many of the memory limit is the most that a log takes beyond its bound while
 /// its publishers are stopped: one message of each, and what is on its way from other reactors.
-const EXCESS_MEMORY_SHARE: usize = 16;
+const EXCESS_MEMORY_SHARE: usize = 8;
+/// Where memory is small, it is so many messages of the largest size at least.
+const EXCESS_MESSAGES_MIN: usize = 16;
 
 /// What happens to a subscriber that was overrun: it was blocked for so long that its next message
 /// is no longer in the log.
@@ -30,7 +32,8 @@ pub struct HubLimits {
     pub channels_max: usize,
     /// The most bytes of frames that one channel's log keeps: how far a subscriber may be behind.
     /// The last message is always kept. While subscribers that are not slow have not been visited
-    /// yet, more is kept, at most a sixteenth of `memory_bytes`, and the publishers wait.
+    /// yet, more is kept, at most an eighth of `memory_bytes` or 16 messages, and the publishers
+    /// wait.
     pub channel_buffer_bytes: usize,
     /// The most bytes of all log segments, the free ones included, of all channels with their
     /// names, and of private rests. Channels and names may take half of it.
@@ -68,18 +71,19 @@ impl Default for HubLimits {
 
 /// How many bytes of frames a log keeps.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bound {
+pub(crate) struct Bound {
     /// Beyond this, what only blocked subscribers need is cut off.
-    pub(super) bytes: usize,
+    pub(crate) bytes: usize,
     /// So much more is kept while subscribers that are not blocked have not been visited yet.
     /// Meanwhile the log is full, and its publishers wait.
-    pub(super) excess_bytes: usize,
+    pub(crate) excess_bytes: usize,
 }
 
 impl HubLimits {
     /// How much the log of one channel keeps.
-    pub(super) fn bound(&self) -> Bound {
-        let excess_bytes = self.memory_bytes / EXCESS_MEMORY_SHARE;
+    pub(crate) fn bound(&self) -> Bound {
+        let excess_bytes = (self.memory_bytes / EXCESS_MEMORY_SHARE)
+            .max(self.message_bytes_max.saturating_mul(EXCESS_MESSAGES_MIN));
         Bound { bytes: self.channel_buffer_bytes, excess_bytes }
     }
 }
@@ -91,14 +95,14 @@ pub(crate) const OUT_OF_MEMORY: &str = "out of memory for messages: try again la
 /// message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refused {
-    /// There is no memory, or no more excess for this channel, until the sweep has sent what is
-    /// kept for subscribers that are not slow: try again after it.
+    /// There is no memory until the sweep has sent what is kept for subscribers that are not slow:
+    /// try again after it.
     Busy,
     /// The ring to another reactor that has subscribers is full: try again when that reactor has
     /// taken messages from it.
     WayFull,
-    /// The memory limit is reached, and dropping what this channel keeps for slow subscribers would
-    /// not free enough.
+    /// The memory limit is reached, and dropping what is kept for slow subscribers would not free
+    /// enough. Or so many have published to a full channel at once that its log takes no more.
     MemoryFull,
     /// The channel does not exist, and the limit of channels is reached.
     TooManyChannels,

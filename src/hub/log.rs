@@ -168,16 +168,16 @@ impl Log {
     }
 
     /// Determines what must be cut off the front to make room for a frame: everything before
-    /// `Room::kept_from`. Changes nothing. Without a pool the memory limit does not apply.
+    /// `Room::kept_from`. Changes nothing.
     ///
     /// If a subscriber that is not blocked still needs that part, the log takes the frame beyond
-    /// its bound and is full. `Busy`: even the excess or the memory does not suffice, and the sweep
-    /// will make room.
+    /// its bound and is full. `MemoryFull`: that excess is used up too, or there is no memory.
+    /// `Busy`: there is no memory, and the sweep will free some.
     pub(super) fn make_room(
         &self,
         frame_bytes: usize,
         bound: Bound,
-        pool: Option<&SegmentPool>,
+        pool: &SegmentPool,
     ) -> Result<Room, Refused> {
         let mut freed_bytes = 0;
         for (index, segment) in self.segments.iter().enumerate() {
@@ -187,10 +187,10 @@ impl Log {
                 return Ok(Room { kept_from: segment.start, is_full: false });
             }
             if segment.tally.awake() > 0 {
-                let is_tolerated = needed_bytes <= bound.bytes.saturating_add(bound.excess_bytes);
-                return match is_tolerated && has_memory {
-                    true => Ok(Room { kept_from: segment.start, is_full: true }),
-                    false => Err(Refused::Busy),
+                return match needed_bytes <= bound.bytes.saturating_add(bound.excess_bytes) {
+                    true if has_memory => Ok(Room { kept_from: segment.start, is_full: true }),
+                    true => Err(Refused::Busy),
+                    false => Err(Refused::MemoryFull),
                 };
             }
             freed_bytes += segment.bytes.capacity();
@@ -201,6 +201,12 @@ impl Log {
         } else {
             Err(Refused::MemoryFull)
         }
+    }
+
+    /// Determines what is cut off for a frame that must be taken whatever the limits.
+    pub(super) fn room_beyond_limits(&self, frame_bytes: usize, bound: Bound) -> Room {
+        let bytes = bound.bytes.saturating_sub(frame_bytes);
+        Room { kept_from: self.within_bound_from(Bound { bytes, ..bound }), is_full: true }
     }
 
     /// Returns the offset from which on the log is within its bound, unless subscribers that are
@@ -229,9 +235,8 @@ impl Log {
         frame_bytes: usize,
         cut: usize,
         freed_bytes: usize,
-        pool: Option<&SegmentPool>,
+        pool: &SegmentPool,
     ) -> bool {
-        let Some(pool) = pool else { return true };
         let back = self.segments.back().filter(|_| cut < self.segments.len());
         let fits_in_back = back.is_some_and(|back| back.has_room_for(frame_bytes));
         let previous = back.map_or(0, |back| back.bytes.capacity());
@@ -466,11 +471,13 @@ mod tests {
         let (mut log, cursor, pool) = log_of(&[1_000, 1_000]);
         let room = |kept_from, is_full| Ok(Room { kept_from, is_full });
         let bound = |bytes, excess_bytes| Bound { bytes, excess_bytes };
-        assert_eq!(log.make_room(500, bound(4_000, 0), Some(&pool)), room(0, false));
-        assert_eq!(log.make_room(500, bound(2_000, 0), Some(&pool)), Err(Refused::Busy));
-        assert_eq!(log.make_room(500, bound(2_000, 508), Some(&pool)), room(0, true));
+        assert_eq!(log.make_room(500, bound(4_000, 0), &pool), room(0, false));
+        assert_eq!(log.make_room(500, bound(2_000, 0), &pool), Err(Refused::MemoryFull));
+        let no_memory = SegmentPool::new(0, 1 << 20);
+        assert_eq!(log.make_room(5_000, bound(2_000, 9_000), &no_memory), Err(Refused::Busy));
+        assert_eq!(log.make_room(500, bound(2_000, 508), &pool), room(0, true));
         log.leave(cursor.offset, false);
         log.enter(cursor.offset, true);
-        assert_eq!(log.make_room(500, bound(2_000, 508), Some(&pool)), room(log.end, false));
+        assert_eq!(log.make_room(500, bound(2_000, 508), &pool), room(log.end, false));
     }
 }

@@ -20,7 +20,7 @@
 //! | `ring`, `large_payloads` | a bounded queue of records between threads; what goes beside it |
 //! | `exchange` | the hub between its inbox and its outbox |
 //! | `refused` | peers whose publishes are refused from now on |
-//! | `waiting` | publishers that wait because their channel is full |
+//! | `full_channels`, `waiting` | publishers that wait because their channel is full |
 //! | `take_mail` | how much mail one turn takes |
 //! | `notifier`, `flags`, `reactor_set` | when a reactor must be woken, and by whom it was |
 //! | `fuzzing` | rings and records for the fuzz target outside this crate |
@@ -30,6 +30,7 @@
 mod boxes;
 mod exchange;
 mod flags;
+mod full_channels;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod inbox;

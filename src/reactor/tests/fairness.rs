@@ -87,6 +87,66 @@ fn no_ring_stands_still_for_a_channel() {
     }
 }
 
+/// More publishers at once than the log takes beyond its bound: those that it does not take are
+/// refused, and whoever has nothing to do with the channel does not wait for it.
+#[test]
+fn publishers_beyond_the_excess_of_a_channel_hold_up_no_other() {
+    let mut setting = Setting::default();
+    setting.hub.memory_bytes = 4 << 20;
+    setting.hub.private_bytes_max = 0;
+    setting.hub.channel_buffer_bytes = 4 << 10;
+    setting.hub.message_bytes_max = 1024;
+    let mut world = World::still(setting);
+    let _readers = world.open_many(600, "/busy");
+    let _listener = world.open_many(1, "/quiet");
+    let mut posters: Vec<_> = (0..700).map(|_| world.connect()).collect();
+    for poster in &posters {
+        poster.request("POST", "/busy", &[], &[7; 1_000]);
+    }
+    (0..4).for_each(|_| world.turn());
+    let mut visitor = world.connect();
+    visitor.request("POST", "/quiet", &[], b"hello");
+    let turns = turns_until(&mut world, || visitor.answered().is_some());
+    assert!(turns <= TURNS_MAX, "a POST to a quiet channel took {turns} turns");
+    world.rest();
+    let statuses: Vec<_> = posters.iter_mut().filter_map(Client::answered).collect();
+    let count = |status| statuses.iter().filter(|answered| answered.status == status).count();
+    let (taken, refused) = (count(201), count(503));
+    assert!(taken > 0 && refused > 0, "{taken} taken, {refused} refused");
+    assert_eq!((taken + refused, world.accepted["busy"].len()), (700, taken));
+}
+
+/// Where memory is short until the sweep has sent what is in the logs, a publish waits for it, and
+/// not for the clock.
+#[test]
+fn a_publish_that_waits_for_memory_follows_the_sweep() {
+    let mut world = World::with(|limits, hub| {
+        limits.decoder.message_bytes_max = 1024;
+        hub.message_bytes_max = 1024;
+        hub.private_bytes_max = 0;
+        hub.memory_bytes = 20 << 10;
+        hub.channel_buffer_bytes = 16 << 10;
+    });
+    let mut reader = world.open("/news");
+    let mut posters: Vec<_> = (0..40).map(|_| world.connect()).collect();
+    world.rest();
+    posters.iter().for_each(|poster| poster.request("POST", "/news", &[], &[7; 1_000]));
+    let mut has_waited = false;
+    for _ in 0..100 {
+        world.turn();
+        let exchange = &world.reactor().peers.core.exchange;
+        has_waited |= !exchange.inbox.has_no_request(exchange.own);
+        if has_waited && !world.reactor().wait_timeout().is_zero() {
+            break;
+        }
+    }
+    assert!(has_waited, "there was memory for all of them at once");
+    let is_taken =
+        |poster: &mut Client| poster.answered().is_some_and(|answered| answered.status == 201);
+    assert!(posters.iter_mut().all(is_taken));
+    assert_eq!(reader.messages().len(), 40);
+}
+
 #[test]
 fn a_post_to_a_full_channel_is_answered_when_it_has_room() {
     let (mut world, clients) = flooded(1);

@@ -1,0 +1,101 @@
+//! What a home does with publishers whose channel is full: they wait, and go on when it has room.
+
+use crate::hub::{Accepted, ChannelId, ReactorNumber};
+use crate::reactor::limits::FULL_CHANNELS_PER_TURN_MAX;
+
+use super::exchange::{Exchange, Outcome};
+use super::record::{Delivery, PublishOrigin};
+use super::waiting::Waiter;
+
+impl Exchange {
+    /// A message was accepted, and its channel is full now: lets its publisher wait.
+    pub(super) fn let_wait(
+        &mut self,
+        channel: ChannelId,
+        from: ReactorNumber,
+        origin: PublishOrigin,
+        accepted: Accepted,
+    ) {
+        let waiter = match origin {
+            PublishOrigin::Request(ticket) => Waiter::Request(from, ticket, accepted),
+            PublishOrigin::Publisher(key) => {
+                self.from_threads.conclude(key, Ok(()));
+                self.threads_wait = true;
+                Waiter::Threads
+            }
+            PublishOrigin::Peer(token) if from == self.own => {
+                self.outcomes.push_back(Outcome::Wait(token));
+                Waiter::Peer(from, token)
+            }
+            PublishOrigin::Peer(token) => {
+                if !self.waiting.is_new(channel, from, token) {
+                    return;
+                }
+                self.outbox.answer(from, &Delivery::Wait { token });
+                Waiter::Peer(from, token)
+            }
+        };
+        self.waiting.add(channel, waiter);
+    }
+
+    /// Looks which full channels have room again.
+    pub(crate) fn look_at_full_channels(&mut self) {
+        for _ in 0..self.hub.full_channels().min(FULL_CHANNELS_PER_TURN_MAX) {
+            if let Some(channel) = self.hub.look_at_full() {
+                self.waiting.has_room(channel);
+                self.can_let_go_on = true;
+            }
+        }
+    }
+
+    /// Begins to let publishers go on that have waited: all of them can, or wait for something that
+    /// will wake this reactor.
+    pub(crate) fn begin_to_let_go_on(&mut self) {
+        self.can_let_go_on = false;
+    }
+
+    /// Leaves the other publishers to the next turn.
+    pub(crate) fn leave_waiting(&mut self) {
+        self.can_let_go_on = true;
+    }
+
+    /// Lets the next publisher go on that has waited for a channel, if the channel still has room.
+    /// Returns false if there is none.
+    pub(crate) fn let_next_go_on(&mut self) -> bool {
+        for _ in 0..self.waiting.channels_with_room() {
+            let hub = &self.hub;
+            let Some((_, waiter)) = self.waiting.next(|channel| hub.is_full(channel)) else {
+                return false;
+            };
+            match waiter {
+                Waiter::Peer(from, _) | Waiter::Request(from, ..)
+                    if from != self.own && !self.outbox.has_room_to_answer(from) =>
+                {
+                    self.waiting.put_off();
+                    continue;
+                }
+                Waiter::Peer(from, token) if from == self.own => {
+                    self.outcomes.push_back(Outcome::GoOn(token));
+                }
+                Waiter::Peer(from, token) => self.outbox.answer(from, &Delivery::GoOn { token }),
+                Waiter::Request(from, ticket, accepted) => {
+                    let (origin, outcome) = (PublishOrigin::Request(ticket), Ok(accepted));
+                    match from == self.own {
+                        true => self.note_published(origin, outcome),
+                        false => {
+                            self.outbox.answer(from, &Delivery::Published { origin, outcome });
+                        }
+                    }
+                }
+                Waiter::Threads => {
+                    self.threads_wait = false;
+                    // Their queue has had its share of this turn.
+                    self.can_let_go_on = true;
+                }
+            }
+            self.waiting.take();
+            return true;
+        }
+        false
+    }
+}
