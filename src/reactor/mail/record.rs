@@ -147,7 +147,7 @@ pub(super) fn decode_update(head: &[u8]) -> Option<MembershipUpdate<'_>> {
             MembershipUpdate::Join { slot, channel: fields.name()?, subscribers }
         }
         COUNT => {
-            let (subscribers, is_full) = (fields.u32()?, fields.u8()? == 1);
+            let (subscribers, is_full) = (fields.u32()?, fields.bool()?);
             MembershipUpdate::Count { channel: fields.name()?, subscribers, is_full }
         }
         LEAVE => MembershipUpdate::Leave { channel: fields.name()? },
@@ -275,7 +275,7 @@ impl<'a> Delivery<'a> {
             INSPECTED => Delivery::Inspected {
                 ticket: fields.ticket()?,
                 channel: fields.name()?,
-                info: if fields.u8()? == 1 { Some(fields.info()?) } else { None },
+                info: if fields.bool()? { Some(fields.info()?) } else { None },
             },
             _ => return None,
         })
@@ -346,6 +346,15 @@ impl<'a> Fields<'a> {
 
     fn u8(&mut self) -> Option<u8> {
         self.bytes().map(|[byte]| byte)
+    }
+
+    /// Reads what `u8::from` writes for a `bool`. No other byte is one.
+    fn bool(&mut self) -> Option<bool> {
+        match self.u8()? {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        }
     }
 
     fn u32(&mut self) -> Option<u32> {
@@ -503,6 +512,25 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_byte_that_is_no_bool_is_no_record() {
+        let channel = name("news");
+        let mut head = Vec::new();
+        encode_update(
+            MembershipUpdate::Count { channel, subscribers: 1, is_full: true },
+            &mut head,
+        );
+        let flag = head.len() - 1 - 1 - channel.as_str().len();
+        assert_eq!(std::mem::replace(&mut head[flag], 2), 1);
+        assert_eq!(decode_update(&head), None);
+
+        head.clear();
+        Delivery::Inspected { ticket: TICKET, channel, info: None }.encode(&mut head);
+        assert_eq!(head.pop(), Some(0));
+        head.push(2);
+        assert_eq!(Delivery::decode(&head, &[]), None);
     }
 
     #[test]

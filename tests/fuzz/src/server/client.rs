@@ -18,6 +18,10 @@ const SIZES: [usize; 8] = [12, 40, 125, 126, 301, 700, 2_500, 9_000];
 const STATUSES: [u16; 8] = [101, 200, 204, 403, 408, 413, 429, 503];
 const CODES: [u16; 8] = [1000, 1008, 1009, 1012, 1013, 4008, 4403, 4408];
 
+/// Of so many pings that come in a row each is answered; the last answer may stand for more
+/// (RFC 6455 section 5.5.3).
+const PONGS_IN_A_ROW: usize = 15;
+
 /// What the application never answers is the last on its connection.
 const LAST: [u16; 9] = [400, 405, 408, 413, 417, 426, 429, 431, 501];
 
@@ -42,7 +46,11 @@ pub struct Client {
     /// The numbers of its messages as an open connection, those it has begun included.
     pub said: Vec<u32>,
     echoes: VecDeque<Vec<u8>>,
+    /// Pings that were not answered yet.
     pings: VecDeque<Vec<u8>>,
+    pings_so_far: u32,
+    /// Pongs since the last that stood for more than one ping.
+    pongs_in_a_row: usize,
     /// Requests that were not answered yet.
     pub asked: usize,
     /// A response has come: it was let in to ask.
@@ -86,6 +94,8 @@ impl Client {
             said: Vec::new(),
             echoes: VecDeque::new(),
             pings: VecDeque::new(),
+            pings_so_far: 0,
+            pongs_in_a_row: 0,
             asked: 0,
             was_answered: false,
             received: Vec::new(),
@@ -218,11 +228,14 @@ impl Client {
     }
 
     pub fn ping(&mut self, count: u8) {
-        for number in 0..count {
+        for _ in 0..count {
             if !self.is_in() {
                 return;
             }
-            let payload = vec![number; usize::from(count) * 9 % 126];
+            // No two are alike.
+            self.pings_so_far += 1;
+            let mut payload = self.pings_so_far.to_le_bytes().to_vec();
+            payload.resize(4 + usize::from(count) * 9 % 122, count);
             let frame = self.frames.frame(Opcode::Ping, &payload);
             self.pings.push_back(payload);
             self.say(&frame, 0);
@@ -345,10 +358,7 @@ impl Client {
             match heard {
                 Heard::Message(payload) => self.hear_message(book, &payload),
                 Heard::Ping => pings += 1,
-                Heard::Pong(payload) => {
-                    let ping = self.pings.pop_front();
-                    assert!(!self.is_clean || ping == Some(payload), "a pong without its ping");
-                }
+                Heard::Pong(payload) => self.hear_pong(&payload),
                 Heard::Close(code, _) => {
                     let is_own = self.is_done && code == 3000;
                     assert!(
@@ -360,6 +370,19 @@ impl Client {
             }
         }
         (0..pings).for_each(|_| self.pong());
+    }
+
+    fn hear_pong(&mut self, payload: &[u8]) {
+        let passed_over = self.pings.iter().position(|ping| ping == payload);
+        assert!(!self.is_clean || passed_over.is_some(), "a pong without its ping");
+        let Some(passed_over) = passed_over else { return };
+        self.pings.drain(..=passed_over);
+        if passed_over == 0 {
+            self.pongs_in_a_row += 1;
+        } else {
+            assert!(self.pongs_in_a_row >= PONGS_IN_A_ROW, "a ping was passed over");
+            self.pongs_in_a_row = 0;
+        }
     }
 
     fn hear_message(&mut self, book: &mut Book, payload: &[u8]) {
