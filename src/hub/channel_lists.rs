@@ -1,31 +1,34 @@
-//! Lists of channels by what can be taken from them when room is short: names at rest, oldest
-//! first, and the logs of slow subscribers. A channel is in at most one list.
+//! Lists of channels from which something can be freed when channels or memory run short: channels
+//! at rest, least recently used first, and channels whose slow subscribers hold log memory. A
+//! channel is in at most one list.
 
 use super::channel_id::ChannelId;
 use crate::instant::Instant;
 use crate::slot_lists::SlotLists;
 
-/// One of the lists.
+/// The lists in which a channel can be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum ChannelList {
-    /// Names at rest: this reactor is the home, and there are no subscribers. Ordered by their last
-    /// use; each is forgotten after a while, or when its place is needed.
+    /// Channels at rest: this reactor is the home, and no reactor has subscribers. Ordered by last
+    /// use. Each is forgotten after `HubLimits::forget_after`, or earlier if a new channel needs
+    /// its slot or its memory.
     AtRest,
     /// Channels of another home that have lost their last subscriber here. This reactor will leave
     /// them.
     Lingering,
-    /// Channels with a blocked subscriber. Memory may be gained by cutting it off.
+    /// Channels with a blocked subscriber. Cutting that subscriber off may free memory.
     Stalled,
 }
 
-/// Stands for the time of a channel that came after the lists were last told the time.
+/// The value of `ChannelLists::since` until the next `note_arrivals`: the hub has no clock, so the
+/// time at which a channel was listed is filled in later.
 const NEW: Instant = Instant::from_nanos(u64::MAX);
 
 /// The lists; see the module comment.
 #[derive(Debug)]
 pub(super) struct ChannelLists {
     slots: SlotLists,
-    /// For each listed channel since when it has been in its list, or `NEW`.
+    /// For each listed channel, the time since when it has been in its list, or `NEW`.
     since: Vec<Instant>,
 }
 
@@ -54,7 +57,7 @@ impl ChannelLists {
         self.slots.front(list as u32).map(|slot| ChannelId(slot as u32))
     }
 
-    /// Tells the time to all channels that have come since the last call.
+    /// Sets `since` to `now` for all channels that were listed after the last call.
     pub(super) fn note_arrivals(&mut self, now: Instant) {
         for list in [ChannelList::AtRest, ChannelList::Lingering] {
             let mut latest = self.slots.back(list as u32);

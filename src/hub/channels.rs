@@ -1,5 +1,5 @@
-//! All channels of a hub: looked up by name, made when needed, forgotten when idle or when their
-//! place is needed.
+//! All channels of a hub: looked up by name, made when needed, and forgotten (deleted with their
+//! numbering) when idle, or when their slots or memory are needed.
 
 use super::channel::Channel;
 use super::channel_id::ChannelId;
@@ -23,19 +23,20 @@ use std::time::Duration;
 /// bounded.
 const IDLE_PER_CALL_MAX: usize = 256;
 
-/// A name at rest that the sweep has not left yet is passed over. So many are, at most, in search
-/// of one that can be forgotten: such names were used a moment ago, and are seldom the oldest.
+/// The most channels that one search for a channel to forget passes over because they are still in
+/// the queue of the sweep. Such channels were used a moment ago, so they are seldom among the
+/// oldest.
 const PASSED_OVER_MAX: usize = 16;
 
-/// Channels are scarce when less than one part in this many of them is left.
+/// Channels are scarce when less than one part in this many of `channels_max` is unused.
 const SCARCE_PART: usize = 8;
 
 /// What a channel takes besides its name: the struct, its places in lists and in the table of
 /// names, and what the allocator adds to the name.
 const BYTES_BESIDE_NAME: usize = size_of::<Channel>() + 16 + 2 * size_of::<Named>() + 16;
 
-/// An entry of the table of names. It holds its hash, so that the table can grow without reading
-/// the channels.
+/// An entry of the hash table of names. It stores the hash of its name, so that the table can grow
+/// without reading the channels.
 #[derive(Clone, Copy, Debug)]
 struct Named {
     hash: u32,
@@ -49,13 +50,13 @@ pub(super) struct Channels {
     by_name: HashTable<Named>,
     homes: Arc<Homes>,
     own: ReactorNumber,
-    /// How many of the channels have their home here.
+    /// How many of the channels have this reactor as their home.
     at_home: usize,
     /// The source of the channels' epochs. Epochs do not repeat within a process, and processes
     /// have different seeds.
     epochs: SplitMix64,
     lists: ChannelLists,
-    /// How many names at rest there are here.
+    /// How many channels are at rest: their home is this reactor, and they have no subscribers.
     at_rest: usize,
     /// The memory of all names and structs of channels.
     bytes: usize,
@@ -104,7 +105,8 @@ impl Channels {
         self.bytes
     }
 
-    /// Returns about how much memory the names at rest take.
+    /// Returns an estimate of the memory that the channels at rest take: their number times the
+    /// average over all channels.
     pub(super) fn at_rest_bytes(&self) -> usize {
         self.bytes / self.channels.len().max(1) * self.at_rest
     }
@@ -126,9 +128,9 @@ impl Channels {
         self.channels.get(id.0 as usize)
     }
 
-    /// Finds the channel of a name, or makes it. Only its home counts it against the limit of
-    /// channels. That may be exceeded where names are at rest:
-    /// [`forget_surplus`](Self::forget_surplus) must then be called.
+    /// Finds the channel of a name, or makes it. Only on its home does a new channel count towards
+    /// the limit of channels. The limit may be exceeded while channels are at rest: the caller must
+    /// then call [`forget_surplus`](Self::forget_surplus).
     pub(super) fn find_or_insert(&mut self, name: ChannelName<'_>) -> Result<ChannelId, Refused> {
         let hash = self.homes.hash(name.as_str());
         if let Some(channel) = self.find_hashed(name.as_str(), hash) {
@@ -183,8 +185,8 @@ impl Channels {
         }
     }
 
-    /// Returns the channel whose slow subscribers are to be cut off next when memory is short. It
-    /// is then the last in turn.
+    /// Returns the channel whose slow subscribers are to be cut off next when memory is short, and
+    /// moves that channel to the end of the list.
     pub(super) fn next_stalled(&mut self) -> Option<ChannelId> {
         let id = self.lists.front(ChannelList::Stalled)?;
         self.move_to(Some(ChannelList::Stalled), id);
@@ -205,7 +207,7 @@ impl Channels {
         }
     }
 
-    /// Forgets the name that has been at rest for longest. Returns false if there is none.
+    /// Forgets the channel that has been at rest for longest. Returns false if there is none.
     pub(super) fn forget_oldest(&mut self) -> bool {
         for _ in 0..PASSED_OVER_MAX {
             let Some(id) = self.lists.front(ChannelList::AtRest) else { return false };
@@ -226,8 +228,9 @@ impl Channels {
         self.homes.channels() >= self.channels_max - self.channels_max / SCARCE_PART
     }
 
-    /// Forgets names at rest, oldest first, while there are more channels than the limit on all
-    /// reactors together. Returns true if there are still more, and names at rest here.
+    /// Forgets channels at rest, least recently used first, until all reactors together have no
+    /// more channels than the limit. Returns true if there are still too many, and this reactor may
+    /// have more to forget.
     pub(super) fn forget_surplus(&mut self) -> bool {
         for _ in 0..IDLE_PER_CALL_MAX {
             if self.homes.channels() <= self.channels_max || !self.forget_oldest() {
@@ -307,7 +310,8 @@ impl Channels {
         self.by_name.find(spread(hash), is_it).map(|named| named.channel)
     }
 
-    /// Recounts what is maintained, and checks that each channel is in the list it belongs to.
+    /// Recounts the figures that are kept up to date, and checks that each channel is in the right
+    /// list.
     #[cfg(test)]
     pub(super) fn check_invariants(&self) {
         let (mut bytes, mut at_rest) = (0, 0);

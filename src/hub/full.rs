@@ -1,6 +1,7 @@
-//! Full channels: the log of one is beyond its bound, here or on a member, because subscribers that
-//! are not slow have not been visited yet. What is under way is still taken, and whoever publishes
-//! to a full channel has to wait until it has room again.
+//! Full channels. A channel is full while its log, on its home or on a member, is larger than
+//! `channel_buffer_bytes` because subscribers that are not slow have not been sent its oldest
+//! messages yet. Messages that are already on their way to the log are still appended. The
+//! channel's publishers must wait until the log has room again.
 
 use super::channel::Accepted;
 use super::channel_id::ChannelId;
@@ -18,7 +19,7 @@ pub struct Appended {
 }
 
 impl Hub {
-    /// Notes that a channel is full. A member lets its home know.
+    /// Marks a channel as full. If its home is another reactor, the home is sent an update.
     pub(super) fn note_full(&mut self, id: ChannelId) {
         let channel = &mut self.channels[id];
         if std::mem::replace(&mut channel.log.is_full, true) {
@@ -40,8 +41,9 @@ impl Hub {
         self.full.len()
     }
 
-    /// Looks at the next full channel, one after the other. Returns it if it has room again. Call
-    /// [`next_overrun`](Self::next_overrun) afterwards: slow subscribers may have been cut off.
+    /// Checks the next full channel; successive calls go round all of them. Returns the channel if
+    /// it has room again, so that it is no longer full. Call [`next_overrun`](Self::next_overrun)
+    /// afterwards: slow subscribers may have been cut off.
     pub fn look_at_full(&mut self) -> Option<ChannelId> {
         let id = self.full.pop_front()?;
         let bound = self.limits.bound();
@@ -52,7 +54,8 @@ impl Hub {
             return None;
         }
         channel.log.is_full = false;
-        // Slow subscribers may be behind by more than the bound now.
+        // While the channel was full, its log could exceed its bound also for slow subscribers:
+        // they are cut off now.
         let kept_from = channel.log.within_bound_from(bound);
         let (is_live, is_unused) = (channel.membership == Membership::Live, channel.is_unused());
         self.cut_off(id, kept_from);

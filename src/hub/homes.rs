@@ -24,13 +24,14 @@ pub struct Homes {
     counts: Counts,
 }
 
-/// What is counted over all reactors, in a cache line of its own: the rest is read for every name,
-/// and must not be reloaded because a channel was made.
+/// The counts over all reactors, in a cache line of their own. They are written whenever a channel
+/// is made. The other fields of `Homes` are read for every name, and must not have to be reloaded
+/// then.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 struct Counts {
     channels: AtomicUsize,
-    /// How many of the channels are names at rest: without subscribers.
+    /// How many of the channels are at rest: without subscribers.
     at_rest: AtomicUsize,
 }
 
@@ -76,9 +77,9 @@ impl Homes {
         ReactorNumber((((hash.0 >> 32) * u64::from(self.reactors)) >> 32) as u16)
     }
 
-    /// Counts a new channel. Returns false if that would exceed the limit, and no name at rest, on
-    /// whatever reactor, can give its place. Otherwise the reactors forget as many names at rest as
-    /// there are channels too many.
+    /// Counts a new channel. Returns false if that would exceed the limit and no reactor has a
+    /// channel at rest that could be forgotten instead. If a count beyond the limit is allowed for
+    /// that reason, the reactors forget as many channels at rest in their next turns.
     pub(super) fn add_channel(&self, channels_max: usize) -> bool {
         let at_rest = self.counts.at_rest.load(Ordering::Relaxed);
         let within =
@@ -91,7 +92,7 @@ impl Homes {
         self.counts.channels.load(Ordering::Relaxed)
     }
 
-    /// Counts a name that comes to rest, or one that is used again or forgotten.
+    /// Counts a channel that comes to rest, or stops counting one that is used again or forgotten.
     pub(super) fn count_at_rest(&self, rests: bool) {
         match rests {
             true => self.counts.at_rest.fetch_add(1, Ordering::Relaxed),

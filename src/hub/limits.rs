@@ -3,10 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
-/// One part in this many of the memory limit is the most that a log takes beyond its bound while
-/// its publishers are stopped: one message of each, and what is on its way from other reactors.
+/// The log of a full channel may exceed its bound by one part in this many of the memory limit. The
+/// excess has room for what is already on its way when the publishers are stopped: one message of
+/// each, and what other reactors have sent.
 const EXCESS_MEMORY_SHARE: usize = 8;
-/// Where memory is small, it is so many messages of the largest size at least.
+/// The excess is at least this many messages of the largest size, however small the memory limit
+/// is.
 const EXCESS_MESSAGES_MIN: usize = 16;
 
 /// What happens to a subscriber that was overrun: it was blocked for so long that its next message
@@ -72,15 +74,15 @@ impl Default for HubLimits {
 /// How many bytes of frames a log keeps.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bound {
-    /// Beyond this, what only blocked subscribers need is cut off.
+    /// Above this size, segments that only blocked subscribers need are freed.
     pub(crate) bytes: usize,
-    /// So much more is kept while subscribers that are not blocked have not been visited yet.
-    /// Meanwhile the log is full, and its publishers wait.
+    /// How much more is kept while subscribers that are not blocked need it, because the sweep has
+    /// not visited them yet. Meanwhile the channel is full, and its publishers wait.
     pub(crate) excess_bytes: usize,
 }
 
 impl HubLimits {
-    /// How much the log of one channel keeps.
+    /// Returns how much the log of one channel keeps.
     pub(crate) fn bound(&self) -> Bound {
         let excess_bytes = (self.memory_bytes / EXCESS_MEMORY_SHARE)
             .max(self.message_bytes_max.saturating_mul(EXCESS_MESSAGES_MIN));
@@ -95,14 +97,14 @@ pub(crate) const OUT_OF_MEMORY: &str = "out of memory for messages: try again la
 /// message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refused {
-    /// There is no memory until the sweep has sent what is kept for subscribers that are not slow:
-    /// try again after it.
+    /// There is no memory at the moment. The sweep will free some by sending what is kept for
+    /// subscribers that are not slow: try again after it.
     Busy,
     /// The ring to another reactor that has subscribers is full: try again when that reactor has
     /// taken messages from it.
     WayFull,
     /// The memory limit is reached, and dropping what is kept for slow subscribers would not free
-    /// enough. Or so many have published to a full channel at once that its log takes no more.
+    /// enough. Or the channel is full, and the excess that its log is allowed is used up too.
     MemoryFull,
     /// The channel does not exist, and the limit of channels is reached.
     TooManyChannels,

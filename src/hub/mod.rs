@@ -26,7 +26,7 @@
 //! | `serve_members`, `members` | channels whose home is here: reactors that have subscribers |
 //! | `as_member`, `membership` | channels whose home is another reactor |
 //! | `channels`, `channel`, `channel_id` | all channels; one of them |
-//! | `channel_lists` | what gives way when there is no room: names at rest, slow subscribers |
+//! | `channel_lists` | what is freed first when channels or memory run short |
 //! | `name`, `homes` | the name of a channel; which reactor is its home |
 //! | `log`, `segment_pool`, `frames`, `free_list` | the log of one channel, and its memory |
 //! | `cursor`, `unsent` | a position in a log; the bytes to be sent from there |

@@ -57,8 +57,8 @@ pub(super) struct Rests {
     start: u64,
 }
 
-/// Rests that were fetched are freed once there are so many bytes of them, so that the cost of
-/// moving those behind them is shared by many.
+/// Fetched rests are freed only when they take this many bytes. Freeing moves all later bytes to
+/// the front, and so the cost of that is shared by many rests.
 const FETCHED_BYTES_MIN: usize = 64 << 10;
 
 impl Rests {
@@ -70,7 +70,7 @@ impl Rests {
         &self.bytes[(range.start - self.start) as usize..(range.end - self.start) as usize]
     }
 
-    /// Frees everything before an offset, if that is worth it.
+    /// Frees everything before an offset, unless that is too little to be worth moving the rest.
     fn free_before(&mut self, offset: u64) {
         let fetched = (offset - self.start) as usize;
         if fetched == self.bytes.len() || fetched >= FETCHED_BYTES_MIN.max(self.bytes.len() / 2) {
@@ -109,8 +109,8 @@ impl OverrunQueue {
         #[cfg(any(test, fuzzing))]
         work::note(Work::Entry);
         if let Some(number) = self.by_subscription.get(&subscription) {
-            // It is overrun once more before its owner has fetched the first time. Nothing was sent
-            // to it in between, so there is no further rest.
+            // The subscription was overrun again before its owner has fetched the first overrun.
+            // Nothing was sent to it in between, so there is no further rest.
             if let Some(event) = &mut self.events[(number - self.first) as usize] {
                 event.lives_on &= lives_on;
             }

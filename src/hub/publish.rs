@@ -75,7 +75,8 @@ impl Hub {
         Ok(Appended { accepted: Accepted { id: MessageId { epoch, number }, subscribers }, full })
     }
 
-    /// Cuts off what `Log::make_room` has determined, and notes whether the log is full.
+    /// Makes room in a log: cuts off what `Log::make_room` has determined, and notes whether the
+    /// channel is full.
     pub(super) fn take_room(&mut self, id: ChannelId, room: Room) {
         self.cut_off(id, room.kept_from);
         if room.is_full {

@@ -63,7 +63,7 @@ pub(super) struct SegmentPool {
     in_use_bytes: usize,
     /// The limit of `in_use_bytes`, the free segments and `aside_bytes` together.
     bytes_max: usize,
-    /// What is needed for something other than segments: the channels themselves.
+    /// Memory that counts towards the limit and is not in segments: the channels and their names.
     aside_bytes: usize,
     /// The size of the largest segment that a log has, unless a frame needs a larger one.
     usual_bytes_max: usize,
@@ -93,7 +93,7 @@ impl SegmentPool {
         self.in_use_bytes + free.sum::<usize>()
     }
 
-    /// Sets how much of the memory is needed for something other than segments.
+    /// Sets how much memory counts towards the limit without being in segments.
     pub(super) fn set_aside(&mut self, bytes: usize) {
         self.aside_bytes = bytes;
         self.free_unused(0);
@@ -115,7 +115,7 @@ impl SegmentPool {
         capacity <= self.bytes_max.saturating_sub(needed_bytes)
     }
 
-    /// Returns how many bytes must become free before a segment is available.
+    /// Returns how many bytes must become free before a segment of this capacity is available.
     pub(super) fn bytes_short_of(&self, capacity: usize) -> usize {
         let needed_bytes = self.in_use_bytes.saturating_add(self.aside_bytes);
         needed_bytes.saturating_add(capacity).saturating_sub(self.bytes_max)

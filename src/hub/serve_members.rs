@@ -1,5 +1,5 @@
-//! What a hub does, besides publishing, for channels whose home it is: it knows which other
-//! reactors are members, and how many subscribers they have.
+//! What a hub does, besides publishing, for channels whose home is its reactor: it keeps account of
+//! the other reactors that are members, and of how many subscribers each has.
 
 use super::channel::ChannelInfo;
 use super::channel_id::ChannelId;

@@ -10,8 +10,8 @@ use std::collections::VecDeque;
 /// of a hundred thousand subscribers.
 const VISITS_PER_CHANNEL: u32 = 64;
 
-/// So many bytes sent count as one more visit: a visit to a subscriber that is far behind takes
-/// longer.
+/// A visit counts as one more visit for each of this many bytes sent, because a visit to a
+/// subscriber that is far behind takes longer.
 const BYTES_PER_VISIT: usize = 8 << 10;
 
 /// A subscriber that has unsent messages and is not blocked.

@@ -144,7 +144,7 @@ impl World {
         assert_eq!(refused, Refused::TooManyChannels);
         let in_use: std::collections::BTreeSet<_> =
             self.twins.iter().map(|twin| twin.channel).collect();
-        // A full channel is not at rest until it was looked at.
+        // A full channel is not at rest until `look_at_full` has found room in it.
         let not_at_rest = in_use.len() + self.hub.full_channels();
         assert!(not_at_rest >= self.hub.limits.channels_max, "a name at rest has not given way");
         assert!(self.hub.channels() >= self.hub.limits.channels_max);
@@ -274,8 +274,8 @@ impl World {
                 .expect("a subscription of this model");
             assert_eq!(overrun.owner, self.twins[index].owner);
             let twin = self.twins.swap_remove(index);
-            // Only where memory is short are slow subscribers of other channels overrun, and a
-            // subscriber that goes on more than once.
+            // If memory is short, slow subscribers of other channels can be overrun too, and one
+            // that goes on (`lives_on`) can be overrun more than once.
             let is_first = living_on.insert(twin.owner.0);
             assert!(twin.blocked && (!twin.queue.is_empty() || !is_first), "not slow");
             assert!((twin.channel == channel && is_first) || !had_memory);

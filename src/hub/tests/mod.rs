@@ -1,5 +1,5 @@
-//! Tests of the hub's rules, one by one (`slow`: those for slow subscribers; `room`: what gives way
-//! when there is none); `model` tests all of them together against a naive implementation.
+//! Tests of the hub's rules, one by one (`slow`: those for slow subscribers; `room`: what is freed
+//! when there is no room); `model` tests all of them together against a naive implementation.
 
 mod room;
 mod slow;

@@ -1,4 +1,4 @@
-//! What gives way when there is no room for another channel, or no memory for another message.
+//! What is freed when there is no room for another channel, or no memory for another message.
 
 use super::*;
 use crate::instant::Instant;
@@ -111,7 +111,7 @@ fn names_and_channels_are_counted_as_memory_and_take_half_of_it_at_most() {
     assert_eq!(hub.channels() as u64, in_use);
 }
 
-/// Subscribes a stranger to each of many channels, who never reads, until they have all memory.
+/// Fills the memory: on each of many channels, subscribes a peer that never reads, and publishes.
 fn strangers(hub: &mut Hub, channels: u64) {
     for number in 0..channels {
         let channel = format!("stranger/{number}");
@@ -160,7 +160,7 @@ fn where_all_memory_is_needed_for_who_is_not_slow_the_search_for_more_ends() {
             u32::from(post(&mut hub, &format!("busy/{}", number % 30), &[0; 4_000]).is_err());
     }
     assert!(refused > 0 && hub.next_overrun().is_none(), "nobody is cut off in vain");
-    // Once the sweep has passed, the slow ones can be cut off.
+    // Once the sweep has sent everything to the other subscribers, the slow ones can be cut off.
     sweep(&mut hub);
     assert!(post(&mut hub, "busy/0", &[0; 60_000]).is_ok());
     assert!(hub.next_overrun().is_some());

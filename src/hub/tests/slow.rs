@@ -65,7 +65,7 @@ fn a_log_that_only_slow_subscribers_fill_is_not_full() {
 
 #[test]
 fn a_refused_message_changes_nothing() {
-    // A log takes at most an eighth of the memory beyond its bound, if 16 messages are less.
+    // A log may exceed its bound by an eighth of the memory, or by 16 messages if those are more.
     let (memory_bytes, private_bytes_max, channel_buffer_bytes) = (70_000, 0, 5_000);
     let limits = HubLimits { memory_bytes, private_bytes_max, ..HubLimits::default() };
     let mut hub = hub(HubLimits { channel_buffer_bytes, message_bytes_max: 500, ..limits });
