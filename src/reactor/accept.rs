@@ -18,7 +18,7 @@ use super::peers::Peers;
 /// The listening sockets of a reactor.
 pub(super) struct Listeners<L> {
     all: Vec<Listener<L>>,
-    /// When accept is tried again, after it failed for lack of descriptors or memory.
+    /// When accept(2) is tried again after a failure for lack of descriptors or memory.
     retry_at: Option<Instant>,
     /// The index of the listener that `accept` serves first. It changes with every turn.
     first: usize,

@@ -1,6 +1,6 @@
-//! How much work a turn has done, so that each of its loops can stop at a budget. The unit is about
-//! a sixteenth of a microsecond. System calls are counted by the counters anyway, so what is
-//! counted here costs next to nothing.
+//! The prices by which a loop of a turn adds up its work, so that it can stop at a budget
+//! (`limits::LOOP_WORK_MAX`). One unit is about a sixteenth of a microsecond. Adding up counters
+//! that the reactor keeps anyway is cheaper than reading a clock.
 
 /// A message or control frame is decoded and handled.
 pub(super) const FRAME: u64 = 2;
@@ -14,5 +14,5 @@ pub(super) const END: u64 = 128;
 pub(super) const SEND: u64 = 64;
 /// One `recv`.
 pub(super) const RECEIVE: u64 = 16;
-/// So many bytes are received in a unit.
+/// The number of received bytes that cost one unit.
 pub(super) const BYTES_PER_UNIT: u64 = 256;

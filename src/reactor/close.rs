@@ -52,9 +52,10 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
-    /// A subscriber was overrun: its channel's log has dropped messages not yet sent to it.
-    /// `lives_on`: the subscription skips them instead of ending. `rest`: the rest of a partly sent
-    /// frame, if any, is in `self.rest`; an error means that there was no memory to keep it.
+    /// A subscriber was overrun: messages that were not yet sent to it are no longer in its
+    /// channel's log. `lives_on`: the subscription goes on after those messages instead of ending.
+    /// `rest`: the rest of a partly sent frame, if any, is in `self.rest`; an error means that
+    /// there was no memory to keep it.
     pub(super) fn on_overrun(
         &mut self,
         connection: &mut ConnectionOf<N, H>,
@@ -128,8 +129,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
-    /// Ends a connection that holds more than one may at the moment, because the memory set aside
-    /// for connections is used up.
+    /// Ends a connection that holds too many bytes, because the memory set aside for connections is
+    /// almost used up.
     pub(super) fn end_for_want_of_memory(&mut self, connection: &mut ConnectionOf<N, H>) {
         let is_owed = connection.io.owes();
         match connection.phase {
@@ -137,8 +138,8 @@ impl<N: Net, H: Handler> Core<N, H> {
             // reactor has not answered yet.
             Phase::Http(ref http) if is_owed || http.answer.is_some() => self.lose(connection),
             Phase::Http(_) => self.refuse_for_want_of_memory(connection),
-            // What it has just published has cut it off from its own channel: before anything else
-            // is done with it, it is closed with 4008, which is the reason.
+            // The peer's own publish has just overrun its subscription. That is handled next, and
+            // closes the connection with 4008, which is the true reason.
             Phase::Open(_)
                 if connection.subscriptions().any(|one| self.exchange.hub.is_overrun(one)) => {}
             // A Close frame would queue behind bytes that the peer does not read.
@@ -150,9 +151,9 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
-    /// Ends an HTTP connection without a response, and counts it as silent. It is between requests,
-    /// for example, or the peer has given up its request. A connection over a limit is counted as
-    /// refused instead, unless a request has been answered.
+    /// Ends an HTTP connection without a response: it is between requests, for example, or the peer
+    /// has given up its request. The connection is counted as silent, or as refused if it is over a
+    /// limit and no request on it has been answered.
     pub(super) fn leave_silently(&mut self, connection: &mut ConnectionOf<N, H>) {
         let was_answered = matches!(&connection.phase, Phase::Http(http) if http.between_requests);
         match connection.refusal.filter(|_| !was_answered) {

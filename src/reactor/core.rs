@@ -46,7 +46,7 @@ pub(super) struct Core<N: Net, H: Handler> {
 pub(super) type ConnectionOf<N, H> = Connection<<N as Net>::Stream, <H as Handler>::Session>;
 
 impl<N: Net, H: Handler> Core<N, H> {
-    /// Counts what the reactor itself refuses, and tells the application.
+    /// Counts a refusal by the reactor itself, and notifies the application (`on_rejected`).
     pub(super) fn reject(
         &mut self,
         reason: RejectReason,
@@ -57,7 +57,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         self.tell_rejected(reason, address, request);
     }
 
-    /// Tells the application what is refused.
+    /// Notifies the application of a refusal that has been counted already or will be.
     pub(super) fn tell_rejected(
         &mut self,
         reason: RejectReason,
@@ -77,8 +77,9 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
-    /// What has kept a connection from being read is over: reads it again in the next turn, if
-    /// there is anything to read. Otherwise a readiness event will come.
+    /// To be called when the reason for which a connection was not read is gone. The connection is
+    /// read again in the next turn if the socket or its buffers may have unread bytes; otherwise a
+    /// readiness event will follow.
     pub(super) fn go_on_if_unread(&mut self, connection: &mut ConnectionOf<N, H>) {
         if connection.readable || connection.ended || connection.io.keeps_unread() {
             self.go_on_next_turn(connection);

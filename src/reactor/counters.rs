@@ -40,17 +40,17 @@ pub enum RejectReason {
     BadCredentials,
     /// Web pages of this origin may not connect: 403.
     ForbiddenOrigin,
-    /// The server is not known by the name in Host: 403.
+    /// The Host header has a name that the server does not accept: 403.
     ForbiddenHost,
-    /// Whoever asks may not publish: 403.
+    /// The requester may not publish: 403.
     ForbiddenPublish,
-    /// Whoever asks may not read the metrics: 403.
+    /// The requester may not read the metrics: 403.
     ForbiddenMetrics,
     /// Nothing is served at this path: 404.
     NotFound,
     /// The path does not support this method: 405.
     Method,
-    /// The application declined the handshake, and has not said why.
+    /// The application declined the handshake without giving a reason.
     Declined,
     /// Over `connections_per_address_max`: 429, or closed without an answer.
     AddressLimit,
@@ -86,7 +86,7 @@ impl RejectReason {
         RejectReason::Draining,
     ];
 
-    /// The reason for which the protocol layer refuses with this status.
+    /// Returns the reason for which the protocol layer refuses a request with this status.
     const fn of_status(status: u16) -> RejectReason {
         match status {
             405 => RejectReason::Method,
@@ -95,7 +95,7 @@ impl RejectReason {
         }
     }
 
-    /// The reason as a metric's label.
+    /// Returns the value of the metric's label `reason`.
     pub const fn label(self) -> &'static str {
         match self {
             RejectReason::Malformed => "malformed",
@@ -155,7 +155,7 @@ impl Source {
     /// All sources, in the order of `Counters::published`.
     pub const ALL: [Source; 3] = [Source::WebSocket, Source::Http, Source::Publisher];
 
-    /// The source as a metric's label.
+    /// Returns the value of the metric's label `source`.
     pub const fn label(self) -> &'static str {
         match self {
             Source::WebSocket => "websocket",

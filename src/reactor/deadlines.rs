@@ -1,5 +1,5 @@
-//! Timeouts and pings. Each turn checks the connections that the timer wheel lists for it; a
-//! connection that nothing is due for is not looked at, and there is no timer object for it.
+//! Timeouts and pings. Each turn checks only the connections that the timer wheel lists as due.
+//! There is no timer object for each connection.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use super::limits::{
 };
 use super::peers::Peers;
 
-/// The checks of one reactor, over all turns.
+/// The state of one reactor's deadline checks, kept from turn to turn.
 pub(super) struct DeadlineChecks {
     last_turn: Instant,
     /// After a pause of the process, no timeout is enforced before this moment, and time without
@@ -133,14 +133,14 @@ impl<N: Net, H: Handler> Core<N, H> {
         self.timers.check_by(slot_of(connection.token), deadline);
     }
 
-    /// Sets the next ping of a connection.
+    /// Sets the deadline of a connection to the time of its next ping.
     pub(super) fn await_ping(&mut self, connection: &mut ConnectionOf<N, H>) {
         let interval = self.spread_ping_interval();
         self.set_deadline(connection, interval);
     }
 
-    /// Has the wheel check in time whether a message that begins now is complete. Returns this
-    /// moment.
+    /// Makes the timer wheel list the connection when the message that begins now must be complete.
+    /// Returns the present moment.
     pub(super) fn begin_message(&mut self, token: Token) -> CoarseInstant {
         if let Some(timeout) = self.limits.message_timeout {
             self.timers.check_by(slot_of(token), self.turn.now + timeout);
@@ -148,8 +148,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         CoarseInstant::new(self.turn.now)
     }
 
-    /// Has the wheel check in time whether the socket of a connection that has just been blocked
-    /// takes bytes again.
+    /// Makes the timer wheel list a connection that has just been blocked when its socket must have
+    /// accepted bytes again.
     pub(super) fn check_progress(&mut self, connection: &ConnectionOf<N, H>) {
         let moment = match connection.starved {
             true => self.turn.now + DEADLINE_RETRY,
@@ -179,7 +179,8 @@ impl<N: Net, H: Handler> Core<N, H> {
             .into_iter()
             .flatten()
             .fold(connection.deadline.near(now), Instant::min);
-        // What is due already could not be dealt with in this check.
+        // A deadline that has passed could not be enforced in this check, so it is tried again
+        // soon.
         if next > now { next } else { retry }
     }
 

@@ -1,8 +1,8 @@
 //! Draining: the server ends without losing messages. No new connection is admitted, except on the
 //! admin listeners, and pending bytes are sent. Then every peer is sent a Close frame (1012,
 //! service restart). The Close frames are spread over time, because all clients will reconnect.
-//! Shortly before the time runs out, those that are still open are sent theirs at once, whatever is
-//! still pending for them.
+//! Shortly before `drain_timeout` runs out, the peers that are still open are sent their Close
+//! frames at once (the last call), even if messages are still pending for them.
 
 use std::time::Duration;
 
@@ -28,8 +28,8 @@ const RESTARTING: &str = "the server is restarting: reconnect";
 
 pub(super) struct Drain {
     started: Instant,
-    /// The moment from which on peers are closed although messages are pending for them, so that
-    /// they have the time left to read their Close frames.
+    /// From this moment on, the last call, peers are closed although messages are pending for them.
+    /// It is before `deadline`, so that they have time to read their Close frames.
     last_call: Instant,
     /// The moment at which all remaining connections are ended.
     deadline: Instant,
@@ -41,7 +41,8 @@ pub(super) struct Drain {
     place: usize,
     /// The slot that the last call looks at next.
     called: usize,
-    /// The last call has not looked at every connection: the next turn follows without waiting.
+    /// The last call has not reached every connection yet, so the next turn follows without
+    /// waiting.
     pub(super) is_calling: bool,
     /// This reactor has no connections and no open listeners, apart from those for the operator.
     pub(super) has_nobody: bool,
@@ -110,7 +111,8 @@ impl Drain {
         peers.connections.len() == peers.core.turn.admin_connections && !listeners.are_open()
     }
 
-    /// Closes the connections that are still open, as many as one turn may close.
+    /// Makes the last call: closes the connections that are still open, as many as one turn may
+    /// close.
     fn close_the_rest<N: Net, H: Handler>(&mut self, peers: &mut Peers<N, H>) {
         let places = peers.connections.places();
         let mut closes = 0;
@@ -136,7 +138,7 @@ fn empty_listeners<N: Net, H: Handler>(
     peers: &mut Peers<N, H>,
 ) {
     match listeners.next_at(peers) {
-        // Those that are left have their turn, and then the next.
+        // The listeners still have connections in their queues: accepts some of them in this turn.
         Some(moment) if moment <= peers.core.turn.now => listeners.accept(peers),
         Some(_) => {}
         None => listeners.close_empty(&mut peers.core.net),

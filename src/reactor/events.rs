@@ -11,7 +11,8 @@ use super::limits::CROWD_PER_TURN_MAX;
 use super::mail::Outcome;
 use super::peers::Peers;
 
-/// An overrun whose rest of a frame is in `Core::rest`.
+/// An overrun without its borrowed bytes: the rest of the partly sent frame, if any, was copied to
+/// `Core::rest`.
 struct Told {
     subscription: SubscriptionId,
     lives_on: bool,
@@ -28,9 +29,9 @@ impl Told {
 }
 
 impl<N: Net, H: Handler> Peers<N, H> {
-    /// Handles the pending events: the outcomes of publishes and inspections, all of them; and of
-    /// overrun subscribers and of joins that a home reactor has answered, which one message can
-    /// cause by the thousand, as many as the turn may.
+    /// Handles the pending events. Outcomes of publishes and inspections are all handled. One
+    /// message can overrun, and one join can admit, thousands of subscribers, so of these at most
+    /// `CROWD_PER_TURN_MAX` are handled per turn.
     #[inline]
     pub(super) fn dispatch_events(&mut self) {
         if self.core.exchange.has_events() {
@@ -59,7 +60,7 @@ impl<N: Net, H: Handler> Peers<N, H> {
         true
     }
 
-    /// Handles the overruns of a connection before anything else is done with it.
+    /// Handles the overruns of one connection, before anything else is done with it.
     pub(super) fn tell_overruns_of(&mut self, token: Token) {
         while let Some(connection) = self.connections.get_mut(token) {
             let Core { exchange, rest, .. } = &mut self.core;

@@ -48,13 +48,13 @@ struct How {
     reject: Option<RejectedBy>,
 }
 
-/// Who refuses a request, and why.
+/// Which side refuses a request, and why.
 #[derive(Clone, Copy)]
 enum RejectedBy {
     Application(RejectReason),
-    /// The application is told with the response.
+    /// The reactor refuses it. The application is notified when the response is sent.
     Reactor(RejectReason),
-    /// The application has been told, with the request.
+    /// The reactor refuses it, and the application has been notified already, with the request.
     ReactorAloud(RejectReason),
 }
 
@@ -70,17 +70,17 @@ impl How {
         How { owed, handshake: false, reject: None }
     }
 
-    /// By the reactor, which then ends the connection.
+    /// A refusal by the reactor. It ends the connection.
     fn refused(reason: RejectReason) -> How {
         How { reject: Some(RejectedBy::Reactor(reason)), ..How::plain(Owed::LAST) }
     }
 
-    /// By the reactor, as an opening handshake.
+    /// A refusal of an opening handshake by the reactor.
     fn declined(reason: RejectReason) -> How {
         How { handshake: true, ..How::refused(reason) }
     }
 
-    /// As the application has answered; `rejected`: why it refuses, if it does.
+    /// The application's answer; `rejected` is the reason if the application refuses.
     fn answered(owed: Owed, rejected: Option<RejectReason>) -> How {
         How { reject: rejected.map(RejectedBy::Application), ..How::plain(owed) }
     }
@@ -401,7 +401,8 @@ fn is_exempt<H: Handler>(
     refusal: Refusal,
     request: &Request<'_>,
 ) -> bool {
-    // A full server is not a dead one: it answers what may be a health probe.
+    // A server at its limit of connections is still healthy, so a request that may be a health
+    // probe is served.
     let is_probe = refusal == Refusal::TooManyConnections
         && matches!(request.method(), "GET" | "HEAD")
         && request.body_bytes() == 0;
@@ -414,7 +415,7 @@ fn is_exempt<H: Handler>(
             }))
 }
 
-/// Answers a request whose connection is over a limit, and tells the application.
+/// Answers a request whose connection is over a limit, and notifies the application.
 fn refuse<H: Handler>(
     handler: &mut H,
     visitor: &mut Visitor<'_>,
@@ -433,7 +434,8 @@ fn refuse<H: Handler>(
     Next::Respond(refused(refusal), how)
 }
 
-/// A connection that is open only to be refused is closed even after a request that was exempt.
+/// Returns how the response to a request must be written. A connection in the quota for refusals is
+/// closed after its first response, even if that request was exempt.
 fn owed(request: &Request<'_>, quota: Quota) -> Owed {
     let persistence = match quota {
         Quota::Refusal => Persistence::Close,

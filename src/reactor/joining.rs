@@ -12,8 +12,7 @@ use super::core::{ConnectionOf, Core};
 use super::peers::Peers;
 
 impl<N: Net, H: Handler> Peers<N, H> {
-    /// Handles the next answer of a home reactor to a new subscription. Returns false if there is
-    /// no answer.
+    /// Handles the next answer of a home reactor to a join. Returns false if there is none.
     pub(super) fn tell_next_joined(&mut self) -> bool {
         let Some(joined) = self.core.exchange.hub.next_join_outcome() else { return false };
         let JoinOutcome { subscription, owner, outcome } = joined;

@@ -62,10 +62,10 @@ impl Default for ReactorLimits {
 /// The most work of one loop of a turn, in units of `budget`: about a millisecond. Reading has two
 /// loops, for connections that have become ready and for those with more to decode.
 pub(super) const LOOP_WORK_MAX: u64 = 16 * 1024;
-/// Frames of one connection that are decoded before others have their turn.
+/// Frames of one connection that are decoded before other connections are served.
 pub(super) const FRAMES_PER_STEP_MAX: u32 = 1024;
 /// Overrun subscribers, and subscribers whose join was answered, that are handled per turn. One
-/// message can overrun thousands, and each costs some system calls.
+/// message can overrun thousands of them, and each costs some system calls.
 pub(super) const CROWD_PER_TURN_MAX: usize = 64;
 /// The most that is read per connection and turn, in one `recv`. It has room for four messages of
 /// 16 KiB, or for the largest message allowed by default with its header, and fits into the
@@ -92,7 +92,7 @@ pub(super) const PUBLISHES_PER_TURN_MAX: usize = 256;
 pub(super) const RECORDS_PER_TURN_MAX: usize = 1024;
 /// The least share of one ring, however many reactors there are.
 pub(super) const RECORDS_OF_ONE_MIN: usize = 32;
-/// Full channels that are looked at per turn, and publishers let go on that have waited for them.
+/// Full channels that are checked per turn for room.
 pub(super) const FULL_CHANNELS_PER_TURN_MAX: usize = 1024;
 pub(super) const PUBLISHERS_PER_TURN_MAX: usize = 256;
 /// Connections whose deadlines are checked per turn: each may be sent a ping.
@@ -102,10 +102,10 @@ pub(super) const DRAIN_SLOTS_PER_TURN_MAX: usize = 4096;
 
 // Timing that is not configurable.
 
-/// A connection that is due but cannot be dealt with yet is checked again after this time.
+/// A connection whose passed deadline cannot be enforced yet is checked again after this time.
 pub(super) const DEADLINE_RETRY: Duration = Duration::from_millis(500);
-/// The longest time that a turn waits for events, so that the deadline checks keep pace: a timeout
-/// is at most this much late, and a tick of the timer wheel.
+/// The longest time that a turn waits for events, so that the deadline checks keep pace. A timeout
+/// is late by at most this time and one tick of the timer wheel.
 pub(super) const WAIT_MAX: Duration = Duration::from_millis(500);
 /// If a turn begins at least this long after the last one, the whole process was paused and could
 /// not read meanwhile. Timeouts are then not enforced for `PAUSE_GRACE`.
@@ -123,9 +123,9 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// At most this many connections may wait for the close timeout; any further one is reset
 /// immediately.
 pub(super) const PATIENT_MAX: usize = 4096;
-/// After our last byte, what the peer still sends is read and discarded for at most this long: half
-/// a minute of a slow uplink, so that a client that sends all before it reads learns why it was
-/// refused.
+/// After our last byte, what the peer still sends is read and discarded for at most this long. A
+/// client that sends everything before it reads learns in this time why it was refused, even if
+/// half a minute of uploading is left.
 pub(super) const LINGER_MAX: Duration = Duration::from_secs(30);
 /// After our last byte, a peer that sends nothing for this long is closed.
 pub(super) const LINGER_QUIET_MAX: Duration = Duration::from_secs(2);
@@ -147,15 +147,17 @@ pub(super) const BODY_BYTES_PER_SECOND_MIN: u32 = 16 * 1024;
 /// One part in this many of the memory limit is for connections instead of channels' logs: for
 /// unfinished messages, and for bytes that peers have not taken.
 pub(super) const HELD_MEMORY_SHARE: usize = 4;
-/// Once the memory set aside for connections is almost used up, those that hold more than this are
-/// ended; those that hold less only when it is used up, because that frees little.
+/// Once the memory set aside for connections is almost used up, connections that hold more than
+/// this are ended. Those that hold less are ended only once it is used up completely, because
+/// ending them frees little.
 pub(super) const HELD_BYTES_HARMLESS: usize = 4 * 1024;
 /// All reactors together close this many connections per second in a drain, or more if that is
 /// needed to be done in three quarters of the drain timeout. Their clients reconnect, and another
 /// server has to bear that.
 pub(super) const DRAIN_CLOSES_PER_SECOND: u64 = 1000;
-/// How long before the end of the drain timeout those that are still open are closed, at most; of a
-/// short timeout it is one part in eight.
+/// The most time between the last call of a drain, which closes all peers that are still open, and
+/// the end of the drain timeout. If the timeout is short, an eighth of it.
 pub(super) const LAST_CALL_MAX: Duration = Duration::from_secs(2);
-/// Connections that a turn closes then, before it serves the others: a few milliseconds.
+/// Connections that the last call closes per turn before other connections are served: a few
+/// milliseconds of work.
 pub(super) const LAST_CLOSES_PER_TURN_MAX: usize = 512;

@@ -28,9 +28,9 @@
 //! | `api` | what programs use: the handler, its contexts, the handle for other threads |
 //! | `group`, `setup` | what the reactors of a server share, and how they are set up |
 //! | `limits`, `counters` | what peers are allowed; what has been counted |
-//! | `budget` | how much a turn has done, which bounds its loops |
-//! | `panics` | what becomes of a callback that panics |
-//! | `remote_publish` | messages from other threads, and what becomes of them |
+//! | `budget` | how much work a turn has done, so that its loops stay bounded |
+//! | `panics` | what happens when a callback panics |
+//! | `remote_publish` | messages from other threads, and their outcomes |
 //! | `end_reason`, `decode_stop`, `ticket`, `turn_state` | small types that several of these need |
 
 mod accept;

@@ -33,13 +33,15 @@ impl<N: Net, H: Handler> Peers<N, H> {
         step: impl FnOnce(&mut Core<N, H>, &mut ConnectionOf<N, H>),
     ) -> bool {
         if self.core.exchange.hub.has_overrun() {
-            // It must finish the frame that is partly sent before it writes anything else.
+            // An overrun connection must finish its partly sent frame before it writes anything
+            // else.
             self.tell_overruns_of(token);
         }
         self.step_only(token, step)
     }
 
-    /// As [`step_alone`](Self::step_alone), of a connection that may have been overrun.
+    /// Like [`step_alone`](Self::step_alone), but overruns of the connection must have been handled
+    /// already.
     pub(super) fn step_only(
         &mut self,
         token: Token,
@@ -53,8 +55,8 @@ impl<N: Net, H: Handler> Peers<N, H> {
         true
     }
 
-    /// Removes a connection that has ended from the slab (the table of connections), releases its
-    /// place in the connection limits and closes its socket.
+    /// Removes a connection that has ended from the table of connections (`slab`), stops counting
+    /// it towards the connection limits, and closes its socket.
     pub(super) fn take_out(&mut self, token: Token, gone: Gone) {
         let Some(connection) = self.connections.remove(token) else { return };
         let Core { net, exchange, turn, pool, timers, .. } = &mut self.core;

@@ -24,15 +24,15 @@ impl<N: Net, H: Handler> Peers<N, H> {
             // After a hang-up a read is needed too: it may return a pending error.
             connection.readable |= readable || hung_up;
             connection.hung_up |= hung_up;
-            // A connection that is on a waiting list is read when its place in the list comes, not
-            // now.
+            // A connection that is on a list of those to be resumed is read when its turn in the
+            // list comes, not now.
             let is_waiting = connection.unfinished;
             if writable && connection.blocked {
                 core.on_writable(connection);
             }
             if hung_up {
-                // It has probably ended. If thousands end at once, they must not be in front of
-                // those who are there.
+                // It has probably ended. If thousands end at once, connections that go on must not
+                // wait behind them.
                 core.go_on_next_turn(connection);
             } else if readable && !is_waiting {
                 core.read(connection);
@@ -40,8 +40,8 @@ impl<N: Net, H: Handler> Peers<N, H> {
         });
     }
 
-    /// Resumes the connections that have waited: first publishers whose channels have room again,
-    /// then, in order, until the rings to home reactors are full, those that wait for room in them.
+    /// Resumes connections that had to wait: first publishers whose channels have room again, then
+    /// those that wait for room in a ring to a home reactor, in order, until the rings are full.
     pub(super) fn go_on_with_waiting(&mut self) {
         self.core.turn.allow(LOOP_WORK_MAX / 2);
         self.core.exchange.begin_to_let_go_on();
@@ -154,7 +154,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
-    /// Returns true if memory for connections is short, and this one holds more than one may.
+    /// Returns true if memory for connections is short, and this connection holds more than is
+    /// allowed then.
     #[inline]
     fn holds_too_much(&self, connection: &ConnectionOf<N, H>) -> bool {
         let most = self.pool.bytes_of_one_max(HELD_BYTES_HARMLESS);

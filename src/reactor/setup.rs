@@ -39,7 +39,7 @@ impl<W: Clone> Setup<W> {
     }
 }
 
-/// Returns how many bytes of memory each reactor needs at least, so that the rings between several
+/// Returns the least memory that each reactor needs, in bytes, so that the rings between several
 /// reactors leave most of it to messages. A single reactor needs only one channel's buffer.
 pub fn reactor_memory_min(
     reactors: usize,
@@ -64,15 +64,17 @@ const RING_BYTES_MAX: usize = 256 * 1024;
 /// The rings of all reactors together take at most this much, however many reactors there are. With
 /// the rings of each reactor to itself this is less than 64 MiB.
 const ALL_RINGS_BYTES_MAX: usize = 60 << 20;
-/// At most this many large payloads are on their way from one reactor, each in a buffer of its own:
-/// so many requests, and as many deliveries.
+/// At most this many large payloads of requests are on their way from one reactor, and as many of
+/// deliveries. Each is in a buffer of its own, beside the ring.
 const BESIDE_MAX: usize = 16;
 
 /// The memory that one reactor needs for its rings.
 struct RingNeeds {
-    /// What the rings from other reactors hold, and the large payloads on their way from this one.
+    /// The capacity of the rings from other reactors, and the large payloads on their way from this
+    /// one.
     rings: usize,
-    /// The most that deliveries to this reactor can contain: their room in the logs.
+    /// The most that the rings to this reactor can hold in deliveries: this much log space is set
+    /// aside for them.
     deliveries: usize,
 }
 
@@ -99,7 +101,7 @@ fn ring_sizes(reactors: usize, memory_bytes: usize, message_bytes_max: usize) ->
     let reactors = reactors.max(2);
     let (others, message) = (reactors - 1, message_bytes_max.max(1));
     let least = RingNeeds::of(reactors, RingSizes::MIN, message_bytes_max);
-    // Both needs get a part in proportion to the least that they need.
+    // Both needs get a share in proportion to the least that they require.
     let memory_bytes = memory_bytes / RING_MEMORY_SHARE;
     let part = least.deliveries as f64 / least.bytes() as f64;
     let of_deliveries = (memory_bytes as f64 * part) as usize;

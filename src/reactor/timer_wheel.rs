@@ -1,18 +1,19 @@
-//! When each connection's deadlines are to be checked next. A hashed timing wheel: time is cut into
-//! ticks, and each bucket lists the connections that are checked in one tick. So what nothing is
-//! due for costs nothing, however many connections there are.
+//! When each connection's deadlines are to be checked next. This is a hashed timing wheel: time is
+//! divided into ticks, and each bucket lists the connections that are checked in one tick. So a
+//! connection costs nothing while none of its deadlines is near, however many connections there
+//! are.
 //!
-//! Most deadlines move later all the time, and then nothing is done here: the connection is checked
-//! when its old tick comes, is found not to be due, and is listed again under its new one. Only a
-//! deadline that moves earlier is told to the wheel.
+//! Most deadlines are postponed again and again, and that need not be recorded here: the connection
+//! is checked at its old tick, found not to be due, and listed again under its new tick. Only when
+//! a deadline becomes earlier must the wheel be updated.
 
 use crate::instant::Instant;
 use crate::slot_lists::SlotLists;
 
 /// The length of a tick in nanoseconds: 134 ms. A connection is checked at most this much late.
 const TICK_NANOS: u64 = 1 << 27;
-/// The number of buckets: the wheel reaches 34 seconds ahead. For what is due later than that, a
-/// connection is listed under the last tick, and listed again when that comes.
+/// The number of buckets: the wheel reaches 34 seconds ahead. A connection whose deadline is later
+/// is listed under the last tick, checked then, and listed again.
 const BUCKETS: u64 = 256;
 
 /// The wheel; see the module comment.
@@ -33,7 +34,7 @@ impl TimerWheel {
         }
     }
 
-    /// Has a slot checked at a moment or, if it will be checked before, leaves it as it is.
+    /// Lists a slot so that it is checked at this moment, unless it will be checked earlier anyway.
     pub(super) fn check_by(&mut self, slot: usize, moment: Instant) {
         let tick = moment.as_nanos().div_ceil(TICK_NANOS);
         let ahead = tick.saturating_sub(self.tick).min(BUCKETS - 1);
@@ -74,7 +75,7 @@ impl TimerWheel {
         (u64::from(self.bucket_of[slot]) + BUCKETS - self.tick % BUCKETS) % BUCKETS
     }
 
-    /// Returns true if a slot will be checked at most one tick after a moment.
+    /// Returns true if a slot will be checked no later than one tick after a moment.
     #[cfg(test)]
     pub(super) fn will_check_by(&self, slot: usize, moment: Instant) -> bool {
         let tick = moment.as_nanos().div_ceil(TICK_NANOS).max(self.tick);
@@ -124,7 +125,7 @@ mod tests {
     }
 
     proptest! {
-        /// The naive twin walks over every slot and compares moments.
+        /// Compares the wheel with a naive twin, which walks over every slot and compares moments.
         #[test]
         fn the_wheel_checks_whom_a_walk_over_all_would_check(
             steps in prop::collection::vec((0..20usize, 0..33_000u64, 0..5u8), 0..300),

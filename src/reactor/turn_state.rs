@@ -1,5 +1,5 @@
-//! The state that all steps of a turn share: the clocks, read once at the turn's beginning, the
-//! counters, and how much the turn has done.
+//! The state that all steps of a turn share: the clocks, which are read once when the turn begins;
+//! the counters; and how much work the turn has done.
 
 use std::time::Duration;
 
@@ -18,13 +18,13 @@ pub(crate) struct TurnState {
     pub(crate) admin_connections: usize,
     pub(crate) has_admin_listener: bool,
     pub(crate) draining: bool,
-    /// A callback has called into the server's own state, and that call has not returned.
+    /// True while a callback's call of `Context` or `Visitor` changes the reactor's own state.
     pub(crate) is_in_call: bool,
-    /// Overrun subscribers and answered joins that this turn has handled.
+    /// How many overrun subscribers and answered joins this turn has handled.
     pub(crate) crowds_told: usize,
-    /// What was done since the start besides system calls, in units of [`budget`].
+    /// The work done since the start, except system calls, in units of [`budget`].
     done: u64,
-    /// The present loop must stop when `work` has reached this.
+    /// The loop that is running must stop when `work` reaches this figure.
     work_max: u64,
 }
 
@@ -50,7 +50,8 @@ impl TurnState {
         }
     }
 
-    /// Carries out a call of a callback into the server's own state.
+    /// Carries out a callback's call of `Context` or `Visitor`, which changes the reactor's own
+    /// state.
     pub(crate) fn call<R>(&mut self, call: impl FnOnce(&mut TurnState) -> R) -> R {
         self.is_in_call = true;
         let result = call(self);
@@ -63,17 +64,17 @@ impl TurnState {
         self.done += units;
     }
 
-    /// Begins a loop that may do this much work.
+    /// Begins a loop that may do this much work, in units of [`budget`].
     pub(super) fn allow(&mut self, units: u64) {
         self.work_max = self.work() + units;
     }
 
-    /// Returns true while the present loop may go on.
+    /// Returns true while the loop that is running may go on.
     pub(super) fn has_budget(&self) -> bool {
         self.work() < self.work_max
     }
 
-    /// Returns the work done since the start.
+    /// Returns the work done since the start, system calls included.
     fn work(&self) -> u64 {
         let counters = &self.counters;
         self.done

@@ -24,10 +24,10 @@ enum Halt {
     NeedMore,
     /// The ring to a channel's home reactor is full.
     NoRoom,
-    /// A publish of this peer was refused, has filled its channel, or has overrun the peer itself,
-    /// which must be handled before the next frame is decoded.
+    /// A publish of this peer was refused, or it made the channel full, or it overran the peer
+    /// itself. That must be handled before the next frame is decoded.
     Events,
-    /// Enough frames were decoded in this step: others have their turn.
+    /// Enough frames were decoded in this step; other connections are served next.
     Enough,
     /// The application has subscribed to a channel that is not live yet.
     Subscribed,
@@ -215,8 +215,8 @@ fn refuse(error: ProtocolError, limits: &DecoderLimits, outgoing: &mut Outgoing)
     Halt::End(End::by_server(error.close_code()))
 }
 
-/// Passes a message to the application, or answers a control frame. Returns `Some` if something
-/// else has to be done before the next frame.
+/// Passes a message to the application, or answers a control frame. Returns `Some` if decoding must
+/// stop, and why.
 fn on_event<H: Handler>(
     handler: &mut H,
     peer: &mut Context<'_, H::Session>,

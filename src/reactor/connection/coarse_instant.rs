@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::instant::Instant;
 
-/// A moment to about a millisecond, rounded up; its `Option` needs no extra bytes. The number wraps
-/// around after 52 days, so it is read as that moment with this number which is nearest to now.
+/// A moment to about a millisecond, rounded up. Its `Option` needs no extra bytes. The number wraps
+/// around after 52 days, so it stands for the moment nearest to now of those that have this number.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CoarseInstant(NonZeroU32);
 
@@ -14,7 +14,7 @@ pub(crate) struct CoarseInstant(NonZeroU32);
 const UNIT_BITS: u32 = 20;
 
 impl CoarseInstant {
-    /// A moment may be at most so far from the one at which it is read: 20 days.
+    /// A moment may be at most this far from the moment at which it is read: 20 days.
     pub(crate) const FURTHEST: Duration = Duration::from_secs(20 * 24 * 60 * 60);
 
     pub(crate) fn new(instant: Instant) -> CoarseInstant {

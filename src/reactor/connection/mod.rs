@@ -40,7 +40,7 @@ pub(super) use slab::{Connections, listener_number, listener_token, running_numb
 ///                                    any phase, when it is over ----> Gone
 /// ```
 pub(super) struct Connection<T, S> {
-    /// Identifies the connection: its slot in the slab (the table of connections) and a generation.
+    /// Identifies the connection: its slot in the table of connections (`slab`), and a generation.
     pub(super) token: Token,
     pub(super) io: IoBuffers<T>,
     pub(super) phase: Phase<S>,
@@ -83,9 +83,8 @@ pub(super) struct Connection<T, S> {
     /// The connection is on one of the lists `Core::unfinished` and `Core::waiting_for_room`, so it
     /// is read again without a new readiness event.
     pub(super) unfinished: bool,
-    /// The channel that this peer has published to is full. Nothing more is read from the peer
-    /// until the channel's home lets it go on.
-    /// This is how many channels it waits for.
+    /// How many full channels this peer has published to. While there are any, nothing more is read
+    /// from the peer; the home of each channel reports when it has room again.
     pub(super) waits_for_channels: u16,
 }
 

@@ -3,13 +3,13 @@
 
 use crate::protocol::{CloseCode, Opcode, encode_close, encode_frame};
 
-/// Pings that are answered one by one before the answers are written.
+/// At most this many pings are each answered by a Pong frame of their own between two writes.
 const PONGS_MAX: u32 = 16;
 
 #[derive(Default)]
 pub(crate) struct Outgoing {
     pub(crate) replies: Vec<u8>,
-    /// The Pong frames in `replies`, and the last of them: its offset and its end.
+    /// How many Pong frames are in `replies`, and where the last of them begins and ends.
     pongs: u32,
     last_pong: (usize, usize),
     /// If set, the replies end with a Close frame of this code, and nothing may follow.
@@ -26,7 +26,7 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    /// Clears everything after it has been written.
+    /// Clears everything, after it has been written.
     pub(crate) fn clear(&mut self) {
         self.clear_replies();
         self.close = None;
@@ -36,15 +36,15 @@ impl Outgoing {
         self.has_subscribed = false;
     }
 
-    /// Clears the replies, which were written or belong to a connection that has ended. What comes
-    /// next is for another connection, whose replies must not be taken for these pongs.
+    /// Clears the replies. The next ones may be for another connection, so the Pong frames counted
+    /// so far must not be taken for its own.
     pub(crate) fn clear_replies(&mut self) {
         self.replies.clear();
         (self.pongs, self.last_pong) = (0, (0, 0));
     }
 
-    /// Appends a Pong frame. If many pings have come and their answers were not written yet, it
-    /// takes the place of the last answer, as RFC 6455 section 5.5.3 allows: a peer that floods
+    /// Appends a Pong frame. If many pings have arrived since replies were last written, the frame
+    /// replaces the last Pong frame, as RFC 6455 section 5.5.3 allows. Otherwise a peer that floods
     /// pings would cause as many bytes as it sends.
     pub(crate) fn pong(&mut self, payload: &[u8]) {
         let (offset, end) = self.last_pong;
@@ -93,7 +93,8 @@ mod tests {
         let mut outgoing = Outgoing::default();
         (0..PONGS_MAX as u8).for_each(|ping| outgoing.pong(&[ping]));
         outgoing.clear_replies();
-        // As long as those Pong frames together: another peer's reply, then its ping.
+        // A reply to another peer, exactly as long as the Pong frames before, and then an answer to
+        // that peer's ping.
         let reply_bytes = 3 * PONGS_MAX as usize;
         encode_frame(&mut outgoing.replies, Opcode::Text, &vec![b'x'; reply_bytes - 2]);
         outgoing.pong(&[7]);

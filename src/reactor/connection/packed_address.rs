@@ -2,7 +2,8 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-/// An IPv4 address is kept as mapped into IPv6; the scope of an IPv6 address is not kept.
+/// A socket address. An IPv4 address is stored as IPv4-mapped IPv6; the scope id of an IPv6 address
+/// is dropped.
 #[derive(Clone, Copy)]
 pub(in crate::reactor) struct PackedAddress {
     ip: [u8; 16],

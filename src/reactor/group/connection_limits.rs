@@ -45,12 +45,13 @@ pub(crate) enum Quota {
 pub(crate) struct Admission {
     /// Why requests of this connection are refused, if they are.
     pub(crate) refusal: Option<Refusal>,
-    /// `None`: there is no room even to answer it, so it must be closed.
+    /// `None`: too many connections are kept open for a refusal already, so this one must be closed
+    /// without an answer.
     pub(crate) quota: Option<Quota>,
 }
 
-/// The limits and their counts, in cache lines of their own: reactors read what stands beside them
-/// for every message.
+/// The limits and their counts, in cache lines of their own: reactors read the neighbouring fields
+/// for every message, and these counts change with every connection.
 #[repr(align(64))]
 pub(crate) struct ConnectionLimits {
     /// Ordinary connections.
@@ -135,10 +136,10 @@ impl ConnectionLimits {
         })
     }
 
-    /// Counts an accepted connection until [`leave`](Self::leave), against its address in every
-    /// case. Over the limit of its address it may still be an ordinary one, so that requests which
-    /// are exempt from that limit can be served. But an address has at most as many of these again
-    /// as the limit says.
+    /// Counts an accepted connection until [`leave`](Self::leave), always towards its address too.
+    /// Over the limit of its address it may still be an ordinary one, so that requests exempt from
+    /// that limit can be served. There may be as many of these per address as the limit says;
+    /// connections beyond them count as refusals.
     pub(crate) fn enter(&self, address: SocketAddr) -> Admission {
         if let Some(rate) = &self.rate {
             lock(rate).available -= 1.0;
@@ -161,8 +162,8 @@ impl ConnectionLimits {
         Admission { refusal: Some(refusal.unwrap_or(Refusal::TooManyConnections)), quota }
     }
 
-    /// Counts a connection that was accepted on an admin listener, to which no limit applies but
-    /// that on such connections.
+    /// Counts a connection that was accepted on an admin listener. Only `ADMIN_CONNECTIONS_MAX`
+    /// applies to it.
     pub(crate) fn enter_as_admin(&self) -> Admission {
         let is_in = count_one_more(&self.admins, ADMIN_CONNECTIONS_MAX);
         Admission {
@@ -171,8 +172,8 @@ impl ConnectionLimits {
         }
     }
 
-    /// Stops counting a connection that has closed. `quota`: towards which limit it counted; `None`
-    /// if it was closed because there was no room for it.
+    /// Stops counting a connection that has closed. `quota`: the limit that it counted towards, or
+    /// `None` if `enter` found no room for it.
     pub(crate) fn leave(&self, address: SocketAddr, quota: Option<Quota>) {
         let count = match quota {
             Some(Quota::Ordinary) => Some(&self.connections),

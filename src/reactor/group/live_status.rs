@@ -9,8 +9,8 @@ use crate::reactor::counters::LiveCounters;
 
 use super::status::{Gauges, ReactorStatus};
 
-/// The figures of one reactor, in cache lines of their own: a neighbour that is written often would
-/// slow down every count.
+/// The figures of one reactor, in cache lines of their own. If another thread wrote often to the
+/// same cache line, every count would be slow.
 #[derive(Default)]
 #[repr(align(128))]
 pub(super) struct LiveStatus {

@@ -1,6 +1,7 @@
-//! What the reactors of a server share, apart from the rings between them. None of it is written
-//! per message but each reactor's own counters. The connection limits and the count of channels are
-//! written when a connection or a channel begins or ends, the memory flags when they change.
+//! What the reactors of a server share, apart from the rings between them. The only part that is
+//! written for every message is each reactor's own counters. The connection limits and the count of
+//! channels are written when a connection or a channel begins or ends, and the memory flags when
+//! they change.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

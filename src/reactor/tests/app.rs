@@ -7,7 +7,8 @@
 //! | `/no` | declines the handshake with 403 |
 //! | `/turned-away` | answers 101, followed directly by a Close frame |
 //! | `/shut` | closes in `on_open`; `/shut-later` closes on the first message |
-//! | `/join` | subscribes to the channel that a message names; `-` ends that, and `.` silently |
+//! | `/join` | subscribes to the channel that a message names; a message `-` ends the subscription
+//! with a reply, `.` without one |
 //! | `/two` | subscribes to `two-a` and `two-b`, and publishes what it receives to `two-a` |
 //! | `/bye/CHANNEL` | publishes to the channel when the connection ends |
 //! | `/leave/CHANNEL` | subscribes, publishes what it receives, and closes in the same callback |
@@ -35,7 +36,7 @@ pub(super) struct Log {
     pub(super) open: usize,
     /// By peer address: the last subscription of the connection.
     subscriptions: HashMap<SocketAddr, Subscription>,
-    /// The publish whose outcome panics.
+    /// The ticket of the publish whose outcome makes the application panic.
     doomed: Option<Ticket>,
 }
 

@@ -1,6 +1,7 @@
 //! The random choices of a run, determined by a seed.
 
-/// The dice. The simulated network makes random choices of its own from the same seed.
+/// A random number generator for the choices of a test. The simulated network makes random choices
+/// of its own from the same seed.
 pub(super) struct Dice(u64);
 
 impl Dice {

@@ -47,7 +47,7 @@ fn what_an_end_in_the_drain_publishes_goes_out_before_the_next_end() {
     world.drain();
     world.turn();
     assert_eq!(clients[0].close_code(), Some(1012));
-    // Time enough for a drain to close several connections in one turn.
+    // In this time a drain closes several connections.
     world.sim.advance(Duration::from_millis(10));
     world.turn();
     world.pass_secs(4);
@@ -144,7 +144,7 @@ fn whoever_never_catches_up_is_told_1012_before_the_time_is_over() {
     let mut client = world.open("/news");
     client.stall();
     world.drain();
-    // It reads half of what is published, so something is always pending for it.
+    // The client reads half of what is published, so messages are always pending for it.
     while !world.is_over() {
         let _ = world.publish("news", MessageKind::Binary, &[1; 10_000]);
         client.sip(5_000);

@@ -1,6 +1,6 @@
-//! Tests that nobody is held up by another: what one channel, one peer or one crowd does costs the
-//! others a bounded part of each turn. Times are counted in turns here; how long turns last is
-//! tested with simulated costs.
+//! Tests that one busy channel, one peer or one crowd does not hold up the others: it may take only
+//! a bounded part of each turn. Times are counted in turns here. How long turns last is tested in
+//! `latency`, with simulated costs.
 
 use super::super::limits::CROWD_PER_TURN_MAX;
 use super::client::{Client, Heard};
@@ -9,7 +9,7 @@ use super::world::{Setting, World};
 use crate::hub::{ReactorNumber, SlowPolicy};
 use crate::reactor::RingSizes;
 
-/// The turns in which a bystander must be served, whatever others do.
+/// At most this many turns may pass before a bystander is served.
 const TURNS_MAX: usize = 10;
 
 /// Runs turns of all reactors until `is_served`. Returns how many it took.
@@ -23,8 +23,8 @@ fn turns_until(world: &mut World, mut is_served: impl FnMut() -> bool) -> usize 
     panic!("not served within a thousand turns");
 }
 
-/// A server with 600 readers and 4 publishers of the channel "busy", whose log keeps a small part
-/// of what the publishers have sent. No reactor has read it yet.
+/// A server with 600 readers and 4 publishers of the channel "busy". The publishers have sent many
+/// times as much as the channel's log may keep, and no reactor has read it yet.
 fn flooded(reactors: usize) -> (World, Vec<Client>) {
     let mut setting = Setting { reactors, rings: Some(RingSizes::MIN), ..Setting::default() };
     setting.hub.channel_buffer_bytes = 4 << 10;
@@ -87,8 +87,8 @@ fn no_ring_stands_still_for_a_channel() {
     }
 }
 
-/// More publishers at once than the log takes beyond its bound: those that it does not take are
-/// refused, and whoever has nothing to do with the channel does not wait for it.
+/// More clients publish at once than the log takes beyond its bound. The messages that it does not
+/// take are refused, and a publish to another channel need not wait.
 #[test]
 fn publishers_beyond_the_excess_of_a_channel_hold_up_no_other() {
     let mut setting = Setting::default();
@@ -116,8 +116,8 @@ fn publishers_beyond_the_excess_of_a_channel_hold_up_no_other() {
     assert_eq!((taken + refused, world.accepted["busy"].len()), (700, taken));
 }
 
-/// Where memory is short until the sweep has sent what is in the logs, a publish waits for it, and
-/// not for the clock.
+/// If memory is short until the sweep has sent what is in the logs, a waiting publish is retried
+/// right after that sweep, without waiting for a timeout.
 #[test]
 fn a_publish_that_waits_for_memory_follows_the_sweep() {
     let mut world = World::with(|limits, hub| {
@@ -165,14 +165,14 @@ fn one_message_that_cuts_off_a_crowd_is_told_in_many_turns() {
     for slow_policy in [SlowPolicy::Disconnect, SlowPolicy::Skip] {
         let mut world = World::with(|_, hub| {
             hub.channel_buffer_bytes = 64 << 10;
-            // What is unsent of every frame is kept until it is sent.
+            // Memory suffices to keep the unsent rest of every partly sent frame.
             hub.private_bytes_max = 64 << 20;
             hub.slow_policy = slow_policy;
         });
         let mut crowd = world.open_many(1000, "/news");
         let mut other = world.open("/echo");
         let visitor = world.connect();
-        // Every socket takes a part of the first message.
+        // Every socket accepts only a part of the first message.
         crowd.iter().for_each(Client::stall);
         visitor.request("POST", "/news", &[], &[1; 40_000]);
         world.rest();
@@ -180,7 +180,8 @@ fn one_message_that_cuts_off_a_crowd_is_told_in_many_turns() {
         world.turn();
         let told = |world: &World| world.log.borrow().closed.len();
         assert!(told(&world) <= CROWD_PER_TURN_MAX);
-        // A peer that reads again before it is told gets the end of its frame and nothing in it.
+        // A peer that reads again before its overrun is handled gets the rest of its partly sent
+        // frame, and no other frame inside it.
         crowd[999].wake();
         crowd[999].say(Opcode::Ping, b"still here");
         other.text("hello");

@@ -155,7 +155,8 @@ fn a_request_that_a_peer_gives_up_leaves_nothing() {
 
 #[test]
 fn a_request_is_answered_by_the_outcome_of_the_publish_that_it_waits_for() {
-    // The log holds one message, so the second publish of each request has to wait.
+    // The log holds one message, so the second publish of each request finds the channel full, and
+    // its answer has to wait.
     let mut world = World::with(|_, hub| hub.channel_buffer_bytes = 4 << 10);
     let _readers = world.open_many(300, "/news");
     let mut publisher = world.connect();

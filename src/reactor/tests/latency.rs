@@ -1,10 +1,10 @@
-//! Latency as a property: whatever others do, no turn of a reactor is long, and no bystander waits
-//! long. In these scenes calls and work take simulated time (`net/sim/costs.rs`), so the figures
-//! are the same on every machine.
+//! Tests of latency: whatever other peers do, no turn of a reactor is long, and no bystander waits
+//! long. In these scenes system calls and work take simulated time (`net/sim/costs.rs`), so the
+//! figures are the same on every machine.
 //!
 //! `cargo test --profile sim --lib latency -- --include-ignored --nocapture` prints for each scene
-//! the longest turn, with the steps that took most of it, and how long bystanders waited. Without
-//! optimisation some scenes take long: they are ignored then.
+//! the longest turn, with the steps that took most of it, and how long bystanders waited. Some
+//! scenes take long in a build without optimisation, and are ignored there.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use bystander::Kind;
 use crowd::{Announcer, Flood, Once, Publishers, readers};
 use scene::{Bounds, Scene};
 
-/// 3,000 readers of one channel, and four peers that flood it with messages of 256 bytes.
+/// A scene: 3,000 readers of one channel, and four peers that flood it with messages of 256 bytes.
 fn flood(reactors: usize, bounds: Bounds, messages_per_second_min: u64) {
     let mut scene = Scene::new("a flooded channel", reactors, 1);
     scene.invite(&Kind::ALL);
@@ -73,7 +73,8 @@ fn a_flood_of_pings_makes_the_last_reader_at_most_twice_as_late() {
     assert!(beside_pings <= 2 * alone, "{beside_pings:?} instead of {alone:?}");
 }
 
-/// Subscribers that read nothing, and whose send buffers are small so that they are soon blocked.
+/// Starts a scene with subscribers that read nothing. Their send buffers are small, so they are
+/// soon blocked.
 fn with_stalled(
     name: &str,
     reactors: usize,
@@ -115,8 +116,8 @@ fn one_message_that_cuts_off_thousands_holds_nobody_up_on_two_reactors() {
     cut(2, Bounds::ALL);
 }
 
-/// Returns how long reactors are busy with it when this many connections, with two subscriptions
-/// each, are cut off.
+/// Cuts off this many connections, with two subscriptions each. Returns how long the reactors were
+/// busy.
 fn busy_with_two_each(connections: usize, bounds: Bounds) -> Duration {
     let (mut scene, stalled) = with_stalled("two subscriptions each", 1, &[], connections, "/two");
     let publishers = scene.server.open_many(2, |number| ["/two-a", "/two-b"][number].to_owned());
@@ -141,12 +142,13 @@ fn subscriptions_fall_off_in_linear_time() {
 fn forty_thousand_subscriptions_fall_off_in_linear_time() {
     let bounds = Bounds::ALL;
     let busy = [5_000, 20_000].map(|connections| busy_with_two_each(connections, bounds));
-    // Each later message looks at those who are still blocked, so it is a little more than linear.
+    // Each later message checks all subscribers that are still blocked, so the time grows a little
+    // faster than their number.
     assert!(busy[1] < 8 * busy[0], "four times as many take {busy:.2?}");
 }
 
-/// Strangers stall, each on a channel of its own, until all memory is in their logs: some publish
-/// much, and others fill what is left with small messages.
+/// A scene of stalled subscribers, each on a channel of its own, whose logs take all memory: some
+/// channels get many large messages, and others fill the rest of the memory with small ones.
 fn strangers(reactors: usize, bounds: Bounds) {
     let mut scene = Scene::with("strangers who stall", reactors, 1, |setting| {
         setting.sim.send_buffer_bytes = 1_024;
@@ -177,7 +179,7 @@ fn strangers_who_stall_do_not_have_posts_refused_on_two_reactors() {
     strangers(2, Bounds::ALL);
 }
 
-/// Five thousand readers leave at the same moment.
+/// A scene: five thousand readers leave at the same moment.
 fn leave(how: &str, leave: impl Fn(&Client)) {
     let mut scene = Scene::new(how, 1, 1);
     scene.invite(&Kind::ALL);
@@ -198,10 +200,11 @@ fn thousands_who_end_their_side_hold_nobody_up() {
     leave("5,000 leave", |reader| reader.peer.close_write());
 }
 
-/// Five thousand new clients come at the same moment.
+/// A scene: five thousand new clients connect at the same moment.
 fn arrive(name: &str, reactors: usize, path: impl Fn(usize) -> String) {
     let mut scene = Scene::new(name, reactors, 1);
-    // A new connection waits in the kernel's queue behind all that have come before it.
+    // No bystander opens new connections: they would wait in the kernel's queue behind the five
+    // thousand.
     scene.invite(&[Kind::Ping, Kind::Publish, Kind::Post]);
     let moment = scene.server.now() + Duration::from_millis(50);
     let mut clients = Vec::new();
@@ -229,8 +232,8 @@ fn a_crowd_that_subscribes_to_channels_of_its_own_holds_nobody_up() {
     arrive("5,000 subscribe to 5,000 channels", 2, |number| format!("/own-{number}"));
 }
 
-/// Newcomers subscribe to a channel whose home, another reactor, does not run for a tenth of a
-/// second: its answer lets all of them in at once.
+/// New clients subscribe to a channel whose home, another reactor, does not run for a tenth of a
+/// second. Its answer then completes all of these subscriptions at once.
 #[test]
 fn newcomers_who_have_waited_for_a_home_are_let_in_bit_by_bit() {
     let mut scene = Scene::new("6,000 have waited for a home", 2, 1);
@@ -244,7 +247,7 @@ fn newcomers_who_have_waited_for_a_home_are_let_in_bit_by_bit() {
     report.check(Bounds::ALL);
 }
 
-/// Clients connect together and send nothing: the timeouts of all end together.
+/// Clients connect together and send nothing, so all their timeouts end together.
 #[test]
 #[ignore = "slow unless optimised"]
 fn timeouts_that_end_together_hold_nobody_up() {
@@ -256,16 +259,16 @@ fn timeouts_that_end_together_hold_nobody_up() {
     report.check(Bounds::ALL);
 }
 
-/// Connections at rest: a reactor is not busier with many than with few.
+/// A reactor with many idle connections is not busier than one with few.
 #[test]
 fn idle_connections_cost_nothing() {
     let busy = [100, 10_000].map(|idle| {
         let mut scene = Scene::with(&format!("{idle} idle"), 1, 1, |setting| {
-            // Pings are no rest.
+            // No pings are sent: a connection that is pinged is not idle.
             setting.limits.ping_interval = Duration::from_secs(3_600);
         });
         let _readers = readers(&mut scene.server, idle, "/hall");
-        // The timeouts of their handshakes end, for nothing.
+        // The clients' handshake deadlines fall in this time, and are found to be met.
         scene.run(Duration::from_secs(7), &mut ()).check(Bounds::ALL);
         scene.run(Duration::from_secs(5), &mut ()).check(Bounds::ALL);
         scene.server.busy
@@ -273,7 +276,7 @@ fn idle_connections_cost_nothing() {
     assert!(busy[1] <= 2 * busy[0], "busy for {busy:.2?}");
 }
 
-/// A drain closes readers bit by bit.
+/// A drain closes readers gradually.
 #[test]
 #[ignore = "slow unless optimised"]
 fn a_drain_of_thousands_holds_nobody_up() {
@@ -291,7 +294,8 @@ const SEEDS: std::ops::Range<u64> = 0..2;
 #[test]
 fn random_scenes() {
     for_each_seed(SEEDS, "reactor::tests::latency", |seed| {
-        // Several crowds at once: half of the bystanders may wait a little longer.
+        // Several crowds act at once, so half of the bystanders may wait a little longer than in
+        // the other scenes.
         random::run(seed).check(Bounds::millis(10, 50, 10));
     });
 }

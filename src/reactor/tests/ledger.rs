@@ -149,8 +149,8 @@ fn check_gate(reactors: &[SimReactor]) {
     );
 }
 
-/// Of one reactor: how many records it has written for the others, and how many bytes it has taken
-/// from them.
+/// How many records one reactor has written for the others, and how many bytes it has taken from
+/// them.
 pub(super) struct Words {
     own: usize,
     /// By other reactor: how many records were written for it.
@@ -170,8 +170,8 @@ impl Words {
         }
     }
 
-    /// Checks after a turn that every other reactor was woken to which records were sent, or whose
-    /// wait for room in a ring is over.
+    /// Checks after a turn that the reactor has woken every other reactor for which it wrote
+    /// records, or whose wait for room in a ring it has ended.
     pub(super) fn check_since(&self, before: &Words, will_look: impl Fn(usize) -> bool) {
         for other in (0..self.put.len()).filter(|other| *other != self.own) {
             let was_sent = self.put[other] != before.put[other];
@@ -214,7 +214,7 @@ pub(super) fn has_left_mail(
     has_deliveries || has_requests && !waits_for_room
 }
 
-/// Checks that homes know how many subscribers each member has. The rings must be empty.
+/// Checks that each home knows how many subscribers each member has. The rings must be empty.
 pub(super) fn check_counts(reactors: &[SimReactor]) {
     let views: Vec<Vec<ChannelView>> =
         reactors.iter().map(|reactor| reactor.peers.core.exchange.hub.views()).collect();

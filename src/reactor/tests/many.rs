@@ -287,7 +287,7 @@ fn large_messages_travel_beside_the_rings() {
     }
 }
 
-/// Makes this many channels on their home, the last reactor, each with a stalled subscriber, until
+/// Makes this many channels whose home is the last reactor, each with a stalled subscriber, until
 /// memory is short. Returns the channels with their subscribers.
 fn short_of_memory(world: &mut World, channels: usize) -> Vec<(String, Client)> {
     let last = world.reactors.len() - 1;

@@ -47,7 +47,7 @@ fn connect(server: &TimedWorld, numbers: std::ops::Range<usize>) -> Vec<SimPeer>
     numbers.map(connect).collect()
 }
 
-/// Lets these peers come, and returns how many bytes of memory the server takes for each.
+/// Connects these peers. Returns them, and the server's memory for each in bytes.
 fn come(server: &mut TimedWorld, numbers: std::ops::Range<usize>) -> (Vec<SimPeer>, f64) {
     let count = numbers.len();
     let peers = connect(server, numbers);
@@ -66,7 +66,7 @@ fn a_million_connections() {
     let mut server = TimedWorld::new(Setting {
         limits: ReactorLimits {
             connections_max: 2 * CONNECTIONS,
-            // Pings cost what they cost; here it is looked at everything else.
+            // No pings are sent, so that their cost is not part of the figures.
             ping_interval: Duration::from_secs(24 * 3600),
             ..ReactorLimits::default()
         },
@@ -79,7 +79,7 @@ fn a_million_connections() {
     println!("memory per connection with a subscription: {alone:.0} bytes");
     println!("memory per channel: {:.0} bytes", with_channel - alone);
 
-    // After the handshakes, and the end of what they have begun.
+    // Waits until the handshakes, and the work that follows them, are over.
     server.run_for(Duration::from_secs(10), &mut ());
     server.forget_turns();
     let (seconds, processor) = (10, processor_secs());

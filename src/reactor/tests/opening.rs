@@ -83,7 +83,8 @@ fn a_handshake_that_does_not_come_in_time_is_answered_408() {
     let mut world = World::new();
     let mut client = world.connect();
     let bytes = super::frames::handshake("/news");
-    // The moments below are a little later than whole seconds, as a timeout may be.
+    // The moments below are a little later than whole seconds, because a timeout may be a little
+    // late.
     world.turn();
     world.sim.advance(Duration::from_millis(200));
     for byte in &bytes[..9] {

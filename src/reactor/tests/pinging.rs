@@ -91,8 +91,8 @@ fn the_time_for_a_pong_begins_when_the_ping_has_left() {
     while world.counters().pings_sent == 0 {
         world.pass(Duration::from_millis(500));
     }
-    // While the ping cannot leave, its deadline is postponed by ten seconds at a time. The loop
-    // ends shortly before the next time.
+    // While the ping cannot be sent, its deadline is postponed by ten seconds at a time. The loop
+    // ends shortly before the next postponement.
     for quarters in 0..60 {
         let _ = quarters;
         world.pass(Duration::from_millis(500));
@@ -131,7 +131,7 @@ fn a_pause_of_the_whole_process_cuts_nobody() {
     let mut world = World::new();
     let mut clients = world.open_many(20, "/news");
     world.pass_secs(19);
-    // Each ping falls due during a pause, or was sent before the pause and answered during it.
+    // Each ping either is due during a pause, or was sent before the pause and answered during it.
     for _ in 0..10 {
         world.sim.advance(Duration::from_secs(17));
         for client in &mut clients {

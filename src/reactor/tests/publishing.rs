@@ -45,7 +45,7 @@ fn a_log_smaller_than_one_round_of_the_sweep_cuts_off_no_healthy_subscriber() {
 
 #[test]
 fn publishes_that_were_held_back_follow_without_waiting_for_the_clock() {
-    // The first message blocks every subscriber, so each further one overruns some of them.
+    // The first message blocks every subscriber, so each further message overruns some of them.
     let mut world = World::with(|_, hub| {
         hub.channel_buffer_bytes = 8 << 10;
         hub.slow_policy = crate::hub::SlowPolicy::Skip;
@@ -182,7 +182,8 @@ fn unfinished_messages_are_ended_at_their_share_of_the_memory_and_publishing_goe
     assert_eq!(reader.messages(), [b"still here"]);
 }
 
-/// What a publisher on another thread has been told, as channel, payload and reason.
+/// Returns the messages that a publisher on another thread got back as refused: channel, payload
+/// and reason of each.
 fn told(error: PublishError) -> Vec<(String, Vec<u8>, RefusalReason)> {
     let PublishError::Refused(messages) = error else { panic!("{error}") };
     messages.into_iter().map(|one| (one.channel, one.payload, one.reason)).collect()
@@ -230,7 +231,7 @@ fn a_publisher_is_not_told_before_everything_that_it_has_sent_is_settled() {
 
 #[test]
 fn what_waits_for_the_sweep_behind_a_refusal_is_refused_too() {
-    // The log holds one message, so that every further one waits for the sweep.
+    // The log holds one message, so every further message makes its publisher wait for the sweep.
     let mut world = World::with(|_, hub| {
         hub.channel_buffer_bytes = 4 << 10;
         hub.channels_max = 1;

@@ -265,12 +265,13 @@ fn a_publisher_that_overruns_itself_where_memory_is_spent_is_told_4008() {
     });
     let mut client = world.open("/news");
     client.stall();
-    // The send buffer takes sixteen of them.
+    // The send buffer takes sixteen of these messages.
     for _ in 0..17 {
         client.binary(&[0; 1_000]);
         world.rest();
     }
-    // The fifth or so cuts it off. Those behind it are more than connections may hold together.
+    // About the fifth message of these overruns the subscriber. The messages behind it are more
+    // than the memory set aside for connections may hold.
     let frames: Vec<u8> = (0..30).flat_map(|_| client.frame(Opcode::Binary, &[1; 1_900])).collect();
     client.peer.send(&frames);
     world.rest();

@@ -4,7 +4,7 @@
 
 use super::world::SimReactor;
 
-/// What a reactor in the middle of a turn does next.
+/// What a reactor that is in the middle of a turn does next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Step {
     HearCommands,

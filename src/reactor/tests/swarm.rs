@@ -16,10 +16,10 @@ use run::{Outcome, Run};
 /// The seeds of a test run without the environment variable `FANFARE_SEEDS`.
 const SEEDS: Range<u64> = 0..100;
 
-/// More seeds to run: those that failed once, and why. A seed gives the same run only if the plan,
-/// the clients and the simulated network draw the same random numbers. These seeds were found
-/// before reactors could interrupt each other and channels could be forgotten; today they give
-/// other runs. The two faults about pauses have tests of their own
+/// Further seeds to run: they failed once, for the reasons given here. A seed gives the same run
+/// only if the plan, the clients and the simulated network draw the same random numbers. These
+/// seeds were found before reactors could interrupt each other and channels could be forgotten;
+/// today they give other runs. The two faults about pauses have tests of their own
 /// (`slow::a_pause_of_ours_is_no_time_in_which_a_peer_has_taken_nothing`,
 /// `pinging::a_short_pause_behind_a_long_one_does_not_either`); the other two were mistakes of the
 /// swarm.

@@ -1,5 +1,6 @@
-//! A simulated server in which everything takes time: the reactor whose clock is earliest runs
-//! next, for one step of its turn, and peers act at their own moments in between.
+//! A simulated server in which all system calls and work take simulated time. Each reactor has a
+//! clock of its own. The reactor whose clock is earliest runs next, for one step of its turn.
+//! Simulated peers act at their own moments in between.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -18,19 +19,19 @@ use crate::instant::Instant;
 use crate::net::sim::{SimCosts, SimWorld};
 use crate::protocol::{Message, MessageKind};
 
-/// A peer, or several, that act at their own moments.
+/// One or more simulated peers, which act at moments of their own.
 pub(super) trait Actor {
-    /// Returns when it acts next; `None` if it waits for the server.
+    /// Returns when the actor acts next; `None` if it waits for the server to send something.
     fn next_at(&self) -> Option<Instant>;
 
-    /// Acts. The time is what `next_at` has returned.
+    /// Makes the actor act. `now` is the moment that `next_at` has returned.
     fn act(&mut self, now: Instant, server: &mut TimedWorld);
 
-    /// Looks at what a reactor has sent in the turn that has just ended.
+    /// Lets the actor look at what a reactor has sent in the turn that has just ended.
     fn after_turn(&mut self, now: Instant);
 }
 
-/// Nobody.
+/// The actor of a scene in which nobody acts.
 impl Actor for () {
     fn next_at(&self) -> Option<Instant> {
         None
@@ -69,7 +70,7 @@ impl<A: Actor + ?Sized> Actor for Box<A> {
     }
 }
 
-/// Several act in the order of their moments.
+/// Several actors, which act in the order of their moments.
 impl<A: Actor> Actor for [A] {
     fn next_at(&self) -> Option<Instant> {
         self.iter().filter_map(Actor::next_at).min()
@@ -108,7 +109,7 @@ pub(super) struct TimedWorld {
     pub(super) sim: SimWorld,
     line: Arc<PublisherLine>,
     pub(super) log: Rc<RefCell<Log>>,
-    /// By reactor: its next step if it is in the middle of a turn, else `None`.
+    /// By reactor: the next step, if the reactor is in the middle of a turn.
     at: Vec<Option<Step>>,
     /// By reactor: the turn that it is in, or that it was in last.
     turns: Vec<TimedTurn>,
@@ -124,7 +125,7 @@ pub(super) struct TimedWorld {
     pub(super) numbered: HashMap<String, u64>,
 }
 
-/// How long a turn has taken, without its wait.
+/// How long a turn has taken, without the time that it waited for events.
 #[derive(Clone, Default)]
 pub(super) struct TimedTurn {
     began: Instant,
@@ -165,8 +166,8 @@ impl TimedWorld {
         }
     }
 
-    /// Returns the time up to which everything has happened: the clock of the reactor that is least
-    /// far.
+    /// Returns the time up to which everything has been simulated: the earliest of the reactors'
+    /// clocks.
     pub(super) fn now(&self) -> Instant {
         let clocks = (0..self.reactors.len()).map(|number| self.sim.clock_of(number));
         clocks.min().expect("there is a reactor")
@@ -280,7 +281,7 @@ impl TimedWorld {
         let mut clients = Vec::with_capacity(count);
         let mut opened = 0;
         while opened < count {
-            // Not all at once: the setting up of a scene is not what is looked at.
+            // The clients connect in groups, so that setting up a scene does not make long turns.
             let more = (count - clients.len()).min(1_000);
             self.sim.set_moment(self.now());
             for number in clients.len()..clients.len() + more {
@@ -310,7 +311,8 @@ impl TimedWorld {
         self.sim.note_wake_ups();
     }
 
-    /// Lets a reactor not run for this long, as when the system gives its core to somebody else.
+    /// Keeps a reactor from running for this long, as if the system gave its core to another
+    /// process.
     pub(super) fn hold_up(&self, reactor: usize, duration: Duration) {
         self.sim.resume(reactor, self.sim.clock_of(reactor) + duration);
         self.sim.suspend(reactor);
@@ -337,7 +339,7 @@ impl TimedWorld {
     }
 }
 
-/// The name of a kind of step, without the number of the socket that it concerns.
+/// Returns the name of a kind of step, without the number of the socket that it concerns.
 fn name_of(step: Step) -> String {
     let name = format!("{step:?}");
     name.split_once('(').map_or(name.clone(), |(kind, _)| kind.to_owned())

@@ -475,8 +475,8 @@ impl World {
             .any(|reactor| reactor.peers.connections.iter().any(|connection| connection.blocked))
     }
 
-    /// Returns true if a connection has more bytes to be read or decoded, or waits for room to
-    /// publish, in a ring or in its channel.
+    /// Returns true if a connection has more bytes to be read or decoded, or its publishes wait for
+    /// room in a ring or for a full channel.
     pub(super) fn is_anybody_unfinished(&self) -> bool {
         let goes_on = |one: &SimReactor| {
             let Peers { connections, core } = &one.peers;
@@ -606,7 +606,8 @@ fn check_memory(hub: &Hub) {
         limits.channel_buffer_bytes.max(limits.message_bytes_max + HEADER_BYTES_MAX);
     for view in hub.views() {
         let is_full = hub.is_full(ChannelId(view.slot.0));
-        // A member takes what its home has let through meanwhile.
+        // A member must append the messages that its home has accepted meanwhile, so its log may be
+        // larger still.
         let of_member = if view.membership == Membership::Home { 0 } else { 1 << 20 };
         let excess = if is_full { limits.bound().excess_bytes + of_member } else { 0 };
         assert!(view.log_bytes <= log_bytes_max + excess, "a log exceeds its limit: {view:?}");

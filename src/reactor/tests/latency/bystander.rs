@@ -18,7 +18,7 @@ pub(super) enum Kind {
     Ping,
     /// Publishes on a channel of its own, and waits for its own message.
     Publish,
-    /// Asks for a page, as a probe does.
+    /// Sends a GET, as a health probe does, and waits for the response.
     Health,
     /// Opens a new connection, and waits for the 101.
     Handshake,
@@ -30,7 +30,7 @@ pub(super) enum Kind {
     Post,
 }
 
-/// The channel of the crowd.
+/// The channel to which all members of the crowd subscribe.
 pub(super) const CROWDED: &str = "hall";
 
 impl Kind {
@@ -48,14 +48,14 @@ impl Kind {
 pub(super) struct Bystander {
     kind: Kind,
     client: Client,
-    /// Those who read the channel to which it posts.
+    /// Subscribers of the channel to which this bystander posts.
     _readers: Vec<Client>,
     channel: String,
-    /// How often it has asked.
+    /// How many requests (pings, messages, handshakes …) it has sent.
     asked: u64,
     asked_at: Option<Instant>,
     next_at: Option<Instant>,
-    /// The average time between an answer and the next question.
+    /// The average time between an answer and the next request.
     interval: Duration,
     random: Dice,
     pub(super) waits: Vec<Duration>,
@@ -64,7 +64,7 @@ pub(super) struct Bystander {
 }
 
 impl Bystander {
-    /// Comes to a server that is not busy yet.
+    /// Connects a bystander while the server is not busy yet.
     pub(super) fn come(server: &mut TimedWorld, kind: Kind, number: u64) -> Bystander {
         let channel = format!("quiet-{kind:?}-{number}");
         let mut open = |path: String| server.open_many(1, |_| path.clone()).pop();
@@ -92,7 +92,7 @@ impl Bystander {
         }
     }
 
-    /// Asks for the first time soon.
+    /// Schedules the first request.
     pub(super) fn begin(&mut self, now: Instant) {
         self.next_at = Some(now + self.pause());
     }
@@ -101,7 +101,7 @@ impl Bystander {
         Duration::from_nanos(self.random.next() % (2 * self.interval.as_nanos() as u64))
     }
 
-    /// Counts an answer that has not come until now.
+    /// If an answer is still missing at the end, counts the wait until now.
     pub(super) fn finish(&mut self, now: Instant) {
         if let Some(asked_at) = self.asked_at.take() {
             self.waits.push(now.saturating_since(asked_at));
@@ -178,7 +178,7 @@ impl Actor for Bystander {
     }
 }
 
-/// How long bystanders of one kind have waited.
+/// How long the bystanders of one kind have waited for answers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Waits {
     pub(super) kind: Kind,
@@ -189,7 +189,7 @@ pub(super) struct Waits {
 }
 
 impl Waits {
-    /// Returns the waits of each kind.
+    /// Returns the waiting times of each kind of bystander.
     pub(super) fn of(bystanders: &[Bystander]) -> Vec<Waits> {
         let of_kind = |kind| {
             let these = || bystanders.iter().filter(move |one: &&Bystander| one.kind == kind);

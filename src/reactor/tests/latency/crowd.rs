@@ -1,4 +1,4 @@
-//! Peers that are many, or that send as much as they can.
+//! Crowds: groups of many peers, or peers that send as much as they can.
 
 use std::time::Duration;
 
@@ -7,7 +7,8 @@ use super::super::frames::{FrameClient, Opcode};
 use super::super::timed::{Actor, TimedWorld};
 use crate::instant::Instant;
 
-/// A flooding peer has at least this many bytes on its way: as many as one read takes.
+/// A flooding peer always has at least this many unread bytes on their way to the server: as many
+/// as one `recv` takes.
 const UNDER_WAY_MIN: usize = 64 * 1024;
 
 /// Peers that always have more to send.
@@ -18,7 +19,7 @@ pub(super) struct Flood {
 }
 
 impl Flood {
-    /// Each sends this frame without end.
+    /// Makes a flood in which each client sends this frame again and again.
     pub(super) fn of(
         server: &TimedWorld,
         clients: Vec<Client>,
@@ -29,7 +30,8 @@ impl Flood {
         Flood::of_bytes(server, clients, &frame)
     }
 
-    /// Each sends these bytes without end. If there are none, they only stay.
+    /// Makes a flood in which each client sends these bytes again and again. If there are no bytes,
+    /// the clients only stay connected.
     pub(super) fn of_bytes(server: &TimedWorld, clients: Vec<Client>, bytes: &[u8]) -> Flood {
         let times = UNDER_WAY_MIN.checked_div(bytes.len()).map_or(0, |times| times + 1);
         clients.iter().for_each(|client| client.peer.set_discarding(true));
@@ -39,7 +41,7 @@ impl Flood {
         flood
     }
 
-    /// These readers stay as long as the flood.
+    /// Keeps these readers connected as long as the flood.
     pub(super) fn beside(mut self, readers: Vec<Client>) -> Flood {
         self._readers = readers;
         self
@@ -53,7 +55,7 @@ impl Flood {
         }
     }
 
-    /// Returns how many have been closed.
+    /// Returns how many of the clients the server has closed.
     pub(super) fn gone(&self) -> usize {
         self.clients.iter().filter(|client| client.is_gone()).count()
     }
@@ -109,19 +111,21 @@ impl Actor for Publishers {
     fn after_turn(&mut self, _: Instant) {}
 }
 
-/// A publisher that measures when the last of its channel's readers has its message.
+/// A publisher that measures how long it takes until the last of its channel's readers has received
+/// a message.
 pub(super) struct Announcer {
     client: Client,
     readers: Vec<Client>,
     asked_at: Option<Instant>,
     interval: Duration,
     next_at: Instant,
-    /// How long the last reader of each message has waited.
+    /// For each message, how long it took to the last reader.
     pub(super) waits: Vec<Duration>,
 }
 
 impl Announcer {
-    /// `interval` must be longer than a message takes.
+    /// Connects the publisher and the readers. `interval` must be longer than a message takes to
+    /// all readers.
     pub(super) fn new(server: &mut TimedWorld, readers: usize, interval: Duration) -> Announcer {
         let readers = self::readers(server, readers, "/announcements");
         let mut publishers = self::readers(server, 1, "/announcements");
@@ -156,7 +160,7 @@ impl Actor for Announcer {
     fn after_turn(&mut self, _: Instant) {}
 }
 
-/// What somebody does once, at a moment.
+/// An action that runs once, at a given moment.
 pub(super) struct Once<F> {
     at: Option<Instant>,
     action: F,
@@ -181,7 +185,7 @@ impl<F: FnMut(&mut TimedWorld)> Actor for Once<F> {
     fn after_turn(&mut self, _: Instant) {}
 }
 
-/// Opens readers of this path that throw away what they read.
+/// Connects clients to this path that discard what they receive.
 pub(super) fn readers(server: &mut TimedWorld, count: usize, path: &str) -> Vec<Client> {
     let clients = server.open_many(count, |_| path.to_owned());
     clients.iter().for_each(|client| client.peer.set_discarding(true));

@@ -10,7 +10,7 @@ use super::bystander::{CROWDED, Kind};
 use super::crowd::{Flood, Once, Publishers, readers};
 use super::scene::{Report, Scene};
 
-/// How long a random scene is looked at.
+/// How much simulated time a random scene takes.
 const DURATION: Duration = Duration::from_millis(500);
 
 fn between(dice: &mut Dice, least: usize, most: usize) -> usize {
@@ -20,7 +20,7 @@ fn between(dice: &mut Dice, least: usize, most: usize) -> usize {
 /// What a crowd of a random scene does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Deed {
-    /// A channel of many readers is flooded.
+    /// Peers flood a channel of many readers.
     Flood,
     /// Peers flood pings.
     Ping,
@@ -53,8 +53,8 @@ impl Deed {
         Deed::Spread,
     ];
 
-    /// In front of these crowds a newcomer waits in the kernel's queue, for as long as their
-    /// handshakes take.
+    /// Returns true if new connections must wait in the kernel's accept queue behind this crowd's
+    /// handshakes.
     fn fills_the_queue(self) -> bool {
         matches!(self, Deed::Come | Deed::Spread)
     }

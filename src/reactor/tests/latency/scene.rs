@@ -1,4 +1,4 @@
-//! One scene: a server, bystanders, and what happens beside them.
+//! A scene: a server, bystanders whose waiting times are measured, and crowds that act beside them.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::super::world::Setting;
 use super::bystander::{Bystander, CROWDED, Kind, Waits};
 use crate::hub::HubLimits;
 
-/// What a scene has shown.
+/// The figures that a scene has measured.
 pub(super) struct Report {
     name: String,
     longest_turn: TimedTurn,
@@ -22,7 +22,7 @@ pub(super) struct Report {
     pub(super) hash: u64,
 }
 
-/// What a scene must keep.
+/// The most that a scene's figures may be.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
     pub(super) turn: Duration,
@@ -31,7 +31,7 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    /// What every scene is to keep.
+    /// The bounds that hold for every scene.
     pub(super) const ALL: Bounds = Bounds::millis(10, 50, 5);
 
     pub(super) const fn millis(turn: u64, wait: u64, median_wait: u64) -> Bounds {
@@ -99,7 +99,8 @@ impl Scene {
         Scene { name, server: TimedWorld::new(setting), bystanders: Vec::new() }
     }
 
-    /// Lets some bystanders of each of these kinds come. They begin when the scene goes on.
+    /// Connects some bystanders of each of these kinds. They send their first requests when the
+    /// scene runs.
     pub(super) fn invite(&mut self, kinds: &[Kind]) {
         for kind in kinds {
             for _ in 0..4 {
@@ -109,7 +110,7 @@ impl Scene {
         }
     }
 
-    /// Runs for this long, and reports what was seen in this time.
+    /// Runs for this much simulated time, and returns the figures of this time.
     pub(super) fn run(&mut self, duration: Duration, others: &mut (impl Actor + ?Sized)) -> Report {
         let server = &mut self.server;
         server.forget_turns();

@@ -25,11 +25,11 @@ const MAILER: u32 = u32::MAX;
 /// The most clients of a run. Those that have ended are kept too, and checked at the end.
 const ACTORS_MAX: usize = 80;
 
-/// The most turns until nothing is pending; if something still is, it always will be.
+/// The most turns until nothing is pending. A run that needs more will never come to rest.
 const TURNS_TO_REST_MAX: usize = 40_000;
 
-/// After this many turns a drain continues without faults: if these wake reactors all the time,
-/// hardly any time passes.
+/// After this many turns a drain continues without faults: if spurious wake-ups are among them,
+/// hardly any simulated time passes.
 const FAULTY_TURNS_MAX: usize = 100_000;
 
 /// The most turns of a drain. If it takes more, some reactor never sleeps, so no time passes.
@@ -430,8 +430,8 @@ impl Run {
 
     // The end of a run.
 
-    /// Ends all faults, and runs until every client has read everything and has finished its
-    /// frames.
+    /// Ends all faults, and runs until every client has read everything and has sent the rest of
+    /// its frames.
     fn come_to_rest(&mut self) {
         self.world.sim.set_faults(SimFaults::NONE);
         self.plan.lazy = None;
@@ -599,7 +599,8 @@ impl Run {
             for (channel, joined) in actor.role.channels().iter().zip(&actor.joined) {
                 let accepted = self.accepted(channel);
                 let received = Run::received_of(actor, accepted);
-                // The last ones are compared: a client may be subscribed before it reads its 101.
+                // Only the latest messages are compared: a client may be subscribed, and receive
+                // messages, before it reads its 101.
                 let last = &accepted[accepted.len() - received.len().min(accepted.len())..];
                 let has_all = last.iter().eq(received.iter().copied());
                 let missing = (accepted.len() - joined).saturating_sub(received.len());
@@ -619,8 +620,8 @@ impl Run {
         let accepted_before = self.world.accepted.clone();
         self.world.drain();
         if self.plan.reactors > 1 {
-            // A fault may pause all reactors in any turn of any one. One with few turns might never
-            // get its own, so such pauses are switched off.
+            // A fault may pause all reactors in any turn of any reactor. A reactor with few turns
+            // might then never get one, so such pauses are switched off.
             let faults = if has_rested { SimFaults::NONE } else { self.plan.faults };
             self.world.sim.set_faults(SimFaults { pauses: 0.0, ..faults });
         }
