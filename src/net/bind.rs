@@ -23,7 +23,7 @@ const UNSENT_BYTES_MAX: u32 = 16 * 1024;
 /// A second server on the port fails with `AddrInUse`, whatever the number of sockets of each;
 /// connections of an earlier server in TIME_WAIT do not prevent a restart.
 ///
-/// `families`: whether `[::]` takes IPv4 connections too.
+/// `families`: whether the address `[::]` takes IPv4 connections too.
 ///
 /// Accepted sockets inherit TCP_NODELAY and a low bound on unsent bytes.
 pub fn bind(addr: SocketAddr, families: Families, count: usize) -> io::Result<Vec<TcpListener>> {
@@ -213,7 +213,7 @@ mod tests {
         let four = bind(everywhere("0.0.0.0", port), 2).unwrap();
         let (_peers, accepted) = connect(&four, 4);
         assert!(accepted.iter().flatten().all(|one| one.peer_addr().unwrap().is_ipv4()));
-        // Otherwise one socket serves both.
+        // Without a socket of its own for IPv4, the IPv6 socket takes IPv4 connections too.
         drop((six, four));
         let both = bind(everywhere("::", 0), 2).unwrap();
         let port = both[0].local_addr().unwrap().port();

@@ -156,7 +156,8 @@ impl World {
         let result = self.write_some(id, slices);
         let mut unmixed = result.unwrap_or(0);
         self.spend_on_bytes(SimCall::Write, unmixed);
-        // A peer that throws everything away makes no difference between one byte and another.
+        // If the peer discards everything, the bytes cannot influence the run, so they are not
+        // hashed.
         let is_seen = !self.discards(id);
         for slice in slices.iter().take_while(|_| is_seen) {
             let taken = slice.len().min(unmixed);
@@ -197,14 +198,15 @@ impl World {
         if taken == 0 { Err(libc::EAGAIN) } else { Ok(taken) }
     }
 
-    /// Returns true if the peer throws away what it is sent, and nothing stands in the way of it.
+    /// Returns true if bytes written now reach a peer that discards them, with nothing to delay
+    /// them.
     fn discards(&self, id: Id) -> bool {
         let discards = |socket: &Socket| socket.discards() && self.limits.latency_max.is_zero();
         self.sockets.get(&id).is_some_and(discards)
     }
 
-    /// Copies up to `bytes_max` bytes into the send buffer, which meanwhile empties into the peer's
-    /// window. Returns how many.
+    /// Copies up to `bytes_max` bytes into the send buffer, from which bytes meanwhile move on into
+    /// the peer's receive window. Returns how many were copied.
     fn take_in(&mut self, id: Id, slices: &[IoSlice<'_>], bytes_max: usize) -> usize {
         let mut taken = 0;
         if self.discards(id) {

@@ -13,7 +13,7 @@ use crate::instant::Instant;
 use crate::work;
 
 impl World {
-    /// Moves the clock by the price of a call that begins, and of the work before it.
+    /// Moves the clock by the price of the call that begins, and of the work since the last call.
     pub(super) fn spend_on_call(&mut self, call: SimCall) {
         if let Some(spending) = &self.spending {
             let price = spending.costs.of_call(call) + spending.costs.of_work(&work::take());
@@ -36,13 +36,15 @@ impl World {
         self.advance(Duration::from_nanos(nanos));
     }
 
-    /// Notes that the reactor has something to report, from now on if it had nothing before.
+    /// Notes that the reactor's next wait has something to report, since now if there was nothing
+    /// before.
     pub(super) fn note_ready(&mut self, reactor: usize) {
         let clock = self.clock;
         self.reactors[reactor].own_time.ready_since.get_or_insert(clock);
     }
 
-    /// Notes that a wait has reported everything, or that some of it is left.
+    /// To be called after a wait: notes whether it has reported everything, or has left some for
+    /// the next wait.
     pub(super) fn note_reported(&mut self, reactor: usize) {
         let is_left = !self.reactors[reactor].ready.is_empty();
         self.reactors[reactor].own_time.ready_since = is_left.then_some(self.clock);
@@ -51,8 +53,9 @@ impl World {
 
 impl SimWorld {
     /// From now on calls and work take time, and every reactor has a clock of its own. The driver
-    /// must use [`resume`](Self::resume) and [`suspend`](Self::suspend). Nothing may be on its way:
-    /// the latency must be zero, because events have one order for all reactors.
+    /// must use [`resume`](Self::resume) and [`suspend`](Self::suspend). The latency must be zero:
+    /// events that are still on their way have one common order, which the different clocks of the
+    /// reactors would contradict.
     pub fn set_costs(&self, costs: SimCosts) {
         let mut world = self.0.borrow_mut();
         assert!(world.limits.latency_max.is_zero(), "a world with costs has no latency");

@@ -36,17 +36,19 @@ impl SimCosts {
     const fn calls() -> [u64; SimCall::COUNT] {
         let mut calls = [0; SimCall::COUNT];
         calls[SimCall::Wait as usize] = MICRO;
-        // Before a listener is there nobody waits; afterwards its queue is reset.
+        // No client waits while a listener is opened. Closing one also resets the connections in
+        // its queue.
         calls[SimCall::Listen as usize] = 2 * MICRO;
         calls[SimCall::Unlisten as usize] = 10 * MICRO;
-        // A new descriptor, its address, and its options.
+        // A new descriptor is made, its address is read, and its options are set.
         calls[SimCall::Accept as usize] = 10 * MICRO;
         calls[SimCall::Register as usize] = MICRO;
         calls[SimCall::Read as usize] = MICRO;
-        // The whole way to the receiver's queue, and the receiver is woken.
+        // On loopback this call carries the bytes into the receiver's queue, and wakes the
+        // receiver.
         calls[SimCall::Write as usize] = 4 * MICRO;
         calls[SimCall::ShutdownWrite as usize] = 4 * MICRO;
-        // Both take the socket apart; a reset sets an option before.
+        // Both calls release the socket; a reset sets a socket option before.
         calls[SimCall::Close as usize] = 5 * MICRO;
         calls[SimCall::Reset as usize] = 6 * MICRO;
         calls[SimCall::FillRandom as usize] = MICRO;
@@ -65,12 +67,13 @@ impl SimCosts {
         work[Work::Subscription as usize] = 8 * NANO;
         work[Work::Entry as usize] = 3 * NANO;
         work[Work::Frame as usize] = 50 * NANO;
-        // Twenty fields of a browser; for a handshake also a hash and the answer.
+        // The head of a browser has about twenty fields. For a handshake, a hash and the response
+        // are included.
         work[Work::Head as usize] = 3 * MICRO;
         work[Work::Append as usize] = 50 * NANO;
         // Two cache lines that another core has written.
         work[Work::Record as usize] = 100 * NANO;
-        // 16 GB/s.
+        // A copy runs at 16 GB/s.
         work[Work::Byte as usize] = 62;
         work[Work::Wake as usize] = MICRO;
         work

@@ -102,7 +102,8 @@ impl Edges {
     pub(super) const BOTH: Edges = Edges { readable: true, writable: true };
 }
 
-/// The reactor with which a listener or stream is registered, and what it must be told.
+/// The reactor with which a listener or stream is registered, and the changes that it has not been
+/// told of.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Registration {
     pub(super) reactor: usize,

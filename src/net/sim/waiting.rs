@@ -46,8 +46,8 @@ impl World {
         self.record(reactor, SimCall::Wait, 0, Ok(told.len()));
     }
 
-    /// Moves the clock until something is ready or the deadline has passed, and reports what is
-    /// ready.
+    /// Moves the clock until something is ready or the deadline has passed. Appends what is ready
+    /// to `told`.
     fn wait_until(&mut self, reactor: usize, told: &mut Vec<Readiness>, deadline: Option<Instant>) {
         loop {
             let woken = self.reactors[reactor].waker.take();
