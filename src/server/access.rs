@@ -12,7 +12,7 @@ use super::origin::OriginPattern;
 /// Why a request is denied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Denied {
-    /// The server is not known by the name in Host.
+    /// The Host header has a name under which this server is not known.
     Host,
     /// The request comes from a web page whose origin is not allowed.
     Origin,
@@ -27,7 +27,8 @@ pub(crate) enum Denied {
 }
 
 impl Denied {
-    /// The text of the answer. People read it, so it names the flag.
+    /// Returns the text of the answer. People read it, so it names the flag that would allow the
+    /// request.
     fn reason(self) -> &'static str {
         match self {
             Denied::Host => {
@@ -48,7 +49,7 @@ impl Denied {
         }
     }
 
-    /// The answer: 401 where credentials would help, 403 where not.
+    /// Returns the answer: 401 if credentials would help, 403 if not.
     pub(crate) fn response(self) -> Response {
         match self {
             Denied::KeyMissing | Denied::KeyWrong => {
@@ -60,7 +61,7 @@ impl Denied {
         }
     }
 
-    /// The reason under which the denial is counted.
+    /// Returns the reason under which the denial is counted.
     pub(crate) fn reject_reason(self) -> RejectReason {
         match self {
             Denied::Host => RejectReason::ForbiddenHost,
@@ -93,12 +94,12 @@ pub(crate) fn is_local(peer: IpAddr, request: &Request<'_>, host: Known) -> bool
     is_loopback(peer) && host == Known::ByName && !is_forwarded(request)
 }
 
-/// How a server is known by a name in Host.
+/// Whether, and how, a server is known by the name in a request's Host header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Known {
-    /// By an address, a name of loopback or a listed name; or there is no Host.
+    /// By an IP address, a name of loopback or a name in `allowed_hosts`; or there is no Host.
     ByName,
-    /// As the host of pages that may connect.
+    /// By the host of an allowed origin.
     ByOrigin,
     Not,
 }
@@ -111,17 +112,19 @@ pub(crate) struct HostRules<'a> {
     pub(crate) trusts_loopback: bool,
 }
 
-/// Checks that the server is known by the name in Host, wherever a web page under a name of its own
-/// could be the one who asks.
+/// Checks that the server is known by the name in Host, if the request could come from a web page
+/// that has pointed a name of its own to this server (DNS rebinding).
 ///
-/// A page at `evil.example` that points its own name to this server has the same origin as this
-/// server, for the browser and for the rule of the same origin. A page says where it is from when
-/// it opens a WebSocket or publishes, but not when it reads. So, under a foreign name:
+/// For the browser, and so for the same-origin rule, a page at `evil.example` that points that name
+/// to this server has the same origin as the server. A page sends its Origin when it opens a
+/// WebSocket or publishes, but not when it reads. So for a request under a name that the server
+/// does not know:
 ///
-/// - where loopback is trusted, nothing is served to it;
-/// - nobody may read, because any page could do so;
-/// - with a list of origins, that list decides about everything else;
-/// - without a list, a peer elsewhere that names no origin is not a page, and is served.
+/// - if it comes from loopback, and loopback is trusted, it is refused;
+/// - if it reads, it is refused, because any page could have sent it;
+/// - otherwise, if there is a list of origins, that list decides later;
+/// - without a list, it is served if it comes from another machine and has no Origin, because then
+///   no page has sent it.
 pub(crate) fn check_host(
     rules: &HostRules<'_>,
     peer: IpAddr,
@@ -138,8 +141,8 @@ pub(crate) fn check_host(
     if is_trusted || reads || (!has_list && may_be_page) { Err(Denied::Host) } else { Ok(known) }
 }
 
-/// Returns how the server is known by the name in Host. Browsers always send Host, so a request
-/// without one (HTTP/1.0) passes.
+/// Returns whether, and how, the server is known by the name in Host. Browsers always send Host, so
+/// a request without one (HTTP/1.0) cannot come from a page, and passes.
 fn known(host: Option<&str>, hosts: &[String], origins: &[OriginPattern]) -> Known {
     let Some(host) = host else { return Known::ByName };
     let Some((name, _)) = split_port(host) else { return Known::Not };
@@ -247,8 +250,8 @@ mod tests {
         }
     }
 
-    /// Whether a request under the name `name.example` is denied, for each way to ask: to read, to
-    /// publish or connect as a program, and as a page under that same name.
+    /// Returns whether a request under the name `name.example` is denied: one that reads, one from
+    /// a program that publishes or connects, and one from a page with that name as its origin.
     fn denied(peer: &str, trusts_loopback: bool, origins: &[&str]) -> [bool; 3] {
         let origins: Vec<OriginPattern> = origins.iter().map(|one| one.parse().unwrap()).collect();
         let rules = HostRules { allowed_hosts: &[], allowed_origins: &origins, trusts_loopback };

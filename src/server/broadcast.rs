@@ -302,8 +302,8 @@ impl Handler for Broadcast {
 }
 
 impl Broadcast {
-    /// Counts a message or a ping against `--message-rate`. Over it, closes the connection and
-    /// returns false.
+    /// Counts a message or a ping towards `--message-rate`. If the peer is over that rate, closes
+    /// the connection and returns false.
     fn is_within_rate(&mut self, peer: &mut Context<'_, BroadcastSession>) -> bool {
         let Some(rate) = self.options.message_rate else { return true };
         let now = peer.now();

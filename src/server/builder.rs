@@ -33,7 +33,7 @@ const PRIVATE_PART: usize = 8;
 pub struct Builder<A> {
     addresses: Vec<String>,
     admin_addresses: Vec<String>,
-    /// The number set; `None`: see [`reactor_count`](Builder::reactor_count).
+    /// How many reactors were asked for; `None`: see [`reactor_count`](Builder::reactor_count).
     reactors: Option<usize>,
     rings: Option<RingSizes>,
     reactor: ReactorLimits,
@@ -247,7 +247,7 @@ impl<A> Builder<A> {
         self
     }
 
-    /// Connections accepted per second; more wait in the system's queue. Default: no limit.
+    /// Connections accepted per second; further ones wait in the system's queue. Default: no limit.
     pub fn accept_rate(mut self, accepts: Option<u32>) -> Self {
         self.reactor.accepts_per_second_max = accepts;
         self
@@ -261,13 +261,14 @@ impl<A> Builder<A> {
     }
 
     /// Memory for all channels with their names and logs (three quarters) and for what connections
-    /// hold. When the logs' part is full, slow subscribers are cut off; if it is needed for others,
-    /// publishing is refused. Each reactor has an equal share, which must hold
+    /// hold. When the logs' part is full, slow subscribers are cut off; if subscribers that are not
+    /// slow need all of it, publishing is refused. Each reactor has an equal share, which must hold
     /// at least one channel's buffer (with several reactors at least two, see
     /// [`memory_limit_min`](Self::memory_limit_min)). Default 1 GiB.
     pub fn memory_limit(mut self, bytes: usize) -> Self {
         self.hub.memory_bytes = bytes;
-        // Partly sent frames are a part of it: little memory gives them a small budget.
+        // The budget for partly sent frames is a part of this memory, and is smaller if there is
+        // little of it.
         self.hub.private_bytes_max =
             HubLimits::default().private_bytes_max.min(bytes / PRIVATE_PART);
         self
@@ -354,7 +355,7 @@ impl<A> Builder<A> {
         rules.into_iter().find(|(is_kept, _)| !is_kept).map_or(Ok(()), |(_, error)| Err(error))
     }
 
-    /// Returns the times with which nothing could be done if they were zero.
+    /// Returns the interval and the timeouts that must not be zero.
     fn times(&self) -> [Option<Duration>; 6] {
         let ReactorLimits {
             handshake_timeout,

@@ -39,13 +39,14 @@ pub(crate) fn is_loopback_name(name: &str) -> bool {
     let name = without_root(name);
     let Some(prefix_bytes) = name.len().checked_sub(LOCALHOST.len()) else { return false };
     let (prefix, last) = name.as_bytes().split_at(prefix_bytes);
-    // Every request is asked this, so the usual names are decided first.
+    // This check is made for every request, so the usual names are decided first.
     last.eq_ignore_ascii_case(LOCALHOST)
         && (prefix.is_empty()
             || prefix.ends_with(b".") && name.split('.').all(|label| !label.is_empty()))
 }
 
-/// Returns true if two names are one: case is ignored, and the dot of the root at the end.
+/// Returns true if two names are the same: case is ignored, and so is a dot at the end, which
+/// stands for the DNS root.
 pub(crate) fn is_same_name(one: &str, other: &str) -> bool {
     without_root(one).eq_ignore_ascii_case(without_root(other))
 }

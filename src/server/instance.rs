@@ -114,7 +114,7 @@ impl<H: Handler> Server<H> {
         let mut threads = self.threads.into_iter().enumerate();
         let first = threads.next();
         thread::scope(|scope| {
-            // If a thread does not start, those that have must end.
+            // If one thread cannot be started, those that have been started must end.
             let _stop_others = StopOthers(stopper.clone());
             let mut others = Vec::new();
             for (number, thread) in threads {
@@ -154,8 +154,8 @@ pub struct Publisher {
     line: Arc<PublisherLine>,
 }
 
-/// A clone is a publisher of its own: it is not told of messages that the original has published,
-/// nor held up if they are refused.
+/// A clone is a publisher of its own: refusals of messages that the original has published are not
+/// reported to it, and do not make its own messages be refused.
 impl Clone for Publisher {
     fn clone(&self) -> Publisher {
         let (homes, reactors) = (Arc::clone(&self.homes), Arc::clone(&self.reactors));
@@ -169,8 +169,8 @@ impl Publisher {
     /// # Errors
     ///
     /// [`PublishError`]; no subscriber then receives the message. After [`PublishError::Busy`] the
-    /// caller may try again. A message that was taken may still be refused when the channel's home
-    /// comes to it; then every message behind it is refused too, and a later call returns all of
+    /// caller may try again. A message that was taken may still be refused later by the channel's
+    /// home reactor; then every message behind it is refused too, and a later call returns all of
     /// them as [`PublishError::Refused`].
     pub fn try_publish(&self, channel: &str, message: Message<'_>) -> Result<(), PublishError> {
         let name = ChannelName::parse(channel).map_err(PublishError::Name)?;
@@ -180,8 +180,8 @@ impl Publisher {
 
     /// Returns the messages that the server has taken from this publisher and then refused, those
     /// of each channel in the order in which they were published; none if all have been accepted.
-    /// Returns `None` as long as some of them are under way: ask again later. To call this is not
-    /// necessary, as the next [`try_publish`](Self::try_publish) would tell the same; it is for a
+    /// Returns `None` as long as some of them are under way: ask again later. Calling this is
+    /// optional, as the next [`try_publish`](Self::try_publish) reports the same; it is meant for a
     /// publisher that has published its last message.
     pub fn take_refused(&self) -> Option<Vec<RefusedMessage>> {
         self.line.take_refused()

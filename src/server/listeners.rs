@@ -79,8 +79,8 @@ pub(crate) fn listen_on_all(
 }
 
 /// Listens on all addresses that, for example, `localhost:8080` resolves to. Returns one list for
-/// each of `reactors`; all lists have one socket for each address, in one order. `is_for_ipv4` says
-/// on which ports there is a socket of its own for IPv4.
+/// each of `reactors`; each list has one socket for each address, in the same order. `is_for_ipv4`
+/// says on which ports there is a socket of its own for IPv4.
 ///
 /// A name may resolve to an address that this machine does not have: `localhost` is often `::1` too
 /// although IPv6 is disabled. Such an address is skipped, unless there is no other. Any other

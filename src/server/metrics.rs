@@ -43,7 +43,7 @@ pub(crate) fn page(
     Response::new(200).header("Content-Type", content_type).header("Vary", "Accept").body(body)
 }
 
-/// All figures of one answer, read at one moment so that they are consistent.
+/// All figures of one answer, read at the same moment so that they are consistent.
 #[derive(Debug)]
 struct Snapshot {
     counters: Counters,

@@ -15,8 +15,8 @@ pub struct BroadcastOptions {
     /// The key that every POST must bear. Unset: only this machine may POST.
     pub publish_key: Option<PublishKey>,
     /// The names by which this server is known, besides `localhost`, IP addresses and the hosts in
-    /// `allowed_origins`. Under any other name in Host, nothing is served to what could be a web
-    /// page that has pointed its own name here.
+    /// `allowed_origins`. A request with another name in Host is refused if it could come from a
+    /// web page that has pointed its own name to this server.
     pub allowed_hosts: Vec<String>,
     /// The origins of web pages that may subscribe and publish; empty: only pages that this
     /// server's host has served.
@@ -30,7 +30,7 @@ pub struct BroadcastOptions {
     pub echo: bool,
     /// Whether connections, messages and custom events are logged.
     pub log_events: bool,
-    /// How many log lines whoever writes the log has dropped, because nobody read it. Shown as the
+    /// How many log lines the program has dropped, because nothing read its log. Shown as the
     /// metric `fanfare_log_lines_dropped_total`.
     pub log_lines_dropped: Arc<AtomicU64>,
 }

@@ -116,18 +116,19 @@ impl FromStr for OriginPattern {
     }
 }
 
-/// Schemes of URLs whose pages have the origin `null`, or that are of no pages at all.
+/// URL schemes that no allowed origin can have: their pages have the origin `null`, or they have no
+/// pages.
 const WITHOUT_ORIGIN: [&str; 8] =
     ["ws", "wss", "file", "data", "blob", "about", "javascript", "ftp"];
 
-/// RFC 3986 section 3.1.
+/// Returns true if the text is a URL scheme (RFC 3986 section 3.1).
 fn is_scheme(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
-/// Returns a host as browsers write it in an origin, apart from its case. They do not take the
-/// characters that the URL standard forbids in a host, and they shorten addresses.
+/// Returns a host as browsers write it in an origin, except for its case. Browsers reject the
+/// characters that the URL standard forbids in a host, and write addresses in their shortest form.
 fn browsers_form(host: &str) -> Result<String, OriginPatternError> {
     match ip_address(host) {
         Some(IpAddr::V6(address)) => return Ok(format!("[{address}]")),
@@ -175,7 +176,7 @@ impl OriginPattern {
     }
 }
 
-/// Returns true if a host is the one that is allowed, or a name below it where those are.
+/// Returns true if a host is the allowed one or, if `subdomains`, a name below it.
 fn host_is_covered(allowed: &str, subdomains: bool, host: &str) -> bool {
     if !subdomains {
         return allowed.eq_ignore_ascii_case(host);

@@ -49,8 +49,9 @@ fn quality(accept: &[&str], wanted: &str) -> u32 {
     best.1
 }
 
-/// Returns a page of OpenMetrics text in this format. Families are named as their samples are:
-/// those of counters end in `_total`, and there is no type for infos.
+/// Converts a page of OpenMetrics text to this format. Here a metric family has the name of its
+/// samples, so that of a counter ends in `_total`; and an info is a gauge, because infos have no
+/// type.
 pub(crate) fn from_openmetrics(page: &str) -> String {
     let mut text = String::with_capacity(page.len() + page.len() / 8);
     let mut help = None;

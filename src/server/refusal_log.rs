@@ -1,6 +1,6 @@
-//! Log lines about what is refused for want of rights or by a limit, for whoever looks for the
-//! reason. They are few, so that a peer that is refused often cannot fill the disk: a line says how
-//! many refusals of its kind before it had none.
+//! Log lines about refusals for lack of rights or by a limit, so that an operator finds the reason.
+//! The lines are limited in number, so that a peer which is refused often cannot fill the disk: a
+//! line says how many refusals of its kind before it were not logged.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,12 +15,12 @@ use crate::reactor::RejectReason;
 use super::event_log::cut;
 use super::rate::TokenBucket;
 
-/// Lines a second about each kind of missing rights. Somebody who sets up a client sees each of his
-/// attempts.
+/// The most lines per second about each kind of missing rights: enough that somebody who sets up a
+/// client by hand sees every attempt.
 const LINES_PER_SECOND: u32 = 10;
 
-/// The time from one line about a limit to the next about the same limit. A limit that is reached
-/// refuses everybody, for the same reason.
+/// The least time between two lines about the same limit. When a limit is reached, everybody is
+/// refused for the same reason, so one line is enough.
 const LIMIT_PERIOD: Duration = Duration::from_secs(60);
 
 /// What one reactor has logged about refusals.
@@ -32,7 +32,7 @@ pub(crate) struct RefusalLog {
     accept_failures: Recent,
 }
 
-/// The lines about one reason.
+/// The state of the log lines about one reason.
 #[derive(Clone, Copy, Default)]
 struct Recent {
     bucket: TokenBucket,
@@ -45,14 +45,14 @@ struct Recent {
 /// How often a reason is logged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Pace {
-    /// For missing rights.
+    /// Each refusal is logged, up to `LINES_PER_SECOND`: for missing rights.
     EachTime,
-    /// For limits.
+    /// At most one refusal in each `LIMIT_PERIOD` is logged: for limits.
     FirstOfMany,
 }
 
 impl Recent {
-    /// Returns how many refusals had no line since the last one, if there may be a line now.
+    /// If a line may be written now, returns how many refusals were not logged since the last line.
     fn take(&mut self, pace: Pace, now: Instant) -> Option<u64> {
         let may_write = match pace {
             Pace::EachTime => self.bucket.take(LINES_PER_SECOND, now),
@@ -67,8 +67,8 @@ impl Recent {
     }
 }
 
-/// How often refusals for a reason are logged, and what a line says; `None` for what says nothing
-/// about rights or limits.
+/// Returns how often refusals for a reason are logged, and the text of the line. `None` if the
+/// reason concerns neither rights nor limits.
 fn line(reason: RejectReason) -> Option<(Pace, &'static str)> {
     let limit = |text| Some((Pace::FirstOfMany, text));
     let rights = |text| Some((Pace::EachTime, text));
@@ -100,9 +100,9 @@ fn line(reason: RejectReason) -> Option<(Pace, &'static str)> {
 }
 
 impl RefusalLog {
-    /// Logs a refusal, if it is of a kind that is logged and a line is due. Returns true if there
-    /// is a line. No credentials are in it: of the request it has the path without the query, Host
-    /// and Origin.
+    /// Logs a refusal, if its kind is logged and a line may be written now. Returns true if a line
+    /// was written. It contains no credentials: of the request it shows the path without the query,
+    /// Host and Origin.
     pub(crate) fn note(
         &mut self,
         reason: RejectReason,

@@ -17,7 +17,7 @@ const ALLOW_CHANNEL: &str = "GET, HEAD, POST, OPTIONS";
 
 /// What a request that may be served asks for.
 pub(crate) enum Admitted<'n> {
-    /// What the route stands for.
+    /// The page or the channel that the path names.
     Route(Route<'n>),
     /// OPTIONS: the methods that the path takes (RFC 9110 section 9.3.7).
     Methods(&'static str),
@@ -46,8 +46,8 @@ pub(crate) fn admit<'n>(
     if publishes {
         check_origin(options, request)?;
     }
-    // Orchestrators probe under any name, and the answer is not secret; an admin listener is open
-    // to whoever reaches it.
+    // Orchestrators send health probes under any name, and the answer is not secret. On an admin
+    // listener, every client that can reach it is trusted.
     let is_for_any_name = visitor.is_admin() || matches!(route, Route::Healthz | Route::Readyz);
     let host = match is_for_any_name {
         true => Known::Not,
@@ -115,8 +115,8 @@ pub(crate) fn admit_peer<'n>(
     }
 }
 
-/// Returns true if a request is served even over a limit of connections: health probes, metrics and
-/// whatever bears the publish key.
+/// Returns true if a request is served even over a limit of connections: health probes, metrics,
+/// and requests that bear the publish key.
 pub(crate) fn is_exempt(
     options: &BroadcastOptions,
     decoded: &mut Vec<u8>,
@@ -134,8 +134,8 @@ fn bears_key(options: &BroadcastOptions, request: &Request<'_>) -> bool {
     options.publish_key.as_ref().is_some_and(|key| check_key(key, request).is_ok())
 }
 
-/// Checks that the server is known by the name in Host. No web page under a foreign name has the
-/// publish key, so whoever bears it may use any name.
+/// Checks that the server is known by the name in Host. A request that bears the publish key may
+/// have any name there, because no web page under a foreign name has the key.
 fn check_host(
     options: &BroadcastOptions,
     visitor: &Visitor<'_>,

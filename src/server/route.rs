@@ -76,8 +76,8 @@ impl<'n> Route<'n> {
         };
         Ok(match name {
             "" => Route::Console,
-            // Escaped, as in "/%2D/metrics", a reserved path leads nowhere: a proxy that keeps
-            // strangers away from "/-/" by its spelling must not be got round.
+            // An escaped spelling of a reserved path, as in "/%2D/metrics", is not served.
+            // Otherwise it would get round a proxy that blocks "/-/" by its spelling.
             _ if name.starts_with("-/") => Route::Reserved,
             _ => Route::Channel(ChannelName::parse(name).map_err(RouteError::Channel)?),
         })
