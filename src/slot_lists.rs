@@ -89,7 +89,8 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Compares with one queue per list, which is searched for a slot that leaves it.
+        /// Compares the lists with a naive implementation: one queue per list, searched for the
+        /// slot that is removed.
         #[test]
         fn lists_are_what_queues_of_slots_are(
             steps in prop::collection::vec((0..3u32, 0..12usize, 0..4u8), 0..200),

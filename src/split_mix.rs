@@ -1,8 +1,8 @@
 //! SplitMix64 (Steele, Lea, Flood 2014): a small generator of numbers that look random, the same on
 //! every machine. Not for keys.
 
-/// The generator: a counter in steps of an odd constant, each value scrambled by a permutation: so
-/// no number comes twice before all 2^64 have come.
+/// The state of the generator: a counter that grows by an odd constant. Each number is the counter,
+/// scrambled by a one-to-one function, so all 2^64 numbers occur before one repeats.
 #[derive(Debug)]
 pub(crate) struct SplitMix64(pub(crate) u64);
 

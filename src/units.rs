@@ -11,7 +11,8 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         if !unit.is_empty() && !number.contains('.') {
             return humantime::parse_duration(text).ok();
         }
-        // humantime takes neither a number alone nor a fraction, which only one unit may have.
+        // humantime reads neither a number without a unit nor a fraction. A fraction is read here,
+        // and only in a duration of one unit.
         let one = match unit {
             "" => Duration::from_secs(1),
             _ if unit.contains(|c: char| c.is_ascii_digit()) => return None,

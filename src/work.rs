@@ -1,23 +1,23 @@
-//! What a reactor does between two system calls, counted by kind. The simulator charges time for
-//! it, so that a loop without a system call is seen as well. It exists in tests only; the product
-//! does not count.
+//! The work that a reactor does between two system calls, counted by kind. The simulator charges
+//! simulated time for it, so that a long loop without a system call takes time too. Counted in
+//! tests only; the product does not count.
 
 use std::cell::Cell;
 
 /// A kind of work. `net/sim/costs.rs` says how long each takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Work {
-    /// A connection is looked up, or its place in the table is looked at.
+    /// A connection is looked up, or its slot in the table of connections is read.
     Connection,
     /// A channel is looked up.
     Channel,
-    /// A channel is searched by its name.
+    /// A channel is looked up by its name.
     Name,
-    /// A subscriber of a channel is looked at, moved or changed.
+    /// A subscriber of a channel is read, moved or changed.
     Subscriber,
     /// A subscription is looked up.
     Subscription,
-    /// An entry of a list (of events, outcomes, waiting connections) is looked at.
+    /// An entry of a list (of events, outcomes, waiting connections) is visited.
     Entry,
     /// A frame is decoded.
     Frame,
@@ -39,16 +39,16 @@ impl Work {
 }
 
 thread_local! {
-    /// The simulator runs all reactors of a world in one thread.
+    /// One count for all reactors is enough, because the simulator runs them in one thread.
     static DONE: [Cell<u64>; Work::KINDS] = const { [const { Cell::new(0) }; Work::KINDS] };
 }
 
-/// Notes that this was done once.
+/// Counts one piece of work of this kind.
 pub(crate) fn note(work: Work) {
     note_many(work, 1);
 }
 
-/// Notes that this was done `times` times.
+/// Counts `times` pieces of work of this kind.
 pub(crate) fn note_many(work: Work, times: usize) {
     DONE.with(|done| {
         let count = &done[work as usize];
@@ -56,7 +56,7 @@ pub(crate) fn note_many(work: Work, times: usize) {
     });
 }
 
-/// Returns how often each kind was noted in this thread since the last call.
+/// Returns how often each kind of work was counted in this thread since the last call.
 pub(crate) fn take() -> [u64; Work::KINDS] {
     DONE.with(|done| std::array::from_fn(|kind| done[kind].take()))
 }

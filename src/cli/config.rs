@@ -33,13 +33,13 @@ pub(crate) struct Config {
     #[serde(deserialize_with = "one_or_many")]
     pub(crate) listen: Vec<String>,
 
-    /// Address for health and metrics alone, open to whoever reaches it [default: where the
-    /// channels are]
+    /// Separate address for health and metrics, open to every client that can reach it [default:
+    /// none; they are served where the channels are]
     #[arg(long, value_name = "ADDR", help_heading = "Listening")]
     pub(crate) admin_listen: Option<String>,
 
-    /// Threads, one listening socket each [default: the number of cores, as far as --memory-limit
-    /// goes round]
+    /// Threads, one listening socket each [default: the number of cores; fewer if --memory-limit is
+    /// small]
     #[arg(long, value_name = "N", help_heading = "Listening")]
     pub(crate) reactors: Option<usize>,
 
@@ -71,7 +71,7 @@ pub(crate) struct Config {
     pub(crate) publish_key_file: Option<PathBuf>,
 
     /// Names under which this server is reached, besides localhost, IP addresses and the hosts of
-    /// --allowed-origins; to browsers that use another one it answers 403 [default: none]
+    /// --allowed-origins; browsers that use another name get 403 [default: none]
     #[arg(
         long,
         value_name = "LIST",
@@ -120,7 +120,7 @@ pub(crate) struct Config {
     #[arg(long, value_name = "SIZE", help_heading = "Channels")]
     pub(crate) max_message_size: Size,
 
-    /// Channels at once; names without subscribers give way to new ones [default: 1000000]
+    /// Channels at once; channels without subscribers are dropped for new ones [default: 1000000]
     #[arg(long, value_name = "N", value_parser = count, help_heading = "Channels")]
     #[serde(deserialize_with = "count_in_file")]
     pub(crate) max_channels: usize,
@@ -138,7 +138,7 @@ pub(crate) struct Config {
     #[arg(long, value_name = "WHAT", help_heading = "Channels")]
     pub(crate) slow_policy: SlowPolicy,
 
-    /// How long a subscriber may take nothing of what it is owed [default: 10s]
+    /// How long a subscriber may accept nothing while bytes wait for it [default: 10s]
     #[arg(long, value_name = "TIME", help_heading = "Channels")]
     pub(crate) slow_timeout: Time,
 
@@ -167,8 +167,8 @@ pub(crate) struct Config {
     #[arg(long, value_name = "FORMAT", help_heading = "Logging")]
     pub(crate) log_format: LogFormat,
 
-    /// Log each connection, message, custom event and close; lines that nobody reads are dropped,
-    /// and counted in the metrics
+    /// Log each connection, message, custom event and close; lines that cannot be written in time
+    /// are dropped, and counted in the metrics
     #[arg(
         long,
         value_name = "BOOL",

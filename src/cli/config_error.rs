@@ -26,7 +26,8 @@ impl ConfigError {
     pub(crate) fn parse(path: &Path, file: &str, mut error: toml::de::Error) -> ConfigError {
         let at = error.span().map_or(0, |span| span.start);
         let line = 1 + file.bytes().take(at).filter(|byte| *byte == b'\n').count();
-        // Without the text of the file, the error cannot quote from it, and names the key instead.
+        // Without the text of the file, the error names the key, and cannot quote a line that may
+        // hold the publish key.
         error.set_input(None);
         let text = error.to_string().trim_end().replace('\n', " ");
         ConfigError::Parse { path: path.to_owned(), line, text }

@@ -1,20 +1,20 @@
-//! Log lines on their way to the standard error. A thread of its own writes them, because a pipe
-//! that nobody reads would otherwise stop whoever logs: reactors, and the thread that hears
-//! signals.
+//! The log lines on their way to standard error. A thread of its own writes them. If nothing reads
+//! a pipe at standard error, a write blocks, and must not block the reactors or the thread that
+//! handles signals.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Lines that wait for the standard error have at most this many bytes together: some ten thousand
-/// lines. Further ones are dropped and counted.
+/// The most bytes of log lines that may wait for standard error: some ten thousand lines. Further
+/// lines are dropped and counted.
 const WAITING_BYTES_MAX: usize = 1 << 20;
 
 /// How long the end of the process may wait for the last lines to be written.
 const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The end at which lines are put down. Each call of `write` is one line.
+/// The writer that the logger uses. Each call of `write` is one line.
 #[derive(Clone)]
 pub(crate) struct LogWriter(Arc<LogQueue>);
 
@@ -28,7 +28,7 @@ struct LogQueue {
 #[derive(Default)]
 struct Lines {
     waiting: Vec<u8>,
-    /// No more lines come: the thread ends when it has written all.
+    /// No more lines will come: the thread ends when it has written all.
     is_closed: bool,
     /// The thread has written all and has ended.
     is_done: bool,
@@ -54,13 +54,13 @@ impl LogWriter {
         Ok(writer)
     }
 
-    /// Waits until all lines are written, but not for long.
+    /// Waits until all lines are written, but at most `LAST_LINES_TIMEOUT`.
     pub(crate) fn finish(&self) {
         let mut lines = lock(&self.0.lines);
         lines.is_closed = true;
         self.0.changed.notify_all();
         let is_writing = |lines: &mut Lines| !lines.is_done;
-        // Whether it has ended or the time is over: the process ends.
+        // The process ends in either case, whether all lines are written or the time is over.
         let _ = self.0.changed.wait_timeout_while(lines, LAST_LINES_TIMEOUT, is_writing);
     }
 }
@@ -79,7 +79,7 @@ impl LogQueue {
             }
             std::mem::swap(&mut lines.waiting, &mut batch);
             drop(lines);
-            // The reader may be gone for good; the server goes on without a log.
+            // Standard error may have been closed for good; the server goes on without a log.
             if out.write_all(&batch).is_err() {
                 let lost = batch.iter().filter(|byte| **byte == b'\n').count();
                 self.dropped.fetch_add(lost as u64, Ordering::Relaxed);
@@ -116,7 +116,7 @@ mod tests {
 
     use super::*;
 
-    /// Hands over what is written, and takes no more until it is told to.
+    /// A writer that passes on what is written, and then blocks until the test lets it go on.
     struct Valve {
         written: Sender<Vec<u8>>,
         opened: Receiver<()>,
@@ -161,7 +161,7 @@ mod tests {
         let (mut writer, lines, open, dropped) = start();
         let line = [b'x'; 1024];
         writer.write_all(&line).unwrap();
-        // The thread is stuck with the first line now.
+        // The thread is blocked in writing the first line now.
         lines.recv().unwrap();
         for _ in 0..WAITING_BYTES_MAX / line.len() + 7 {
             writer.write_all(&line).unwrap();

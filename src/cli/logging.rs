@@ -18,7 +18,8 @@ impl Drop for RunningLog {
     }
 }
 
-/// Starts writing log lines. `dropped` counts those that nobody reads.
+/// Starts writing log lines. `dropped` counts the lines that could not be written because nothing
+/// read the earlier ones.
 pub(crate) fn start(format: LogFormat, dropped: Arc<AtomicU64>) -> Result<RunningLog, String> {
     let writer = LogWriter::start(io::stderr(), dropped)
         .map_err(|error| format!("cannot start a thread for the log: {error}"))?;
@@ -32,7 +33,7 @@ pub(crate) fn start(format: LogFormat, dropped: Arc<AtomicU64>) -> Result<Runnin
         LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).try_init(),
         LogFormat::Json => lines.json().flatten_event(true).with_target(true).try_init(),
     };
-    // The default hook writes to the standard error itself, and would wait for its reader.
+    // The default hook writes to standard error itself, and would block if nothing reads it.
     std::panic::set_hook(Box::new(|panic| error!("{panic}")));
     Ok(log)
 }

@@ -34,7 +34,7 @@ pub(crate) struct Publish {
     binary: bool,
 }
 
-/// What every message is sent with.
+/// What all messages of one run have in common.
 struct Posting<'p> {
     place: ChannelUrl,
     content_type: &'static str,

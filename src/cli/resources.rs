@@ -21,8 +21,8 @@ pub(crate) fn open_files_max() -> u64 {
     getrlimit(Resource::Nofile).maximum.unwrap_or(OPEN_FILES_UNLIMITED)
 }
 
-/// Returns the default of `--max-connections`: what the limit of open files leaves after the
-/// process's own files and those of each reactor; at least half of the limit.
+/// Returns the default of `--max-connections`: the limit of open files without those that the
+/// process and its reactors need themselves; at least half of the limit.
 pub(crate) fn connections_max(open_files_max: u64, reactors: usize) -> usize {
     // 124 for the process; each reactor has a poll, its wake-up, and a listening socket or two.
     let own = 124 + 4 * reactors as u64;

@@ -193,7 +193,7 @@ impl Settings {
         Arc::clone(&self.options.log_lines_dropped)
     }
 
-    /// Returns what the first log line adds for those who will try the server under a host name
+    /// Returns what the first log line says to users who will open the server under a host name
     /// that it does not know.
     pub(crate) fn host_hint(&self) -> &'static str {
         let knows_names =
@@ -282,7 +282,7 @@ fn check_address(flag: &str, address: &str) -> Result<bool, ConfigError> {
 }
 
 fn check_host(host: &str) -> Result<(), ConfigError> {
-    // What is not ASCII, browsers send as a name that begins with `xn--`.
+    // Browsers send a name that is not ASCII in its encoded form, which begins with `xn--`.
     let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     if host.is_empty() || !host.bytes().all(is_of_name) {
         return Err(ConfigError::Rule(format!(

@@ -1,4 +1,4 @@
-//! What signals mean to a server: SIGTERM and SIGINT end it, the others do nothing.
+//! What signals do to a server: SIGTERM and SIGINT end it; SIGHUP, SIGUSR1 and SIGUSR2 do nothing.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -8,23 +8,24 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator;
 use tracing::info;
 
-/// A further signal within this time means the same as the first: a terminal, `docker stop` and a
-/// supervisor may each send one for a single wish.
+/// A further signal within this time counts as the same request: a terminal, `docker stop` and a
+/// supervisor may each send one.
 const ONE_WISH: Duration = Duration::from_secs(1);
 
 /// The signals that this process has taken over.
 pub(crate) struct Signals(iterator::Signals);
 
 impl Signals {
-    /// Takes over the signals that would otherwise kill the process although they mean something
-    /// else. To be called before anything slow.
+    /// Takes over the signals that would otherwise kill the process although they are not meant to.
+    /// To be called at the very start, because a signal may arrive at any time.
     pub(crate) fn take_over() -> Result<Signals, String> {
         iterator::Signals::new([SIGHUP, SIGUSR1, SIGUSR2])
             .map(Signals)
             .map_err(|error| explain(&error))
     }
 
-    /// From now on, SIGTERM and SIGINT drain the server; a second one, later, ends it at once.
+    /// From now on, SIGTERM or SIGINT drains the server. A second one, later than `ONE_WISH`, ends
+    /// the server at once.
     pub(crate) fn end_server(self, stopper: Stopper) -> Result<(), String> {
         let Signals(mut signals) = self;
         for signal in [SIGTERM, SIGINT] {
@@ -68,17 +69,17 @@ fn hear(signal: i32, ending: &mut EndSignals, stopper: &Stopper) {
     }
 }
 
-/// When a signal first asked for the end.
+/// The time of the first signal that asked the server to end.
 #[derive(Default)]
 struct EndSignals {
     first_at: Option<Instant>,
 }
 
-/// What a signal that asks for the end leads to.
+/// What the server does at a signal that asks it to end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Step {
     Drain,
-    /// Nothing: it belongs to the signal that has begun the drain.
+    /// Nothing: the signal came together with the one that has begun the drain.
     SameWish,
     Stop,
 }

@@ -58,7 +58,7 @@ pub(crate) fn read(matches: &ArgMatches) -> Result<(Config, Sources), ConfigErro
     Ok((config, sources))
 }
 
-/// Makes an error that never occurs: arguments that clap has matched fit the structs they are for.
+/// Makes an error that never occurs: the arguments that clap has accepted always fit these structs.
 fn usage(error: &clap::Error) -> ConfigError {
     ConfigError::Rule(error.to_string())
 }
@@ -77,7 +77,8 @@ impl Sources {
     }
 }
 
-/// Returns true if a text contains a flag, and not only one whose name is longer.
+/// Returns true if a text contains this flag, and not only a longer flag that begins with the same
+/// name.
 fn mentions(text: &str, flag: &str) -> bool {
     let goes_on =
         |rest: &str| rest.starts_with(|next: char| next == '-' || next.is_ascii_alphanumeric());
@@ -85,7 +86,7 @@ fn mentions(text: &str, flag: &str) -> bool {
 }
 
 /// Returns the command without the variables that are set but empty: such a variable counts as one
-/// that is not set, because that is how container files leave a setting open.
+/// that is not set, because in container files that is the usual way to leave a setting unset.
 pub(crate) fn without_empty_variables(
     command: Command,
     is_empty: &impl Fn(&OsStr) -> bool,
@@ -286,7 +287,7 @@ mod tests {
         assert_eq!(refused("FANFARE_LISSEN", ""), None, "an empty variable is not set");
     }
 
-    /// The text of the error about one variable.
+    /// Returns the text of the error about one variable, or `None` if it is accepted.
     fn refused(name: &str, value: &str) -> Option<String> {
         let command = augment(Command::new("fanfare"));
         let variable = (name.to_owned(), value.to_owned());

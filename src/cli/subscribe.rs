@@ -45,19 +45,19 @@ const SILENCE_MAX: Duration = Duration::from_secs(300);
 /// How long a server may take to restart.
 const RESTART_MAX: Duration = Duration::from_secs(60);
 
-/// The shortest wait before the next attempt to connect. As much again and up to three times more
-/// is drawn at random, so that the clients of a server do not come back all at once.
+/// The wait before the next attempt to connect: at least `RETRY_MIN`, and a random part of
+/// `RETRY_SPREAD` more, so that not all clients of a server come back at the same moment.
 const RETRY_MIN: Duration = Duration::from_millis(500);
 const RETRY_SPREAD: Duration = Duration::from_millis(2000);
 
 const MISSED: &str =
     "the server is restarting: connecting again; what is published meanwhile is missed";
 
-/// How a subscription has ended that the server had accepted.
+/// How a subscription that the server had accepted has ended.
 enum Ended {
-    /// As many messages as wanted have arrived.
+    /// As many messages as the user asked for have arrived.
     Counted,
-    /// The server has closed it with 1012, and will be back.
+    /// The server has closed the connection with 1012, and will be back.
     Restarting,
 }
 
@@ -126,7 +126,8 @@ impl Subscribe {
             let is_hungry = decoded.event.is_none();
             client.inbound.drain(..consumed);
             if !reply.is_empty() {
-                // The server need not wait for the answer to its Close frame.
+                // The server may close without reading the answer to its Close frame, so an error
+                // of this write does not matter.
                 let written = client.write(&reply);
                 if end.is_none() {
                     written?;
@@ -190,9 +191,9 @@ fn subscribe_again(place: &ChannelUrl) -> Result<Client, String> {
     }
 }
 
-/// Writes a line for the user beside the output.
+/// Prints a line for the user to standard error.
 fn say(text: &str) {
-    // If standard error cannot be written, the messages still can.
+    // If standard error cannot be written, messages can still be printed.
     let _ = writeln!(io::stderr(), "fanfare: {text}");
 }
 

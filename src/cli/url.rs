@@ -9,7 +9,7 @@ use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode
 const PATH: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// What is percent-encoded in a URL that a user has typed as it reads.
+/// What is percent-encoded in a URL that the user has given: characters that no URL may contain.
 const TYPED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>');
 
 const EXAMPLE: &str = "write it as http://localhost:8080";
@@ -99,7 +99,7 @@ impl ChannelUrl {
         if !matches!(scheme.as_deref(), Some("http" | "https" | "ws" | "wss")) {
             return Ok(ChannelUrl { server: server.clone(), target: server.channel(channel) });
         }
-        // What the URL has encoded already stays as it is.
+        // Percent-encoded characters of the given URL stay as they are.
         let encoded = utf8_percent_encode(channel, TYPED).to_string();
         let uri: http::Uri = encoded.parse().map_err(|error| format!("{error}; {EXAMPLE}/news"))?;
         let server = Url { prefix: String::new(), ..Url::of(&uri)? };

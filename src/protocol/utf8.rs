@@ -99,8 +99,8 @@ impl Utf8Validator {
     }
 }
 
-/// Returns how many bytes at the end of `piece` begin a character but do not end it. If they are
-/// not UTF-8 anyway, any number will do: they are refused on either side of the cut.
+/// Returns how many bytes at the end of `piece` begin a character but do not end it. If these bytes
+/// are not UTF-8 anyway, any number will do: they are refused before or after the cut.
 fn cut_off_bytes(piece: &[u8]) -> usize {
     for (index, &byte) in piece.iter().rev().take(CUT_BYTES_MAX).enumerate() {
         let character_bytes = match byte {

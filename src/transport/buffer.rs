@@ -62,7 +62,8 @@ const POOLED_BUFFERS_MAX: usize = 4096;
 /// The most memory that all free buffers together may keep.
 const POOLED_BYTES_TOTAL_MAX: usize = 32 * 1024 * 1024;
 
-/// One part in this many of the memory for connections is left to those that hold little.
+/// Only connections that hold little may use the last part, one in this many, of the memory for
+/// connections.
 const LAST_PART: usize = 8;
 
 /// The free buffers of one reactor, and a count of the memory that connections hold in buffers.
@@ -126,8 +127,9 @@ impl BufferPool {
         self.held_bytes
     }
 
-    /// Returns how much memory one connection may hold: `harmless` when all connections together
-    /// hold almost as much as they may, and nothing beyond that. `None` while there is enough.
+    /// Returns the most memory that one connection may hold: `None` while there is enough for all,
+    /// `harmless` if all connections together hold almost as much as they may, and zero if they
+    /// hold more.
     pub(crate) fn bytes_of_one_max(&self, harmless: usize) -> Option<usize> {
         if self.held_bytes <= self.held_bytes_max - self.held_bytes_max / LAST_PART {
             None

@@ -43,7 +43,7 @@ pub(crate) enum Sent {
     All,
     /// The send buffer is full; what the kernel refused waits in the outbound buffer.
     Blocked,
-    /// As `Blocked`, but because the system is short of memory: no readiness event will follow.
+    /// Like `Blocked`, but because the system is short of memory: no readiness event will follow.
     Starved,
 }
 
@@ -52,8 +52,8 @@ impl<S> IoBuffers<S> {
         IoBuffers { stream, rest_bytes: 0, spill: None, assembly: None, outbound: None, held: None }
     }
 
-    /// Moves the bytes from `keep` to the front of the reactor's receive buffer; returns their
-    /// number.
+    /// Moves the bytes that `keep` has kept to the front of the reactor's receive buffer. Returns
+    /// how many there are.
     pub(crate) fn restore(&mut self, receive: &mut [u8], pool: &mut BufferPool) -> usize {
         let Some(spill) = self.spill.take() else { return 0 };
         let kept = spill.unread().len();
@@ -191,7 +191,7 @@ impl<S> IoBuffers<S> {
         self.spill.is_some()
     }
 
-    /// Bytes received so far of the message being assembled.
+    /// Returns how many bytes of the message that is being assembled have been received.
     pub(crate) fn assembled_bytes(&self) -> u64 {
         self.assembly.as_ref().map_or(0, |assembly| assembly.unread().len() as u64)
     }

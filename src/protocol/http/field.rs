@@ -27,8 +27,8 @@ pub(in super::super) fn has_token(value: &str, token: &str) -> bool {
     tokens(value).any(|element| element.eq_ignore_ascii_case(token))
 }
 
-/// Returns true if two header names are the same; case is ignored. Most names differ in length
-/// already, which is seen without a call.
+/// Returns true if two header names are the same; case is ignored. Most names differ in length,
+/// which is compared first because that needs no call.
 #[inline]
 pub(super) fn is_same_name(one: &str, other: &str) -> bool {
     one.len() == other.len() && one.eq_ignore_ascii_case(other)
@@ -60,9 +60,9 @@ pub(super) fn pairs<'a>(
     headers.iter().map(|header| (header.name, header.value))
 }
 
-/// What a value reads as that is not UTF-8. RFC 9110 section 5.5 calls bytes above 127 in a value
-/// opaque, so they are no error. The replacement character has no meaning in any header, and unlike
-/// no text at all it shows that the header is there.
+/// The text that stands for a value that is not UTF-8. RFC 9110 section 5.5 calls bytes above 127
+/// in a value opaque, so they are no error. The replacement character has no meaning in any header
+/// and, unlike an empty text, shows that the header is there.
 const NOT_TEXT: &str = "\u{fffd}";
 
 /// Returns the value as text. httparse has refused control characters in it.

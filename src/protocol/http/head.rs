@@ -6,12 +6,12 @@ use std::mem::MaybeUninit;
 use super::HttpError;
 use super::field::is_token_byte;
 
-/// The most header lines of one head, as Apache takes them. Browsers behind several proxies send
-/// about 30; each costs 32 bytes of stack here.
+/// The most header lines of one head: as many as Apache accepts. Browsers behind several proxies
+/// send about 30. Each line costs 32 bytes of stack here.
 pub const HEADERS_MAX: usize = 100;
 
-/// The default of [`HttpLimits::head_bytes_max`]: Node takes heads of the same size. A browser may
-/// send more than 8 KiB of cookies that other programs under the same name have set.
+/// The default of [`HttpLimits::head_bytes_max`], the same as in Node. Cookies of other programs
+/// under the same host name can alone take more than 8 KiB.
 pub const HEAD_BYTES_MAX_DEFAULT: usize = 16 * 1024;
 
 /// Limits on what a peer may send over HTTP.
@@ -114,7 +114,8 @@ impl Default for HeaderStorage<'_> {
 }
 
 /// Checks that every line of a complete head ends with CR LF. httparse accepts a line feed alone
-/// (RFC 9112 section 2.2 permits that), but not every proxy does.
+/// (RFC 9112 section 2.2 permits that), but not every proxy does: the two could then disagree about
+/// where a line ends.
 pub(super) fn check_line_ends(head: &[u8]) -> Result<(), HttpError> {
     let bare = |line_feed: usize| line_feed == 0 || head[line_feed - 1] != b'\r';
     if memchr::memchr_iter(b'\n', head).any(bare) {

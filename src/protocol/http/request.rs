@@ -247,8 +247,8 @@ impl<'a> Found<'a> {
         Ok(found)
     }
 
-    /// RFC 9112 section 9.3: in HTTP/1.1 a connection persists unless `close` is said; in HTTP/1.0
-    /// only if the client asks for it and the server agrees.
+    /// Returns whether the connection persists. RFC 9112 section 9.3: in HTTP/1.1 it does unless
+    /// `close` is sent; in HTTP/1.0 only if the client asks for it and the server agrees.
     fn persistence(&self, http_11: bool) -> Persistence {
         match (self.connection_close, http_11, self.connection_keep_alive) {
             (true, _, _) | (false, false, false) => Persistence::Close,

@@ -9,11 +9,11 @@ use ::http::StatusCode;
 /// section 9.3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Persistence {
-    /// It does not: `Connection: close`.
+    /// The connection is closed: `Connection: close`.
     Close,
-    /// It does, without a word: the default of HTTP/1.1.
+    /// The connection stays open, and no header says so: the default of HTTP/1.1.
     Implied,
-    /// It does, and a client of HTTP/1.0 must be told: `Connection: keep-alive`.
+    /// The connection stays open, and an HTTP/1.0 client must be told so: `Connection: keep-alive`.
     Said,
 }
 

@@ -134,7 +134,7 @@ pub(super) fn parse(head: &[u8], headers_max: usize) -> Option<NaiveRequest> {
     Some(request)
 }
 
-/// Returns the bytes whose characters these are.
+/// Converts a text in which each character stands for one byte back to these bytes.
 fn bytes(text: &str) -> Vec<u8> {
     text.chars().map(|character| character as u8).collect()
 }
