@@ -6,7 +6,7 @@ use crate::cli::command::Cli;
 
 /// Flags that may hold a secret. Reports do not contain them, because reports are shown to others.
 const SECRET_FLAGS: [&str; 2] = ["headers", "bearer"];
-/// Flags that say how to connect. What `check` suggests to run next has them too.
+/// Flags that say how to connect. The command that `check` suggests to run next has them too.
 const CONNECTION_FLAGS: [&str; 6] =
     ["source_ip", "subprotocols", "origin", "insecure", "binary", "server_pid"];
 

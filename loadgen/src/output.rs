@@ -59,8 +59,8 @@ struct Views {
 }
 
 impl Views {
-    /// With `-o` alone, the file is written in the format of its name, and the text is shown all
-    /// the same. A `--format` is that of the file, and nothing is shown.
+    /// With `-o` alone, the ending of the file's name decides its format, and the report is also
+    /// shown as text. With `--format` as well, the file has that format, and nothing is shown.
     fn of(output: &OutputArgs) -> Views {
         let standard_output = match (output.format, &output.output) {
             (Some(format), None) => Some(ReportView::of(format)),

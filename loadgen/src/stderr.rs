@@ -1,14 +1,15 @@
-//! Lines for people on standard error: warnings, and the live view where there is no terminal. It
-//! is no error if they cannot be written. A run goes on though nobody reads them.
+//! Lines for people on standard error: warnings, and the live view where there is no terminal. A
+//! run goes on even if these lines cannot be written.
 use std::io::{self, Write as _};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// How long to wait for a reader who has not taken the lines before this one. Then it is left out.
+/// How long to wait if standard error is full because its reader has not read earlier lines. After
+/// that the line is left out.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// Writes one line, unless standard error is closed or full, or nobody reads it.
+/// Writes one line, unless standard error is closed or stays full.
 pub(crate) fn tell(line: &str) {
     let stderr = io::stderr();
     let patience = Timespec::try_from(PATIENCE).ok();

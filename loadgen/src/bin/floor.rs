@@ -29,7 +29,8 @@ use slab::Slab;
 const READ_BYTES_MAX: usize = 256 * 1024;
 /// Readiness events processed in one poll round.
 const EVENTS_PER_ROUND_MAX: usize = 1024;
-/// At least so many bytes of echo frames are prepared for one send. More need several sends.
+/// The echo frames prepared for one send take at least this many bytes. If more replies are due,
+/// several sends are made.
 const PREPARED_BYTES_MIN: usize = 256 * 1024;
 const LISTENER: Token = Token(usize::MAX);
 

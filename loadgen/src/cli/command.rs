@@ -147,7 +147,8 @@ impl ScenarioArgs {
         }
     }
 
-    /// Returns after how many messages or openings the run is to end, if it is.
+    /// Returns the number of messages or openings with which the run ends; `None` without such a
+    /// limit.
     pub(crate) fn messages(&self) -> Option<u64> {
         match self {
             ScenarioArgs::Connect(args) => args.openings,

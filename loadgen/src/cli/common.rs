@@ -10,7 +10,7 @@ use crate::net::request::{Header, is_token};
 use crate::net::target::{ServerUrl, Sources};
 use crate::report::thresholds::{self, Threshold};
 
-/// Default number of connections opened per second. A server's accept queue can hold so many.
+/// Default number of connections opened per second. A server's accept queue holds about this many.
 pub(crate) const CONNECT_RATE: u64 = 1_000;
 
 #[derive(Args, Clone, Debug)]
@@ -47,7 +47,7 @@ pub(crate) struct CommonArgs {
     /// wss: take any certificate
     #[arg(short = 'k', long)]
     pub(crate) insecure: bool,
-    /// How long what is under way may take to arrive at the end
+    /// How long to wait at the end for messages that are still under way
     #[arg(long, default_value = "2s", value_parser = parse_duration)]
     pub(crate) drain: Duration,
     /// The server's process, for its processor time and memory
@@ -95,8 +95,8 @@ impl CommonArgs {
         self.all_headers().map(drop)
     }
 
-    /// Returns the headers of each request that are not loadgen's own. If `--header` has one that
-    /// has a flag of its own too, the flag is passed over.
+    /// Returns the headers of each request that are not loadgen's own. A flag such as `--origin` is
+    /// ignored if `--header` has a header of the same name.
     pub(crate) fn all_headers(&self) -> Result<Vec<Header>, String> {
         let given = self.headers.iter().map(|header| Header::parse(header));
         let mut headers: Vec<Header> =
@@ -157,7 +157,7 @@ pub(crate) struct PhaseArgs {
     /// Traffic before measuring
     #[arg(short = 'W', long, default_value = "2s", value_parser = parse_duration)]
     pub(crate) warmup: Duration,
-    /// Ends when so many messages are sent, if that comes first
+    /// Ends when this many messages are sent, if that comes first
     #[arg(short = 'n', long, value_parser = number(1, MESSAGES_MAX))]
     pub(crate) messages: Option<u64>,
 }

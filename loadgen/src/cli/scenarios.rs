@@ -90,7 +90,7 @@ pub(crate) struct ConnectArgs {
     /// How long to measure
     #[arg(short = 'd', long, default_value = "10s", value_parser = parse_duration)]
     pub(crate) duration: Duration,
-    /// Ends when so many openings have begun, if that comes first
+    /// Ends when this many openings have begun, if that comes first
     #[arg(short = 'n', long = "messages", visible_alias = "openings", value_name = "OPENINGS")]
     #[arg(value_parser = number(1, MESSAGES_MAX))]
     pub(crate) openings: Option<u64>,
@@ -142,7 +142,7 @@ pub(crate) struct ChurnArgs {
     pub(crate) visits: u64,
     #[arg(long, default_value = "1s", value_parser = parse_duration)]
     pub(crate) lifetime: Duration,
-    /// How many of them leave by a reset; the others leave by the closing handshake
+    /// The share of these connections that leave by a reset; the others use the closing handshake
     #[arg(long, default_value = "50%", value_parser = share)]
     pub(crate) reset_fraction: f64,
     /// Connections that are reset at once in the middle of the run, and come back at once

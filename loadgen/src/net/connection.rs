@@ -13,7 +13,7 @@ use super::ends::End;
 use super::post::Responses;
 use super::stream::{Stream, is_tls_record};
 
-/// So much of the answer to a refused handshake is shown.
+/// At most this many bytes of the answer to a refused handshake are shown.
 const REASON_BYTES_MAX: usize = 300;
 
 /// The role of a connection in a scenario, such as subscriber. Each scenario numbers its own roles.

@@ -8,7 +8,7 @@ const HOST: &str = "Host";
 const KEY: &str = "Sec-WebSocket-Key";
 const SUBPROTOCOL: &str = "Sec-WebSocket-Protocol";
 
-/// These belong to the opening handshake. A POST has none of them, even if `-H` gives them.
+/// Headers of the opening handshake. A POST has none of them, even if `-H` gives them.
 const ONLY_IN_HANDSHAKES: [&str; 6] = [
     "Upgrade",
     "Connection",
@@ -17,7 +17,8 @@ const ONLY_IN_HANDSHAKES: [&str; 6] = [
     SUBPROTOCOL,
     KEY,
 ];
-/// These say how long a body is, which nobody but the writer of the body knows.
+/// Headers that give the length of a body. `-H` may not set them, because only the code that writes
+/// the body knows its length.
 const LENGTHS: [&str; 2] = ["Content-Length", "Transfer-Encoding"];
 
 #[derive(Clone, PartialEq, Eq, Debug)]

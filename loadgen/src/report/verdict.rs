@@ -33,7 +33,8 @@ pub(crate) struct Evidence {
     pub(crate) sends: Option<Tally>,
     /// In an open loop: deliveries due for `sends`, and how many of them arrived while measuring.
     pub(crate) deliveries: Option<Tally>,
-    /// The median response time. Deliveries due in so much time may still be missing at the end.
+    /// The median response time. Deliveries due in the last such span may still be missing at the
+    /// end.
     pub(crate) response_p50: Duration,
     /// With `--connect-rate`: how many connections were due to open, and how many opened in time.
     pub(crate) openings: Option<Tally>,

@@ -185,7 +185,7 @@ impl Load {
         self.intended_ends[usize::from(part.0)] = Some(end);
     }
 
-    /// Records that the run was ended before the openings of so many connections could begin.
+    /// Records that the run was ended before the openings of this many connections could begin.
     pub(crate) fn note_not_begun(&mut self, part: Part, count: u64) {
         let counts = &mut self.counts[usize::from(part.0)];
         counts.wanted += count;
@@ -596,7 +596,8 @@ mod tests {
     use crate::net::target::{Addresses, ServerUrl};
     use crate::run::threads::Threads;
 
-    /// Returns an address at which nobody listens, and what keeps it from being given to others.
+    /// Returns an address at which nothing listens, and the bound socket that keeps other processes
+    /// from using it.
     fn deaf() -> (socket2::Socket, SocketAddr) {
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
         let socket = socket.unwrap();

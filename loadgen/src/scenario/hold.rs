@@ -82,7 +82,8 @@ impl Hold {
         Opening::new(self.pace, [Batch::new(HELD, missing)])
     }
 
-    /// Ends this thread's part of a run that was interrupted. What was not opened is not forgotten.
+    /// Ends this thread's part of an interrupted run. The connections that it has not opened are
+    /// counted.
     fn give_up(&self, load: &mut Load) -> Turn {
         let all = self.targets.last().copied().unwrap_or(0);
         let missing = load.thread.share_count(all) - load.thread.share_count(self.targets[self.at]);

@@ -5,7 +5,8 @@ use clap::Args;
 
 use super::faults::FaultPlan;
 
-/// A server to try the load generator on: what it does wrong is asked for, and counted to the copy.
+/// A server to try the load generator on: it makes only the faults that are asked for, and counts
+/// them.
 ///
 /// Prints `listening on ADDRESS` when it is ready; at SIGINT or SIGTERM, and at SIGUSR1 without
 /// ending, its ledger as one line of JSON. There, `copies` are messages that the kernel has taken
@@ -35,7 +36,7 @@ pub(crate) struct ServeArgs {
     /// close each receiver with this code after N messages
     #[arg(long, value_name = "LIST", value_parser = FaultPlan::parse, conflicts_with = "sink")]
     pub(crate) fault: Option<FaultPlan>,
-    /// So many messages come through whole before faults begin: of the server in a broadcast, of
+    /// This many messages are delivered whole before faults begin: of the server in a broadcast, of
     /// each connection in an echo. A client's probe needs one
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub(crate) fault_after: u64,

@@ -1,5 +1,5 @@
-//! What a script that runs loadgen relies on: exit codes, JSON that follows the schema, files where
-//! they were asked for, and signals.
+//! Tests of what a script that runs loadgen relies on: exit codes, JSON that follows the schema,
+//! the files that were asked for, and signals.
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -197,7 +197,8 @@ fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).unwrap();
 }
 
-/// Presses Ctrl-C once or twice after so many messages, which are sent at 400 a second.
+/// Starts a run of 400 messages a second, and presses Ctrl-C once or twice after this many
+/// messages.
 fn interrupted(mut server: Server, messages: u64, times: usize, words: &str) -> (i32, Value) {
     let words = words.replacen(' ', &format!(" ws://{}/ ", server.address), 1);
     let words = format!("{words} --rate 400 -d 60s --format json");
@@ -205,7 +206,7 @@ fn interrupted(mut server: Server, messages: u64, times: usize, words: &str) -> 
     server.await_messages(messages);
     signal(&run, Signal::INT);
     if times == 2 {
-        // It drains until then and sends nothing more.
+        // After the first Ctrl-C the run drains: waits until it sends nothing more.
         let mut before = 0;
         while before != server.messages() {
             before = server.messages();

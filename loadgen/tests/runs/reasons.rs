@@ -1,4 +1,5 @@
-//! What a report says of a run that went wrong: what has happened, and not to measure longer.
+//! Tests of what a report says about a run that went wrong: what happened, instead of "measure
+//! longer".
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Command, Stdio};
@@ -109,7 +110,7 @@ fn a_close_that_a_server_should_send_is_no_error() {
     let (code, report) = run("churn", broadcast(Fault::Cut { message: 9, receiver: 4 }), flags);
     assert_eq!((code, &report["woken"]["closed_4008"]), (0, &1.into()), "{report}");
     assert_eq!(report["errors"], Value::Array(Vec::new()));
-    // A healthy receiver that is closed is one.
+    // A healthy receiver that is closed counts as an error.
     let (_, report) = run("churn", broadcast(Fault::Cut { message: 9, receiver: 1 }), flags);
     assert_eq!(error(&report, "closed_4008"), (1, "too slow"));
 }

@@ -1,5 +1,5 @@
-//! What a server is asked: under which address, for which path, with which headers. The server here
-//! is tungstenite, which writes down each request.
+//! Tests of the requests that loadgen sends: to which address, for which path, with which headers.
+//! The server is tungstenite's, and records each request.
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
@@ -62,7 +62,8 @@ fn values<'a>(request: &'a Request, name: &str) -> Vec<&'a str> {
 
 #[test]
 fn every_address_of_a_name_is_tried() {
-    // A server that listens on one of them only is found all the same.
+    // The server listens on only one of the addresses of `localhost`, and must be reached
+    // nevertheless.
     for address in "localhost:0".to_socket_addrs().unwrap() {
         let Ok(listener) = TcpListener::bind(address) else { continue };
         let port = listener.local_addr().unwrap().port();

@@ -64,7 +64,7 @@ impl Server {
         serde_json::from_str(&line).unwrap()
     }
 
-    /// Waits until the server has received so many messages.
+    /// Waits until the server has received this many messages.
     pub(crate) fn await_messages(&mut self, messages: u64) {
         while self.messages() < messages {
             std::thread::sleep(Duration::from_millis(10));

@@ -1,4 +1,5 @@
-//! What flags mean, which are refused before a run, and that shown commands can be run.
+//! Tests of what flags mean, which of them are refused before a run, and that shown commands can be
+//! run.
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -90,7 +91,8 @@ fn every_figure_of_a_run_can_have_a_threshold() {
         let flags = format!("{flags} --server-pid {}", server.pid());
         let (code, report) = loadgen(scenario, server.address, &flags);
         assert_eq!(code, 0, "{scenario} {flags}: {report}");
-        // The last threshold is the only one that names nothing, so the others are found good.
+        // The unknown threshold comes last. The error names only that one, so all others were
+        // accepted.
         let mut words: Vec<String> = vec![scenario.to_owned(), format!("ws://{NOBODY}/")];
         words.extend(flags.split_whitespace().map(str::to_owned));
         for threshold in thresholds_for(&report).into_iter().chain(["zzz==0".to_owned()]) {
@@ -149,7 +151,7 @@ fn numbers_and_times_are_taken_as_people_write_them() {
     }
 }
 
-/// Runs a line in a shell, which finds nothing but what the line names.
+/// Runs a line in a shell, as a user would paste it.
 fn run_in_a_shell(line: &str) -> Output {
     Command::new("sh").args(["-c", line]).output().unwrap()
 }

@@ -1,4 +1,4 @@
-//! Where the report and the lines for people go, and that a run does not depend on it.
+//! Tests of where the report and other lines are written, and that a run goes on if they cannot be.
 use std::fs::File;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ fn full_device() -> Stdio {
     File::options().write(true).open("/dev/full").unwrap().into()
 }
 
-/// Returns the end of a pipe that nobody reads, filled to the brim.
+/// Returns a pipe that nothing reads, filled completely.
 fn full_pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
     let (reader, mut writer) = std::io::pipe().unwrap();
     let flags = fcntl_getfl(&writer).unwrap();

@@ -78,7 +78,8 @@ impl SlowSubscribers {
     /// Prepares for slow subscribers. Must be called before any slow subscriber is opened.
     pub(super) fn prepare(&self, load: &mut Load) {
         load.set_receive_buffer(SLOW, self.receive_buffer);
-        // That a server cuts off who does not read is what it is meant to do.
+        // A server is meant to cut off subscribers that do not read, so this close code is no
+        // error.
         load.set_intended_end(SLOW, End::ClosedByServer(CloseCode::SLOW_CONSUMER.as_u16()));
     }
 
