@@ -1,7 +1,7 @@
-//! The decoder, on a stream that is cut anywhere, against its naive twin, which has the stream
-//! whole.
+//! Fuzz target: compares the decoder with its naive twin. The decoder receives the stream in
+//! pieces, the naive decoder receives it whole.
 //!
-//! Input: one byte for role and limits, one for the sizes of the pieces, then the stream.
+//! Input: one byte for the role and the limits, one for the sizes of the pieces, then the stream.
 #![no_main]
 
 use fanfare::protocol::{
@@ -22,7 +22,7 @@ fuzz_target!(|data: &[u8]| {
         1 => DecoderLimits { message_bytes_max: 200, fragments_max: 5 },
         _ => DecoderLimits::UNLIMITED,
     };
-    // Two sizes that take turns: single bytes, whole streams and all between.
+    // Pieces of two sizes alternate, from single bytes up to the whole stream.
     let sizes = [usize::from(pieces & 15) + 1, usize::from(pieces >> 4) * 9 + 1];
     let (events, end) =
         naive::decode(role == Role::Server, limits.message_bytes_max, limits.fragments_max, stream);

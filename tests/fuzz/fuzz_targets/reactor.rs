@@ -1,6 +1,8 @@
-//! A whole server of one to four reactors in a simulated world. See `server`.
+//! Fuzz target: a whole server of one to four reactors in a simulated world. See the module
+//! `server`.
 //!
-//! Input: bytes for its limits and its network, then a program for clients, reactors and time.
+//! Input: bytes for the limits and the network, then a program: what clients do, which reactor has
+//! a turn, and when time passes.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

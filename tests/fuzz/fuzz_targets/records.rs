@@ -1,6 +1,7 @@
-//! The ring between two reactors against a queue, and its records against whatever bytes.
+//! Fuzz target: compares the ring between two reactors with a queue, and decodes arbitrary bytes as
+//! records.
 //!
-//! Input: one byte for the size of the ring, then operations of a byte and what belongs to it.
+//! Input: one byte for the size of the ring, then operations, each a byte and its arguments.
 #![no_main]
 
 use std::collections::VecDeque;
@@ -25,9 +26,9 @@ fuzz_target!(|data: &[u8]| {
     let mut pair = Pair::new(sizes);
     while !input.is_empty() {
         match input.byte() % 10 {
-            // Any head with any payload.
+            // Writes an arbitrary head and payload.
             0 | 1 => pair.put(&head(&mut input), &payload(&mut input)),
-            // What a member and a home may say to each other, among heads that nobody writes.
+            // Decodes arbitrary bytes as a record, and writes the record if they are one.
             2 => pair.put_record(&mut input, rewrite_update),
             3 => pair.put_record(&mut input, rewrite_request),
             4 => pair.put_record(&mut input, rewrite_delivery),
@@ -48,7 +49,7 @@ fuzz_target!(|data: &[u8]| {
         pair.take();
     }
     assert_eq!(pair.ring.head(), None);
-    // All places are free again.
+    // All buffers for large payloads are free again.
     assert!(pair.look_for_room(1500, 1), "an empty ring has room");
     pair.put_into_room(1500, 1);
 });
@@ -58,32 +59,33 @@ fn head(input: &mut Input<'_>) -> Vec<u8> {
     input.bytes(bytes).to_vec()
 }
 
-/// A few bytes from the input, or many that follow from one.
+/// Returns a short payload from the input, or a long one whose bytes are all the same.
 fn payload(input: &mut Input<'_>) -> Vec<u8> {
     let size = usize::from(input.byte());
     if size < 32 { input.bytes(size).to_vec() } else { vec![size as u8; (size - 32) * 12] }
 }
 
-/// Reads a record, and writes what was read.
+/// A function that decodes a record and encodes the result again; `None` if the bytes are no
+/// record.
 type Rewrite = fn(&[u8], &[u8]) -> Option<(Vec<u8>, Vec<u8>)>;
 
-/// A ring and the queue that it should be.
+/// A ring, and a naive queue that must have the same contents.
 struct Pair {
     ring: Ring,
     twin: VecDeque<(Vec<u8>, Vec<u8>)>,
     sizes: RingSizes,
     put: u64,
-    /// The oldest record is out of the ring, and was not used up.
+    /// The oldest record has been taken out of the ring by `head`, but not dropped by `use_up`.
     is_looked_at: bool,
-    /// Some record was looked at since the writer was thought of.
+    /// Bytes were taken out of the ring since the last call of `relieve`.
     has_fetched: bool,
-    /// The writer has been told that there is no room, and waits.
+    /// The writer has found no room in the ring, and waits.
     is_starved: bool,
-    /// Some large payload was used up since the writer was thought of.
+    /// A large payload was used up since the last call of `relieve`.
     has_dropped: bool,
-    /// The writer has been told that there are too many large payloads, and waits.
+    /// The writer has found no free buffer for a large payload, and waits.
     is_large_starved: bool,
-    /// How far the ring was filled at some time.
+    /// An offset up to which the ring was filled at some time.
     place: u64,
     fetched_bytes: u64,
 }
@@ -105,7 +107,8 @@ impl Pair {
         }
     }
 
-    /// Puts in what is read from these bytes.
+    /// Decodes arbitrary bytes from the input as a record. If they are one, writes it into the
+    /// ring.
     fn put_record(&mut self, input: &mut Input<'_>, rewrite: Rewrite) {
         let (head, payload) = (head(input), payload(input));
         let Some((again, same)) = rewrite(&head, &payload) else { return };
@@ -127,8 +130,8 @@ impl Pair {
         self.check();
     }
 
-    /// Where there is room for one there is room for a smaller one; and for so many small ones
-    /// behind it.
+    /// Checks that the room which `has_room` has promised is there: for a payload of that size or
+    /// smaller, and for `small_ones` records without a payload after it.
     fn put_into_room(&mut self, payload_bytes: usize, small_ones: usize) {
         let payload = vec![payload_bytes as u8; payload_bytes];
         for payload in [&payload[..]].into_iter().chain((0..small_ones).map(|_| &b""[..])) {
@@ -145,7 +148,8 @@ impl Pair {
             true => self.is_large_starved |= !has_room,
             false => self.is_starved |= !has_room,
         }
-        // In an empty ring a large record and the answer to whoever published it fit.
+        // An empty ring has room for a record with a large payload, and for the answer to its
+        // publisher.
         assert!(has_room || !self.twin.is_empty() || small_ones > 1);
         has_room
     }

@@ -1,7 +1,7 @@
-//! A request: its end found in pieces and at once, and then parsed, against the naive twin; and
-//! whatever is accepted as an upgrade has no second way to be read.
+//! Fuzz target: finds the end of a request head in pieces and at once, and compares the parser with
+//! its naive twin. A request that is accepted as an upgrade must not be ambiguous.
 //!
-//! Input: one byte for the size of the pieces, then what a client sends.
+//! Input: one byte for the size of the pieces, then the bytes that a client sends.
 #![no_main]
 
 use fanfare::protocol::{
@@ -28,8 +28,7 @@ fuzz_target!(|data: &[u8]| {
         Err(_) => {}
     }
 
-    // The parser stands by itself: it is given all the bytes, too, whatever the scanner says of
-    // them.
+    // The parser must not rely on the scanner, so it also gets bytes that the scanner has refused.
     check_parse(bytes);
     if let Ok(Some(end)) = whole {
         check_parse(&bytes[..end]);

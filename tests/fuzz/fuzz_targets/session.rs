@@ -1,8 +1,8 @@
-//! One connection, from the bytes that a client sends to those that it receives: a server that
-//! echoes, with the stream cut anywhere and a network with faults, against what RFC 6455 says of
-//! the whole stream.
+//! Fuzz target: one connection to an echo server, over a simulated network with faults. The stream
+//! of the client arrives in pieces. What the server sends is compared with what RFC 6455 demands
+//! for the whole stream.
 //!
-//! Input: bytes for limits, faults and the sizes of pieces, then frames, most of them valid.
+//! Input: bytes for limits, faults and the sizes of the pieces, then frames, most of them valid.
 #![no_main]
 
 use std::cell::RefCell;
@@ -21,7 +21,7 @@ use libfuzzer_sys::fuzz_target;
 const PORT: u16 = 80;
 const TURNS_MAX: usize = 20_000;
 
-/// Turns without a call to read or write after which nothing more will come.
+/// If this many turns make no system call to read or write, nothing more will happen.
 const QUIET_TURNS: usize = 3;
 
 fuzz_target!(|data: &[u8]| {
@@ -33,14 +33,15 @@ fuzz_target!(|data: &[u8]| {
         _ => Limits { message_bytes_max: 4096, fragments_max: 50 },
     };
     let mut server = Server::new(limits, u64::from(seed), choices);
-    // Two sizes that take turns, and as many turns between.
+    // Pieces of two sizes alternate, and also decide how many turns the server has between them.
     let sizes = [usize::from(pieces & 7) + 1, usize::from(pieces >> 3) * 9 + 1];
     let is_stalled = choices & 4 != 0;
     let mut stream = stream(&mut input);
 
     if is_stalled {
-        // Who sends behind its Close gets a reset, which destroys what it has not read: as TCP has
-        // it.
+        // A client that sends anything after its Close frame is answered with a reset, which
+        // destroys what it has not read, as in real TCP. So the stream of a client that does not
+        // read ends with its Close.
         let lengths: Vec<usize> = (0..=stream.len()).collect();
         let is_open =
             |end: &usize| !matches!(rfc6455::echo(&stream[..*end], limits).1, End::Closed(..));
@@ -77,8 +78,8 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(*server.closed.borrow(), [code]);
 });
 
-/// The bytes of the answers, then the Close that belongs to the end, and nothing else. The code of
-/// the end.
+/// Checks that the server has sent the expected answers, then the Close frame that belongs to
+/// `end`, and nothing else. Returns the code with which the connection has ended.
 fn check(received: &[u8], answers: &[rfc6455::Frame], end: &End) -> u16 {
     let mut expected = Vec::new();
     answers.iter().for_each(|answer| rfc6455::encode(answer, &mut expected));
@@ -96,7 +97,7 @@ fn check(received: &[u8], answers: &[rfc6455::Frame], end: &End) -> u16 {
             let answered = code.unwrap_or(1000).to_be_bytes();
             rfc6455::encode(&(8, [&answered[..], reason].concat()), &mut close);
             assert_eq!(tail, close);
-            // Section 7.1.5: without a code it counts as 1005.
+            // Section 7.1.5: a Close frame without a code counts as 1005.
             code.unwrap_or(CloseCode::NO_STATUS.as_u16())
         }
         End::Failed(code) => {
@@ -116,7 +117,7 @@ fn check(received: &[u8], answers: &[rfc6455::Frame], end: &End) -> u16 {
 const CODES: [u16; 16] =
     [1000, 1001, 1003, 1004, 1005, 1006, 1007, 1011, 1014, 1015, 1016, 2999, 3000, 4999, 5000, 0];
 
-/// Frames from the input, most of them valid.
+/// Makes a stream of frames from the input, most of them valid.
 fn stream(input: &mut Input<'_>) -> Vec<u8> {
     let mut stream = Vec::new();
     let mut key = [0x37, 0xfa, 0x21, 0x3d];
@@ -137,7 +138,8 @@ fn stream(input: &mut Input<'_>) -> Vec<u8> {
             let code = CODES[usize::from(input.byte()) % CODES.len()];
             payload.splice(..0, code.to_be_bytes());
         }
-        // Mutations: reserved bits, no mask, another length, a long form of it.
+        // Mutations of a frame: reserved bits, a missing mask, a wrong length, a length in too long
+        // a form.
         let mutation = if kind & 192 == 192 { input.byte() } else { 0 };
         let fin = kind & 8 == 0;
         stream.push(
@@ -170,12 +172,12 @@ fn stream(input: &mut Input<'_>) -> Vec<u8> {
     stream
 }
 
-/// A server that echoes, and its only client, which has been let in.
+/// An echo server, and its only client, whose handshake has been accepted.
 struct Server {
     world: SimWorld,
     reactor: Reactor<SimNet, Echo>,
     peer: SimPeer,
-    /// The codes of all ends.
+    /// The close codes of all connections that have ended.
     closed: Rc<RefCell<Vec<u16>>>,
 }
 
@@ -234,7 +236,7 @@ impl Server {
         );
     }
 
-    /// Turns until nothing is left to do.
+    /// Runs turns until nothing is left to do.
     fn rest(&mut self) {
         let calls = |world: &SimWorld| world.calls(SimCall::Read) + world.calls(SimCall::Write);
         let mut quiet = 0;

@@ -1,4 +1,4 @@
-//! A fuzz input, read from its front. Behind its end stand zeros.
+//! A fuzz input, which is read from the front. After its end it yields zeros.
 
 pub struct Input<'a>(&'a [u8]);
 
@@ -17,7 +17,7 @@ impl<'a> Input<'a> {
         *byte
     }
 
-    /// So many bytes, or as many as are left.
+    /// Returns the next `count` bytes, or fewer if the input ends before.
     pub fn bytes(&mut self, count: usize) -> &'a [u8] {
         let (bytes, rest) = self.0.split_at(count.min(self.0.len()));
         self.0 = rest;

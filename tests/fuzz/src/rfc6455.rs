@@ -1,29 +1,30 @@
-//! What a server that echoes has to answer to a whole stream of frames, written from RFC 6455
-//! alone. It has all bytes at once, copies whatever it likes, and shares nothing with the library.
+//! Computes how an echo server must answer a whole stream of frames. It is written from RFC 6455
+//! alone, has all bytes at once, and shares no code with the library. The target `session` compares
+//! the server with it.
 
-/// What the server grants. A message that passes both is too big first.
+/// The server's limits. A message that exceeds both is reported as too big.
 #[derive(Clone, Copy)]
 pub struct Limits {
     pub message_bytes_max: usize,
     pub fragments_max: usize,
 }
 
-/// How the stream ends.
+/// How the connection ends after the stream.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum End {
-    /// More may follow.
+    /// It does not end: more frames may follow.
     Open,
-    /// The client's Close, by its code and reason, is answered with the same; one without a code
-    /// with 1000.
+    /// The client has sent a Close frame with this code and reason. The server answers with the
+    /// same; if there is no code, with 1000.
     Closed(Option<u16>, Vec<u8>),
-    /// A rule is broken: a Close with this code.
+    /// The client has broken a rule. The server sends a Close frame with this code.
     Failed(u16),
-    /// A rule is broken by what is there of a frame that is not whole. It may fail now, or when it
-    /// is.
+    /// The last frame is incomplete, and its beginning breaks a rule already. The server may fail
+    /// the connection now, or only when the frame is complete.
     MayFail(u16),
 }
 
-/// A frame of the server: opcode and payload.
+/// A frame that the server sends: its opcode and payload.
 pub type Frame = (u8, Vec<u8>);
 
 const TEXT: u8 = 1;
@@ -37,7 +38,7 @@ const INVALID_PAYLOAD: u16 = 1007;
 const POLICY_VIOLATION: u16 = 1008;
 const MESSAGE_TOO_BIG: u16 = 1009;
 
-/// The frames that come back, and the end.
+/// Returns the frames that the server must send, and how the connection ends.
 pub fn echo(stream: &[u8], limits: Limits) -> (Vec<Frame>, End) {
     let mut answers = Vec::new();
     let end = answer(stream, limits, &mut answers).map_or_else(|end| end, |()| End::Open);
@@ -45,7 +46,7 @@ pub fn echo(stream: &[u8], limits: Limits) -> (Vec<Frame>, End) {
 }
 
 fn answer(mut rest: &[u8], limits: Limits, answers: &mut Vec<Frame>) -> Result<(), End> {
-    // The message under way: its opcode, and the payloads of its frames.
+    // The message that has begun: its opcode, and the payloads of its frames so far.
     let mut message: Option<(u8, Vec<Vec<u8>>)> = None;
     while !rest.is_empty() {
         let header = header(rest)?;
@@ -85,8 +86,8 @@ fn answer(mut rest: &[u8], limits: Limits, answers: &mut Vec<Frame>) -> Result<(
             continue;
         }
 
-        // Section 5.4: a message is one text or binary frame and continuations; no other one comes
-        // between.
+        // Section 5.4: a message is one text or binary frame, then continuation frames; no frame of
+        // another message may come between.
         let (kind, mut payloads) = match (opcode, message.take()) {
             (0, None) | (TEXT | BINARY, Some(_)) => return Err(End::Failed(PROTOCOL_ERROR)),
             (0, Some(message)) => message,
@@ -103,7 +104,7 @@ fn answer(mut rest: &[u8], limits: Limits, answers: &mut Vec<Frame>) -> Result<(
         payloads.push(payload);
         let text = payloads.concat();
         let is_last = is_whole && header.fin;
-        // Section 8.1, at the first byte that cannot belong to UTF-8.
+        // Section 8.1: the connection fails at the first byte that cannot be part of UTF-8 text.
         if kind == TEXT && !is_utf8(&text, is_last) {
             return Err(End::Failed(INVALID_PAYLOAD));
         }
@@ -123,11 +124,11 @@ struct Header {
     opcode: u8,
     key: [u8; 4],
     payload_bytes: u128,
-    /// Of the header itself.
+    /// The length of the header itself.
     bytes: usize,
 }
 
-/// Section 5.2. Part of a header that breaks no rule leaves the stream open.
+/// Parses a header (section 5.2). An incomplete header that breaks no rule is no error yet.
 fn header(bytes: &[u8]) -> Result<Header, End> {
     let [first, second, ..] = bytes else { return Err(End::Open) };
     let (fin, reserved, opcode) = (first / 128 == 1, first / 16 % 8, first % 16);
@@ -165,14 +166,15 @@ fn header(bytes: &[u8]) -> Result<Header, End> {
     Ok(Header { fin, opcode, key, payload_bytes, bytes: header_bytes })
 }
 
-/// Section 5.5.1 and 7.4: the body of a Close, of which this much is there.
+/// Checks the body of a Close frame (sections 5.5.1 and 7.4). `payload` is the part of it that has
+/// arrived.
 fn check_close(payload: &[u8], payload_bytes: usize, is_whole: bool) -> Result<(), u16> {
     if payload_bytes == 1 {
         return Err(PROTOCOL_ERROR);
     }
     let Some((code, reason)) = payload.split_at_checked(2) else { return Ok(()) };
-    // 1004 is reserved, and 1005, 1006 and 1015 never stand in a frame; 1012 to 1014 have been
-    // registered since.
+    // 1004 is reserved; 1005, 1006 and 1015 must not be in a frame; 1012 to 1014 have been
+    // registered after the RFC.
     match number(code) {
         1000..=1003 | 1007..=1014 | 3000..=4999 => {}
         _ => return Err(PROTOCOL_ERROR),
@@ -180,7 +182,7 @@ fn check_close(payload: &[u8], payload_bytes: usize, is_whole: bool) -> Result<(
     if is_utf8(reason, is_whole) { Ok(()) } else { Err(INVALID_PAYLOAD) }
 }
 
-/// Whether these bytes are UTF-8, or where more follow, may become so.
+/// Returns true if the bytes are UTF-8 or, unless the text is whole, can be completed to it.
 fn is_utf8(bytes: &[u8], is_whole: bool) -> bool {
     match std::str::from_utf8(bytes) {
         Ok(_) => true,
@@ -188,12 +190,12 @@ fn is_utf8(bytes: &[u8], is_whole: bool) -> bool {
     }
 }
 
-/// Network byte order.
+/// Reads a number in network byte order.
 fn number(bytes: &[u8]) -> u128 {
     bytes.iter().fold(0, |number, byte| number * 256 + u128::from(*byte))
 }
 
-/// A frame as a server sends it: whole, not masked (section 5.1).
+/// Appends a frame as a server sends it: final and not masked (section 5.1).
 pub fn encode(&(opcode, ref payload): &Frame, out: &mut Vec<u8>) {
     out.push(128 + opcode);
     match payload.len() {

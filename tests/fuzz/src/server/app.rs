@@ -1,16 +1,16 @@
-//! The handler. Its paths are its commands:
+//! The handler of the fuzzed server. The path of a connection selects what it does:
 //!
 //! | path | does |
 //! |---|---|
 //! | `/news`, `/sport`, `/mail` | subscribes to the channel, and publishes there what it receives |
-//! | `/two` | subscribes to both, and publishes to `sport` |
-//! | `/hop` | each message ends a subscription, and makes one to the other channel |
+//! | `/two` | subscribes to `news` and `sport`, and publishes to `sport` |
+//! | `/hop` | each message ends its subscription, and subscribes to the other channel |
 //! | `/leave` | subscribes to `news`, publishes what it receives and closes in the same callback |
 //! | `/bye` | publishes to `news` when it is closed |
 //! | `/echo` | sends every message back |
-//! | `/shut`, `/away` | closes in `on_open`; is let in and closed |
-//! | `GET` | what is known of a channel; other paths say how the server is |
-//! | `POST` | publishes |
+//! | `/shut`, `/away` | closes in `on_open`; answers 101, followed by a Close frame |
+//! | `GET` | answers with the figures of a channel; on other paths with those of the server |
+//! | `POST` | publishes its body |
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -23,13 +23,14 @@ use super::book::{Book, Known, MAIL, NEWS, Outcome, SPORT};
 
 pub struct App {
     book: Rc<RefCell<Book>>,
-    /// Messages whose outcome a request waits for.
+    /// The tickets of publishes whose outcome a request waits for, with the numbers of their
+    /// messages.
     tickets: Vec<(Ticket, u32)>,
 }
 
 pub struct Session {
     path: String,
-    /// Of `/hop`: the channel and the subscription.
+    /// For the path `/hop`: the present channel and the subscription to it.
     at: Option<(&'static str, Subscription)>,
 }
 
@@ -37,7 +38,7 @@ fn name(channel: &str) -> ChannelName<'_> {
     ChannelName::parse(channel).expect("these are names")
 }
 
-/// The channel of a path that is one.
+/// Returns the channel that a path names, if it names one.
 pub fn channel_of(path: &str) -> Option<&'static str> {
     [NEWS, SPORT, MAIL].into_iter().find(|channel| path.strip_prefix('/') == Some(channel))
 }
@@ -175,7 +176,7 @@ impl Handler for App {
         if peer.session().path == "/bye" {
             let publisher = book.new_publisher();
             let payload = book.write(NEWS, publisher, 30);
-            // Here nobody has looked for room.
+            // In `on_close`, unlike in `on_message`, the ring to the home may have no room.
             if peer.publish(name(NEWS), Message::binary(&payload)).is_err() {
                 book.note_refused(&payload);
             }

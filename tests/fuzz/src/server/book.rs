@@ -1,5 +1,5 @@
-//! Every message of a run. Each has a number of its own, and its bytes follow from that, so that
-//! whoever receives it knows which it is.
+//! A record of every message of a run. Each message has a number, and its bytes follow from the
+//! number, so that a received payload can be recognised.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -8,51 +8,54 @@ use fanfare::hub::MessageId;
 
 pub const NEWS: &str = "news";
 pub const SPORT: &str = "sport";
-/// Only other threads publish here.
+/// The channel to which only other threads publish.
 pub const MAIL: &str = "mail";
 
-/// Number and tag.
+/// The size of the number and the tag with which each payload begins.
 pub const PAYLOAD_BYTES_MIN: usize = 12;
 
-/// A message, from when a client begins to send it, or the application to publish it.
+/// A message. It is recorded when a client begins to send it, or when the application publishes it.
 pub struct Published {
     pub channel: &'static str,
-    /// Whose messages come in the order of their numbers.
+    /// The publisher. Its messages arrive in the order of their numbers.
     pub publisher: usize,
     pub bytes: usize,
     pub outcome: Outcome,
 }
 
-/// What is known of a message, beside who has received it.
+/// What is known about a message, apart from which clients have received it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {
     Unknown,
-    /// The home has said so.
+    /// The channel's home has accepted it, under this id.
     Numbered(MessageId),
-    /// The home has said so, or the callback: nobody receives it.
+    /// The channel's home, or the ring to it, has refused it, so no subscriber receives it.
     Refused,
 }
 
-/// What a payload is.
+/// The result of recognising a payload.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Known {
-    /// All of the message with this number.
+    /// The whole message with this number.
     Whole(u32),
-    /// It begins as that message does and is another: bytes that somebody sent among it.
+    /// It begins like the message with this number, but goes on differently: a client has sent
+    /// other bytes in the middle of that message.
     Torn(u32),
-    /// Nothing that was written down here.
+    /// No message of this record.
     Foreign,
 }
 
 #[derive(Default)]
 pub struct Book {
-    /// No input can say what the bytes of a message are: this follows from all of it.
+    /// A hash of the whole input, from which the bytes of messages are made. So no input can
+    /// contain them.
     seed: u64,
     pub published: Vec<Published>,
     pub publishers: usize,
-    /// Of the requests that the application has seen, by client, whether each was a HEAD.
+    /// For each client, for each of its requests that the application has seen: whether it was a
+    /// HEAD.
     pub requests: HashMap<SocketAddr, VecDeque<bool>>,
-    /// Calls of `on_open` without one of `on_close`.
+    /// How often `on_open` was called, less the calls of `on_close`.
     pub open: usize,
 }
 
@@ -73,7 +76,7 @@ impl Book {
         self.publishers
     }
 
-    /// A new message of this many bytes; its payload.
+    /// Records a new message of this many bytes. Returns its payload.
     pub fn write(&mut self, channel: &'static str, publisher: usize, bytes: usize) -> Vec<u8> {
         let number = self.next();
         let bytes = bytes.max(PAYLOAD_BYTES_MIN);
@@ -81,7 +84,7 @@ impl Book {
         self.payload(number, bytes)
     }
 
-    /// The number that the next message gets.
+    /// Returns the number of the next message.
     pub fn next(&self) -> u32 {
         self.published.len() as u32
     }
@@ -112,7 +115,7 @@ impl Book {
         if has_tag { Known::Torn(number) } else { Known::Foreign }
     }
 
-    /// What a callback has been told of the message that it has received and published.
+    /// Records that a publish of this payload was refused in a callback.
     pub fn note_refused(&mut self, payload: &[u8]) {
         if let Known::Whole(number) = self.recognise(payload) {
             self.published[number as usize].outcome = Outcome::Refused;

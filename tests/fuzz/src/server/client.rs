@@ -1,5 +1,5 @@
-//! One client: what it says, and what it may be told. A byte that the protocol does not allow is a
-//! panic.
+//! One client of a fuzzed server: what it sends, and what it may receive. If the server sends bytes
+//! that the protocol forbids, the client panics.
 
 use std::collections::VecDeque;
 
@@ -11,69 +11,72 @@ use fanfare::net::sim::{SimCrash, SimPeer};
 pub const PATHS: [&str; 10] =
     ["/news", "/sport", "/two", "/echo", "/mail", "/hop", "/leave", "/bye", "/shut", "/away"];
 
-/// With 126 and more the header of a frame is longer.
+/// Sizes of payloads. From 126 bytes on the frame header is longer.
 const SIZES: [usize; 8] = [12, 40, 125, 126, 301, 700, 2_500, 9_000];
 
-/// What it may be told whoever keeps to the protocol: of sizes, of time, of memory, of the end.
+/// The statuses and close codes that a client may receive although it has broken no rule: for
+/// reasons of size, time, memory, or the end of the server.
 const STATUSES: [u16; 8] = [101, 200, 204, 403, 408, 413, 429, 503];
 const CODES: [u16; 8] = [1000, 1008, 1009, 1012, 1013, 4008, 4403, 4408];
 
-/// Of so many pings that come in a row each is answered; the last answer may stand for more
-/// (RFC 6455 section 5.5.3).
+/// The server answers this many pings in a row one by one. After them a Pong may answer several
+/// pings (RFC 6455 section 5.5.3).
 const PONGS_IN_A_ROW: usize = 15;
 
-/// What the application never answers is the last on its connection.
+/// Statuses that the reactor sends by itself. Each of these responses is the last on its
+/// connection.
 const LAST: [u16; 9] = [400, 405, 408, 413, 417, 426, 429, 431, 501];
 
 pub struct Client {
     pub peer: SimPeer,
     path: &'static str,
-    /// Messages of each publisher come in the order of their numbers.
+    /// The client's number as a publisher. Its messages arrive in the order of their numbers.
     publisher: usize,
     frames: FrameClient,
     pub phase: Phase,
-    /// What it has said so far is what the protocol allows.
+    /// Everything that the client has sent so far is allowed by the protocol.
     pub is_clean: bool,
-    /// It says nothing more.
+    /// The client will send nothing more.
     pub is_done: bool,
-    /// It has been answered that this is the last answer.
+    /// The client has received a response with `Connection: close`, so no further response may
+    /// follow.
     is_told_last: bool,
     is_stalled: bool,
-    /// It crashes at some byte that is still to come.
+    /// The client crashes now, or after some further bytes.
     pub is_doomed: bool,
-    /// The end of something that has been begun.
+    /// The rest of a frame or request that the client has begun to send.
     unsaid: Vec<u8>,
-    /// The numbers of its messages as an open connection, those it has begun included.
+    /// The numbers of the messages that the client has sent over its WebSocket, or begun to send.
     pub said: Vec<u32>,
     echoes: VecDeque<Vec<u8>>,
-    /// Pings that were not answered yet.
+    /// The payloads of pings that were not answered yet.
     pings: VecDeque<Vec<u8>>,
     pings_so_far: u32,
-    /// Pongs since the last that stood for more than one ping.
+    /// How many Pongs in a row have each answered a single ping.
     pongs_in_a_row: usize,
-    /// Requests that were not answered yet.
+    /// How many requests were not answered yet.
     pub asked: usize,
-    /// A response has come: it was let in to ask.
+    /// The client has received a response, so its connection was accepted.
     pub was_answered: bool,
-    /// Everything that it has received of its channels.
+    /// The numbers of all messages received from the client's channels, in order.
     pub received: Vec<u32>,
-    /// Messages of which it has received the beginning with something else behind it.
+    /// The numbers of messages of which only the beginning was received, followed by other bytes.
     pub torn: Vec<u32>,
-    /// It has received what nobody has written down.
+    /// The client has received a message that is not in the record.
     pub has_foreign: bool,
-    /// The next number of all messages when the 101 was read: of its channels it misses none from
-    /// there.
+    /// The number of the next message when the client read its 101. It must receive all messages of
+    /// its channels from this number on.
     pub joined: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Phase {
-    /// It asks over HTTP.
+    /// The connection is used for HTTP requests.
     Asking,
-    /// It has asked to be let in.
+    /// The opening handshake was sent, and not answered yet.
     Waiting,
     Open,
-    /// A Close has come.
+    /// A Close frame was received, with this code.
     Closed(u16),
 }
 
@@ -105,7 +108,7 @@ impl Client {
         }
     }
 
-    /// What it receives.
+    /// Returns the channels whose messages the client receives.
     pub fn channels(&self) -> &[&'static str] {
         match self.path {
             "/news" | "/leave" => &[NEWS],
@@ -116,33 +119,33 @@ impl Client {
         }
     }
 
-    /// Whose messages come in the order of their numbers.
+    /// Returns the client's number as a publisher.
     pub fn publisher(&self) -> usize {
         self.publisher
     }
 
-    /// It is subscribed to its channels as long as it is open.
+    /// Returns true if the client stays subscribed to its channels as long as it is open.
     pub fn stays(&self) -> bool {
         self.path != "/hop"
     }
 
-    // Saying.
+    // Sending.
 
     pub fn can_say(&self) -> bool {
         !self.is_done && !self.is_gone() && !matches!(self.phase, Phase::Closed(_))
     }
 
-    /// The connection is over, in one way or the other.
+    /// Returns true if the connection has ended, in whatever way.
     pub fn is_gone(&self) -> bool {
         self.peer.is_reset() || self.peer.is_ended() || self.peer.has_crashed()
     }
 
-    /// It is let in, and nothing has ended.
+    /// Returns true if the connection is open and neither side has begun to end it.
     pub fn is_in(&self) -> bool {
         self.phase == Phase::Open && self.can_say()
     }
 
-    /// Says something behind what is left of the last; all of it, or first only a part.
+    /// Sends the rest of the previous frame, then these bytes, or for now only a part of them.
     fn say(&mut self, bytes: &[u8], cut: u8) {
         self.finish();
         let now = match cut {
@@ -153,7 +156,7 @@ impl Client {
         self.unsaid = bytes[now..].to_vec();
     }
 
-    /// Says the rest of what was begun.
+    /// Sends the rest of a frame that was sent in part.
     pub fn finish(&mut self) {
         let unsaid = std::mem::take(&mut self.unsaid);
         if self.can_say() && !unsaid.is_empty() {
@@ -170,7 +173,7 @@ impl Client {
         self.say(&frames::handshake(path), cut);
     }
 
-    /// Asks, or publishes over HTTP.
+    /// Sends a request: a GET, a HEAD, or a POST that publishes.
     pub fn ask(&mut self, book: &mut Book, what: u8, cut: u8, bytes_max: usize) {
         if self.phase != Phase::Asking || !self.can_say() {
             return;
@@ -198,7 +201,8 @@ impl Client {
         book.write(channel, self.publisher, bytes)
     }
 
-    /// A message, in one frame or in a few. What it is for is its path's business.
+    /// Sends a message, as one frame or several fragments. The client's path decides what the
+    /// payload is.
     pub fn message(&mut self, book: &mut Book, how: u8, cut: u8, bytes_max: usize) {
         if !self.is_in() {
             return;
@@ -232,7 +236,7 @@ impl Client {
             if !self.is_in() {
                 return;
             }
-            // No two are alike.
+            // Each ping has another payload.
             self.pings_so_far += 1;
             let mut payload = self.pings_so_far.to_le_bytes().to_vec();
             payload.resize(4 + usize::from(count) * 9 % 122, count);
@@ -257,7 +261,7 @@ impl Client {
         }
     }
 
-    /// Bytes that come from nowhere.
+    /// Sends bytes of the input as they are, which will usually break a rule.
     pub fn raw(&mut self, bytes: &[u8]) {
         if self.can_say() {
             self.is_clean = false;
@@ -265,7 +269,7 @@ impl Client {
         }
     }
 
-    /// Ends its side.
+    /// Ends the client's side of the stream.
     pub fn hang_up(&mut self) {
         if !self.is_done && !self.is_gone() {
             self.is_done = true;
@@ -289,7 +293,7 @@ impl Client {
         self.peer.set_reading(false);
     }
 
-    /// Takes some bytes, and then no more.
+    /// Reads up to this many bytes, and then nothing more.
     pub fn sip(&mut self, bytes: usize) {
         self.is_stalled = true;
         self.peer.set_reading(false);
@@ -304,9 +308,9 @@ impl Client {
         self.peer.set_reading(true);
     }
 
-    // Hearing.
+    // Receiving.
 
-    /// Understands all that has come, and answers pings.
+    /// Decodes everything that has arrived, and answers pings.
     pub fn hear(&mut self, book: &mut Book) {
         if self.peer.received_bytes() == 0 {
             return;
@@ -400,8 +404,8 @@ impl Client {
         }
     }
 
-    /// Whether something is on its way from or to this client that must arrive. `all_are_let_in`:
-    /// nobody has to wait for others.
+    /// Returns true if the client still waits for something that must arrive. `all_are_let_in`: no
+    /// limit makes a client wait for others.
     pub fn is_pending(&self, all_are_let_in: bool) -> bool {
         if !self.can_say() {
             return false;

@@ -1,13 +1,13 @@
-//! A server in a simulated world, driven by a fuzz input, and what must hold of it.
+//! A server in a simulated world, driven by a fuzz input, and the checks on it.
 //!
 //! | module | is |
 //! |---|---|
 //! | `plan` | what the first bytes decide: reactors, rings, limits, network |
-//! | `run` | the rest of the input, as a program; then rest, drain and the checks |
-//! | `client` | one client: what it says, and what it may be told |
+//! | `run` | runs the rest of the input as a program, then waits, drains and checks |
+//! | `client` | one client: what it sends, and what it may receive |
 //! | `app` | the handler |
-//! | `book` | every message that was ever published, and what became of it |
-//! | `order` | whether what all clients have received is one order |
+//! | `book` | a record of every message, and its outcome |
+//! | `order` | checks that all clients have received messages in one order |
 
 mod app;
 mod book;

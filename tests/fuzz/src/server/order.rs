@@ -1,4 +1,4 @@
-//! Whether what all clients have received of a channel can be parts of one sequence.
+//! Checks that the messages which all clients have received from a channel fit into one order.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
@@ -6,14 +6,15 @@ use super::book::{Book, Outcome};
 use super::client::Client;
 use super::plan::Plan;
 
-/// Nothing comes twice, nothing comes that was refused, the messages of a publisher keep their
-/// order; and there is one order of a channel's messages that everybody's agrees with, and the
-/// numbers that its home has given.
+/// Checks that no message was received twice or although it was refused; that the messages of a
+/// publisher arrive in order; and that there is one order of a channel's messages with which the
+/// order at every client agrees, and so do the numbers given by the channel's home.
 pub fn check(book: &Book, clients: &[Client]) {
     let mut edges: HashMap<u32, Vec<u32>> = HashMap::new();
     for client in clients {
         let mut seen = HashSet::new();
-        // By channel the message before; by channel and publisher the number of the last.
+        // By channel: the message before this one. By channel and publisher: the publisher's last
+        // message.
         let (mut before, mut last) = (HashMap::new(), HashMap::new());
         for number in &client.received {
             assert!(seen.insert(number), "message {number} comes twice");
@@ -45,7 +46,7 @@ pub fn check(book: &Book, clients: &[Client]) {
     assert!(is_order(&edges), "there is no order that all agree with");
 }
 
-/// Adds the order that the numbers of the homes say.
+/// Adds the order that follows from the numbers which the homes have given.
 fn check_numbers(book: &Book, edges: &mut HashMap<u32, Vec<u32>>) {
     let mut numbered: BTreeMap<(&str, u64), BTreeMap<u64, u32>> = BTreeMap::new();
     for (number, published) in book.published.iter().enumerate() {
@@ -61,7 +62,8 @@ fn check_numbers(book: &Book, edges: &mut HashMap<u32, Vec<u32>>) {
     }
 }
 
-/// Takes away, again and again, what nothing comes before: all of it, if there is an order.
+/// Returns true if the edges contain no circle: repeatedly removes messages that no other must
+/// precede, until none is left.
 fn is_order(edges: &HashMap<u32, Vec<u32>>) -> bool {
     let mut incoming: HashMap<u32, usize> = HashMap::new();
     for (before, after) in edges {
@@ -84,9 +86,9 @@ fn is_order(edges: &HashMap<u32, Vec<u32>>) -> bool {
     taken == incoming.len()
 }
 
-/// At rest, whoever is in and stays so has received what was accepted since it was let in: all of
-/// it, or where some may be passed over, the last. `certain`: what was accepted, whoever has
-/// received it.
+/// Checks, when nothing is pending any more, that every client which is still connected has
+/// received what was accepted since its 101: everything or, where messages may be skipped, the last
+/// message. `certain` has messages that were accepted even if no client has received them.
 pub fn check_nothing_is_missing(
     book: &Book,
     clients: &[Client],
@@ -96,7 +98,7 @@ pub fn check_nothing_is_missing(
     let received = clients.iter().flat_map(|client| &client.received);
     let accepted: HashSet<u32> = received.chain(certain).copied().collect();
     let has_foreign = clients.iter().any(|client| client.has_foreign || !client.torn.is_empty());
-    // By channel what those who have received anything have received last.
+    // By channel: the last message that some client has received.
     let mut last = HashMap::new();
     for client in clients.iter().filter(|client| client.is_in() && client.stays()) {
         for channel in client.channels() {
@@ -107,9 +109,9 @@ pub fn check_nothing_is_missing(
             let mut owed =
                 accepted.iter().filter(is_of_channel).filter(|number| **number >= client.joined);
             if plan.skips() {
-                // What nobody can tell apart may be the last. And a reactor that is short of memory
-                // keeps nothing for slow subscribers alone, the last message not either: that is
-                // counted, and so it was promised.
+                // A message that cannot be recognised may be the last one. And a reactor that is
+                // short of memory keeps no message, not even the last, for slow subscribers alone;
+                // it counts what they miss.
                 if has_foreign || plan.is_short_of_memory() {
                     continue;
                 }
@@ -137,7 +139,8 @@ pub fn check_nothing_is_missing(
     }
 }
 
-/// Where nobody is passed over, whatever comes next to one comes next to everybody who goes on.
+/// Checks, where no message may be skipped, that every message is followed by the same message at
+/// all clients that receive further ones.
 fn check_contiguous(book: &Book, clients: &[Client]) {
     let mut next: HashMap<u32, u32> = HashMap::new();
     for client in clients.iter().filter(|client| client.stays()) {

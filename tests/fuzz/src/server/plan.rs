@@ -1,4 +1,4 @@
-//! What the first bytes of an input decide.
+//! The plan of a run, which the first bytes of an input determine.
 
 use std::time::Duration;
 
@@ -17,13 +17,13 @@ pub struct Plan {
     pub sim: SimLimits,
     pub limits: ReactorLimits,
     pub hub: HubLimits,
-    /// Time passes only where the program says so.
+    /// Time passes only when the program says so.
     pub is_clock_held: bool,
-    /// Payloads are no longer than this.
+    /// The longest payload that clients send.
     pub payload_bytes_max: usize,
 }
 
-/// Takes one choice by the lowest bits of a byte, and shifts them out.
+/// Uses the lowest part of a byte to choose, and removes that part from the byte.
 fn pick<T: Copy>(byte: &mut u8, choices: &[T]) -> T {
     let index = usize::from(*byte) % choices.len();
     *byte /= choices.len() as u8;
@@ -47,8 +47,8 @@ impl Plan {
         let linger = pick(byte, &[Duration::ZERO, Duration::from_secs(1)]);
 
         let byte = &mut input.byte();
-        // In small steps a large message would take thousands of turns, and with a while for each
-        // step all of the time.
+        // With small buffers a large message would take thousands of turns, and with a latency for
+        // each part of it far too much simulated time.
         let is_large = pick(byte, &[true, false]);
         let [send, receive, window]: [&[usize]; 3] = match is_large {
             true => [&[16_384, 2_000], &[131_072, 2_000], &[65_536, 1_000]],
@@ -80,7 +80,7 @@ impl Plan {
             seed: u64::from(faults),
             reactors,
             rings,
-            // An even number: nothing goes wrong that the program does not say.
+            // An even number means no faults but those that the program asks for.
             faults: if faults.is_multiple_of(2) {
                 SimFaults::NONE
             } else {
@@ -105,7 +105,7 @@ impl Plan {
                 channels_max,
                 channel_buffer_bytes,
                 memory_bytes: match memory_bytes_each {
-                    // What the rings may take comes on top.
+                    // The memory of the rings is added, because it counts towards the limit.
                     Some(bytes) => reactors * (bytes + ring_bytes * 4 / 3),
                     None => 1 << 30,
                 },
@@ -120,24 +120,23 @@ impl Plan {
         }
     }
 
-    /// Whether memory may be spent.
+    /// Returns true if the memory may not be enough.
     pub fn is_short_of_memory(&self) -> bool {
         self.hub.memory_bytes < 1 << 30
     }
 
-    /// Whether a message may be refused, or a subscription.
+    /// Returns true if a message or a subscription may be refused.
     pub fn may_refuse(&self) -> bool {
         self.is_short_of_memory() || self.hub.channels_max < 100
     }
 
-    /// Whether nobody has to wait for somebody else to leave, or is sent away for there are too
-    /// many.
+    /// Returns true if no limit refuses a client, or makes it wait until another one leaves.
     pub fn lets_everybody_in(&self) -> bool {
         self.sim.streams_max.min(self.limits.connections_max) >= 1_000
             && self.limits.connections_per_address_max.is_none()
     }
 
-    /// Whether a subscriber may be passed over and go on.
+    /// Returns true if a slow subscriber may miss messages and go on.
     pub fn skips(&self) -> bool {
         self.hub.slow_policy != SlowPolicy::Disconnect
     }

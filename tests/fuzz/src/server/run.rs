@@ -1,5 +1,5 @@
-//! The program: what clients do, who takes a turn, when time passes; then rest, drain and the
-//! checks.
+//! Runs the program of an input: what clients do, which reactor has a turn, when time passes. Then
+//! waits until nothing is pending, drains the server and checks everything.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -25,18 +25,19 @@ const PORT: u16 = 80;
 const CLIENTS_MAX: usize = 12;
 const STEPS_MAX: usize = 300;
 
-/// Rounds, each a turn of everybody, after which what is pending will never come.
+/// The most rounds (a turn of every reactor) until nothing is pending. If something still is, it
+/// will be for ever.
 const ROUNDS_TO_REST_MAX: usize = 6_000;
-/// How long after nothing was pending for the first time nothing is: a call that has failed for
-/// want of memory is made again after a second and a half at most.
+/// Nothing must be pending for this long. A system call that has failed for lack of memory is tried
+/// again within a second and a half, and until then nothing may seem to be pending.
 const REST: Duration = Duration::from_secs(2);
 
 const ROUNDS_TO_DRAIN_MAX: usize = 6_000;
 
-/// What passes when everybody sleeps: less than any timeout.
+/// How far the clock is moved when all reactors sleep: less than any timeout.
 const STEP: Duration = Duration::from_millis(100);
 
-/// Runs one input to its end. Whatever must not be is a panic.
+/// Runs one input to its end. Panics if any check fails.
 pub fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let plan = Plan::draw(&mut input);
@@ -55,13 +56,13 @@ struct Run {
     plan: Plan,
     reactors: Vec<Reactor<SimNet, App>>,
     homes: std::sync::Arc<Homes>,
-    /// Whose last turn has been.
+    /// By reactor: true once its last turn has ended.
     over: Vec<bool>,
     book: Rc<RefCell<Book>>,
     clients: Vec<Client>,
-    /// What other threads have handed over.
+    /// The numbers of the messages that other threads have published.
     mailed: Vec<u32>,
-    /// Publishers of their own: by channel, for each is a thread.
+    /// The publisher numbers of the two other threads, one for each channel to which they publish.
     threads: [usize; 2],
     line: Arc<PublisherLine>,
     is_draining: bool,
@@ -151,7 +152,7 @@ impl Run {
                     10 => client.ping(how % 16),
                     11 => client.finish(),
                     12 => client.upgrade(PATHS[usize::from(how) % PATHS.len()], how >> 6),
-                    // Many small ones at once.
+                    // Sends many small messages at once.
                     _ => (0..how % 32)
                         .for_each(|number| client.message(book, number & 1, 0, bytes_max)),
                 }
@@ -171,7 +172,7 @@ impl Run {
         self.clients.push(client);
     }
 
-    /// Publishes as another thread does, at the channel's home.
+    /// Publishes as another thread of the program does, through the channel's home.
     fn mail(&mut self, who: usize, how: u8) {
         let (channel, thread) =
             if who.is_multiple_of(4) { (NEWS, self.threads[0]) } else { (MAIL, self.threads[1]) };
@@ -215,7 +216,7 @@ impl Run {
         self.over.iter().all(|over| *over)
     }
 
-    /// Whether nobody has anything to do now.
+    /// Returns true if no reactor has anything to do now.
     fn all_sleep(&self) -> bool {
         (0..self.over.len()).all(|number| self.over[number] || self.world.sleeps(number))
     }
@@ -243,8 +244,9 @@ impl Run {
         self.end();
         let was_told = |place: &usize| matches!(self.clients[*place].phase, Phase::Closed(_));
         let untold: Vec<_> = let_in.into_iter().filter(|place| !was_told(place)).collect();
-        // A subscriber that is overrun in the middle of a frame whose rest there is no memory for:
-        // the last messages of those who are closed can be too many for a channel.
+        // The clients that are closed publish last messages, which can be too many for a channel's
+        // log. A subscriber that is overrun by them in the middle of a frame is reset if there is
+        // no memory for the rest of that frame.
         let resets = self.status().counters().impatient_resets as usize;
         let is_excused = untold.len() <= resets
             && untold.iter().all(|place| self.clients[*place].peer.is_reset());
@@ -261,8 +263,8 @@ impl Run {
         for _ in 0..ROUNDS_TO_REST_MAX {
             self.round();
             if !self.is_pending() {
-                // Time goes on when all sleep: by itself if the clock is not held, and with a step
-                // if it is. Whatever is due then is pings and their pongs.
+                // When all reactors sleep, time passes: by itself, or by a step if the clock is
+                // held. Only pings and pongs are due then.
                 let now = self.world.now();
                 if now > *since.get_or_insert(now) + REST {
                     return;
@@ -319,19 +321,19 @@ impl Run {
         let mut certain: HashSet<u32> = (0..book.next()).filter(is_numbered).collect();
         if !self.plan.may_refuse() {
             certain.extend(&self.mailed);
-            // All that they have said was read, and nothing is refused.
+            // Everything that these clients have sent has been read, and no message is refused.
             let speakers = self.clients.iter().filter(|client| client.is_clean && client.is_in());
             certain.extend(speakers.flat_map(|client| &client.said));
         }
         order::check_nothing_is_missing(book, &self.clients, &certain, &self.plan);
     }
 
-    /// The drain ends, whatever anybody does, and leaves nothing.
+    /// Checks that the drain ends whatever the clients do, and that nothing is left.
     fn end(&mut self) {
         if !self.is_draining {
             self.drain();
         }
-        // A pause that the program has made may keep one from beginning.
+        // The program may have paused a reactor, so that its part of the drain begins late.
         let deadline = self.world.now() + Duration::from_secs(3) + self.plan.limits.drain_timeout;
         let deadline = deadline + Duration::from_secs(1);
         for _ in 0..ROUNDS_TO_DRAIN_MAX {
@@ -343,7 +345,8 @@ impl Run {
                 self.pass(STEP);
             }
             for client in &mut self.clients {
-                // Whoever was told goes, and who only asks has nothing more to ask.
+                // Clients that have received a Close frame disconnect, and HTTP clients send no
+                // more requests.
                 if matches!(client.phase, Phase::Closed(_) | Phase::Asking) {
                     client.hang_up();
                 }
@@ -361,7 +364,7 @@ impl Run {
             );
         }
         assert_eq!(self.book.borrow().open, 0, "on_close for every on_open");
-        // What is on its way arrives.
+        // Lets everything that is still on its way arrive.
         self.world.advance(Duration::from_secs(60));
         let book = &mut self.book.borrow_mut();
         self.clients.iter_mut().for_each(|client| client.hear(book));
