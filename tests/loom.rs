@@ -1,6 +1,6 @@
-//! The flags between threads, under every order in which two threads can meet at them (`cargo
-//! test --test loom`). loom stands in for the atomics; the file is the one that the server is made
-//! of.
+//! Tests of the flags between threads under every order in which the operations of two threads can
+//! occur (`cargo test --test loom`). The tests compile the source file of the server itself, with
+//! loom's atomics instead of those of `std`.
 
 use loom::sync::Arc;
 use loom::sync::atomic;
@@ -12,8 +12,8 @@ mod flags;
 
 use flags::{Pending, Senders, Starved};
 
-/// A ring as the flags see it: how much was put in and how much was taken out, each with the
-/// orderings of a ring.
+/// A model of a ring: how many records were written and how many were read, with the memory
+/// orderings of a real ring.
 #[derive(Default)]
 struct Ring {
     put: AtomicUsize,
@@ -36,7 +36,8 @@ impl Ring {
     }
 }
 
-/// What epoll's descriptor is: a wake-up that has come is there until the receiver's next wait.
+/// A model of the eventfd with which a reactor is woken: a wake-up stays pending until the
+/// receiver's next wait.
 #[derive(Default)]
 struct Waker(AtomicUsize);
 
@@ -108,7 +109,7 @@ fn two_senders_and_one_wake_up_lose_nothing() {
 fn a_writer_that_found_no_room_sees_it_later_or_is_told() {
     loom::model(|| {
         let shared = Arc::new((Starved::new(), Ring::default(), Waker::default()));
-        // Full from the start.
+        // The ring is full from the start.
         shared.1.put();
         let reader = {
             let shared = Arc::clone(&shared);

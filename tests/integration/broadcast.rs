@@ -1,4 +1,4 @@
-//! The broadcast server over real sockets: every path, who may do what, and how it is said.
+//! Tests of the broadcast server over real sockets: every path, the access rules, and the answers.
 
 use fanfare::{BroadcastOptions, PublishKey, PublishPolicy, Reject};
 use tungstenite::Message;
@@ -6,7 +6,7 @@ use tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::support::{Client, Peer, Response, Running, ask_once, connect, try_connect, wait_for};
 
-/// A server whose messages are small.
+/// Starts a server with a limit of 1,024 bytes for a message.
 fn start(options: BroadcastOptions) -> Running {
     Running::broadcast_with(options, |builder| builder.max_message_size(1024))
 }
@@ -20,12 +20,12 @@ fn status_of(server: &Running, line: &str, headers: &[&str]) -> u16 {
     ask(server, line, headers, body).status
 }
 
-/// The status by which an opening handshake is refused, if it is.
+/// Returns the status with which an opening handshake is refused; `None` if it is accepted.
 fn refusal(server: &Running, path: &str, headers: &[(&'static str, &str)]) -> Option<u16> {
     try_connect(server.address, path, headers).err().map(|answer| answer.status().as_u16())
 }
 
-/// The close code and reason that end a connection.
+/// Reads the Close frame that must come next. Returns its code and reason.
 fn close(peer: &mut Client) -> (CloseCode, String) {
     match peer.read().unwrap() {
         Message::Close(Some(frame)) => (frame.code, frame.reason.to_string()),
@@ -190,8 +190,9 @@ fn with_a_key_whoever_has_it_may_post_and_read_the_metrics_and_nobody_else_may_p
     assert_eq!(status_of(&server, "GET /-/metrics", &both), 200);
 }
 
-/// What is answered to requests under the name `live.example.com`: a `GET`, a `POST` with the key,
-/// and handshakes without an origin, from a page under that name, and from `https://app.example`.
+/// Returns the statuses of requests with the Host `live.example.com`: a `GET`; a `POST` with the
+/// key; and handshakes without an Origin, with that name as the Origin, and with the Origin
+/// `https://app.example`.
 fn statuses_under_a_name(options: BroadcastOptions) -> [u16; 5] {
     let server = start(options);
     let host = "Host: live.example.com";
@@ -215,7 +216,8 @@ fn with_a_key_too_a_foreign_name_is_refused_where_the_rule_of_the_same_origin_wo
     let allowed_hosts = vec!["live.example.com".to_owned()];
     let options = BroadcastOptions { allowed_hosts, ..with_key() };
     assert_eq!(statuses_under_a_name(options), [200, 202, 101, 101, 403]);
-    // Its origins are listed, so pages are told apart by these; reading tells no origin.
+    // With a list of origins, that list decides about pages. A `GET` has no Origin, so it is
+    // refused.
     let origins = |text: &str| vec![text.parse().unwrap()];
     let allowed_origins = origins("https://app.example");
     let options = BroadcastOptions { allowed_origins, ..with_key() };
@@ -290,7 +292,7 @@ fn a_refusal_can_be_said_by_a_close_code_that_scripts_can_see() {
     let (code, reason) = close(&mut peer);
     assert_eq!(u16::from(code), 4403);
     assert!(reason.contains("--allowed-origins"), "{reason}");
-    // What is not a question of rights stays a status.
+    // A refusal that does not concern rights is still a status.
     assert_eq!(refusal(&server, "/", &[]), Some(404));
 }
 
@@ -321,7 +323,7 @@ fn who_may_not_publish_is_told_so() {
 fn more_messages_than_the_rate_close_the_connection() {
     let server = start(BroadcastOptions { message_rate: Some(1), ..BroadcastOptions::default() });
     let mut peer = connect(server.address, "/news");
-    // Two at once: the bucket holds one.
+    // Two messages at once, but the token bucket holds one token.
     peer.write(Message::text("one")).unwrap();
     peer.write(Message::text("two")).unwrap();
     peer.flush().unwrap();
@@ -359,7 +361,7 @@ fn the_metrics_say_what_has_been_done() {
         "fanfare_draining 0",
         "# EOF",
     ];
-    // Each reactor says what it has done at the end of its turn.
+    // Each reactor updates its figures at the end of its turn.
     wait_for(&format!("{lines:#?}"), || {
         let answer = ask(&server, "GET /-/metrics", &[], b"");
         let kind = answer.header("Content-Type").unwrap_or_default();

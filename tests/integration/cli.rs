@@ -1,4 +1,4 @@
-//! The `fanfare` command: its verbs, its configuration, its exit codes.
+//! Tests of the `fanfare` command: its subcommands, its configuration, its exit codes.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
@@ -12,7 +12,7 @@ use crate::support::{
     Metrics, Peer, Program, Scraper, ask_once, connect, fanfare, request, upgrade, wait_for,
 };
 
-/// Waits until a channel has so many subscribers.
+/// Waits until a channel has this many subscribers.
 fn wait_for_subscribers(server: &Program, channel: &str, subscribers: u64) {
     let wanted = format!("\"subscribers\":{subscribers},");
     wait_for("the subscribers", || {
@@ -149,7 +149,7 @@ fn a_url_is_a_server_and_a_channel_and_never_the_name_of_one() {
     let server = Program::start(&[]);
     for scheme in ["http", "ws", "WS"] {
         let url = format!("{scheme}://{}/news/uk", server.address);
-        // The server that the variable names is not asked.
+        // The server in the environment variable is not used.
         let mut publish = fanfare(&["pub", &url, "hello"]);
         publish.env("FANFARE_URL", "http://127.0.0.1:1").assert().success();
     }
@@ -204,13 +204,14 @@ fn a_signal_that_comes_twice_is_one() {
     let flags = ["--drain-timeout", "1h", "--slow-timeout", "1h"];
     let (mut server, mut log) = Program::start_with_log(&flags);
     let behind = subscriber_that_is_behind(&server);
-    // Two different ones: two of a kind may be joined by the system.
+    // Two different signals, because the system may merge two pending signals of the same number.
     server.signal(Signal::TERM);
     server.signal(Signal::INT);
     log.wait_for("draining; a second signal");
     log.wait_for("counts as the first");
     log.read_in_background();
-    // The drain goes on until its last peer has gone; the second signal would have cut it off.
+    // The drain goes on until the last peer has disconnected. If the second signal had counted, it
+    // would have ended the server earlier.
     drop(behind);
     assert_eq!(server.exit_code(), Some(0));
 }
@@ -293,14 +294,14 @@ fn the_first_refusal_by_a_limit_is_logged_and_names_the_flag() {
     assert_eq!(Peer::connect(server.address).ask(upgrade("/news")).status, 429);
     let line = log.wait_for("address_limit");
     assert!(line.contains("--max-connections-per-ip"), "{line}");
-    // By a message on an open connection as well.
+    // A message over the limit, on an open connection, is logged too.
     let (server, mut log) = Program::start_with_log(&["--max-message-size", "10"]);
     Peer::subscribe(server.address, "/news").send(crate::support::text("more than ten bytes"));
     let line = log.wait_for("too_large");
     assert!(line.contains("--max-message-size"), "{line}");
 }
 
-/// A peer that has more pending than its buffers take, and does not read.
+/// Connects a peer that does not read, and to which more is sent than the buffers hold.
 fn subscriber_that_is_behind(server: &Program) -> Peer {
     let behind = Peer::connect_narrow(server.address).open("/behind");
     let mut publisher = Peer::connect(server.address);
@@ -343,7 +344,7 @@ fn healthcheck_asks_where_the_configuration_says_that_the_server_listens() {
     fanfare(&["healthcheck"]).env("FANFARE_LISTEN", &listen).assert().code(0);
     let config = file(&format!("listen = '192.0.2.1:1'\nadmin-listen = '{listen}'\n"));
     fanfare(&["healthcheck"]).env("FANFARE_CONFIG", config.path()).assert().code(0);
-    // An empty variable is none.
+    // An empty variable counts as one that is not set.
     let mut command = fanfare(&["healthcheck", "--listen", &listen]);
     command.env("FANFARE_URL", "").env("FANFARE_CONFIG", "").assert().code(0);
 }
@@ -359,7 +360,7 @@ fn an_error_names_the_variable_that_is_wrong() {
     ] {
         let (_, error) = output(fanfare(&["check"]).env(name, value), code);
         assert!(error.contains(name), "{error}");
-        // The value on the command line is the one that is wrong.
+        // If the wrong value is on the command line, the error names the flag and not the variable.
         let flag = format!("--{}", name.trim_start_matches("FANFARE_").to_lowercase());
         let flag = flag.replace('_', "-");
         let (_, error) = output(&mut fanfare(&["check", &flag, value]), code);
@@ -398,7 +399,7 @@ fn a_port_in_use_is_named_with_the_way_out() {
 fn echo_answers_with_what_it_gets() {
     let server = Program::start(&["echo"]);
     let mut peer = connect(server.address, "/any/path");
-    // Larger than the standalone server takes.
+    // This message is larger than the standalone server accepts by default.
     let message = Message::binary(vec![7; 1 << 20]);
     peer.send(message.clone()).unwrap();
     assert_eq!(peer.read().unwrap(), message);

@@ -1,4 +1,5 @@
-//! The end of the real command by a signal: nobody loses anything, everybody is told.
+//! Tests of the drain: a signal ends the real command, no message is lost, and every peer receives
+//! a Close frame.
 
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,8 +11,8 @@ use tungstenite::Message;
 
 use crate::support::{Client, Peer, Program, connect, request, text, wait_for};
 
-/// Reads to the Close frame: how many messages there were, each one greater than the one before,
-/// and the code.
+/// Reads messages, which must be the numbers 1, 2, 3, … without a gap, up to the Close frame.
+/// Returns the last number and the close code.
 fn read_to_the_close(mut client: Client) -> (u64, u16) {
     let mut last = 0;
     loop {
@@ -29,8 +30,7 @@ fn read_to_the_close(mut client: Client) -> (u64, u16) {
     }
 }
 
-/// Publishes 1, 2, 3, … until the server takes no more, and keeps the last one that it has
-/// accepted.
+/// Publishes 1, 2, 3, … until the server accepts no more. Stores the last number accepted.
 fn publish_until_the_end(address: SocketAddr, accepted: &AtomicU64) {
     let mut peer = Peer::connect(address);
     for number in 1.. {
@@ -41,7 +41,7 @@ fn publish_until_the_end(address: SocketAddr, accepted: &AtomicU64) {
             503 => return,
             status => panic!("{status}"),
         }
-        // The last answer before the end says that it is the last.
+        // The last answer of a drain has `Connection: close`.
         if answer.header("Connection") == Some("close") {
             return;
         }
@@ -102,7 +102,8 @@ fn while_draining_readyz_is_503_and_new_connections_are_refused() {
     let mut program = Program::start(&["--drain-timeout", "10m"]);
     let _behind = subscriber_that_is_behind(&program);
     let mut kept_alive = Peer::connect(program.address);
-    // The beginning of the second request has been read when the first is answered.
+    // By now the server has read the beginning of the second request, too: it was sent together
+    // with the first request, which has been answered.
     let readyz = request("GET", "/-/readyz", "", "");
     let (beginning, end) = readyz.split_at(readyz.len() - 2);
     kept_alive.send([&readyz[..], beginning].concat());
@@ -130,7 +131,7 @@ fn whoever_connects_while_the_signal_comes_is_served_told_503_or_refused() {
                 start.wait();
                 while let Ok(stream) = TcpStream::connect(address) {
                     let mut peer = Peer::of(stream);
-                    // No answer: the connection was there, idle, when the drain began, and was
+                    // If there is no answer, the connection was idle when the drain began, and was
                     // closed.
                     if let Some(answer) =
                         peer.try_ask(request("GET", "/-/readyz", "Connection: close\r\n", ""))
@@ -167,7 +168,7 @@ fn the_drain_timeout_ends_whoever_does_not_read() {
     assert_eq!(program.exit_code(), Some(0));
 }
 
-/// A peer that has more pending than its buffers take, and does not read.
+/// Connects a peer that does not read, and to which more is sent than the buffers hold.
 fn subscriber_that_is_behind(program: &Program) -> Peer {
     let behind = Peer::connect_narrow(program.address).open("/behind");
     let mut speaker = Peer::subscribe(program.address, "/behind");
@@ -179,7 +180,7 @@ fn subscriber_that_is_behind(program: &Program) -> Peer {
     behind
 }
 
-/// The drain has begun: nobody listens any more.
+/// Waits until the drain has begun, and connections are refused because the listener is closed.
 fn wait_until_refused(address: SocketAddr) {
     wait_for("the listener to close", || TcpStream::connect(address).is_err().then_some(()));
 }

@@ -1,4 +1,5 @@
-//! The programs in `examples/`, each started as a process and used as its first lines say.
+//! Tests of the programs in `examples/`: each is started as a process and used as its documentation
+//! says.
 
 use std::ffi::OsStr;
 use std::process::Command;

@@ -1,4 +1,5 @@
-//! The frame client of the tests: the examples of RFC 6455, and bytes that no server may send.
+//! Tests of the frame client that other tests use: the examples of RFC 6455, and bytes that no
+//! server may send.
 
 use std::panic::catch_unwind;
 
@@ -6,7 +7,7 @@ use crate::support::frames::{FrameClient, Heard, Opcode};
 
 fn hear(bytes: &[u8]) -> Vec<Heard> {
     let mut client = FrameClient::new(1);
-    // A frame that comes in pieces is heard when it is whole.
+    // A frame that arrives byte by byte is returned when it is complete.
     let heard = bytes.iter().flat_map(|byte| {
         client.receive(&[*byte]);
         client.heard()

@@ -1,10 +1,10 @@
-//! HTTP as clients speak it that are no browsers: HTTP/1.0, large cookies, OPTIONS.
+//! Tests of HTTP as programs other than browsers use it: HTTP/1.0, large cookies, OPTIONS.
 
 use fanfare::BroadcastOptions;
 
 use crate::support::{Peer, Running, UPGRADE, request};
 
-/// A request of HTTP/1.0 with these header lines.
+/// Returns an HTTP/1.0 request with these header lines.
 fn http_1_0(target: &str, headers: &str) -> String {
     format!("GET {target} HTTP/1.0\r\nHost: localhost\r\n{headers}\r\n")
 }
@@ -13,8 +13,8 @@ fn http_1_0(target: &str, headers: &str) -> String {
 fn a_client_of_http_1_0_is_told_whether_the_connection_stays() {
     let server = Running::broadcast();
     let mut peer = Peer::connect(server.address);
-    // An answer of the server itself, one of the channel's home, and a refusal that keeps the
-    // connection.
+    // An answer by the server itself, an answer by the channel's home, and a refusal that keeps the
+    // connection open.
     for (target, status) in [("/-/healthz", 200), ("/news", 200), ("/-/echo", 404)] {
         let answer = peer.ask(http_1_0(target, "Connection: keep-alive\r\n"));
         assert_eq!((answer.status, answer.header("Connection")), (status, Some("keep-alive")));

@@ -1,4 +1,4 @@
-//! The library as a small program uses it: closures, custom events, a publisher on another thread.
+//! Tests of the library in small programs: closures, custom events, a publisher on another thread.
 
 use std::sync::mpsc::channel;
 
@@ -58,7 +58,7 @@ fn a_page_whose_own_name_points_to_this_machine_is_declined_unless_it_is_allowed
         Server::builder().listen("127.0.0.1:0").allowed_hosts(["dev.example"]).bind()
     });
     for (name, status) in [("dev.example", 101), ("localhost", 101), ("evil.example", 403)] {
-        // A browser takes such a page and this server for the same origin.
+        // For a browser, a page under this name and this server have the same origin.
         let origin = format!("http://{name}");
         let answer = try_connect(server.address, "/", &[("Host", name), ("Origin", &origin)]);
         let answer = answer.map_or_else(|answer| answer.status(), |(_, answer)| answer.status());

@@ -1,14 +1,15 @@
-//! What is refused while the client still sends: it reads why, however much it sends before it
-//! reads, and a client that never stops is bounded.
+//! Tests of requests and messages that are refused while the client is still sending. The client
+//! must be able to read the reason even if it sends everything first; and a client that never stops
+//! sending must be cut off.
 
 use std::io::Write;
 
 use crate::support::{Peer, Running, Scraper, frame_header, request};
 
-/// More than the buffers of the system take, so that it arrives only if the server reads it.
+/// More bytes than the system's buffers hold, so they can be sent only if the server reads them.
 const BODY_BYTES: usize = 50 << 20;
 
-/// Sends a head and then a body of `BODY_BYTES` without reading, as `http.client` of Python does.
+/// Sends a head and then a body of `BODY_BYTES` without reading, as Python's `http.client` does.
 fn send_all(peer: &mut Peer, head: impl AsRef<[u8]>) {
     peer.send(head);
     let block = vec![b'x'; 1 << 20];
@@ -25,7 +26,7 @@ fn a_client_that_sends_all_of_its_body_first_reads_why_it_was_refused() {
     for (head, status) in [
         (post(&length), 413),
         (post("Transfer-Encoding: chunked\r\n"), 501),
-        // The body is small enough, but it is not wanted.
+        // This body is small enough, but its origin is not allowed.
         (post("Content-Length: 60000\r\nOrigin: https://evil.example\r\n"), 403),
         (format!("POST /news HTTP/1.1\r\n{length}\r\n"), 400),
     ] {
@@ -52,7 +53,8 @@ fn a_message_that_is_too_big_is_closed_with_1009_that_arrives() {
 #[test]
 fn a_publisher_that_reads_nothing_of_its_own_channel_still_reads_1009() {
     let server = Running::broadcast();
-    // What it has published comes back, and fills its narrow buffer before the Close frame.
+    // The messages come back to this peer, and fill its small receive buffer before the Close
+    // frame.
     let mut peer = Peer::connect_narrow(server.address).open("/news");
     let mut publisher = Peer::connect(server.address);
     let payload = "x".repeat(50_000);
@@ -85,7 +87,7 @@ fn a_client_that_never_stops_sending_is_bounded_and_holds_up_nobody() {
     while endless.stream.write_all(&block).is_ok() {
         sent += block.len();
         assert!(sent < 1 << 30, "a gibibyte was taken");
-        // An honest client is served meanwhile.
+        // Meanwhile another client is served.
         if sent.is_multiple_of(64 << 20) {
             scraper.scrape();
         }

@@ -1,5 +1,5 @@
-//! The product as its users see it, over real sockets: the command, the library, the promises, and
-//! bytes that no client would send.
+//! Tests of the product as its users see it, over real sockets: the command, the library, the
+//! documented promises, and invalid bytes.
 
 mod bad_bytes;
 mod broadcast;

@@ -1,4 +1,4 @@
-//! Peers that are slow, endless or rude, and an honest client beside them.
+//! Tests with slow, endless or hostile peers, and an honest client beside them that must be served.
 
 use std::io::{self, Write};
 use std::thread;
@@ -9,7 +9,7 @@ use crate::support::{
     Peer, Program, Running, Scraper, continuation, frame, frame_header, request, text, upgrade,
 };
 
-/// A subscriber and a publisher that go on as if they were alone.
+/// A subscriber and a publisher that must not be affected by the other peers.
 struct Honest {
     subscriber: Peer,
     publisher: Peer,
@@ -25,7 +25,7 @@ impl Honest {
         }
     }
 
-    /// One message by POST and one by WebSocket arrive.
+    /// Checks that one message by POST and one over a WebSocket arrive.
     fn is_served(&mut self) {
         self.said += 1;
         let said = self.said.to_string();
@@ -44,7 +44,8 @@ fn two_hundred_connections_that_drip_do_not_hold_up_an_honest_client() {
     let handshake = upgrade("/drip");
     let mut frames: Vec<_> = (0..100).map(|_| Peer::subscribe(server.address, "/drip")).collect();
     let mut heads: Vec<_> = (0..100).map(|_| Peer::connect(server.address)).collect();
-    // The last byte of each is kept back: nothing is whole as long as it drips.
+    // The last byte of each request and message is kept back, so that none is complete while the
+    // bytes arrive one by one.
     let (last_of_message, message) = message.split_last().unwrap();
     let (last_of_handshake, handshake) = handshake.split_last().unwrap();
     for (place, byte) in handshake.iter().enumerate() {
@@ -134,8 +135,8 @@ fn a_flood_of_pings_from_a_peer_that_does_not_read_costs_bounded_memory_and_hold
         .inspect(|peer| peer.stream.set_nonblocking(true).unwrap())
         .map(|peer| (peer, 0))
         .collect();
-    // Each sends until the server has taken nothing more from it through a thousand rounds of
-    // honest service.
+    // Each peer sends until the server has read nothing more from it for a thousand rounds, in each
+    // of which the honest client is served.
     let mut quiet_rounds = 0;
     while quiet_rounds < 1000 {
         let taken: usize = floods.iter_mut().map(|(peer, sent)| push(peer, &pings, sent)).sum();
@@ -147,7 +148,8 @@ fn a_flood_of_pings_from_a_peer_that_does_not_read_costs_bounded_memory_and_hold
     assert!(grown < MEMORY_MAX, "{FLOODS} floods cost {grown} bytes");
 }
 
-/// Sends on from where the last call stopped, as much as is taken now; how much that was.
+/// Goes on sending where the last call stopped, as much as the socket accepts. Returns how many
+/// bytes.
 fn push(peer: &mut Peer, bytes: &[u8], sent: &mut usize) -> usize {
     let before = *sent;
     loop {
@@ -173,6 +175,6 @@ fn a_peer_that_announces_much_and_sends_little_costs_what_it_has_sent() {
     }
     honest.is_served();
     let grown = program.resident_bytes().saturating_sub(before);
-    // 8 GB were announced.
+    // The headers announce 8 GB in all, for which no memory must be reserved.
     assert!(grown < PEERS as u64 * (20 << 10), "{grown} bytes for {PEERS} announcements");
 }

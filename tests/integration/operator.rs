@@ -1,5 +1,5 @@
-//! What is for the operator: health, metrics and an address of their own, apart from the limits for
-//! everybody else.
+//! Tests of what is for the operator: health and metrics, on an admin listener of their own, and
+//! exempt from the limits on other clients.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, TcpStream};
@@ -21,7 +21,7 @@ fn with_an_admin_listener_health_and_metrics_are_there_and_nothing_else_is() {
         assert_eq!(status(admin, &format!("GET {path}"), &[]), 200, "{path}");
         assert_eq!(status(public, &format!("GET {path}"), &[]), 404, "{path}");
     }
-    // As a scraper on another machine is seen through a proxy.
+    // A scraper on another machine, behind a proxy.
     assert_eq!(status(admin, "GET /-/metrics", &["X-Forwarded-For: 192.0.2.1"]), 200);
     for line in ["GET /", "GET /news", "POST /news"] {
         assert_eq!(status(admin, line, &[]), 404, "{line}");
@@ -45,14 +45,14 @@ fn over_the_limit_of_an_address_the_operator_and_whoever_has_the_key_are_served(
     let _member = connect().open("/news");
     let bearer = "Authorization: Bearer sesame\r\n";
     let keyed = |body: &str| request("POST", "/news", bearer, body);
-    // One connection more is heard, and kept for the next request.
+    // One connection over the limit is served, and kept open for further requests.
     let mut exempt = connect();
     assert_eq!(exempt.ask(request("GET", "/-/healthz", "", "")).status, 200);
     assert_eq!(exempt.ask(request("GET", "/-/readyz", "", "")).status, 200);
     assert_eq!(exempt.ask(request("GET", "/-/metrics", "", "")).status, 200);
     assert_eq!(exempt.ask(keyed("one")).status, 201);
     assert_eq!(exempt.ask(keyed(&"two".repeat(10_000))).status, 201);
-    // Further ones are answered, and closed.
+    // Further connections over the limit are answered once, and closed.
     for request in [request("GET", "/-/healthz", "", ""), keyed("three")] {
         let mut peer = connect();
         let answer = peer.ask(request);
@@ -114,7 +114,7 @@ fn the_admin_listener_stays_open_while_draining() {
         let metrics = ask_once(admin, "GET /-/metrics", &[], "");
         assert!(metrics.body.contains("\nfanfare_draining 1\n"), "{}", metrics.body);
     }
-    // Neither an open connection to it nor the listener itself holds up the end.
+    // Neither the admin listener nor an open connection to it delays the end of the server.
     let _idle = Peer::connect(admin);
     drop(behind);
     drop(server);
@@ -132,8 +132,8 @@ fn metrics_are_prometheus_text_for_whoever_asks_for_it() {
     assert!(ask("*/*").0.starts_with("application/openmetrics-text"));
     let (kind, page) = ask("text/plain");
     assert_eq!(kind, "text/plain; version=0.0.4; charset=utf-8");
-    // What `promtool check metrics` wants: each sample belongs to a family with a help and a type
-    // of its own name, and the names of counters alone end in `_total`.
+    // As `promtool check metrics` demands: each sample belongs to a family with help and type under
+    // its own name, and only the names of counters end in `_total`.
     let (mut helps, mut types) = (BTreeSet::new(), BTreeMap::new());
     for line in page.lines() {
         let words: Vec<_> = line.splitn(4, ' ').collect();

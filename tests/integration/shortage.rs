@@ -1,10 +1,10 @@
-//! The real command with fewer file descriptors than there are connections.
+//! A test of the real command with fewer file descriptors than there are connections.
 
 use std::time::{Duration, Instant};
 
 use crate::support::{Peer, Program, Scraper, request, text, upgrade};
 
-/// More than 64 descriptors hold.
+/// More peers than 64 open files allow.
 const PEERS: usize = 150;
 
 #[test]
@@ -35,9 +35,9 @@ fn more_connections_than_descriptors_wait_and_all_are_served_in_the_end() {
     assert!(line.contains("--max-connections"), "{line}");
     log.read_in_background();
 
-    // Those that are in are served as if nothing were the matter, and the end of each makes room
-    // for one that waits. Each on its own: which of the two queues gets the room is up to the
-    // reactors.
+    // Connections that are accepted are served as usual, and when one ends, a waiting one can be
+    // accepted. Each peer has a thread of its own, because it depends on the reactors which of the
+    // two accept queues gets the free descriptor.
     let served: Vec<_> = waiting
         .into_iter()
         .map(|mut peer| {
@@ -51,8 +51,8 @@ fn more_connections_than_descriptors_wait_and_all_are_served_in_the_end() {
         .collect();
     served.into_iter().for_each(|peer| peer.join().expect("nobody is lost"));
 
-    // Accepting is tried again ten times a second by each reactor; a loop that spins would try a
-    // million times.
+    // Each reactor tries to accept ten times a second. A loop that did not wait would try a million
+    // times.
     let tries = scraper.scrape().value(hits);
     let most = 20
         + 2 * started.elapsed().as_millis() as u64 / Duration::from_millis(100).as_millis() as u64;

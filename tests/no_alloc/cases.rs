@@ -1,4 +1,4 @@
-//! What the client's process does in each case, written against [`Clients`].
+//! The cases: what the client process does in each, written against [`Clients`].
 
 use crate::client::{Clients, Peer};
 use crate::support::frames::{Opcode, request};
@@ -6,18 +6,18 @@ use crate::{PUBLISH, PUBLISHED, published_payload};
 
 pub(crate) struct Case {
     pub(crate) name: &'static str,
-    /// What is counted.
+    /// The unit for which allocations are counted, such as a delivery.
     pub(crate) unit: &'static str,
-    /// One round; how many of the unit it did.
+    /// Runs one round. Returns how many units of work it did.
     pub(crate) round: fn(&mut Clients) -> u64,
     pub(crate) reactors: usize,
-    /// Peers, and the path each of them opens.
+    /// The number of peers, and the path to which each connects.
     pub(crate) peers: usize,
     pub(crate) path: &'static str,
-    /// Rounds before the count, and in it.
+    /// The number of rounds before counting, and while counting.
     pub(crate) warm_up: usize,
     pub(crate) rounds: usize,
-    /// Allocations for each of the unit that are allowed, and why.
+    /// How many allocations are allowed for each unit, and why.
     pub(crate) allowed: (u64, &'static str),
 }
 
@@ -205,7 +205,7 @@ fn echo(clients: &mut Clients) -> u64 {
     2 * clients.peers.len() as u64
 }
 
-/// Single messages, and four in one write.
+/// Publishes one message, and then four in one write.
 fn fan_out(clients: &mut Clients) -> u64 {
     let payload = [b'n'; 64];
     for burst in [1, 4] {
@@ -222,7 +222,7 @@ fn fan_out(clients: &mut Clients) -> u64 {
     5 * clients.peers.len() as u64
 }
 
-/// Larger than what goes through a ring of bytes, from two publishers.
+/// Publishes messages that are too large for a ring, from two publishers.
 fn large(clients: &mut Clients) -> u64 {
     let payload = [b'l'; 40 * 1024];
     for publisher in 0..2 {
@@ -234,7 +234,8 @@ fn large(clients: &mut Clients) -> u64 {
     2 * clients.peers.len() as u64
 }
 
-/// In one write, and in one write each; with a ping between two fragments (RFC 6455 section 5.4).
+/// Sends a message in fragments, with a ping between two of them (RFC 6455 section 5.4): all in one
+/// write, and each in a write of its own.
 fn fragments(clients: &mut Clients) -> u64 {
     for (peer, together) in clients.peers.iter_mut().zip([true, false]) {
         let pieces: [(Opcode, bool, &[u8]); 4] = [
@@ -264,13 +265,14 @@ fn ping(clients: &mut Clients) -> u64 {
     clients.peers.len() as u64
 }
 
-/// A subscriber that never reads joins, is overrun and is cut off, beside one that reads
+/// Stalls a subscriber that never reads, until it is overrun and cut off, beside one that reads
 /// everything.
 fn stalled(clients: &mut Clients) -> u64 {
     let sleeper = Peer::open(&clients.address, "/slow");
     let payload = [b's'; 8 * 1024];
     let mut delivered = 0;
-    // More than the log keeps (1 MiB) and both kernels' buffers together, a little at a time.
+    // These messages exceed what the log (1 MiB) and the kernel's buffers on both sides hold
+    // together.
     for _ in 0..1200 {
         clients.peers[0].send(Opcode::Binary, &payload);
         for peer in &mut clients.peers {
@@ -300,7 +302,7 @@ fn is_delivered(clients: &mut Clients, payload: &[u8]) {
     }
 }
 
-/// The connection is kept alive for all rounds.
+/// Publishes by POST. The connection stays open in all rounds.
 fn post(clients: &mut Clients) -> u64 {
     let http = clients.http.get_or_insert_with(|| Peer::connect(&clients.address));
     assert_eq!(http.ask(&request("POST", "/news", &[], POSTED)).status, 201);

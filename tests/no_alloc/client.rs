@@ -1,4 +1,4 @@
-//! The client process: blocking sockets around the frame client of the tests.
+//! The client process: the frame client of the tests on blocking sockets.
 
 use std::io::{BufRead, Read, Write};
 use std::net::TcpStream;
@@ -11,16 +11,17 @@ use crate::support::DEADLINE;
 use crate::support::frames::{self, Answered, FrameClient, Heard, Opcode};
 use crate::{GO, WARM};
 
-/// Peers that come and go before anything is counted.
+/// How many peers connect and leave again before anything is counted.
 const CROWD: usize = 32;
 
 pub(crate) fn run(case: &str, address: &str) {
     let case = CASES.iter().find(|known| known.name == case).expect("a case of this name");
     let peers = (0..case.peers).map(|_| Peer::open(address, case.path)).collect();
     let mut clients = Clients { address: address.to_owned(), peers, http: None };
-    // The slab and the pools grow to more than what connections that overlap by chance will need:
-    // each of the crowd leaves the server with half a message and half a header at the same time.
-    // The halves are as long as the longest message of any case, for a buffer that grows allocates.
+    // Lets the server's slab and pools grow beyond what the case needs even if some connections
+    // overlap by chance: all these peers leave at the same time, each with an unfinished message
+    // and half a frame header. The unfinished messages are as long as the longest message of any
+    // case, because a buffer that has to grow allocates.
     let mut crowd: Vec<_> = (0..CROWD).map(|_| Peer::open(address, case.path)).collect();
     for peer in &mut crowd {
         peer.queue_fragment(Opcode::Text, false, &[b'h'; 40 * 1024]);
@@ -41,8 +42,8 @@ pub(crate) fn run(case: &str, address: &str) {
     assert_eq!(line.trim(), GO);
     let done: u64 = (0..case.rounds).map(|_| (case.round)(&mut clients)).sum();
     println!("{done}");
-    // The peers stay until it has been counted: the last subscriber's leaving is not part of any
-    // case.
+    // The peers stay connected until the allocations are counted, because no case includes the
+    // leaving of the last subscriber.
     std::io::stdin().lock().read_line(&mut line).expect("the server's process is there");
 }
 
@@ -50,14 +51,14 @@ pub(crate) fn run(case: &str, address: &str) {
 pub(crate) struct Clients {
     pub(crate) address: String,
     pub(crate) peers: Vec<Peer>,
-    /// Of the cases that ask over HTTP.
+    /// The HTTP connection, in cases that have one.
     pub(crate) http: Option<Peer>,
 }
 
 pub(crate) struct Peer {
     stream: TcpStream,
     frames: FrameClient,
-    /// Heard, and not yet asked for; the newest first.
+    /// What was received but not asked for yet, the newest first.
     heard: Vec<Heard>,
     out: Vec<u8>,
 }
@@ -76,7 +77,7 @@ impl Peer {
         peer
     }
 
-    /// Sends a request and reads its answer.
+    /// Sends a request and reads the answer.
     pub(crate) fn ask(&mut self, request: &[u8]) -> Answered {
         self.out.extend_from_slice(request);
         self.flush();
@@ -140,7 +141,7 @@ impl Peer {
         }
     }
 
-    /// The closing handshake, to its end.
+    /// Performs the closing handshake, and waits for the end of the stream.
     pub(crate) fn close(mut self) {
         self.out = self.frames.close(1000, "bye");
         self.flush();
@@ -148,7 +149,7 @@ impl Peer {
         self.end();
     }
 
-    /// The server ends the stream, and has nothing more to say.
+    /// Waits for the end of the stream. The server must send nothing more before it.
     pub(crate) fn end(mut self) {
         assert_eq!(self.stream.read(&mut [0]).expect("the server closes"), 0);
     }

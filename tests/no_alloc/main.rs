@@ -1,8 +1,9 @@
-//! Nothing is allocated per message: a counting global allocator around a real server on loopback,
-//! its client in another process (this program again), so that nothing but the server is counted.
+//! Tests that nothing is allocated per message. A global allocator counts the allocations of a real
+//! server on loopback. The clients run in another process (this program, started again), so that
+//! only the server's allocations are counted.
 //!
-//! Each case warms up, so that slabs, pools and lists have grown to what the case needs; then the
-//! same is done again, many times, and counted.
+//! Each case first warms up, so that slabs, pools and lists grow to the size that it needs. Then
+//! the same work is done many more times and counted.
 
 mod cases;
 mod client;
@@ -21,16 +22,17 @@ use support::Running;
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// What the two processes say to each other, a line each.
+/// Lines that the two processes send each other.
 const WARM: &str = "warm";
 const GO: &str = "go";
-/// The client asks the server's process for a burst of [`PUBLISHED`] messages to `news`.
+/// The client asks the server's process to publish [`PUBLISHED`] messages to `news`.
 const PUBLISH: &str = "publish";
 
-/// Published at a time by a thread that is not a reactor's.
+/// How many messages a thread that is no reactor publishes at a time.
 const PUBLISHED: usize = 20;
 
-/// What the message of this number carries: sizes alternate, so that buffers are used for each.
+/// Returns the payload of message `number`. The sizes alternate, so that each reused buffer must
+/// hold all of them.
 fn published_payload(number: usize) -> &'static [u8] {
     const SIZES: [usize; 3] = [64, 2_100, 2_300];
     &[b'p'; 2_300][..SIZES[number % SIZES.len()]]
@@ -63,8 +65,8 @@ fn main() {
     assert!(failed == 0, "a message must not cost more allocations than are allowed");
 }
 
-/// Allocations of a server while the client goes through a case, and how often the client did what
-/// the case is about.
+/// Returns the allocations of a server while the client runs a case, and how many units of work the
+/// client did.
 fn count(case: &Case) -> (usize, u64) {
     let options = BroadcastOptions {
         publish: Some(PublishPolicy::All),
@@ -82,7 +84,7 @@ fn count(case: &Case) -> (usize, u64) {
         .expect("this program can be started again");
     let mut says = BufReader::new(client.stdout.take().expect("piped"));
     let mut hears = client.stdin.take().expect("piped");
-    // Long enough that reading the answers allocates nothing here.
+    // Large enough that reading the client's lines allocates nothing in this process.
     let mut line = String::with_capacity(1024);
     let mut before = None;
     let messages = loop {

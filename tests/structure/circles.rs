@@ -1,19 +1,20 @@
-//! No circle of imports: neither between files, nor between the files and folders of one folder.
+//! The rule that imports form no circle, neither between files nor between the entries (files and
+//! folders) of one folder.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Fault;
 use crate::tree::Crate;
 
-/// What imports what, and by which name.
+/// A graph: for each node the nodes that it imports from, each with an imported name.
 type Graph<'t> = BTreeMap<&'t str, BTreeMap<&'t str, String>>;
 
-/// Files that import each other, directly or through others.
+/// Returns the files that import each other, directly or through others.
 pub(crate) fn of_files(tree: &Crate) -> Vec<Fault> {
     faults("circle of files", &tree.imports())
 }
 
-/// Entries of one folder (its files and its folders) that import each other.
+/// Returns the entries of one folder (its files and folders) that import each other.
 pub(crate) fn of_folders(tree: &Crate) -> Vec<Fault> {
     let imports = tree.imports();
     let mut folders: BTreeMap<&str, Graph<'_>> = BTreeMap::new();
@@ -30,26 +31,26 @@ pub(crate) fn of_folders(tree: &Crate) -> Vec<Fault> {
     }
     let mut found: Vec<_> =
         folders.values().flat_map(|graph| faults("circle of a folder", graph)).collect();
-    // A file by itself has been found by the first rule.
+    // Circles of single files have been reported by the first rule already.
     let in_circles: BTreeSet<_> = of_files(tree).into_iter().map(|fault| fault.place).collect();
     found.retain(|fault| !in_circles.contains(&format!("{}.rs", fault.place)));
     found
 }
 
-/// The length of the path of the innermost folder that holds both, with its slash.
+/// Returns the length of the path of the innermost folder that contains both files, with its slash.
 fn common_folder(one: &str, other: &str) -> usize {
     let same = one.bytes().zip(other.bytes()).take_while(|(one, other)| one == other).count();
     one[..same].rfind('/').map_or(0, |slash| slash + 1)
 }
 
-/// The entry of that folder which holds this file. The module `a` is one entry, whether it is in
-/// `a.rs`, in the folder `a` or in both.
+/// Returns the entry of that folder in which the file is. The module `a` is one entry, whether its
+/// code is in `a.rs`, in the folder `a` or in both.
 fn entry(file: &str, folder: usize) -> &str {
     let end = file[folder..].find(['/', '.']).map_or(file.len(), |at| folder + at);
     &file[..end]
 }
 
-/// One fault for each node that lies in a circle, with the shortest circle through it.
+/// Returns one fault for each node that lies in a circle, with the shortest circle through it.
 fn faults(rule: &'static str, graph: &Graph<'_>) -> Vec<Fault> {
     let through = |start: &str| shortest_circle(graph, start);
     graph
@@ -66,7 +67,7 @@ fn faults(rule: &'static str, graph: &Graph<'_>) -> Vec<Fault> {
         .collect()
 }
 
-/// Goes from a node along the imports, nearest first, until it comes back.
+/// Searches from a node along the imports, breadth first, until it comes back to that node.
 fn shortest_circle<'t>(graph: &Graph<'t>, start: &str) -> Option<Vec<&'t str>> {
     let (&start, _) = graph.get_key_value(start)?;
     let mut ways = vec![vec![start]];
@@ -102,7 +103,7 @@ fn circles_are_found() {
             .as_slice(),
             "src/a.rs src/b.rs",
         ),
-        // Through a re-export, a glob and a name that a macro's argument holds.
+        // A circle through a re-export, a glob import, and a name inside a macro's arguments.
         (
             &[
                 ("src/lib.rs", "mod a; mod b;"),
@@ -131,7 +132,7 @@ fn circles_are_found() {
             ],
             "src/a/mod.rs src/a/one.rs",
         ),
-        // What `mod.rs` hands on, and then names itself.
+        // `mod.rs` re-exports a name of a file below it, and the file imports a name of `mod.rs`.
         (
             &[
                 ("src/lib.rs", "mod a;"),

@@ -1,9 +1,10 @@
-//! The import rule: a layer names only what stands below it. The table is that of ARCHITECTURE.md.
+//! The rule of the layers: a layer imports only from layers below it. The table is that of
+//! ARCHITECTURE.md.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Each layer and the others that it may name.
+/// Each layer, and the other layers from which it may import.
 const LAYERS: [(&str, &[&str]); 11] = [
     ("instant", &[]),
     ("slot_lists", &[]),
@@ -18,7 +19,7 @@ const LAYERS: [(&str, &[&str]); 11] = [
     ("server", &["hub", "instant", "net", "protocol", "reactor"]),
 ];
 
-/// What stands where in the text of a source file.
+/// A word or a sign in the text of a source file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Token<'t> {
     Word(&'t str),
@@ -107,8 +108,8 @@ fn what_is_allowed_is_not_found() {
     }
 }
 
-/// What a file, named by its path below `src`, says and may not say. Its layer is the first part of
-/// the path.
+/// Returns the forbidden names in a file. `file` is its path below `src`; the first part of it is
+/// the layer.
 fn check(file: &str, text: &str) -> Vec<String> {
     let file = file.trim_end_matches(".rs").trim_end_matches("/mod");
     let (layer, file_depth) = (file.split('/').next().unwrap_or(file), file.split('/').count());
@@ -120,8 +121,8 @@ fn check(file: &str, text: &str) -> Vec<String> {
     let in_crate = roots(&tokens, "crate");
     let allowed = LAYERS.iter().find(|(name, _)| *name == layer).map(|(_, allowed)| *allowed);
     let may_name = |name: &str| match (layer, allowed) {
-        // The roots of the library and of the command: the one puts it together, the other starts
-        // it.
+        // The roots of the library and of the command may name every layer, because they put the
+        // program together.
         ("lib" | "main", _) => true,
         (_, Some(allowed)) => name == layer || allowed.contains(&name) || is_own_part(layer, name),
         (_, None) => name == layer,
@@ -134,8 +135,8 @@ fn check(file: &str, text: &str) -> Vec<String> {
     );
     if layer == "cli" {
         let named = roots(&tokens, "fanfare");
-        // What the root of the library exports, the protocol, which is there for other programs to
-        // use, and the grammar of units that the commands share.
+        // The types that the library exports at its root, the protocol, which other programs may
+        // use too, and the units, which the commands share.
         let is_public = |name: &str| {
             ["protocol", "units"].contains(&name) || name.starts_with(char::is_uppercase)
         };
@@ -152,14 +153,16 @@ fn check(file: &str, text: &str) -> Vec<String> {
     faults
 }
 
-/// The server's types are exported at the root, and its tests may use them as its users do.
+/// The types of the server are exported at the root of the library, and its tests may use them by
+/// these paths.
 fn is_own_part(layer: &str, name: &str) -> bool {
     layer == "server" && name.starts_with(char::is_uppercase)
 }
 
-/// Whether a path of `super`s leaves the layer, which lies so many modules deep in the file.
+/// Returns true if a path with `super` leads out of the layer. The file is this many modules below
+/// the crate's root.
 fn escapes(tokens: &[Token<'_>], file_depth: usize) -> bool {
-    // For each open brace, whether a module of this file begins with it.
+    // For each open brace, true if it begins a module of this file.
     let mut braces = Vec::new();
     let mut supers = 0;
     for (at, token) in tokens.iter().enumerate() {
@@ -182,7 +185,7 @@ fn escapes(tokens: &[Token<'_>], file_depth: usize) -> bool {
     false
 }
 
-/// The first names behind `start::`, those of a group one by one.
+/// Returns the first name after `start::`; of a group in braces, the first name of each path.
 fn roots<'t>(tokens: &[Token<'t>], start: &str) -> Vec<&'t str> {
     let mut found = Vec::new();
     for at in 0..tokens.len() {
@@ -191,7 +194,8 @@ fn roots<'t>(tokens: &[Token<'t>], start: &str) -> Vec<&'t str> {
         }
         let behind = match &tokens[at + 1..] {
             [Token::Sign(':'), Token::Sign(':'), behind @ ..] => behind,
-            // `use crate as all` would hide everything that is named through it.
+            // `use crate as all` is reported, because every path could be hidden behind such a
+            // name.
             [Token::Word("as"), ..] => {
                 found.push("*");
                 continue;
@@ -208,7 +212,7 @@ fn roots<'t>(tokens: &[Token<'t>], start: &str) -> Vec<&'t str> {
     found
 }
 
-/// The first name of each path in a group whose brace has been opened.
+/// Returns the first name of each path in a group whose opening brace has been read.
 fn heads<'t>(group: &[Token<'t>]) -> Vec<&'t str> {
     let (mut depth, mut at_start, mut heads) = (0, true, Vec::new());
     for token in group {
@@ -228,7 +232,7 @@ fn heads<'t>(group: &[Token<'t>]) -> Vec<&'t str> {
     heads
 }
 
-/// The words and signs of a source text, without comments, strings and characters.
+/// Returns the words and signs of a source text, without comments, strings and characters.
 fn tokens(text: &str) -> Vec<Token<'_>> {
     let mut tokens = Vec::new();
     let mut rest = text;
@@ -254,7 +258,7 @@ fn tokens(text: &str) -> Vec<Token<'_>> {
     tokens
 }
 
-/// The length of the string or character literal that stands here, if one does.
+/// Returns the length of the string or character literal at the start of the text, if there is one.
 fn literal_bytes(text: &str) -> Option<usize> {
     let raw = text.trim_start_matches('b').strip_prefix('r');
     if let Some(hashes) = raw.map(|raw| raw.len() - raw.trim_start_matches('#').len())
@@ -270,7 +274,7 @@ fn literal_bytes(text: &str) -> Option<usize> {
         match one {
             _ if escaped => escaped = false,
             '\\' => escaped = true,
-            // A lifetime begins like a character and does not end like one.
+            // A lifetime begins with a quote like a character, but has none at its end.
             _ if quote == '\'' && at == 1 && !text[1 + one.len_utf8()..].starts_with('\'') => {
                 return None;
             }

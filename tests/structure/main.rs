@@ -1,7 +1,7 @@
-//! The structure of the source: rules that a reader relies on, and no compiler checks.
+//! Tests of the structure of the source: rules on which readers rely and which no compiler checks.
 //!
-//! Each rule is a function over texts, and has tests with planted violations beside it.
-//! `cargo test --test structure` says for every violation where it is and what to do.
+//! Each rule is a function over source texts, with tests that plant violations beside it. `cargo
+//! test --test structure` reports where each violation is, and how to mend it.
 
 mod circles;
 mod layers;
@@ -16,14 +16,15 @@ use std::path::Path;
 
 use tree::{Crate, Sources};
 
-/// The folders of the packages, and the folders of all Rust files.
+/// The folders of the packages, and all folders with Rust files.
 const PACKAGES: [&str; 2] = ["src", "loadgen/src"];
 const FOLDERS: [&str; 6] = ["benches", "examples", "flamegraphs", "loadgen", "src", "tests"];
 
-/// A rule and a place that may break it, with the reason.
+/// Exceptions: a rule, the place that may break it, and the reason.
 const EXCEPTIONS: [(&str, &str, &str); 0] = [];
 
-/// A violation: `rule` and `place` name it among the exceptions, `what` tells what to do.
+/// A violation. `rule` and `place` identify it in the list of exceptions; `what` tells how to mend
+/// it.
 struct Fault {
     rule: &'static str,
     place: String,
@@ -51,7 +52,7 @@ fn the_source_keeps_the_rules() {
     assert!(said.is_empty(), "{said}");
 }
 
-/// All rules but that of the layers, over the files of the repository.
+/// Applies all rules, except that of the layers, to the files of the repository.
 fn faults(sources: &Sources) -> Vec<Fault> {
     let mut faults: Vec<_> =
         sources.iter().filter_map(|(file, text)| sizes::lines(file, text)).collect();
@@ -66,7 +67,7 @@ fn faults(sources: &Sources) -> Vec<Fault> {
             faults.extend(sizes::functions(tree));
         }
         faults.extend(unreached(sources, folder, &crates));
-        // Each file in `bin` is a crate to itself.
+        // Each file in `bin` is a crate of its own.
         let bin = format!("{folder}/bin/");
         let (alone, together): (Vec<_>, Vec<_>) =
             crates.iter().partition(|(root, _)| root.starts_with(&bin));
@@ -82,7 +83,8 @@ fn faults(sources: &Sources) -> Vec<Fault> {
     faults
 }
 
-/// Files of a package that no module declares, not even for tests: `rustc` never sees them.
+/// Returns the files of a package that no module declares, not even for tests, so that `rustc`
+/// never compiles them.
 fn unreached(sources: &Sources, folder: &str, crates: &BTreeMap<String, Crate>) -> Vec<Fault> {
     let reached: BTreeSet<_> = crates.values().flat_map(Crate::files).collect();
     sources
@@ -111,7 +113,7 @@ fn a_file_of_no_module_is_found() {
     assert_eq!(found.iter().map(|fault| &*fault.place).collect::<Vec<_>>(), ["src/b.rs"]);
 }
 
-/// The crates' roots in a package's folder.
+/// Returns the root files of the crates in a package's folder.
 fn roots(sources: &Sources, folder: &str) -> Vec<String> {
     let is_root = |file: &&String| {
         let path = file.strip_prefix(folder).unwrap_or_default();
@@ -121,7 +123,7 @@ fn roots(sources: &Sources, folder: &str) -> Vec<String> {
     sources.keys().filter(is_root).cloned().collect()
 }
 
-/// What the other programs of the workspace name of the library, as paths from its root.
+/// Returns what the other programs of the workspace use of the library, as paths from its root.
 fn named_outside(sources: &Sources, root: &str) -> Vec<tree::Path> {
     if root != "src/lib.rs" {
         return Vec::new();
@@ -139,7 +141,7 @@ fn named_outside(sources: &Sources, root: &str) -> Vec<tree::Path> {
     named
 }
 
-/// The crate whose files these are.
+/// Makes a crate of these files.
 fn planted(files: &[(&str, &str)]) -> Crate {
     let sources = files.iter().map(|(file, text)| (file.to_string(), text.to_string())).collect();
     Crate::read(&sources, files[0].0)
@@ -149,7 +151,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// All Rust files of the repository.
+/// Returns all Rust files of the repository with their texts.
 fn sources() -> Sources {
     let mut sources = Sources::new();
     for folder in FOLDERS {

@@ -1,11 +1,12 @@
-//! No two types of one name in a crate.
+//! The rule that no two types of a crate have the same name.
 
 use std::collections::BTreeMap;
 
 use crate::Fault;
 use crate::tree::Crate;
 
-/// Structs, enums, unions, traits and type aliases that share their name with another one.
+/// Returns the structs, enums, unions, traits and type aliases that share their name with another
+/// type.
 pub(crate) fn of_types(trees: &[&Crate]) -> Vec<Fault> {
     let mut places: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for module in trees.iter().flat_map(|tree| &tree.modules) {

@@ -1,4 +1,4 @@
-//! No line of more than 100 columns, and no function of more than 70 lines.
+//! The rules that no line has more than 100 columns, and no function more than 70 lines.
 
 use crate::Fault;
 use crate::tree::Crate;
@@ -6,7 +6,7 @@ use crate::tree::Crate;
 const COLUMNS_MAX: usize = 100;
 const FUNCTION_LINES_MAX: usize = 70;
 
-/// One fault for a file, with all of its long lines.
+/// Returns one fault for a file, with all its lines that are too long.
 pub(crate) fn lines(file: &str, text: &str) -> Option<Fault> {
     let long: Vec<_> = (1..)
         .zip(text.lines())
@@ -24,7 +24,7 @@ pub(crate) fn lines(file: &str, text: &str) -> Option<Fault> {
     })
 }
 
-/// Functions of the product; those of tests may be longer.
+/// Returns the functions of the product that are too long. Those of tests may be longer.
 pub(crate) fn functions(tree: &Crate) -> Vec<Fault> {
     let mut faults = Vec::new();
     for module in &tree.modules {

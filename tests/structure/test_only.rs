@@ -1,16 +1,17 @@
-//! No module of the product that only tests use.
+//! The rule that the product contains no module which only tests use.
 
 use std::collections::BTreeSet;
 
 use crate::Fault;
 use crate::tree::{Crate, Module, Path, Place};
 
-/// Modules that the product's build compiles though nothing of the product needs them.
+/// Returns the modules that are compiled for the product although nothing in it needs them.
 ///
-/// Needed is what users can name: the public names of the root and of its public modules, unless
-/// they are hidden from the documentation, and what other programs of the workspace name
-/// (`from_outside`: paths that begin with the crate's own `crate`). Needed is then what a needed
-/// module imports, and a module that implements methods for a type of a needed one.
+/// A module is needed if users can name something of it: the public names of the crate's root and
+/// of its public modules, unless they are hidden from the documentation, and what other programs of
+/// the workspace name (`from_outside`: paths that begin with `crate`). Also needed is every module
+/// from which a needed module imports, and every module that implements methods of a needed
+/// module's type.
 pub(crate) fn modules(tree: &Crate, from_outside: &[Path]) -> Vec<Fault> {
     let mut needed = BTreeSet::from([0]);
     let mut exporters = BTreeSet::from([0]);
@@ -32,7 +33,7 @@ pub(crate) fn modules(tree: &Crate, from_outside: &[Path]) -> Vec<Fault> {
     let holds_needed = |at: usize| needed.iter().any(|one| is_within(tree, *one, at));
     (1..tree.modules.len())
         .filter(|at| !holds_needed(*at))
-        // The outermost of them speaks for those inside.
+        // Only the outermost of nested modules is reported.
         .filter(|at| tree.modules[*at].parent.is_none_or(holds_needed))
         .map(|at| Fault {
             rule: "module for tests only",

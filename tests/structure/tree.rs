@@ -1,5 +1,5 @@
-//! The modules of a crate as its source says: which file holds each, what it defines, and what it
-//! names. Code that is only compiled for tests or fuzzing is left out.
+//! The modules of a crate, read from its source: which file holds each, what it defines, and what
+//! it names. Code that is compiled only for tests or fuzzing is left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,28 +9,28 @@ use syn::spanned::Spanned as _;
 use syn::visit::{self, Visit};
 use syn::{Attribute, Item, Meta, Token, UseTree, Visibility};
 
-/// Source files by their path from the root of the repository.
+/// The texts of source files, by path from the root of the repository.
 pub(crate) type Sources = BTreeMap<String, String>;
 
-/// One crate: all modules that its root reaches, but those for tests.
+/// One crate: all modules that its root declares, directly or indirectly, except those for tests.
 pub(crate) struct Crate {
     pub(crate) modules: Vec<Module>,
-    /// The files of modules for tests.
+    /// The files of modules that are compiled for tests only.
     test_files: BTreeSet<String>,
 }
 
-/// One module. Inline modules have the file of the module around them.
+/// One module. An inline module has the file of the module around it.
 pub(crate) struct Module {
     pub(crate) file: String,
     pub(crate) parent: Option<usize>,
-    /// Declared `pub` and not `#[doc(hidden)]`.
+    /// True if the module is declared `pub` and not `#[doc(hidden)]`.
     pub(crate) is_public: bool,
     names: BTreeMap<String, Vec<Binding>>,
     /// The modules whose names `use path::*` brings in.
     globs: Vec<Path>,
-    /// What `pub use` hands on, with its visibility: whether it is plain `pub`.
+    /// The paths of `pub use` and `pub(…) use`; true if the visibility is plain `pub`.
     pub(crate) exports: Vec<(Path, bool)>,
-    /// What the code names, and what it imports for itself.
+    /// The paths that the code names or imports.
     pub(crate) uses: Vec<Path>,
     /// The types of the `impl` blocks, and the type names defined at this level with their lines.
     pub(crate) impls: Vec<Path>,
@@ -58,7 +58,7 @@ fn is_child(binding: &Binding) -> bool {
     matches!(binding, Binding::Child(_))
 }
 
-/// What a path leads to.
+/// What a path in the source refers to.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Place {
     Module(usize),
@@ -67,20 +67,20 @@ pub(crate) enum Place {
 }
 
 impl Crate {
-    /// Reads the crate that begins in the file `root`.
+    /// Reads the crate whose root is the file `root`.
     pub(crate) fn read(sources: &Sources, root: &str) -> Crate {
         let mut read = Crate { modules: Vec::new(), test_files: BTreeSet::new() };
         read.add_file(sources, root, None, true);
         read
     }
 
-    /// All files, those for tests too.
+    /// Returns all files of the crate, those for tests too.
     pub(crate) fn files(&self) -> BTreeSet<&str> {
         let of_modules = self.modules.iter().map(|module| &module.file);
         of_modules.chain(&self.test_files).map(String::as_str).collect()
     }
 
-    /// For each file the other files that it imports from, with the name that leads there.
+    /// Returns, for each file, the other files from which it imports, each with an imported name.
     pub(crate) fn imports(&self) -> BTreeMap<&str, BTreeMap<&str, String>> {
         let mut imports: BTreeMap<&str, BTreeMap<&str, String>> = BTreeMap::new();
         for (at, module) in self.modules.iter().enumerate() {
@@ -98,15 +98,16 @@ impl Crate {
         imports
     }
 
-    /// Where a path leads that is named in this module. Empty for names of other crates, of the
-    /// prelude and of local variables.
+    /// Returns what a path in this module refers to. Empty if it names another crate, the prelude
+    /// or a local variable.
     pub(crate) fn resolve(&self, from: usize, path: &[String]) -> BTreeSet<Place> {
         let mut found = BTreeSet::new();
         self.follow(from, path, &mut BTreeSet::new(), &mut found);
         found
     }
 
-    /// `tried` holds what is being resolved, since imports can lead in a circle.
+    /// Resolves a path. `tried` has the paths that are being resolved already, because imports can
+    /// form a circle.
     fn follow(
         &self,
         from: usize,
@@ -134,11 +135,12 @@ impl Crate {
         let bindings = module.names.get(first).map(Vec::as_slice).unwrap_or_default();
         for binding in bindings {
             match binding {
-                // A function and a module may share a name; what follows is the module's.
+                // A function and a module may share a name. If the path goes on, the module is
+                // meant.
                 Binding::Defined if !rest.is_empty() && bindings.iter().any(is_child) => {}
                 Binding::Defined => drop(found.insert(Place::Definition(from))),
                 Binding::Child(child) => self.follow(*child, rest, tried, found),
-                // `use event::event;`, where the first is a module.
+                // As in `use event::event;`, where the first `event` is a module.
                 Binding::Imported(path) if path[0] == *first => {
                     let whole = [&path[1..], rest].concat();
                     for binding in bindings {
@@ -205,7 +207,7 @@ impl Crate {
             if let Item::Mod(module) = item
                 && module.attrs.iter().any(|attribute| attribute.path().is_ident("path"))
             {
-                // It is a file of another folder, which is no part of the crate.
+                // A file that is included from another folder does not belong to the crate.
                 assert!(is_test_only(&module.attrs), "{file}: #[path] is for tests");
             } else if is_test_only(attributes(item)) {
                 if let Item::Mod(module) = item {
@@ -275,7 +277,7 @@ impl Crate {
     }
 }
 
-/// Collects what an item names.
+/// Collects the names that occur in an item.
 struct Names<'m> {
     module: &'m mut Module,
 }
@@ -317,7 +319,7 @@ impl Names<'_> {
             Some(is_public) => self.module.exports.push((path.clone(), is_public)),
             None => self.module.uses.push(path.clone()),
         }
-        // `use serde;` names a crate, not itself.
+        // `use serde;` names another crate, and does not refer to itself.
         if path != [&*bound] {
             self.module.names.entry(bound).or_default().push(Binding::Imported(path));
         }
@@ -476,7 +478,7 @@ fn is_doc_hidden(attribute: &Attribute) -> bool {
         if list.path.is_ident("doc") && list.tokens.to_string() == "hidden")
 }
 
-/// True if the product's build leaves this out, whatever else it is built with.
+/// Returns true if the product's build leaves this item out, with any set of features.
 fn is_test_only(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|one| {
         one.path().is_ident("test")
@@ -485,7 +487,7 @@ fn is_test_only(attributes: &[Attribute]) -> bool {
     })
 }
 
-/// Whether a condition holds without `test` and `fuzzing`; `None` if that depends on other options.
+/// Evaluates a `cfg` condition without `test` and `fuzzing`. `None` if it depends on other options.
 fn holds(condition: &Meta) -> Option<bool> {
     match condition {
         Meta::Path(path) => (path.is_ident("test") || path.is_ident("fuzzing")).then_some(false),
@@ -498,7 +500,7 @@ fn holds(condition: &Meta) -> Option<bool> {
             if list.path.is_ident("not") {
                 parts.first().copied().flatten().map(|one| !one)
             } else {
-                // One part decides: a false one for `all`, a true one for `any`.
+                // One part decides: a false one in `all`, a true one in `any`.
                 let decides = list.path.is_ident("any");
                 if parts.contains(&Some(decides)) {
                     Some(decides)

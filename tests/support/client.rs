@@ -1,4 +1,4 @@
-//! tungstenite, a WebSocket client that nobody here wrote.
+//! The client of the crate tungstenite: a WebSocket implementation independent of this project.
 
 use std::net::{SocketAddr, TcpStream};
 
@@ -22,8 +22,8 @@ pub(crate) fn connect(address: SocketAddr, path: &str) -> Client {
     }
 }
 
-/// Connects with these headers in the request, which replace headers of the same name. Returns the
-/// client and the 101, or the answer that refuses.
+/// Connects with these headers in the request, which replace default headers of the same name.
+/// Returns the client and the 101, or the response with which the server refuses.
 pub(crate) fn try_connect(
     address: SocketAddr,
     path: &str,

@@ -1,14 +1,14 @@
 //! The client's half of HTTP and WebSocket, without a socket: it encodes requests and masked
-//! frames, and decodes responses and the server's frames. Whatever the server may not send is a
-//! panic.
+//! frames, and decodes responses and the server's frames. If the server has sent something that it
+//! may not send, it panics.
 //!
-//! It is written from RFC 6455 and RFC 9112 alone and shares nothing with the library, so that a
-//! mistake there is not made here as well. It knows `std` only: the simulator, the fuzz targets and
-//! the test programs include this same file.
+//! It is written from RFC 6455 and RFC 9112 alone, and shares no code with the library, so that a
+//! mistake in the library is not repeated here. It uses `std` only. The simulator, the fuzz targets
+//! and the test programs all include this file.
 
 #![allow(dead_code, reason = "everybody who includes it uses a part of it")]
 
-/// What a frame is (RFC 6455 section 5.2).
+/// The opcode of a frame (RFC 6455 section 5.2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Opcode {
     Continuation = 0,
@@ -28,7 +28,7 @@ pub(crate) enum Heard {
     Close(u16, String),
 }
 
-/// Tests send big messages: of each only the size and the beginning are shown.
+/// Messages in tests can be large, so only the size and the beginning of each are shown.
 impl std::fmt::Debug for Heard {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -43,7 +43,7 @@ impl std::fmt::Debug for Heard {
     }
 }
 
-/// A response, as far as tests look at it.
+/// The parts of a response that tests look at.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Answered {
     pub(crate) status: u16,
@@ -51,18 +51,18 @@ pub(crate) struct Answered {
     pub(crate) keep_alive: bool,
 }
 
-/// The client of one connection.
+/// The state of one connection's client.
 #[derive(Default)]
 pub(crate) struct FrameClient {
-    /// Draws the masking keys.
+    /// The state of the generator of masking keys.
     masks: u32,
-    /// Received and not yet decoded.
+    /// Bytes that were received and not decoded yet.
     received: Vec<u8>,
-    /// The message that has begun and not ended.
+    /// The message of which some fragments have been received.
     message: Option<(Opcode, Vec<u8>)>,
-    /// A 101 has come.
+    /// The 101 has been received.
     pub(crate) is_open: bool,
-    /// A Close frame has come: nothing may follow it.
+    /// A Close frame has been received, so no frame may follow.
     pub(crate) is_closed: bool,
 }
 
@@ -70,7 +70,7 @@ pub(crate) struct FrameClient {
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-/// A plain request. Bodies of POST have a length even if they are empty.
+/// Returns a plain request. A POST has a Content-Length even if its body is empty.
 pub(crate) fn request(
     method: &str,
     target: &str,
@@ -87,7 +87,7 @@ pub(crate) fn request(
     [request.as_bytes(), b"\r\n", body].concat()
 }
 
-/// The request of an opening handshake.
+/// Returns the request of an opening handshake.
 pub(crate) fn handshake(target: &str) -> Vec<u8> {
     let headers = [
         ("Upgrade", "websocket"),
@@ -99,19 +99,19 @@ pub(crate) fn handshake(target: &str) -> Vec<u8> {
 }
 
 impl FrameClient {
-    /// Clients with different seeds draw different masking keys.
+    /// Makes a client. Clients with different seeds use different masking keys.
     pub(crate) fn new(seed: u32) -> FrameClient {
         FrameClient { masks: seed, ..FrameClient::default() }
     }
 
     // Encoding.
 
-    /// A frame that is a whole message, or a control frame.
+    /// Returns a frame that is a whole message or a control frame.
     pub(crate) fn frame(&mut self, opcode: Opcode, payload: &[u8]) -> Vec<u8> {
         self.fragment(true, opcode, payload)
     }
 
-    /// A frame that may be one of several of its message. Its length is in the shortest form.
+    /// Returns a frame that may be one of several of its message. Its length has the shortest form.
     pub(crate) fn fragment(&mut self, fin: bool, opcode: Opcode, payload: &[u8]) -> Vec<u8> {
         let mut frame = vec![u8::from(fin) << 7 | opcode as u8];
         match payload.len() {
@@ -139,18 +139,18 @@ impl FrameClient {
 
     // Decoding.
 
-    /// Takes bytes of the server, to be decoded by [`response`](Self::response) and
-    /// [`heard`](Self::heard).
+    /// Takes bytes that the server has sent. [`response`](Self::response) and
+    /// [`heard`](Self::heard) decode them.
     pub(crate) fn receive(&mut self, bytes: &[u8]) {
         self.received.extend_from_slice(bytes);
     }
 
-    /// Whether every byte that has come was part of something whole.
+    /// Returns true if no received byte is left to be decoded.
     pub(crate) fn has_decoded_all(&self) -> bool {
         self.received.is_empty()
     }
 
-    /// The next response, if it has come whole. The answer to a HEAD has no body, whatever its
+    /// Returns the next response, if it is complete. The answer to a HEAD has no body, whatever its
     /// headers say.
     pub(crate) fn response(&mut self, is_head: bool) -> Option<Answered> {
         let end = self.received.windows(4).position(|four| four == b"\r\n\r\n")?;
@@ -169,7 +169,7 @@ impl FrameClient {
         };
         assert!(headers.iter().all(|(name, value)| is_header(name, value)), "{head:?}");
         let length = header("Content-Length").map(|length| length.parse().expect("a number"));
-        // RFC 9112 section 6.3; no other response of this server lasts to the end of the stream.
+        // RFC 9112 section 6.3. No response of this server with a body lacks a length.
         let body_bytes = match status {
             100..200 | 204 | 304 => 0,
             _ => length.expect("every body has a length"),
@@ -179,7 +179,7 @@ impl FrameClient {
         let body = self.received.get(end + 4..end + 4 + body_bytes)?;
         let body = String::from_utf8(body.to_vec()).expect("a body of text");
         if status == 101 {
-            // RFC 6455 section 4.1; this client asks for no extension and no subprotocol.
+            // RFC 6455 section 4.1. This client requests no extension and no subprotocol.
             let is =
                 |name, value: &str| header(name).is_some_and(|one| one.eq_ignore_ascii_case(value));
             assert!(is("Upgrade", "websocket") && is("Connection", "Upgrade"), "{head:?}");
@@ -192,7 +192,7 @@ impl FrameClient {
         Some(Answered { status, body, keep_alive })
     }
 
-    /// Everything that has come whole on an open connection.
+    /// Returns everything that is complete, on an open connection.
     pub(crate) fn heard(&mut self) -> Vec<Heard> {
         let received = std::mem::take(&mut self.received);
         let mut rest = &received[..];
@@ -208,7 +208,7 @@ impl FrameClient {
         all
     }
 
-    /// What a frame completes, if it completes anything (RFC 6455 section 5.4 and 5.5).
+    /// Returns what a frame completes, if anything (RFC 6455 sections 5.4 and 5.5).
     fn hear(&mut self, first_byte: u8, payload: &[u8]) -> Option<Heard> {
         let fin = first_byte & 0x80 != 0;
         assert_eq!(first_byte & 0x70, 0, "no reserved bit has a meaning");
@@ -229,7 +229,7 @@ impl FrameClient {
                 self.is_closed = true;
                 let (code, reason) = payload.split_first_chunk().expect("a Close with a code");
                 let code = u16::from_be_bytes(*code);
-                // Section 7.4: these may stand in a frame.
+                // Section 7.4: the codes that may be in a Close frame.
                 let is_sent = matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999);
                 assert!(is_sent, "a Close with {code}");
                 Heard::Close(code, String::from_utf8(reason.to_vec()).expect("a reason is UTF-8"))
@@ -251,7 +251,8 @@ impl FrameClient {
     }
 }
 
-/// RFC 9110 section 5.6.2 and 5.5: a token, and a value that stays on its line.
+/// Returns true for a header as in RFC 9110 sections 5.6.2 and 5.5: the name is a token, and the
+/// value is on one line.
 fn is_header(name: &str, value: &str) -> bool {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !name.is_empty()
@@ -259,7 +260,8 @@ fn is_header(name: &str, value: &str) -> bool {
         && value.bytes().all(|byte| byte == b'\t' || !byte.is_ascii_control())
 }
 
-/// The first byte and the payload of the first frame, if it is whole, and what is behind it.
+/// Splits off the first frame, if it is complete. Returns its first byte, its payload, and the
+/// remaining bytes.
 fn split_frame(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&[first_byte, length], rest) = bytes.split_first_chunk()?;
     assert_eq!(length & 0x80, 0, "a server does not mask");

@@ -1,14 +1,14 @@
-//! The metrics page, read as a scraper reads it.
+//! Reads the metrics page as a scraper does.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use super::{Peer, request, wait_for};
 
-/// A kept-alive connection that asks for nothing but `/-/metrics`.
+/// A connection that stays open and only requests `/-/metrics`.
 pub(crate) struct Scraper(Peer);
 
-/// The series of one scrape and their values.
+/// The values of one scrape, by series (a metric's name with its labels).
 #[derive(Debug)]
 pub(crate) struct Metrics(BTreeMap<String, f64>);
 
@@ -33,25 +33,25 @@ impl Scraper {
         Metrics(series.collect())
     }
 
-    /// Scrapes until the metrics are as they should be.
+    /// Scrapes until the metrics fulfil the condition.
     pub(crate) fn until(&mut self, what: &str, is_so: impl Fn(&Metrics) -> bool) -> Metrics {
         wait_for(what, || Some(self.scrape()).filter(|metrics| is_so(metrics)))
     }
 }
 
 impl Metrics {
-    /// The value of one series, labels and all; 0 if it is not there yet.
+    /// Returns the value of one series, named with its labels; 0 if it does not exist yet.
     pub(crate) fn value(&self, series: &str) -> u64 {
         self.0.get(series).map_or(0, |value| *value as u64)
     }
 
-    /// The sum over all label values of one metric.
+    /// Returns the sum of a metric over all its labels.
     pub(crate) fn sum(&self, name: &str) -> u64 {
         let series = self.0.iter().filter(|(series, _)| series.split('{').next() == Some(name));
         series.map(|(_, value)| *value as u64).sum()
     }
 
-    /// Every copy of every message that was owed has been delivered or was dropped for a reason.
+    /// Returns true if every copy of every message has been delivered or dropped.
     pub(crate) fn is_settled(&self) -> bool {
         self.value("fanfare_messages_pending") == 0
     }

@@ -1,11 +1,11 @@
-//! What the test programs share: a server in this process or as a program of its own, tungstenite
-//! as a WebSocket client that nobody here wrote, the far end of a connection byte by byte, the
-//! metrics page, and a frame client.
+//! What the test programs share: a server in this process or in a process of its own; tungstenite
+//! as an independent WebSocket client; a client that sends and receives raw bytes; the metrics
+//! page; and a frame client.
 //!
-//! A test program includes it by `#[path = "../support/mod.rs"] mod support;`. The simulator and
-//! the fuzz targets have no sockets and include `frames.rs` alone.
+//! A test program includes this by `#[path = "../support/mod.rs"] mod support;`. The simulator and
+//! the fuzz targets use no sockets, and include only `frames.rs`.
 //!
-//! Nothing here sleeps. Whoever waits, waits for a condition and gives up at [`DEADLINE`].
+//! No function here sleeps for a fixed time: each waits for a condition, and fails at [`DEADLINE`].
 
 #![allow(dead_code, unused_imports, reason = "every test program uses a part of it")]
 
@@ -27,10 +27,11 @@ pub(crate) use wire::{
     request, text, upgrade,
 };
 
-/// A test fails when what it waits for takes longer than this. No test passes because of it.
+/// A test fails if something that it waits for takes longer than this. No test waits until the
+/// deadline in order to pass.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Asks again and again until there is an answer.
+/// Calls the closure again and again until it returns a value.
 pub(crate) fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + DEADLINE;
     loop {

@@ -1,5 +1,5 @@
-//! A server as a program of its own: the command `fanfare`, or any other that says where it
-//! listens.
+//! A server in a process of its own: the command `fanfare`, or any other program that prints the
+//! address on which it listens.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -9,22 +9,22 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::wait_for;
 
-/// What a server writes to standard error in front of its address.
+/// What a server prints to standard error before its address.
 const LISTENING: &str = "listening on http://";
 
-/// A running server program. It is killed if the test gives up on it.
+/// A running server program. It is killed when this is dropped.
 pub(crate) struct Program {
     pub(crate) address: SocketAddr,
     pub(crate) url: String,
-    /// The line that says where it listens.
+    /// The line with the address on which the program listens.
     pub(crate) first_line: String,
     child: Child,
 }
 
-/// The standard error of a program. Dropping it leaves the program with a broken pipe.
+/// The standard error of a program. If it is dropped, the program writes to a broken pipe.
 pub(crate) struct Log(BufReader<ChildStderr>);
 
-/// The command `fanfare` with these arguments, in an environment without variables of its own.
+/// Returns the command `fanfare` with these arguments, in an environment without its variables.
 pub(crate) fn fanfare(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fanfare"));
     command.args(arguments);
@@ -43,7 +43,7 @@ impl Program {
         program
     }
 
-    /// Starts `fanfare` on this address.
+    /// Starts `fanfare` on this address, and waits until it listens.
     pub(crate) fn start_at(address: SocketAddr, arguments: &[&str]) -> Program {
         let mut command = fanfare(arguments);
         command.args(["--listen", &address.to_string()]);
@@ -52,7 +52,7 @@ impl Program {
         program
     }
 
-    /// The same on a free port; the log is the test's to read.
+    /// Starts `fanfare` on a free port. The test reads the log.
     pub(crate) fn start_with_log(arguments: &[&str]) -> (Program, Log) {
         let mut command = fanfare(arguments);
         command.args(["--listen", "127.0.0.1:0"]);
@@ -91,14 +91,14 @@ impl Program {
         kill_process(Pid::from_child(&self.child), signal).expect("it is there to be signalled");
     }
 
-    /// Waits for its end; the code with which it ends.
+    /// Waits for the end of the process. Returns its exit code.
     pub(crate) fn exit_code(&mut self) -> Option<i32> {
         let status = || self.child.try_wait().expect("it can be waited for");
         wait_for("the end of the process", status).code()
     }
 
-    /// Sends a signal until the program ends, because one that follows another within a second
-    /// means nothing; the code with which it ends.
+    /// Sends a signal until the program ends; repeated, because a second signal within a second is
+    /// ignored. Returns the exit code.
     pub(crate) fn signal_until_the_end(&mut self, signal: Signal) -> Option<i32> {
         let ended = wait_for("the end of the process", || {
             self.signal(signal);
@@ -107,7 +107,7 @@ impl Program {
         ended.code()
     }
 
-    /// Resident memory, in bytes.
+    /// Returns the resident memory of the process, in bytes.
     pub(crate) fn resident_bytes(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line =
@@ -124,7 +124,7 @@ impl Drop for Program {
 }
 
 impl Log {
-    /// Reads up to a line with this text.
+    /// Reads up to and including a line that contains this text. Returns that line.
     pub(crate) fn wait_for(&mut self, text: &str) -> String {
         let mut line = String::new();
         while self.0.read_line(&mut line).expect("a log is text") > 0 {
@@ -136,7 +136,8 @@ impl Log {
         panic!("the program has ended without saying {text:?}");
     }
 
-    /// Reads to the end on another thread, so that the program never waits for a reader.
+    /// Reads the rest of the log on another thread, so that the program never blocks on a full
+    /// pipe.
     pub(crate) fn read_in_background(mut self) {
         std::thread::spawn(move || std::io::copy(&mut self.0, &mut std::io::sink()));
     }

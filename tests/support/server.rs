@@ -9,10 +9,10 @@ use fanfare::{
     BindError, Broadcast, BroadcastOptions, Builder, Closures, Handler, Publisher, Server, Stopper,
 };
 
-/// A server that runs on a thread of its own and is drained when the test is done with it.
+/// A server on a thread of its own. It is drained when this is dropped.
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
-    /// The first address for health and metrics alone, if there is one.
+    /// The first address of an admin listener, if there is one.
     pub(crate) admin: Option<SocketAddr>,
     pub(crate) publisher: Publisher,
     stopper: Stopper,
@@ -20,12 +20,12 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// The broadcast server as it is without any flag.
+    /// Starts the broadcast server with default settings.
     pub(crate) fn broadcast() -> Running {
         Running::broadcast_with(BroadcastOptions::default(), |builder| builder)
     }
 
-    /// The broadcast server with other rules and limits.
+    /// Starts the broadcast server with these rules and limits.
     pub(crate) fn broadcast_with(
         options: BroadcastOptions,
         limits: impl FnOnce(Builder<Closures>) -> Builder<Closures>,
@@ -36,7 +36,7 @@ impl Running {
         })
     }
 
-    /// Any server; it is bound on the thread that will run it.
+    /// Starts any server. `bind` is called on the thread that will run it.
     pub(crate) fn start<H: Handler>(
         bind: impl FnOnce() -> Result<Server<H>, BindError> + Send + 'static,
     ) -> Running {
@@ -55,7 +55,7 @@ impl Running {
 }
 
 impl Running {
-    /// Begins a drain; the server goes on until all its peers have gone.
+    /// Begins a drain. The server goes on until all its peers have disconnected.
     pub(crate) fn drain(&self) {
         self.stopper.drain();
     }

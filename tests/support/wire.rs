@@ -1,6 +1,6 @@
-//! The far end of a connection, byte by byte, for tests that send what no client would. It is
-//! written apart from the crate's protocol code and from the frame client, so that a mistake there
-//! is not made here as well.
+//! A client that sends and receives raw bytes, for tests that send what no client would. It shares
+//! no code with the crate's protocol or with the frame client, so that a mistake there is not
+//! repeated here.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -14,7 +14,7 @@ const NARROW_BYTES: usize = 32 * 1024;
 /// One connection to a server.
 pub(crate) struct Peer {
     pub(crate) stream: TcpStream,
-    /// Read and not yet asked for.
+    /// Bytes that were received and not asked for yet.
     read: Vec<u8>,
 }
 
@@ -26,16 +26,16 @@ pub(crate) struct Response {
     pub(crate) body: String,
 }
 
-/// A frame from the server.
+/// A frame that the server has sent.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Frame {
-    /// FIN, reserved bits and opcode.
+    /// The first byte of the frame: FIN, reserved bits and opcode.
     pub(crate) first_byte: u8,
     pub(crate) payload: Vec<u8>,
 }
 
 impl Response {
-    /// The value of a header.
+    /// Returns the value of a header.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
@@ -45,7 +45,7 @@ impl Response {
 }
 
 impl Frame {
-    /// The code and the reason, if it is a Close frame with both.
+    /// Returns the code and the reason, if this is a Close frame with both.
     pub(crate) fn close(&self) -> Option<(u16, &str)> {
         let (&[high, low], reason) = self.payload.split_first_chunk::<2>()?;
         (self.first_byte == 0x88).then(|| {
@@ -58,7 +58,6 @@ impl Frame {
 }
 
 impl Peer {
-    /// Connects.
     pub(crate) fn connect(address: SocketAddr) -> Peer {
         Peer::of(TcpStream::connect(address).expect("the server accepts"))
     }
@@ -71,8 +70,8 @@ impl Peer {
         Peer::of(socket.into())
     }
 
-    /// Connects with a receive buffer that is full soon. (A still smaller one makes the system send
-    /// in drops.)
+    /// Connects with a small receive buffer, which is soon full. (With a still smaller one, the
+    /// system would send tiny segments.)
     pub(crate) fn connect_narrow(address: SocketAddr) -> Peer {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
         socket.set_recv_buffer_size(NARROW_BYTES).unwrap();
@@ -87,39 +86,39 @@ impl Peer {
         Peer { stream, read: Vec::new() }
     }
 
-    /// Makes the opening handshake and reads the 101.
+    /// Performs the opening handshake, and checks the 101.
     pub(crate) fn open(mut self, path: &str) -> Peer {
         self.send(upgrade(path));
         let response = self.response();
         assert_eq!(response.status, 101, "{response:?}");
-        // The answer to the key of `upgrade`, which is that of RFC 6455 section 1.3.
+        // The accept key for the key in [`upgrade`], which is that of RFC 6455 section 1.3.
         assert_eq!(response.header("Sec-WebSocket-Accept"), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
         self
     }
 
-    /// Connects and makes the opening handshake.
+    /// Connects and performs the opening handshake.
     pub(crate) fn subscribe(address: SocketAddr, path: &str) -> Peer {
         Peer::connect(address).open(path)
     }
 
-    /// Sends everything.
+    /// Sends all bytes. Panics if that fails.
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.try_send(bytes).expect("the server reads");
     }
 
-    /// Sends to a server that may have had enough already.
+    /// Sends bytes to a server that may have closed the connection already.
     pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         self.stream.write_all(bytes.as_ref())
     }
 
-    /// Sends a request and reads its response.
+    /// Sends a request and reads the response.
     pub(crate) fn ask(&mut self, request: impl AsRef<[u8]>) -> Response {
         self.send(request);
         self.response()
     }
 
-    /// The same with a server that may have ended the connection; it must not have broken it off in
-    /// an answer.
+    /// Like [`ask`](Self::ask), but returns `None` if the server has closed the connection without
+    /// an answer. The connection must not break in the middle of an answer.
     pub(crate) fn try_ask(&mut self, request: impl AsRef<[u8]>) -> Option<Response> {
         self.try_send(request).ok()?;
         match self.stream.peek(&mut [0]) {
@@ -128,7 +127,7 @@ impl Peer {
         }
     }
 
-    /// Sends a HEAD, whose response has no body although its headers speak of one.
+    /// Sends a HEAD request, whose response has no body although it has a Content-Length.
     pub(crate) fn ask_head(&mut self, target: &str) -> Response {
         self.send(request("HEAD", target, "", ""));
         self.head()
@@ -175,21 +174,22 @@ impl Peer {
         Frame { first_byte, payload: self.take(length as usize) }
     }
 
-    /// Reads one text message.
+    /// Reads one text message in one frame.
     pub(crate) fn text(&mut self) -> String {
         let frame = self.frame();
         assert_eq!(frame.first_byte, 0x81, "a text message: {frame:?}");
         String::from_utf8(frame.payload).unwrap()
     }
 
-    /// Reads the end of the stream: the server has nothing more to say and has not broken off.
+    /// Reads the end of the stream. The server must have sent nothing more, and must not have reset
+    /// the connection.
     pub(crate) fn end(&mut self) {
         let mut rest = std::mem::take(&mut self.read);
         self.stream.read_to_end(&mut rest).expect("an end, not a reset");
         assert_eq!(rest.escape_ascii().to_string(), "", "after the last answer");
     }
 
-    /// Makes the closing handshake from this side.
+    /// Performs the closing handshake from this side.
     pub(crate) fn close(mut self) {
         self.send(close_frame(1000, ""));
         assert_eq!(self.frame().close(), Some((1000, "")));
@@ -211,8 +211,8 @@ impl Peer {
     }
 }
 
-/// Sends a request on a connection of its own, and reads the answer and the end of the stream.
-/// `line` is the method and the target; `headers` come without their line ends.
+/// Sends a request on a connection of its own. Reads the response and the end of the stream. `line`
+/// is the method and the target; `headers` are without line ends.
 pub(crate) fn ask_once(
     address: SocketAddr,
     line: &str,
@@ -228,12 +228,13 @@ pub(crate) fn ask_once(
     answer
 }
 
-/// Headers with their line ends.
+/// Joins headers, and ends each with a line end.
 fn lines(headers: &[&str]) -> String {
     headers.iter().map(|line| format!("{line}\r\n")).collect()
 }
 
-/// A plain request; `headers` are whole lines. Its host is `localhost` unless they name one.
+/// Returns a plain request. `headers` are whole lines. The Host is `localhost` unless the headers
+/// have one.
 pub(crate) fn request(
     method: &str,
     target: &str,
@@ -261,14 +262,14 @@ pub(crate) const UPGRADE: [&str; 4] = [
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
 ];
 
-/// The opening handshake for a path.
+/// Returns the request of an opening handshake for a path.
 pub(crate) fn upgrade(path: &str) -> Vec<u8> {
     request("GET", path, &lines(&UPGRADE), "")
 }
 
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-/// The header of a masked frame that announces so many bytes, in the shortest form.
+/// Returns the header of a masked frame with this payload length, in the shortest form.
 pub(crate) fn frame_header(first_byte: u8, length: u64) -> Vec<u8> {
     let mut bytes = vec![first_byte];
     match length {
@@ -286,7 +287,7 @@ pub(crate) fn frame_header(first_byte: u8, length: u64) -> Vec<u8> {
     bytes
 }
 
-/// A masked frame.
+/// Returns a masked frame.
 pub(crate) fn frame(first_byte: u8, payload: impl AsRef<[u8]>) -> Vec<u8> {
     let payload = payload.as_ref();
     let mut bytes = frame_header(first_byte, payload.len() as u64);
@@ -294,17 +295,17 @@ pub(crate) fn frame(first_byte: u8, payload: impl AsRef<[u8]>) -> Vec<u8> {
     bytes
 }
 
-/// A text message in one frame.
+/// Returns a text message in one frame.
 pub(crate) fn text(payload: &str) -> Vec<u8> {
     frame(0x81, payload)
 }
 
-/// A continuation frame that is not the last.
+/// Returns a continuation frame that is not the last.
 pub(crate) fn continuation(payload: &[u8]) -> Vec<u8> {
     frame(0x00, payload)
 }
 
-/// A Close frame.
+/// Returns a Close frame.
 pub(crate) fn close_frame(code: u16, reason: impl AsRef<[u8]>) -> Vec<u8> {
     frame(0x88, [&code.to_be_bytes(), reason.as_ref()].concat())
 }

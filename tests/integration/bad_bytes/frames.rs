@@ -1,4 +1,4 @@
-//! Frames that RFC 6455 forbids, or that ask for more than is granted.
+//! Tests of frames that RFC 6455 forbids, or that exceed a limit.
 
 use super::Watched;
 use crate::support::{Running, close_frame, continuation, frame, frame_header};
@@ -8,8 +8,8 @@ const INVALID_PAYLOAD: u16 = 1007;
 const POLICY: u16 = 1008;
 const TOO_BIG: u16 = 1009;
 
-/// A frame header byte by byte: first byte, length byte, extended length; then a masking key of
-/// zeros.
+/// Returns a frame header from its bytes: the first byte, the length byte, the extended length;
+/// then a masking key of zeros.
 fn header(first_byte: u8, length: u8, extended: &[u8]) -> Vec<u8> {
     [&[first_byte, length][..], extended, &[0; 4]].concat()
 }
@@ -71,8 +71,8 @@ fn headers_that_break_a_rule_are_protocol_errors() {
             PROTOCOL_ERROR,
         ),
     ]);
-    // The message before the last row's fault is whole and is published: that row has a test of its
-    // own.
+    // The last row is left out: its first message is complete and is published before the error, so
+    // it has a test of its own.
     all.pop();
     for opcode in [3, 4, 5, 6, 7, 0xb, 0xc, 0xd, 0xe, 0xf] {
         all.push((format!("opcode {opcode}"), frame(0x80 | opcode, "a"), PROTOCOL_ERROR));
@@ -94,7 +94,7 @@ fn text_that_is_not_utf_8_fails_at_its_first_bad_byte() {
             INVALID_PAYLOAD,
         ),
         ("a bad byte in a first fragment", frame(0x01, b"\xff"), INVALID_PAYLOAD),
-        // The rest of the frame never comes.
+        // The rest of this frame is never sent.
         (
             "a bad byte in a frame that is not complete",
             [frame_header(0x81, 100), vec![0xff ^ 0x37]].concat(),

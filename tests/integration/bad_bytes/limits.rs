@@ -1,4 +1,4 @@
-//! Limits on connections and on time, and what whoever meets them is told.
+//! Tests of the limits on connections and on time: what a client receives when it exceeds one.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -132,7 +132,8 @@ fn more_messages_a_second_than_are_allowed_close_with_4429() {
     let server = Running::broadcast_with(options, |builder| builder);
     let mut honest = Peer::subscribe(server.address, "/news");
     let mut peer = Peer::subscribe(server.address, "/news");
-    // Both in one piece: they are read, and judged, at one moment.
+    // Both messages are sent in one piece, so the server reads them, and applies the rate, at one
+    // moment.
     peer.send(crate::support::text("said").repeat(2));
     assert_eq!(honest.text(), "said");
     let frame =

@@ -1,5 +1,5 @@
-//! Bytes on the wire and the exact answer to them. Each row is counted once, under its own reason,
-//! and the server serves an honest client afterwards.
+//! Tests that send raw bytes and compare the exact answer. A row is one such input. Each must be
+//! counted once, under the right reason, and the server must serve an honest client afterwards.
 
 mod frames;
 mod limits;
@@ -8,22 +8,22 @@ mod requests;
 
 use crate::support::{Metrics, Peer, Running, Scraper, close_frame, request, text};
 
-/// Under which reason and status a refusal is counted.
+/// Where a refusal must be counted.
 #[derive(Clone, Copy)]
 pub(crate) enum Counted {
-    /// `fanfare_rejects_total` with this reason.
+    /// In `fanfare_rejects_total` with this reason.
     Reject(&'static str),
-    /// The same, and `fanfare_handshakes_total` with the status of the answer.
+    /// Like `Reject`, and in `fanfare_handshakes_total` with the status of the answer.
     Handshake(&'static str),
-    /// `fanfare_rejects_total` with this reason, but the connection goes on.
+    /// In `fanfare_rejects_total` with this reason, although the connection goes on.
     Refused(&'static str),
 }
 
-/// A server under scrutiny.
+/// A server whose metrics are compared before and after each row.
 pub(crate) struct Watched {
     pub(crate) server: Running,
     scraper: Scraper,
-    /// By the honest clients so far.
+    /// How many messages the honest clients have published so far.
     published: u64,
 }
 
@@ -33,8 +33,8 @@ impl Watched {
         Watched { server, scraper, published: 0 }
     }
 
-    /// What has been counted when all that was done before is: each reactor says so at the end of
-    /// its turn.
+    /// Waits until everything before is counted, because each reactor updates its figures at the
+    /// end of its turn. Returns the metrics.
     fn before(&mut self) -> Metrics {
         let published = self.published;
         self.scraper.until("the last row is counted", |metrics| {
@@ -43,7 +43,8 @@ impl Watched {
         })
     }
 
-    /// Runs one row and holds its answer and what has been counted against what was expected.
+    /// Runs one row. Compares the status of its answer, and what was counted, with what is
+    /// expected.
     fn check(&mut self, name: &str, counted: Counted, row: impl FnOnce(&mut Peer) -> u16) {
         let before = self.before();
         let mut peer = Peer::connect(self.server.address);
@@ -65,7 +66,7 @@ impl Watched {
         self.published += 2;
     }
 
-    /// Runs one row of frames; the server closes with this code and says why.
+    /// Runs one row of frames. The server must close the connection with this code and a reason.
     fn check_close(&mut self, name: &str, path: &str, code: u16, row: impl FnOnce(&mut Peer)) {
         let before = self.before();
         let mut peer = Peer::subscribe(self.server.address, path);
@@ -91,7 +92,7 @@ impl Watched {
 }
 
 impl Counted {
-    /// Why it was refused, and how many handshakes that is.
+    /// Returns the reason of the refusal, and how many handshakes it counts as.
     fn parts(self) -> (&'static str, u64) {
         match self {
             Counted::Reject(reason) | Counted::Refused(reason) => (reason, 0),
@@ -99,8 +100,8 @@ impl Counted {
         }
     }
 
-    /// Whether all of it has been counted between two scrapes: a reactor that refuses somebody may
-    /// publish its figures between the count of the reject and that of the handshake.
+    /// Returns true if both figures have grown between two scrapes. A reactor may publish its
+    /// figures after it has counted the refusal and before it has counted the handshake.
     fn is_in(self, before: &Metrics, after: &Metrics) -> bool {
         let (_, handshakes) = self.parts();
         let grown = |metric: &str| after.sum(metric) - before.sum(metric);
@@ -108,7 +109,7 @@ impl Counted {
     }
 }
 
-/// Whatever was refused between two scrapes was refused once, under this reason.
+/// Checks that between two scrapes exactly one request was refused, for the expected reason.
 fn assert_counted(name: &str, before: &Metrics, after: &Metrics, counted: Counted, status: u16) {
     let grown = |series: &str| after.value(series) - before.value(series);
     let grown_in_all = |metric: &str| after.sum(metric) - before.sum(metric);

@@ -1,4 +1,5 @@
-//! Too many channels, too little memory: what is refused reaches nobody, and service comes back.
+//! Tests with too many channels or too little memory: a refused message reaches no subscriber, and
+//! later messages are accepted again.
 
 use fanfare::BroadcastOptions;
 
@@ -17,7 +18,7 @@ fn strangers_who_stall_on_channels_of_their_own_have_no_post_to_a_healthy_one_re
         });
         let mut publisher = Peer::connect(server.address);
         let mut honest = Peer::subscribe(server.address, "/news");
-        // Together the strangers do not read six times as much as there is memory.
+        // The strangers' unread messages would take six times the memory.
         let payload = "x".repeat(60_000);
         let mut stalled = Vec::new();
         for number in 0..100 {

@@ -1,4 +1,4 @@
-//! Requests that are no requests, or none that may be served.
+//! Tests of bytes that are no valid request, and of requests that are refused.
 
 use fanfare::{BroadcastOptions, PublishKey, Reject};
 
@@ -13,11 +13,12 @@ const NOT_FOUND: Counted = Handshake("not_found");
 const ORIGIN: Counted = Handshake("forbidden_origin");
 const HOST: Counted = Handshake("forbidden_host");
 
-/// Bytes, the status of the answer, the headers that it must have, and where it is counted.
+/// A name for the row, its bytes, the status of the answer, headers that the answer must have, and
+/// where the refusal is counted.
 type Row<'r> = (&'r str, Vec<u8>, u16, &'r [(&'r str, &'r str)], Counted);
 
-/// Sends the bytes of each row and checks its answer, and that the connection ends where the answer
-/// says so.
+/// Sends the bytes of each row and checks the answer, and that the connection ends if the answer
+/// has `Connection: close`.
 fn check(watched: &mut Watched, rows: Vec<Row<'_>>) {
     for (name, bytes, status, headers, counted) in rows {
         watched.check(name, counted, |peer| {
@@ -48,12 +49,12 @@ fn check(watched: &mut Watched, rows: Vec<Row<'_>>) {
     }
 }
 
-/// A request line and header lines, as they are.
+/// Returns a request of these lines, exactly as given.
 fn raw(head: &str) -> Vec<u8> {
     format!("{head}\r\n\r\n").into_bytes()
 }
 
-/// The handshake of [`upgrade`] with one piece of it replaced.
+/// Returns the handshake of [`upgrade`] with one part of it replaced.
 fn handshake_with(old: &str, new: &str) -> Vec<u8> {
     let handshake = String::from_utf8(upgrade("/news")).unwrap();
     assert!(handshake.contains(old), "{old:?} is not in the handshake");

@@ -1,5 +1,5 @@
-//! The library's own API: handlers that decline, choose a subprotocol, subscribe to what they like
-//! and close, and publishers on other threads.
+//! Tests of the library's API: handlers that decline, choose a subprotocol, subscribe to several
+//! channels, and close; and publishers on other threads.
 
 mod panics;
 mod peers;

@@ -1,4 +1,5 @@
-//! Programs whose callbacks panic: the connection ends, and nobody else notices.
+//! Tests of programs whose callbacks panic: the connection ends, and other connections are not
+//! affected.
 
 use fanfare::{ChannelName, Context, Handler, Message, Request, Server, Upgrade, Visitor};
 use tungstenite::Message as Received;
@@ -36,7 +37,8 @@ impl Drop for Fragile {
     }
 }
 
-/// Serves connections with fragile sessions, and answers requests with how many panics there were.
+/// Creates sessions that panic when they are dropped. Answers requests with the number of panics so
+/// far.
 struct Clumsy;
 
 impl Handler for Clumsy {
@@ -66,7 +68,7 @@ impl Handler for Clumsy {
     }
 
     fn on_close(&mut self, _: &mut Context<'_, Fragile>, _: fanfare::CloseCode, _: &str) {
-        // What it panics with panics as well when it is dropped.
+        // The value of this panic panics again when it is dropped.
         std::panic::panic_any(Fragile);
     }
 }
@@ -83,7 +85,8 @@ fn a_panic_at_the_very_end_of_a_connection_leaves_nothing_behind() {
     listener.send(text("and on"));
     assert_eq!(listener.text(), "and on");
     let mut asking = Peer::connect(server.address);
-    // Each close is two panics: on_close, and the session.
+    // Each closed connection counts two panics: one in `on_close`, and one when the session is
+    // dropped.
     wait_for("the panics to be counted", || {
         (asking.ask(request("GET", "/", "", "")).body == "8").then_some(())
     });

@@ -1,4 +1,5 @@
-//! What a handler does with its peers: several subscriptions, unsubscribing, sending, closing.
+//! Tests of what a handler may do with a peer: several subscriptions, unsubscribing, sending,
+//! closing.
 
 use std::sync::mpsc::{Sender, channel};
 
@@ -10,7 +11,8 @@ use tungstenite::Message as Received;
 
 use crate::support::{Client, Peer, Running, close_frame, connect, text, wait_for};
 
-/// Does what its peers say: `join NAME`, `leave NAME`, `say NAME TEXT`, `close`, …
+/// A handler that carries out the commands in its peers' messages: `join NAME`, `leave NAME`, `say
+/// NAME TEXT`, `close`, …
 struct Commands {
     closes: Sender<(u16, String)>,
 }
@@ -86,14 +88,14 @@ fn read(client: &mut Client) -> String {
     client.read().unwrap().into_text().unwrap().to_string()
 }
 
-/// Has a command carried out that is answered by itself.
+/// Sends a command, and waits for the handler to confirm it by sending it back.
 fn done(client: &mut Client, command: &str) {
     tell(client, command);
     assert_eq!(read(client), command);
 }
 
-/// Waits until so many copies are pending. Each reactor says what it has done at the end of its
-/// turn.
+/// Waits until the number of pending copies is as expected. Each reactor updates its figures at the
+/// end of its turn.
 fn wait_for_pending(client: &mut Client, is_expected: impl Fn(u64) -> bool) {
     wait_for("the pending copies", || {
         tell(client, "pending");
@@ -123,7 +125,7 @@ fn a_peer_with_two_subscriptions_receives_both_until_it_leaves_one() {
     tell(&mut speaker, "say red unheard");
     tell(&mut speaker, "say blue heard");
     assert_eq!(read(&mut both), "heard");
-    // The same channel twice is two subscriptions.
+    // Subscribing to one channel twice makes two subscriptions.
     done(&mut both, "join blue");
     tell(&mut speaker, "say blue twice");
     assert_eq!([read(&mut both), read(&mut both)], ["twice", "twice"]);
@@ -160,7 +162,7 @@ fn a_subscription_ended_in_the_middle_of_a_message_leaves_that_message_whole() {
         received.extend(std::iter::repeat_with(|| slow.text()).take_while(|text| text != "end"));
         assert!(received.iter().all(|text| *text == payload), "{command}: no message is cut");
         assert!(received.len() < 10, "{command}: what waited behind that message is dropped");
-        // In the end every copy is delivered or dropped.
+        // In the end every copy has been delivered or dropped.
         wait_for_pending(&mut speaker, |copies| copies == 0);
         slow.close();
     }

@@ -1,4 +1,4 @@
-//! Publishers on other threads.
+//! Tests of publishers on other threads.
 
 use std::sync::mpsc::channel;
 use std::thread;
@@ -7,7 +7,7 @@ use fanfare::{ChannelName, Message, PublishError, Server};
 
 use crate::support::{Running, connect, wait_for};
 
-/// A server whose peers hear one channel.
+/// Starts a server that subscribes each peer to one channel.
 fn running() -> Running {
     Running::start(|| {
         Server::builder()

@@ -1,4 +1,4 @@
-//! What a handler may say to an opening handshake and to a plain request.
+//! Tests of the answers that a handler may give to an opening handshake and to a plain request.
 
 use fanfare::{
     Answer, ChannelName, CloseCode, Context, Handler, Message, Request, Response, Server, Upgrade,
@@ -7,7 +7,7 @@ use fanfare::{
 
 use crate::support::{Peer, Running, connect, request, try_connect, upgrade};
 
-/// Answers as the path says.
+/// A handler whose answer depends on the path.
 struct Gate;
 
 impl Handler for Gate {

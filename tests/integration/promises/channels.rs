@@ -1,4 +1,4 @@
-//! What a channel is called, what it carries, and what is told of it.
+//! Tests of channels: their names, their messages, and the figures that the server reports.
 
 use tungstenite::Message;
 

@@ -1,5 +1,6 @@
-//! Several reactors, on threads of their own: one order for everybody, through rings that are
-//! nearly always full, while subscribers come and go and one reactor stands still.
+//! Tests of several reactors on threads of their own: all subscribers see one order, although the
+//! rings between reactors are nearly always full, subscribers come and go, and one reactor stops
+//! for a second.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -14,8 +15,8 @@ use fanfare::{ChannelName, Context, Handler, Message, Request, Server, Upgrade, 
 use super::{post, published};
 use crate::support::{Peer, Running, text};
 
-/// Subscribes to the channel of a path; whoever comes to `/publish/CHANNEL` only publishes, and
-/// whoever says `/stop` stops the reactor that has him for a second.
+/// A handler that subscribes each peer to the channel of its path. On `/publish/CHANNEL` a peer
+/// only publishes. A message from a peer on `/stop` stops its reactor for a second.
 struct Hall;
 
 impl Handler for Hall {
@@ -43,15 +44,14 @@ impl Handler for Hall {
 
 const SUBSCRIBERS: usize = 200;
 
-/// What a subscriber has received: how many, from how many publishers each in order, and all of it
-/// in one number.
+/// What a subscriber has received: the number of messages, and a hash over all of them in order.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Received {
     messages: usize,
     hash: u64,
 }
 
-/// Reads so many messages, and holds each publisher's to their order.
+/// Reads this many messages, and checks that those of each publisher arrive in order.
 fn read(peer: &mut Peer, messages: usize) -> Received {
     let mut next: HashMap<String, usize> = HashMap::new();
     let mut hasher = DefaultHasher::new();
@@ -90,7 +90,7 @@ fn one_order(publishers: usize, messages_each: usize, ring_bytes: usize) {
     speakers.into_iter().for_each(|speaker| speaker.join().unwrap());
     let received: Vec<_> = readers.into_iter().map(|reader| reader.join().unwrap()).collect();
     is_over.store(true, Ordering::Relaxed);
-    // Whoever came after the last message waits for one more.
+    // A visitor that came after the last message still waits for messages.
     for number in 0.. {
         if visitors.is_finished() {
             break;
@@ -103,7 +103,7 @@ fn one_order(publishers: usize, messages_each: usize, ring_bytes: usize) {
     assert_eq!(received[0].messages, total);
 }
 
-/// Messages of up to 1,000 bytes, and now and then one that does not fit into a ring.
+/// Publishes messages of up to 1,000 bytes and, now and then, one that does not fit into a ring.
 fn speak(address: SocketAddr, publisher: usize, messages: usize) -> thread::JoinHandle<()> {
     let mut peer = Peer::subscribe(address, "/publish/hall");
     thread::spawn(move || {
@@ -111,12 +111,13 @@ fn speak(address: SocketAddr, publisher: usize, messages: usize) -> thread::Join
             let filling = if number % 50 == 7 { 20_000 } else { number * 7 % 1_000 };
             peer.send(text(&format!("{publisher} {number} {}", "x".repeat(filling))));
         }
-        // Whatever it has sent is read before it leaves: its Close is answered last.
+        // The server answers the Close frame only when it has read everything before it.
         peer.close();
     })
 }
 
-/// Subscribers that hear a few messages without a gap, and leave again; how many there were.
+/// Subscribers that read a few messages, check that no message is missing between them, and leave.
+/// Returns how many there were.
 fn come_and_go(address: SocketAddr, is_over: &Arc<AtomicBool>) -> thread::JoinHandle<usize> {
     let is_over = Arc::clone(is_over);
     thread::spawn(move || {

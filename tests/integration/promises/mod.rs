@@ -1,4 +1,4 @@
-//! The promises of the broadcast server, kept before clients that nobody here wrote.
+//! Tests of the promises of the broadcast server, with clients of another make.
 
 mod channels;
 mod cores;
@@ -7,12 +7,13 @@ mod slow;
 
 use crate::support::{Peer, Response, request};
 
-/// Publishes by POST on a kept-alive connection.
+/// Publishes by POST on a connection that stays open.
 fn post(peer: &mut Peer, target: &str, body: impl AsRef<[u8]>) -> Response {
     peer.ask(request("POST", target, "", body))
 }
 
-/// What a publish is answered: the epoch, the number of the message, and its subscribers.
+/// Returns the contents of the answer to a publish: the epoch, the message's number, and the number
+/// of subscribers.
 fn published(answer: &Response) -> (String, u64, u64) {
     let body: serde_json::Value = serde_json::from_str(&answer.body).expect("the answer is JSON");
     let (epoch, number) =
@@ -23,7 +24,7 @@ fn published(answer: &Response) -> (String, u64, u64) {
     (epoch.to_owned(), number.parse().expect("a number"), subscribers)
 }
 
-/// The channel as JSON.
+/// Returns what a GET on a channel answers, as JSON.
 fn channel(peer: &mut Peer, target: &str) -> serde_json::Value {
     let answer = peer.ask(request("GET", target, "", ""));
     assert_eq!(

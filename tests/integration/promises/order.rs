@@ -1,4 +1,5 @@
-//! One order, exactly once, from the 101 on; and a refused publish reaches nobody.
+//! Tests that all subscribers see one order, each message exactly once, from the 101 on; and that a
+//! refused publish reaches no subscriber.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -9,7 +10,7 @@ use tungstenite::Message;
 use super::{channel, post, published};
 use crate::support::{Client, Metrics, Peer, Running, Scraper, connect, request, wait_for};
 
-/// Messages of each publisher.
+/// How many messages each publisher sends.
 const EACH: usize = 400;
 
 #[test]
@@ -44,7 +45,7 @@ fn every_subscriber_receives_everything_once_in_one_order_from_every_kind_of_pub
         }),
     ];
     publishers.into_iter().for_each(|publisher| publisher.join().unwrap());
-    // Who publishes by WebSocket is a subscriber as well.
+    // A peer that publishes over a WebSocket is a subscriber too.
     let received: Vec<_> =
         subscribers.into_iter().chain(speakers).map(|one| one.join().unwrap()).collect();
 
@@ -71,7 +72,8 @@ fn every_subscriber_receives_everything_once_in_one_order_from_every_kind_of_pub
     assert!(metrics.is_settled());
 }
 
-/// Reads so many messages, and then nothing more until the server closes at our wish.
+/// Reads this many messages. Then begins the closing handshake, and checks that no further message
+/// arrives.
 fn take(client: &mut Client, count: usize) -> Vec<String> {
     let received =
         (0..count).map(|_| client.read().unwrap().into_text().unwrap().to_string()).collect();
@@ -151,7 +153,7 @@ fn a_refused_publish_is_not_numbered_and_reaches_nobody() {
         last = number;
         assert_eq!(subscriber.read().unwrap(), Message::text(format!("after {status}")));
     }
-    // A body that never becomes whole is no message either.
+    // A POST whose body is never completed publishes nothing.
     let whole = request("POST", "/news", "", "cut off");
     let mut cut_off = Peer::connect(server.address);
     cut_off.send(&whole[..whole.len() - 1]);

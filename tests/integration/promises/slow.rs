@@ -1,4 +1,5 @@
-//! Subscribers that do not read: what they get, what they are told, and what it costs the others.
+//! Tests of subscribers that do not read: what they receive, how they are closed, and that others
+//! are not affected.
 
 use std::sync::mpsc::channel;
 use std::thread;
@@ -11,10 +12,11 @@ use crate::support::{Frame, Metrics, Peer, Running, Scraper, connect};
 
 const PAYLOAD_BYTES: usize = 4 * 1024;
 const BUFFER_BYTES: usize = 512 * 1024;
-/// More than a stalled connection's buffers and a channel's log hold together, several times over.
+/// Several times as many messages as the buffers of a stalled connection and a channel's log hold
+/// together.
 const MESSAGES: usize = 2000;
 const HEALTHY: usize = 4;
-/// So many messages ahead of those who read is the publisher at most.
+/// The publisher is at most this many messages ahead of the healthy subscribers.
 const STEP: usize = 50;
 
 fn with_policy(policy: SlowPolicy) -> Running {
@@ -23,7 +25,7 @@ fn with_policy(policy: SlowPolicy) -> Running {
     })
 }
 
-/// A message that begins with its number.
+/// Returns a message that begins with its number.
 fn numbered(number: usize) -> String {
     format!("{number:06} {}", "x".repeat(PAYLOAD_BYTES - 7))
 }
@@ -33,17 +35,17 @@ fn number_of(payload: &[u8]) -> usize {
     std::str::from_utf8(&payload[..6]).unwrap().parse().unwrap()
 }
 
-/// What a run with one subscriber that does not read has come to.
+/// The result of a run with one subscriber that does not read until the end.
 struct Run {
-    /// The numbers that it received once it read at last.
+    /// The numbers of the messages that the subscriber received when it read at last.
     received: Vec<usize>,
-    /// The Close frame behind them.
+    /// The Close frame after these messages, if there was one.
     close: Option<(u16, String)>,
     dropped: u64,
 }
 
-/// Publishes [`MESSAGES`] to one subscriber that does not read and several that do, then one that
-/// both get.
+/// Publishes [`MESSAGES`] to one subscriber that does not read and several that do, and then one
+/// more message.
 fn run(policy: SlowPolicy, reason: &str) -> Run {
     let server = with_policy(policy);
     let mut slow = Peer::connect_narrow(server.address).open("/news");
@@ -65,7 +67,8 @@ fn run(policy: SlowPolicy, reason: &str) -> Run {
         .collect();
     let mut publisher = Peer::connect(server.address);
     for number in 0..MESSAGES {
-        // On a machine with no time for them even those who read would fall behind.
+        // Waits for the healthy subscribers: on a busy machine they too could fall behind
+        // otherwise.
         if number > 0 && number % STEP == 0 {
             (0..HEALTHY).for_each(|_| reports.recv().expect("a healthy one reads"));
         }
@@ -105,7 +108,7 @@ fn run(policy: SlowPolicy, reason: &str) -> Run {
     Run { received, close, dropped }
 }
 
-/// How many messages there are before the first gap.
+/// Returns how many messages precede the first gap.
 fn without_gap(received: &[usize]) -> usize {
     received.iter().enumerate().take_while(|(place, number)| place == *number).count()
 }
@@ -161,7 +164,7 @@ fn who_takes_no_byte_for_the_slow_timeout_is_closed_under_every_policy() {
         let mut scraper = Scraper::connect(server.address);
         let closed = "fanfare_connections_closed_total{code=\"4008\",initiator=\"server\"}";
         let mut number = 0;
-        // Below the bound of the channel, so that it is the timeout that ends it.
+        // The log does not become full, so it must be the timeout that ends the connection.
         while number < 200 || scraper.scrape().value(closed) == 0 {
             if number < 200 {
                 post(&mut publisher, "/news", numbered(number));
