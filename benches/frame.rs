@@ -1,7 +1,7 @@
-//! Frames: what a server decodes and what it encodes.
+//! Benchmarks of decoding and encoding frames.
 //!
-//! Decoding unmasks in place, so each round starts with a copy of the bytes as they came from the
-//! peer: `copy` measures that copy alone, to be subtracted.
+//! Decoding unmasks in place, so each iteration begins with a fresh copy of the bytes that the peer
+//! has sent. The benchmark `copy` measures that copy alone, to be subtracted.
 
 use std::hint::black_box;
 
@@ -18,7 +18,7 @@ const BATCH: usize = 64;
 /// Payload bytes of each fragment of a fragmented message.
 const FRAGMENT_BYTES: usize = 100;
 
-/// Decodes all of `input`: the number of messages, and of their bytes.
+/// Decodes all of `input`. Returns the number of messages, and of their bytes.
 fn decode_all(role: Role, input: &mut [u8], assembly: &mut Vec<u8>) -> (usize, usize) {
     let mut decoder = Decoder::new(role);
     let (mut messages, mut bytes, mut start) = (0, 0, 0);

@@ -1,8 +1,8 @@
-//! What the log costs without a socket: the append, and the walk of a fan-out (`next_due`,
-//! `unsent`, `advance`).
+//! Benchmarks of the channel log without sockets: appending, and the visits of a fan-out
+//! (`next_due`, `unsent`, `advance`).
 //!
-//! `cargo bench --bench log`. A send to loopback takes 6 to 9 µs of kernel; what is measured here
-//! comes on top.
+//! Run `cargo bench --bench log`. A `send` on loopback costs 6 to 9 µs in the kernel; the costs
+//! measured here come on top.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use fanfare::hub::{
@@ -27,7 +27,7 @@ fn hub(subscribers: usize) -> (Hub, Vec<SubscriptionId>) {
     (hub, subscriptions)
 }
 
-/// Visits everybody due, as the reactor does, for a stream that takes everything.
+/// Visits every due subscriber, as the reactor does, with streams that accept all bytes.
 fn sweep(hub: &mut Hub) -> u64 {
     let mut delivered = 0;
     while let Some(due) = hub.next_due() {
@@ -37,7 +37,7 @@ fn sweep(hub: &mut Hub) -> u64 {
     delivered
 }
 
-/// Lets everybody read to the end, and closes the books.
+/// Lets all subscribers read to the end, and checks the ledger.
 fn finish(mut hub: Hub, subscriptions: &[SubscriptionId]) {
     for subscription in subscriptions {
         hub.unblock(*subscription);
@@ -48,7 +48,7 @@ fn finish(mut hub: Hub, subscriptions: &[SubscriptionId]) {
     assert_eq!((hub.pending(), hub.log_bytes()), (0, 0));
 }
 
-/// Publish, with the name looked up, for one subscriber who reads every 256 KiB.
+/// Publishes by the channel's name, for one subscriber who reads after every 256 KiB.
 fn append(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("log/append");
     for payload_bytes in [64, 1 << 10, 16 << 10] {
@@ -75,8 +75,8 @@ fn append(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Messages for so many subscribers, who read 1,000 at a time while the clock stands: the crowd
-/// must not show.
+/// Publishes messages for this many subscribers. They read 1,000 messages at a time, which is not
+/// timed. The time must not depend on the number of subscribers.
 fn append_for_a_crowd(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("log/append-64-for");
     for subscribers in [1, 1_000, 100_000] {
@@ -107,7 +107,7 @@ fn append_for_a_crowd(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// One message to every subscriber.
+/// Publishes one message, which is sent to every subscriber.
 fn walk(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("log/walk");
     for subscribers in [1_000, 100_000] {
@@ -126,7 +126,7 @@ fn walk(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// One message to 100 subscribers, beside as many that are blocked and overrun again and again.
+/// Publishes one message to 100 subscribers, beside blocked ones that are overrun again and again.
 fn walk_beside_stalled(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("log/walk-100-beside-stalled");
     for stalled in [0, 10_000] {
@@ -149,8 +149,8 @@ fn walk_beside_stalled(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// One of many blocked subscribers wakes up, catches up and blocks again: the crowd must not be
-/// looked through.
+/// Unblocks one of many blocked subscribers, sends it everything, and blocks it again. The time
+/// must not depend on the number of blocked subscribers.
 fn wake_one(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("log/wake-one-of");
     for subscribers in [1_000, 100_000] {

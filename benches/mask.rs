@@ -1,4 +1,4 @@
-//! Masking (RFC 6455 section 5.3): every byte that a client sends goes through it.
+//! Benchmarks of masking (RFC 6455 section 5.3): every payload byte of a client is unmasked.
 
 use std::hint::black_box;
 
@@ -18,7 +18,7 @@ fn mask(criterion: &mut Criterion) {
         group.bench_with_input(BenchmarkId::new("whole", size), &size, |bencher, _| {
             bencher.iter(|| apply_mask(black_box(&mut payload), black_box(KEY)));
         });
-        // From the middle of a payload, and not aligned to a word.
+        // A piece from the middle of a payload, not aligned to a word.
         let mut piece = vec![b'a'; size + 1];
         apply_mask_at(&mut piece[1..], KEY, 3);
         assert_eq!(piece[1], b'a' ^ KEY[3]);

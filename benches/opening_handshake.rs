@@ -1,5 +1,5 @@
-//! The opening handshake (RFC 6455 section 4.2): finding the end of the head, parsing it, checking
-//! it, answering.
+//! Benchmark of the opening handshake (RFC 6455 section 4.2): finding the end of the head, parsing
+//! it, checking it, and encoding the answer.
 
 use std::hint::black_box;
 
@@ -9,7 +9,7 @@ use fanfare::protocol::{
     encode_switching_protocols,
 };
 
-/// What a browser adds to the handshake's own headers.
+/// The headers that a browser sends besides those of the handshake.
 const BROWSER_HEADERS: [(&str, &str); 8] = [
     ("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),
     ("Accept", "*/*"),

@@ -1,4 +1,4 @@
-//! UTF-8 of text (RFC 6455 section 8.1), in pieces as a connection delivers it.
+//! Benchmarks of checking that text is UTF-8 (RFC 6455 section 8.1), in pieces as they arrive.
 
 use std::hint::black_box;
 
@@ -6,11 +6,11 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use fanfare::protocol::{Message, MessageKind, Utf8Validator};
 
 const SIZES: [usize; 5] = [16, 125, 1024, 16 * 1024, 1024 * 1024];
-/// What one read of the receive buffer may hold of a long message; no multiple of a character's
-/// length.
+/// The size of one piece of a long message. It is no multiple of a character's length, so that
+/// pieces end inside characters.
 const PIECE_BYTES: usize = 1000;
 
-/// Text of at most `size` bytes, cut between characters.
+/// Returns text of at most `size` bytes, cut between characters.
 fn text(alphabet: &str, size: usize) -> String {
     let mut text = alphabet.repeat(size / alphabet.len() + 1);
     text.truncate(text.floor_char_boundary(size));

@@ -6,8 +6,9 @@
 //! ```
 //!
 //! The cookie (or `Authorization: Bearer TOKEN`) then opens a WebSocket on `/rooms/engines`.
-//! Without it the server answers 401, and 403 in a room of which the person is no member. Browsers
-//! send the cookie by themselves, and `SameSite=Strict` keeps the pages of others from using it.
+//! Without a valid token the server answers 401; in a room of which the person is no member, 403.
+//! Browsers send the cookie by themselves, and `SameSite=Strict` keeps the pages of others from
+//! using it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,8 +24,8 @@ const PEOPLE: [(&str, &str); 3] = [("ada", "lovelace"), ("alan", "turing"), ("gr
 /// Each room and its members.
 const ROOMS: [(&str, &[&str]); 2] = [("engines", &["ada", "alan"]), ("compilers", &["grace"])];
 
-/// Who has signed in, by token. Reactors share it and lock it for an opening handshake only, never
-/// for a message.
+/// The names of the people who have signed in, by token. All reactors share this map. They lock it
+/// only for an opening handshake, never for a message.
 type Tokens = Arc<Mutex<HashMap<String, &'static str>>>;
 
 struct Chat {
@@ -89,7 +90,7 @@ impl Handler for Chat {
 }
 
 impl Chat {
-    /// Answers a name and a password with a token that nobody can guess.
+    /// Answers a login with a token that cannot be guessed, or refuses it.
     fn login(&self, body: &[u8]) -> Response {
         let text = String::from_utf8_lossy(body);
         let credentials = text.trim().split_once(' ');
@@ -106,11 +107,12 @@ impl Chat {
         Response::text(200, format!("{token}\n")).header("Set-Cookie", cookie)
     }
 
-    /// The person whose token the request shows.
+    /// Returns the person to whom the request's token belongs.
     fn name_of(&self, request: &Request<'_>) -> Option<&'static str> {
         let bearer =
             request.header("Authorization").and_then(|value| value.strip_prefix("Bearer "));
-        // Other programs under the same name may have set cookies in another encoding.
+        // The cookie header is read as bytes, because other programs under the same host name may
+        // have set cookies that are not UTF-8.
         let cookies = String::from_utf8_lossy(request.header_bytes("Cookie").unwrap_or_default());
         let mut cookies = cookies.split("; ");
         let token = bearer.or_else(|| cookies.find_map(|one| one.strip_prefix("session=")))?;

@@ -1,4 +1,4 @@
-//! A thread of the program publishes what it measures to everybody who listens.
+//! A thread of the program measures something, and publishes it to all subscribers.
 //!
 //! ```sh
 //! cargo run --example publisher_thread        # listens on 127.0.0.1:8080
@@ -12,15 +12,15 @@ use fanfare::{ChannelName, CloseCode, Message, PublishError, Publisher, Server};
 
 const INTERVAL: Duration = Duration::from_millis(250);
 
-/// Publishes until the server has ended, and says what has been refused.
+/// Publishes until the server has ended, and prints what was refused.
 fn tick(publisher: &Publisher) {
     let start = Instant::now();
     loop {
         let text = format!("up for {} ms", start.elapsed().as_millis());
         match publisher.try_publish("clock", Message::text(&text)) {
-            // A server that is busy misses this tick; there will be another.
+            // A tick that finds the server busy is skipped; there will be another.
             Ok(()) | Err(PublishError::Busy) => thread::sleep(INTERVAL),
-            // The server had taken earlier ticks and then had no memory for them. Old ticks are of
+            // The server had taken earlier ticks, and then had no memory for them. Old ticks are of
             // no use; a program that needs every message would publish these again.
             Err(PublishError::Refused(ticks)) => {
                 eprintln!("{} ticks have reached nobody: {}", ticks.len(), ticks[0].reason);

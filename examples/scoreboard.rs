@@ -1,4 +1,4 @@
-//! A scoreboard: whoever has the key posts points, and every page that is open shows them at once.
+//! A scoreboard: a client with the key posts points, and all open pages show them at once.
 //!
 //! ```sh
 //! cargo run --example scoreboard    # then open http://127.0.0.1:8080/ in some tabs
@@ -15,7 +15,7 @@ use fanfare::{
     Value, Visitor,
 };
 
-/// Who may post. A real program reads it from its configuration.
+/// The header of a client that may post. A real program reads the key from its configuration.
 const KEY: &str = "Bearer umpire";
 
 const PAGE: &str = r#"<!doctype html><title>Scoreboard</title><pre id="board">connecting</pre>
@@ -55,7 +55,7 @@ impl Handler for Scoreboard {
     }
 
     fn on_open(&mut self, peer: &mut Context<'_, ()>) {
-        // The board follows the subscription, so nothing is missed between the two.
+        // The board is sent after subscribing, so no change between the two is missed.
         if ChannelName::parse("board").is_ok_and(|board| peer.subscribe(board).is_ok()) {
             peer.send(Message::text(&self.board()));
         } else {
@@ -65,7 +65,7 @@ impl Handler for Scoreboard {
 }
 
 impl Scoreboard {
-    /// Adds points to a team and publishes the board. The answer is 204 when it is on its way.
+    /// Adds points to a team and publishes the board. The answer is 204 once it is published.
     fn score(&mut self, visitor: &mut Visitor<'_>, team: &str, body: &[u8]) -> Answer {
         let points =
             std::str::from_utf8(body).ok().and_then(|text| text.trim().parse::<u64>().ok());

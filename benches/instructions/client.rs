@@ -1,11 +1,11 @@
-//! A WebSocket client of a few lines, on a blocking socket. It reads exactly the bytes that have to
-//! come and compares them.
+//! A small WebSocket client on a blocking socket. It reads exactly the bytes that must arrive, and
+//! compares them.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// Long enough for a server under callgrind on a busy machine.
+/// How long the client waits for bytes: long enough for a server under callgrind on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Client {
@@ -48,12 +48,12 @@ impl Client {
         self.stream.local_addr().unwrap()
     }
 
-    /// Publishes a body.
+    /// Sends a POST that publishes a body.
     pub(crate) fn post(&mut self, path: &str, body: &str) {
         self.request(&format!("POST {path}"), body);
     }
 
-    /// The answer shows that a reactor has taken the connection.
+    /// Asks for the server's health. The answer shows that a reactor has accepted the connection.
     pub(crate) fn ask_for_health(&mut self) {
         self.request("GET /-/healthz", "");
     }
@@ -66,7 +66,7 @@ impl Client {
         );
     }
 
-    /// Reads a whole answer, which has to be a good one.
+    /// Reads a whole response, whose status must be 2xx.
     pub(crate) fn expect_success(&mut self) {
         let head = self.head().to_ascii_lowercase();
         assert!(head.starts_with("http/1.1 20"), "{head}");

@@ -20,16 +20,16 @@ use serde_json::Value;
 use scenes::{SCENES, Scene};
 use server::Server;
 
-/// How far a figure may be from the baseline, in parts of it.
+/// How far a figure may differ from the baseline, as a fraction of it.
 const TOLERANCE: f64 = 0.02;
 
-/// The figures that hold, beside this file.
+/// The file with the baseline, beside this one.
 const BASELINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions/baseline.json");
 
 type Figures = BTreeMap<&'static str, u64>;
 
 fn main() -> ExitCode {
-    // `cargo bench` adds `--bench`.
+    // `cargo bench` adds the argument `--bench`.
     let mut arguments: Vec<_> = env::args().skip(1).filter(|one| one != "--bench").collect();
     let write = arguments.iter().position(|one| one == "--write").map(|at| arguments.remove(at));
     let [server] = &*arguments else {
@@ -55,7 +55,7 @@ fn per_unit(server: &str, scene: &Scene) -> u64 {
     (many - few) / ((scene.many - scene.few) * scene.units) as u64
 }
 
-/// Prints each figure beside the baseline; false if one is too far from it.
+/// Prints each figure beside the baseline. Returns false if one differs by more than `TOLERANCE`.
 fn compare(figures: &Figures) -> bool {
     let text = fs::read_to_string(BASELINE).unwrap();
     let baseline: Value = serde_json::from_str(&text).unwrap();

@@ -1,6 +1,6 @@
-//! What is counted. A scene does its work in rounds, and each round ends when every reply has been
-//! read. Where many clients send at once the server is stopped meanwhile, so that it always finds
-//! the same in one turn.
+//! The scenes for which instructions are counted. A scene does its work in rounds, and each round
+//! ends when every reply has been read. Where many clients send at once, the server is stopped
+//! while they do, so that it finds the same input in one turn every time.
 
 use crate::client::Client;
 use crate::server::Server;
@@ -8,10 +8,10 @@ use crate::server::Server;
 pub(crate) struct Scene {
     pub(crate) name: &'static str,
     pub(crate) flags: &'static [&'static str],
-    /// The rounds of the short and of the long run.
+    /// How many rounds the short run has, and the long one.
     pub(crate) few: usize,
     pub(crate) many: usize,
-    /// The units of work in a round.
+    /// How many units of work a round has.
     pub(crate) units: usize,
     pub(crate) run: fn(&mut Server, rounds: usize),
 }
@@ -76,7 +76,7 @@ fn delivery(server: &mut Server, rounds: usize) {
 /// turn. One of the two is on the channel's home: half of the messages are sent to the home by the
 /// other reactor, and each is sent by the home to the other reactor.
 fn crossing(server: &mut Server, rounds: usize) {
-    // Always as many connections, so that what they cost is the same in every run.
+    // The number of connections is always the same, so that their cost is the same in every run.
     let mut clients: Vec<_> = (0..16).map(|_| Client::connect(server.address)).collect();
     clients.iter_mut().for_each(Client::ask_for_health);
     clients.iter_mut().for_each(Client::expect_success);

@@ -1,4 +1,4 @@
-//! A server under callgrind.
+//! A server process under callgrind.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 pub(crate) struct Server {
     process: Child,
     pub(crate) address: SocketAddr,
-    /// What callgrind writes.
+    /// The file to which callgrind writes its counts.
     counts: PathBuf,
 }
 
@@ -42,13 +42,13 @@ impl Server {
             said += &line;
             said.push('\n');
         };
-        // Whatever it says later has to go somewhere.
+        // The rest of its output must be read too, so that it does not block.
         thread::spawn(move || lines.for_each(drop));
         Server { process, address, counts }
     }
 
-    /// Stops the server while `act` runs, so that it finds all that was sent at once, whatever the
-    /// machine's scheduler does.
+    /// Stops the server's process while `act` runs, so that it finds everything that was sent at
+    /// once, whatever the scheduler does.
     pub(crate) fn while_stopped(&mut self, act: impl FnOnce()) {
         let process = Pid::from_child(&self.process);
         kill_process(process, Signal::STOP).unwrap();
@@ -58,7 +58,7 @@ impl Server {
         kill_process(process, Signal::CONT).unwrap();
     }
 
-    /// Ends the server and says how many instructions it has executed.
+    /// Ends the server. Returns how many instructions it has executed.
     pub(crate) fn end(mut self) -> u64 {
         kill_process(Pid::from_child(&self.process), Signal::TERM).unwrap();
         assert!(self.process.wait().unwrap().success(), "the server failed");
@@ -68,8 +68,9 @@ impl Server {
         totals.trim().parse().unwrap()
     }
 
-    /// The number of the epoll instance at which the server waits for this client's connection:
-    /// each reactor has one. The kernel tells it, so the server needs nothing for it.
+    /// Returns the file descriptor of the epoll instance with which this client's connection is
+    /// registered: each reactor has one. The kernel reports it in `/proc`, so the server needs no
+    /// code for it.
     pub(crate) fn epoll_of(&self, client: SocketAddr) -> u64 {
         let process = format!("/proc/{}", self.process.id());
         let hex = |address: SocketAddr| format!("0100007F:{:04X}", address.port());
@@ -81,7 +82,7 @@ impl Server {
             .find(|fields| fields[1] == near && fields[2] == far)
             .map(|fields| fields[9].parse().unwrap())
             .expect("the kernel does not list the connection");
-        // An instance's information has a line for each socket that is registered.
+        // `/proc` has a file for each epoll instance, with a line for each registered socket.
         let registered = format!(" ino:{inode:x} ");
         fs::read_dir(format!("{process}/fdinfo"))
             .unwrap()
