@@ -6,11 +6,11 @@ use super::client::Client;
 use super::config::Config;
 use super::url::Url;
 
-/// Exit with 0 if the server is well, with 1 if not; it is asked where the configuration, read as
-/// `serve` reads it, says that it listens
+/// Ask a server whether it is healthy: exit with 0 if it is, with 1 if not. The configuration is
+/// read as `serve` reads it
 #[derive(clap::Args)]
 pub(crate) struct Healthcheck {
-    /// Where the server is [default: where the configuration says that it listens]
+    /// URL of the server [default: the address on which the configuration says that it listens]
     #[arg(long, env = "FANFARE_URL")]
     url: Option<Url>,
 }

@@ -277,7 +277,8 @@ impl Channels {
             }
             // The home has refused the join, and there has been no subscriber since.
             Membership::Unannounced if !channel.is_listed_for_home => self.remove(id),
-            // The channel is listed again when the home has answered.
+            // The channel waits for its home, and is in no list meanwhile. It is listed again when
+            // the home has answered.
             Membership::Unannounced | Membership::Joining | Membership::Leaving => {
                 self.move_to(None, id);
             }

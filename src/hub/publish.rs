@@ -48,7 +48,7 @@ impl Hub {
         let channel = &mut self.channels[id];
         let frame_bytes = frame_bytes_of(message);
         if u32::try_from(frame_bytes).is_err() {
-            return Err(Refused::MemoryFull); // What is left of a frame is counted in 32 bits.
+            return Err(Refused::MemoryFull); // The unsent rest of a frame is counted in 32 bits.
         }
         self.members.check_room(channel.members, message.payload().len(), outlet)?;
         if !channel.subscribers.is_empty() {

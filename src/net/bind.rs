@@ -58,7 +58,7 @@ fn listen(first: Socket, families: Families, count: usize) -> io::Result<Vec<Tcp
 fn open(addr: SocketAddr, families: Families) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     if addr.is_ipv6() {
-        // Set in both cases, because the default is the system's to configure.
+        // Set explicitly in both cases, because the system's default is configurable.
         socket.set_only_v6(families == Families::Ipv6)?;
     }
     socket.set_reuse_address(true)?;

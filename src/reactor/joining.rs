@@ -32,8 +32,9 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
-    /// While a 101 is held for a join, messages must follow it: appends those already in the log to
-    /// the replies after the 101, and blocks the subscriptions.
+    /// Holds back messages while a 101 is held for a join, because they must follow the 101.
+    /// Messages that are already in the log are appended to the replies after the 101; later ones
+    /// stay in the log, because the subscriptions are blocked.
     pub(super) fn hold_messages(&mut self, connection: &ConnectionOf<N, H>) {
         let hub = &mut self.exchange.hub;
         for subscription in connection.subscriptions() {

@@ -61,8 +61,8 @@ const RING_MEMORY_SHARE: usize = 4;
 
 /// The largest ring. Filling it takes at least as long as a turn under load, so more is no use.
 const RING_BYTES_MAX: usize = 256 * 1024;
-/// The rings of all reactors together take at most this much, however many reactors there are. With
-/// the rings of each reactor to itself this is less than 64 MiB.
+/// The rings of all reactors together take at most this much, however many reactors there are.
+/// Together with the rings that each reactor has to itself, it is less than 64 MiB.
 const ALL_RINGS_BYTES_MAX: usize = 60 << 20;
 /// At most this many large payloads of requests are on their way from one reactor, and as many of
 /// deliveries. Each is in a buffer of its own, beside the ring.

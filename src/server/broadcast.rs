@@ -42,7 +42,8 @@ pub struct Broadcast {
     /// A buffer for percent-decoded paths.
     decoded: Vec<u8>,
     refusals: RefusalLog,
-    /// The time of the last plain request, for `on_published`, which is given none.
+    /// The time of the last plain request. `on_published` uses it, because it gets no time as an
+    /// argument.
     now: Instant,
 }
 

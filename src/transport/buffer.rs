@@ -96,7 +96,8 @@ impl BufferPool {
         self.held_bytes += buffer.0.counted;
     }
 
-    /// Moves the bytes of a buffer into one of exactly their size, and takes the old one back.
+    /// Moves the bytes of a buffer into one of exactly their size, and returns the old one to the
+    /// pool.
     pub(crate) fn shrink(&mut self, buffer: &mut Buffer) {
         let mut exact = Buffer::default();
         exact.append(buffer.unread());

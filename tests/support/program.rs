@@ -24,7 +24,7 @@ pub(crate) struct Program {
 /// The standard error of a program. If it is dropped, the program writes to a broken pipe.
 pub(crate) struct Log(BufReader<ChildStderr>);
 
-/// Returns the command `fanfare` with these arguments, in an environment without its variables.
+/// Returns the command `fanfare` with these arguments, and without any `FANFARE_` variable.
 pub(crate) fn fanfare(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fanfare"));
     command.args(arguments);

@@ -151,8 +151,8 @@ pub(crate) struct ChurnArgs {
     /// Further subscribers that read nothing after the 101: how many, or a share of --subscribers
     #[arg(long, default_value = "0", value_name = "N|SHARE%", value_parser = amount)]
     pub(crate) slow: Amount,
-    /// Receive buffer of each slow connection. Left to the kernel it grows to megabytes, which on
-    /// loopback count as the same machine's TCP memory as the server's
+    /// Receive buffer of each slow connection. The kernel would let it grow to megabytes, and on
+    /// loopback these come out of the same TCP memory as the server's
     #[arg(long, default_value = "4KiB", value_parser = size)]
     pub(crate) slow_buffer: usize,
     /// At the end the slow ones read on: each must find messages without a gap, then either all of

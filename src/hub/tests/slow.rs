@@ -74,8 +74,8 @@ fn a_refused_message_changes_nothing() {
     publish(&mut hub, &[1; 4_000]).unwrap();
     send_all(&mut hub, subscriptions[1]);
     publish(&mut hub, &[2; 900]).unwrap();
-    // The log's first segment could be cut off. But the second one is also needed, and a subscriber
-    // that is not slow has yet to read it.
+    // To make room, the log's first two segments would have to go. The second cannot be cut off
+    // yet, because a subscriber that is not slow has yet to read it.
     let before = (hub.ledger(), hub.inspect(name(NEWS)), hub.log_bytes());
     assert_eq!(publish(&mut hub, &[3; 14_000]), Err(Refused::MemoryFull));
     assert_eq!((hub.ledger(), hub.inspect(name(NEWS)), hub.log_bytes()), before);

@@ -198,7 +198,7 @@ impl World {
         if taken == 0 { Err(libc::EAGAIN) } else { Ok(taken) }
     }
 
-    /// Returns true if bytes written now reach a peer that discards them, with nothing to delay
+    /// Returns true if bytes written now would reach their peer at once, and the peer discards
     /// them.
     fn discards(&self, id: Id) -> bool {
         let discards = |socket: &Socket| socket.discards() && self.limits.latency_max.is_zero();

@@ -142,7 +142,7 @@ impl SimPeer {
     }
 
     /// Returns how many bytes the reactor has written that the peer's program has not read: they
-    /// are in the send buffer of the one or the receive buffer of the other.
+    /// are in the reactor's send buffer or the peer's receive buffer.
     pub fn bytes_under_way(&self) -> usize {
         self.with(|socket| socket.outbound.unsent.len() + socket.outbound.unread.len())
     }

@@ -149,8 +149,8 @@ mod tests {
             "", ":80", "a:65536", "a:+8", "a:80:80", "::1", "[::1", "[::1]a", "[a]", "[]", "u@a",
             "a/b", "a b", "a, b", "http://a", "a\\b", "ä",
         ] {
-            // A comma alone is a valid sub-delim of a registered name; with a space after it, it
-            // makes a list.
+            // A registered name may contain a comma; followed by a space it would separate two
+            // hosts.
             assert!(!is_host(bad), "{bad:?}");
         }
     }

@@ -1,4 +1,4 @@
-//! A moment in four bytes.
+//! A moment in four bytes, for fields that every connection has.
 
 use std::num::NonZeroU32;
 use std::time::Duration;

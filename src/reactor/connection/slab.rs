@@ -24,8 +24,8 @@ fn generation(token: Token) -> u32 {
     (token.0 >> 32) as u32
 }
 
-/// Generations from this one on are for tokens of what is not a connection: the listeners and the
-/// wake-up of a waiting reactor.
+/// Generations from this one on are for the tokens of listeners, and for the wake-up of a waiting
+/// reactor.
 const GENERATION_END: u32 = u32::MAX;
 
 /// Returns a connection's number for logs, unique in the server. With two reactors, the connections

@@ -64,44 +64,44 @@ pub struct Status {
 }
 
 impl Status {
-    /// Everything counted since the start.
+    /// Returns everything counted since the start.
     pub fn counters(&self) -> &Counters {
         &self.sum.counters
     }
 
-    /// What became of every copy of a message (one for each subscriber): delivered, dropped or
-    /// pending.
+    /// Returns how many copies of messages (one for each message and subscriber) were delivered,
+    /// dropped, or are pending.
     pub fn ledger(&self) -> Ledger {
         self.sum.gauges.ledger
     }
 
-    /// Copies of messages that are owed to subscribers and not delivered yet.
+    /// Returns the number of copies that are owed to subscribers and not delivered yet.
     pub fn pending(&self) -> u64 {
         self.sum.gauges.ledger.outstanding()
     }
 
-    /// Connections, in every phase.
+    /// Returns the number of connections, in every phase.
     pub fn connections(&self) -> usize {
         self.sum.gauges.connections
     }
 
-    /// Channels that exist.
+    /// Returns the number of channels that exist.
     pub fn channels(&self) -> usize {
         self.sum.gauges.channels
     }
 
-    /// Subscriptions of all connections.
+    /// Returns the number of subscriptions of all connections.
     pub fn subscriptions(&self) -> usize {
         self.sum.gauges.subscriptions
     }
 
-    /// Bytes of memory in the logs of all channels.
+    /// Returns the memory in the logs of all channels, in bytes.
     pub fn log_bytes(&self) -> usize {
         self.sum.gauges.log_bytes
     }
 
-    /// Records (requests, deliveries, updates) that reactors have sent each other, and that they
-    /// have processed.
+    /// Returns how many records (requests, deliveries, updates) the reactors have sent each other,
+    /// and how many of them they have processed.
     pub fn mail(&self) -> [u64; 2] {
         self.sum.gauges.mail
     }

@@ -103,7 +103,7 @@ fn a_peer_that_sends_everything_before_it_reads_is_read_until_its_close_frame_ha
     let mut publisher = world.open("/news");
     publisher.binary(&[1; 60_000]);
     world.rest();
-    // The Close frame waits behind a message of which the peer takes nothing.
+    // The Close frame waits behind a message that the peer does not read.
     client.peer.send(&[0xff; 200_000]);
     world.rest();
     assert_eq!(client.peer.unread_bytes(), 0, "the peer can go on sending");

@@ -552,13 +552,13 @@ fn no_request_overtakes_a_membership_update_that_has_to_wait() {
         names.into_iter().find(|name| world.home_of(name) == 0).unwrap()
     });
     let _filler = world.open_at(1, &format!("/{full}"));
-    // Messages fill the ring from reactor 0 to reactor 1,
+    // Fills the ring from reactor 0 to reactor 1 with messages.
     let mut posts = world.open_at(0, &format!("/{full}"));
     for number in 0..20u8 {
         posts.binary(&[number; 400]);
         world.turn_of(0);
     }
-    // until it does not even have room for an answer.
+    // Then fills the rest of it, until there is not even room for an answer.
     while world.reactors[0].peers.core.exchange.outbox.has_room_to_answer(ReactorNumber(1)) {
         let slot = crate::hub::Slot(u32::MAX);
         let message = Message::binary(b"");

@@ -1,3 +1,4 @@
+//! Tests of one reactor, or several, in a simulated network.
 //!
 //! | module | holds |
 //! |---|---|

@@ -219,7 +219,7 @@ fn a_publisher_is_not_told_before_everything_that_it_has_sent_is_settled() {
     for _ in 0..400 {
         world.publish("news", MessageKind::Binary, b"behind").unwrap();
     }
-    // One turn does not take all of them.
+    // One turn does not take all these messages from their queue.
     world.turn();
     let again = world.publish("news", MessageKind::Binary, b"too early");
     assert_eq!(again, Err(PublishError::Busy));

@@ -62,8 +62,8 @@ fn check_numbers(book: &Book, edges: &mut HashMap<u32, Vec<u32>>) {
     }
 }
 
-/// Returns true if the edges contain no circle: repeatedly removes messages that no other must
-/// precede, until none is left.
+/// Returns true if the edges have no cycle: removes, again and again, the messages that no other
+/// must precede. Without a cycle, none is left.
 fn is_order(edges: &HashMap<u32, Vec<u32>>) -> bool {
     let mut incoming: HashMap<u32, usize> = HashMap::new();
     for (before, after) in edges {
