@@ -30,14 +30,20 @@ impl Hub {
             SlowPolicy::Latest => Some(end),
         };
         let mut rests = self.overrun.take_rests();
-        // The loop runs from the back: when a subscriber is removed, the last one, which has been
-        // checked already, takes its index.
+        let mut left = log.cursors_before(kept_from);
+        // The loop runs from the back: there are those who have been blocked for longest, so it
+        // soon finds all that it must. And when a subscriber is removed, the last one, which has
+        // been checked already, takes its index.
         for index in self.channels[id].subscribers.blocked().rev() {
+            if left == 0 {
+                break;
+            }
             let channel = &mut self.channels[id];
             let cursor = channel.subscribers.cursor(index);
             if cursor.offset >= kept_from {
                 continue;
             }
+            left -= 1;
             let whose = channel.subscribers.subscription(index);
             if self.subscriptions.is_held(whose.0) {
                 self.ledger.owed -= end.number - cursor.number;
@@ -69,6 +75,7 @@ impl Hub {
             }
             self.overrun.push(whose, new_place.is_some(), outcome.map(|_| rest_start..rests.end()));
         }
+        debug_assert_eq!(left, 0, "only blocked subscribers are cut off");
         self.overrun.give_rests_back(rests);
         self.channels[id].log.release(&mut self.pool);
     }

@@ -95,6 +95,13 @@ impl Log {
         self.segments.front().filter(|front| front.tally.awake() == 0).map(Segment::end)
     }
 
+    /// Returns how many cursors are before `offset`, which must be the start of a segment or the
+    /// end.
+    pub(super) fn cursors_before(&self, offset: u64) -> u32 {
+        let before = self.segments.iter().take_while(|segment| segment.start < offset);
+        before.map(|segment| segment.tally.cursors).sum()
+    }
+
     /// Returns the number of the oldest message kept.
     pub(super) fn first_number(&self) -> Option<u64> {
         self.segments.front().map(|segment| segment.first_number)

@@ -1,6 +1,7 @@
 //! Which subscribers are slow, what happens to them, and that others are not affected.
 
 use super::*;
+use crate::work::{self, Work};
 
 #[test]
 fn a_log_smaller_than_one_round_cuts_off_no_healthy_subscriber() {
@@ -107,6 +108,28 @@ fn a_cursor_below_the_start_of_the_log_is_noticed_before_it_is_read_from() {
     assert_eq!(overrun.rest, Ok([].as_slice()));
     assert!(hub.next_overrun().is_none());
     assert_eq!(hub.ledger().outstanding(), 0);
+}
+
+#[test]
+fn a_cut_looks_for_the_slowest_only() {
+    let (mut hub, subscriptions) = news(SlowPolicy::Disconnect, 8_000, 1_000);
+    let (slowest, slow) = subscriptions.split_at(3);
+    slowest.iter().for_each(|one| hub.block(*one));
+    for _ in 0..3 {
+        publish(&mut hub, &[1; 1_000]).unwrap();
+    }
+    sweep(&mut hub);
+    slow.iter().for_each(|one| hub.block(*one));
+    let mut looked_at = 0;
+    while !hub.has_overrun() {
+        work::take();
+        hub.publish(name(NEWS), Message::binary(&[2; 1_000]), &mut ()).unwrap();
+        looked_at = work::take()[Work::Subscriber as usize];
+    }
+    assert!((3..50).contains(&looked_at), "{looked_at} of a thousand were looked at");
+    let overrun: Vec<_> =
+        std::iter::from_fn(|| hub.next_overrun().map(|overrun| overrun.subscription)).collect();
+    assert!(slowest.iter().all(|one| overrun.contains(one)) && overrun.len() == slowest.len());
 }
 
 #[test]
