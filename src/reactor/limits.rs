@@ -87,8 +87,9 @@ pub(super) const SENDS_PER_TURN_MAX: usize = 256;
 pub(super) const SENT_BYTES_PER_TURN_MAX: u64 = 2 << 20;
 /// Publishes taken from other threads per turn.
 pub(super) const PUBLISHES_PER_TURN_MAX: usize = 256;
-/// Requests taken from the rings of all reactors together per turn, and as many deliveries. They
-/// take less time than the sends to subscribers. The rings have equal shares.
+/// Requests taken from the rings of all reactors together per turn, as many messages from homes,
+/// and as many answers. They take less time than the sends to subscribers. The rings have equal
+/// shares.
 pub(super) const RECORDS_PER_TURN_MAX: usize = 1024;
 /// The least share of one ring, however many reactors there are.
 pub(super) const RECORDS_OF_ONE_MIN: usize = 32;

@@ -65,7 +65,7 @@ const RING_BYTES_MAX: usize = 256 * 1024;
 /// Together with the rings that each reactor has to itself, it is less than 64 MiB.
 const ALL_RINGS_BYTES_MAX: usize = 60 << 20;
 /// At most this many large payloads of requests are on their way from one reactor, and as many of
-/// deliveries. Each is in a buffer of its own, beside the ring.
+/// messages from homes. Each is in a buffer of its own, beside the ring.
 const BESIDE_MAX: usize = 16;
 
 /// The memory that one reactor needs for its rings.
@@ -73,24 +73,24 @@ struct RingNeeds {
     /// The capacity of the rings from other reactors, and the large payloads on their way from this
     /// one.
     rings: usize,
-    /// The most that the rings to this reactor can hold in deliveries: this much log space is set
+    /// The most that the rings to this reactor can hold in messages: this much log space is set
     /// aside for them.
-    deliveries: usize,
+    messages: usize,
 }
 
 impl RingNeeds {
     fn of(reactors: usize, sizes: RingSizes, message_bytes_max: usize) -> RingNeeds {
         let others = reactors - 1;
         let large = sizes.beside.saturating_mul(message_bytes_max);
-        let in_rings = (2 * sizes.bytes + sizes.update_bytes()).saturating_mul(others);
+        let in_rings = (2 * sizes.bytes + 2 * sizes.small_bytes()).saturating_mul(others);
         RingNeeds {
             rings: in_rings.saturating_add(large.saturating_mul(2)),
-            deliveries: sizes.bytes.saturating_add(large).saturating_mul(others),
+            messages: sizes.bytes.saturating_add(large).saturating_mul(others),
         }
     }
 
     fn bytes(&self) -> usize {
-        self.rings.saturating_add(self.deliveries)
+        self.rings.saturating_add(self.messages)
     }
 }
 
@@ -103,16 +103,16 @@ fn ring_sizes(reactors: usize, memory_bytes: usize, message_bytes_max: usize) ->
     let least = RingNeeds::of(reactors, RingSizes::MIN, message_bytes_max);
     // Both needs get a share in proportion to the least that they require.
     let memory_bytes = memory_bytes / RING_MEMORY_SHARE;
-    let part = least.deliveries as f64 / least.bytes() as f64;
-    let of_deliveries = (memory_bytes as f64 * part) as usize;
-    let of_rings = (memory_bytes - of_deliveries).min(ALL_RINGS_BYTES_MAX / reactors);
-    let beside = (of_rings / 8 / message).min(of_deliveries / 2 / others / message);
+    let part = least.messages as f64 / least.bytes() as f64;
+    let of_messages = (memory_bytes as f64 * part) as usize;
+    let of_rings = (memory_bytes - of_messages).min(ALL_RINGS_BYTES_MAX / reactors);
+    let beside = (of_rings / 8 / message).min(of_messages / 2 / others / message);
     let beside = beside.clamp(RingSizes::MIN.beside, BESIDE_MAX);
     let large = beside.saturating_mul(message);
     let in_rings = of_rings.saturating_sub(large.saturating_mul(2)) / others;
     let bytes = (in_rings.saturating_sub(RingSizes::MIN.bytes) / 2)
-        .min(in_rings / 17 * 8)
-        .min((of_deliveries / others).saturating_sub(large));
+        .min(in_rings / 9 * 4)
+        .min((of_messages / others).saturating_sub(large));
     RingSizes { bytes: bytes.clamp(RingSizes::MIN.bytes, RING_BYTES_MAX), beside }
 }
 
@@ -197,7 +197,7 @@ mod tests {
     fn the_rings_of_many_reactors_together_take_at_most_64_mib() {
         for reactors in [2, 8, 16, 64] {
             let sizes = ring_sizes(reactors, 1 << 30, 64 << 10);
-            let in_rings = reactors * (2 * sizes.bytes + sizes.update_bytes());
+            let in_rings = reactors * (2 * sizes.bytes + 2 * sizes.small_bytes());
             let large = 2 * sizes.beside * (64 << 10);
             assert!(reactors * (in_rings + large) <= 64 << 20, "{reactors} reactors: {sizes:?}");
             assert!(sizes.bytes >= 4 << 10, "{reactors} reactors: {sizes:?}");

@@ -100,8 +100,8 @@ impl Status {
         self.sum.gauges.log_bytes
     }
 
-    /// Returns how many records (requests, deliveries, updates) the reactors have sent each other,
-    /// and how many of them they have processed.
+    /// Returns how many records (updates, requests, messages, answers) the reactors have sent each
+    /// other, and how many of them they have processed.
     pub fn mail(&self) -> [u64; 2] {
         self.sum.gauges.mail
     }

@@ -21,7 +21,7 @@ use crate::reactor::turn_state::TurnState;
 
 use super::inbox::Inbox;
 use super::outbox::Outbox;
-use super::record::{Delivery, HomeRequest, PublishOrigin};
+use super::record::{AnswerRecord, HomeRequest, PublishOrigin};
 use super::refused::RefusedPeers;
 use super::waiting::WaitingPublishers;
 
@@ -306,8 +306,8 @@ impl Exchange {
                     return false;
                 }
                 let answer = match self.hub.join_member(from, slot, channel, subscribers) {
-                    Ok(joined) => Delivery::Joined(joined),
-                    Err(refused) => Delivery::NotJoined { slot, refused },
+                    Ok(joined) => AnswerRecord::Joined(joined),
+                    Err(refused) => AnswerRecord::NotJoined { slot, refused },
                 };
                 self.outbox.answer(from, &answer);
             }
@@ -355,7 +355,7 @@ impl Exchange {
             }
             HomeRequest::Inspect { ticket, channel } => {
                 let info = self.hub.inspect(channel);
-                self.outbox.answer(from, &Delivery::Inspected { ticket, channel, info });
+                self.outbox.answer(from, &AnswerRecord::Inspected { ticket, channel, info });
             }
         }
         self.inbox.use_up_request(from);
@@ -402,33 +402,47 @@ impl Exchange {
         if is_to_hear && from == self.own {
             self.note_published(origin, outcome);
         } else if is_to_hear {
-            self.outbox.answer(from, &Delivery::Published { origin, outcome });
+            self.outbox.answer(from, &AnswerRecord::Published { origin, outcome });
         }
         if let (PublishOrigin::Peer(token), Err(_)) = (origin, outcome) {
             self.refused.add(from, token, &self.outbox);
         }
     }
 
-    // Deliveries in.
+    // Messages and answers in.
 
-    /// Takes the oldest delivery from a reactor. This never needs room in a ring.
-    pub(crate) fn take_delivery(&mut self, from: ReactorNumber) -> Taken {
-        let Some(delivery) = self.inbox.delivery(from) else { return Taken::None };
-        match delivery {
-            Delivery::Message(numbered) => {
-                self.hub.append(numbered);
-                self.relieve_memory();
-            }
-            Delivery::Joined(joined) => self.hub.joined(joined),
-            Delivery::NotJoined { slot, refused } => self.hub.not_joined(slot, refused),
-            Delivery::Published { origin, outcome } => self.note_published(origin, outcome),
-            Delivery::Wait { token } => self.outcomes.push_back(Outcome::Wait(token)),
-            Delivery::GoOn { token } => self.outcomes.push_back(Outcome::GoOn(token)),
-            Delivery::Inspected { ticket, channel, info } => {
+    /// Takes the oldest message of a reactor, or an answer that the reactor has written before it:
+    /// a message is for nobody if its channel's join has not been answered yet. This never needs
+    /// room in a ring.
+    pub(crate) fn take_message(&mut self, from: ReactorNumber) -> Taken {
+        if !self.inbox.has_message(from) {
+            return Taken::None;
+        }
+        if self.take_answer_from(from) == Taken::One {
+            return Taken::One;
+        }
+        if let Some(numbered) = self.inbox.message(from) {
+            self.hub.append(numbered);
+            self.relieve_memory();
+        }
+        self.inbox.use_up_message(from);
+        Taken::One
+    }
+
+    /// Takes the oldest answer of a reactor. This never needs room in a ring.
+    pub(crate) fn take_answer_from(&mut self, from: ReactorNumber) -> Taken {
+        let Some(answer) = self.inbox.answer(from) else { return Taken::None };
+        match answer {
+            AnswerRecord::Joined(joined) => self.hub.joined(joined),
+            AnswerRecord::NotJoined { slot, refused } => self.hub.not_joined(slot, refused),
+            AnswerRecord::Published { origin, outcome } => self.note_published(origin, outcome),
+            AnswerRecord::Wait { token } => self.outcomes.push_back(Outcome::Wait(token)),
+            AnswerRecord::GoOn { token } => self.outcomes.push_back(Outcome::GoOn(token)),
+            AnswerRecord::Inspected { ticket, channel, info } => {
                 note_inspected(&mut self.outcomes, ticket, channel, info);
             }
         }
-        self.inbox.use_up_delivery(from);
+        self.inbox.use_up_answer(from);
         Taken::One
     }
 

@@ -4,7 +4,7 @@ use crate::hub::{Accepted, ChannelId, ReactorNumber};
 use crate::reactor::limits::FULL_CHANNELS_PER_TURN_MAX;
 
 use super::exchange::{Exchange, Outcome};
-use super::record::{Delivery, PublishOrigin};
+use super::record::{AnswerRecord, PublishOrigin};
 use super::waiting::Waiter;
 
 impl Exchange {
@@ -31,7 +31,7 @@ impl Exchange {
                 if !self.waiting.is_new(channel, from, token) {
                     return;
                 }
-                self.outbox.answer(from, &Delivery::Wait { token });
+                self.outbox.answer(from, &AnswerRecord::Wait { token });
                 Waiter::Peer(from, token)
             }
         };
@@ -77,13 +77,15 @@ impl Exchange {
                 Waiter::Peer(from, token) if from == self.own => {
                     self.outcomes.push_back(Outcome::GoOn(token));
                 }
-                Waiter::Peer(from, token) => self.outbox.answer(from, &Delivery::GoOn { token }),
+                Waiter::Peer(from, token) => {
+                    self.outbox.answer(from, &AnswerRecord::GoOn { token })
+                }
                 Waiter::Request(from, ticket, accepted) => {
                     let (origin, outcome) = (PublishOrigin::Request(ticket), Ok(accepted));
                     match from == self.own {
                         true => self.note_published(origin, outcome),
                         false => {
-                            self.outbox.answer(from, &Delivery::Published { origin, outcome });
+                            self.outbox.answer(from, &AnswerRecord::Published { origin, outcome });
                         }
                     }
                 }

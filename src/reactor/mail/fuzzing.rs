@@ -3,7 +3,9 @@
 //! server does not use it.
 
 use super::large_payloads::LargePayloads;
-use super::record::{Delivery, HomeRequest, decode_update, encode_update};
+use super::record::{
+    AnswerRecord, HomeRequest, decode_numbered, decode_update, encode_numbered, encode_update,
+};
 use super::ring::{self, RingReader, RingSizes, RingWriter};
 
 /// The maximum length of a record's head.
@@ -96,12 +98,18 @@ pub fn rewrite_request(head: &[u8], payload: &[u8]) -> Option<(Vec<u8>, Vec<u8>)
     Some((again, request.payload().to_vec()))
 }
 
-/// Does the same as [`rewrite_update`] for a delivery from the home.
+/// Does the same as [`rewrite_update`] for a message or an answer from the home.
 pub fn rewrite_delivery(head: &[u8], payload: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
-    let delivery = Delivery::decode(head, payload)?;
     let mut again = Vec::new();
-    delivery.encode(&mut again);
-    let read_again = Delivery::decode(&again, delivery.payload());
-    assert_eq!(read_again, Some(delivery), "decoding inverts encoding");
-    Some((again, delivery.payload().to_vec()))
+    if let Some(numbered) = decode_numbered(head, payload) {
+        encode_numbered(&numbered, &mut again);
+        let read_again = decode_numbered(&again, numbered.message.payload());
+        assert_eq!(read_again, Some(numbered), "decoding inverts encoding");
+        assert_eq!(AnswerRecord::decode(head), None, "a message is no answer");
+        return Some((again, numbered.message.payload().to_vec()));
+    }
+    let answer = AnswerRecord::decode(head)?;
+    answer.encode(&mut again);
+    assert_eq!(AnswerRecord::decode(&again), Some(answer), "decoding inverts encoding");
+    Some((again, Vec::new()))
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::hub::{MembershipUpdate, ReactorNumber};
+use crate::hub::{MembershipUpdate, Numbered, ReactorNumber};
 
 use super::flags::Senders;
 use super::reactor_set::ReactorSet;
-use super::record::{Delivery, HomeRequest, decode_update};
+use super::record::{AnswerRecord, HomeRequest, decode_numbered, decode_update};
 use super::ring::RingReader;
 
 pub(crate) struct Inbox {
@@ -31,7 +31,8 @@ struct RingsFrom {
     requests_noted: u64,
     /// Requests before this offset may be served: all updates sent before them have been taken.
     requests_until: u64,
-    deliveries: RingReader,
+    messages: RingReader,
+    answers: RingReader,
 }
 
 impl Inbox {
@@ -61,7 +62,8 @@ impl Inbox {
             let rings = &self.from[sender.index()];
             let is_empty = rings.updates.is_empty()
                 && rings.requests.is_empty()
-                && rings.deliveries.is_empty();
+                && rings.messages.is_empty()
+                && rings.answers.is_empty();
             if is_empty && sender != self.own {
                 self.senders.remove(sender);
             }
@@ -91,7 +93,8 @@ impl Inbox {
         &mut self,
         updates: RingReader,
         requests: RingReader,
-        deliveries: RingReader,
+        messages: RingReader,
+        answers: RingReader,
     ) {
         self.from.push(RingsFrom {
             updates,
@@ -99,7 +102,8 @@ impl Inbox {
             requests,
             requests_noted: 0,
             requests_until: 0,
-            deliveries,
+            messages,
+            answers,
         });
     }
 
@@ -172,18 +176,37 @@ impl Inbox {
         self.note_taken(from);
     }
 
-    /// Returns the oldest delivery of a reactor. It stays until it is [used
-    /// up](Self::use_up_delivery).
-    pub(crate) fn delivery(&mut self, from: ReactorNumber) -> Option<Delivery<'_>> {
-        self.taken_from.insert(from);
-        let (head, payload) = self.from[from.index()].deliveries.head()?;
-        let delivery = Delivery::decode(head, payload);
-        debug_assert!(delivery.is_some(), "a delivery that cannot be decoded");
-        delivery
+    /// Returns the oldest answer of a reactor. It stays until it is [used up](Self::use_up_answer).
+    pub(crate) fn answer(&mut self, from: ReactorNumber) -> Option<AnswerRecord<'_>> {
+        let (head, _) = self.from[from.index()].answers.head()?;
+        let answer = AnswerRecord::decode(head);
+        debug_assert!(answer.is_some(), "an answer that cannot be decoded");
+        answer
     }
 
-    pub(crate) fn use_up_delivery(&mut self, from: ReactorNumber) {
-        self.from[from.index()].deliveries.use_up();
+    pub(crate) fn use_up_answer(&mut self, from: ReactorNumber) {
+        self.from[from.index()].answers.use_up();
+        self.note_taken(from);
+    }
+
+    /// Returns true if a reactor has written a message. Every answer that it wrote before that
+    /// message can then be [read](Self::answer).
+    pub(crate) fn has_message(&mut self, from: ReactorNumber) -> bool {
+        self.taken_from.insert(from);
+        self.from[from.index()].messages.head().is_some()
+    }
+
+    /// Returns the oldest message of a reactor. It stays until it is [used
+    /// up](Self::use_up_message).
+    pub(crate) fn message(&mut self, from: ReactorNumber) -> Option<Numbered<'_>> {
+        let (head, payload) = self.from[from.index()].messages.head()?;
+        let numbered = decode_numbered(head, payload);
+        debug_assert!(numbered.is_some(), "a message that cannot be decoded");
+        numbered
+    }
+
+    pub(crate) fn use_up_message(&mut self, from: ReactorNumber) {
+        self.from[from.index()].messages.use_up();
         self.note_taken(from);
     }
 
@@ -198,7 +221,11 @@ impl Inbox {
         while let Some(from) = self.taken_from.take_first() {
             let rings = &mut self.from[from.index()];
             // No short-circuiting: each ring has a flag of its own that must be checked.
-            if rings.updates.relieve() | rings.requests.relieve() | rings.deliveries.relieve() {
+            let is_relieved = rings.updates.relieve()
+                | rings.requests.relieve()
+                | rings.messages.relieve()
+                | rings.answers.relieve();
+            if is_relieved {
                 return Some(from);
             }
         }
@@ -220,10 +247,14 @@ impl Inbox {
         self.from[from.index()].requests.is_before(place)
     }
 
-    /// Returns how many records of a reactor were processed: updates, requests, deliveries.
-    pub(crate) fn taken_so_far(&self, from: ReactorNumber) -> [u64; 3] {
+    /// Returns how many records of a reactor were processed: updates, requests, messages, answers.
+    pub(crate) fn taken_so_far(&self, from: ReactorNumber) -> [u64; 4] {
+        self.readers(from).map(RingReader::taken_so_far)
+    }
+
+    fn readers(&self, from: ReactorNumber) -> [&RingReader; 4] {
         let rings = &self.from[from.index()];
-        [&rings.updates, &rings.requests, &rings.deliveries].map(RingReader::taken_so_far)
+        [&rings.updates, &rings.requests, &rings.messages, &rings.answers]
     }
 
     /// Returns how many records of all other reactors were processed.
@@ -234,15 +265,14 @@ impl Inbox {
     /// Returns, for each ring from a reactor, how many bytes were taken out so far, and whether
     /// that reactor waits for more to be taken.
     #[cfg(test)]
-    pub(crate) fn fetched(&self, from: ReactorNumber) -> [(u64, bool); 3] {
-        let rings = &self.from[from.index()];
-        [&rings.updates, &rings.requests, &rings.deliveries].map(RingReader::fetched)
+    pub(crate) fn fetched(&self, from: ReactorNumber) -> [(u64, bool); 4] {
+        self.readers(from).map(RingReader::fetched)
     }
 
-    /// Returns true if a reactor waits for a large payload of one of its deliveries to be used up.
+    /// Returns true if a reactor waits for a large payload of one of its messages to be used up.
     #[cfg(test)]
-    pub(crate) fn is_large_delivery_awaited(&self, from: ReactorNumber) -> bool {
-        self.from[from.index()].deliveries.is_large_awaited()
+    pub(crate) fn is_large_message_awaited(&self, from: ReactorNumber) -> bool {
+        self.from[from.index()].messages.is_large_awaited()
     }
 
     /// Calls the closures with every record of a reactor that waits here, without its payload.
@@ -252,7 +282,8 @@ impl Inbox {
         from: ReactorNumber,
         mut updates: impl FnMut(MembershipUpdate<'_>),
         mut requests: impl FnMut(HomeRequest<'_>),
-        mut deliveries: impl FnMut(Delivery<'_>),
+        mut messages: impl FnMut(Numbered<'_>),
+        mut answers: impl FnMut(AnswerRecord<'_>),
     ) {
         let rings = &mut self.from[from.index()];
         for (head, _) in rings.updates.heads() {
@@ -261,8 +292,11 @@ impl Inbox {
         for (head, _) in rings.requests.heads() {
             requests(HomeRequest::decode(&head, b"").expect("a request"));
         }
-        for (head, _) in rings.deliveries.heads() {
-            deliveries(Delivery::decode(&head, b"").expect("a delivery"));
+        for (head, _) in rings.messages.heads() {
+            messages(decode_numbered(&head, b"").expect("a message"));
+        }
+        for (head, _) in rings.answers.heads() {
+            answers(AnswerRecord::decode(&head).expect("an answer"));
         }
     }
 }

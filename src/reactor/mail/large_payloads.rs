@@ -12,7 +12,7 @@ const KEPT_BYTES_MAX: usize = 128 * 1024;
 /// Says which message a payload belongs to, so that all its members are given the same buffer.
 pub(super) type MessageKey = (u64, u64);
 
-/// The buffers of one reactor, for its requests or for its deliveries.
+/// The buffers of one reactor, for its requests or for the messages that it has numbered.
 pub(super) struct LargePayloads {
     places: Vec<PayloadPlace>,
     places_max: usize,

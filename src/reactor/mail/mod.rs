@@ -1,12 +1,18 @@
 //! The messages that reactors send each other. The *home* of a channel is the reactor that numbers
-//! its messages. Three rings lead from each reactor to every reactor: *updates* (how many
-//! subscribers it has of a channel) and *requests* (publish, inspect) go to a home, and
-//! *deliveries* (numbered messages, answers) come from a home.
+//! its messages. Four rings lead from each reactor to every reactor: *updates* (how many
+//! subscribers it has of a channel) and *requests* (publish, inspect) go to a home, and *messages*
+//! (which the home has numbered) and *answers* (to joins, publishes and inspections) come from a
+//! home.
 //!
-//! Taking a delivery never needs room in any ring. An update or a request stays in its ring until
-//! there is room for all records that it causes. So only requests and updates wait for deliveries,
-//! never the reverse, and no cycle of waiting can form. If a publish finds no room, the publisher's
-//! connection is not read, and TCP pushes back.
+//! Taking a message or an answer never needs room in any ring. An update or a request stays in its
+//! ring until there is room for all records that it causes. So only requests and updates wait for
+//! messages and answers, never the reverse, and no cycle of waiting can form. If a publish finds no
+//! room, the publisher's connection is not read, and TCP pushes back.
+//!
+//! Answers have a ring of their own so that whoever waits for one, a peer for its 101 or a client
+//! for the outcome of its POST, does not wait behind the messages of a busy channel. The reverse is
+//! not allowed: a member takes an answer before the messages that were written after it, because a
+//! message to a channel that has not been joined yet is for nobody.
 //!
 //! Updates have a ring of their own so that they need not wait behind a publish. A home marks the
 //! requests that are present, takes all updates, and only then serves the marked requests. So a
@@ -55,7 +61,7 @@ pub(super) use inbox::Inbox;
 pub(super) use notifier::Notifier;
 pub(super) use outbox::Outbox;
 #[cfg(test)]
-pub(super) use record::Delivery;
+pub(super) use record::AnswerRecord;
 pub(super) use record::PublishOrigin;
 pub use ring::RingSizes;
 pub(super) use take_mail::MailTurn;

@@ -8,7 +8,7 @@ use crate::reactor::group::Shared;
 use super::flags::Senders;
 use super::large_payloads::LargePayloads;
 use super::reactor_set::ReactorSet;
-use super::record::{Delivery, HomeRequest, encode_update};
+use super::record::{AnswerRecord, HomeRequest, encode_numbered, encode_update};
 use super::ring::RingWriter;
 
 pub(crate) struct Outbox {
@@ -16,9 +16,9 @@ pub(crate) struct Outbox {
     shared: Arc<Shared>,
     to: Vec<RingsTo>,
     /// Large payloads of requests. They have a limit of their own: a request may wait until there
-    /// is room for a delivery, so a delivery must never wait for a request.
+    /// is room for a numbered message, which must never wait for a request.
     pub(super) large_requests: LargePayloads,
-    pub(super) large_deliveries: LargePayloads,
+    pub(super) large_messages: LargePayloads,
     /// The reactors that were written to since they were last woken.
     news: ReactorSet,
     /// How many request rings are short of room (see `is_short`).
@@ -31,7 +31,8 @@ pub(crate) struct Outbox {
 struct RingsTo {
     updates: RingWriter,
     requests: RingWriter,
-    deliveries: RingWriter,
+    messages: RingWriter,
+    answers: RingWriter,
     /// Where the reactor is told that this one has written.
     senders: Arc<Senders>,
     /// True if a request of maximum size did not fit, or not all updates were sent, at the last
@@ -52,7 +53,7 @@ impl Outbox {
             shared,
             to: Vec::new(),
             large_requests: LargePayloads::new(large_payloads_max),
-            large_deliveries: LargePayloads::new(large_payloads_max),
+            large_messages: LargePayloads::new(large_payloads_max),
             short: 0,
             message_bytes_max,
             put: 0,
@@ -63,10 +64,11 @@ impl Outbox {
         &mut self,
         updates: RingWriter,
         requests: RingWriter,
-        deliveries: RingWriter,
+        messages: RingWriter,
+        answers: RingWriter,
         senders: Arc<Senders>,
     ) {
-        self.to.push(RingsTo { updates, requests, deliveries, senders, is_short: false });
+        self.to.push(RingsTo { updates, requests, messages, answers, senders, is_short: false });
     }
 
     /// Returns true if every request ring has room for one more request of maximum size.
@@ -119,16 +121,16 @@ impl Outbox {
 
     /// Returns true if the ring to a reactor has room for one more answer.
     pub(crate) fn has_room_to_answer(&mut self, reactor: ReactorNumber) -> bool {
-        self.to[reactor.index()].deliveries.has_room(0, 0, &self.large_deliveries)
+        self.to[reactor.index()].answers.has_room(0, 0, &self.large_messages)
     }
 
     /// Writes an answer into the ring to a reactor. The caller has checked that there is room.
-    pub(crate) fn answer(&mut self, reactor: ReactorNumber, answer: &Delivery<'_>) {
-        let rings = &mut self.to[reactor.index()];
-        let payloads = &mut self.large_deliveries;
-        let (payload, message) = (answer.payload(), answer.message_key());
-        let is_in = rings.deliveries.put(|head| answer.encode(head), payload, payloads, message);
-        // If this fails, an accepted message would be lost: a bug that must not go unnoticed.
+    pub(crate) fn answer(&mut self, reactor: ReactorNumber, answer: &AnswerRecord<'_>) {
+        let payloads = &mut self.large_messages;
+        let answers = &mut self.to[reactor.index()].answers;
+        let is_in = answers.put(|head| answer.encode(head), b"", payloads, None);
+        // If this fails, a publisher or a member would wait for ever: a bug that must not go
+        // unnoticed.
         assert!(is_in, "the caller has checked that there is room");
         self.note_written(reactor);
     }
@@ -150,20 +152,21 @@ impl Outbox {
         Some(reactor)
     }
 
-    /// Returns the offset at which the next delivery to a reactor will be written.
-    pub(crate) fn deliveries_filled_to(&self, reactor: ReactorNumber) -> u64 {
-        self.to[reactor.index()].deliveries.filled_to()
+    /// Returns the offset at which the next answer to a reactor will be written.
+    pub(crate) fn answers_filled_to(&self, reactor: ReactorNumber) -> u64 {
+        self.to[reactor.index()].answers.filled_to()
     }
 
-    /// Returns true if a reactor has taken all deliveries before this offset.
-    pub(crate) fn has_taken_deliveries(&self, reactor: ReactorNumber, place: u64) -> bool {
-        self.to[reactor.index()].deliveries.is_taken_to(place)
+    /// Returns true if a reactor has taken all answers before this offset.
+    pub(crate) fn has_taken_answers(&self, reactor: ReactorNumber, place: u64) -> bool {
+        self.to[reactor.index()].answers.is_taken_to(place)
     }
 
-    /// Returns how many records were written for a reactor: updates, requests, deliveries.
-    pub(crate) fn put_so_far(&self, reactor: ReactorNumber) -> [u64; 3] {
+    /// Returns how many records were written for a reactor: updates, requests, messages, answers.
+    pub(crate) fn put_so_far(&self, reactor: ReactorNumber) -> [u64; 4] {
         let rings = &self.to[reactor.index()];
-        [&rings.updates, &rings.requests, &rings.deliveries].map(RingWriter::put_so_far)
+        let rings = [&rings.updates, &rings.requests, &rings.messages, &rings.answers];
+        rings.map(RingWriter::put_so_far)
     }
 
     /// Returns how many records were written for all other reactors.
@@ -174,9 +177,7 @@ impl Outbox {
 
 impl Outlet for Outbox {
     fn has_room(&mut self, reactor: ReactorNumber, payload_bytes: usize) -> bool {
-        // After the message there must be room for one more record: the answer to its publisher.
-        let payloads = &self.large_deliveries;
-        self.to[reactor.index()].deliveries.has_room(payload_bytes, 1, payloads)
+        self.to[reactor.index()].messages.has_room(payload_bytes, 0, &self.large_messages)
     }
 
     fn is_memory_full(&self, reactor: ReactorNumber) -> bool {
@@ -184,6 +185,15 @@ impl Outlet for Outbox {
     }
 
     fn deliver(&mut self, reactor: ReactorNumber, numbered: Numbered<'_>) {
-        self.answer(reactor, &Delivery::Message(numbered));
+        let messages = &mut self.to[reactor.index()].messages;
+        let is_in = messages.put(
+            |head| encode_numbered(&numbered, head),
+            numbered.message.payload(),
+            &mut self.large_messages,
+            Some((numbered.epoch, numbered.number)),
+        );
+        // If this fails, an accepted message would be lost: a bug that must not go unnoticed.
+        assert!(is_in, "the caller has checked that there is room");
+        self.note_written(reactor);
     }
 }

@@ -29,10 +29,9 @@ pub(crate) enum HomeRequest<'a> {
     Inspect { ticket: Ticket, channel: ChannelName<'a> },
 }
 
-/// A record from the home of a channel.
+/// What the home of a channel answers to a member or a publisher.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Delivery<'a> {
-    Message(Numbered<'a>),
+pub(crate) enum AnswerRecord<'a> {
     Joined(Joined),
     NotJoined {
         slot: Slot,
@@ -57,7 +56,8 @@ pub(crate) enum Delivery<'a> {
     },
 }
 
-// The first byte of a head says what the record is. The three kinds of rings each count from zero.
+// The first byte of a head says what the record is. Messages and answers, which both come from a
+// home, have numbers that differ; requests and updates each count from zero.
 const PUBLISH_TEXT: u8 = 0;
 const PUBLISH_BINARY: u8 = 1;
 const INSPECT: u8 = 2;
@@ -155,75 +155,68 @@ pub(super) fn decode_update(head: &[u8]) -> Option<MembershipUpdate<'_>> {
     })
 }
 
-impl<'a> Delivery<'a> {
-    /// Returns what distinguishes this message from all others of this home: its id.
-    pub(super) fn message_key(&self) -> Option<(u64, u64)> {
-        match self {
-            Delivery::Message(numbered) => Some((numbered.epoch, numbered.number)),
-            Delivery::Joined(_)
-            | Delivery::NotJoined { .. }
-            | Delivery::Published { .. }
-            | Delivery::Wait { .. }
-            | Delivery::GoOn { .. }
-            | Delivery::Inspected { .. } => None,
-        }
-    }
+/// Encodes the head of a message that its home has numbered.
+pub(super) fn encode_numbered(numbered: &Numbered<'_>, head: &mut Vec<u8>) {
+    let Numbered { slot, epoch, number, message } = *numbered;
+    head.push(match message.kind() {
+        MessageKind::Text => MESSAGE_TEXT,
+        MessageKind::Binary => MESSAGE_BINARY,
+    });
+    put_u32(head, slot.0);
+    put_u64(head, epoch);
+    put_u64(head, number);
+}
 
-    pub(super) fn payload(&self) -> &'a [u8] {
-        match self {
-            Delivery::Message(numbered) => numbered.message.payload(),
-            Delivery::Joined(_)
-            | Delivery::NotJoined { .. }
-            | Delivery::Published { .. }
-            | Delivery::Inspected { .. }
-            | Delivery::Wait { .. }
-            | Delivery::GoOn { .. } => &[],
-        }
-    }
+pub(super) fn decode_numbered<'a>(head: &[u8], payload: &'a [u8]) -> Option<Numbered<'a>> {
+    let mut fields = Fields(head);
+    let is_binary = match fields.u8()? {
+        MESSAGE_TEXT => false,
+        MESSAGE_BINARY => true,
+        _ => return None,
+    };
+    Some(Numbered {
+        slot: Slot(fields.u32()?),
+        epoch: fields.u64()?,
+        number: fields.u64()?,
+        message: Message::from_checked(kind(is_binary), payload),
+    })
+}
 
+impl<'a> AnswerRecord<'a> {
     pub(super) fn encode(&self, head: &mut Vec<u8>) {
         match *self {
-            Delivery::Message(Numbered { slot, epoch, number, message }) => {
-                head.push(match message.kind() {
-                    MessageKind::Text => MESSAGE_TEXT,
-                    MessageKind::Binary => MESSAGE_BINARY,
-                });
-                put_u32(head, slot.0);
-                put_u64(head, epoch);
-                put_u64(head, number);
-            }
-            Delivery::Joined(Joined { slot, epoch, next }) => {
+            AnswerRecord::Joined(Joined { slot, epoch, next }) => {
                 head.push(JOINED);
                 put_u32(head, slot.0);
                 put_u64(head, epoch);
                 put_u64(head, next);
             }
-            Delivery::NotJoined { slot, refused } => {
+            AnswerRecord::NotJoined { slot, refused } => {
                 head.push(NOT_JOINED);
                 put_u32(head, slot.0);
                 head.push(refused_number(refused));
             }
-            Delivery::Published { origin, outcome: Ok(accepted) } => {
+            AnswerRecord::Published { origin, outcome: Ok(accepted) } => {
                 head.push(PUBLISHED);
                 put_origin(head, origin);
                 put_u64(head, accepted.id.epoch);
                 put_u64(head, accepted.id.number);
                 put_u64(head, accepted.subscribers);
             }
-            Delivery::Published { origin, outcome: Err(refused) } => {
+            AnswerRecord::Published { origin, outcome: Err(refused) } => {
                 head.push(REFUSED);
                 put_origin(head, origin);
                 head.push(refused_number(refused));
             }
-            Delivery::Wait { token } => {
+            AnswerRecord::Wait { token } => {
                 head.push(WAIT);
                 put_u64(head, token.0);
             }
-            Delivery::GoOn { token } => {
+            AnswerRecord::GoOn { token } => {
                 head.push(GO_ON);
                 put_u64(head, token.0);
             }
-            Delivery::Inspected { ticket, channel, info } => {
+            AnswerRecord::Inspected { ticket, channel, info } => {
                 head.push(INSPECTED);
                 put_ticket(head, ticket);
                 put_name(head, channel);
@@ -241,38 +234,32 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    pub(super) fn decode(head: &'a [u8], payload: &'a [u8]) -> Option<Delivery<'a>> {
+    pub(super) fn decode(head: &'a [u8]) -> Option<AnswerRecord<'a>> {
         let mut fields = Fields(head);
-        let tag = fields.u8()?;
-        Some(match tag {
-            MESSAGE_TEXT | MESSAGE_BINARY => Delivery::Message(Numbered {
-                slot: Slot(fields.u32()?),
-                epoch: fields.u64()?,
-                number: fields.u64()?,
-                message: Message::from_checked(kind(tag == MESSAGE_BINARY), payload),
-            }),
-            JOINED => Delivery::Joined(Joined {
+        Some(match fields.u8()? {
+            JOINED => AnswerRecord::Joined(Joined {
                 slot: Slot(fields.u32()?),
                 epoch: fields.u64()?,
                 next: fields.u64()?,
             }),
             NOT_JOINED => {
-                Delivery::NotJoined { slot: Slot(fields.u32()?), refused: fields.refused()? }
+                AnswerRecord::NotJoined { slot: Slot(fields.u32()?), refused: fields.refused()? }
             }
             PUBLISHED => {
                 let origin = fields.origin()?;
                 let id = MessageId { epoch: fields.u64()?, number: fields.u64()? };
-                Delivery::Published {
+                AnswerRecord::Published {
                     origin,
                     outcome: Ok(Accepted { id, subscribers: fields.u64()? }),
                 }
             }
-            REFUSED => {
-                Delivery::Published { origin: fields.origin()?, outcome: Err(fields.refused()?) }
-            }
-            WAIT => Delivery::Wait { token: Token(fields.u64()?) },
-            GO_ON => Delivery::GoOn { token: Token(fields.u64()?) },
-            INSPECTED => Delivery::Inspected {
+            REFUSED => AnswerRecord::Published {
+                origin: fields.origin()?,
+                outcome: Err(fields.refused()?),
+            },
+            WAIT => AnswerRecord::Wait { token: Token(fields.u64()?) },
+            GO_ON => AnswerRecord::GoOn { token: Token(fields.u64()?) },
+            INSPECTED => AnswerRecord::Inspected {
                 ticket: fields.ticket()?,
                 channel: fields.name()?,
                 info: if fields.bool()? { Some(fields.info()?) } else { None },
@@ -469,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn every_delivery_is_read_as_it_was_written() {
+    fn every_answer_is_read_as_it_was_written() {
         let longest = "x".repeat(255);
         let channel = name(&longest);
         let slot = Slot(5);
@@ -481,35 +468,44 @@ mod tests {
             first_number: None,
             last_number: Some(3),
         };
-        let numbered = |message| Numbered { slot, epoch: 7, number: 8, message };
-        for delivery in [
-            Delivery::Message(numbered(Message::text("hello"))),
-            Delivery::Message(numbered(Message::binary(b""))),
-            Delivery::Joined(Joined { slot, epoch: 7, next: 1 }),
-            Delivery::NotJoined { slot, refused: Refused::TooManyChannels },
-            Delivery::Published {
+        for answer in [
+            AnswerRecord::Joined(Joined { slot, epoch: 7, next: 1 }),
+            AnswerRecord::NotJoined { slot, refused: Refused::TooManyChannels },
+            AnswerRecord::Published {
                 origin: PublishOrigin::Request(TICKET),
                 outcome: Ok(Accepted { id, subscribers: 4 }),
             },
-            Delivery::Published {
+            AnswerRecord::Published {
                 origin: PublishOrigin::Peer(Token(1)),
                 outcome: Err(Refused::MemoryFull),
             },
-            Delivery::Inspected { ticket: TICKET, channel, info: Some(info) },
-            Delivery::Inspected { ticket: TICKET, channel, info: None },
-            Delivery::Wait { token: Token(u64::MAX) },
-            Delivery::GoOn { token: Token(1) },
+            AnswerRecord::Inspected { ticket: TICKET, channel, info: Some(info) },
+            AnswerRecord::Inspected { ticket: TICKET, channel, info: None },
+            AnswerRecord::Wait { token: Token(u64::MAX) },
+            AnswerRecord::GoOn { token: Token(1) },
         ] {
             let mut head = Vec::new();
-            delivery.encode(&mut head);
+            answer.encode(&mut head);
             assert!(head.len() <= HEAD_BYTES_MAX);
-            assert_eq!(Delivery::decode(&head, delivery.payload()), Some(delivery));
+            assert_eq!(AnswerRecord::decode(&head), Some(answer));
             for cut in 0..head.len() {
-                assert_eq!(
-                    Delivery::decode(&head[..cut], delivery.payload()),
-                    None,
-                    "cut at {cut}"
-                );
+                assert_eq!(AnswerRecord::decode(&head[..cut]), None, "cut at {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_message_is_read_as_it_was_written() {
+        for message in [Message::text("hello"), Message::binary(b"")] {
+            let numbered = Numbered { slot: Slot(5), epoch: 7, number: u64::MAX, message };
+            let mut head = Vec::new();
+            encode_numbered(&numbered, &mut head);
+            assert!(head.len() <= HEAD_BYTES_MAX);
+            assert_eq!(decode_numbered(&head, message.payload()), Some(numbered));
+            assert_eq!(AnswerRecord::decode(&head), None, "a message is no answer");
+            for cut in 0..head.len() {
+                let cut = &head[..cut];
+                assert_eq!(decode_numbered(cut, message.payload()), None, "cut to {cut:?}");
             }
         }
     }
@@ -527,10 +523,10 @@ mod tests {
         assert_eq!(decode_update(&head), None);
 
         head.clear();
-        Delivery::Inspected { ticket: TICKET, channel, info: None }.encode(&mut head);
+        AnswerRecord::Inspected { ticket: TICKET, channel, info: None }.encode(&mut head);
         assert_eq!(head.pop(), Some(0));
         head.push(2);
-        assert_eq!(Delivery::decode(&head, &[]), None);
+        assert_eq!(AnswerRecord::decode(&head), None);
     }
 
     #[test]

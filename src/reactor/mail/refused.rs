@@ -20,7 +20,7 @@ pub(crate) struct RefusedPeers(HashMap<(ReactorNumber, Token), Rest>);
 /// Where requests of a refused peer may still be.
 enum Rest {
     /// The peer's reactor has not yet taken the refusal, which ends at this offset of the
-    /// deliveries ring. Taking it closes the peer.
+    /// answers ring. Taking it closes the peer.
     Open(u64),
     /// The peer is closed, and all its requests lie before this offset of the requests ring.
     Before(u64),
@@ -28,10 +28,10 @@ enum Rest {
 
 impl RefusedPeers {
     /// Refuses everything that this peer publishes from now on. The caller has already queued the
-    /// refusal, either as a delivery to the peer's reactor or, on this reactor, as an `Outcome`
+    /// refusal, either as an answer to the peer's reactor or, on this reactor, as an `Outcome`
     /// that is handled before the peer is read again.
     pub(crate) fn add(&mut self, from: ReactorNumber, token: Token, outbox: &Outbox) {
-        self.0.insert((from, token), Rest::Open(outbox.deliveries_filled_to(from)));
+        self.0.insert((from, token), Rest::Open(outbox.answers_filled_to(from)));
     }
 
     /// Returns true if an earlier message of the same publisher was refused, so that this one must
@@ -55,7 +55,7 @@ impl RefusedPeers {
             // The offset is read after this check: once the refusal has been taken, everything that
             // the peer has sent is in the requests ring.
             if let Rest::Open(answer) = *rest
-                && outbox.has_taken_deliveries(*from, answer)
+                && outbox.has_taken_answers(*from, answer)
             {
                 *rest = Rest::Before(inbox.requests_filled_to(*from));
             }

@@ -33,7 +33,7 @@ pub struct RingSizes {
     /// Bytes of one ring; at least 2 KiB.
     pub bytes: usize,
     /// How many large payloads can be on their way from one reactor in separate buffers: so many
-    /// requests, and as many deliveries. At least one.
+    /// requests, and as many messages from homes. At least one.
     pub beside: usize,
 }
 
@@ -41,8 +41,8 @@ impl RingSizes {
     /// The smallest sizes with which every record can be sent.
     pub const MIN: RingSizes = RingSizes { bytes: 2 * 1024, beside: 1 };
 
-    /// Returns the size of a ring for updates, which have no payload.
-    pub(crate) fn update_bytes(self) -> usize {
+    /// Returns the size of a ring for updates or for answers, which have no payload.
+    pub(crate) fn small_bytes(self) -> usize {
         (self.bytes / 8).max(RECORD_BYTES_MAX)
     }
 

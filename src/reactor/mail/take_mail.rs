@@ -1,5 +1,5 @@
-//! How much mail (records from reactors) one turn takes: from every reactor some of its deliveries,
-//! then some of its requests.
+//! How much mail (records from reactors) one turn takes: from every reactor some of its answers,
+//! then some of its messages, then some of its requests.
 
 use crate::hub::ReactorNumber;
 use crate::reactor::counters::LiveCounters;
@@ -18,8 +18,8 @@ pub(crate) struct MailTurn {
     first_sender: usize,
     /// The reactors whose rings may have mail, in the order of this turn.
     senders: Vec<ReactorNumber>,
-    /// How many rings this turn has finished. Each sender has two, deliveries and then requests, so
-    /// the turn ends at twice the number of senders.
+    /// How many rings this turn has finished. Each sender has three: answers, then messages, then
+    /// requests.
     rings: usize,
     /// How many more records may be taken out of the current ring.
     budget: usize,
@@ -54,11 +54,12 @@ impl MailTurn {
 
     /// Takes the next record. Returns false once the turn has taken its share of every ring.
     pub(crate) fn take_next(&mut self, exchange: &mut Exchange, counters: &LiveCounters) -> bool {
-        while let Some(&from) = self.senders.get(self.rings / 2) {
-            let taken = match self.budget {
-                0 => Taken::AfterSweep,
-                _ if self.rings.is_multiple_of(2) => exchange.take_delivery(from),
-                _ => exchange.serve_request(from, counters),
+        while let Some(&from) = self.senders.get(self.rings / 3) {
+            let taken = match (self.budget, self.rings % 3) {
+                (0, _) => Taken::AfterSweep,
+                (_, 0) => exchange.take_answer_from(from),
+                (_, 1) => exchange.take_message(from),
+                (_, _) => exchange.serve_request(from, counters),
             };
             match taken {
                 Taken::One => {

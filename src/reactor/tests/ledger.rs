@@ -2,19 +2,20 @@
 //! every member of a channel has appended, or has in its ring, every message that the channel's
 //! home has numbered since it joined.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 
-use super::super::mail::Delivery;
+use super::super::mail::AnswerRecord;
 use super::world::SimReactor;
 use crate::hub::views::ChannelView;
 use crate::hub::{Membership, ReactorNumber, Slot};
 
-/// Deliveries about one channel that are in the ring from its home to a member.
+/// Messages and answers about one channel that are in the rings from its home to a member.
 #[derive(Default)]
 struct UnderWay {
     /// The numbers of the messages, in order.
     messages: Vec<u64>,
-    /// If the home's answer to the join is in the ring: the number of the first message it grants.
+    /// If the home's answer to the join is in its ring: the number of the first message it grants.
     joined: Option<u64>,
 }
 
@@ -40,38 +41,34 @@ pub(super) fn check_mail(reactors: &mut [SimReactor], acted: usize) {
     }
 }
 
-/// Checks for one ring that records written = records taken + records in it. Returns the deliveries
-/// in it, by slot and epoch of the channel.
+/// Checks for one ring that records written = records taken + records in it. Returns the messages
+/// and joins in it, by slot and epoch of the channel.
 fn check_ring(reactors: &mut [SimReactor], home: usize, member: usize) -> Deliveries {
     let (from, to) = (ReactorNumber(home as u16), ReactorNumber(member as u16));
     let put = reactors[home].peers.core.exchange.outbox.put_so_far(to);
     let taken = reactors[member].peers.core.exchange.inbox.taken_so_far(from);
     let mut under_way = Deliveries::new();
-    let (mut updates, mut requests, mut deliveries) = (0, 0, 0);
+    let (mut updates, mut requests, mut messages, mut answers) = (0, 0, 0, 0);
+    // Both closures note what they see, one after the other.
+    let noted = RefCell::new(&mut under_way);
     reactors[member].peers.core.exchange.inbox.look_through(
         from,
         |_| updates += 1,
         |_| requests += 1,
-        |delivery| {
-            deliveries += 1;
-            match delivery {
-                Delivery::Message(numbered) => {
-                    let key = (numbered.slot, numbered.epoch);
-                    under_way.entry(key).or_default().messages.push(numbered.number);
-                }
-                Delivery::Joined(joined) => {
-                    under_way.entry((joined.slot, joined.epoch)).or_default().joined =
-                        Some(joined.next);
-                }
-                Delivery::NotJoined { .. }
-                | Delivery::Published { .. }
-                | Delivery::Inspected { .. }
-                | Delivery::Wait { .. }
-                | Delivery::GoOn { .. } => {}
+        |numbered| {
+            messages += 1;
+            let key = (numbered.slot, numbered.epoch);
+            noted.borrow_mut().entry(key).or_default().messages.push(numbered.number);
+        },
+        |answer| {
+            answers += 1;
+            if let AnswerRecord::Joined(joined) = answer {
+                let key = (joined.slot, joined.epoch);
+                noted.borrow_mut().entry(key).or_default().joined = Some(joined.next);
             }
         },
     );
-    let inside = [updates, requests, deliveries];
+    let inside = [updates, requests, messages, answers];
     assert!(
         put.iter().zip(taken).zip(inside).all(|((put, taken), inside)| *put == taken + inside),
         "records written are taken or in the ring"
@@ -154,9 +151,9 @@ fn check_gate(reactors: &[SimReactor]) {
 pub(super) struct Words {
     own: usize,
     /// By other reactor: how many records were written for it.
-    put: Vec<[u64; 3]>,
+    put: Vec<[u64; 4]>,
     /// By other reactor: how many bytes were taken from its rings, and whether it waits for room.
-    fetched: Vec<[(u64, bool); 3]>,
+    fetched: Vec<[(u64, bool); 4]>,
 }
 
 impl Words {
@@ -195,23 +192,25 @@ pub(super) fn has_left_mail(
     own: usize,
     has_told: impl Fn(usize) -> bool,
 ) -> bool {
-    let (mut has_requests, mut has_deliveries) = (false, false);
+    let (mut has_requests, mut has_messages, mut has_answers) = (false, false, false);
     for from in (0..reactors.len() as u16).filter(|from| has_told(usize::from(*from))) {
         let inbox = &mut reactors[own].peers.core.exchange.inbox;
         inbox.look_through(
             ReactorNumber(from),
             |_| {},
             |_| has_requests = true,
-            |_| has_deliveries = true,
+            |_| has_messages = true,
+            |_| has_answers = true,
         );
     }
     // A request may have to stay in the ring until there is room for everything that it causes.
     let number = ReactorNumber(own as u16);
     let waits_for_room = reactors.iter().any(|other| {
         let inbox = &other.peers.core.exchange.inbox;
-        inbox.fetched(number)[2].1 || inbox.is_large_delivery_awaited(number)
+        let [_, _, messages, answers] = inbox.fetched(number);
+        messages.1 || answers.1 || inbox.is_large_message_awaited(number)
     });
-    has_deliveries || has_requests && !waits_for_room
+    has_messages || has_answers || has_requests && !waits_for_room
 }
 
 /// Checks that each home knows how many subscribers each member has. The rings must be empty.
@@ -235,14 +234,15 @@ pub(super) fn check_counts(reactors: &[SimReactor]) {
 pub(super) fn is_mail_under_way(reactors: &mut [SimReactor]) -> bool {
     (0..reactors.len() as u16).any(|from| {
         reactors.iter_mut().any(|to| {
-            let (mut updates, mut requests, mut deliveries) = (false, false, false);
+            let (mut home, mut messages, mut answers) = (RefCell::new(false), false, false);
             to.peers.core.exchange.inbox.look_through(
                 ReactorNumber(from),
-                |_| updates = true,
-                |_| requests = true,
-                |_| deliveries = true,
+                |_| *home.borrow_mut() = true,
+                |_| *home.borrow_mut() = true,
+                |_| messages = true,
+                |_| answers = true,
             );
-            updates || requests || deliveries
+            *home.get_mut() || messages || answers
         })
     }) || reactors.iter().any(|reactor| {
         let joining = |view: &ChannelView| {

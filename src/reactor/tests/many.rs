@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use super::super::core::Core;
-use super::super::mail::{PublishOrigin, Taken};
+use super::super::mail::{AnswerRecord, PublishOrigin, Taken};
 use super::client::{Client, Heard};
 use super::frames::Opcode;
 use super::world::{Setting, World};
-use crate::hub::{HubLimits, Membership, OUT_OF_MEMORY, ReactorNumber};
+use crate::hub::{HubLimits, Membership, Numbered, OUT_OF_MEMORY, Outlet, ReactorNumber, Slot};
 use crate::protocol::{Message, MessageKind};
 use crate::reactor::{ReactorLimits, RingSizes};
 
@@ -544,30 +544,42 @@ fn a_request_is_answered_though_others_publish_all_the_time() {
 }
 
 #[test]
+fn an_answer_does_not_queue_behind_the_messages_of_a_busy_channel() {
+    let mut world = World::still(Setting { reactors: 2, ..Setting::default() });
+    let path = format!("/{}", world.channel_at(0));
+    let mut probe = connect_at(&mut world, 1);
+    // The ring of messages from reactor 0 to reactor 1 is full.
+    let outbox = &mut world.reactors[0].peers.core.exchange.outbox;
+    let mut messages = 0;
+    while outbox.has_room(ReactorNumber(1), 16) {
+        let message = Message::binary(&[7; 16]);
+        let nobodys = Numbered { slot: Slot(u32::MAX), epoch: 0, number: 0, message };
+        outbox.deliver(ReactorNumber(1), nobodys);
+        messages += 1;
+    }
+    probe.request("POST", &path, &[], b"hello");
+    for reactor in [1, 0, 1] {
+        assert!(probe.answered().is_none());
+        world.turn_of(reactor);
+    }
+    let taken = world.reactors[1].peers.core.exchange.inbox.taken_so_far(ReactorNumber(0));
+    assert!(taken[2] < messages, "the messages were not all taken yet: {taken:?}");
+    assert_eq!(probe.answered().map(|answered| answered.status), Some(202));
+    while world.is_mail_under_way() {
+        world.turn_of(1);
+    }
+}
+
+#[test]
 fn no_request_overtakes_a_membership_update_that_has_to_wait() {
     let mut world =
         World::still(Setting { reactors: 2, rings: Some(RingSizes::MIN), ..Setting::default() });
-    let (full, wanted) = (world.channel_at(0), {
-        let names = (0..).map(|number| format!("wanted-{number}"));
-        names.into_iter().find(|name| world.home_of(name) == 0).unwrap()
-    });
-    let _filler = world.open_at(1, &format!("/{full}"));
-    // Fills the ring from reactor 0 to reactor 1 with messages.
-    let mut posts = world.open_at(0, &format!("/{full}"));
-    for number in 0..20u8 {
-        posts.binary(&[number; 400]);
-        world.turn_of(0);
-    }
-    // Then fills the rest of it, until there is not even room for an answer.
-    while world.reactors[0].peers.core.exchange.outbox.has_room_to_answer(ReactorNumber(1)) {
-        let slot = crate::hub::Slot(u32::MAX);
-        let message = Message::binary(b"");
-        let numbered = crate::hub::Numbered { slot, epoch: 0, number: 0, message };
-        crate::hub::Outlet::deliver(
-            &mut world.reactors[0].peers.core.exchange.outbox,
-            ReactorNumber(1),
-            numbered,
-        );
+    let wanted = world.channel_at(0);
+    // The ring of answers from reactor 0 to reactor 1 has no room.
+    let outbox = &mut world.reactors[0].peers.core.exchange.outbox;
+    while outbox.has_room_to_answer(ReactorNumber(1)) {
+        let token = crate::net::Token(u64::MAX - 6);
+        outbox.answer(ReactorNumber(1), &AnswerRecord::GoOn { token });
     }
     // Reactor 1 subscribes to a channel of reactor 0, and then publishes to it.
     {
@@ -582,7 +594,7 @@ fn no_request_overtakes_a_membership_update_that_has_to_wait() {
     // Reactor 0 takes the updates from its ring. Then reactor 1, as if on another core, empties its
     // own ring. Then reactor 0 serves the requests.
     world.reactors[0].peers.core.exchange.take_note_of_requests();
-    while world.reactors[1].peers.core.exchange.take_delivery(ReactorNumber(0)) == Taken::One {}
+    while world.reactors[1].peers.core.exchange.take_answer_from(ReactorNumber(0)) == Taken::One {}
     let Core { exchange, turn, .. } = &mut world.reactors[0].peers.core;
     let served = exchange.serve_request(ReactorNumber(1), &turn.counters);
     let members = world.reactors[0]
