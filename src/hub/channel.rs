@@ -114,7 +114,8 @@ impl Channel {
         ChannelName::from_checked(&self.name)
     }
 
-    /// The number of message copies not yet completely sent, summed over the channel's subscribers.
+    /// Returns the number of message copies not yet completely sent, summed over the channel's
+    /// subscribers.
     pub(super) fn pending(&self) -> u64 {
         let next = self.log.end().number;
         self.subscribers.cursors().map(|(cursor, _)| next - cursor.number).sum()

@@ -28,7 +28,7 @@ impl Hub {
         self.publish_on(id, message, outlet)
     }
 
-    /// As [`publish`](Self::publish), to the channel of a subscription, without looking it up by
+    /// Like [`publish`](Self::publish), to the channel of a subscription, without looking it up by
     /// name.
     pub fn publish_to(
         &mut self,

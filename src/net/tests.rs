@@ -25,7 +25,8 @@ struct Pair<W: World> {
 }
 
 impl<W: World> Pair<W> {
-    /// Connects them. The first readiness of the listener and of the stream has been consumed.
+    /// Connects a peer to a stream. The first readiness of the listener and of the stream has been
+    /// consumed.
     fn new() -> Pair<W> {
         let (world, mut net, mut listener) = W::new();
         net.listen(&mut listener, LISTENER).unwrap();

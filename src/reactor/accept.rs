@@ -113,8 +113,8 @@ impl<L> Listeners<L> {
         self.all.iter_mut().for_each(|listener| listener.close(net));
     }
 
-    /// The earliest moment at which the accept rate and the retry delay allow another accept.
-    /// `None` if no listener is ready.
+    /// Returns the earliest moment at which the accept rate and the retry delay allow another
+    /// accept. `None` if no listener is ready.
     pub(super) fn next_at<N, H>(&self, peers: &Peers<N, H>) -> Option<Instant>
     where
         N: Net<Listener = L>,

@@ -232,7 +232,7 @@ impl Count {
 }
 
 impl<N> CountersOf<N> {
-    /// Merges each counter with the same counter of another.
+    /// Combines each counter with the same counter of another set.
     fn merge<M, R>(
         &self,
         other: &CountersOf<M>,

@@ -126,7 +126,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         connection.awaiting_pong = matches!(connection.phase, Phase::Open(_));
     }
 
-    /// Sets what is due next on a connection, in its present phase, to this time from now.
+    /// Sets the deadline of a connection, for what is due next in its present phase, to this long
+    /// from now.
     pub(super) fn set_deadline(&mut self, connection: &mut ConnectionOf<N, H>, from_now: Duration) {
         let deadline = self.turn.now + from_now.min(CoarseInstant::FURTHEST);
         connection.deadline = CoarseInstant::new(deadline);

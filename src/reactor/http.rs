@@ -157,8 +157,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
-    /// A complete head begins at `consumed`. Answers what can be answered without the body, and
-    /// passes the request to the application if its whole body has been received too.
+    /// Handles a complete request head, which begins at `consumed`. Answers it if that needs no
+    /// body, and passes the request to the application if its whole body has been received too.
     fn dispatch_head(
         &mut self,
         connection: &mut ConnectionOf<N, H>,
@@ -260,8 +260,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         let assembly = connection.io.assembly.take().unwrap_or_default();
         let (head, body) = assembly.unread().split_at(body.head_bytes as usize);
         let mut storage = HeaderStorage::default();
-        // The head is parsed a second time: what the first parsing returned borrowed from the
-        // receive buffer and could not be kept.
+        // The head is parsed a second time, because the result of the first parsing borrowed from
+        // the receive buffer and could not be kept.
         #[cfg(any(test, fuzzing))]
         work::note(Work::Head);
         let next = match Request::parse(head, &mut storage) {
@@ -289,8 +289,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
-    /// A home reactor has answered a publish or an inspection. The answer is dropped if no request
-    /// waits for it: a handler may have asked more than once, or responded without waiting.
+    /// Handles a home reactor's answer to a publish or an inspection. The answer is dropped if no
+    /// request waits for it: a handler may have asked more than once, or responded without waiting.
     pub(super) fn answer_waiting(
         &mut self,
         connection: &mut ConnectionOf<N, H>,
@@ -338,8 +338,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
-    /// The request did not arrive in time. Answers 408, or just closes the connection between two
-    /// requests.
+    /// Handles a request that did not arrive in time: answers 408, or just closes the connection if
+    /// it is between two requests.
     pub(super) fn time_out_request(&mut self, connection: &mut ConnectionOf<N, H>) {
         if matches!(&connection.phase, Phase::Http(http) if http.between_requests) {
             return self.leave_silently(connection);
@@ -369,7 +369,8 @@ impl<N: Net, H: Handler> Core<N, H> {
                 counters.reject(reason);
             }
             Some(RejectedBy::Reactor(reason)) => {
-                // Over a limit, a well-formed request would have been refused too.
+                // If the connection is over a limit, the limit is the reason that is counted: a
+                // well-formed request would have been refused too.
                 let reason = connection.refusal.map_or(reason, Refusal::reason);
                 self.reject(reason, connection.address(), None);
             }

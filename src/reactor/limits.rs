@@ -91,7 +91,7 @@ pub(super) const PUBLISHES_PER_TURN_MAX: usize = 256;
 /// and as many answers. They take less time than the sends to subscribers. The rings have equal
 /// shares.
 pub(super) const RECORDS_PER_TURN_MAX: usize = 1024;
-/// The least share of one ring, however many reactors there are.
+/// At least this many records may be taken from one ring per turn, however many reactors there are.
 pub(super) const RECORDS_OF_ONE_MIN: usize = 32;
 /// Full channels that are checked per turn for room.
 pub(super) const FULL_CHANNELS_PER_TURN_MAX: usize = 1024;

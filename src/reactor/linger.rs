@@ -1,8 +1,7 @@
 //! Lingering: a connection whose end has been decided is still read for a while, and what it sends
 //! is discarded (RFC 9112 section 9.6). Otherwise a client that first sends its whole request, or
-//! its whole message, would never come to read why it was refused: the bytes that nobody reads
-//! would block it, or closing the socket with unread bytes would reset the connection and so
-//! destroy the answer.
+//! its whole message, would never get to read why it was refused: its unread bytes would block it,
+//! or closing the socket with unread bytes would reset the connection and so destroy the answer.
 //!
 //! Time and bytes are bounded, and a connection that lingers is read once per turn, as any other.
 
@@ -15,7 +14,8 @@ use super::core::{ConnectionOf, Core};
 use super::limits::{LINGER_BYTES_MAX, LINGER_MAX, LINGER_QUIET_MAX};
 
 impl<N: Net, H: Handler> Core<N, H> {
-    /// Our side of the stream is shut down: waits for the peer to end its side.
+    /// Begins to linger after our side of the stream was shut down: waits for the peer to end its
+    /// side.
     pub(super) fn begin_lingering(
         &mut self,
         connection: &mut ConnectionOf<N, H>,
@@ -62,7 +62,8 @@ impl<N: Net, H: Handler> Core<N, H> {
                 return self.remove(connection);
             }
             if count > 0 {
-                // Later than before, so the timer wheel need not be told.
+                // This deadline is later than the one before, so the timer wheel need not be
+                // updated.
                 let deadline = until.min(self.turn.now + LINGER_QUIET_MAX);
                 connection.deadline = CoarseInstant::new(deadline);
             }

@@ -130,7 +130,7 @@ mod tests {
         listen_on(&resolved, |_| false, reactors)
     }
 
-    /// Listens with one reactor. Returns on how many of the addresses it does.
+    /// Listens with one reactor. Returns on how many of the addresses it listens.
     fn listen_with_one(addresses: &[&str]) -> io::Result<usize> {
         listen(addresses, 1).map(|listeners| listeners[0].len())
     }

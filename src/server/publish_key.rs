@@ -15,9 +15,9 @@ pub struct PublishKey(Box<str>);
 /// Why a text cannot be a [`PublishKey`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PublishKeyError {
-    /// It is empty.
+    /// The text is empty.
     Empty,
-    /// It holds a byte that is not visible ASCII.
+    /// The text holds a byte that is not visible ASCII.
     BadByte,
 }
 

@@ -36,8 +36,8 @@ impl World {
         self.advance(Duration::from_nanos(nanos));
     }
 
-    /// Notes that the reactor's next wait has something to report, since now if there was nothing
-    /// before.
+    /// Notes that the reactor's next wait has something to report. If it had nothing before, the
+    /// reactor counts as ready from now on.
     pub(super) fn note_ready(&mut self, reactor: usize) {
         let clock = self.clock;
         self.reactors[reactor].own_time.ready_since.get_or_insert(clock);

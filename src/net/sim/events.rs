@@ -64,8 +64,8 @@ impl World {
         }
         let arrived = socket.inbound.carry(self.limits.receive_buffer_bytes, segment_bytes);
         if socket.hold == Hold::Closed && arrived.bytes > 0 {
-            // The program will not read these bytes. Our system answers with a reset, which may
-            // destroy bytes that we sent last.
+            // Our program has closed the socket and will not read these bytes. Our system answers
+            // with a reset, which may destroy bytes that we sent last.
             self.reset_to_peer(id);
             return;
         }

@@ -102,8 +102,8 @@ impl Edges {
     pub(super) const BOTH: Edges = Edges { readable: true, writable: true };
 }
 
-/// The reactor with which a listener or stream is registered, and the changes that it has not been
-/// told of.
+/// The reactor with which a listener or stream is registered, and the changes that have not been
+/// reported to it yet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Registration {
     pub(super) reactor: usize,
@@ -156,7 +156,7 @@ pub(super) struct Socket {
     pub(super) peer_discards: bool,
     /// What the peer's program has read, until the test takes it.
     pub(super) received: Vec<u8>,
-    /// When bytes have arrived at the peer last.
+    /// When bytes last arrived at the peer.
     pub(super) received_at: Instant,
 }
 

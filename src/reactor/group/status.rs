@@ -27,8 +27,8 @@ pub(crate) struct Gauges {
     pub(crate) channels: usize,
     pub(crate) subscriptions: usize,
     pub(crate) log_bytes: usize,
-    /// Records that were put into the rings to other reactors, and records from other reactors that
-    /// were processed.
+    /// Two counts: records put into the rings to other reactors, and records from other reactors
+    /// that were processed.
     pub(crate) mail: [u64; 2],
 }
 

@@ -50,7 +50,7 @@ fn a_panic_in_on_close_lets_the_connection_end_as_it_was_to() {
     client.close(1000, "done");
     world.rest();
     assert_eq!(client.heard(), [Heard::Close(1000, "done".into())]);
-    // With no Close frame at all.
+    // The connection is lost: there is no Close frame at all.
     let lost = world.open("/panic/close");
     lost.peer.reset();
     world.rest();

@@ -50,7 +50,7 @@ fn seeds() -> Range<u64> {
     seeds_or(SEEDS)
 }
 
-/// Dropped in a panic, it prints the command that repeats this seed.
+/// When dropped in a panic, prints the command that repeats this seed.
 struct Repeat {
     seed: u64,
     test: &'static str,
@@ -65,7 +65,7 @@ impl Drop for Repeat {
     }
 }
 
-/// Dropped in a panic, it stops the other threads from starting further seeds.
+/// When dropped in a panic, stops the other threads from starting further seeds.
 struct Last<'a>(&'a AtomicU64);
 
 impl Drop for Last<'_> {

@@ -17,8 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Echo {
     stream: SimStream,
     owed: Vec<u8>,
-    /// An event has reported it, and no read has found the socket empty since. Events are not
-    /// repeated.
+    /// An event has reported the socket as readable, and no read has found it empty since. Events
+    /// are not repeated.
     readable: bool,
     writable: bool,
     hung_up: bool,
