@@ -7,7 +7,7 @@ use super::ledger::DropReason;
 use super::limits::{Refused, SlowPolicy};
 use super::log::Room;
 use super::overrun_queue::Overrun;
-use super::subscriptions::SubscriptionId;
+use super::subscriptions::Owner;
 
 /// The most names at rest that are forgotten for one message.
 const NAMES_FORGOTTEN_MAX: usize = 512;
@@ -147,19 +147,19 @@ impl Hub {
         Some(overrun)
     }
 
-    /// As [`next_overrun`](Self::next_overrun), of one subscription: whatever is done with a
-    /// connection, its own overruns come first.
-    pub fn overrun_of(&mut self, subscription: SubscriptionId) -> Option<Overrun<'_>> {
-        let overrun = self.overrun.pop_of(subscription)?;
+    /// As [`next_overrun`](Self::next_overrun), of the subscriptions of one owner: whatever is done
+    /// with a connection, its own overruns come first.
+    pub fn next_overrun_of(&mut self, owner: Owner) -> Option<Overrun<'_>> {
+        let overrun = self.overrun.pop_of(owner)?;
         if !overrun.lives_on {
-            self.subscriptions.remove(subscription);
+            self.subscriptions.remove(overrun.subscription);
         }
         Some(overrun)
     }
 
-    /// Returns true if a subscription has an overrun that was not fetched yet.
-    pub fn is_overrun(&self, subscription: SubscriptionId) -> bool {
-        self.overrun.contains(subscription)
+    /// Returns true if a subscription of this owner has an overrun that was not fetched yet.
+    pub fn has_overrun_of(&self, owner: Owner) -> bool {
+        self.overrun.concerns(owner)
     }
 
     /// Returns true if [`next_overrun`](Self::next_overrun) would return a subscriber.

@@ -53,12 +53,16 @@ impl Hub {
         mut rest: Option<&mut Vec<u8>>,
     ) -> Result<bool, PrivateBudgetSpent> {
         // If the subscription was overrun before, the rest of its frame is in an overrun that its
-        // owner has not fetched.
+        // owner has not fetched. If it has lived on, that overrun is dropped below.
         let overrun = match rest.as_deref_mut() {
             Some(rest) => self.overrun.take_rest(subscription, rest),
             None => Ok(false),
         };
         let Some((id, index)) = self.place_of(subscription) else { return overrun };
+        let rest_bytes = self.overrun.forget(subscription);
+        if rest_bytes > 0 {
+            self.private_abandoned(rest_bytes, reason);
+        }
         let until = self.channels[id].log.end().number;
         let outcome = self.detach(id, index, until, reason, rest);
         let outcome = overrun.and_then(|overrun| outcome.map(|under_way| under_way || overrun));

@@ -33,18 +33,30 @@ struct QueuedOverrun {
     owner: Owner,
     lives_on: bool,
     rest: Result<Range<u64>, PrivateBudgetSpent>,
+    /// The number of the overrun of the same owner that came before this one, if there was one.
+    earlier: Option<u64>,
+    /// It was fetched, or dropped, before those in front of it.
+    is_done: bool,
 }
 
 /// The overruns (subscribers that lost unread messages) that owners have not fetched yet, at most
 /// one of each subscription.
 #[derive(Debug, Default)]
 pub(super) struct OverrunQueue {
-    /// `None` where an overrun was fetched before those in front of it.
-    events: VecDeque<Option<QueuedOverrun>>,
+    events: VecDeque<QueuedOverrun>,
     /// The number of the first of `events`. They are numbered in the order in which they came.
     first: u64,
     by_subscription: HashMap<SubscriptionId, u64>,
+    by_owner: HashMap<Owner, OfOwner>,
     rests: Rests,
+}
+
+/// The overruns of one owner, which may have many subscriptions. At least one is left.
+#[derive(Debug)]
+struct OfOwner {
+    /// The number of the latest one that is not done, or of a later one that is.
+    latest: u64,
+    left: u32,
 }
 
 /// The rests of partly sent frames of all queued overruns, one after the other, limited by the
@@ -70,6 +82,12 @@ impl Rests {
         &self.bytes[(range.start - self.start) as usize..(range.end - self.start) as usize]
     }
 
+    fn lend(&self, event: &QueuedOverrun) -> Overrun<'_> {
+        let QueuedOverrun { subscription, owner, lives_on, ref rest, .. } = *event;
+        let rest = rest.as_ref().map(|range| self.slice(range.clone())).map_err(|spent| *spent);
+        Overrun { subscription, owner, lives_on, rest }
+    }
+
     /// Frees everything before an offset, unless that is too little to be worth moving the rest.
     fn free_before(&mut self, offset: u64) {
         let fetched = (offset - self.start) as usize;
@@ -85,13 +103,24 @@ impl OverrunQueue {
         self.by_subscription.is_empty()
     }
 
-    /// Returns true if a subscription has an overrun that its owner has not fetched yet.
+    /// Returns true if an owner has an overrun that it has not fetched yet.
+    pub(super) fn concerns(&self, owner: Owner) -> bool {
+        !self.is_empty() && self.by_owner.contains_key(&owner)
+    }
+
+    #[cfg(test)]
     pub(super) fn contains(&self, subscription: SubscriptionId) -> bool {
-        !self.is_empty() && self.by_subscription.contains_key(&subscription)
+        self.by_subscription.contains_key(&subscription)
     }
 
     /// Lends the rests, so that the rest of the next overrun can be appended to them.
     pub(super) fn take_rests(&mut self) -> Rests {
+        if self.is_empty() {
+            // Those that were not fetched in their order are still there.
+            self.first += self.events.len() as u64;
+            self.events.clear();
+            self.rests.free_before(self.rests.end());
+        }
         std::mem::take(&mut self.rests)
     }
 
@@ -111,13 +140,26 @@ impl OverrunQueue {
         if let Some(number) = self.by_subscription.get(&subscription) {
             // The subscription was overrun again before its owner has fetched the first overrun.
             // Nothing was sent to it in between, so there is no further rest.
-            if let Some(event) = &mut self.events[(number - self.first) as usize] {
-                event.lives_on &= lives_on;
-            }
+            self.events[(number - self.first) as usize].lives_on &= lives_on;
             return;
         }
-        self.by_subscription.insert(subscription, self.first + self.events.len() as u64);
-        self.events.push_back(Some(QueuedOverrun { subscription, owner, lives_on, rest }));
+        let number = self.first + self.events.len() as u64;
+        self.by_subscription.insert(subscription, number);
+        let mut earlier = None;
+        let of_owner = self.by_owner.entry(owner).or_insert(OfOwner { latest: number, left: 0 });
+        if of_owner.left > 0 {
+            earlier = Some(std::mem::replace(&mut of_owner.latest, number));
+        }
+        of_owner.left += 1;
+        let is_done = false;
+        self.events.push_back(QueuedOverrun {
+            subscription,
+            owner,
+            lives_on,
+            rest,
+            earlier,
+            is_done,
+        });
     }
 
     /// Takes the rest of a partly sent frame out of the queued overrun of a subscription that ends,
@@ -131,46 +173,207 @@ impl OverrunQueue {
         #[cfg(any(test, fuzzing))]
         work::note(Work::Entry);
         let Some(number) = self.by_subscription.get(&subscription) else { return Ok(false) };
-        let event = self.events[(number - self.first) as usize].as_mut();
-        let Some(QueuedOverrun { rest, .. }) = event else { return Ok(false) };
-        let range = rest.as_mut().map_err(|spent| *spent)?;
+        let event = &mut self.events[(number - self.first) as usize];
+        let range = event.rest.as_mut().map_err(|spent| *spent)?;
         out.extend_from_slice(self.rests.slice(range.clone()));
         let had_rest = !range.is_empty();
         range.start = range.end;
         Ok(had_rest)
     }
 
+    /// Drops the overrun of a subscription that had lived on and now ends, because its id may be
+    /// used again. Returns how many bytes the rest of its partly sent frame has.
+    pub(super) fn forget(&mut self, subscription: SubscriptionId) -> usize {
+        let Some(number) = self.by_subscription.get(&subscription) else { return 0 };
+        let number = *number;
+        let event = &self.events[(number - self.first) as usize];
+        let rest = event.rest.clone().unwrap_or_default();
+        self.done(number);
+        (rest.end - rest.start) as usize
+    }
+
     /// Takes the oldest overrun.
     pub(super) fn pop(&mut self) -> Option<Overrun<'_>> {
-        while let Some(event) = self.events.pop_front() {
+        loop {
+            let Some(event) = self.events.front() else {
+                self.rests.free_before(self.rests.end());
+                return None;
+            };
+            #[cfg(any(test, fuzzing))]
+            work::note(Work::Entry);
+            let is_done = event.is_done;
+            if !is_done {
+                self.done(self.first);
+            }
+            let event = self.events.pop_front()?;
             self.first += 1;
-            if let Some(event) = event {
+            if !is_done {
                 if let Ok(range) = &event.rest {
                     self.rests.free_before(range.start);
                 }
-                return Some(self.fetched(event));
+                return Some(self.rests.lend(&event));
             }
         }
-        self.rests.free_before(self.rests.end());
-        None
     }
 
-    /// Takes the overrun of a subscription.
-    pub(super) fn pop_of(&mut self, subscription: SubscriptionId) -> Option<Overrun<'_>> {
-        let number = self.by_subscription.get(&subscription)?;
-        let event = self.events[(number - self.first) as usize].take()?;
-        Some(self.fetched(event))
+    /// Takes an overrun of this owner.
+    pub(super) fn pop_of(&mut self, owner: Owner) -> Option<Overrun<'_>> {
+        let mut number = self.by_owner.get(&owner)?.latest;
+        let index = loop {
+            #[cfg(any(test, fuzzing))]
+            work::note(Work::Entry);
+            let index = (number - self.first) as usize;
+            let event = &self.events[index];
+            if !event.is_done {
+                break index;
+            }
+            number = event.earlier?;
+        };
+        // The next search begins behind it.
+        if let (Some(of_owner), Some(earlier)) =
+            (self.by_owner.get_mut(&owner), self.events[index].earlier)
+        {
+            of_owner.latest = earlier;
+        }
+        self.done(number);
+        Some(self.rests.lend(&self.events[index]))
     }
 
-    fn fetched(&mut self, event: QueuedOverrun) -> Overrun<'_> {
-        let QueuedOverrun { subscription, owner, lives_on, rest } = event;
-        self.by_subscription.remove(&subscription);
-        Overrun { subscription, owner, lives_on, rest: rest.map(|range| self.rests.slice(range)) }
+    fn done(&mut self, number: u64) {
+        let event = &mut self.events[(number - self.first) as usize];
+        event.is_done = true;
+        self.by_subscription.remove(&event.subscription);
+        if let Some(of_owner) = self.by_owner.get_mut(&event.owner) {
+            of_owner.left -= 1;
+            if of_owner.left == 0 {
+                self.by_owner.remove(&event.owner);
+            }
+        }
     }
 
     /// Returns how many of the queued overruns end a subscription.
     #[cfg(test)]
     pub(super) fn ended(&self) -> usize {
-        self.events.iter().flatten().filter(|event| !event.lives_on).count()
+        self.events.iter().filter(|event| !event.is_done && !event.lives_on).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::channel_id::ChannelId;
+    use super::super::subscriptions::Subscriptions;
+    use super::*;
+    use proptest::prelude::*;
+
+    const OWNERS: usize = 4;
+
+    /// An overrun as a naive queue keeps it: whose it is, if it lives on, and the rest.
+    type Naive = (SubscriptionId, Owner, bool, Vec<u8>);
+
+    fn push(queue: &mut OverrunQueue, (subscription, owner, lives_on, rest): &Naive) {
+        let mut rests = queue.take_rests();
+        let start = rests.end();
+        rests.bytes.extend_from_slice(rest);
+        queue.push((*subscription, *owner), *lives_on, Ok(start..rests.end()));
+        queue.give_rests_back(rests);
+    }
+
+    fn naive(overrun: Option<Overrun<'_>>) -> Option<Naive> {
+        overrun.map(|Overrun { subscription, owner, lives_on, rest }| {
+            (subscription, owner, lives_on, rest.expect("it had a budget").to_vec())
+        })
+    }
+
+    proptest! {
+        /// Compares with a queue that is searched for whatever leaves it.
+        #[test]
+        fn a_queue_with_an_index_is_what_a_queue_is(
+            steps in prop::collection::vec((0..20_usize, 0..8_u8, 0..50_usize), 0..200),
+        ) {
+            let mut ids = Subscriptions::default();
+            let ids: Vec<_> = (0..20).map(|_| ids.insert(ChannelId(0))).collect();
+            let (mut queue, mut all) = (OverrunQueue::default(), Vec::<Naive>::new());
+            for (which, step, bytes) in steps {
+                let (subscription, owner) = (ids[which], Owner((which % OWNERS) as u64));
+                let place = all.iter().position(|one| one.0 == subscription);
+                match step {
+                    0 => {
+                        let expected = (!all.is_empty()).then(|| all.remove(0));
+                        prop_assert_eq!(naive(queue.pop()), expected);
+                    }
+                    1 => {
+                        let of_owner = naive(queue.pop_of(owner));
+                        prop_assert_eq!(of_owner.is_some(), all.iter().any(|one| one.1 == owner));
+                        let is_taken = |one: &Naive| Some(one) == of_owner.as_ref();
+                        let place = all.iter().position(is_taken);
+                        prop_assert_eq!(place.is_some(), of_owner.is_some());
+                        place.map(|place| all.remove(place));
+                    }
+                    2 => {
+                        let expected = place.map_or(0, |place| all.remove(place).3.len());
+                        prop_assert_eq!(queue.forget(subscription), expected);
+                    }
+                    3 => {
+                        let mut out = Vec::new();
+                        let rest = place.map(|place| std::mem::take(&mut all[place].3));
+                        let rest = rest.unwrap_or_default();
+                        let taken = queue.take_rest(subscription, &mut out);
+                        prop_assert_eq!(taken, Ok(!rest.is_empty()));
+                        prop_assert_eq!(out, rest);
+                    }
+                    _ => match place {
+                        Some(place) => {
+                            push(&mut queue, &(subscription, owner, step > 5, Vec::new()));
+                            all[place].2 &= step > 5;
+                        }
+                        None => {
+                            all.push((subscription, owner, step > 5, vec![which as u8; bytes]));
+                            push(&mut queue, &all[all.len() - 1]);
+                        }
+                    },
+                }
+                for owner in (0..OWNERS as u64).map(Owner) {
+                    prop_assert_eq!(queue.concerns(owner), all.iter().any(|one| one.1 == owner));
+                }
+                prop_assert_eq!(queue.ended(), all.iter().filter(|one| !one.2).count());
+            }
+            for expected in all {
+                prop_assert_eq!(naive(queue.pop()), Some(expected));
+            }
+            prop_assert!(queue.pop().is_none() && queue.is_empty() && queue.by_owner.is_empty());
+        }
+    }
+
+    #[test]
+    fn overruns_that_are_never_fetched_in_their_order_do_not_gather() {
+        let (mut ids, mut queue) = (Subscriptions::default(), OverrunQueue::default());
+        for number in 0..100 {
+            let subscription = ids.insert(ChannelId(0));
+            push(&mut queue, &(subscription, Owner(1), true, vec![0; 9]));
+            match number % 2 {
+                0 => assert!(queue.pop_of(Owner(1)).is_some()),
+                _ => assert_eq!(queue.forget(subscription), 9),
+            }
+        }
+        assert_eq!((queue.events.len(), queue.rests.bytes.len()), (1, 9));
+    }
+
+    #[test]
+    fn the_overruns_of_an_owner_of_many_subscriptions_are_found_without_a_search() {
+        let (mut ids, mut queue) = (Subscriptions::default(), OverrunQueue::default());
+        let ids: Vec<_> = (0..3_000).map(|_| ids.insert(ChannelId(0))).collect();
+        for (number, id) in ids.iter().enumerate() {
+            push(&mut queue, &(*id, Owner(number as u64 % 2), true, Vec::new()));
+        }
+        // Most of the first owner have left.
+        ids.iter().step_by(2).take(1_400).for_each(|id| assert_eq!(queue.forget(*id), 0));
+        work::take();
+        for (owner, left) in [(Owner(0), 100), (Owner(1), 1_500)] {
+            for _ in 0..left {
+                assert_eq!(queue.pop_of(owner).map(|overrun| overrun.owner), Some(owner));
+            }
+            assert!(queue.pop_of(owner).is_none());
+        }
+        assert_eq!(work::take()[Work::Entry as usize], 1_600, "each was looked at once");
     }
 }

@@ -6,6 +6,7 @@ use super::homes::ReactorNumber;
 use super::hub::Hub;
 use super::members::Slot;
 use super::membership::Membership;
+use super::subscriptions::SubscriptionId;
 
 /// A channel as one reactor sees it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -42,6 +43,11 @@ impl Hub {
                 .collect(),
         };
         self.channels.iter().map(view).collect()
+    }
+
+    /// Returns true if a subscription has an overrun that was not fetched yet.
+    pub(crate) fn is_overrun(&self, subscription: SubscriptionId) -> bool {
+        self.overrun.contains(subscription)
     }
 
     pub(crate) fn limits(&self) -> &super::HubLimits {

@@ -2,7 +2,7 @@
 //! removed from their logs, its application is notified, and its last bytes are sent in such a way
 //! that no reset destroys them.
 
-use crate::hub::{DropReason, OUT_OF_MEMORY, PrivateBudgetSpent, SubscriptionId};
+use crate::hub::{DropReason, OUT_OF_MEMORY, Owner, PrivateBudgetSpent, SubscriptionId};
 use crate::net::Net;
 use crate::protocol::CloseCode;
 use crate::transport::{BufferPool, Sent};
@@ -140,8 +140,7 @@ impl<N: Net, H: Handler> Core<N, H> {
             Phase::Http(_) => self.refuse_for_want_of_memory(connection),
             // The peer's own publish has just overrun its subscription. That is handled next, and
             // closes the connection with 4008, which is the true reason.
-            Phase::Open(_)
-                if connection.subscriptions().any(|one| self.exchange.hub.is_overrun(one)) => {}
+            Phase::Open(_) if self.exchange.hub.has_overrun_of(Owner(connection.token.0)) => {}
             // A Close frame would queue behind bytes that the peer does not read.
             Phase::Open(_) if is_owed => {
                 self.reset_open(connection, End::by_server(CloseCode::TRY_AGAIN_LATER));

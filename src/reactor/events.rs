@@ -62,13 +62,9 @@ impl<N: Net, H: Handler> Peers<N, H> {
 
     /// Handles the overruns of one connection, before anything else is done with it.
     pub(super) fn tell_overruns_of(&mut self, token: Token) {
-        while let Some(connection) = self.connections.get_mut(token) {
+        loop {
             let Core { exchange, rest, .. } = &mut self.core;
-            let hub = &mut exchange.hub;
-            let next = connection.subscriptions().find(|one| hub.is_overrun(*one));
-            let Some(overrun) = next.and_then(|subscription| hub.overrun_of(subscription)) else {
-                return;
-            };
+            let Some(overrun) = exchange.hub.next_overrun_of(Owner(token.0)) else { return };
             let (_, told) = Told::new(overrun, rest);
             self.tell_overrun(token, &told);
         }

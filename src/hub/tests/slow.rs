@@ -282,8 +282,47 @@ fn one_who_lives_on_can_be_ended_before_its_event_is_fetched() {
     let mut rest = Vec::new();
     assert_eq!(hub.unsubscribe(subscriptions[0], DropReason::Closed, &mut rest), Ok(true));
     assert_eq!(rest, frame(&[1; 3_000])[1..]);
-    assert_eq!(hub.next_overrun().unwrap().rest, Ok([].as_slice()));
+    assert!(hub.next_overrun().is_none());
     hub.private_sent(rest.len(), true);
     assert_eq!(hub.ledger(), Ledger { owed: 2, delivered: 1, dropped: [0, 0, 0, 1] });
+    hub.check_invariants();
+}
+
+#[test]
+fn the_overrun_of_one_who_has_left_is_not_told_of_another_with_the_same_id() {
+    let (mut hub, subscriptions) = news(SlowPolicy::Skip, 5_000, 1);
+    let overrun = |hub: &mut Hub, subscription| {
+        hub.block(subscription);
+        publish(hub, &[1; 3_000]).unwrap();
+        publish(hub, &[2; 4_000]).unwrap();
+    };
+    overrun(&mut hub, subscriptions[0]);
+    assert!(hub.has_overrun_of(Owner(0)));
+    hub.remove(subscriptions[0], DropReason::Closed);
+    assert!(!hub.has_overrun_of(Owner(0)) && !hub.has_overrun());
+    // Ids begin again after some hundred.
+    let same_id = loop {
+        let subscription = hub.subscribe(name(NEWS), Owner(9)).unwrap();
+        if subscription == subscriptions[0] {
+            break subscription;
+        }
+        hub.remove(subscription, DropReason::Closed);
+    };
+    overrun(&mut hub, same_id);
+    assert_eq!(hub.next_overrun().map(|overrun| overrun.owner), Some(Owner(9)));
+    assert!(hub.next_overrun().is_none());
+    hub.check_invariants();
+}
+
+#[test]
+fn the_rest_of_one_who_lives_on_is_dropped_if_its_connection_ends_before_its_event_is_fetched() {
+    let (mut hub, subscriptions) = news(SlowPolicy::Skip, 5_000, 1);
+    publish(&mut hub, &[1; 3_000]).unwrap();
+    hub.advance(subscriptions[0], 1);
+    hub.block(subscriptions[0]);
+    publish(&mut hub, &[2; 4_000]).unwrap();
+    hub.remove(subscriptions[0], DropReason::Closed);
+    assert!(hub.next_overrun().is_none());
+    assert_eq!((hub.ledger().outstanding(), hub.private.bytes()), (0, 0));
     hub.check_invariants();
 }

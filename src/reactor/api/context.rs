@@ -127,9 +127,7 @@ impl<S> Context<'_, S> {
     /// Returns true if the last callback has caused something that must be handled before the next
     /// frame of this peer is decoded.
     pub(in crate::reactor) fn has_events(&self) -> bool {
-        let hub = &self.exchange.hub;
-        let is_overrun = || self.subscriptions.iter().any(|one| hub.is_overrun(one));
-        !self.exchange.outcomes.is_empty() || hub.has_overrun() && is_overrun()
+        !self.exchange.outcomes.is_empty() || self.exchange.hub.has_overrun_of(Owner(self.token.0))
     }
 
     /// Sends a message to this peer only, after everything sent to it before. Does nothing after
