@@ -133,7 +133,9 @@ fn walk_beside_stalled(criterion: &mut Criterion) {
         group.throughput(Throughput::Elements(100));
         group.bench_function(BenchmarkId::from_parameter(stalled), |bencher| {
             let (mut hub, subscriptions) = hub(stalled + 100);
-            subscriptions[..stalled].iter().for_each(|subscription| hub.block(*subscription));
+            for subscription in &subscriptions[..stalled] {
+                hub.block(*subscription);
+            }
             let payload = [b'x'; 64];
             bencher.iter(|| {
                 hub.publish_to(subscriptions[0], Message::binary(&payload), &mut ())
@@ -160,7 +162,9 @@ fn wake_one(criterion: &mut Criterion) {
             let mut awake = 0;
             bencher.iter(|| {
                 if awake == 0 {
-                    subscriptions.iter().for_each(|subscription| hub.block(*subscription));
+                    for subscription in &subscriptions {
+                        hub.block(*subscription);
+                    }
                     hub.publish_to(subscriptions[0], Message::text("x"), &mut ())
                         .expect("room for a message");
                 }

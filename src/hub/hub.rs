@@ -185,17 +185,22 @@ impl Hub {
     }
 
     /// Marks a subscriber whose socket accepts no more bytes: the sweep skips it, and it may be
-    /// overrun. Idempotent.
-    pub fn block(&mut self, subscription: SubscriptionId) {
-        let Some((id, index)) = self.place_of(subscription) else { return };
+    /// overrun. Idempotent. Returns true if it was not marked before.
+    ///
+    /// A connection may have many subscriptions. Those that no message has come for need not be
+    /// marked: the sweep does not visit them.
+    pub fn block(&mut self, subscription: SubscriptionId) -> bool {
+        let Some((id, index)) = self.place_of(subscription) else { return false };
         let channel = &mut self.channels[id];
-        if !channel.subscribers.is_blocked(index) {
-            let offset = channel.subscribers.cursor(index).offset;
-            channel.subscribers.block(index, &mut self.subscriptions);
-            channel.log.leave(offset, false);
-            channel.log.enter(offset, true);
-            self.channels.blocked_changed(id);
+        if channel.subscribers.is_blocked(index) {
+            return false;
         }
+        let offset = channel.subscribers.cursor(index).offset;
+        channel.subscribers.block(index, &mut self.subscriptions);
+        channel.log.leave(offset, false);
+        channel.log.enter(offset, true);
+        self.channels.blocked_changed(id);
+        true
     }
 
     /// Marks a subscriber whose socket accepts bytes again. Idempotent.

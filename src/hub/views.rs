@@ -50,6 +50,12 @@ impl Hub {
         self.overrun.contains(subscription)
     }
 
+    /// Returns true if a subscriber is marked as blocked.
+    pub(crate) fn is_blocked(&self, subscription: SubscriptionId) -> bool {
+        self.place_of(subscription)
+            .is_some_and(|(id, index)| self.channels[id].subscribers.is_blocked(index))
+    }
+
     pub(crate) fn limits(&self) -> &super::HubLimits {
         &self.limits
     }

@@ -8,6 +8,7 @@ use crate::protocol::CloseCode;
 use crate::transport::Sent;
 
 use super::api::Handler;
+use super::connection::Phase;
 use super::core::{ConnectionOf, Core};
 use super::peers::Peers;
 
@@ -35,9 +36,10 @@ impl<N: Net, H: Handler> Core<N, H> {
     /// Holds back messages while a 101 is held for a join, because they must follow the 101.
     /// Messages that are already in the log are appended to the replies after the 101; later ones
     /// stay in the log, because the subscriptions are blocked.
-    pub(super) fn hold_messages(&mut self, connection: &ConnectionOf<N, H>) {
+    pub(super) fn hold_messages(&mut self, connection: &mut ConnectionOf<N, H>) {
+        let Phase::Open(open) = &mut connection.phase else { return };
         let hub = &mut self.exchange.hub;
-        for subscription in connection.subscriptions() {
+        for subscription in open.subscriptions.iter() {
             while !hub.is_caught_up(subscription) {
                 let unsent = hub.unsent(subscription);
                 self.outgoing.replies.extend_from_slice(unsent.first);
@@ -46,6 +48,7 @@ impl<N: Net, H: Handler> Core<N, H> {
             }
             hub.hold(subscription);
         }
+        open.subscriptions.note_all_blocked();
     }
 
     /// Returns true if the home reactor of any channel of the connection has not answered yet.

@@ -15,7 +15,8 @@ use super::peers::Peers;
 impl<N: Net, H: Handler> Peers<N, H> {
     /// Sends each subscriber that is behind, in one `send`, everything between its cursor and the
     /// end of the log. Stops after `SENDS_PER_TURN_MAX` sends or `SENT_BYTES_PER_TURN_MAX` bytes,
-    /// so that the reactor can read again. The subscribers left out get old and new messages in one
+    /// so that the reactor can read again; a visit that finds the connection blocked counts as a
+    /// send. The subscribers left out get old and new messages in one
     /// `send` next time, so a higher load means more bytes per system call.
     pub(super) fn sweep(&mut self) {
         let sent_bytes_max = self.core.turn.counters.sent_bytes.read() + SENT_BYTES_PER_TURN_MAX;
@@ -29,6 +30,11 @@ impl<N: Net, H: Handler> Peers<N, H> {
                 debug_assert!(false, "a subscription outlives its connection");
                 return;
             };
+            if connection.blocked {
+                // This is the first message for this subscription since the socket is blocked.
+                self.core.block(connection, due.subscription);
+                continue;
+            }
             self.core.write_unsent(connection, due.subscription);
             if let Phase::Gone(gone) = connection.phase {
                 self.take_out(token, gone);
@@ -43,7 +49,6 @@ impl<N: Net, H: Handler> Core<N, H> {
     /// If another subscription's frame is half written on this connection, that subscription is
     /// served instead.
     fn write_unsent(&mut self, connection: &mut ConnectionOf<N, H>, due: SubscriptionId) {
-        debug_assert!(!connection.blocked, "a blocked connection is not due");
         // A half-written frame has to be finished before anything else is written.
         let subscription = connection.under_way.unwrap_or(due);
         let unsent = self.exchange.hub.unsent(subscription);

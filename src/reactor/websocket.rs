@@ -183,10 +183,6 @@ impl<N: Net, H: Handler> Core<N, H> {
         if !self.send_replies(connection) {
             return Some(Stop::Left);
         }
-        if connection.blocked {
-            // The socket is blocked, so subscriptions made by the last callback are blocked too.
-            connection.subscriptions().for_each(|one| self.exchange.hub.block(one));
-        }
         match halt {
             _ if connection.io.is_held() => Some(Stop::Paused),
             Halt::NeedMore => Some(Stop::NeedMore),

@@ -25,7 +25,12 @@ impl<N: Net, H: Handler> Core<N, H> {
         self.turn.counters.sent_bytes.add(taken as u64);
         let advanced = self.exchange.hub.advance(subscription, taken);
         connection.under_way = advanced.under_way.then_some(subscription);
-        self.note_sent(connection, taken, sent);
+        if sent == Sent::All {
+            connection.unproven = false;
+        } else {
+            self.note_blocked(connection, taken, sent);
+            self.block(connection, subscription);
+        }
         Ok(sent)
     }
 
@@ -125,9 +130,28 @@ impl<N: Net, H: Handler> Core<N, H> {
         sent.is_ok()
     }
 
-    /// Unblocks the subscriptions of an open connection, and goes on reading it.
+    /// Blocks a subscription that has unsent messages, because the connection is blocked. A
+    /// connection may have thousands of others: each stays as it is until a message comes for it
+    /// and the sweep visits it.
+    #[inline(never)]
+    pub(super) fn block(
+        &mut self,
+        connection: &mut ConnectionOf<N, H>,
+        subscription: SubscriptionId,
+    ) {
+        let Phase::Open(open) = &mut connection.phase else { return };
+        if self.exchange.hub.block(subscription) {
+            open.subscriptions.note_blocked(subscription);
+        }
+    }
+
+    /// Unblocks those subscriptions of an open connection that were blocked, and goes on reading
+    /// it.
     pub(super) fn unblock(&mut self, connection: &mut ConnectionOf<N, H>) {
-        connection.subscriptions().for_each(|one| self.exchange.hub.unblock(one));
+        if let Phase::Open(open) = &mut connection.phase {
+            let hub = &mut self.exchange.hub;
+            open.subscriptions.take_blocked().for_each(|one| hub.unblock(one));
+        }
         self.go_on_if_unread(connection);
     }
 
@@ -151,6 +175,5 @@ impl<N: Net, H: Handler> Core<N, H> {
         connection.blocked = true;
         connection.starved = sent == Sent::Starved;
         self.check_progress(connection);
-        connection.subscriptions().for_each(|one| self.exchange.hub.block(one));
     }
 }

@@ -10,6 +10,9 @@ use world::World;
 
 pub(super) const CHANNELS: [&str; 3] = ["news", "weather", "sports"];
 
+/// How many connections the subscribers belong to.
+pub(super) const CONNECTIONS: usize = 4;
+
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Op {
     Subscribe {
@@ -31,7 +34,9 @@ pub(super) enum Op {
         who: usize,
         payload_bytes: usize,
     },
-    /// The hub picks one due subscriber, which is sent at most `bytes_max` bytes.
+    /// The hub picks one due subscriber, which is sent at most `bytes_max` bytes. If these are not
+    /// all, its connection may be blocked by that. If it is blocked already, the subscriber is
+    /// blocked instead.
     Visit {
         bytes_max: usize,
         block: bool,
@@ -43,6 +48,15 @@ pub(super) enum Op {
     },
     Unblock {
         who: usize,
+    },
+    /// The socket of a connection takes no more. The hub is told when it visits one of the
+    /// connection's subscribers.
+    BlockConnection {
+        which: usize,
+    },
+    /// The subscribers that were blocked because their connection was are unblocked.
+    UnblockConnection {
+        which: usize,
     },
     /// Some bytes are sent of a private rest: the unsent part of a frame, copied when its
     /// subscription ended.
@@ -88,6 +102,8 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::Sweep),
         3 => who.clone().prop_map(|who| Op::Block { who }),
         3 => who.prop_map(|who| Op::Unblock { who }),
+        2 => (0..CONNECTIONS).prop_map(|which| Op::BlockConnection { which }),
+        5 => (0..CONNECTIONS).prop_map(|which| Op::UnblockConnection { which }),
         2 => (0..8_usize, bytes_max())
             .prop_map(|(which, bytes_max)| Op::SendRest { which, bytes_max }),
         1 => (0..8_usize).prop_map(|which| Op::AbandonRest { which }),

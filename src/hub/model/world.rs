@@ -4,7 +4,7 @@
 
 use super::super::tests::{hub, name};
 use super::super::*;
-use super::{CHANNELS, Op};
+use super::{CHANNELS, CONNECTIONS, Op};
 use crate::instant::Instant;
 use crate::protocol::{Message, Opcode, encode_frame};
 use std::collections::VecDeque;
@@ -15,6 +15,7 @@ struct Twin {
     id: SubscriptionId,
     owner: Owner,
     channel: usize,
+    connection: usize,
     /// The number and frame of every message that is still to be sent to this subscriber.
     queue: VecDeque<(u64, Vec<u8>)>,
     /// How many bytes of the first frame in the queue have been sent.
@@ -57,9 +58,18 @@ struct Rest {
     bytes_left: usize,
 }
 
+/// A connection, which has many subscriptions.
+#[derive(Default)]
+struct Connection {
+    is_blocked: bool,
+    /// Its subscriptions that were blocked because it is.
+    blocked: Vec<SubscriptionId>,
+}
+
 pub(super) struct World {
     hub: Hub,
     twins: Vec<Twin>,
+    connections: [Connection; CONNECTIONS],
     rests: Vec<Rest>,
     ledger: Ledger,
     /// By channel: its epoch and the number of its last message.
@@ -73,6 +83,7 @@ impl World {
         World {
             hub: hub(limits),
             twins: Vec::new(),
+            connections: Default::default(),
             rests: Vec::new(),
             ledger: Ledger::default(),
             numbers: [None; CHANNELS.len()],
@@ -106,6 +117,8 @@ impl World {
                 world.twins[index].blocked = false;
                 world.hub.unblock(world.twins[index].id);
             }),
+            Op::BlockConnection { which } => self.connections[which].is_blocked = true,
+            Op::UnblockConnection { which } => self.unblock_connection(which),
             Op::SendRest { which, bytes_max } => self.send_rest(which, bytes_max),
             Op::AbandonRest { which } => self.abandon_rest(which),
             Op::ForgetIdle { seconds } => {
@@ -131,6 +144,7 @@ impl World {
                     id,
                     owner,
                     channel,
+                    connection: self.subscribed as usize % CONNECTIONS,
                     queue: VecDeque::new(),
                     sent: 0,
                     blocked: false,
@@ -151,8 +165,24 @@ impl World {
         assert_eq!(self.hub.inspect(name(CHANNELS[channel])), None);
     }
 
-    fn unsubscribe(&mut self, index: usize) {
+    fn unblock_connection(&mut self, which: usize) {
+        let Connection { is_blocked, blocked } = &mut self.connections[which];
+        *is_blocked = false;
+        for id in blocked.drain(..) {
+            let twin = self.twins.iter_mut().find(|twin| twin.id == id);
+            twin.expect("it has not ended").blocked = false;
+            self.hub.unblock(id);
+        }
+    }
+
+    fn take(&mut self, index: usize) -> Twin {
         let twin = self.twins.swap_remove(index);
+        self.connections[twin.connection].blocked.retain(|id| *id != twin.id);
+        twin
+    }
+
+    fn unsubscribe(&mut self, index: usize) {
+        let twin = self.take(index);
         let mut rest = vec![7];
         let outcome = self.hub.unsubscribe(twin.id, DropReason::NoProgress, &mut rest);
         assert_eq!(outcome, self.expected_outcome(&twin).map(|rest_bytes| rest_bytes > 0));
@@ -161,7 +191,7 @@ impl World {
     }
 
     fn remove(&mut self, index: usize) {
-        let twin = self.twins.swap_remove(index);
+        let twin = self.take(index);
         self.hub.remove(twin.id, DropReason::Closed);
         self.end(&twin, DropReason::Closed, false);
     }
@@ -273,7 +303,10 @@ impl World {
                 .position(|twin| twin.id == id)
                 .expect("a subscription of this model");
             assert_eq!(overrun.owner, self.twins[index].owner);
-            let twin = self.twins.swap_remove(index);
+            let twin = match lives_on {
+                true => self.twins.swap_remove(index),
+                false => self.take(index),
+            };
             // If memory is short, slow subscribers of other channels can be overrun too, and one
             // that goes on (`lives_on`) can be overrun more than once.
             let is_first = living_on.insert(twin.owner.0);
@@ -329,16 +362,22 @@ impl World {
             assert!(!self.twins.iter().any(Twin::is_due), "a subscriber is due and not visited");
             return None;
         };
+        let is_it = |twin: &Twin| twin.id == due.subscription;
+        let index = self.twins.iter().position(is_it).expect("a subscription of this model");
+        let twin = &mut self.twins[index];
+        assert!(twin.is_due() && twin.owner == due.owner);
+        let Connection { is_blocked, blocked } = &mut self.connections[twin.connection];
+        if *is_blocked {
+            assert!(self.hub.block(twin.id), "it was due and blocked");
+            twin.blocked = true;
+            blocked.push(twin.id);
+            return Some(due.owner);
+        }
         // As in the reactor, the rest of a half-sent frame must be sent before anything else.
         while let Some(which) = self.rests.iter().position(|rest| rest.owner == due.owner) {
             self.send_rest(which, usize::MAX);
         }
-        let twin = self
-            .twins
-            .iter_mut()
-            .find(|twin| twin.id == due.subscription)
-            .expect("a subscription of this model");
-        assert!(twin.is_due() && twin.owner == due.owner);
+        let twin = &mut self.twins[index];
         let bytes = self.hub.unsent(twin.id).bytes();
         let bytes_taken = bytes.min(bytes_max);
         let advanced = self.hub.advance(twin.id, bytes_taken);
@@ -346,8 +385,11 @@ impl World {
         assert_eq!(advanced, Advanced { delivered, under_way: twin.sent > 0 });
         self.ledger.delivered += delivered;
         if block && bytes_taken < bytes {
+            let Connection { is_blocked, blocked } = &mut self.connections[twin.connection];
+            *is_blocked = true;
             twin.blocked = true;
-            self.hub.block(twin.id);
+            assert!(self.hub.block(twin.id));
+            blocked.push(twin.id);
         }
         Some(due.owner)
     }
@@ -410,11 +452,15 @@ impl World {
             );
             assert_eq!(unsent.is_empty(), expected.is_empty());
             assert_eq!(unsent.under_way_bytes, twin.rest_of_frame().len());
+            assert_eq!(self.hub.is_blocked(twin.id), twin.blocked);
         }
     }
 
     /// Unblocks all subscribers and sends until nothing is left.
     pub(super) fn finish(&mut self) {
+        for which in 0..CONNECTIONS {
+            self.run(Op::UnblockConnection { which });
+        }
         for index in 0..self.twins.len() {
             self.run(Op::Unblock { who: index });
         }

@@ -114,13 +114,17 @@ fn a_cursor_below_the_start_of_the_log_is_noticed_before_it_is_read_from() {
 fn a_cut_looks_for_the_slowest_only() {
     let (mut hub, subscriptions) = news(SlowPolicy::Disconnect, 64_000, 1_000);
     let (slowest, slow) = subscriptions.split_at(3);
-    slowest.iter().for_each(|one| hub.block(*one));
+    for one in slowest {
+        hub.block(*one);
+    }
     for _ in 0..20 {
         publish(&mut hub, &[1; 1_000]).unwrap();
     }
     sweep(&mut hub);
     // They have received everything, so they are not in the first segments of the log.
-    slow.iter().for_each(|one| hub.block(*one));
+    for one in slow {
+        hub.block(*one);
+    }
     let mut looked_at = 0;
     while !hub.has_overrun() {
         work::take();

@@ -11,6 +11,7 @@
 //! | `ledger` | the invariants between reactors |
 //! | `opening`, `http`, `talking`, `pinging` | healthy connections |
 //! | `slow`, `torn`, `closing` | connections that are slow, interrupted or closed |
+//! | `blocking` | connections with many subscriptions whose socket is full |
 //! | `publishing`, `accepting`, `draining` | what concerns many connections at once |
 //! | `panics` | callbacks that panic |
 //! | `many` | several reactors |
@@ -20,6 +21,7 @@
 
 mod accepting;
 mod app;
+mod blocking;
 mod client;
 mod closing;
 mod dice;

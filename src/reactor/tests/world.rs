@@ -566,6 +566,16 @@ fn check_reactor(reactor: &SimReactor) {
                     io.is_held() == is_joining || io.is_held() && exchange.hub.has_join_outcome(),
                     "output is held while a channel is joining"
                 );
+                for one in state.subscriptions.iter().filter(|one| exchange.hub.is_blocked(*one)) {
+                    assert!(
+                        connection.blocked || io.is_held(),
+                        "a subscription is blocked though its socket is writable"
+                    );
+                    assert!(
+                        state.subscriptions.is_noted_as_blocked(one),
+                        "nobody will unblock a subscription"
+                    );
+                }
                 let is_paused = connection.unfinished || connection.waits_for_channels > 0;
                 let waits = is_paused || io.owes() || io.is_held();
                 assert!(!has_unread || waits, "unread messages wait for nothing");
