@@ -1,10 +1,11 @@
 //! The sweep: sends messages from the channels' logs to the subscribers that have not received them
 //! yet.
 
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 
 use crate::hub::SubscriptionId;
 use crate::net::{Net, Token};
+use crate::transport::Sent;
 
 use super::api::Handler;
 use super::connection::Phase;
@@ -35,7 +36,10 @@ impl<N: Net, H: Handler> Peers<N, H> {
                 self.core.block(connection, due.subscription);
                 continue;
             }
-            self.core.write_unsent(connection, due.subscription);
+            if self.core.write_unsent(connection, due.subscription).is_ok() {
+                continue;
+            }
+            self.core.lose(connection);
             if let Phase::Gone(gone) = connection.phase {
                 self.take_out(token, gone);
                 self.dispatch_events();
@@ -48,7 +52,11 @@ impl<N: Net, H: Handler> Core<N, H> {
     /// Sends a subscriber, in one system call, the bytes between its cursor and the end of the log.
     /// If another subscription's frame is half written on this connection, that subscription is
     /// served instead.
-    fn write_unsent(&mut self, connection: &mut ConnectionOf<N, H>, due: SubscriptionId) {
+    fn write_unsent(
+        &mut self,
+        connection: &mut ConnectionOf<N, H>,
+        due: SubscriptionId,
+    ) -> io::Result<Sent> {
         // A half-written frame has to be finished before anything else is written.
         let subscription = connection.under_way.unwrap_or(due);
         let unsent = self.exchange.hub.unsent(subscription);
@@ -60,8 +68,6 @@ impl<N: Net, H: Handler> Core<N, H> {
             }
         };
         let offered = unsent.bytes();
-        if self.note_written(connection, subscription, written, offered).is_err() {
-            self.lose(connection);
-        }
+        self.note_written(connection, subscription, written, offered)
     }
 }

@@ -8,6 +8,9 @@ use crate::net::{Net, is_shortage};
 use super::{Buffer, BufferPool};
 
 /// One connection's stream and buffers. An idle connection owns no buffer.
+///
+/// The stream stands first, beside what else of a connection the delivery of a message touches.
+#[repr(C)]
 pub(crate) struct IoBuffers<S> {
     pub(crate) stream: S,
     /// How many bytes at the front of the queued output are the rest of a frame whose subscription

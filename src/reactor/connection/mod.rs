@@ -39,33 +39,16 @@ pub(super) use slab::{Connections, listener_number, listener_token, running_numb
 ///    +------------ last response ----------+                           v
 ///                                    any phase, when it is over ----> Gone
 /// ```
+///
+/// The fields that the delivery of a message touches stand first, so that it reads one or two cache
+/// lines of a connection. With many thousands of connections, none of these lines is in the cache.
+#[repr(C)]
 pub(super) struct Connection<T, S> {
     /// Identifies the connection: its slot in the table of connections (`slab`), and a generation.
     pub(super) token: Token,
-    pub(super) io: IoBuffers<T>,
-    pub(super) phase: Phase<S>,
-    /// When something is due next. What it is depends on the phase: the request must be complete, a
-    /// ping must be sent or its pong must have arrived, the peer must have taken its Close frame,
-    /// or lingering ends. Set by `Core::set_deadline`.
-    pub(super) deadline: CoarseInstant,
-    /// While blocked: when the kernel last accepted a byte.
-    pub(super) progress_at: CoarseInstant,
-    /// When the message that is being received began, if there is one.
-    pub(super) message_since: Option<CoarseInstant>,
     /// The subscription whose frame has been sent only in part. The connection is blocked, or the
     /// rest is sent in this turn.
     pub(super) under_way: Option<SubscriptionId>,
-    /// The address of the peer.
-    pub(super) packed_address: PackedAddress,
-    /// The limit that the connection counts towards.
-    pub(super) quota: Quota,
-    /// `Some` if requests on this connection are answered 503 or 429, except those that are exempt
-    /// from limits: the connection is over a limit, or the server is draining.
-    pub(super) refusal: Option<Refusal>,
-    /// A ping was sent, and nothing has been received since. False unless the connection is open.
-    pub(super) awaiting_pong: bool,
-    /// The socket was reported readable, and has not been read empty since.
-    pub(super) readable: bool,
     /// A write was refused or taken in part, and the socket has not been reported writable since.
     /// Invariant: true whenever output is queued, except output held until subscriptions are live.
     pub(super) blocked: bool,
@@ -75,6 +58,10 @@ pub(super) struct Connection<T, S> {
     /// Blocked because the kernel had no memory. No readiness event will follow, so the next
     /// deadline check tries the write again.
     pub(super) starved: bool,
+    /// A ping was sent, and nothing has been received since. False unless the connection is open.
+    pub(super) awaiting_pong: bool,
+    /// The socket was reported readable, and has not been read empty since.
+    pub(super) readable: bool,
     /// The peer has closed its side, or an error is pending: a short read does not mean that the
     /// socket is empty.
     pub(super) hung_up: bool,
@@ -86,6 +73,24 @@ pub(super) struct Connection<T, S> {
     /// How many full channels this peer has published to. While there are any, nothing more is read
     /// from the peer; the home of each channel reports when it has room again.
     pub(super) waits_for_channels: u16,
+    /// The limit that the connection counts towards.
+    pub(super) quota: Quota,
+    /// `Some` if requests on this connection are answered 503 or 429, except those that are exempt
+    /// from limits: the connection is over a limit, or the server is draining.
+    pub(super) refusal: Option<Refusal>,
+    /// The socket stands first in it.
+    pub(super) io: IoBuffers<T>,
+    pub(super) phase: Phase<S>,
+    /// When something is due next. What it is depends on the phase: the request must be complete, a
+    /// ping must be sent or its pong must have arrived, the peer must have taken its Close frame,
+    /// or lingering ends. Set by `Core::set_deadline`.
+    pub(super) deadline: CoarseInstant,
+    /// While blocked: when the kernel last accepted a byte.
+    pub(super) progress_at: CoarseInstant,
+    /// When the message that is being received began, if there is one.
+    pub(super) message_since: Option<CoarseInstant>,
+    /// The address of the peer.
+    pub(super) packed_address: PackedAddress,
 }
 
 pub(super) enum Phase<S> {
@@ -221,6 +226,8 @@ impl<T, S> Connection<T, S> {
 
 #[cfg(test)]
 mod tests {
+    use std::mem::offset_of;
+
     use super::*;
 
     #[test]
@@ -230,5 +237,26 @@ mod tests {
             bytes <= 152,
             "{bytes} bytes; the rest is for the hub, the wheel and the allocator"
         );
+        assert_eq!(size_of::<Entry<Connection<u32, [u64; 2]>>>(), bytes, "a slot takes no more");
+    }
+
+    /// A slot of a slab.
+    #[expect(dead_code, reason = "only its size is of interest")]
+    enum Entry<T> {
+        Vacant(usize),
+        Occupied(T),
+    }
+
+    #[test]
+    fn what_a_delivery_touches_lies_in_half_a_cache_line() {
+        type Example = Connection<u32, [u64; 2]>;
+        let ends = [
+            offset_of!(Example, token) + size_of::<Token>(),
+            offset_of!(Example, under_way) + size_of::<Option<SubscriptionId>>(),
+            offset_of!(Example, blocked) + 1,
+            offset_of!(Example, unproven) + 1,
+            offset_of!(Example, io) + offset_of!(IoBuffers<u32>, stream) + size_of::<u32>(),
+        ];
+        assert!(ends.iter().all(|end| *end <= 32), "{ends:?}");
     }
 }
