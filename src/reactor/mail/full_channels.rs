@@ -78,7 +78,7 @@ impl Exchange {
                     self.outcomes.push_back(Outcome::GoOn(token));
                 }
                 Waiter::Peer(from, token) => {
-                    self.outbox.answer(from, &AnswerRecord::GoOn { token })
+                    self.outbox.answer(from, &AnswerRecord::GoOn { token });
                 }
                 Waiter::Request(from, ticket, accepted) => {
                     let (origin, outcome) = (PublishOrigin::Request(ticket), Ok(accepted));
