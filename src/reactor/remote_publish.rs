@@ -12,8 +12,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use slab::Slab;
 
-use crate::hub::{ChannelName, Refused};
+use crate::hub::{ChannelName, ReactorNumber, Refused};
 use crate::protocol::{Message, MessageKind};
+
+/// Messages that one publisher may have under way to one reactor: those that wait until the reactor
+/// comes to them, or until their channel has room.
+pub(crate) const UNDER_WAY_MAX: usize = 1024;
 
 /// A message that the server had taken from a [`Publisher`](crate::Publisher) and then refused. No
 /// subscriber has received it.
@@ -59,16 +63,38 @@ impl std::fmt::Display for RefusalReason {
 }
 
 /// What one publisher and the reactors share.
-#[derive(Default)]
 pub struct PublisherLine {
-    /// Messages that the reactors have neither accepted nor refused yet.
-    under_way: AtomicUsize,
+    /// By reactor: messages that it has neither accepted nor refused yet.
+    under_way: Box<[AtomicUsize]>,
     /// Messages are refused, because one was.
     is_refusing: AtomicBool,
     refused: Mutex<Vec<RefusedMessage>>,
 }
 
 impl PublisherLine {
+    /// Makes the line of a publisher that has published nothing yet.
+    #[must_use]
+    pub fn new(reactors: usize) -> PublisherLine {
+        PublisherLine {
+            under_way: (0..reactors).map(|_| AtomicUsize::new(0)).collect(),
+            is_refusing: AtomicBool::new(false),
+            refused: Mutex::default(),
+        }
+    }
+
+    /// Counts one more message as under way to a reactor. Returns false if there are enough.
+    pub(crate) fn enter(&self, home: ReactorNumber) -> bool {
+        let is_in = self.under_way[home.index()].fetch_add(1, Ordering::SeqCst) < UNDER_WAY_MAX;
+        if !is_in {
+            self.leave(home);
+        }
+        is_in
+    }
+
+    fn leave(&self, home: ReactorNumber) {
+        self.under_way[home.index()].fetch_sub(1, Ordering::SeqCst);
+    }
+
     /// Returns true if an earlier message was refused and the publisher has not been told.
     pub(crate) fn is_refusing(&self) -> bool {
         self.is_refusing.load(Ordering::SeqCst)
@@ -78,7 +104,7 @@ impl PublisherLine {
     /// `None` while messages are under way, because more of them may be refused.
     pub(crate) fn take_refused(&self) -> Option<Vec<RefusedMessage>> {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.under_way.load(Ordering::SeqCst) > 0 {
+        if self.under_way.iter().any(|messages| messages.load(Ordering::SeqCst) > 0) {
             return None;
         }
         self.is_refusing.store(false, Ordering::SeqCst);
@@ -94,6 +120,7 @@ impl PublisherLine {
 
 /// A message from another thread to the reactor that is the home of its channel.
 pub(crate) struct RemotePublish {
+    home: ReactorNumber,
     channel: String,
     kind: MessageKind,
     payload: Vec<u8>,
@@ -105,6 +132,7 @@ impl RemotePublish {
     /// Makes one without a message.
     pub(crate) fn empty() -> RemotePublish {
         RemotePublish {
+            home: ReactorNumber(0),
             channel: String::new(),
             kind: MessageKind::Binary,
             payload: Vec::new(),
@@ -112,13 +140,15 @@ impl RemotePublish {
         }
     }
 
-    /// Fills in a message, and counts it as under way.
+    /// Fills in a message that its publisher's line has counted as under way.
     pub(crate) fn fill(
         &mut self,
         line: &Arc<PublisherLine>,
+        home: ReactorNumber,
         channel: ChannelName<'_>,
         message: Message<'_>,
     ) {
+        self.home = home;
         self.channel.clear();
         self.channel.push_str(channel.as_str());
         self.kind = message.kind();
@@ -127,7 +157,6 @@ impl RemotePublish {
         // be kept.
         self.payload.reserve_exact(message.payload().len());
         self.payload.extend_from_slice(message.payload());
-        line.under_way.fetch_add(1, Ordering::SeqCst);
         self.line = Some(Arc::clone(line));
     }
 
@@ -137,6 +166,11 @@ impl RemotePublish {
         Some((channel, Message::from_checked(self.kind, &self.payload)))
     }
 
+    /// Returns whose message it is; `None` once the outcome is known.
+    pub(crate) fn line(&self) -> Option<&Arc<PublisherLine>> {
+        self.line.as_ref()
+    }
+
     pub(crate) fn payload_capacity(&self) -> usize {
         self.payload.capacity()
     }
@@ -144,7 +178,7 @@ impl RemotePublish {
     /// The message has been accepted, or was never sent.
     pub(crate) fn settle(&mut self) {
         if let Some(line) = self.line.take() {
-            line.under_way.fetch_sub(1, Ordering::SeqCst);
+            line.leave(self.home);
         }
     }
 
@@ -157,7 +191,7 @@ impl RemotePublish {
             reason,
         });
         // After it is on the list: a publisher that sees nothing under way sees the whole list.
-        line.under_way.fetch_sub(1, Ordering::SeqCst);
+        line.leave(self.home);
     }
 }
 
@@ -200,16 +234,20 @@ impl UnderWay {
         }
     }
 
+    /// Returns whose message it is.
+    pub(crate) fn line_of(&self, key: u32) -> Option<&Arc<PublisherLine>> {
+        self.publishes.get(key as usize)?.line.as_ref()
+    }
+
     /// Returns true if a message must be refused, because an earlier one of its publisher was.
     pub(crate) fn is_behind_a_refusal(&self, key: u32) -> bool {
-        let line = self.publishes.get(key as usize).and_then(|taken| taken.line.as_ref());
-        line.is_some_and(|line| line.is_refusing())
+        self.line_of(key).is_some_and(|line| line.is_refusing())
     }
 
     /// Notes the outcome of a message. If it is refused, so is everything behind it from now on.
     pub(crate) fn conclude(&mut self, key: u32, outcome: Result<(), RefusalReason>) {
         if outcome.is_err()
-            && let Some(line) = self.publishes.get(key as usize).and_then(|one| one.line.as_ref())
+            && let Some(line) = self.line_of(key)
         {
             line.is_refusing.store(true, Ordering::SeqCst);
         }

@@ -151,9 +151,10 @@ pub fn setups<W: Wake + Clone>(
         .zip(&notifiers)
         .enumerate()
         .map(|(number, ((inbox, outbox), notifier))| {
-            let (commands, handle) = handle(notifier.clone(), message_bytes_max);
+            let own = ReactorNumber(number as u16);
+            let (commands, handle) = handle(own, notifier.clone(), message_bytes_max);
             Setup {
-                own: ReactorNumber(number as u16),
+                own,
                 shared: Arc::clone(&shared),
                 inbox,
                 outbox,

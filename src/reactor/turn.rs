@@ -23,6 +23,7 @@ use super::limits::{
 };
 use super::mail::{Exchange, MailTurn, Notifier, PublishOrigin};
 use super::peers::Peers;
+use super::remote_publish::RemotePublish;
 use super::setup::Setup;
 use super::timer_wheel::TimerWheel;
 use super::turn_state::TurnState;
@@ -229,34 +230,57 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         }
     }
 
-    /// Takes the messages that other threads have published, while the ring to this reactor has
-    /// room.
+    /// Publishes what other threads have sent, while the ring to this reactor has room. Messages of
+    /// publishers that wait for a full channel are put aside; first come those that were put aside
+    /// and may go on.
     fn take_remote_publishes(&mut self) {
-        for _ in 0..PUBLISHES_PER_TURN_MAX {
-            let Core { exchange, turn, .. } = &mut self.peers.core;
-            if exchange.threads_wait {
-                self.mail.is_left = true;
-                return;
-            }
-            if !exchange.outbox.has_room_to(exchange.own) {
-                // Publishes stay queued until this reactor has emptied that ring; the drain waits
-                // for them.
-                self.mail.is_left = true;
-                return;
-            }
-            let Some(publish) = self.commands.take() else { return };
-            let key = exchange.from_threads.add(publish);
-            let Some(publish) = exchange.from_threads.lend(key) else { continue };
-            if let Some((channel, message)) = publish.parts() {
-                let origin = PublishOrigin::Publisher(key);
-                let submitted = exchange.submit(origin, channel, message, &turn.counters);
-                debug_assert!(submitted.is_ok(), "the ring had room");
-            }
-            exchange.from_threads.give_back(key, publish);
-            self.settle_remote_publishes();
-            self.peers.dispatch_events();
+        let mut budget = PUBLISHES_PER_TURN_MAX;
+        while budget > PUBLISHES_PER_TURN_MAX / 2
+            && self.has_room_for_own()
+            && let Some(publish) = self.peers.core.exchange.held.next_released()
+        {
+            budget -= 1;
+            self.publish_remote(publish);
         }
-        self.mail.leave_for_next_turn();
+        while budget > 0
+            && self.has_room_for_own()
+            && let Some(publish) = self.commands.take()
+        {
+            budget -= 1;
+            if let Some(publish) = self.peers.core.exchange.held.put_aside(publish) {
+                self.publish_remote(publish);
+            }
+        }
+        let held = &self.peers.core.exchange.held;
+        if !self.has_room_for_own() {
+            // Publishes stay queued until this reactor has emptied that ring; the drain waits for
+            // them.
+            self.mail.is_left = true;
+        } else if budget == 0 || held.has_released() {
+            self.mail.leave_for_next_turn();
+        } else if held.has_messages() {
+            // These wait until their channels have room; the drain waits for them too.
+            self.mail.is_left = true;
+        }
+    }
+
+    fn has_room_for_own(&self) -> bool {
+        let exchange = &self.peers.core.exchange;
+        exchange.outbox.has_room_to(exchange.own)
+    }
+
+    fn publish_remote(&mut self, publish: RemotePublish) {
+        let Core { exchange, turn, .. } = &mut self.peers.core;
+        let key = exchange.from_threads.add(publish);
+        let Some(publish) = exchange.from_threads.lend(key) else { return };
+        if let Some((channel, message)) = publish.parts() {
+            let origin = PublishOrigin::Publisher(key);
+            let submitted = exchange.submit(origin, channel, message, &turn.counters);
+            debug_assert!(submitted.is_ok(), "the ring had room");
+        }
+        exchange.from_threads.give_back(key, publish);
+        self.settle_remote_publishes();
+        self.peers.dispatch_events();
     }
 
     /// Tells other threads the outcomes of their publishes that are known by now.

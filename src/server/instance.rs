@@ -91,7 +91,7 @@ impl<H: Handler> Server<H> {
     /// Returns a handle that publishes from any thread.
     pub fn publisher(&self) -> Publisher {
         let (homes, reactors) = (self.threads[0].setup.homes(), self.handles());
-        Publisher { homes, reactors, line: Arc::default() }
+        Publisher::new(homes, reactors)
     }
 
     /// Returns a handle that ends the server from any thread.
@@ -158,13 +158,19 @@ pub struct Publisher {
 /// reported to it, and do not make its own messages be refused.
 impl Clone for Publisher {
     fn clone(&self) -> Publisher {
-        let (homes, reactors) = (Arc::clone(&self.homes), Arc::clone(&self.reactors));
-        Publisher { homes, reactors, line: Arc::default() }
+        Publisher::new(Arc::clone(&self.homes), Arc::clone(&self.reactors))
     }
 }
 
 impl Publisher {
-    /// Publishes a message to the subscribers of a channel. Does not block.
+    fn new(homes: Arc<Homes>, reactors: Arc<[Handle<MioWaker>]>) -> Publisher {
+        let line = Arc::new(PublisherLine::new(reactors.len()));
+        Publisher { homes, reactors, line }
+    }
+
+    /// Publishes a message to the subscribers of a channel. Does not block. A message to a channel
+    /// that is full waits until it has room, and so do later messages of this publisher to channels
+    /// of the same reactor; other publishers, such as clones of this one, go on.
     ///
     /// # Errors
     ///

@@ -4,15 +4,16 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
 
-use crate::hub::{ChannelName, ChannelNameError};
+use crate::hub::{ChannelName, ChannelNameError, ReactorNumber};
 use crate::net::Wake;
 use crate::protocol::Message;
 use crate::reactor::mail::Notifier;
-use crate::reactor::remote_publish::{PublisherLine, RefusedMessage, RemotePublish};
+use crate::reactor::remote_publish::{PublisherLine, RefusedMessage, RemotePublish, UNDER_WAY_MAX};
 
-/// Publishes that may wait for the reactor; beyond that, publishing fails with
-/// [`PublishError::Busy`].
-const PUBLISHES_MAX: usize = 1024;
+/// Publishes of all threads that may wait for the reactor; beyond that, publishing fails with
+/// [`PublishError::Busy`]. They are more than those of one publisher, so that one alone leaves room
+/// to others.
+const PUBLISHES_MAX: usize = UNDER_WAY_MAX + 256;
 
 /// Processed publishes that are kept, so that later ones reuse their buffers and allocate nothing.
 const SPARES_MAX: usize = 256;
@@ -38,6 +39,7 @@ pub(crate) struct FromThreads {
 /// A handle to a reactor that any thread may use.
 #[derive(Clone)]
 pub struct Handle<W> {
+    reactor: ReactorNumber,
     publishes: SyncSender<RemotePublish>,
     /// Processed publishes that the reactor has returned. The next publish reuses their buffers.
     spares: Arc<Mutex<Receiver<RemotePublish>>>,
@@ -50,8 +52,9 @@ pub struct Handle<W> {
 /// Why a message was not taken. It has been sent to no subscriber.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum PublishError {
-    /// Try again later: too many messages are waiting for the reactor, or one of them has been
-    /// refused and the outcome of the others is not known yet.
+    /// Try again later: too many messages are waiting for the channel's reactor, of this publisher
+    /// (as when a channel that it has published to is full) or of all together; or one of them has
+    /// been refused and the outcome of the others is not known yet.
     Busy,
     /// Messages that this publisher sent earlier have been refused: these. The message of this call
     /// was not taken either. With this error the publisher has been told: the next message is taken
@@ -87,6 +90,7 @@ impl std::error::Error for PublishError {}
 
 /// Creates a handle and its receiving side, which the reactor holds.
 pub(crate) fn handle<W: Wake>(
+    reactor: ReactorNumber,
     notifier: Notifier<W>,
     message_bytes_max: usize,
 ) -> (FromThreads, Handle<W>) {
@@ -95,7 +99,9 @@ pub(crate) fn handle<W: Wake>(
     let ending = Arc::new(AtomicU8::new(Ending::Not as u8));
     let commands = FromThreads { publishes, used: used.clone(), ending: Arc::clone(&ending) };
     let spares = Arc::new(Mutex::new(spares));
-    (commands, Handle { publishes: sender, spares, used, ending, notifier, message_bytes_max })
+    let publishes = sender;
+    let handle = Handle { reactor, publishes, spares, used, ending, notifier, message_bytes_max };
+    (commands, handle)
 }
 
 impl FromThreads {
@@ -139,10 +145,13 @@ impl<W: Wake> Handle<W> {
                 return Err(PublishError::Refused(refused));
             }
         }
+        if !line.enter(self.reactor) {
+            return Err(PublishError::Busy);
+        }
         // If another thread holds the lock, a new buffer is allocated instead of waiting.
         let spare = self.spares.try_lock().ok().and_then(|spares| spares.try_recv().ok());
         let mut publish = spare.unwrap_or_else(RemotePublish::empty);
-        publish.fill(line, channel, message);
+        publish.fill(line, self.reactor, channel, message);
         self.publishes.try_send(publish).map_err(|error| match error {
             TrySendError::Full(mut publish) => {
                 publish.settle();

@@ -14,6 +14,7 @@ use crate::net::Token;
 use crate::protocol::Message;
 use crate::reactor::counters::{LiveCounters, Source};
 use crate::reactor::group::{Gauges, ReactorStatus, Shared, Status};
+use crate::reactor::held_publishers::HeldPublishers;
 use crate::reactor::limits::FULL_CHANNELS_PER_TURN_MAX;
 use crate::reactor::remote_publish::{RefusalReason, UnderWay};
 use crate::reactor::ticket::{NotPublished, Ticket};
@@ -38,14 +39,13 @@ pub(crate) struct Exchange {
     pub(crate) waiting: WaitingPublishers,
     /// Publishers that have waited can go on in the next turn.
     pub(super) can_let_go_on: bool,
-    /// What other threads publish is left in their queue, because a channel that they have
-    /// published to is full.
-    pub(crate) threads_wait: bool,
     /// What connections must still be notified of. Handled after the present callback or record,
     /// because no callback runs inside another.
     pub(crate) outcomes: VecDeque<Outcome>,
     /// Messages of other threads of the program whose outcome is not settled.
     pub(crate) from_threads: UnderWay,
+    /// Publishers on other threads that wait because their channel is full.
+    pub(crate) held: HeldPublishers,
     /// Peers whose publishes this home refuses, because it has refused an earlier one.
     pub(crate) refused: RefusedPeers,
     /// The number of tickets issued so far.
@@ -101,9 +101,9 @@ impl Exchange {
             waits_for_sweep: false,
             waiting: WaitingPublishers::default(),
             can_let_go_on: false,
-            threads_wait: false,
             outcomes: VecDeque::new(),
             from_threads: UnderWay::default(),
+            held: HeldPublishers::default(),
             refused: RefusedPeers::default(),
             tickets: 0,
         }

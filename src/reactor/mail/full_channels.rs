@@ -20,8 +20,8 @@ impl Exchange {
             PublishOrigin::Request(ticket) => Waiter::Request(from, ticket, accepted),
             PublishOrigin::Publisher(key) => {
                 self.from_threads.conclude(key, Ok(()));
-                self.threads_wait = true;
-                Waiter::Threads
+                let Some(line) = self.from_threads.line_of(key) else { return };
+                Waiter::Thread(self.held.hold(line))
             }
             PublishOrigin::Peer(token) if from == self.own => {
                 self.outcomes.push_back(Outcome::Wait(token));
@@ -89,9 +89,9 @@ impl Exchange {
                         }
                     }
                 }
-                Waiter::Threads => {
-                    self.threads_wait = false;
-                    // Their queue has had its share of this turn.
+                Waiter::Thread(line) => {
+                    self.held.let_go_on(line);
+                    // What other threads publish has had its share of this turn.
                     self.can_let_go_on = true;
                 }
             }

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::hub::{Accepted, ChannelId, ReactorNumber};
 use crate::net::Token;
+use crate::reactor::held_publishers::LineId;
 use crate::reactor::ticket::Ticket;
 
 /// Lists of publishers that are kept for reuse when empty.
@@ -17,8 +18,8 @@ pub(crate) enum Waiter {
     Peer(ReactorNumber, Token),
     /// An HTTP request of a reactor: its answer is held back.
     Request(ReactorNumber, Ticket, Accepted),
-    /// The other threads of this process: their queue is not emptied meanwhile.
-    Threads,
+    /// A publisher on another thread of this process: its messages are put aside meanwhile.
+    Thread(LineId),
 }
 
 /// All publishers that wait at a home, by channel.

@@ -3,10 +3,12 @@
 //! `latency`, with simulated costs.
 
 use super::super::limits::CROWD_PER_TURN_MAX;
+use super::super::{PublishError, RefusalReason};
 use super::client::{Client, Heard};
 use super::frames::Opcode;
 use super::world::{Setting, World};
 use crate::hub::{ReactorNumber, SlowPolicy};
+use crate::protocol::MessageKind;
 use crate::reactor::RingSizes;
 
 /// At most this many turns may pass before a bystander is served.
@@ -23,14 +25,20 @@ fn turns_until(world: &mut World, mut is_served: impl FnMut() -> bool) -> usize 
     panic!("not served within a thousand turns");
 }
 
-/// A server with 600 readers and 4 publishers of the channel "busy". The publishers have sent many
-/// times as much as the channel's log may keep, and no reactor has read it yet.
-fn flooded(reactors: usize) -> (World, Vec<Client>) {
+/// A server with this many readers of the channel "busy", whose log is small.
+fn crowded(reactors: usize, readers: usize) -> (World, Vec<Client>) {
     let mut setting = Setting { reactors, rings: Some(RingSizes::MIN), ..Setting::default() };
     setting.hub.channel_buffer_bytes = 4 << 10;
     setting.limits.decoder.message_bytes_max = 1024;
     let mut world = World::still(setting);
-    let mut clients = world.open_many(604, "/busy");
+    let clients = world.open_many(readers, "/busy");
+    (world, clients)
+}
+
+/// A server with 600 readers and 4 publishers of the channel "busy". The publishers have sent many
+/// times as much as the channel's log may keep, and no reactor has read it yet.
+fn flooded(reactors: usize) -> (World, Vec<Client>) {
+    let (world, mut clients) = crowded(reactors, 604);
     for publisher in &mut clients[600..] {
         (0..100).for_each(|number| publisher.binary(&[number; 900]));
     }
@@ -158,6 +166,104 @@ fn a_post_to_a_full_channel_is_answered_when_it_has_room() {
     world.rest();
     assert_eq!(visitor.answered().map(|answered| answered.status), Some(201));
     drop(clients);
+}
+
+/// A thread that publishes to a full channel does not hold up the other threads of its reactor.
+#[test]
+fn a_thread_waits_for_its_own_channel_alone() {
+    for reactors in [1, 2] {
+        let (mut world, _readers) = crowded(reactors, 600);
+        let names = (0..).map(|number| format!("quiet-{number}"));
+        let home = world.home_of("busy");
+        let quiet = names.into_iter().find(|name| world.home_of(name) == home).unwrap();
+        let mut listener = world.open(&format!("/{quiet}"));
+        let [flooder, other] = [(); 2].map(|()| world.new_line());
+        let mut sent = Vec::new();
+        for number in 0..10 {
+            loop {
+                let payload = (sent.len() as u32).to_be_bytes().repeat(200);
+                let published = world.publish_as(&flooder, "busy", MessageKind::Binary, &payload);
+                if published == Err(PublishError::Busy) {
+                    break;
+                }
+                assert_eq!(published, Ok(()));
+                sent.push(payload);
+            }
+            let payload = [number; 8];
+            let published = world.publish_as(&other, &quiet, MessageKind::Binary, &payload);
+            assert_eq!(published, Ok(()), "{reactors} reactors");
+            let turns = turns_until(&mut world, || listener.messages() == [payload.to_vec()]);
+            assert!(turns <= TURNS_MAX, "{reactors} reactors: a message took {turns} turns");
+        }
+        assert!(
+            world.accepted["busy"].len() < sent.len() - 800,
+            "the flood has to last as long as this"
+        );
+        world.rest();
+        assert_eq!(world.accepted["busy"], sent, "in order");
+        assert_eq!(flooder.take_refused(), Some(Vec::new()));
+        assert_eq!(world.log.borrow().closed, []);
+    }
+}
+
+/// Puts messages of other threads for the channel "busy" under way, more than it has room for.
+fn flooded_by_a_thread() -> (World, Vec<Client>, Vec<Vec<u8>>) {
+    let (mut world, readers) = crowded(1, 600);
+    let sent: Vec<_> = (0..40).map(|number| vec![number; 900]).collect();
+    for payload in &sent {
+        assert_eq!(world.publish("busy", MessageKind::Binary, payload), Ok(()));
+    }
+    world.turn();
+    assert!(world.accepted["busy"].len() < sent.len() / 2, "most of them wait");
+    (world, readers, sent)
+}
+
+#[test]
+fn a_drain_waits_for_what_a_thread_has_published_to_a_full_channel() {
+    let (mut world, mut readers, sent) = flooded_by_a_thread();
+    world.drain();
+    world.pass_secs(20);
+    assert!(world.is_over());
+    assert_eq!(world.line.take_refused(), Some(Vec::new()));
+    let sent: Vec<_> = sent.into_iter().map(Heard::Message).collect();
+    for reader in &mut readers {
+        let heard = reader.heard();
+        assert!(heard[..40] == sent[..] && matches!(heard[40], Heard::Close(1012, _)));
+    }
+}
+
+#[test]
+fn a_server_that_stops_gives_back_what_waits_for_a_full_channel() {
+    let (mut world, _readers, sent) = flooded_by_a_thread();
+    world.reactors.clear();
+    let refused = world.line.take_refused().unwrap();
+    assert!(refused.iter().all(|one| one.reason == RefusalReason::Stopped));
+    let refused = refused.into_iter().map(|one| one.payload);
+    let all: Vec<_> = world.accepted["busy"].iter().cloned().chain(refused).collect();
+    assert_eq!(all, sent, "each is accepted or given back, in order");
+}
+
+/// A message that was put aside is refused if an earlier one of its publisher was.
+#[test]
+fn what_waits_for_a_full_channel_behind_a_refusal_is_refused() {
+    let mut setting = Setting::default();
+    setting.hub.channel_buffer_bytes = 4 << 10;
+    setting.hub.channels_max = 1;
+    let mut world = World::still(setting);
+    let _readers = world.open_many(600, "/busy");
+    let mut sent = 0..;
+    let mut publish = |world: &World, channel| {
+        let payload = [sent.next().unwrap(); 900];
+        world.publish(channel, MessageKind::Binary, &payload).unwrap();
+    };
+    (0..20).for_each(|_| publish(&world, "busy"));
+    publish(&world, "one too many");
+    (0..20).for_each(|_| publish(&world, "busy"));
+    world.rest();
+    let payloads = |numbers: std::ops::Range<u8>| numbers.map(|number| vec![number; 900]);
+    assert!(world.accepted["busy"].iter().cloned().eq(payloads(0..20)));
+    let refused = world.line.take_refused().unwrap().into_iter().map(|one| one.payload);
+    assert!(refused.eq(payloads(20..41)));
 }
 
 #[test]

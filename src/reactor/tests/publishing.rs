@@ -254,7 +254,8 @@ fn another_publisher_is_not_held_up_by_a_refusal() {
     let mut world = World::with(|_, hub| hub.channels_max = 1);
     let mut reader = world.open("/news");
     world.publish("other", MessageKind::Binary, b"refused").unwrap();
-    let first = std::mem::take(&mut world.line);
+    let other = world.new_line();
+    let first = std::mem::replace(&mut world.line, other);
     world.publish("news", MessageKind::Binary, b"of another").unwrap();
     world.rest();
     assert_eq!(reader.messages(), [b"of another"]);

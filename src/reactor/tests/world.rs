@@ -137,6 +137,7 @@ impl World {
             Reactor::new(net, vec![sim.listener(PORT)], Vec::new(), app, setup).unwrap()
         });
         let reactors: Vec<_> = seated.collect();
+        let line = Arc::new(PublisherLine::new(reactors.len()));
         World {
             over: vec![false; reactors.len()],
             at: vec![None; reactors.len()],
@@ -144,7 +145,7 @@ impl World {
             is_still: false,
             reactors,
             sim,
-            line: Arc::default(),
+            line,
             log,
             accepted: HashMap::new(),
             epochs: HashMap::new(),
@@ -389,9 +390,25 @@ impl World {
         kind: MessageKind,
         payload: &[u8],
     ) -> Result<(), PublishError> {
+        self.publish_as(&self.line, channel, kind, payload)
+    }
+
+    /// Makes one more publisher for [`publish_as`](Self::publish_as).
+    pub(super) fn new_line(&self) -> Arc<PublisherLine> {
+        Arc::new(PublisherLine::new(self.reactors.len()))
+    }
+
+    /// Like [`publish`](Self::publish), as this publisher.
+    pub(super) fn publish_as(
+        &self,
+        line: &Arc<PublisherLine>,
+        channel: &str,
+        kind: MessageKind,
+        payload: &[u8],
+    ) -> Result<(), PublishError> {
         let name = ChannelName::parse(channel).unwrap();
         let message = Message::new(kind, payload).unwrap();
-        self.reactors[self.home_of(channel)].handle().try_publish(&self.line, name, message)
+        self.reactors[self.home_of(channel)].handle().try_publish(line, name, message)
     }
 
     pub(super) fn handles(&self) -> Vec<Handle<SimWaker>> {

@@ -87,6 +87,7 @@ impl Run {
         });
         let reactors: Vec<_> = reactors.collect();
         let over = vec![false; reactors.len()];
+        let line = Arc::new(PublisherLine::new(reactors.len()));
         Run {
             world,
             plan,
@@ -97,7 +98,7 @@ impl Run {
             clients: Vec::new(),
             mailed: Vec::new(),
             threads,
-            line: Arc::default(),
+            line,
             is_draining: false,
         }
     }
