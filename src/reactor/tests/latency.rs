@@ -13,43 +13,56 @@ mod crowd;
 mod random;
 mod scene;
 
+use super::super::limits::PATIENCE;
 use super::client::Client;
 use super::frames::Opcode;
 use super::swarm::for_each_seed;
 use bystander::Kind;
 use crowd::{Announcer, Flood, Once, Publishers, readers};
-use scene::{Bounds, Scene};
+use scene::{Bounds, Report, Scene};
 
 /// A scene: 3,000 readers of one channel, and four peers that flood it with messages of 256 bytes.
-fn flood(reactors: usize, bounds: Bounds, messages_per_second_min: u64) {
+/// Runs for this much simulated time.
+fn flood(reactors: usize, kinds: &[Kind], duration: Duration) -> Report {
     let mut scene = Scene::new("a flooded channel", reactors, 1);
-    scene.invite(&Kind::ALL);
+    scene.invite(kinds);
     let readers = readers(&mut scene.server, 3_000, "/hall");
     let publishers = scene.server.open_many(4, |_| "/hall".to_owned());
     let mut flood = Flood::of(&scene.server, publishers, Opcode::Binary, &[7; 256]);
-    let report = scene.run(Duration::from_secs(1), &mut flood);
+    // At first the segments of the log are small, and so are the sends.
+    scene.run(Duration::from_millis(200), &mut flood);
+    let report = scene.run(duration, &mut flood);
     assert_eq!(flood.gone(), 0, "no publisher is closed");
     assert!(!readers.iter().any(Client::is_gone), "nobody is cut off who reads");
-    report.check(bounds);
-    let rate = report.messages_per_second;
-    assert!(rate >= messages_per_second_min, "the crowd gets {rate} messages per second");
+    report
 }
 
 #[test]
 fn bystanders_of_a_flooded_channel_do_not_wait() {
-    flood(1, Bounds::ALL, 8_500);
+    flood(1, &Kind::ALL, Duration::from_millis(800)).check(Bounds::ALL);
 }
 
 #[test]
 #[ignore = "slow unless optimised"]
 fn bystanders_of_a_flooded_channel_do_not_wait_on_two_reactors() {
-    flood(2, Bounds::ALL, 15_000);
+    flood(2, &Kind::ALL, Duration::from_secs(1)).check(Bounds::ALL);
 }
 
 #[test]
 #[ignore = "slow unless optimised"]
 fn bystanders_of_a_flooded_channel_do_not_wait_on_four_reactors() {
-    flood(4, Bounds::ALL, 28_000);
+    flood(4, &Kind::ALL, Duration::from_secs(1)).check(Bounds::ALL);
+}
+
+/// Nobody else is served, so what the budgets cost would be missing here. The bounds are 2 % below
+/// what the server delivered when its turns had no budgets.
+#[test]
+#[ignore = "slow unless optimised"]
+fn a_flooded_channel_is_as_fast_as_without_budgets() {
+    for (reactors, deliveries) in [(1, 21_200_000), (2, 42_300_000), (4, 82_400_000)] {
+        let rate = flood(reactors, &[], Duration::from_secs(3)).deliveries_per_second;
+        assert!(rate >= deliveries, "{reactors} reactors: {rate} deliveries per second");
+    }
 }
 
 /// Returns how long the last of a thousand readers waits for a message, beside peers that flood the
@@ -127,7 +140,10 @@ fn busy_with_two_each(connections: usize, bounds: Bounds) -> Duration {
     let closed = scene.server.log.borrow().closed.len();
     assert!(closed >= stalled.len(), "everybody falls off: {closed}");
     report.check(bounds);
-    scene.server.busy
+    let busy = scene.server.busy;
+    // Until the last of those who were given time to read their Close frames are gone.
+    scene.run(2 * PATIENCE, &mut publishers).check(bounds);
+    busy + scene.server.busy
 }
 
 #[test]
@@ -142,9 +158,8 @@ fn subscriptions_fall_off_in_linear_time() {
 fn forty_thousand_subscriptions_fall_off_in_linear_time() {
     let bounds = Bounds::ALL;
     let busy = [5_000, 20_000].map(|connections| busy_with_two_each(connections, bounds));
-    // Each later message checks all subscribers that are still blocked, so the time grows a little
-    // faster than their number.
-    assert!(busy[1] < 8 * busy[0], "four times as many take {busy:.2?}");
+    eprintln!("  four times as many subscriptions take {busy:.2?}");
+    assert!(busy[1] < 5 * busy[0], "four times as many take {busy:.2?}");
 }
 
 /// A scene of stalled subscribers, each on a channel of its own, whose logs take all memory: some

@@ -18,6 +18,8 @@ pub(super) struct Report {
     /// Messages of the crowd's channel that its home has numbered, per second.
     pub(super) messages_per_second: u64,
     sends_per_second: u64,
+    /// Copies of messages that subscribers were sent, per second.
+    pub(super) deliveries_per_second: u64,
     /// A hash of all calls to the simulated network.
     pub(super) hash: u64,
 }
@@ -58,12 +60,13 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Report { name, longest_turn, turns, waits, .. } = self;
-        let Report { messages_per_second, sends_per_second, .. } = self;
+        let Report { messages_per_second, sends_per_second, deliveries_per_second, .. } = self;
         writeln!(f, "{name}:")?;
         writeln!(f, "  {turns} turns, the longest {longest_turn}")?;
         writeln!(
             f,
-            "  per second {messages_per_second} messages of the crowd, {sends_per_second} sends"
+            "  per second {messages_per_second} messages of the crowd, {sends_per_second} sends, \
+             {deliveries_per_second} deliveries"
         )?;
         waits.iter().try_for_each(|wait| writeln!(f, "  {wait}"))
     }
@@ -119,7 +122,10 @@ impl Scene {
         let sends = |server: &TimedWorld| {
             server.sum(|reactor| reactor.peers.core.turn.counters.sends.read())
         };
-        let sends_before = sends(server);
+        let deliveries = |server: &TimedWorld| {
+            server.sum(|reactor| reactor.peers.core.exchange.hub.ledger().delivered)
+        };
+        let (sends_before, deliveries_before) = (sends(server), deliveries(server));
         let everybody = &mut (&mut self.bystanders[..], others);
         server.run_until(begin + duration, everybody);
         let end = server.now();
@@ -132,6 +138,7 @@ impl Scene {
             waits: Waits::of(&self.bystanders),
             messages_per_second: per_second(server.numbered.get(CROWDED).copied().unwrap_or(0)),
             sends_per_second: per_second(sends(server) - sends_before),
+            deliveries_per_second: per_second(deliveries(server) - deliveries_before),
             hash: server.sim.trace_hash(),
         };
         eprint!("{report}");
