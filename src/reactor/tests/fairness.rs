@@ -51,6 +51,7 @@ fn is_flood_over(clients: &mut [Client]) -> bool {
 }
 
 #[test]
+#[ignore = "slow unless optimised"]
 fn a_channel_that_is_full_holds_up_no_other() {
     for reactors in [1, 2] {
         let (mut world, mut clients) = flooded(reactors);
@@ -98,6 +99,7 @@ fn no_ring_stands_still_for_a_channel() {
 /// More clients publish at once than the log takes beyond its bound. The messages that it does not
 /// take are refused, and a publish to another channel need not wait.
 #[test]
+#[ignore = "slow unless optimised"]
 fn publishers_beyond_the_excess_of_a_channel_hold_up_no_other() {
     let mut setting = Setting::default();
     setting.hub.memory_bytes = 4 << 20;
@@ -156,6 +158,7 @@ fn a_publish_that_waits_for_memory_follows_the_sweep() {
 }
 
 #[test]
+#[ignore = "slow unless optimised"]
 fn a_post_to_a_full_channel_is_answered_when_it_has_room() {
     let (mut world, clients) = flooded(1);
     world.turn();
@@ -170,6 +173,7 @@ fn a_post_to_a_full_channel_is_answered_when_it_has_room() {
 
 /// A thread that publishes to a full channel does not hold up the other threads of its reactor.
 #[test]
+#[ignore = "slow unless optimised"]
 fn a_thread_waits_for_its_own_channel_alone() {
     for reactors in [1, 2] {
         let (mut world, _readers) = crowded(reactors, 600);
@@ -267,6 +271,7 @@ fn what_waits_for_a_full_channel_behind_a_refusal_is_refused() {
 }
 
 #[test]
+#[ignore = "slow unless optimised"]
 fn one_message_that_cuts_off_a_crowd_is_told_in_many_turns() {
     for slow_policy in [SlowPolicy::Disconnect, SlowPolicy::Skip] {
         let mut world = World::with(|_, hub| {

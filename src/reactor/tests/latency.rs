@@ -119,6 +119,7 @@ fn cut(reactors: usize, bounds: Bounds) {
 }
 
 #[test]
+#[ignore = "slow unless optimised"]
 fn one_message_that_cuts_off_thousands_holds_nobody_up() {
     cut(1, Bounds::ALL);
 }
@@ -185,11 +186,13 @@ fn strangers(reactors: usize, bounds: Bounds) {
 }
 
 #[test]
+#[ignore = "slow unless optimised"]
 fn strangers_who_stall_on_channels_of_their_own_do_not_have_posts_refused() {
     strangers(1, Bounds::ALL);
 }
 
 #[test]
+#[ignore = "slow unless optimised"]
 fn strangers_who_stall_do_not_have_posts_refused_on_two_reactors() {
     strangers(2, Bounds::ALL);
 }
@@ -205,6 +208,7 @@ fn leave(how: &str, leave: impl Fn(&Client)) {
 }
 
 #[test]
+#[ignore = "slow unless optimised"]
 fn thousands_of_resets_hold_nobody_up() {
     leave("5,000 reset", |reader| reader.peer.reset());
 }
@@ -316,6 +320,7 @@ fn random_scenes() {
 }
 
 #[test]
+#[ignore = "slow unless optimised"]
 fn the_same_scene_does_the_same_calls() {
     assert_eq!(random::run(0).hash, random::run(0).hash);
 }
