@@ -323,6 +323,7 @@ fn limit_of(end: End, reason: &str) -> Option<RejectReason> {
 /// open.
 fn leave_open<T, S>(connection: &mut Connection<T, S>, clean: bool) -> Option<Open<S>> {
     connection.awaiting_pong = false;
+    connection.message_since = None;
     let closing = Phase::Closing { clean, patient: false, discarded_bytes: 0 };
     match std::mem::replace(&mut connection.phase, closing) {
         Phase::Open(open) => Some(open),

@@ -169,20 +169,19 @@ impl<N: Net, H: Handler> Core<N, H> {
 
     /// Returns when a connection, which has just been checked, must be checked next.
     pub(super) fn next_check(&self, connection: &ConnectionOf<N, H>) -> Instant {
-        let retry = self.turn.now + DEADLINE_RETRY;
-        if connection.starved {
-            return retry;
-        }
         let now = self.turn.now;
+        let retry = now + DEADLINE_RETRY;
         let progress_at = connection.progress_at.near(now);
         let stuck = connection.blocked.then(|| progress_at + self.limits.slow_timeout);
-        let next = [stuck, self.message_due(connection)]
+        let starved = connection.starved.then_some(retry);
+        // A deadline that has passed could not be enforced in this check, so it is tried again
+        // soon. That must not postpone the others.
+        let next = |moment: Instant| if moment > now { moment } else { retry };
+        [stuck, starved, self.message_due(connection)]
             .into_iter()
             .flatten()
-            .fold(connection.deadline.near(now), Instant::min);
-        // A deadline that has passed could not be enforced in this check, so it is tried again
-        // soon.
-        if next > now { next } else { retry }
+            .map(next)
+            .fold(next(connection.deadline.near(now)), Instant::min)
     }
 
     /// Returns the ping interval, varied at random by up to a fifth.

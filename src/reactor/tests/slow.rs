@@ -209,6 +209,53 @@ fn a_message_of_which_we_do_not_read_the_rest_does_not_drip() {
     assert_eq!(client.messages(), [vec![1; 40_000], vec![2; 100]]);
 }
 
+/// The time for a message does not end while its rest is not read. The next ping must be sent in
+/// time all the same.
+#[test]
+fn a_deadline_that_cannot_be_enforced_does_not_postpone_others() {
+    let mut world = World::with(|limits, _| {
+        limits.slow_timeout = Duration::from_secs(1000);
+        limits.message_timeout = Some(Duration::from_secs(15));
+    });
+    let mut clients = world.open_many(200, "/echo");
+    for client in &mut clients {
+        client.stall();
+        client.binary(&[1; 40_000]);
+        let frame = client.frame(Opcode::Binary, &[2; 100]);
+        client.peer.send(&frame[..50]);
+        world.turn();
+        client.peer.send(&frame[50..]);
+    }
+    // In the next seconds many pings are due, at different moments.
+    world.pass_secs(23);
+    for some in clients.chunks(50) {
+        world.pass(Duration::from_millis(500));
+        some.iter().for_each(Client::wake);
+        world.rest();
+    }
+    for client in &mut clients {
+        let mut heard = client.heard();
+        heard.retain(|heard| *heard != Heard::Ping);
+        assert_eq!(heard, [vec![1; 40_000], vec![2; 100]].map(Heard::Message));
+    }
+}
+
+/// Deadlines are checked of what is due in the present phase of a connection, and of nothing else.
+#[test]
+fn nothing_is_due_for_the_message_of_a_connection_that_has_ended() {
+    let mut world = World::with(|limits, _| limits.message_timeout = Some(Duration::from_secs(15)));
+    let mut client = world.open("/echo");
+    let frame = client.frame(Opcode::Binary, &[1; 60_000]);
+    client.peer.send(&frame[..59_000]);
+    // A message of this size may take three seconds more.
+    world.pass_secs(16);
+    assert_eq!(client.heard(), []);
+    world.drain();
+    world.pass_secs(1);
+    assert_eq!(client.close_code(), Some(1012));
+    assert!(world.reactor().peers.connections.iter().all(|one| one.message_since.is_none()));
+}
+
 #[test]
 fn replies_that_are_not_taken_hold_up_the_messages_behind_them() {
     let mut world = World::new();
