@@ -23,6 +23,9 @@ pub(super) struct Plan {
     pub(super) steps: usize,
     /// Each payload is at most as large as one of these sizes, chosen at random.
     pub(super) sizes: &'static [usize],
+    /// A client sends at most this many messages at once. With many, channels are often full, and
+    /// peers that read nothing are often blocked.
+    pub(super) burst: usize,
     /// How many clients are connected at a time. With few, channels lose their last subscriber and
     /// are created again.
     pub(super) crowd: usize,
@@ -112,6 +115,7 @@ impl Plan {
             lazy,
             steps: dice.pick(&[30, 100, 200]),
             sizes: dice.pick(&sizes),
+            burst: dice.pick(&[4, 4, 30]),
             crowd: dice.pick(&[3, 8, 40]),
             leaves: dice.pick(&[1, 1, 5]),
             pauses: if reactors > 1 { dice.pick(&[20, 100, usize::MAX]) } else { usize::MAX },

@@ -11,7 +11,8 @@ use super::super::frames::Opcode;
 use super::super::world::{PORT, Setting, World};
 use super::actor::{Actor, Role};
 use super::plan::Plan;
-use crate::hub::DropReason;
+use crate::hub::{DropReason, OUT_OF_MEMORY};
+use crate::instant::Instant;
 use crate::net::sim::{SimCrash, SimFaults};
 use crate::protocol::MessageKind;
 
@@ -28,6 +29,9 @@ const ACTORS_MAX: usize = 80;
 
 /// The most turns until nothing is pending. A run that needs more will never come to rest.
 const TURNS_TO_REST_MAX: usize = 40_000;
+
+/// How long after the end of all faults a client may still read what was sent before it.
+const LATE_NEWS: Duration = Duration::from_secs(3);
 
 /// After this many turns a drain continues without faults: if spurious wake-ups are among them,
 /// hardly any simulated time passes.
@@ -46,6 +50,8 @@ pub(super) struct Run {
     mailed: u32,
     /// Turns are run step by step, by `steps`, even if they are not interrupted.
     is_stepwise: bool,
+    /// When all faults and pauses had ended and all clients had begun to read, if they have.
+    resting_since: Option<Instant>,
     /// A client has sent random bytes. They may happen to form a frame or the rest of one, and so a
     /// message that the run did not make.
     has_garbage: bool,
@@ -106,6 +112,7 @@ impl Run {
             publishers: 0,
             mailed: 0,
             is_stepwise: false,
+            resting_since: None,
             has_garbage: false,
         }
     }
@@ -186,7 +193,15 @@ impl Run {
     fn hear(&mut self, place: usize) {
         let actor = &mut self.actors[place];
         let was_open = actor.client.is_open();
+        let could_answer = actor.can_send();
         let refused = actor.hear();
+        if could_answer
+            && let Some(code) = actor.closed
+            && self.resting_since.is_some_and(|since| self.world.sim.now() > since + LATE_NEWS)
+        {
+            let is_late = code == 4408 || actor.reason.contains("took nothing");
+            assert!(!is_late, "closed with {code} although it reads and answers: {}", actor.reason);
+        }
         if !was_open && actor.client.is_open() {
             let accepted = &self.world.accepted;
             let so_far = |channel: &&str| accepted.get(*channel).map_or(0, Vec::len);
@@ -212,7 +227,15 @@ impl Run {
                 1013 => {
                     let is_subscriber = !actor.role.channels().is_empty();
                     let is_refused = is_publisher && self.plan.may_refuse();
-                    assert!(is_refused || is_subscriber && self.plan.hub.channels_max < 1_000);
+                    let is_short = actor.has_paused && self.plan.hub.memory_bytes < 1 << 30;
+                    assert!(
+                        is_refused
+                            || is_short && actor.reason == OUT_OF_MEMORY
+                            || is_subscriber && self.plan.hub.channels_max < 1_000,
+                        "{:?} was refused: {}",
+                        actor.role,
+                        actor.reason
+                    );
                 }
                 4008 => {
                     assert!(!never_slow, "a healthy subscriber was closed as slow");
@@ -310,7 +333,7 @@ impl Run {
             Role::Member(MAIL) => {}
             _ if !self.actors[place].client.is_open() => {}
             Role::Member(_) | Role::Both | Role::Mourned | Role::Echo => {
-                for _ in 0..=self.dice.below(4) {
+                for _ in 0..=self.dice.below(self.plan.burst) {
                     if self.actors[place].published == 0 {
                         self.publishers += 1;
                         self.actors[place].published = self.publishers << 16;
@@ -447,6 +470,10 @@ impl Run {
         }
         let mut turns = 0;
         while self.is_pending() {
+            let is_paused = |number| self.world.sim.is_paused(number);
+            if self.resting_since.is_none() || (0..self.plan.reactors).any(is_paused) {
+                self.resting_since = Some(self.world.sim.now());
+            }
             self.turn();
             turns += 1;
             if turns == TURNS_TO_REST_MAX {
