@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::super::limits::{PUBLISHES_PER_TURN_MAX, RECORDS_PER_TURN_MAX};
 use super::app::FAREWELL;
 use super::client::Heard;
 use super::world::World;
@@ -38,6 +39,28 @@ fn mail_that_was_taken_goes_out_before_1012() {
         assert_eq!(client.heard().len(), 1001);
     }
     assert!(world.is_over());
+}
+
+/// The ring from a channel's home may hold more messages than a reactor takes in one turn.
+#[test]
+fn mail_of_several_turns_goes_out_before_1012() {
+    const COUNT: usize = 2 * RECORDS_PER_TURN_MAX;
+    let mut world = World::of(2, |_, _| {});
+    let channel = world.channel_at(0);
+    let mut reader = world.open_at(1, &format!("/{channel}"));
+    for _ in 0..COUNT / PUBLISHES_PER_TURN_MAX {
+        for _ in 0..PUBLISHES_PER_TURN_MAX {
+            world.publish(&channel, MessageKind::Text, b"one of many").unwrap();
+        }
+        world.turn_of(0);
+    }
+    assert_eq!(world.accepted[&channel].len(), COUNT);
+    assert_eq!(reader.heard(), [], "its reactor has had no turn");
+    world.drain();
+    world.pass_secs(4);
+    let heard = reader.heard();
+    assert_eq!(heard.len(), COUNT + 1);
+    assert!(matches!(heard.last(), Some(Heard::Close(1012, _))));
 }
 
 #[test]
