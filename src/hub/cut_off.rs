@@ -158,8 +158,9 @@ impl Hub {
     }
 
     /// Returns true if a subscription of this owner has an overrun that was not fetched yet.
+    #[inline(always)]
     pub fn has_overrun_of(&self, owner: Owner) -> bool {
-        self.overrun.concerns(owner)
+        self.has_overrun() && self.overrun.concerns(owner)
     }
 
     /// Returns true if [`next_overrun`](Self::next_overrun) would return a subscriber.

@@ -159,6 +159,7 @@ impl Hub {
 
     /// Returns the bytes between a subscriber's cursor and the end of the log, limited to what one
     /// vectored write takes.
+    #[inline(always)]
     pub fn unsent(&self, subscription: SubscriptionId) -> Unsent<'_> {
         let Some((id, index)) = self.place_of(subscription) else { return Unsent::default() };
         let channel = &self.channels[id];

@@ -292,6 +292,7 @@ impl Log {
     // Reading.
 
     /// Returns the bytes after a cursor: at most two slices, for one vectored write.
+    #[inline(always)]
     pub(super) fn unsent(&self, cursor: Cursor) -> Unsent<'_> {
         if !self.is_behind(cursor.offset) {
             return Unsent::default();

@@ -104,8 +104,9 @@ impl OverrunQueue {
     }
 
     /// Returns true if an owner has an overrun that it has not fetched yet.
+    #[inline(never)]
     pub(super) fn concerns(&self, owner: Owner) -> bool {
-        !self.is_empty() && self.by_owner.contains_key(&owner)
+        self.by_owner.contains_key(&owner)
     }
 
     #[cfg(test)]
