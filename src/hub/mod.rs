@@ -19,9 +19,10 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `hub` | the struct [`Hub`]: subscribing, and which subscriber is sent what |
+//! | `hub` | the struct [`Hub`]: subscribing, forgetting, figures |
 //! | `publish` | a message is numbered, appended and delivered |
 //! | `leave`, `cut_off` | the ends of subscriptions; slow subscribers are cut off |
+//! | `sweep` | which subscriber is sent what next, and how far it has come |
 //! | `full` | channels whose publishers must wait for the sweep |
 //! | `serve_members`, `members` | channels whose home is here: reactors that have subscribers |
 //! | `as_member`, `membership` | channels whose home is another reactor |
@@ -63,6 +64,7 @@ mod segment_pool;
 mod serve_members;
 mod subscribers;
 mod subscriptions;
+mod sweep;
 mod sweep_order;
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 
 use crate::hub::SubscriptionId;
 use crate::net::{Net, Token};
-use crate::transport::Sent;
+use crate::transport::{Sent, sent};
 
 use super::api::Handler;
 use super::connection::Phase;
@@ -69,5 +69,28 @@ impl<N: Net, H: Handler> Core<N, H> {
         };
         let offered = unsent.bytes();
         self.note_written(connection, subscription, written, offered)
+    }
+
+    /// Notes how many log bytes of a subscription the kernel has taken, and returns whether it has
+    /// taken all that were offered.
+    pub(super) fn note_written(
+        &mut self,
+        connection: &mut ConnectionOf<N, H>,
+        subscription: SubscriptionId,
+        written: io::Result<usize>,
+        offered: usize,
+    ) -> io::Result<Sent> {
+        self.turn.counters.sends.add(1);
+        let (taken, sent) = sent(written, offered)?;
+        self.turn.counters.sent_bytes.add(taken as u64);
+        let advanced = self.exchange.hub.advance(subscription, taken);
+        connection.under_way = advanced.under_way.then_some(subscription);
+        if sent == Sent::All {
+            connection.unproven = false;
+        } else {
+            self.note_blocked(connection, taken, sent);
+            self.block(connection, subscription);
+        }
+        Ok(sent)
     }
 }

@@ -1,39 +1,17 @@
-//! Writing the bytes queued for one peer alone, and noting what a write reports about the socket.
+//! Writing the bytes queued for one peer alone, and what follows when a socket takes no more, or
+//! takes bytes again.
 
 use std::io;
 
 use crate::hub::SubscriptionId;
 use crate::net::Net;
-use crate::transport::{Sent, sent};
+use crate::transport::Sent;
 
 use super::api::Handler;
 use super::connection::{CoarseInstant, Phase};
 use super::core::{ConnectionOf, Core};
 
 impl<N: Net, H: Handler> Core<N, H> {
-    /// Notes how many log bytes of a subscription the kernel has taken, and returns whether it has
-    /// taken all that were offered.
-    pub(super) fn note_written(
-        &mut self,
-        connection: &mut ConnectionOf<N, H>,
-        subscription: SubscriptionId,
-        written: io::Result<usize>,
-        offered: usize,
-    ) -> io::Result<Sent> {
-        self.turn.counters.sends.add(1);
-        let (taken, sent) = sent(written, offered)?;
-        self.turn.counters.sent_bytes.add(taken as u64);
-        let advanced = self.exchange.hub.advance(subscription, taken);
-        connection.under_way = advanced.under_way.then_some(subscription);
-        if sent == Sent::All {
-            connection.unproven = false;
-        } else {
-            self.note_blocked(connection, taken, sent);
-            self.block(connection, subscription);
-        }
-        Ok(sent)
-    }
-
     /// The socket of a blocked connection is writable again: sends what is queued, then goes on.
     pub(super) fn on_writable(&mut self, connection: &mut ConnectionOf<N, H>) {
         connection.starved = false;
@@ -166,7 +144,12 @@ impl<N: Net, H: Handler> Core<N, H> {
     }
 
     #[inline(never)]
-    fn note_blocked(&mut self, connection: &mut ConnectionOf<N, H>, taken: usize, sent: Sent) {
+    pub(super) fn note_blocked(
+        &mut self,
+        connection: &mut ConnectionOf<N, H>,
+        taken: usize,
+        sent: Sent,
+    ) {
         // If the socket became writable but took no byte, that is no progress.
         if taken > 0 || !(connection.blocked || connection.unproven) {
             connection.progress_at = CoarseInstant::new(self.turn.now);
