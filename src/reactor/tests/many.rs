@@ -365,6 +365,34 @@ fn a_reactor_whose_memory_nobody_slow_holds_makes_the_home_refuse() {
     );
 }
 
+/// One turn of a member may find more in its ring than its memory is for.
+#[test]
+fn a_member_takes_what_its_home_has_accepted_though_it_has_no_memory_left() {
+    let mut setting = Setting {
+        reactors: 2,
+        rings: Some(RingSizes { bytes: 256 << 10, beside: 1 }),
+        ..Setting::default()
+    };
+    setting.limits.decoder.message_bytes_max = 1024;
+    setting.hub.message_bytes_max = 1024;
+    setting.hub.channel_buffer_bytes = 16 << 10;
+    setting.hub.private_bytes_max = 0;
+    setting.hub.memory_bytes = 2_500_000;
+    let mut world = World::still(setting);
+    let channel = world.channel_at(0);
+    let mut reader = world.open_at(1, &format!("/{channel}"));
+    for _ in 0..200 {
+        world.publish(&channel, MessageKind::Binary, &[7; 1000]).unwrap();
+    }
+    world.turn_of(0);
+    let memory_bytes = world.reactors[1].peers.core.exchange.hub.limits().memory_bytes;
+    let accepted = world.accepted[&channel].len();
+    assert!(accepted * 1000 > memory_bytes, "{accepted} fit into {memory_bytes} bytes");
+    world.rest();
+    assert_eq!(reader.messages(), world.accepted[&channel]);
+    assert_eq!(world.accepted[&channel].len(), 200);
+}
+
 #[test]
 fn what_was_sent_behind_a_refused_message_is_refused_as_well() {
     let mut world = World::of(2, |_, _| {});
