@@ -70,6 +70,12 @@ impl Hub {
         }
     }
 
+    /// Returns true if the home of the channel at this slot has not answered its join yet.
+    pub fn waits_for_join(&self, slot: Slot) -> bool {
+        let channel = self.channels.find_by_id(ChannelId(slot.0));
+        channel.is_some_and(|channel| channel.membership == Membership::Joining)
+    }
+
     /// Handles the home's answer to a join: the subscriptions that waited for it are live.
     pub fn joined(&mut self, joined: Joined) {
         let Some(id) = self.joining_channel(joined.slot) else { return };

@@ -31,9 +31,9 @@ impl Hub {
         };
         let mut rests = self.overrun.take_rests();
         let mut left = log.cursors_before(kept_from);
-        // The loop runs from the back: there are those who have been blocked for longest, so it
-        // soon finds all that it must. And when a subscriber is removed, the last one, which has
-        // been checked already, takes its index.
+        // The loop runs from the back, where most of those are who have been blocked for longest:
+        // usually it soon finds all that it must. And when a subscriber is removed, the last one,
+        // which has been checked already, takes its index.
         for index in self.channels[id].subscribers.blocked().rev() {
             if left == 0 {
                 break;

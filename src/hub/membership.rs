@@ -18,8 +18,9 @@ use std::collections::VecDeque;
 ///                                              └ messages are appended from here on
 /// ```
 ///
-/// A home and a member exchange updates and messages in order, so a message from before a leave
-/// cannot be mistaken for one from after the next join (its epoch and slot differ too).
+/// The answer to a join may overtake messages from before an earlier leave. They cannot be mistaken
+/// for later ones: if their slot and epoch are the same, their numbers are below the one that the
+/// answer names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Membership {
     /// This reactor is the channel's home.

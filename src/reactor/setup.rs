@@ -82,7 +82,8 @@ impl RingNeeds {
     fn of(reactors: usize, sizes: RingSizes, message_bytes_max: usize) -> RingNeeds {
         let others = reactors - 1;
         let large = sizes.beside.saturating_mul(message_bytes_max);
-        let in_rings = (2 * sizes.bytes + 2 * sizes.small_bytes()).saturating_mul(others);
+        let in_rings =
+            (2 * sizes.bytes + sizes.update_bytes() + sizes.answer_bytes()).saturating_mul(others);
         RingNeeds {
             rings: in_rings.saturating_add(large.saturating_mul(2)),
             messages: sizes.bytes.saturating_add(large).saturating_mul(others),
@@ -198,7 +199,8 @@ mod tests {
     fn the_rings_of_many_reactors_together_take_at_most_64_mib() {
         for reactors in [2, 8, 16, 64] {
             let sizes = ring_sizes(reactors, 1 << 30, 64 << 10);
-            let in_rings = reactors * (2 * sizes.bytes + 2 * sizes.small_bytes());
+            let in_rings =
+                reactors * (2 * sizes.bytes + sizes.update_bytes() + sizes.answer_bytes());
             let large = 2 * sizes.beside * (64 << 10);
             assert!(reactors * (in_rings + large) <= 64 << 20, "{reactors} reactors: {sizes:?}");
             assert!(sizes.bytes >= 4 << 10, "{reactors} reactors: {sizes:?}");

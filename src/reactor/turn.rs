@@ -196,7 +196,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
     /// Begins this turn's mail: the records from other reactors, and this reactor's own requests
     /// that wait for room in the log of their channel.
     pub(super) fn begin_mail(&mut self) {
-        self.peers.core.turn.allow(LOOP_WORK_MAX);
+        self.peers.core.turn.allow(LOOP_WORK_MAX / 2);
         let exchange = &mut self.peers.core.exchange;
         if self.ending != Ending::Not {
             exchange.inbox.note_all_senders();
@@ -209,16 +209,19 @@ impl<N: Net, H: Handler> Reactor<N, H> {
     /// mail is done.
     pub(super) fn take_record(&mut self) -> bool {
         let Core { exchange, turn, .. } = &mut self.peers.core;
-        if !turn.has_budget() {
-            self.mail.leave_for_next_turn();
-            return false;
+        loop {
+            if !turn.has_budget() {
+                self.mail.leave_for_next_turn();
+            } else if self.mail.take_next(exchange, &turn.counters) {
+                turn.did(budget::RECORD);
+                self.peers.dispatch_events();
+                return true;
+            }
+            if !self.mail.next_kind() {
+                return false;
+            }
+            turn.allow(LOOP_WORK_MAX / 2);
         }
-        let is_taken = self.mail.take_next(exchange, &turn.counters);
-        if is_taken {
-            turn.did(budget::RECORD);
-            self.peers.dispatch_events();
-        }
-        is_taken
     }
 
     pub(super) fn end_mail(&mut self) {

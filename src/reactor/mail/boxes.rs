@@ -27,11 +27,12 @@ pub(crate) fn boxes(
     for from in &numbers {
         for to in &numbers {
             let outbox = &boxes[from.index()].1;
-            let small_sizes = RingSizes { bytes: sizes.small_bytes(), ..sizes };
-            let (updates, updates_out) = ring::ring(small_sizes, &outbox.large_requests);
+            let update_sizes = RingSizes { bytes: sizes.update_bytes(), ..sizes };
+            let answer_sizes = RingSizes { bytes: sizes.answer_bytes(), ..sizes };
+            let (updates, updates_out) = ring::ring(update_sizes, &outbox.large_requests);
             let (requests, requests_out) = ring::ring(sizes, &outbox.large_requests);
             let (messages, messages_out) = ring::ring(sizes, &outbox.large_messages);
-            let (answers, answers_out) = ring::ring(small_sizes, &outbox.large_messages);
+            let (answers, answers_out) = ring::ring(answer_sizes, &outbox.large_messages);
             let senders = boxes[to.index()].0.senders();
             boxes[from.index()].1.add(updates, requests, messages, answers, senders);
             boxes[to.index()].0.add(updates_out, requests_out, messages_out, answers_out);

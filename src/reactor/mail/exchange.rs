@@ -354,6 +354,9 @@ impl Exchange {
                 self.conclude(from, origin, outcome, counters);
             }
             HomeRequest::Inspect { ticket, channel } => {
+                if !self.outbox.has_room_to_inform(from) {
+                    return Taken::AfterRoom;
+                }
                 let info = self.hub.inspect(channel);
                 self.outbox.answer(from, &AnswerRecord::Inspected { ticket, channel, info });
             }
@@ -411,19 +414,17 @@ impl Exchange {
 
     // Messages and answers in.
 
-    /// Takes the oldest message of a reactor, or an answer that the reactor has written before it:
-    /// a message is for nobody if its channel's join has not been answered yet. This never needs
-    /// room in a ring.
+    /// Takes the oldest message of a reactor. If this reactor still waits for the answer to its
+    /// join of the message's channel, takes an answer instead: the one that it waits for may have
+    /// been written before the message, which would be dropped without it. This never needs room in
+    /// a ring.
     pub(crate) fn take_message(&mut self, from: ReactorNumber) -> Taken {
-        if !self.inbox.has_message(from) {
-            return Taken::None;
-        }
-        if self.take_answer_from(from) == Taken::One {
-            return Taken::One;
-        }
-        if let Some(numbered) = self.inbox.message(from) {
+        let Some(numbered) = self.inbox.message(from) else { return Taken::None };
+        if !self.hub.waits_for_join(numbered.slot) {
             self.hub.append(numbered);
             self.relieve_memory();
+        } else if self.take_answer_from(from) == Taken::One {
+            return Taken::One;
         }
         self.inbox.use_up_message(from);
         Taken::One

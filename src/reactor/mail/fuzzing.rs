@@ -26,10 +26,9 @@ impl Ring {
         Ring { writer, reader, payloads }
     }
 
-    /// Returns true if a record with a payload of this size fits, followed by `small_ones` records
-    /// without a payload.
-    pub fn has_room(&mut self, payload_bytes: usize, small_ones: usize) -> bool {
-        self.writer.has_room(payload_bytes, small_ones, &self.payloads)
+    /// Returns true if a record with the longest head and a payload of this size or smaller fits.
+    pub fn has_room(&mut self, payload_bytes: usize) -> bool {
+        self.writer.has_room(HEAD_BYTES_MAX, payload_bytes, &self.payloads)
     }
 
     /// Writes a record. Returns false if there is no room.

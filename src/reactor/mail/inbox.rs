@@ -178,6 +178,7 @@ impl Inbox {
 
     /// Returns the oldest answer of a reactor. It stays until it is [used up](Self::use_up_answer).
     pub(crate) fn answer(&mut self, from: ReactorNumber) -> Option<AnswerRecord<'_>> {
+        self.taken_from.insert(from);
         let (head, _) = self.from[from.index()].answers.head()?;
         let answer = AnswerRecord::decode(head);
         debug_assert!(answer.is_some(), "an answer that cannot be decoded");
@@ -189,16 +190,11 @@ impl Inbox {
         self.note_taken(from);
     }
 
-    /// Returns true if a reactor has written a message. Every answer that it wrote before that
-    /// message can then be [read](Self::answer).
-    pub(crate) fn has_message(&mut self, from: ReactorNumber) -> bool {
-        self.taken_from.insert(from);
-        self.from[from.index()].messages.head().is_some()
-    }
-
     /// Returns the oldest message of a reactor. It stays until it is [used
-    /// up](Self::use_up_message).
+    /// up](Self::use_up_message). Every answer that the reactor wrote before it can now be
+    /// [read](Self::answer).
     pub(crate) fn message(&mut self, from: ReactorNumber) -> Option<Numbered<'_>> {
+        self.taken_from.insert(from);
         let (head, payload) = self.from[from.index()].messages.head()?;
         let numbered = decode_numbered(head, payload);
         debug_assert!(numbered.is_some(), "a message that cannot be decoded");

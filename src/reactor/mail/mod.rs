@@ -10,9 +10,10 @@
 //! room, the publisher's connection is not read, and TCP pushes back.
 //!
 //! Answers have a ring of their own so that whoever waits for one, a peer for its 101 or a client
-//! for the outcome of its POST, does not wait behind the messages of a busy channel. The reverse is
-//! not allowed: a member takes an answer before the messages that were written after it, because a
-//! message to a channel that has not been joined yet is for nobody.
+//! for the outcome of its POST, does not wait behind the messages of a busy channel. Each kind of
+//! mail has its own share of a turn, so messages do not wait behind answers either. But while a
+//! member waits for the answer to a join, it takes answers before each message of that channel: a
+//! message that was written after that answer must not be taken before it.
 //!
 //! Updates have a ring of their own so that they need not wait behind a publish. A home marks the
 //! requests that are present, takes all updates, and only then serves the marked requests. So a

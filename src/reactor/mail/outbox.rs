@@ -8,8 +8,10 @@ use crate::reactor::group::Shared;
 use super::flags::Senders;
 use super::large_payloads::LargePayloads;
 use super::reactor_set::ReactorSet;
-use super::record::{AnswerRecord, HomeRequest, encode_numbered, encode_update};
-use super::ring::RingWriter;
+use super::record::{
+    ANSWER_HEAD_BYTES_MAX, AnswerRecord, HomeRequest, encode_numbered, encode_update,
+};
+use super::ring::{HEAD_BYTES_MAX, RingWriter};
 
 pub(crate) struct Outbox {
     own: ReactorNumber,
@@ -85,7 +87,7 @@ impl Outbox {
     pub(crate) fn tell(&mut self, home: ReactorNumber, update: MembershipUpdate<'_>) -> bool {
         let rings = &mut self.to[home.index()];
         let payloads = &mut self.large_requests;
-        let is_in = rings.updates.has_room(0, 0, payloads)
+        let is_in = rings.updates.has_room(HEAD_BYTES_MAX, 0, payloads)
             && rings.updates.put(|head| encode_update(update, head), b"", payloads, None);
         if is_in {
             self.note_written(home);
@@ -115,13 +117,21 @@ impl Outbox {
         let rings = &mut self.to[home.index()];
         let was_short = rings.is_short;
         let payloads = &self.large_requests;
-        rings.is_short = !rings.requests.has_room(self.message_bytes_max, 0, payloads) || !is_told;
+        rings.is_short =
+            !rings.requests.has_room(HEAD_BYTES_MAX, self.message_bytes_max, payloads) || !is_told;
         self.short = self.short + usize::from(rings.is_short) - usize::from(was_short);
     }
 
-    /// Returns true if the ring to a reactor has room for one more answer.
+    /// Returns true if the ring to a reactor has room for one more answer, except to an inspection.
     pub(crate) fn has_room_to_answer(&mut self, reactor: ReactorNumber) -> bool {
-        self.to[reactor.index()].answers.has_room(0, 0, &self.large_messages)
+        let payloads = &self.large_messages;
+        self.to[reactor.index()].answers.has_room(ANSWER_HEAD_BYTES_MAX, 0, payloads)
+    }
+
+    /// Returns true if the ring to a reactor has room for the answer to an inspection, which has a
+    /// name in it.
+    pub(crate) fn has_room_to_inform(&mut self, reactor: ReactorNumber) -> bool {
+        self.to[reactor.index()].answers.has_room(HEAD_BYTES_MAX, 0, &self.large_messages)
     }
 
     /// Writes an answer into the ring to a reactor. The caller has checked that there is room.
@@ -177,7 +187,11 @@ impl Outbox {
 
 impl Outlet for Outbox {
     fn has_room(&mut self, reactor: ReactorNumber, payload_bytes: usize) -> bool {
-        self.to[reactor.index()].messages.has_room(payload_bytes, 0, &self.large_messages)
+        self.to[reactor.index()].messages.has_room(
+            HEAD_BYTES_MAX,
+            payload_bytes,
+            &self.large_messages,
+        )
     }
 
     fn is_memory_full(&self, reactor: ReactorNumber) -> bool {

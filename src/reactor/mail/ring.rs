@@ -22,6 +22,8 @@ const LENGTHS_BYTES: usize = 8;
 const BESIDE: u32 = 1 << 31;
 /// The longest head of a record: a channel name and a few numbers.
 pub(super) const HEAD_BYTES_MAX: usize = 320;
+/// The smallest ring for answers.
+const ANSWER_RING_BYTES_MIN: usize = 1024;
 /// The largest record without a payload.
 const RECORD_BYTES_MAX: usize = LENGTHS_BYTES + HEAD_BYTES_MAX;
 /// A payload larger than this, or than a quarter of the ring, travels in a separate buffer.
@@ -41,9 +43,15 @@ impl RingSizes {
     /// The smallest sizes with which every record can be sent.
     pub const MIN: RingSizes = RingSizes { bytes: 2 * 1024, beside: 1 };
 
-    /// Returns the size of a ring for updates or for answers, which have no payload.
-    pub(crate) fn small_bytes(self) -> usize {
+    /// Returns the size of a ring for updates, which have no payload.
+    pub(crate) fn update_bytes(self) -> usize {
         (self.bytes / 8).max(RECORD_BYTES_MAX)
+    }
+
+    /// Returns the size of a ring for answers. The smallest holds some twenty, because a home
+    /// serves no requests of a reactor that it cannot answer.
+    pub(crate) fn answer_bytes(self) -> usize {
+        (self.bytes / 8).max(ANSWER_RING_BYTES_MIN)
     }
 
     fn inline_bytes_max(self) -> usize {
@@ -124,31 +132,30 @@ pub(super) fn ring(sizes: RingSizes, payloads: &LargePayloads) -> (RingWriter, R
 }
 
 impl RingWriter {
-    /// Returns true if a record with a payload of this size or smaller fits, followed by
-    /// `small_ones` records without a payload. If false, the writer is woken once the reader has
-    /// taken a record, or a large payload has been used up.
+    /// Returns true if a record with a head and a payload of these sizes or smaller fits. If false,
+    /// the writer is woken once the reader has taken a record, or a large payload has been used up.
     pub(super) fn has_room(
         &mut self,
+        head_bytes: usize,
         payload_bytes: usize,
-        small_ones: usize,
         payloads: &LargePayloads,
     ) -> bool {
         if payload_bytes > self.inline_bytes_max && !payloads.has_room() {
             return false;
         }
-        if self.fits(payload_bytes, small_ones) {
+        if self.fits(head_bytes, payload_bytes) {
             return true;
         }
         self.starved.declare();
-        self.fits(payload_bytes, small_ones)
+        self.fits(head_bytes, payload_bytes)
     }
 
-    fn fits(&self, payload_bytes: usize, small_ones: usize) -> bool {
+    fn fits(&self, head_bytes: usize, payload_bytes: usize) -> bool {
         let is_large = payload_bytes > self.inline_bytes_max;
         // The answer must hold for smaller payloads too, so for a large one there must also be room
         // for the largest payload that goes into the ring.
         let inline = payload_bytes.min(self.inline_bytes_max);
-        let needed = (1 + small_ones) * (LENGTHS_BYTES + HEAD_BYTES_MAX) + inline;
+        let needed = LENGTHS_BYTES + head_bytes + inline;
         let is_enough = self.bytes.cached_slots() >= needed || self.bytes.slots() >= needed;
         is_enough && (!is_large || !self.beside.is_full())
     }
@@ -365,8 +372,8 @@ mod tests {
             self.writer.put(head, payload, &mut self.payloads, None)
         }
 
-        fn has_room(&mut self, payload_bytes: usize, small_ones: usize) -> bool {
-            self.writer.has_room(payload_bytes, small_ones, &self.payloads)
+        fn has_room(&mut self, payload_bytes: usize) -> bool {
+            self.writer.has_room(HEAD_BYTES_MAX, payload_bytes, &self.payloads)
         }
     }
 
@@ -397,7 +404,7 @@ mod tests {
     fn with_room_there_is_room_and_without_the_reader_says_when() {
         let mut ends = Ends::new();
         let mut inside = 0;
-        while ends.has_room(512, 0) {
+        while ends.has_room(512) {
             assert!(ends.put(&[1; HEAD_BYTES_MAX], &[2; 512]));
             inside += 1;
         }
@@ -408,14 +415,14 @@ mod tests {
         ends.reader.use_up();
         assert!(ends.reader.head().is_some());
         assert!(!ends.reader.relieve(), "it has been woken already");
-        assert!(ends.has_room(512, 0));
+        assert!(ends.has_room(512));
     }
 
     #[test]
     fn with_room_for_a_large_one_there_is_room_for_every_smaller_one() {
         for bytes in [1, 511, 512, 513, 2_000] {
             let mut ends = Ends::new();
-            while ends.has_room(2_000, 0) {
+            while ends.has_room(2_000) {
                 assert!(ends.put(&[1; HEAD_BYTES_MAX], &vec![2; bytes]), "{bytes} bytes");
             }
         }
@@ -426,12 +433,12 @@ mod tests {
         let mut ends = Ends::new();
         let large = [1; 600];
         assert!(ends.put(b"", &large) && ends.put(b"", &large));
-        assert!(!ends.put(b"", &large) && !ends.has_room(600, 0));
-        assert!(ends.has_room(10, 0));
+        assert!(!ends.put(b"", &large) && !ends.has_room(600));
+        assert!(ends.has_room(10));
         assert!(ends.reader.head().is_some());
         assert!(!ends.reader.relieve(), "the payload is still needed");
         ends.reader.use_up();
-        assert!(ends.reader.relieve() && ends.has_room(600, 0), "the writer waits for the buffer");
+        assert!(ends.reader.relieve() && ends.has_room(600), "the writer waits for the buffer");
     }
 
     /// Draws whether to write or to read, and the lengths of the head and the payload to write.
@@ -449,7 +456,7 @@ mod tests {
                 if is_put {
                     let head = vec![number as u8; head_bytes];
                     let payload = vec![!number as u8; payload_bytes];
-                    let had_room = ends.has_room(payload_bytes, 0);
+                    let had_room = ends.has_room(payload_bytes);
                     let is_in = ends.put(&head, &payload);
                     prop_assert!(is_in || !had_room);
                     if is_in {

@@ -1,11 +1,22 @@
-//! How much mail (records from reactors) one turn takes: from every reactor some of its answers,
-//! then some of its messages, then some of its requests.
+//! How much mail (records from reactors) one turn takes: of every reactor some answers, then some
+//! messages, then some requests.
 
 use crate::hub::ReactorNumber;
 use crate::reactor::counters::LiveCounters;
 use crate::reactor::limits::{RECORDS_OF_ONE_MIN, RECORDS_PER_TURN_MAX};
 
 use super::exchange::{Exchange, Taken};
+
+/// The kinds of mail, in the order in which a turn takes them. Each has a share of the turn, so
+/// that none waits for ever behind another.
+const KINDS: [Kind; 3] = [Kind::Answers, Kind::Messages, Kind::Requests];
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Answers,
+    Messages,
+    Requests,
+}
 
 #[derive(Default)]
 pub(crate) struct MailTurn {
@@ -18,9 +29,10 @@ pub(crate) struct MailTurn {
     first_sender: usize,
     /// The reactors whose rings may have mail, in the order of this turn.
     senders: Vec<ReactorNumber>,
-    /// How many rings this turn has finished. Each sender has three: answers, then messages, then
-    /// requests.
-    rings: usize,
+    /// The index in `KINDS` of the kind that is taken now.
+    kind: usize,
+    /// The index of the sender whose mail of this kind is taken now.
+    sender: usize,
     /// How many more records may be taken out of the current ring.
     budget: usize,
 }
@@ -31,7 +43,6 @@ impl MailTurn {
         let reactors = exchange.shared.reactors();
         (self.is_left, self.goes_on) = (false, false);
         self.first_sender = (self.first_sender + 1) % reactors;
-        self.rings = 0;
         exchange.waits_for_sweep = false;
         exchange.inbox.begin_turn();
         exchange.take_note_of_requests();
@@ -49,17 +60,30 @@ impl MailTurn {
             self.senders.push(sender);
             from = sender.index() + 1;
         }
+        self.begin_kind(0);
+    }
+
+    fn begin_kind(&mut self, kind: usize) {
+        (self.kind, self.sender) = (kind, 0);
         self.budget = budget(self.senders.len());
     }
 
-    /// Takes the next record. Returns false once the turn has taken its share of every ring.
+    /// Goes on with the next kind of mail. Returns false if this was the last.
+    pub(crate) fn next_kind(&mut self) -> bool {
+        self.begin_kind(self.kind + 1);
+        self.kind < KINDS.len()
+    }
+
+    /// Takes the next record of the current kind. Returns false once the turn has taken its share
+    /// of every ring of this kind.
     pub(crate) fn take_next(&mut self, exchange: &mut Exchange, counters: &LiveCounters) -> bool {
-        while let Some(&from) = self.senders.get(self.rings / 3) {
-            let taken = match (self.budget, self.rings % 3) {
-                (0, _) => Taken::AfterSweep,
-                (_, 0) => exchange.take_answer_from(from),
-                (_, 1) => exchange.take_message(from),
-                (_, _) => exchange.serve_request(from, counters),
+        let Some(kind) = KINDS.get(self.kind) else { return false };
+        while let Some(&from) = self.senders.get(self.sender) {
+            let taken = match kind {
+                _ if self.budget == 0 => Taken::AfterSweep,
+                Kind::Answers => exchange.take_answer_from(from),
+                Kind::Messages => exchange.take_message(from),
+                Kind::Requests => exchange.serve_request(from, counters),
             };
             match taken {
                 Taken::One => {
@@ -70,7 +94,7 @@ impl MailTurn {
                 Taken::AfterSweep => self.leave_for_next_turn(),
                 Taken::AfterRoom => self.is_left = true,
             }
-            self.rings += 1;
+            self.sender += 1;
             self.budget = budget(self.senders.len());
         }
         false

@@ -599,6 +599,29 @@ fn an_answer_does_not_queue_behind_the_messages_of_a_busy_channel() {
 }
 
 #[test]
+fn messages_do_not_starve_behind_answers() {
+    let mut world = World::still(Setting { reactors: 2, ..Setting::default() });
+    let channel = world.channel_at(0);
+    let mut subscriber = world.open_at(1, &format!("/{channel}"));
+    world.publish(&channel, MessageKind::Text, b"hello").unwrap();
+    world.turn_of(0);
+    for _ in 0..3 {
+        // Reactor 0 has answered as much as the ring to reactor 1 holds.
+        let outbox = &mut world.reactors[0].peers.core.exchange.outbox;
+        while outbox.has_room_to_answer(ReactorNumber(1)) {
+            let token = crate::net::Token(u64::MAX - 6);
+            outbox.answer(ReactorNumber(1), &AnswerRecord::GoOn { token });
+        }
+        world.turn_of(1);
+    }
+    assert!(world.reactors[1].peers.core.exchange.inbox.answer(ReactorNumber(0)).is_some());
+    assert_eq!(subscriber.messages(), [b"hello"]);
+    while world.is_mail_under_way() {
+        world.turn_of(1);
+    }
+}
+
+#[test]
 fn no_request_overtakes_a_membership_update_that_has_to_wait() {
     let mut world =
         World::still(Setting { reactors: 2, rings: Some(RingSizes::MIN), ..Setting::default() });
