@@ -108,7 +108,8 @@ hunt() {
     fi
     case $kind in
         '# loom') echo "loom: $(test_with "$program")" ;;
-        '# unit') echo "unit: $(test_with "$program" --skip reactor::tests::swarm --skip reactor::tests::latency)" ;;
+        '# unit') echo "unit: $(test_with "$program" --include-ignored --skip million \
+            --skip reactor::tests::swarm --skip reactor::tests::latency)" ;;
         # The seeds are those of the simulator's other runs: of these scenes a few are enough.
         '# latency') echo "latency: $(test_with env -u FANFARE_SEEDS \
             "$program" reactor::tests::latency --include-ignored)" ;;
