@@ -93,7 +93,7 @@ pub(crate) fn count_in_file<'de, D: Deserializer<'de>>(deserializer: D) -> Resul
     count(&text(deserializer)?).map_err(serde::de::Error::custom)
 }
 
-/// Reads a [`count`] that has no default from a file.
+/// Reads a [`count`] from a file, for a setting that has no default.
 pub(crate) fn some_count_in_file<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<usize>, D::Error> {

@@ -29,7 +29,7 @@ pub(crate) struct Publish {
     /// A file that holds the server's publish key
     #[arg(long, value_name = "FILE", env = "FANFARE_PUBLISH_KEY_FILE")]
     key_file: Option<PathBuf>,
-    /// Send a binary message; without MESSAGE all of the standard input is one
+    /// Send a binary message; without MESSAGE all of the standard input is one message
     #[arg(long)]
     binary: bool,
 }

@@ -31,7 +31,7 @@ pub(crate) struct Subscribe {
     /// Where the server is, if the channel is no URL
     #[arg(long, env = "FANFARE_URL", default_value = "http://localhost:8080")]
     url: Url,
-    /// End after so many messages
+    /// End after N messages
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
 }

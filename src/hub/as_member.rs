@@ -131,10 +131,10 @@ impl Hub {
     }
 
     /// Appends a message that its home has numbered. The home has accepted it, so it is appended
-    /// even beyond the limits: if it waited here, so would other channels' messages behind it. The
-    /// home is told that the log is full, and lets no more be published; or it sees
-    /// [`Outlet::is_memory_full`](super::Outlet::is_memory_full). Does nothing if this reactor has
-    /// left the channel meanwhile. Call [`next_overrun`](Self::next_overrun) afterwards.
+    /// even beyond the limits: if it had to wait here, messages of other channels would wait behind
+    /// it. The home then accepts no further publishes, because it is told that the log is full, or
+    /// sees [`Outlet::is_memory_full`](super::Outlet::is_memory_full). Does nothing if this reactor
+    /// has left the channel meanwhile. Call [`next_overrun`](Self::next_overrun) afterwards.
     pub fn append(&mut self, numbered: Numbered<'_>) {
         let Numbered { slot, epoch, number, message } = numbered;
         let id = ChannelId(slot.0);
@@ -144,8 +144,8 @@ impl Hub {
             return;
         }
         let next = channel.log.end().number;
-        // The answer to a join may overtake messages of the same channel from before it, which this
-        // reactor received as a member that had left and has come back.
+        // Older messages may still arrive after the answer to a join: the home sent them to this
+        // reactor as a member, before the reactor left the channel and joined it again.
         if number < next {
             return;
         }

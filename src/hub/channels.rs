@@ -275,7 +275,8 @@ impl Channels {
                 self.move_to(None, id);
                 self.left.push_back(id);
             }
-            // The home has refused the join, and there has been no subscriber since.
+            // The home has refused the join, and there has been no subscriber since, so the channel
+            // is not needed.
             Membership::Unannounced if !channel.is_listed_for_home => self.remove(id),
             // The channel waits for its home, and is in no list meanwhile. It is listed again when
             // the home has answered.

@@ -9,7 +9,7 @@ use super::log::Room;
 use super::overrun_queue::Overrun;
 use super::subscriptions::Owner;
 
-/// The most names at rest that are forgotten for one message.
+/// The most channels at rest (without subscribers) that are forgotten for one message.
 const NAMES_FORGOTTEN_MAX: usize = 512;
 
 /// The most channels with slow subscribers that are checked for one message.
@@ -31,9 +31,9 @@ impl Hub {
         };
         let mut rests = self.overrun.take_rests();
         let mut left = log.cursors_before(kept_from);
-        // The loop runs from the back, where most of those are who have been blocked for longest:
-        // usually it soon finds all that it must. And when a subscriber is removed, the last one,
-        // which has been checked already, takes its index.
+        // The loop runs from the back, where most of the subscribers are that have been blocked for
+        // longest, so it usually soon finds all that must be cut off. And when a subscriber is
+        // removed, the last one, which has been checked already, takes its index.
         for index in self.channels[id].subscribers.blocked().rev() {
             if left == 0 {
                 break;
@@ -80,17 +80,17 @@ impl Hub {
         self.channels[id].log.release(&mut self.pool);
     }
 
-    /// If there might be no memory for a message of the largest size, makes some; see
+    /// If there might be no memory for a message of the largest size, frees some; see
     /// [`make_memory`](Self::make_memory).
     pub fn relieve_memory(&mut self) {
         self.make_memory(self.largest_segment_bytes());
     }
 
-    /// Makes memory for a segment of this size, of what others can do without: first names at rest,
-    /// if there are enough; then the oldest segments that only slow subscribers need, of one
-    /// channel after the other. So a message is refused for want of memory only if all of it is
-    /// needed for subscribers that are not slow. Call [`next_overrun`](Self::next_overrun)
-    /// afterwards.
+    /// Frees memory for a segment of this size by giving up what others can do without. First
+    /// channels at rest (without subscribers) are forgotten, if there are enough. Then the oldest
+    /// segments that only slow subscribers need are freed, of one channel after the other. So a
+    /// message is refused for want of memory only if all memory is needed for subscribers that are
+    /// not slow. Call [`next_overrun`](Self::next_overrun) afterwards.
     pub(super) fn make_memory(&mut self, bytes: usize) {
         if self.pool.has_room_for(bytes, 0) {
             return;
@@ -121,8 +121,8 @@ impl Hub {
     }
 
     /// Determines what must be cut off a channel's log to make room for a frame, as
-    /// [`Log::make_room`](super::log::Log::make_room) does. Where only memory is short, other
-    /// channels give up some of theirs first.
+    /// [`Log::make_room`](super::log::Log::make_room) does. If only memory is short, memory of
+    /// other channels is freed first.
     pub(super) fn make_room(&mut self, id: ChannelId, frame_bytes: usize) -> Result<Room, Refused> {
         let bound = self.limits.bound();
         let log = &self.channels[id].log;
@@ -147,8 +147,8 @@ impl Hub {
         Some(overrun)
     }
 
-    /// As [`next_overrun`](Self::next_overrun), of the subscriptions of one owner: whatever is done
-    /// with a connection, its own overruns come first.
+    /// Like [`next_overrun`](Self::next_overrun), for the subscriptions of one owner. The overruns
+    /// of a connection are handled before anything else is done with it.
     pub fn next_overrun_of(&mut self, owner: Owner) -> Option<Overrun<'_>> {
         let overrun = self.overrun.pop_of(owner)?;
         if !overrun.lives_on {

@@ -23,10 +23,11 @@ use std::time::Duration;
 /// How often a part of the free memory that was not needed since goes back to the system.
 const TRIM_INTERVAL: Duration = Duration::from_secs(10);
 
-/// One part in this many of the memory may be taken by the channels themselves, with their names.
+/// One part in this many of the memory limit is the most that the channels and their names take.
 pub(super) const NAMES_SHARE: usize = 2;
 
-/// So much memory may be taken by channels in any case: some dozen with short names.
+/// The memory that channels and names may take however small the memory limit is: enough for some
+/// dozen channels with short names.
 pub(super) const NAMES_BYTES_MIN: usize = 16 << 10;
 
 /// All channels of one reactor: those that have their home here, and those of other homes that have
@@ -77,12 +78,12 @@ impl Hub {
         }
     }
 
-    /// The reactor that numbers the messages of this channel.
+    /// Returns the reactor that numbers the messages of this channel.
     pub fn home_of(&self, name: ChannelName<'_>) -> ReactorNumber {
         self.channels.homes().home_of(name)
     }
 
-    /// The home of a subscription's channel.
+    /// Returns the reactor that is the home of a subscription's channel.
     pub fn home_of_subscription(&self, subscription: SubscriptionId) -> ReactorNumber {
         self.channels.home_of(self.subscriptions.channel_of(subscription))
     }
@@ -111,8 +112,9 @@ impl Hub {
         Ok(subscription)
     }
 
-    /// Finds or makes the channel of a name. A new one takes the place, and the memory, of the name
-    /// that has been at rest for longest, where there is no other.
+    /// Finds or makes the channel of a name. If there are too many channels, or no memory for
+    /// another name, the channel that has been at rest (without subscribers) for longest is
+    /// forgotten first.
     pub(super) fn channel_named(&mut self, name: ChannelName<'_>) -> Result<ChannelId, Refused> {
         if let Some(id) = self.channels.find(name) {
             return Ok(id);
@@ -128,20 +130,21 @@ impl Hub {
         found
     }
 
-    /// Forgets the name that has been at rest for longest. Returns false if none can be forgotten.
+    /// Forgets the channel that has been at rest for longest. Returns false if none can be
+    /// forgotten.
     pub(super) fn forget_name(&mut self) -> bool {
         let is_forgotten = self.may_forget() && self.channels.forget_oldest();
         self.pool.set_aside(self.channels.bytes());
         is_forgotten
     }
 
-    /// Until its owner has fetched the overrun, a subscriber may publish to its channel, so no
-    /// channel may be forgotten.
+    /// Returns true if channels may be forgotten: not while an overrun is queued, because until its
+    /// owner fetches it, the overrun subscriber may still publish to its channel.
     fn may_forget(&self) -> bool {
         self.overrun.is_empty()
     }
 
-    // A 101 that is held back.
+    // 101 responses that are held back.
 
     /// Blocks a subscriber whose 101 response is held back. It has not been promised any message
     /// yet, so it is never overrun: messages that cannot be kept for it are skipped. Ends with
@@ -186,7 +189,8 @@ impl Hub {
         if !self.may_forget() {
             return false;
         }
-        // A channel whose subscribers have all left is at rest only when its members have left too.
+        // A channel is at rest, and can be forgotten, only when its members have left too. So where
+        // channels are scarce, members leave at once.
         let linger = match self.channels.are_scarce() {
             true => Duration::ZERO,
             false => self.limits.linger,

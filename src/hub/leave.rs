@@ -53,7 +53,7 @@ impl Hub {
         mut rest: Option<&mut Vec<u8>>,
     ) -> Result<bool, PrivateBudgetSpent> {
         // If the subscription was overrun before, the rest of its frame is in an overrun that its
-        // owner has not fetched. If it has lived on, that overrun is dropped below.
+        // owner has not fetched. If the subscription has lived on, that overrun is dropped below.
         let overrun = match rest.as_deref_mut() {
             Some(rest) => self.overrun.take_rest(subscription, rest),
             None => Ok(false),

@@ -51,8 +51,8 @@ pub(super) struct Log {
     /// The number of cursors that are behind and not blocked. Invariant: the sum over `segments` of
     /// `tally.awake()`.
     due: u32,
-    /// The channel's publishers must wait: this log, or that of a member, is beyond its bound. See
-    /// `full`.
+    /// The channel's publishers must wait: this log, or a member's, is beyond its bound (see the
+    /// module `full`).
     pub(super) is_full: bool,
 }
 
@@ -210,7 +210,8 @@ impl Log {
         }
     }
 
-    /// Determines what is cut off for a frame that must be taken whatever the limits.
+    /// Determines what is cut off the front for a frame that must be appended even beyond the
+    /// limits.
     pub(super) fn room_beyond_limits(&self, frame_bytes: usize, bound: Bound) -> Room {
         let bytes = bound.bytes.saturating_sub(frame_bytes);
         Room { kept_from: self.within_bound_from(Bound { bytes, ..bound }), is_full: true }
@@ -229,7 +230,7 @@ impl Log {
 
     /// Returns true if a log that was full has room for further messages: if at most three quarters
     /// of the bound are kept for subscribers that are not blocked. With less distance between full
-    /// and not full, publishers would be stopped and let go on for every message.
+    /// and not full, publishers would be stopped and resumed for every message.
     pub(super) fn has_room_again(&self, bound: Bound) -> bool {
         let behind = self.segments.iter().find(|segment| segment.tally.awake() > 0);
         behind.is_none_or(|segment| (self.end - segment.start) as usize <= bound.bytes / 4 * 3)

@@ -35,7 +35,7 @@ struct QueuedOverrun {
     rest: Result<Range<u64>, PrivateBudgetSpent>,
     /// The number of the overrun of the same owner that came before this one, if there was one.
     earlier: Option<u64>,
-    /// It was fetched, or dropped, before those in front of it.
+    /// The overrun was fetched, or dropped, before earlier ones in the queue.
     is_done: bool,
 }
 
@@ -54,7 +54,7 @@ pub(super) struct OverrunQueue {
 /// The overruns of one owner, which may have many subscriptions. At least one is left.
 #[derive(Debug)]
 struct OfOwner {
-    /// The number of the latest one that is not done, or of a later one that is.
+    /// The number of the latest overrun that is not done, or of a later one that is done.
     latest: u64,
     left: u32,
 }
@@ -117,7 +117,8 @@ impl OverrunQueue {
     /// Lends the rests, so that the rest of the next overrun can be appended to them.
     pub(super) fn take_rests(&mut self) -> Rests {
         if self.is_empty() {
-            // Those that were not fetched in their order are still there.
+            // Overruns that were fetched out of order are still in `events`, although they are
+            // done.
             self.first += self.events.len() as u64;
             self.events.clear();
             self.rests.free_before(self.rests.end());
@@ -217,7 +218,7 @@ impl OverrunQueue {
         }
     }
 
-    /// Takes an overrun of this owner.
+    /// Takes an overrun of this owner, not always the oldest.
     pub(super) fn pop_of(&mut self, owner: Owner) -> Option<Overrun<'_>> {
         let mut number = self.by_owner.get(&owner)?.latest;
         let index = loop {
@@ -230,7 +231,7 @@ impl OverrunQueue {
             }
             number = event.earlier?;
         };
-        // The next search begins behind it.
+        // The next search for an overrun of this owner begins at the one before.
         if let (Some(of_owner), Some(earlier)) =
             (self.by_owner.get_mut(&owner), self.events[index].earlier)
         {
@@ -268,7 +269,8 @@ mod tests {
 
     const OWNERS: usize = 4;
 
-    /// An overrun as a naive queue keeps it: whose it is, if it lives on, and the rest.
+    /// An overrun as a naive queue keeps it: subscription, owner, whether the subscription lives
+    /// on, and the rest.
     type Naive = (SubscriptionId, Owner, bool, Vec<u8>);
 
     fn push(queue: &mut OverrunQueue, (subscription, owner, lives_on, rest): &Naive) {
@@ -286,7 +288,7 @@ mod tests {
     }
 
     proptest! {
-        /// Compares with a queue that is searched for whatever leaves it.
+        /// Compares the queue with a naive one that is searched from the front for every entry.
         #[test]
         fn a_queue_with_an_index_is_what_a_queue_is(
             steps in prop::collection::vec((0..20_usize, 0..8_u8, 0..50_usize), 0..200),
@@ -366,7 +368,7 @@ mod tests {
         for (number, id) in ids.iter().enumerate() {
             push(&mut queue, &(*id, Owner(number as u64 % 2), true, Vec::new()));
         }
-        // Most of the first owner have left.
+        // Most overruns of the first owner are dropped.
         ids.iter().step_by(2).take(1_400).for_each(|id| assert_eq!(queue.forget(*id), 0));
         work::take();
         for (owner, left) in [(Owner(0), 100), (Owner(1), 1_500)] {

@@ -1,5 +1,5 @@
 //! The hub's part in the sweep: which subscriber is sent what next, and how much of it the kernel
-//! has taken. A subscriber whose socket takes no more is blocked until it does.
+//! has taken. A subscriber whose socket accepts no more bytes is blocked until it does again.
 
 use super::hub::Hub;
 use super::subscriptions::SubscriptionId;
@@ -51,8 +51,8 @@ impl Hub {
     /// Marks a subscriber whose socket accepts no more bytes: the sweep skips it, and it may be
     /// overrun. Idempotent. Returns true if it was not marked before.
     ///
-    /// A connection may have many subscriptions. Those that no message has come for need not be
-    /// marked: the sweep does not visit them.
+    /// A connection may have many subscriptions. Those for which no message has come need not be
+    /// marked, because the sweep does not visit them.
     pub fn block(&mut self, subscription: SubscriptionId) -> bool {
         let Some((id, index)) = self.place_of(subscription) else { return false };
         let channel = &mut self.channels[id];
@@ -80,8 +80,9 @@ impl Hub {
         channel.log.leave(offset, true);
         channel.log.enter(offset, false);
         if nobody_was_due {
-            // Without this, each of ten thousand slow subscribers that become ready one by one
-            // would cost a scan of all.
+            // No other subscriber was due, so the sweep goes on at this one. Otherwise it would
+            // scan all subscribers for each of ten thousand blocked ones that become ready one by
+            // one.
             channel.subscribers.visit_next(index);
         }
         self.channels.blocked_changed(id);

@@ -217,9 +217,9 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
-    /// The kernel has taken our last byte. Closing a socket that has unread bytes would send a
-    /// reset, which destroys what the peer has not read yet. So, unless nothing can be left to
-    /// read, this only shuts down our side, and then discards what still arrives (lingers).
+    /// Called when the kernel has taken our last byte. Closing a socket that has unread bytes would
+    /// send a reset, which destroys what the peer has not read yet. So, unless nothing can be left
+    /// to read, this only shuts down our side, and then discards what still arrives (lingers).
     pub(super) fn on_last_byte_out(&mut self, connection: &mut ConnectionOf<N, H>) {
         let Phase::Closing { clean, patient, discarded_bytes } = connection.phase else { return };
         if connection.ended || (clean && !connection.readable) {

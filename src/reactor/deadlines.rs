@@ -175,7 +175,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         let stuck = connection.blocked.then(|| progress_at + self.limits.slow_timeout);
         let starved = connection.starved.then_some(retry);
         // A deadline that has passed could not be enforced in this check, so it is tried again
-        // soon. That must not postpone the others.
+        // soon. The other deadlines must not be postponed by that.
         let next = |moment: Instant| if moment > now { moment } else { retry };
         [stuck, starved, self.message_due(connection)]
             .into_iter()

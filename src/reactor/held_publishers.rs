@@ -1,8 +1,8 @@
-//! Publishers on other threads that wait, because the channel that they have published to is full.
-//! Messages of theirs that were under way are put aside until it has room, and published then in
-//! their order. Other publishers go on.
+//! Publishers on other threads that wait because a channel to which they have published is full.
+//! Their messages that were under way are put aside until the channel has room, and are then
+//! published in order. Other publishers do not wait.
 //!
-//! A publisher can have so many messages put aside as it may have under way
+//! A publisher can have as many messages put aside as it may have under way
 //! ([`UNDER_WAY_MAX`](super::remote_publish::UNDER_WAY_MAX)).
 
 use std::collections::{HashMap, VecDeque};
@@ -10,10 +10,11 @@ use std::sync::Arc;
 
 use super::remote_publish::{PublisherLine, RemotePublish};
 
-/// Empty lists that are kept for reuse; each may take some 70 KiB.
+/// Empty lists of messages that are kept for reuse; each may take some 70 KiB.
 const SPARES_MAX: usize = 8;
 
-/// Which publisher waits: the address of its line, which a [`HeldPublisher`] keeps alive.
+/// Identifies a publisher that waits: the address of its line, which a [`HeldPublisher`] keeps
+/// alive.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct LineId(usize);
 
@@ -23,11 +24,11 @@ impl LineId {
     }
 }
 
-/// The publishers of which this home puts messages aside.
+/// The publishers whose messages this home puts aside.
 #[derive(Default)]
 pub(crate) struct HeldPublishers {
     by_line: HashMap<LineId, HeldPublisher>,
-    /// Those that may go on, one message of each at a time.
+    /// The publishers that may continue, one message of each at a time.
     released: VecDeque<LineId>,
     /// How many messages are put aside.
     put_aside: usize,
@@ -36,16 +37,17 @@ pub(crate) struct HeldPublishers {
 
 struct HeldPublisher {
     line: Arc<PublisherLine>,
-    /// For how many channels it waits; a channel counts once for each message that found it full.
+    /// For how many channels the publisher waits. A channel counts once for each message that found
+    /// it full.
     waits: u32,
     put_aside: VecDeque<RemotePublish>,
-    /// It is in `HeldPublishers::released`.
+    /// The publisher is in `HeldPublishers::released`.
     is_released: bool,
 }
 
 impl HeldPublishers {
-    /// A channel to which this publisher has published is full: its further messages are put aside
-    /// until [`let_go_on`](Self::let_go_on).
+    /// Makes a publisher wait, because a channel to which it has published is full: its further
+    /// messages are put aside until [`let_go_on`](Self::let_go_on).
     pub(crate) fn hold(&mut self, line: &Arc<PublisherLine>) -> LineId {
         let id = LineId::of(line);
         let spares = &mut self.spares;
@@ -59,7 +61,7 @@ impl HeldPublishers {
         id
     }
 
-    /// The channel for which a publisher was held has room again.
+    /// Called when a channel for which a publisher was held has room again.
     pub(crate) fn let_go_on(&mut self, id: LineId) {
         let Some(held) = self.by_line.get_mut(&id) else { return };
         held.waits -= 1;
@@ -73,8 +75,8 @@ impl HeldPublishers {
         }
     }
 
-    /// Puts a message aside if its publisher waits, or has earlier ones put aside. Otherwise
-    /// returns it.
+    /// Puts a message aside if its publisher waits, or has earlier messages put aside. Otherwise
+    /// returns the message.
     pub(crate) fn put_aside(&mut self, publish: RemotePublish) -> Option<RemotePublish> {
         if self.by_line.is_empty() {
             return Some(publish);
@@ -86,11 +88,11 @@ impl HeldPublishers {
         None
     }
 
-    /// Returns the next message of a publisher that may go on.
+    /// Returns the next message of a publisher that may continue.
     pub(crate) fn next_released(&mut self) -> Option<RemotePublish> {
         while let Some(id) = self.released.pop_front() {
             let Some(held) = self.by_line.get_mut(&id) else { continue };
-            // It may have to wait again, since it was let go on.
+            // The publisher may have to wait again, for another channel, since it was released.
             held.is_released = held.waits == 0;
             if !held.is_released {
                 continue;
@@ -107,7 +109,7 @@ impl HeldPublishers {
         None
     }
 
-    /// Returns true if a publisher may go on, or has been let go on and waits again.
+    /// Returns true if a publisher may continue, or was released and waits again.
     pub(crate) fn has_released(&self) -> bool {
         !self.released.is_empty()
     }
@@ -117,7 +119,7 @@ impl HeldPublishers {
         self.put_aside > 0
     }
 
-    /// Nothing of this publisher is put aside, and it does not wait any more.
+    /// Removes a publisher that does not wait any more and has no messages put aside.
     fn forget(&mut self, id: LineId) {
         if let Some(held) = self.by_line.remove(&id)
             && self.spares.len() < SPARES_MAX

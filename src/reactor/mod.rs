@@ -31,7 +31,7 @@
 //! | `budget` | how much work a turn has done, so that its loops stay bounded |
 //! | `panics` | what happens when a callback panics |
 //! | `remote_publish` | messages from other threads, and their outcomes |
-//! | `held_publishers` | those of them that wait until a channel has room |
+//! | `held_publishers` | messages from other threads that wait until a channel has room |
 //! | `end_reason`, `decode_stop`, `ticket`, `turn_state` | small types that several of these need |
 
 mod accept;

@@ -31,8 +31,8 @@ impl<N: Net, H: Handler> Peers<N, H> {
                 core.on_writable(connection);
             }
             if hung_up {
-                // It has probably ended. If thousands end at once, connections that go on must not
-                // wait behind them.
+                // The connection has probably ended. If thousands end at once, connections that go
+                // on must not wait behind them.
                 core.go_on_next_turn(connection);
             } else if readable && !is_waiting {
                 core.read(connection);

@@ -1,10 +1,10 @@
-//! Messages that other threads of the program publish, and what each publisher is told of those
-//! that are refused.
+//! Messages that other threads of the program publish, and how each publisher learns which of its
+//! messages were refused.
 //!
-//! A [`PublisherLine`] counts the messages of one publisher that are under way. Once one of them is
-//! refused, all that follow are refused too, until nothing is under way and the publisher has been
-//! given back everything that was refused. So what was accepted of a publisher in a channel is a
-//! prefix without a gap up to what it has been told.
+//! A [`PublisherLine`] counts the messages of one publisher that have no outcome yet. Once one of
+//! them is refused, all later ones are refused too, until none is without an outcome and the
+//! publisher has been given back all refused messages. So of the messages that a publisher sent to
+//! a channel up to that point, the accepted ones are a gap-free prefix.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -15,8 +15,8 @@ use slab::Slab;
 use crate::hub::{ChannelName, ReactorNumber, Refused};
 use crate::protocol::{Message, MessageKind};
 
-/// Messages that one publisher may have under way to one reactor: those that wait until the reactor
-/// comes to them, or until their channel has room.
+/// How many messages one publisher may have under way to one reactor: they wait until the reactor
+/// processes them, or until their channel has room.
 pub(crate) const UNDER_WAY_MAX: usize = 1024;
 
 /// A message that the server had taken from a [`Publisher`](crate::Publisher) and then refused. No
@@ -48,7 +48,7 @@ pub enum RefusalReason {
     Channel(Refused),
     /// An earlier message of the same publisher was refused.
     Behind,
-    /// The server has ended before it came to the message.
+    /// The server ended before it processed the message.
     Stopped,
 }
 
@@ -62,11 +62,12 @@ impl std::fmt::Display for RefusalReason {
     }
 }
 
-/// What one publisher and the reactors share.
+/// What one publisher shares with the reactors: how many of its messages have no outcome, and which
+/// were refused.
 pub struct PublisherLine {
-    /// By reactor: messages that it has neither accepted nor refused yet.
+    /// By reactor: how many messages it has neither accepted nor refused yet.
     under_way: Box<[AtomicUsize]>,
-    /// Messages are refused, because one was.
+    /// An earlier message was refused, so all further ones are refused too.
     is_refusing: AtomicBool,
     refused: Mutex<Vec<RefusedMessage>>,
 }
@@ -82,7 +83,8 @@ impl PublisherLine {
         }
     }
 
-    /// Counts one more message as under way to a reactor. Returns false if there are enough.
+    /// Counts one more message as under way to a reactor. Returns false, and does not count it, if
+    /// `UNDER_WAY_MAX` are under way already.
     pub(crate) fn enter(&self, home: ReactorNumber) -> bool {
         let is_in = self.under_way[home.index()].fetch_add(1, Ordering::SeqCst) < UNDER_WAY_MAX;
         if !is_in {
@@ -95,13 +97,14 @@ impl PublisherLine {
         self.under_way[home.index()].fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// Returns true if an earlier message was refused and the publisher has not been told.
+    /// Returns true if an earlier message was refused and the publisher has not been given it back.
     pub(crate) fn is_refusing(&self) -> bool {
         self.is_refusing.load(Ordering::SeqCst)
     }
 
-    /// Returns what was refused, in the order of each channel, and accepts messages again. Returns
-    /// `None` while messages are under way, because more of them may be refused.
+    /// Returns the refused messages, those of each channel in order, and lets further messages be
+    /// accepted again. Returns `None` while other messages have no outcome yet, because they may be
+    /// refused too.
     pub(crate) fn take_refused(&self) -> Option<Vec<RefusedMessage>> {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         if self.under_way.iter().any(|messages| messages.load(Ordering::SeqCst) > 0) {
@@ -124,12 +127,12 @@ pub(crate) struct RemotePublish {
     channel: String,
     kind: MessageKind,
     payload: Vec<u8>,
-    /// Whose message it is; `None` once the outcome is known.
+    /// The line of the message's publisher; `None` once the outcome is known.
     line: Option<Arc<PublisherLine>>,
 }
 
 impl RemotePublish {
-    /// Makes one without a message.
+    /// Makes a publish without a message, to be filled.
     pub(crate) fn empty() -> RemotePublish {
         RemotePublish {
             home: ReactorNumber(0),
@@ -166,7 +169,7 @@ impl RemotePublish {
         Some((channel, Message::from_checked(self.kind, &self.payload)))
     }
 
-    /// Returns whose message it is; `None` once the outcome is known.
+    /// Returns the line of the message's publisher; `None` once the outcome is known.
     pub(crate) fn line(&self) -> Option<&Arc<PublisherLine>> {
         self.line.as_ref()
     }
@@ -175,7 +178,8 @@ impl RemotePublish {
         self.payload.capacity()
     }
 
-    /// The message has been accepted, or was never sent.
+    /// To be called when the message has been accepted or was never sent: stops counting it as
+    /// under way.
     pub(crate) fn settle(&mut self) {
         if let Some(line) = self.line.take() {
             line.leave(self.home);
@@ -190,30 +194,33 @@ impl RemotePublish {
             payload: std::mem::take(&mut self.payload),
             reason,
         });
-        // After it is on the list: a publisher that sees nothing under way sees the whole list.
+        // The count is lowered only after the message is on the list, so that a publisher that
+        // reads zero finds all its refused messages there.
         line.leave(self.home);
     }
 }
 
-/// Whatever becomes of a message, its publisher is told.
+/// A message that is dropped without an outcome was not published, so its publisher gets it back as
+/// refused.
 impl Drop for RemotePublish {
     fn drop(&mut self) {
         self.refuse(RefusalReason::Stopped);
     }
 }
 
-/// The messages from other threads that a reactor has taken up and whose outcome is not settled, by
-/// keys that travel with them.
+/// The messages from other threads that this reactor has taken from its queue and whose publishers
+/// have not been told the outcome, by the keys that travel with the messages.
 #[derive(Default)]
 pub(crate) struct UnderWay {
     publishes: Slab<TakenUp>,
-    /// Outcomes that have not been settled: while a message is being published, it is lent out.
+    /// Outcomes that are known and not yet recorded with the publishers. They are kept here because
+    /// the message itself is lent out while it is being published.
     outcomes: VecDeque<(u32, Result<(), RefusalReason>)>,
 }
 
 struct TakenUp {
     line: Option<Arc<PublisherLine>>,
-    /// `None` while it is lent out.
+    /// `None` while the message is lent out.
     publish: Option<RemotePublish>,
 }
 
@@ -223,7 +230,7 @@ impl UnderWay {
         self.publishes.insert(TakenUp { line, publish: Some(publish) }) as u32
     }
 
-    /// Takes a message out, to be published, until [`give_back`](Self::give_back).
+    /// Lends a message to be published, until [`give_back`](Self::give_back).
     pub(crate) fn lend(&mut self, key: u32) -> Option<RemotePublish> {
         self.publishes.get_mut(key as usize)?.publish.take()
     }
@@ -234,7 +241,7 @@ impl UnderWay {
         }
     }
 
-    /// Returns whose message it is.
+    /// Returns the line of the publisher of the message with this key.
     pub(crate) fn line_of(&self, key: u32) -> Option<&Arc<PublisherLine>> {
         self.publishes.get(key as usize)?.line.as_ref()
     }
@@ -244,7 +251,8 @@ impl UnderWay {
         self.line_of(key).is_some_and(|line| line.is_refusing())
     }
 
-    /// Notes the outcome of a message. If it is refused, so is everything behind it from now on.
+    /// Notes the outcome of a message. After a refusal, all later messages of the publisher are
+    /// refused.
     pub(crate) fn conclude(&mut self, key: u32, outcome: Result<(), RefusalReason>) {
         if outcome.is_err()
             && let Some(line) = self.line_of(key)
@@ -254,8 +262,8 @@ impl UnderWay {
         self.outcomes.push_back((key, outcome));
     }
 
-    /// Tells the publishers the outcomes that are known, and returns the next message whose buffers
-    /// can be used again.
+    /// Records the next known outcome with its publisher. Returns the message, whose buffers can be
+    /// reused.
     pub(crate) fn settle_next(&mut self) -> Option<RemotePublish> {
         let (key, outcome) = self.outcomes.pop_front()?;
         let mut publish = self.publishes.try_remove(key as usize)?.publish?;

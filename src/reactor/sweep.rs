@@ -16,9 +16,9 @@ use super::peers::Peers;
 impl<N: Net, H: Handler> Peers<N, H> {
     /// Sends each subscriber that is behind, in one `send`, everything between its cursor and the
     /// end of the log. Stops after `SENDS_PER_TURN_MAX` sends or `SENT_BYTES_PER_TURN_MAX` bytes,
-    /// so that the reactor can read again; a visit that finds the connection blocked counts as a
-    /// send. The subscribers left out get old and new messages in one
-    /// `send` next time, so a higher load means more bytes per system call.
+    /// so that the reactor can read again. A subscriber whose connection is blocked counts as a
+    /// send. The subscribers left out get old and new messages in one `send` next time, so a higher
+    /// load means more bytes per system call.
     pub(super) fn sweep(&mut self) {
         let sent_bytes_max = self.core.turn.counters.sent_bytes.read() + SENT_BYTES_PER_TURN_MAX;
         for _ in 0..SENDS_PER_TURN_MAX {
@@ -32,7 +32,7 @@ impl<N: Net, H: Handler> Peers<N, H> {
                 return;
             };
             if connection.blocked {
-                // This is the first message for this subscription since the socket is blocked.
+                // This is the first message for this subscription since the connection was blocked.
                 self.core.block(connection, due.subscription);
                 continue;
             }

@@ -41,7 +41,7 @@ pub struct Reactor<N: Net, H: Handler> {
     notifiers: Vec<Notifier<N::Waker>>,
     /// The readiness events that the last wait has returned.
     readiness: Vec<Readiness>,
-    /// The index of the first of them that was not taken yet.
+    /// The index in `readiness` of the first event that was not taken yet.
     next_readiness: usize,
     pub(super) deadlines: DeadlineChecks,
     pub(super) drain: Option<Drain>,
@@ -188,13 +188,13 @@ impl<N: Net, H: Handler> Reactor<N, H> {
     pub(super) fn hear_commands(&mut self) {
         let own = self.peers.core.exchange.own;
         self.notifiers[own.index()].clear();
-        // The requested end is read before the mail, so that the mail contains everything that was
+        // The request to end is read before the mail, so that the mail includes everything that was
         // accepted before that request.
         self.ending = self.commands.ending();
     }
 
-    /// Begins this turn's mail: the records from other reactors, and this reactor's own requests
-    /// that wait for room in the log of their channel.
+    /// Begins taking this turn's mail: the records from other reactors, and this reactor's own
+    /// requests that have had to wait in its ring.
     pub(super) fn begin_mail(&mut self) {
         self.peers.core.turn.allow(LOOP_WORK_MAX / 2);
         let exchange = &mut self.peers.core.exchange;
@@ -233,9 +233,9 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         }
     }
 
-    /// Publishes what other threads have sent, while the ring to this reactor has room. Messages of
-    /// publishers that wait for a full channel are put aside; first come those that were put aside
-    /// and may go on.
+    /// Publishes the messages of other threads, while the ring to this reactor has room: first
+    /// those that were put aside and may be published now, then those in the queue. Messages of
+    /// publishers that wait for a full channel are put aside.
     fn take_remote_publishes(&mut self) {
         let mut budget = PUBLISHES_PER_TURN_MAX;
         while budget > PUBLISHES_PER_TURN_MAX / 2
@@ -262,7 +262,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         } else if budget == 0 || held.has_released() {
             self.mail.leave_for_next_turn();
         } else if held.has_messages() {
-            // These wait until their channels have room; the drain waits for them too.
+            // The messages put aside wait until their channels have room; the drain waits for them
+            // too.
             self.mail.is_left = true;
         }
     }
@@ -286,7 +287,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         self.peers.dispatch_events();
     }
 
-    /// Tells other threads the outcomes of their publishes that are known by now.
+    /// Tells publishers on other threads the outcomes that are known by now.
     fn settle_remote_publishes(&mut self) {
         while let Some(publish) = self.peers.core.exchange.from_threads.settle_next() {
             self.commands.give_back(publish);
@@ -299,7 +300,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
     }
 
     /// Handles one readiness event: marks a listener ready, or serves a connection. Returns false
-    /// if there is none, or if the turn has done enough.
+    /// if there is none, or if the budget is spent.
     pub(super) fn take_readiness(&mut self) -> bool {
         let Some(readiness) = self.readiness.get(self.next_readiness) else { return false };
         if !self.peers.core.turn.has_budget() {
@@ -340,7 +341,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             Ending::Stop => false,
         };
         if !goes_on {
-            // After a drain, these are the operator's connections.
+            // After a drain, only the operator's connections are left.
             drain::cut_everybody(&mut self.peers, &mut self.listeners);
         }
         self.settle_remote_publishes();

@@ -50,8 +50,8 @@ impl TurnState {
         }
     }
 
-    /// Carries out a callback's call of `Context` or `Visitor`, which changes the reactor's own
-    /// state.
+    /// Runs a method that a callback has called on its `Context` or `Visitor`. While it runs,
+    /// `is_in_call` is set, because a panic in it may leave the reactor's own state half changed.
     pub(crate) fn call<R>(&mut self, call: impl FnOnce(&mut TurnState) -> R) -> R {
         self.is_in_call = true;
         let result = call(self);

@@ -1,5 +1,5 @@
-//! Writing the bytes queued for one peer alone, and what follows when a socket takes no more, or
-//! takes bytes again.
+//! Writing the bytes queued for one peer alone, and what follows when a socket accepts no more
+//! bytes, or accepts bytes again.
 
 use std::io;
 
@@ -12,7 +12,8 @@ use super::connection::{CoarseInstant, Phase};
 use super::core::{ConnectionOf, Core};
 
 impl<N: Net, H: Handler> Core<N, H> {
-    /// The socket of a blocked connection is writable again: sends what is queued, then goes on.
+    /// Handles a blocked connection whose socket is writable again: sends what is queued, then goes
+    /// on reading it.
     pub(super) fn on_writable(&mut self, connection: &mut ConnectionOf<N, H>) {
         connection.starved = false;
         connection.blocked = false;
@@ -108,9 +109,9 @@ impl<N: Net, H: Handler> Core<N, H> {
         sent.is_ok()
     }
 
-    /// Blocks a subscription that has unsent messages, because the connection is blocked. A
-    /// connection may have thousands of others: each stays as it is until a message comes for it
-    /// and the sweep visits it.
+    /// Blocks a subscription that has unsent messages, because its connection is blocked. The other
+    /// subscriptions of the connection, perhaps thousands, are not touched until a message comes
+    /// for them and the sweep visits them.
     #[inline(never)]
     pub(super) fn block(
         &mut self,
@@ -123,8 +124,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
-    /// Unblocks those subscriptions of an open connection that were blocked, and goes on reading
-    /// it.
+    /// Unblocks the subscriptions of an open connection that were blocked, and goes on reading the
+    /// connection.
     pub(super) fn unblock(&mut self, connection: &mut ConnectionOf<N, H>) {
         if let Phase::Open(open) = &mut connection.phase {
             let hub = &mut self.exchange.hub;

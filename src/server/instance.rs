@@ -168,9 +168,10 @@ impl Publisher {
         Publisher { homes, reactors, line }
     }
 
-    /// Publishes a message to the subscribers of a channel. Does not block. A message to a channel
-    /// that is full waits until it has room, and so do later messages of this publisher to channels
-    /// of the same reactor; other publishers, such as clones of this one, go on.
+    /// Publishes a message to the subscribers of a channel. Does not block. If the channel is full,
+    /// the message waits until the channel has room. Later messages of this publisher to channels
+    /// of the same reactor then wait too; those of other publishers, such as clones of this one, do
+    /// not.
     ///
     /// # Errors
     ///

@@ -9,7 +9,8 @@ use super::{Buffer, BufferPool};
 
 /// One connection's stream and buffers. An idle connection owns no buffer.
 ///
-/// The stream stands first, beside what else of a connection the delivery of a message touches.
+/// The stream stands first, so that it lies beside the other fields of a connection that the
+/// delivery of a message touches.
 #[repr(C)]
 pub(crate) struct IoBuffers<S> {
     pub(crate) stream: S,

@@ -79,7 +79,7 @@ enum TrafficStage {
     AwaitingOwnCopy {
         until: Moment,
     },
-    /// It is known if the server sends publishers their own messages.
+    /// The probe has shown whether the server sends publishers their own messages.
     Answered,
     Running,
     /// This thread waits for no more messages, but other threads may.

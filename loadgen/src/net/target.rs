@@ -17,7 +17,7 @@ const TLS_PORT: u16 = 443;
 /// POST requests, `http://` or `https://`.
 #[derive(Clone, Debug)]
 pub(crate) struct ServerUrl {
-    /// As it was given.
+    /// The URL as it was given.
     text: String,
     url: Url,
 }
@@ -166,7 +166,7 @@ pub(crate) struct Addresses {
 }
 
 impl Addresses {
-    /// There is at least one.
+    /// `list` has at least one address.
     pub(crate) fn new(list: Vec<SocketAddr>) -> Addresses {
         debug_assert!(!list.is_empty(), "a host without addresses is refused");
         Addresses { list, reached: AtomicUsize::new(0) }

@@ -117,7 +117,7 @@ fn a_close_that_a_server_should_send_is_no_error() {
 
 #[test]
 fn what_the_server_said_is_read_before_a_failed_write_is_told() {
-    // The server says why it closes, and resets the connection while messages still come.
+    // The server says why it closes, and resets the connection while the client is still sending.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {

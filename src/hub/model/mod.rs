@@ -34,9 +34,9 @@ pub(super) enum Op {
         who: usize,
         payload_bytes: usize,
     },
-    /// The hub picks one due subscriber, which is sent at most `bytes_max` bytes. If these are not
-    /// all, its connection may be blocked by that. If it is blocked already, the subscriber is
-    /// blocked instead.
+    /// The hub picks one due subscriber, which is sent at most `bytes_max` bytes. If that is not
+    /// everything, and `block` is set, its connection becomes blocked. If the connection is blocked
+    /// already, nothing is sent and the subscriber is marked as blocked.
     Visit {
         bytes_max: usize,
         block: bool,
@@ -49,12 +49,13 @@ pub(super) enum Op {
     Unblock {
         who: usize,
     },
-    /// The socket of a connection takes no more. The hub is told when it visits one of the
+    /// The socket of a connection accepts no more bytes. The hub is told when it visits one of the
     /// connection's subscribers.
     BlockConnection {
         which: usize,
     },
-    /// The subscribers that were blocked because their connection was are unblocked.
+    /// The socket accepts bytes again: the subscribers that were blocked because of it are
+    /// unblocked.
     UnblockConnection {
         which: usize,
     },

@@ -58,11 +58,11 @@ struct Rest {
     bytes_left: usize,
 }
 
-/// A connection, which has many subscriptions.
+/// A connection, which may have many subscriptions.
 #[derive(Default)]
 struct Connection {
     is_blocked: bool,
-    /// Its subscriptions that were blocked because it is.
+    /// The subscriptions that were marked as blocked because this connection is blocked.
     blocked: Vec<SubscriptionId>,
 }
 

@@ -121,7 +121,8 @@ fn a_cut_looks_for_the_slowest_only() {
         publish(&mut hub, &[1; 1_000]).unwrap();
     }
     sweep(&mut hub);
-    // They have received everything, so they are not in the first segments of the log.
+    // These subscribers have received everything, so their cursors are not in the first segments of
+    // the log.
     for one in slow {
         hub.block(*one);
     }

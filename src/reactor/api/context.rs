@@ -14,14 +14,15 @@ use crate::reactor::mail::{Exchange, PublishOrigin};
 use crate::reactor::ticket::{NotPublished, Subscription, Ticket};
 use crate::reactor::turn_state::TurnState;
 
-/// A peer that is not a WebSocket connection, or not yet.
+/// The peer of a callback for an HTTP request or an opening handshake: it is not a WebSocket
+/// connection, or not yet.
 pub struct Visitor<'a> {
     pub(crate) exchange: &'a mut Exchange,
     pub(crate) turn: &'a mut TurnState,
     pub(crate) token: Token,
     pub(in crate::reactor) address: PackedAddress,
     pub(crate) is_admin: bool,
-    /// Why the application refuses the request, if it does and has said so.
+    /// The reason that the application has given with `reject_as`, if any.
     pub(crate) rejected: Option<RejectReason>,
 }
 
@@ -66,7 +67,7 @@ impl Visitor<'_> {
         Ticket { token: self.token, number: self.exchange.tickets + 1 }
     }
 
-    /// The address of the peer.
+    /// Returns the address of the peer.
     pub fn address(&self) -> SocketAddr {
         self.address.unpack()
     }
@@ -76,10 +77,10 @@ impl Visitor<'_> {
         self.is_admin
     }
 
-    /// Says why this request or handshake is refused, for the metric `fanfare_rejects_total`. Only
-    /// the last call during one callback counts. A handshake that is declined without a reason is
-    /// counted as [`RejectReason::Declined`]; any other response without a reason is not counted as
-    /// a refusal.
+    /// Sets the reason for which this request or handshake is refused, for the metric
+    /// `fanfare_rejects_total`. Only the last call during one callback counts. A handshake that is
+    /// declined without a reason is counted as [`RejectReason::Declined`]; any other response
+    /// without a reason is not counted as a refusal.
     pub fn reject_as(&mut self, reason: RejectReason) {
         self.rejected = Some(reason);
     }
@@ -103,23 +104,23 @@ pub struct Context<'a, S> {
 }
 
 impl<S> Context<'_, S> {
-    /// The application's state for this connection.
+    /// Returns the application's state for this connection.
     pub fn session(&self) -> &S {
         self.session
     }
 
-    /// The application's state for this connection, mutable.
+    /// Returns the application's state for this connection, mutable.
     pub fn session_mut(&mut self) -> &mut S {
         self.session
     }
 
-    /// The address of the peer.
+    /// Returns the address of the peer.
     pub fn address(&self) -> SocketAddr {
         self.address.unpack()
     }
 
-    /// A number for logs that is unique among the connections of a server. It repeats only after
-    /// more than four thousand million connections.
+    /// Returns a number for logs that is unique among the connections of a server. It repeats only
+    /// after more than four thousand million connections.
     pub fn connection(&self) -> u64 {
         running_number(self.token, self.exchange.own, self.exchange.shared.reactors())
     }
@@ -217,12 +218,12 @@ impl<S> Context<'_, S> {
 /// Methods of both [`Visitor`] and [`Context`].
 macro_rules! shared_reads {
     () => {
-        /// The monotonic clock, as read in this turn.
+        /// Returns the time of the monotonic clock, as read in this turn.
         pub fn now(&self) -> Instant {
             self.turn.now
         }
 
-        /// The wall clock, as read in this turn: the time since 1970-01-01 UTC.
+        /// Returns the time of the wall clock, as read in this turn: the time since 1970-01-01 UTC.
         pub fn unix_time(&self) -> Duration {
             self.turn.unix_time
         }
@@ -232,8 +233,8 @@ macro_rules! shared_reads {
             self.turn.draining
         }
 
-        /// The figures of the server, for metrics and status pages. Each call adds up the figures
-        /// of all reactors.
+        /// Returns the figures of the server, for metrics and status pages. Each call adds up the
+        /// figures of all reactors.
         pub fn status(&self) -> Status {
             self.exchange.status(self.turn)
         }

@@ -11,13 +11,13 @@ use crate::reactor::mail::Notifier;
 use crate::reactor::remote_publish::{PublisherLine, RefusedMessage, RemotePublish, UNDER_WAY_MAX};
 
 /// Publishes of all threads that may wait for the reactor; beyond that, publishing fails with
-/// [`PublishError::Busy`]. They are more than those of one publisher, so that one alone leaves room
-/// to others.
+/// [`PublishError::Busy`]. The limit is higher than that of one publisher, so that a single
+/// publisher leaves room for others.
 const PUBLISHES_MAX: usize = UNDER_WAY_MAX + 256;
 
 /// Processed publishes that are kept, so that later ones reuse their buffers and allocate nothing.
 const SPARES_MAX: usize = 256;
-/// Larger buffers are freed, so those kept take at most about 1 MiB for each reactor.
+/// Larger buffers are freed, so that the buffers kept take at most about 1 MiB for each reactor.
 const SPARE_BYTES_MAX: usize = 4 * 1024;
 
 /// Whether the reactor is to end, and how. A later request can only raise the value: a stop cuts a
@@ -52,13 +52,13 @@ pub struct Handle<W> {
 /// Why a message was not taken. It has been sent to no subscriber.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum PublishError {
-    /// Try again later: too many messages are waiting for the channel's reactor, of this publisher
-    /// (as when a channel that it has published to is full) or of all together; or one of them has
-    /// been refused and the outcome of the others is not known yet.
+    /// Try again later. Too many messages wait for the channel's home reactor: of this publisher
+    /// (perhaps because one of its channels is full) or of all publishers together. Or one of this
+    /// publisher's messages has been refused, and the outcome of the others is not known yet.
     Busy,
-    /// Messages that this publisher sent earlier have been refused: these. The message of this call
-    /// was not taken either. With this error the publisher has been told: the next message is taken
-    /// again.
+    /// Earlier messages of this publisher were refused: these. The message of this call was not
+    /// taken either. The next message is taken again, because this error has told the publisher of
+    /// the refusal.
     Refused(Vec<RefusedMessage>),
     /// The name is not a valid channel name.
     Name(ChannelNameError),
@@ -125,7 +125,7 @@ impl FromThreads {
 
 impl<W: Wake> Handle<W> {
     /// Queues a message for the subscribers of a channel whose home is this reactor. Does not
-    /// block. `line`: whose message it is.
+    /// block. `line` is shared by all messages of one publisher, and records their outcomes.
     ///
     /// # Errors
     ///

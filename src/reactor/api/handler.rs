@@ -18,10 +18,10 @@ use super::context::{Context, Visitor};
 /// reactor. No method can fail: a peer's mistake is answered with an HTTP status or a close code.
 ///
 /// A method that panics ends the connection for which it was called: with 1011 if it is a WebSocket
-/// connection, else with the status 500. What the method has published, sent or subscribed to
-/// before stands. The handler goes on to be called, so its own state should not be left half
-/// changed by a panic. The panic hook prints the panic, and [`Counters`](crate::Counters) count it.
-/// (A program built with `panic = "abort"` ends.)
+/// connection, else with the status 500. Whatever the method has published, sent or subscribed to
+/// before the panic stays. The handler goes on to be called, so a panic should not leave the
+/// handler's own state half changed. The panic hook prints the panic, and
+/// [`Counters`](crate::Counters) count it. (A program built with `panic = "abort"` ends.)
 pub trait Handler {
     /// The application's own state for one WebSocket connection, created by
     /// [`on_upgrade`](Self::on_upgrade).
@@ -98,9 +98,9 @@ pub trait Handler {
     }
 
     /// Called once for every [`on_open`](Self::on_open), when the connection has ended for any
-    /// reason; also if `on_open` or another method has panicked, so that what they have noted down
-    /// can be taken back. `code` is the code of the Close frame that ended it, or 1006 if there was
-    /// none. Nothing can be sent to the peer any more.
+    /// reason; also if `on_open` or another method has panicked, so that the application can undo
+    /// what they have recorded. `code` is the code of the Close frame that ended it, or 1006 if
+    /// there was none. Nothing can be sent to the peer any more.
     fn on_close(&mut self, peer: &mut Context<'_, Self::Session>, code: CloseCode, reason: &str) {
         let _ = (peer, code, reason);
     }
@@ -131,10 +131,10 @@ pub trait Handler {
     }
 }
 
-/// What the reactor itself has refused.
+/// A refusal by the reactor itself, as passed to [`Handler::on_rejected`].
 #[derive(Clone, Copy, Debug)]
 pub struct Rejected<'a> {
-    /// Why.
+    /// The reason of the refusal.
     pub reason: RejectReason,
     /// The address of the peer.
     pub address: SocketAddr,

@@ -78,7 +78,7 @@ pub(super) struct Connection<T, S> {
     /// `Some` if requests on this connection are answered 503 or 429, except those that are exempt
     /// from limits: the connection is over a limit, or the server is draining.
     pub(super) refusal: Option<Refusal>,
-    /// The socket stands first in it.
+    /// The socket is the first field of these buffers, so it lies in the same cache lines.
     pub(super) io: IoBuffers<T>,
     pub(super) phase: Phase<S>,
     /// When something is due next. What it is depends on the phase: the request must be complete, a

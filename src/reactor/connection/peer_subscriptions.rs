@@ -9,12 +9,12 @@ pub(crate) struct PeerSubscriptions {
     more: Option<Box<More>>,
 }
 
-/// What a connection with several subscriptions keeps.
+/// What a connection with more than one subscription keeps.
 #[derive(Default)]
 struct More {
-    /// All but the first one.
+    /// All subscriptions but the first one.
     others: Vec<SubscriptionId>,
-    /// Those that the hub has marked as blocked. The first one may be missing here.
+    /// The subscriptions that the hub has marked as blocked. The first one may be missing here.
     blocked: Vec<SubscriptionId>,
 }
 
@@ -83,14 +83,14 @@ impl PeerSubscriptions {
         }
     }
 
-    /// Returns the subscriptions that were noted as blocked, which then they are no more. The first
-    /// one is always among them, so that a connection with one subscription needs no list.
+    /// Returns the subscriptions that were noted as blocked, and forgets that they were. The first
+    /// subscription is always among them, so that a connection with one subscription needs no list.
     pub(crate) fn take_blocked(&mut self) -> impl Iterator<Item = SubscriptionId> + '_ {
         let noted = self.more.iter_mut().flat_map(|more| more.blocked.drain(..));
         self.first.into_iter().chain(noted)
     }
 
-    /// Returns true if `take_blocked` would return this one.
+    /// Returns true if `take_blocked` would return this subscription.
     #[cfg(test)]
     pub(crate) fn is_noted_as_blocked(&self, subscription: SubscriptionId) -> bool {
         let noted = self.more.as_ref().is_some_and(|more| more.blocked.contains(&subscription));
@@ -121,7 +121,8 @@ mod tests {
         (0..count).map(|_| hub.subscribe(name, Owner(1)).unwrap()).collect()
     }
 
-    /// Takes what was noted as blocked, in no order.
+    /// Takes the subscriptions that were noted as blocked, as a set, because their order does not
+    /// matter.
     fn taken(subscriptions: &mut PeerSubscriptions) -> BTreeSet<String> {
         subscriptions.take_blocked().map(|one| format!("{one:?}")).collect()
     }
@@ -146,7 +147,7 @@ mod tests {
         let (ids, mut subscriptions) = (ids(6), PeerSubscriptions::default());
         ids.iter().for_each(|id| subscriptions.add(*id));
         subscriptions.note_all_blocked();
-        // The last one takes the place of the first.
+        // The last subscription takes the place of the first.
         assert!(subscriptions.remove(ids[0]) && subscriptions.remove(ids[2]));
         assert!(!subscriptions.remove(ids[0]));
         assert_eq!(subscriptions.len(), 4);

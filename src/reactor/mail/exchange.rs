@@ -32,12 +32,12 @@ pub(crate) struct Exchange {
     pub(crate) hub: Hub,
     pub(crate) inbox: Inbox,
     pub(crate) outbox: Outbox,
-    /// A publish of this turn waits in a ring until the sweep has freed memory: the next turn must
-    /// follow without waiting for events.
+    /// A publish waits in its ring until the sweep has freed memory, so the next turn must follow
+    /// without waiting for events.
     pub(crate) waits_for_sweep: bool,
     /// Publishers that wait because their channel is full.
     pub(crate) waiting: WaitingPublishers,
-    /// Publishers that have waited can go on in the next turn.
+    /// Publishers that have waited for a full channel can go on in the next turn.
     pub(super) can_let_go_on: bool,
     /// What connections must still be notified of. Handled after the present callback or record,
     /// because no callback runs inside another.
@@ -58,9 +58,10 @@ pub(crate) enum Outcome {
     Answer(Ticket, HomeAnswer),
     /// A message of this connection was refused, and later ones will be: it must be closed.
     Overloaded(Token, Refused),
-    /// The channel that this connection has published to is full: it must not be read.
+    /// The channel to which this connection has published is full, so the connection must not be
+    /// read.
     Wait(Token),
-    /// The channel has room again.
+    /// The channel has room again, so this connection may be read.
     GoOn(Token),
 }
 
@@ -188,9 +189,9 @@ impl Exchange {
         !self.outcomes.is_empty() || self.hub.has_overrun() || self.hub.has_join_outcome()
     }
 
-    /// Returns true if the next turn has something to do whether or not a socket is ready: to
-    /// sweep, to publish what had to wait for the sweep, to let publishers go on, to tell of
-    /// overruns and joins.
+    /// Returns true if the next turn has something to do whether or not a socket is ready:
+    /// subscribers to send to, publishes that waited for the sweep, publishers to resume, overruns
+    /// and joins to report.
     pub(crate) fn has_work_left(&self) -> bool {
         self.hub.has_due()
             || self.waits_for_sweep
@@ -282,7 +283,7 @@ impl Exchange {
         self.outbox.look_for_room(home, is_told);
     }
 
-    // Updates and requests in.
+    // Updates and requests from other reactors.
 
     /// Takes all updates that reactors have sent to this home so far. Returns false if an update
     /// must wait until there is room for its answer.
@@ -415,9 +416,9 @@ impl Exchange {
     // Messages and answers in.
 
     /// Takes the oldest message of a reactor. If this reactor still waits for the answer to its
-    /// join of the message's channel, takes an answer instead: the one that it waits for may have
-    /// been written before the message, which would be dropped without it. This never needs room in
-    /// a ring.
+    /// join of the message's channel, takes an answer instead. That answer may have been written
+    /// before the message, and without it the message would be dropped. This never needs room in a
+    /// ring.
     pub(crate) fn take_message(&mut self, from: ReactorNumber) -> Taken {
         let Some(numbered) = self.inbox.message(from) else { return Taken::None };
         if !self.hub.waits_for_join(numbered.slot) {

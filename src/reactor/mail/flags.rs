@@ -51,8 +51,8 @@ impl Starved {
     }
 }
 
-/// Which reactors have written to a reactor since it last looked, as bits. So it looks only into
-/// their rings.
+/// Which reactors have written to a reactor since it last checked, one bit each, so that it reads
+/// only their rings.
 pub(super) struct Senders(Box<[Word]>);
 
 /// The bits of 64 reactors, in a cache line of their own.
@@ -69,9 +69,9 @@ impl Senders {
         self.0[sender / 64].0.fetch_or(1 << (sender % 64), Ordering::AcqRel);
     }
 
-    /// Called before the receiver reads. Whoever is not among the senders taken here, and writes
-    /// later, is among the next. What was written by whoever is taken is visible to the reads that
-    /// follow.
+    /// Takes the senders that were added since the last call. Called before the receiver reads.
+    /// Everything that these senders had written is visible to the reads that follow. A sender that
+    /// writes later is returned by the next call.
     pub(super) fn take(&self, mut take: impl FnMut(usize, u64)) {
         for (word, bits) in self.0.iter().enumerate() {
             if bits.0.load(Ordering::Relaxed) != 0 {

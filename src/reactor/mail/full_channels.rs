@@ -1,4 +1,5 @@
-//! What a home does with publishers whose channel is full: they wait, and go on when it has room.
+//! What a home does with publishers of a full channel: it makes them wait, and resumes them when
+//! the channel has room again.
 
 use crate::hub::{Accepted, ChannelId, ReactorNumber};
 use crate::reactor::limits::FULL_CHANNELS_PER_TURN_MAX;
@@ -8,7 +9,8 @@ use super::record::{AnswerRecord, PublishOrigin};
 use super::waiting::Waiter;
 
 impl Exchange {
-    /// A message was accepted, and its channel is full now: lets its publisher wait.
+    /// Makes the publisher of a message wait, because the message was accepted and its channel is
+    /// full now.
     pub(super) fn let_wait(
         &mut self,
         channel: ChannelId,
@@ -38,7 +40,7 @@ impl Exchange {
         self.waiting.add(channel, waiter);
     }
 
-    /// Looks which full channels have room again.
+    /// Checks which full channels have room again.
     pub(crate) fn look_at_full_channels(&mut self) {
         for _ in 0..self.hub.full_channels().min(FULL_CHANNELS_PER_TURN_MAX) {
             if let Some(channel) = self.hub.look_at_full() {
@@ -48,18 +50,18 @@ impl Exchange {
         }
     }
 
-    /// Begins to let publishers go on that have waited: all of them can, or wait for something that
-    /// will wake this reactor.
+    /// Begins to resume publishers that have waited. Clears `can_let_go_on`: each of them is now
+    /// resumed, or waits for an event that will wake this reactor.
     pub(crate) fn begin_to_let_go_on(&mut self) {
         self.can_let_go_on = false;
     }
 
-    /// Leaves the other publishers to the next turn.
+    /// Leaves the remaining publishers to the next turn.
     pub(crate) fn leave_waiting(&mut self) {
         self.can_let_go_on = true;
     }
 
-    /// Lets the next publisher go on that has waited for a channel, if the channel still has room.
+    /// Resumes the next publisher that has waited for a channel, if the channel still has room.
     /// Returns false if there is none.
     pub(crate) fn let_next_go_on(&mut self) -> bool {
         for _ in 0..self.waiting.channels_with_room() {
@@ -91,7 +93,8 @@ impl Exchange {
                 }
                 Waiter::Thread(line) => {
                     self.held.let_go_on(line);
-                    // What other threads publish has had its share of this turn.
+                    // This turn has already taken its share of the threads' messages, so the next
+                    // turn must follow at once.
                     self.can_let_go_on = true;
                 }
             }

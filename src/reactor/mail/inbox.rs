@@ -12,14 +12,14 @@ use super::ring::RingReader;
 pub(crate) struct Inbox {
     own: ReactorNumber,
     from: Vec<RingsFrom>,
-    /// Where the other reactors say that they have written.
+    /// Flags that the other reactors set when they have written to this one.
     told: Arc<Senders>,
     /// The reactors whose rings may have records; always this one itself.
     senders: ReactorSet,
-    /// The reactors out of whose rings something was taken since they were last
-    /// [relieved](Self::take_relieved).
+    /// The reactors from whose rings records were taken since they were last
+    /// [relieved](Self::take_relieved) (woken because their rings have room).
     taken_from: ReactorSet,
-    /// How many records were processed, of whichever reactor.
+    /// How many records were processed, of all reactors.
     taken: u64,
 }
 
@@ -49,7 +49,7 @@ impl Inbox {
         inbox
     }
 
-    /// Returns what other reactors must be given to say that they have written.
+    /// Returns the flags that other reactors set when they have written to this one.
     pub(super) fn senders(&self) -> Arc<Senders> {
         Arc::clone(&self.told)
     }
@@ -70,14 +70,14 @@ impl Inbox {
         }
     }
 
-    /// Adds the reactors that have written since the last call to the senders.
+    /// Adds to `senders` the reactors that have written since the last call.
     fn note_senders(&mut self) {
         let senders = &mut self.senders;
         self.told.take(|word, bits| senders.insert_word(word, bits));
     }
 
-    /// Takes every reactor for a sender. In a drain nothing that was accepted may be overlooked
-    /// because its sender's turn has not ended yet.
+    /// Adds all reactors to `senders`. In a drain, a record that was accepted must not be
+    /// overlooked because the sender, still in its turn, has not set its flag yet.
     pub(crate) fn note_all_senders(&mut self) {
         for sender in 0..self.from.len() as u16 {
             self.senders.insert(ReactorNumber(sender));

@@ -1,5 +1,5 @@
-//! The large payloads that a reactor has on their way to others. Each is copied once, into a buffer
-//! that all reactors share that it goes to. The number of buffers is limited for all rings
+//! The large payloads that one reactor has on their way to others. Each is copied once, into a
+//! buffer that all receiving reactors share. The number of buffers is limited over all rings
 //! together, so that their memory does not grow with the square of the number of reactors.
 
 use std::sync::{Arc, Weak};
@@ -9,14 +9,15 @@ use super::flags::Starved;
 /// A buffer larger than this is freed after use. It is twice the default message limit.
 const KEPT_BYTES_MAX: usize = 128 * 1024;
 
-/// Says which message a payload belongs to, so that all its members are given the same buffer.
+/// Identifies the message that a payload belongs to, so that all members of its channel are given
+/// the same buffer.
 pub(super) type MessageKey = (u64, u64);
 
 /// The buffers of one reactor, for its requests or for the messages that it has numbered.
 pub(super) struct LargePayloads {
     places: Vec<PayloadPlace>,
     places_max: usize,
-    /// True if no place was free: whoever uses a payload up must then wake this reactor.
+    /// True if no buffer was free: the reactor that next frees one must wake this reactor.
     starved: Arc<Starved>,
 }
 
@@ -51,7 +52,7 @@ impl LargePayloads {
         &self.starved
     }
 
-    /// Returns true if there is a place for one more payload. If false, this reactor is woken once
+    /// Returns true if there is a buffer for one more payload. If not, this reactor is woken once
     /// there is.
     pub(super) fn has_room(&self) -> bool {
         if self.has_free_place() {
@@ -66,8 +67,8 @@ impl LargePayloads {
             || self.places.iter().any(|place| place.buffer.is_free())
     }
 
-    /// Returns a buffer with this payload; the same one for all calls with one key in a row. `None`
-    /// if there is no place for it.
+    /// Returns a buffer with this payload. Consecutive calls with one key get the same buffer.
+    /// `None` if there is no free buffer.
     pub(super) fn share(
         &mut self,
         payload: &[u8],

@@ -9,7 +9,7 @@
 //! messages and answers, never the reverse, and no cycle of waiting can form. If a publish finds no
 //! room, the publisher's connection is not read, and TCP pushes back.
 //!
-//! Answers have a ring of their own so that whoever waits for one, a peer for its 101 or a client
+//! Answers have a ring of their own so that a peer that waits for its 101, or a client that waits
 //! for the outcome of its POST, does not wait behind the messages of a busy channel. Each kind of
 //! mail has its own share of a turn, so messages do not wait behind answers either. But while a
 //! member waits for the answer to a join, it takes answers before each message of that channel: a

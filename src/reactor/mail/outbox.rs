@@ -26,7 +26,7 @@ pub(crate) struct Outbox {
     /// How many request rings are short of room (see `is_short`).
     short: usize,
     message_bytes_max: usize,
-    /// How many records were written, for whichever reactor.
+    /// How many records were written, for all reactors together.
     put: u64,
 }
 
@@ -35,7 +35,7 @@ struct RingsTo {
     requests: RingWriter,
     messages: RingWriter,
     answers: RingWriter,
-    /// Where the reactor is told that this one has written.
+    /// The flags by which the other reactor learns that this one has written.
     senders: Arc<Senders>,
     /// True if a request of maximum size did not fit, or not all updates were sent, at the last
     /// check. Invariant: if false, such a request fits.
@@ -91,7 +91,8 @@ impl Outbox {
             && rings.updates.put(|head| encode_update(update, head), b"", payloads, None);
         if is_in {
             self.note_written(home);
-            // A peer that reads its 101 now must be counted by whatever it asks the home.
+            // The updates must be visible to the home before a peer that reads its 101 now can send
+            // the home a request: the answer must count that peer.
             self.to[home.index()].senders.add(self.own.index());
         }
         is_in
@@ -145,7 +146,8 @@ impl Outbox {
         self.note_written(reactor);
     }
 
-    /// Notes that a record was written for a reactor. The reactor need not be told of each.
+    /// Notes that a record was written for a reactor, which is woken once for all records of a
+    /// turn.
     fn note_written(&mut self, reactor: ReactorNumber) {
         self.put += 1;
         if !self.news.contains(reactor) {

@@ -1,5 +1,4 @@
-//! A set of reactors, as bits: what has happened concerns a few of them, and the others are not
-//! looked at.
+//! A set of reactors, as bits, so that only those in it are visited.
 
 use crate::hub::ReactorNumber;
 

@@ -46,17 +46,17 @@ pub(crate) enum AnswerRecord<'a> {
         channel: ChannelName<'a>,
         info: Option<ChannelInfo>,
     },
-    /// The channel that this peer has published to is full: no more must be read from it.
+    /// The channel to which this peer has published is full, so nothing more must be read from it.
     Wait {
         token: Token,
     },
-    /// The channel has room again.
+    /// The channel has room again, so this peer may be read.
     GoOn {
         token: Token,
     },
 }
 
-/// The longest head of an answer that has no name in it: of an HTTP publish that was accepted.
+/// The longest head of an answer that has no name in it: to an HTTP publish that was accepted.
 pub(super) const ANSWER_HEAD_BYTES_MAX: usize = 48;
 
 // The first byte of a head says what the record is. Messages and answers, which both come from a
@@ -338,7 +338,7 @@ impl<'a> Fields<'a> {
         self.bytes().map(|[byte]| byte)
     }
 
-    /// Reads what `u8::from` writes for a `bool`. No other byte is one.
+    /// Reads a flag, which is encoded as 0 or 1. Any other byte is an error.
     fn bool(&mut self) -> Option<bool> {
         match self.u8()? {
             0 => Some(false),

@@ -1,6 +1,6 @@
 //! Peers whose publish was refused. Once a message is refused, everything that its publisher sends
-//! after it is refused too, so what was accepted is a gap-free prefix. A publisher that has been
-//! closed can rely on that, and on nothing more.
+//! after it is refused too. So the accepted messages of a publisher are a prefix without gaps, and
+//! that is all that a closed publisher knows about them.
 
 use std::collections::HashMap;
 

@@ -34,8 +34,8 @@ const INLINE_BYTES_MAX: usize = 16 * 1024;
 pub struct RingSizes {
     /// Bytes of one ring; at least 2 KiB.
     pub bytes: usize,
-    /// How many large payloads can be on their way from one reactor in separate buffers: so many
-    /// requests, and as many messages from homes. At least one.
+    /// How many large payloads of requests may be on their way from one reactor in separate
+    /// buffers, and how many of messages from homes. At least one.
     pub beside: usize,
 }
 
@@ -77,7 +77,7 @@ pub(super) struct RingReader {
     bytes: Consumer<u8>,
     beside: Consumer<Arc<Vec<u8>>>,
     starved: Arc<Starved>,
-    /// True if the writer waits for one of its large payloads to be used up.
+    /// True if the writer waits until one of its large payloads is no longer in use.
     large_starved: Arc<Starved>,
     /// The current record, head and payload. Valid while `current` is `Some`.
     record: Vec<u8>,
@@ -88,7 +88,7 @@ pub(super) struct RingReader {
     fetched: u64,
     /// Bytes were taken since the last check whether the writer waits for room.
     has_fetched: bool,
-    /// A large payload was used up since the last check.
+    /// A large payload is no longer in use, since the last check.
     has_dropped: bool,
     taken: u64,
 }
@@ -100,7 +100,7 @@ struct Lengths {
     inline: usize,
 }
 
-/// Creates a ring and returns its two ends. Its large payloads will all be of `payloads`.
+/// Creates a ring and returns its two ends. Its large payloads use the buffers of `payloads`.
 pub(super) fn ring(sizes: RingSizes, payloads: &LargePayloads) -> (RingWriter, RingReader) {
     debug_assert!(sizes.bytes >= RECORD_BYTES_MAX && sizes.beside >= RingSizes::MIN.beside);
     let (bytes, bytes_out) = RingBuffer::new(sizes.bytes);
@@ -254,7 +254,7 @@ impl RingReader {
         if self.record.len() < head + inline {
             self.record.resize(head + inline, 0);
         }
-        // A record is always written as a whole.
+        // Records are written as a whole, so the rest of this one is in the ring too.
         #[cfg(any(test, fuzzing))]
         work::note(Work::Record);
         #[cfg(any(test, fuzzing))]
@@ -353,7 +353,7 @@ mod tests {
 
     const SIZES: RingSizes = RingSizes { bytes: 2048, beside: 2 };
 
-    /// A ring with the large payloads of its ends.writer.
+    /// Both ends of a ring, and the buffers for the writer's large payloads.
     struct Ends {
         writer: RingWriter,
         reader: RingReader,

@@ -1,5 +1,5 @@
-//! Publishers that wait because the channel that they have published to is full. They go on one
-//! after the other once it has room again, as long as it has.
+//! Publishers that wait because a channel to which they have published is full. When the channel
+//! has room again, they are resumed one after the other, as long as the room lasts.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -14,11 +14,11 @@ const SPARES_MAX: usize = 64;
 /// A publisher whose message was accepted by a channel that was full afterwards.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Waiter {
-    /// A WebSocket connection of a reactor: it is not read meanwhile.
+    /// A WebSocket connection of a reactor: it is not read until it is resumed.
     Peer(ReactorNumber, Token),
-    /// An HTTP request of a reactor: its answer is held back.
+    /// An HTTP request of a reactor: its answer is held back until then.
     Request(ReactorNumber, Ticket, Accepted),
-    /// A publisher on another thread of this process: its messages are put aside meanwhile.
+    /// A publisher on another thread of this process: its messages are put aside until then.
     Thread(LineId),
 }
 
@@ -26,10 +26,10 @@ pub(crate) enum Waiter {
 #[derive(Default)]
 pub(crate) struct WaitingPublishers {
     by_channel: HashMap<ChannelId, WaitersOfChannel>,
-    /// The peers of other reactors among them, so that messages of theirs that were already on the
-    /// way do not list them again.
+    /// Those of the waiting peers that are connected to other reactors. Such a peer may have sent
+    /// several messages before it was stopped, and must be listed only once.
     remote: HashSet<(ChannelId, ReactorNumber, Token)>,
-    /// The channels that have room again, one waiter of each at a time.
+    /// The channels that have room again. One waiter of each is resumed at a time, in rotation.
     with_room: VecDeque<ChannelId>,
     spares: Vec<VecDeque<Waiter>>,
 }
@@ -99,13 +99,13 @@ impl WaitingPublishers {
         }
     }
 
-    /// Puts the channel of the waiter that `next` has returned behind the others: it cannot go on
-    /// yet.
+    /// Moves the channel of the waiter that `next` has returned behind the other channels, because
+    /// that waiter cannot be resumed yet.
     pub(super) fn put_off(&mut self) {
         self.with_room.rotate_left(1);
     }
 
-    /// Returns how many channels have room for their waiters.
+    /// Returns how many channels have room and waiters.
     pub(super) fn channels_with_room(&self) -> usize {
         self.with_room.len()
     }
@@ -121,7 +121,7 @@ mod tests {
         Waiter::Peer(HERE, Token(number))
     }
 
-    /// Takes every waiter that may go on.
+    /// Takes every waiter that may be resumed.
     fn take_all(waiting: &mut WaitingPublishers, full: &[ChannelId]) -> Vec<Waiter> {
         let next = || {
             let (_, waiter) = waiting.next(|channel| full.contains(&channel))?;

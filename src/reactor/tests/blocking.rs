@@ -1,4 +1,4 @@
-//! Tests of connections with many subscriptions whose socket takes no more.
+//! Tests of connections with many subscriptions whose socket accepts no more bytes.
 
 use super::super::limits::SENDS_PER_TURN_MAX;
 use super::client::Client;
@@ -8,14 +8,15 @@ use crate::hub::{ChannelName, DropReason, SlowPolicy};
 use crate::protocol::{Message, MessageKind};
 use crate::work::{self, Work};
 
-/// More than the send buffer of a client takes that has stalled.
+/// A message that is larger than the free buffers of a stalled client.
 static LARGE: [u8; 40_000] = [1; 40_000];
 
 fn channel(number: usize) -> String {
     format!("channel-{number}")
 }
 
-/// Subscribes a client to this many channels, `channel-0` and so on. It reads nothing from now on.
+/// Makes a client that subscribes to this many channels, `channel-0` and so on, and then reads
+/// nothing.
 fn stalled(world: &mut World, channels: usize) -> Client {
     let mut client = world.open("/join");
     (0..channels).for_each(|number| client.text(&channel(number)));
@@ -28,12 +29,12 @@ fn publish(world: &mut World, channel: &str, payload: &[u8]) {
     world.publish(channel, MessageKind::Binary, payload).expect("room for one publish");
 }
 
-/// Runs some turns, and returns how many connections, channels, subscribers and subscriptions they
-/// have looked at.
+/// Runs some turns. Returns how many connections, channels, subscribers and subscriptions they have
+/// visited.
 fn looked_at(world: &mut World) -> u64 {
     work::take();
     for _ in 0..4 {
-        // Without the checks of the world, which look at everything.
+        // The turn is run without the checks of the test world, which visit everything.
         assert!(world.reactors[0].turn().unwrap());
     }
     let done = work::take();
@@ -151,7 +152,7 @@ fn who_leaves_a_channel_while_its_socket_is_blocked_gets_what_is_left_of_the_oth
         publish(&mut world, &channel(number), &LARGE);
         world.rest();
     }
-    // It leaves the last one.
+    // The client unsubscribes from the last channel.
     client.text(".");
     world.rest();
     client.wake();

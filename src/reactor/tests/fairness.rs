@@ -210,7 +210,8 @@ fn a_thread_waits_for_its_own_channel_alone() {
     }
 }
 
-/// Puts messages of other threads for the channel "busy" under way, more than it has room for.
+/// Makes a server on which another thread has published more messages to the channel "busy" than it
+/// has room for.
 fn flooded_by_a_thread() -> (World, Vec<Client>, Vec<Vec<u8>>) {
     let (mut world, readers) = crowded(1, 600);
     let sent: Vec<_> = (0..40).map(|number| vec![number; 900]).collect();

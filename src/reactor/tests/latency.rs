@@ -29,7 +29,8 @@ fn flood(reactors: usize, kinds: &[Kind], duration: Duration) -> Report {
     let readers = readers(&mut scene.server, 3_000, "/hall");
     let publishers = scene.server.open_many(4, |_| "/hall".to_owned());
     let mut flood = Flood::of(&scene.server, publishers, Opcode::Binary, &[7; 256]);
-    // At first the segments of the log are small, and so are the sends.
+    // At first the segments of the log are small, and so are the sends, so this time is not
+    // measured.
     scene.run(Duration::from_millis(200), &mut flood);
     let report = scene.run(duration, &mut flood);
     assert_eq!(flood.gone(), 0, "no publisher is closed");
@@ -54,8 +55,9 @@ fn bystanders_of_a_flooded_channel_do_not_wait_on_four_reactors() {
     flood(4, &Kind::ALL, Duration::from_secs(1)).check(Bounds::ALL);
 }
 
-/// Nobody else is served, so what the budgets cost would be missing here. The bounds are 2 % below
-/// what the server delivered when its turns had no budgets.
+/// Compares the throughput with that of a server whose turns have no budgets: the bounds are 2 %
+/// below what such a server delivered. No bystanders are served, so any loss of throughput is what
+/// the budgets cost.
 #[test]
 #[ignore = "slow unless optimised"]
 fn a_flooded_channel_is_as_fast_as_without_budgets() {
@@ -142,7 +144,8 @@ fn busy_with_two_each(connections: usize, bounds: Bounds) -> Duration {
     assert!(closed >= stalled.len(), "everybody falls off: {closed}");
     report.check(bounds);
     let busy = scene.server.busy;
-    // Until the last of those who were given time to read their Close frames are gone.
+    // Runs on until the last of the clients that were given time to read their Close frames are
+    // gone.
     scene.run(2 * PATIENCE, &mut publishers).check(bounds);
     busy + scene.server.busy
 }

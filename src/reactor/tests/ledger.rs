@@ -49,7 +49,7 @@ fn check_ring(reactors: &mut [SimReactor], home: usize, member: usize) -> Delive
     let taken = reactors[member].peers.core.exchange.inbox.taken_so_far(from);
     let mut under_way = Deliveries::new();
     let (mut updates, mut requests, mut messages, mut answers) = (0, 0, 0, 0);
-    // Both closures note what they see, one after the other.
+    // The closures for messages and for answers both write into the map, one after the other.
     let noted = RefCell::new(&mut under_way);
     reactors[member].peers.core.exchange.inbox.look_through(
         from,

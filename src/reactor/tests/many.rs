@@ -365,7 +365,7 @@ fn a_reactor_whose_memory_nobody_slow_holds_makes_the_home_refuse() {
     );
 }
 
-/// One turn of a member may find more in its ring than its memory is for.
+/// In one turn, a member may find more messages in its ring than its memory is meant for.
 #[test]
 fn a_member_takes_what_its_home_has_accepted_though_it_has_no_memory_left() {
     let mut setting = Setting {
@@ -606,7 +606,7 @@ fn messages_do_not_starve_behind_answers() {
     world.publish(&channel, MessageKind::Text, b"hello").unwrap();
     world.turn_of(0);
     for _ in 0..3 {
-        // Reactor 0 has answered as much as the ring to reactor 1 holds.
+        // The ring of answers from reactor 0 to reactor 1 is filled.
         let outbox = &mut world.reactors[0].peers.core.exchange.outbox;
         while outbox.has_room_to_answer(ReactorNumber(1)) {
             let token = crate::net::Token(u64::MAX - 6);

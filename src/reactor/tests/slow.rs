@@ -209,8 +209,8 @@ fn a_message_of_which_we_do_not_read_the_rest_does_not_drip() {
     assert_eq!(client.messages(), [vec![1; 40_000], vec![2; 100]]);
 }
 
-/// The time for a message does not end while its rest is not read. The next ping must be sent in
-/// time all the same.
+/// The timeout of a message is not enforced while the server does not read the rest of the message.
+/// The next ping must be sent in time all the same.
 #[test]
 fn a_deadline_that_cannot_be_enforced_does_not_postpone_others() {
     let mut world = World::with(|limits, _| {
@@ -240,14 +240,14 @@ fn a_deadline_that_cannot_be_enforced_does_not_postpone_others() {
     }
 }
 
-/// Deadlines are checked of what is due in the present phase of a connection, and of nothing else.
+/// Only what is due in the present phase of a connection is checked against its deadline.
 #[test]
 fn nothing_is_due_for_the_message_of_a_connection_that_has_ended() {
     let mut world = World::with(|limits, _| limits.message_timeout = Some(Duration::from_secs(15)));
     let mut client = world.open("/echo");
     let frame = client.frame(Opcode::Binary, &[1; 60_000]);
     client.peer.send(&frame[..59_000]);
-    // A message of this size may take three seconds more.
+    // The timeout grows with the size of the message: here it is three seconds longer.
     world.pass_secs(16);
     assert_eq!(client.heard(), []);
     world.drain();

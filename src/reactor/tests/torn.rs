@@ -96,8 +96,8 @@ fn a_channel_joined_in_the_middle_of_a_frame_comes_behind_it() {
     let mut client = world.open("/join");
     client.text("many");
     world.rest();
-    // On this channel the client is served after so many others that the new channel, which it
-    // joins meanwhile, is served first.
+    // On `/many` the client is served only after a hundred other subscribers. So the new channel,
+    // which the client joins meanwhile, is served first.
     let others = world.open_many(100, "/many");
     for other in &others {
         other.stall();

@@ -393,7 +393,7 @@ impl World {
         self.publish_as(&self.line, channel, kind, payload)
     }
 
-    /// Makes one more publisher for [`publish_as`](Self::publish_as).
+    /// Makes another publisher, for [`publish_as`](Self::publish_as).
     pub(super) fn new_line(&self) -> Arc<PublisherLine> {
         Arc::new(PublisherLine::new(self.reactors.len()))
     }

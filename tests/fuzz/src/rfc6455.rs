@@ -12,7 +12,7 @@ pub struct Limits {
 /// How the connection ends after the stream.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum End {
-    /// It does not end: more frames may follow.
+    /// The connection does not end: more frames may follow.
     Open,
     /// The client has sent a Close frame with this code and reason. The server answers with the
     /// same; if there is no code, with 1000.

@@ -1,4 +1,5 @@
-//! Tests of the promises of the broadcast server, with clients of another make.
+//! Tests of the promises of the broadcast server, with WebSocket clients that share no code with
+//! it.
 
 mod channels;
 mod cores;

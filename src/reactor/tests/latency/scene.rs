@@ -18,7 +18,7 @@ pub(super) struct Report {
     /// Messages of the crowd's channel that its home has numbered, per second.
     pub(super) messages_per_second: u64,
     sends_per_second: u64,
-    /// Copies of messages that subscribers were sent, per second.
+    /// How many copies of messages the subscribers were sent per second.
     pub(super) deliveries_per_second: u64,
     /// A hash of all calls to the simulated network.
     pub(super) hash: u64,

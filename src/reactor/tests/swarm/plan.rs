@@ -23,8 +23,8 @@ pub(super) struct Plan {
     pub(super) steps: usize,
     /// Each payload is at most as large as one of these sizes, chosen at random.
     pub(super) sizes: &'static [usize],
-    /// A client sends at most this many messages at once. With many, channels are often full, and
-    /// peers that read nothing are often blocked.
+    /// A client sends at most this many messages at once. If it is large, channels are often full,
+    /// and peers that read nothing are often blocked.
     pub(super) burst: usize,
     /// How many clients are connected at a time. With few, channels lose their last subscriber and
     /// are created again.

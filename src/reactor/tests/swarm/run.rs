@@ -50,7 +50,8 @@ pub(super) struct Run {
     mailed: u32,
     /// Turns are run step by step, by `steps`, even if they are not interrupted.
     is_stepwise: bool,
-    /// When all faults and pauses had ended and all clients had begun to read, if they have.
+    /// The moment when all faults and pauses had ended and all clients had begun to read. `None`
+    /// until then.
     resting_since: Option<Instant>,
     /// A client has sent random bytes. They may happen to form a frame or the rest of one, and so a
     /// message that the run did not make.
@@ -647,7 +648,7 @@ impl Run {
     fn end(&mut self, has_rested: bool) {
         let accepted_before = self.world.accepted.clone();
         let timeout = self.plan.limits.drain_timeout;
-        // From then on peers are closed although messages are pending for them.
+        // From this moment on, peers are closed although messages are pending for them.
         let last_call = self.world.sim.now() + (timeout - LAST_CALL_MAX.min(timeout / 8));
         self.world.drain();
         if self.plan.reactors > 1 {

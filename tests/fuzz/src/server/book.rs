@@ -38,8 +38,8 @@ pub enum Outcome {
 pub enum Known {
     /// The whole message with this number.
     Whole(u32),
-    /// It begins like the message with this number, but goes on differently: a client has sent
-    /// other bytes in the middle of that message.
+    /// The payload begins like the message with this number, but goes on differently: a client has
+    /// sent other bytes in the middle of that message.
     Torn(u32),
     /// No message of this record.
     Foreign,
