@@ -288,13 +288,15 @@ impl Exchange {
     /// Takes all updates that reactors have sent to this home so far. Returns false if an update
     /// must wait until there is room for its answer.
     pub(crate) fn take_updates(&mut self) -> bool {
-        self.inbox.note_updates();
+        self.inbox.note_senders();
         let (mut all, mut number) = (true, 0);
         // If one reactor's update must wait, the updates of the other reactors are still taken.
         while let Some(from) = self.inbox.sender_from(number) {
             number = from.index() + 1;
-            while self.take_update(from) {}
-            all &= !self.inbox.has_noted_update(from);
+            if self.inbox.note_updates(from) {
+                while self.take_update(from) {}
+                all &= !self.inbox.has_noted_update(from);
+            }
         }
         all
     }

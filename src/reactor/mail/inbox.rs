@@ -35,6 +35,15 @@ struct RingsFrom {
     answers: RingReader,
 }
 
+impl RingsFrom {
+    fn is_empty(&self) -> bool {
+        self.updates.is_empty()
+            && self.requests.is_empty()
+            && self.messages.is_empty()
+            && self.answers.is_empty()
+    }
+}
+
 impl Inbox {
     pub(super) fn new(own: ReactorNumber, reactors: usize) -> Inbox {
         let mut inbox = Inbox {
@@ -54,24 +63,8 @@ impl Inbox {
         Arc::clone(&self.told)
     }
 
-    /// Begins a turn: forgets the senders whose rings are empty.
-    pub(crate) fn begin_turn(&mut self) {
-        let mut from = 0;
-        while let Some(sender) = self.senders.first_from(from) {
-            from = sender.index() + 1;
-            let rings = &self.from[sender.index()];
-            let is_empty = rings.updates.is_empty()
-                && rings.requests.is_empty()
-                && rings.messages.is_empty()
-                && rings.answers.is_empty();
-            if is_empty && sender != self.own {
-                self.senders.remove(sender);
-            }
-        }
-    }
-
     /// Adds to `senders` the reactors that have written since the last call.
-    fn note_senders(&mut self) {
+    pub(crate) fn note_senders(&mut self) {
         let senders = &mut self.senders;
         self.told.take(|word, bits| senders.insert_word(word, bits));
     }
@@ -107,10 +100,12 @@ impl Inbox {
         });
     }
 
-    /// Marks the updates present now. Updates that are written later are left for the next time.
-    pub(crate) fn note_updates(&mut self) {
-        self.note_senders();
-        self.each_sender(|rings| rings.updates_until = rings.updates.filled_to());
+    /// Marks the updates of a reactor that are present now, and returns true if there are any.
+    /// Updates that are written later are left for the next time.
+    pub(crate) fn note_updates(&mut self, from: ReactorNumber) -> bool {
+        let rings = &mut self.from[from.index()];
+        rings.updates_until = rings.updates.filled_to();
+        self.has_noted_update(from)
     }
 
     fn each_sender(&mut self, mut act: impl FnMut(&mut RingsFrom)) {
@@ -147,10 +142,18 @@ impl Inbox {
 
     /// Marks the requests present now. They may be [served](Self::serve_noted) once all updates
     /// have been taken, because a subscription confirmed before one of these requests was sent is
-    /// among those updates.
+    /// among those updates. Forgets the senders whose rings are empty.
     pub(crate) fn note_requests(&mut self) {
         self.note_senders();
-        self.each_sender(|rings| rings.requests_noted = rings.requests.filled_to());
+        let mut number = 0;
+        while let Some(from) = self.senders.first_from(number) {
+            number = from.index() + 1;
+            let rings = &mut self.from[from.index()];
+            rings.requests_noted = rings.requests.filled_to();
+            if rings.is_empty() && from != self.own {
+                self.senders.remove(from);
+            }
+        }
     }
 
     pub(crate) fn serve_noted(&mut self) {

@@ -44,7 +44,6 @@ impl MailTurn {
         (self.is_left, self.goes_on) = (false, false);
         self.first_sender = (self.first_sender + 1) % reactors;
         exchange.waits_for_sweep = false;
-        exchange.inbox.begin_turn();
         exchange.take_note_of_requests();
         exchange.forget_refused();
         self.senders.clear();
@@ -81,6 +80,8 @@ impl MailTurn {
         while let Some(&from) = self.senders.get(self.sender) {
             let taken = match kind {
                 _ if self.budget == 0 => Taken::AfterSweep,
+                // A reactor writes neither answers nor messages to itself.
+                Kind::Answers | Kind::Messages if from == exchange.own => Taken::None,
                 Kind::Answers => exchange.take_answer_from(from),
                 Kind::Messages => exchange.take_message(from),
                 Kind::Requests => exchange.serve_request(from, counters),
