@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::client::{Client, Heard};
 use super::frames::Opcode;
-use super::world::World;
+use super::world::{Setting, World};
+use crate::net::sim::SimFaults;
 
 const BIG: usize = 40_000;
 
@@ -181,4 +182,41 @@ fn a_starved_socket_goes_on_without_an_edge() {
     client.close(1000, "bye");
     world.pass(Duration::from_millis(1000));
     assert_eq!(client.heard(), [Heard::Close(1000, "bye".into())]);
+}
+
+#[test]
+fn the_rest_of_a_frame_comes_before_a_pong_that_waits_already() {
+    let mut world = World::with(|_, hub| hub.channel_buffer_bytes = 64 << 10);
+    let mut slow = world.open("/news");
+    let visitor = world.connect();
+    slow.stall();
+    visitor.request("POST", "/news", &[], &[1; 40_000]);
+    world.rest();
+    slow.say(Opcode::Ping, b"still here");
+    world.rest();
+    // This message cuts the subscriber off in the middle of the first one.
+    visitor.request("POST", "/news", &[], &[2; 40_000]);
+    world.rest();
+    slow.wake();
+    world.rest();
+    let heard = slow.heard();
+    assert_eq!(heard[0], Heard::Message(vec![1; 40_000]));
+    assert_eq!(heard[1], Heard::Pong(b"still here".to_vec()));
+    assert!(matches!(heard[2..], [Heard::Close(4008, _)]), "{:?}", &heard[2..]);
+}
+
+/// A system may report a socket as writable without a word of what has arrived before.
+#[test]
+fn what_has_arrived_is_read_when_only_room_to_write_is_reported() {
+    let faults = SimFaults { narrow_readiness: 1.0, ..SimFaults::NONE };
+    let mut world = World::still(Setting { faults, ..Setting::default() });
+    let mut client = world.open("/echo");
+    client.stall();
+    client.binary(&[1; 40_000]);
+    world.rest();
+    client.binary(b"behind it");
+    world.rest();
+    client.wake();
+    world.rest();
+    assert_eq!(client.messages(), [vec![1; 40_000], b"behind it".to_vec()]);
 }
