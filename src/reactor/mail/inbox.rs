@@ -128,8 +128,8 @@ impl Inbox {
         if !self.has_noted_update(from) {
             return None;
         }
-        self.taken_from.insert(from);
         let (head, _) = self.from[from.index()].updates.head()?;
+        self.taken_from.insert(from);
         let update = decode_update(head);
         debug_assert!(update.is_some(), "an update that cannot be decoded");
         update
@@ -167,8 +167,8 @@ impl Inbox {
         if !rings.requests.is_before(rings.requests_until) {
             return None;
         }
-        self.taken_from.insert(from);
         let (head, payload) = rings.requests.head()?;
+        self.taken_from.insert(from);
         let request = HomeRequest::decode(head, payload);
         debug_assert!(request.is_some(), "a request that cannot be decoded");
         request
@@ -181,8 +181,8 @@ impl Inbox {
 
     /// Returns the oldest answer of a reactor. It stays until it is [used up](Self::use_up_answer).
     pub(crate) fn answer(&mut self, from: ReactorNumber) -> Option<AnswerRecord<'_>> {
-        self.taken_from.insert(from);
         let (head, _) = self.from[from.index()].answers.head()?;
+        self.taken_from.insert(from);
         let answer = AnswerRecord::decode(head);
         debug_assert!(answer.is_some(), "an answer that cannot be decoded");
         answer
@@ -197,8 +197,8 @@ impl Inbox {
     /// up](Self::use_up_message). Every answer that the reactor wrote before it can now be
     /// [read](Self::answer).
     pub(crate) fn message(&mut self, from: ReactorNumber) -> Option<Numbered<'_>> {
-        self.taken_from.insert(from);
         let (head, payload) = self.from[from.index()].messages.head()?;
+        self.taken_from.insert(from);
         let numbered = decode_numbered(head, payload);
         debug_assert!(numbered.is_some(), "a message that cannot be decoded");
         numbered
