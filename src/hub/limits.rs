@@ -20,9 +20,9 @@ pub enum SlowPolicy {
     /// Its subscription ends, and its connection is closed with 4008.
     #[default]
     Disconnect,
-    /// Its subscription goes on at the oldest message kept.
+    /// Its subscription goes on at the oldest message that is kept.
     Skip,
-    /// Its subscription goes on at the newest message.
+    /// Its subscription skips everything in the log, and goes on with the next message appended.
     Latest,
 }
 

@@ -31,7 +31,8 @@ pub(super) struct Sweep {
     queue: VecDeque<ChannelId>,
     /// The visits left in the front channel's turn.
     visits_left: u32,
-    /// The subscription visited last, its channel and its index there.
+    /// The subscription visited last, its channel and its index there. The hub asks for just this
+    /// place next, and need not look it up in `Subscriptions`.
     last_visit: Option<(SubscriptionId, ChannelId, usize)>,
 }
 

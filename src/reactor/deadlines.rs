@@ -140,8 +140,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         self.set_deadline(connection, interval);
     }
 
-    /// Makes the timer wheel list the connection when the message that begins now must be complete.
-    /// Returns the present moment.
+    /// Has the timer wheel check the connection at the moment by which the message that begins now
+    /// must be complete. Returns the present moment.
     pub(super) fn begin_message(&mut self, token: Token) -> CoarseInstant {
         if let Some(timeout) = self.limits.message_timeout {
             self.timers.check_by(slot_of(token), self.turn.now + timeout);
@@ -149,8 +149,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         CoarseInstant::new(self.turn.now)
     }
 
-    /// Makes the timer wheel list a connection that has just been blocked when its socket must have
-    /// accepted bytes again.
+    /// Has the timer wheel check a connection that has just been blocked, at the moment by which its
+    /// socket must have accepted bytes again.
     pub(super) fn check_progress(&mut self, connection: &ConnectionOf<N, H>) {
         let moment = match connection.starved {
             true => self.turn.now + DEADLINE_RETRY,

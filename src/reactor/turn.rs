@@ -341,7 +341,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             Ending::Stop => false,
         };
         if !goes_on {
-            // After a drain, only the operator's connections are left.
+            // This was the last turn. After a drain at most connections to admin listeners are left
+            // to be cut, after a stop everybody.
             drain::cut_everybody(&mut self.peers, &mut self.listeners);
         }
         self.settle_remote_publishes();

@@ -91,8 +91,9 @@ pub trait Handler {
         let _ = (peer, message);
     }
 
-    /// Called with each ping, before it is answered (RFC 6455 section 5.5.2). For limits of how
-    /// often a peer may send; after [`Context::close`] the ping is not answered.
+    /// Called with each ping, before it is answered (RFC 6455 section 5.5.2). An application can
+    /// limit here how often a peer may send: if it calls [`Context::close`], the ping is not
+    /// answered.
     fn on_ping(&mut self, peer: &mut Context<'_, Self::Session>) {
         let _ = peer;
     }

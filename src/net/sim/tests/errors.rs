@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 
-/// The number of calls after which a fault has used each of its errnos at least once.
+/// So many calls that each errno of a fault, drawn at random, has come up.
 const CALLS: usize = 500;
 
 /// The errnos of accept(2) and tcp(7) that concern the accepted connection, not the listener.

@@ -30,7 +30,8 @@ const ACTORS_MAX: usize = 80;
 /// The most turns until nothing is pending. A run that needs more will never come to rest.
 const TURNS_TO_REST_MAX: usize = 40_000;
 
-/// How long after the end of all faults a client may still read what was sent before it.
+/// For this long after the faults have ended, a client may still read that it was closed for being
+/// slow: the Close frame was sent during the faults. A later one is an error of the server.
 const LATE_NEWS: Duration = Duration::from_secs(3);
 
 /// After this many turns a drain continues without faults: if spurious wake-ups are among them,
