@@ -149,8 +149,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         CoarseInstant::new(self.turn.now)
     }
 
-    /// Has the timer wheel check a connection that has just been blocked, at the moment by which its
-    /// socket must have accepted bytes again.
+    /// Has the timer wheel check a connection that has just been blocked, at the moment by which
+    /// its socket must have accepted bytes again.
     pub(super) fn check_progress(&mut self, connection: &ConnectionOf<N, H>) {
         let moment = match connection.starved {
             true => self.turn.now + DEADLINE_RETRY,

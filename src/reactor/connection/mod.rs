@@ -1,10 +1,10 @@
-//! What a reactor keeps for one connection. A server may have very many idle subscribers, each with
-//! one [`Connection`], so a test limits its size.
+//! What a reactor keeps for one connection. A server may have very many idle subscribers, each
+//! with one [`Connection`], so a test limits its size.
 //!
 //! | file | holds |
 //! |---|---|
 //! | here | the connection and its phases |
-//! | `slab` | all connections of a reactor, by token; the token of a closed connection finds nothing |
+//! | `slab` | all connections of a reactor, by token; that of a closed one finds nothing |
 //! | `peer_subscriptions`, `outgoing` | parts of a connection |
 //! | `packed_address`, `coarse_instant` | an address in 18 bytes; a moment in four |
 
