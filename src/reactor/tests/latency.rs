@@ -266,7 +266,8 @@ fn newcomers_who_have_waited_for_a_home_are_let_in_bit_by_bit() {
     clients.iter().for_each(|client| client.upgrade(&format!("/{channel}")));
     let report = scene.run(Duration::from_millis(400), &mut ());
     assert!(clients.iter_mut().all(|client| client.answered().is_some()), "everybody gets in");
-    report.check(Bounds::ALL);
+    // To let in all who have waited would take six milliseconds.
+    report.check(Bounds::millis(3, 50, 5));
 }
 
 /// Clients connect together and send nothing, so all their timeouts end together.

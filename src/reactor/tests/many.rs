@@ -83,6 +83,32 @@ fn the_101_waits_until_the_home_knows_and_nothing_accepted_after_it_is_missed() 
     assert_eq!(client.messages(), [b"after the home knew"]);
 }
 
+/// A subscriber of two channels gets nothing before the homes of both have answered. So it is not
+/// slow, though the log of the one that has answered leaves it behind.
+#[test]
+fn who_waits_for_its_101_is_not_slow() {
+    let worlds = (1..).map(|seed| {
+        let mut setting = Setting { seed, reactors: 2, ..Setting::default() };
+        setting.hub.channel_buffer_bytes = 4 << 10;
+        World::still(setting)
+    });
+    let has_two_homes = |world: &World| world.home_of("two-a") != world.home_of("two-b");
+    let mut world = worlds.into_iter().find(has_two_homes).unwrap();
+    let reactor = world.home_of("two-a");
+    let mut client = knock(&mut world, reactor, "/two");
+    for number in 0..20u8 {
+        world.publish("two-a", MessageKind::Binary, &[number; 1000]).unwrap();
+        world.turn_of(reactor);
+    }
+    assert_eq!(client.answered(), None, "the home of the other channel has had no turn");
+    world.rest();
+    assert_eq!(client.answered().map(|answered| answered.status), Some(101));
+    world.publish("two-a", MessageKind::Text, b"the next").unwrap();
+    world.rest();
+    assert_eq!(client.messages().pop(), Some(b"the next".to_vec()));
+    assert_eq!(world.log.borrow().closed, []);
+}
+
 #[test]
 fn who_comes_second_need_not_ask_the_home() {
     let mut world = World::of(2, |_, _| {});
