@@ -83,6 +83,23 @@ fn the_101_waits_until_the_home_knows_and_nothing_accepted_after_it_is_missed() 
     assert_eq!(client.messages(), [b"after the home knew"]);
 }
 
+#[test]
+fn a_message_behind_the_answer_to_a_join_is_taken_behind_it() {
+    let mut world = World::of(2, |_, _| {});
+    let channel = world.channel_at(0);
+    let mut client = knock(&mut world, 1, &format!("/{channel}"));
+    world.turn_of(0);
+    world.publish(&channel, MessageKind::Text, b"the first").unwrap();
+    world.turn_of(0);
+    // As if reactor 1 had looked for answers just before the home wrote both.
+    let exchange = &mut world.reactors[1].peers.core.exchange;
+    while exchange.take_message(ReactorNumber(0)) == Taken::One {}
+    world.reactors[1].peers.dispatch_events();
+    world.rest();
+    assert_eq!(client.answered().map(|answered| answered.status), Some(101));
+    assert_eq!(client.messages(), [b"the first"]);
+}
+
 /// A subscriber of two channels gets nothing before the homes of both have answered. So it is not
 /// slow, though the log of the one that has answered leaves it behind.
 #[test]
