@@ -7,6 +7,7 @@ use super::channel::Accepted;
 use super::channel_id::ChannelId;
 use super::hub::Hub;
 use super::membership::Membership;
+use super::name::ChannelName;
 
 /// A message that was numbered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,6 +35,11 @@ impl Hub {
     /// Returns true if a channel is full. A channel that is full is not forgotten.
     pub fn is_full(&self, id: ChannelId) -> bool {
         self.channels.find_by_id(id).is_some_and(|channel| channel.log.is_full)
+    }
+
+    /// Returns the channel of a name, if this reactor has it.
+    pub fn find_channel(&self, name: ChannelName<'_>) -> Option<ChannelId> {
+        self.channels.find(name)
     }
 
     /// Returns how many channels are full.

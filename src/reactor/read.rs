@@ -46,7 +46,7 @@ impl<N: Net, H: Handler> Peers<N, H> {
         self.core.turn.allow(LOOP_WORK_MAX / 2);
         self.core.exchange.begin_to_let_go_on();
         let mut publishers = 0;
-        while self.core.exchange.let_next_go_on() {
+        while self.core.exchange.let_next_go_on(&self.core.turn.counters) {
             self.dispatch_events();
             publishers += 1;
             if publishers == PUBLISHERS_PER_TURN_MAX || !self.core.turn.has_budget() {

@@ -19,6 +19,12 @@ use crate::protocol::{Message, MessageKind};
 /// processes them, or until their channel has room.
 pub(crate) const UNDER_WAY_MAX: usize = 1024;
 
+/// How many messages of all publishers together may be queued to one reactor; beyond that,
+/// publishing fails with `PublishError::Busy`. The reactor may put aside as many again because
+/// their channel is full. The limit is higher than that of one publisher, so that a single
+/// publisher leaves room for others.
+pub(crate) const PUBLISHES_MAX: usize = UNDER_WAY_MAX + 256;
+
 /// A message that the server had taken from a [`Publisher`](crate::Publisher) and then refused. No
 /// subscriber has received it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -242,7 +248,7 @@ impl UnderWay {
     }
 
     /// Returns the line of the publisher of the message with this key.
-    pub(crate) fn line_of(&self, key: u32) -> Option<&Arc<PublisherLine>> {
+    fn line_of(&self, key: u32) -> Option<&Arc<PublisherLine>> {
         self.publishes.get(key as usize)?.line.as_ref()
     }
 

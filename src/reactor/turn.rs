@@ -21,9 +21,8 @@ use super::group::Status;
 use super::limits::{
     LOOP_WORK_MAX, PUBLISHES_PER_TURN_MAX, READINESS_MAX, RECEIVE_BYTES, WAIT_MAX,
 };
-use super::mail::{Exchange, MailTurn, Notifier, PublishOrigin};
+use super::mail::{Exchange, MailTurn, Notifier};
 use super::peers::Peers;
-use super::remote_publish::RemotePublish;
 use super::setup::Setup;
 use super::timer_wheel::TimerWheel;
 use super::turn_state::TurnState;
@@ -234,25 +233,27 @@ impl<N: Net, H: Handler> Reactor<N, H> {
     }
 
     /// Publishes the messages of other threads, while the ring to this reactor has room: first
-    /// those that were put aside and may be published now, then those in the queue. Messages of
-    /// publishers that wait for a full channel are put aside.
+    /// those that were put aside and may be published now, then those in the queue. Messages to
+    /// full channels are put aside; when enough are, the others stay in the queue.
     fn take_remote_publishes(&mut self) {
         let mut budget = PUBLISHES_PER_TURN_MAX;
-        while budget > PUBLISHES_PER_TURN_MAX / 2
-            && self.has_room_for_own()
-            && let Some(publish) = self.peers.core.exchange.held.next_released()
-        {
+        while budget > PUBLISHES_PER_TURN_MAX / 2 && self.has_room_for_own() {
+            let Core { exchange, turn, .. } = &mut self.peers.core;
+            if !exchange.go_on_with_released(&turn.counters) {
+                break;
+            }
             budget -= 1;
-            self.publish_remote(publish);
+            self.after_remote_publish();
         }
         while budget > 0
             && self.has_room_for_own()
+            && self.peers.core.exchange.held.has_room()
             && let Some(publish) = self.commands.take()
         {
             budget -= 1;
-            if let Some(publish) = self.peers.core.exchange.held.put_aside(publish) {
-                self.publish_remote(publish);
-            }
+            let Core { exchange, turn, .. } = &mut self.peers.core;
+            exchange.publish_from_thread(publish, &turn.counters);
+            self.after_remote_publish();
         }
         let held = &self.peers.core.exchange.held;
         if !self.has_room_for_own() {
@@ -273,16 +274,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         exchange.outbox.has_room_to(exchange.own)
     }
 
-    fn publish_remote(&mut self, publish: RemotePublish) {
-        let Core { exchange, turn, .. } = &mut self.peers.core;
-        let key = exchange.from_threads.add(publish);
-        let Some(publish) = exchange.from_threads.lend(key) else { return };
-        if let Some((channel, message)) = publish.parts() {
-            let origin = PublishOrigin::Publisher(key);
-            let submitted = exchange.submit(origin, channel, message, &turn.counters);
-            debug_assert!(submitted.is_ok(), "the ring had room");
-        }
-        exchange.from_threads.give_back(key, publish);
+    fn after_remote_publish(&mut self) {
         self.settle_remote_publishes();
         self.peers.dispatch_events();
     }

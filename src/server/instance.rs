@@ -171,7 +171,7 @@ impl Publisher {
     /// Publishes a message to the subscribers of a channel. Does not block. If the channel is full,
     /// the message waits until the channel has room. Later messages of this publisher to channels
     /// of the same reactor then wait too; those of other publishers, such as clones of this one, do
-    /// not.
+    /// not. Once too many messages wait, all publishers are told [`PublishError::Busy`].
     ///
     /// # Errors
     ///

@@ -8,12 +8,7 @@ use crate::hub::{ChannelName, ChannelNameError, ReactorNumber};
 use crate::net::Wake;
 use crate::protocol::Message;
 use crate::reactor::mail::Notifier;
-use crate::reactor::remote_publish::{PublisherLine, RefusedMessage, RemotePublish, UNDER_WAY_MAX};
-
-/// Publishes of all threads that may wait for the reactor; beyond that, publishing fails with
-/// [`PublishError::Busy`]. The limit is higher than that of one publisher, so that a single
-/// publisher leaves room for others.
-const PUBLISHES_MAX: usize = UNDER_WAY_MAX + 256;
+use crate::reactor::remote_publish::{PUBLISHES_MAX, PublisherLine, RefusedMessage, RemotePublish};
 
 /// Processed publishes that are kept, so that later ones reuse their buffers and allocate nothing.
 const SPARES_MAX: usize = 256;

@@ -44,7 +44,7 @@ pub(crate) struct Exchange {
     pub(crate) outcomes: VecDeque<Outcome>,
     /// Messages of other threads of the program whose outcome is not settled.
     pub(crate) from_threads: UnderWay,
-    /// Publishers on other threads that wait because their channel is full.
+    /// Messages of other threads that are put aside because their channel is full.
     pub(crate) held: HeldPublishers,
     /// Peers whose publishes this home refuses, because it has refused an earlier one.
     pub(crate) refused: RefusedPeers,

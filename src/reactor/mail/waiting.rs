@@ -11,7 +11,8 @@ use crate::reactor::ticket::Ticket;
 /// Lists of publishers that are kept for reuse when empty.
 const SPARES_MAX: usize = 64;
 
-/// A publisher whose message was accepted by a channel that was full afterwards.
+/// A publisher whose message was accepted by a channel that was full afterwards, or one on another
+/// thread, whose message finds the channel full.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Waiter {
     /// A WebSocket connection of a reactor: it is not read until it is resumed.
@@ -54,6 +55,15 @@ impl WaitingPublishers {
             has_room: false,
         });
         waiters.list.push_back(waiter);
+    }
+
+    /// Returns true if publishers wait for a channel.
+    pub(super) fn has_waiters(&self, channel: ChannelId) -> bool {
+        self.by_channel.contains_key(&channel)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_channel.is_empty()
     }
 
     /// Must be called when a channel is no longer full.

@@ -210,6 +210,72 @@ fn a_thread_waits_for_its_own_channel_alone() {
     }
 }
 
+/// A server with little memory, 300 readers of the channel "busy", and one of "quiet". The log of
+/// "busy" is small, and may exceed its bound by 128 KiB.
+fn crowded_and_short_of_memory() -> (World, Vec<Client>, Client) {
+    let mut setting = Setting::default();
+    setting.hub.memory_bytes = 1 << 20;
+    setting.hub.private_bytes_max = 0;
+    setting.hub.channel_buffer_bytes = 4 << 10;
+    setting.hub.message_bytes_max = 4 << 10;
+    let mut world = World::still(setting);
+    let readers = world.open_many(300, "/busy");
+    let listener = world.open("/quiet");
+    (world, readers, listener)
+}
+
+/// A clone of a publisher for each message is held back as one publisher is.
+#[test]
+#[ignore = "slow unless optimised"]
+fn many_threads_of_one_message_each_wait_for_a_full_channel_and_hold_up_no_other() {
+    let (mut world, _readers, mut listener) = crowded_and_short_of_memory();
+    let sent: Vec<_> = (0..100).map(|number| vec![number; 3_000]).collect();
+    let mut lines = Vec::new();
+    for payload in &sent {
+        let line = world.new_line();
+        assert_eq!(world.publish_as(&line, "busy", MessageKind::Binary, payload), Ok(()));
+        lines.push(line);
+    }
+    assert_eq!(world.publish("quiet", MessageKind::Binary, b"hello"), Ok(()));
+    let turns = turns_until(&mut world, || listener.messages() == [b"hello".to_vec()]);
+    assert!(turns <= TURNS_MAX, "a message to a quiet channel took {turns} turns");
+    assert!(world.accepted["busy"].len() < 20, "the log has no room for the others");
+    world.rest();
+    assert_eq!(world.accepted["busy"], sent);
+    assert!(lines.iter().all(|line| line.take_refused() == Some(Vec::new())));
+    assert_eq!(world.log.borrow().closed, []);
+}
+
+/// When enough messages are put aside, the queue stops, and so do the threads.
+#[test]
+#[ignore = "slow unless optimised"]
+fn threads_of_one_message_each_are_told_that_the_server_is_busy() {
+    let (mut world, _readers, _listener) = crowded_and_short_of_memory();
+    let (mut sent, mut lines) = (Vec::new(), Vec::new());
+    let mut publish = |world: &World| {
+        let (line, payload) = (world.new_line(), (sent.len() as u32).to_be_bytes().repeat(50));
+        let published = world.publish_as(&line, "busy", MessageKind::Binary, &payload);
+        if published.is_ok() {
+            sent.push(payload);
+            lines.push(line);
+        }
+        published
+    };
+    // In each turn they publish more than the channel takes.
+    for turn in 0..30 {
+        for _ in 0..80 {
+            assert_eq!(publish(&world), Ok(()), "in turn {turn}");
+        }
+        world.turn();
+    }
+    let outcomes: Vec<_> = (0..1_000).map(|_| publish(&world)).collect();
+    assert_eq!(outcomes.last(), Some(&Err(PublishError::Busy)), "nothing stops the threads");
+    world.rest();
+    assert_eq!(world.accepted["busy"], sent);
+    assert!(lines.iter().all(|line| line.take_refused() == Some(Vec::new())));
+    assert_eq!(world.log.borrow().closed, []);
+}
+
 /// Makes a server on which another thread has published more messages to the channel "busy" than it
 /// has room for.
 fn flooded_by_a_thread() -> (World, Vec<Client>, Vec<Vec<u8>>) {
