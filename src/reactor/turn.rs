@@ -80,7 +80,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             timers,
             receive: vec![0; RECEIVE_BYTES].into(),
             pool: BufferPool::new(setup.held_bytes_max),
-            outgoing: Outgoing::default(),
+            outgoing: Outgoing::new(RECEIVE_BYTES),
             rest: Vec::new(),
             unfinished: VecDeque::new(),
             waiting_for_room: VecDeque::new(),

@@ -26,6 +26,12 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
+    /// Makes an empty one. `replies_bytes` is how much the replies to what one `recv` brings may
+    /// take without an allocation.
+    pub(crate) fn new(replies_bytes: usize) -> Outgoing {
+        Outgoing { replies: Vec::with_capacity(replies_bytes), ..Outgoing::default() }
+    }
+
     /// Clears everything, after it has been written.
     pub(crate) fn clear(&mut self) {
         self.clear_replies();
