@@ -28,6 +28,7 @@
 //! | `exchange` | the hub between its inbox and its outbox |
 //! | `refused` | peers whose publishes are refused from now on |
 //! | `full_channels`, `waiting` | publishers that wait because their channel is full |
+//! | `thread_publishes` | messages that other threads of the program publish |
 //! | `take_mail` | how much mail one turn takes |
 //! | `notifier`, `flags`, `reactor_set` | when a reactor must be woken, and by whom it was |
 //! | `fuzzing` | rings and records for the fuzz target outside this crate |
@@ -49,6 +50,7 @@ mod record;
 mod refused;
 mod ring;
 mod take_mail;
+mod thread_publishes;
 mod waiting;
 
 // `flags` uses `super::atomic`, so that `tests/loom` can include it with atomics of its own.
