@@ -86,7 +86,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         // A timeout is not enforced while bytes from the peer may be unread or decoding is paused.
         let io = &connection.io;
         let is_paused =
-            connection.unfinished || connection.waits_for_channels > 0 || io.owes() || io.is_held();
+            connection.unfinished || connection.waits_to_publish > 0 || io.owes() || io.is_held();
         let unheard = connection.readable || is_paused;
         let late = due && !unheard;
         let dripping = self.message_due(connection).is_some_and(|due| now >= due) && !unheard;

@@ -94,13 +94,13 @@ impl<N: Net, H: Handler> Peers<N, H> {
             }
             Outcome::Wait(token) => {
                 self.step_alone(token, |_, connection| {
-                    connection.waits_for_channels = connection.waits_for_channels.saturating_add(1);
+                    connection.waits_to_publish = connection.waits_to_publish.saturating_add(1);
                 });
             }
             Outcome::GoOn(token) => {
                 self.step_alone(token, |core, connection| {
-                    let waits = connection.waits_for_channels.saturating_sub(1);
-                    connection.waits_for_channels = waits;
+                    let waits = connection.waits_to_publish.saturating_sub(1);
+                    connection.waits_to_publish = waits;
                     if waits == 0 {
                         core.read(connection);
                     }

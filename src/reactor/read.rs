@@ -46,7 +46,7 @@ impl<N: Net, H: Handler> Peers<N, H> {
         self.core.turn.allow(LOOP_WORK_MAX / 2);
         self.core.exchange.begin_to_let_go_on();
         let mut publishers = 0;
-        while self.core.exchange.let_next_go_on(&self.core.turn.counters) {
+        while self.let_next_go_on() {
             self.dispatch_events();
             publishers += 1;
             if publishers == PUBLISHERS_PER_TURN_MAX || !self.core.turn.has_budget() {
@@ -61,6 +61,14 @@ impl<N: Net, H: Handler> Peers<N, H> {
             }
             self.go_on(|core| &mut core.waiting_for_room);
         }
+    }
+
+    /// Lets a publisher go on that has waited for its channel, and one that has waited for a ring.
+    /// Returns false if there are none.
+    fn let_next_go_on(&mut self) -> bool {
+        let exchange = &mut self.core.exchange;
+        // No short-circuiting: neither kind waits for the other.
+        exchange.let_next_go_on(&self.core.turn.counters) | exchange.let_next_go_on_to_ring()
     }
 
     /// Resumes the connections that stopped at a budget, in order.
@@ -92,7 +100,7 @@ impl<N: Net, H: Handler> Core<N, H> {
             Phase::Closing { .. } | Phase::Lingering { .. } => return self.discard(connection),
             Phase::Gone(_) => return,
         }
-        if connection.io.owes() || connection.io.is_held() || connection.waits_for_channels > 0 {
+        if connection.io.owes() || connection.io.is_held() || connection.waits_to_publish > 0 {
             return;
         }
         if !self.exchange.has_room() {

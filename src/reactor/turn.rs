@@ -232,9 +232,9 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         }
     }
 
-    /// Publishes the messages of other threads, while the ring to this reactor has room: first
-    /// those that were put aside and may be published now, then those in the queue. Messages to
-    /// full channels are put aside; when enough are, the others stay in the queue.
+    /// Publishes the messages of other threads, while half of the ring to this reactor is free:
+    /// first those that were put aside and may be published now, then those in the queue. Messages
+    /// to full channels are put aside; when enough are, the others stay in the queue.
     fn take_remote_publishes(&mut self) {
         let mut budget = PUBLISHES_PER_TURN_MAX;
         while budget > PUBLISHES_PER_TURN_MAX / 2 && self.has_room_for_own() {
@@ -257,8 +257,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         }
         let held = &self.peers.core.exchange.held;
         if !self.has_room_for_own() {
-            // Publishes stay queued until this reactor has emptied that ring; the drain waits for
-            // them.
+            // Publishes stay queued until this reactor has emptied half of that ring; the drain
+            // waits for them.
             self.mail.is_left = true;
         } else if budget == 0 || held.has_released() {
             self.mail.leave_for_next_turn();
@@ -271,7 +271,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
 
     fn has_room_for_own(&self) -> bool {
         let exchange = &self.peers.core.exchange;
-        exchange.outbox.has_room_to(exchange.own)
+        let (outbox, own) = (&exchange.outbox, exchange.own);
+        outbox.has_room_to(own) && !outbox.is_half_full(own)
     }
 
     fn after_remote_publish(&mut self) {

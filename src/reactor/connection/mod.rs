@@ -70,9 +70,10 @@ pub(super) struct Connection<T, S> {
     /// The connection is on one of the lists `Core::unfinished` and `Core::waiting_for_room`, so it
     /// is read again without a new readiness event.
     pub(super) unfinished: bool,
-    /// How many full channels this peer has published to. While there are any, nothing more is read
-    /// from the peer; the home of each channel reports when it has room again.
-    pub(super) waits_for_channels: u16,
+    /// How many full channels, and half full rings to homes, this peer has published to. While
+    /// there are any, nothing more is read from the peer. The home of each channel reports when it
+    /// has room again.
+    pub(super) waits_to_publish: u16,
     /// The limit that the connection counts towards.
     pub(super) quota: Quota,
     /// `Some` if requests on this connection are answered 503 or 429, except those that are exempt
@@ -199,7 +200,7 @@ impl<T, S> Connection<T, S> {
             hung_up: false,
             ended: false,
             unfinished: false,
-            waits_for_channels: 0,
+            waits_to_publish: 0,
         }
     }
 

@@ -25,6 +25,7 @@ use super::outbox::Outbox;
 use super::record::{AnswerRecord, HomeRequest, PublishOrigin};
 use super::refused::RefusedPeers;
 use super::waiting::WaitingPublishers;
+use super::waiting_for_ring::RingWaiters;
 
 pub(crate) struct Exchange {
     pub(crate) own: ReactorNumber,
@@ -37,7 +38,9 @@ pub(crate) struct Exchange {
     pub(crate) waits_for_sweep: bool,
     /// Publishers that wait because their channel is full.
     pub(crate) waiting: WaitingPublishers,
-    /// Publishers that have waited for a full channel can go on in the next turn.
+    /// Peers that wait because the ring to the home of their channel is half full.
+    ring_waiters: RingWaiters,
+    /// Publishers that have waited for a full channel, or a ring, can go on in the next turn.
     pub(super) can_let_go_on: bool,
     /// What connections must still be notified of. Handled after the present callback or record,
     /// because no callback runs inside another.
@@ -58,10 +61,10 @@ pub(crate) enum Outcome {
     Answer(Ticket, HomeAnswer),
     /// A message of this connection was refused, and later ones will be: it must be closed.
     Overloaded(Token, Refused),
-    /// The channel to which this connection has published is full, so the connection must not be
-    /// read.
+    /// The channel to which this connection has published is full, or the ring to the channel's
+    /// home half full, so the connection must not be read.
     Wait(Token),
-    /// The channel has room again, so this connection may be read.
+    /// The channel, or the ring, has room again, so this connection may be read.
     GoOn(Token),
 }
 
@@ -93,6 +96,7 @@ impl Exchange {
         inbox: Inbox,
         outbox: Outbox,
     ) -> Exchange {
+        let ring_waiters = RingWaiters::new(shared.reactors());
         Exchange {
             own,
             shared,
@@ -101,6 +105,7 @@ impl Exchange {
             outbox,
             waits_for_sweep: false,
             waiting: WaitingPublishers::default(),
+            ring_waiters,
             can_let_go_on: false,
             outcomes: VecDeque::new(),
             from_threads: UnderWay::default(),
@@ -127,7 +132,9 @@ impl Exchange {
         }) {
             return Ok(());
         }
-        send(home, &HomeRequest::Publish { origin, channel, message }, &mut self.outbox)
+        send(home, &HomeRequest::Publish { origin, channel, message }, &mut self.outbox)?;
+        self.let_wait_for_ring(home, origin, message.payload().len());
+        Ok(())
     }
 
     /// Like [`submit`](Self::submit), to the channel of a subscription.
@@ -145,7 +152,37 @@ impl Exchange {
             return Ok(());
         }
         let channel = self.hub.channel_name(subscription);
-        send(home, &HomeRequest::Publish { origin, channel, message }, &mut self.outbox)
+        send(home, &HomeRequest::Publish { origin, channel, message }, &mut self.outbox)?;
+        self.let_wait_for_ring(home, origin, message.payload().len());
+        Ok(())
+    }
+
+    /// If the ring to a home is half full, lets the peer wait that has published to it.
+    fn let_wait_for_ring(
+        &mut self,
+        home: ReactorNumber,
+        origin: PublishOrigin,
+        payload_bytes: usize,
+    ) {
+        let is_half_full = self.outbox.is_half_full(home);
+        if let PublishOrigin::Peer(token) = origin
+            && self.ring_waiters.must_wait(home, token, payload_bytes, is_half_full)
+            && self.ring_waiters.add(home, token)
+        {
+            self.outcomes.push_back(Outcome::Wait(token));
+        }
+    }
+
+    /// Lets the next peer go on that has waited because a ring was half full. Returns false if
+    /// there is none.
+    pub(crate) fn let_next_go_on_to_ring(&mut self) -> bool {
+        if self.ring_waiters.is_empty() {
+            return false;
+        }
+        let outbox = &self.outbox;
+        let next =
+            self.ring_waiters.take_next(outbox.half_bytes(), |home| !outbox.is_half_full(home));
+        next.map(|token| self.outcomes.push_back(Outcome::GoOn(token))).is_some()
     }
 
     /// Publishes without a ring if this reactor is the home and no earlier request waits. Returns
@@ -263,9 +300,9 @@ impl Exchange {
     }
 
     /// Sends all homes their pending updates, as far as there is room, and checks again whether the
-    /// rings that were full have room.
+    /// rings that were full, or half full, have room.
     pub(crate) fn send_updates(&mut self) {
-        if self.hub.has_membership_update() || !self.outbox.has_room() {
+        if self.hub.has_membership_update() || !self.outbox.has_plenty_of_room() {
             for home in 0..self.shared.reactors() as u16 {
                 self.send_updates_to(ReactorNumber(home));
             }
@@ -281,6 +318,7 @@ impl Exchange {
         }
         let is_told = self.hub.membership_update(home).is_none();
         self.outbox.look_for_room(home, is_told);
+        self.can_let_go_on |= self.outbox.look_for_half(home);
     }
 
     // Updates and requests from other reactors.

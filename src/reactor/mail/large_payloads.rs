@@ -62,6 +62,22 @@ impl LargePayloads {
         self.has_free_place()
     }
 
+    /// Returns true if half of the places are free. If false, this reactor is woken once a payload
+    /// has been used up.
+    pub(super) fn has_half(&self) -> bool {
+        if self.has_half_free() {
+            return true;
+        }
+        self.starved.declare();
+        self.has_half_free()
+    }
+
+    fn has_half_free(&self) -> bool {
+        let half = self.places_max / 2;
+        self.places.len() <= half
+            || self.places.iter().filter(|place| !place.buffer.is_free()).count() <= half
+    }
+
     fn has_free_place(&self) -> bool {
         self.places.len() < self.places_max
             || self.places.iter().any(|place| place.buffer.is_free())

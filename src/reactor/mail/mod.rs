@@ -6,8 +6,10 @@
 //!
 //! Taking a message or an answer never needs room in any ring. An update or a request stays in its
 //! ring until there is room for all records that it causes. So only requests and updates wait for
-//! messages and answers, never the reverse, and no cycle of waiting can form. If a publish finds no
-//! room, the publisher's connection is not read, and TCP pushes back.
+//! messages and answers, never the reverse, and no cycle of waiting can form. Peers that
+//! publish to a home whose ring is half full are not read until it is emptier, and TCP pushes back.
+//! The other half is for whoever publishes now and then. If that is used up too, nobody is read who
+//! could publish.
 //!
 //! Answers have a ring of their own so that a peer that waits for its 101, or a client that waits
 //! for the outcome of its POST, does not wait behind the messages of a busy channel. Each kind of
@@ -29,6 +31,7 @@
 //! | `refused` | peers whose publishes are refused from now on |
 //! | `full_channels`, `waiting` | publishers that wait because their channel is full |
 //! | `thread_publishes` | messages that other threads of the program publish |
+//! | `waiting_for_ring` | peers that wait because a ring is half full |
 //! | `take_mail` | how much mail one turn takes |
 //! | `notifier`, `flags`, `reactor_set` | when a reactor must be woken, and by whom it was |
 //! | `fuzzing` | rings and records for the fuzz target outside this crate |
@@ -52,6 +55,7 @@ mod ring;
 mod take_mail;
 mod thread_publishes;
 mod waiting;
+mod waiting_for_ring;
 
 // `flags` uses `super::atomic`, so that `tests/loom` can include it with atomics of its own.
 use std::sync::atomic;

@@ -25,6 +25,8 @@ pub(crate) struct Outbox {
     news: ReactorSet,
     /// How many request rings are short of room (see `is_short`).
     short: usize,
+    /// How many request rings are half full (see `is_half_full`).
+    half_full: usize,
     message_bytes_max: usize,
     /// How many records were written, for all reactors together.
     put: u64,
@@ -40,6 +42,10 @@ struct RingsTo {
     /// True if a request of maximum size did not fit, or not all updates were sent, at the last
     /// check. Invariant: if false, such a request fits.
     is_short: bool,
+    /// True if half of the request ring is used, or a request was large and half of the large
+    /// payloads are. It stays true until `look_for_half`. This reactor is woken when some are
+    /// taken.
+    is_half_full: bool,
 }
 
 impl Outbox {
@@ -57,6 +63,7 @@ impl Outbox {
             large_requests: LargePayloads::new(large_payloads_max),
             large_messages: LargePayloads::new(large_payloads_max),
             short: 0,
+            half_full: 0,
             message_bytes_max,
             put: 0,
         }
@@ -70,7 +77,20 @@ impl Outbox {
         answers: RingWriter,
         senders: Arc<Senders>,
     ) {
-        self.to.push(RingsTo { updates, requests, messages, answers, senders, is_short: false });
+        self.to.push(RingsTo {
+            updates,
+            requests,
+            messages,
+            answers,
+            senders,
+            is_short: false,
+            is_half_full: false,
+        });
+    }
+
+    /// Returns true if no request ring is half full or full.
+    pub(crate) fn has_plenty_of_room(&self) -> bool {
+        self.short + self.half_full == 0
     }
 
     /// Returns true if every request ring has room for one more request of maximum size.
@@ -104,11 +124,39 @@ impl Outbox {
         let payloads = &mut self.large_requests;
         let payload = request.payload();
         let is_in = rings.requests.put(|head| request.encode(head), payload, payloads, None);
+        if !rings.is_half_full {
+            let is_large = rings.requests.is_large(payload.len());
+            rings.is_half_full = !rings.requests.has_half() || is_large && !payloads.has_half();
+            self.half_full += usize::from(rings.is_half_full);
+        }
         if is_in {
             self.note_written(home);
         }
         self.look_for_room(home, true);
         is_in
+    }
+
+    /// Returns true if the request ring to a home is half full: a peer that publishes to that home
+    /// must wait until it is not.
+    pub(crate) fn is_half_full(&self, home: ReactorNumber) -> bool {
+        self.to[home.index()].is_half_full
+    }
+
+    /// Returns the size of half a request ring.
+    pub(crate) fn half_bytes(&self) -> usize {
+        self.to[self.own.index()].requests.half_bytes()
+    }
+
+    /// Checks again whether a request ring that was half full still is. Returns true if it is not:
+    /// those who wait for it can go on.
+    pub(crate) fn look_for_half(&mut self, home: ReactorNumber) -> bool {
+        let rings = &mut self.to[home.index()];
+        if !rings.is_half_full || !rings.requests.has_half() || !self.large_requests.has_half() {
+            return false;
+        }
+        rings.is_half_full = false;
+        self.half_full -= 1;
+        true
     }
 
     /// Checks again whether the ring to a home has room. `is_told` is true if all updates for the

@@ -150,6 +150,26 @@ impl RingWriter {
         self.fits(head_bytes, payload_bytes)
     }
 
+    /// Returns true if half of the ring is free. If false, the writer is woken once the reader has
+    /// taken a record.
+    pub(super) fn has_half(&mut self) -> bool {
+        let half = self.half_bytes();
+        if self.bytes.cached_slots() >= half || self.bytes.slots() >= half {
+            return true;
+        }
+        self.starved.declare();
+        self.bytes.slots() >= half
+    }
+
+    pub(super) fn half_bytes(&self) -> usize {
+        self.bytes.buffer().capacity() / 2
+    }
+
+    /// Returns true if a payload of this size travels beside the ring.
+    pub(super) fn is_large(&self, payload_bytes: usize) -> bool {
+        payload_bytes > self.inline_bytes_max
+    }
+
     fn fits(&self, head_bytes: usize, payload_bytes: usize) -> bool {
         let is_large = payload_bytes > self.inline_bytes_max;
         // The answer must hold for smaller payloads too, so for a large one there must also be room

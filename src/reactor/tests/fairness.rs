@@ -157,6 +157,52 @@ fn a_publish_that_waits_for_memory_follows_the_sweep() {
     assert_eq!(reader.messages().len(), 40);
 }
 
+/// A home that takes no requests holds up the peers that publish much to it, and nobody else of
+/// their reactor.
+#[test]
+fn who_floods_a_home_leaves_room_for_the_others() {
+    let rings = Some(RingSizes { bytes: 128 << 10, beside: 16 });
+    for (payload_bytes, messages) in [(900, 100), (60_000, 3)] {
+        let mut world = World::still(Setting { reactors: 2, rings, ..Setting::default() });
+        let [quiet, flooded] = [0, 1].map(|home| world.channel_at(home));
+        let flooders = if payload_bytes > 1_000 { 7 } else { 20 };
+        let mut flooders: Vec<_> =
+            (0..flooders).map(|_| world.open_at(0, &format!("/{flooded}"))).collect();
+        let mut bystander = world.open_at(0, &format!("/{quiet}"));
+        for (publisher, flooder) in flooders.iter_mut().enumerate() {
+            for number in 0..messages {
+                flooder.binary(&[publisher as u8, number].repeat(payload_bytes / 2));
+            }
+        }
+        // Reactor 1, the home of the flooded channel, does not run meanwhile.
+        let turns_until = |world: &mut World, is_served: &mut dyn FnMut() -> bool| {
+            let turns = (0..100).find(|_| {
+                is_served() || {
+                    world.turn_of(0);
+                    false
+                }
+            });
+            assert!(turns.is_some_and(|turns| turns <= TURNS_MAX), "{turns:?}");
+        };
+        (0..20).for_each(|_| world.turn_of(0));
+        for _ in 0..10 {
+            bystander.text("hello");
+            turns_until(&mut world, &mut || bystander.messages() == [b"hello".to_vec()]);
+            bystander.say(Opcode::Ping, b"");
+            let is_pong = |heard: &Heard| matches!(heard, Heard::Pong(_));
+            turns_until(&mut world, &mut || bystander.heard().iter().any(is_pong));
+        }
+        world.rest();
+        let accepted = &world.accepted[&flooded];
+        assert_eq!(accepted.len(), flooders.len() * usize::from(messages));
+        for publisher in 0..flooders.len() as u8 {
+            let numbers = accepted.iter().filter(|one| one[0] == publisher).map(|one| one[1]);
+            assert!(numbers.eq(0..messages), "a publisher's messages keep their order");
+        }
+        assert_eq!(world.log.borrow().closed, []);
+    }
+}
+
 #[test]
 #[ignore = "slow unless optimised"]
 fn a_post_to_a_full_channel_is_answered_when_it_has_room() {

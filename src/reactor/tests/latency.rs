@@ -67,6 +67,31 @@ fn a_flooded_channel_is_as_fast_as_without_budgets() {
     }
 }
 
+/// Peers flood channels of which one reactor is the home, so much that the rings to it fill up.
+fn flood_home(reactors: usize, peers: usize, payload_bytes: usize) {
+    let mut scene = Scene::new("a flooded home", reactors, 1);
+    scene.invite(&Kind::ALL);
+    let channels = scene.server.channels_at(reactors - 1, peers / 2);
+    let path = |number: usize| format!("/{}", channels[number % channels.len()]);
+    let publishers = scene.server.open_many(peers, path);
+    let mut flood = Flood::of(&scene.server, publishers, Opcode::Binary, &vec![7; payload_bytes]);
+    scene.run(Duration::from_secs(1), &mut flood).check(Bounds::ALL);
+    assert_eq!(flood.gone(), 0, "no publisher is closed");
+}
+
+#[test]
+fn peers_that_flood_the_channels_of_one_home_hold_nobody_up() {
+    flood_home(2, 100, 256);
+}
+
+#[test]
+#[ignore = "slow unless optimised"]
+fn a_thousand_peers_that_flood_the_channels_of_one_home_hold_nobody_up() {
+    flood_home(2, 1_000, 256);
+    flood_home(4, 1_000, 256);
+    flood_home(2, 200, 8_000);
+}
+
 /// Returns how long the last of a thousand readers waits for a message, beside peers that flood the
 /// server with pings.
 fn last_of_a_thousand(pinging: usize) -> Duration {

@@ -320,11 +320,16 @@ impl TimedWorld {
 
     /// Returns the name of a channel whose home is this reactor.
     pub(super) fn channel_at(&self, home: usize) -> String {
+        self.channels_at(home, 1).remove(0)
+    }
+
+    /// Returns the names of so many channels whose home is this reactor.
+    pub(super) fn channels_at(&self, home: usize, count: usize) -> Vec<String> {
         let hub = &self.reactors[0].peers.core.exchange.hub;
         let names = (0..).map(|number| format!("channel-{number}"));
         let is_there =
             |name: &String| hub.home_of(ChannelName::parse(name).expect("a name")).index() == home;
-        names.into_iter().find(is_there).expect("there are many")
+        names.into_iter().filter(is_there).take(count).collect()
     }
 
     pub(super) fn drain(&self) {

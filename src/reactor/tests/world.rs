@@ -498,7 +498,7 @@ impl World {
         let goes_on = |one: &SimReactor| {
             let Peers { connections, core } = &one.peers;
             let is_put_off = !core.unfinished.is_empty() || !core.waiting_for_room.is_empty();
-            is_put_off || connections.iter().any(|connection| connection.waits_for_channels > 0)
+            is_put_off || connections.iter().any(|connection| connection.waits_to_publish > 0)
         };
         self.reactors.iter().any(goes_on)
     }
@@ -593,7 +593,7 @@ fn check_reactor(reactor: &SimReactor) {
                         "nobody will unblock a subscription"
                     );
                 }
-                let is_paused = connection.unfinished || connection.waits_for_channels > 0;
+                let is_paused = connection.unfinished || connection.waits_to_publish > 0;
                 let waits = is_paused || io.owes() || io.is_held();
                 assert!(!has_unread || waits, "unread messages wait for nothing");
                 if let Some(one) = connection.under_way {
@@ -674,7 +674,7 @@ fn dump_reactor(number: usize, reactor: &SimReactor) {
             one.blocked,
             one.starved,
             one.unfinished,
-            one.waits_for_channels,
+            one.waits_to_publish,
             one.progress_at,
             one.deadline
         );
