@@ -73,6 +73,7 @@ impl<N: Net, H: Handler> Core<N, H> {
 
     /// Notes how many log bytes of a subscription the kernel has taken, and returns whether it has
     /// taken all that were offered.
+    #[inline(always)]
     pub(super) fn note_written(
         &mut self,
         connection: &mut ConnectionOf<N, H>,

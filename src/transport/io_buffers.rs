@@ -231,6 +231,7 @@ impl<S> IoBuffers<S> {
 }
 
 /// Interprets the result of a write of `offered` bytes. A full send buffer is not an error.
+#[inline]
 pub(crate) fn sent(written: io::Result<usize>, offered: usize) -> io::Result<(usize, Sent)> {
     match written {
         Ok(taken) if taken == offered => Ok((taken, Sent::All)),
