@@ -17,11 +17,10 @@ export FANFARE=${FANFARE:-${CARGO_TARGET_DIR:-$target}/release/fanfare}
 export LOADGEN=${LOADGEN:-${CARGO_TARGET_DIR:-$target}/release/loadgen}
 export CLIENTS_NPM=$target/clients/npm CLIENTS_OUT=$target/clients
 export PYTHONDONTWRITEBYTECODE=1 NODE_NO_WARNINGS=1
-python=$target/clients/venv/bin/python
 node=(node --experimental-websocket)
 part=${1:-all}
+. "$here/python_packages.sh"
 
-python_packages=(websockets==17.4 aiohttp==3.14.5)
 npm_packages=(ws@8.23.0 playwright-core@1.65.1)
 
 started=()
@@ -32,16 +31,6 @@ end() {
 trap end EXIT
 
 # Installs once for each list of packages.
-install_python() {
-  local stamp=$CLIENTS_OUT/venv/.ready-${python_packages[*]}
-  [ -f "${stamp// /_}" ] && return
-  rm -rf "$CLIENTS_OUT/venv"
-  if ! python3 -c 'import ensurepip' 2>/dev/null; then apt_install python3-venv; fi
-  python3 -m venv "$CLIENTS_OUT/venv"
-  "$python" -m pip install -q --disable-pip-version-check "${python_packages[@]}"
-  touch "${stamp// /_}"
-}
-
 install_npm() {
   local stamp=$CLIENTS_NPM/.ready-${npm_packages[*]}
   [ -f "${stamp// /_}" ] && return
@@ -54,11 +43,6 @@ install_npm() {
 
 install_chromium() {
   [ -x /usr/bin/chromium ] || apt_install chromium fonts-dejavu-core
-}
-
-apt_install() {
-  apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
 # fanfare on a free port; sets $port.
