@@ -1,5 +1,7 @@
 //! The open files and the memory that the machine grants this process.
 
+use std::path::{Path, PathBuf};
+
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Assumed if the system sets no limit of open files, because memory limits them too.
@@ -49,13 +51,31 @@ fn machine_memory() -> Option<u64> {
     None
 }
 
-/// Returns the memory that the container's limit leaves, by control groups, version 2; `None` if
-/// there is no limit.
+/// Returns the memory that control groups (version 2) leave to this process: that of its own group,
+/// or of one around it if that is less. A container sees its own group at the root; a service of
+/// systemd sees all of them. `None` if there is no limit.
 fn group_memory() -> Option<u64> {
-    let read = |file: &str| std::fs::read_to_string(format!("/sys/fs/cgroup/memory.{file}")).ok();
-    let limit: u64 = read("max")?.trim().parse().ok()?;
-    let used: u64 = read("current")?.trim().parse().ok()?;
-    Some(limit.saturating_sub(used))
+    let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let left_in = |group: &Path| {
+        let read = |file: &str| std::fs::read_to_string(group.join(file)).ok();
+        let limit: u64 = read("memory.max")?.trim().parse().ok()?;
+        let used: u64 = read("memory.current")?.trim().parse().ok()?;
+        Some(limit.saturating_sub(used))
+    };
+    let root = Path::new("/sys/fs/cgroup");
+    own_group(root, &groups)
+        .ancestors()
+        .take_while(|group| group.starts_with(root))
+        .filter_map(left_in)
+        .min()
+}
+
+/// Returns the folder of this process's control group. `groups` is the text of `/proc/self/cgroup`,
+/// in which version 2 has the line `0::PATH`.
+fn own_group(root: &Path, groups: &str) -> PathBuf {
+    let path = groups.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
+    // A group that lies outside of the container's view begins with `..`.
+    if path.split('/').any(|part| part == "..") { root.to_owned() } else { root.join(path) }
 }
 
 #[cfg(test)]
@@ -68,6 +88,16 @@ mod tests {
         assert_eq!(connections_max(1024, 1), 896);
         assert_eq!(connections_max(200, 1), 100);
         assert_eq!(connections_max(0, 1), 1);
+    }
+
+    #[test]
+    fn the_control_group_is_that_of_the_process() {
+        let group = |groups: &str| own_group(Path::new("/g"), groups);
+        let service = "1:cpu:/x\n0::/system.slice/fanfare.service\n";
+        assert_eq!(group(service), Path::new("/g/system.slice/fanfare.service"));
+        for root in ["0::/\n", "", "4:memory:/x\n", "0::/../../other\n"] {
+            assert_eq!(group(root), Path::new("/g"), "{root:?}");
+        }
     }
 
     #[test]
