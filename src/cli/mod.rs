@@ -3,6 +3,7 @@
 //! It uses only the public API of the library.
 
 mod client;
+mod completions;
 mod config;
 mod config_error;
 mod echo;
@@ -10,6 +11,7 @@ mod flag_values;
 mod healthcheck;
 mod log_writer;
 mod logging;
+mod man;
 mod publish;
 mod resources;
 mod run;
@@ -17,6 +19,7 @@ mod settings;
 mod signals;
 mod sources;
 mod subscribe;
+mod systemd;
 mod terminal;
 mod url;
 
@@ -27,8 +30,10 @@ use std::process::ExitCode;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use tracing::warn;
 
+use completions::Completions;
 use echo::Echo;
 use healthcheck::Healthcheck;
+use man::Man;
 use publish::Publish;
 use settings::Settings;
 use signals::Signals;
@@ -79,6 +84,8 @@ fn command() -> Command {
         .subcommand(Publish::augment_args(Command::new("pub")))
         .subcommand(Subscribe::augment_args(Command::new("sub")))
         .subcommand(Healthcheck::augment_args(sources::augment(Command::new("healthcheck"))))
+        .subcommand(Completions::augment_args(Command::new("completions")))
+        .subcommand(Man::augment_args(Command::new("man")))
 }
 
 fn dispatch(matches: &ArgMatches) -> Result<(), String> {
@@ -93,6 +100,8 @@ fn dispatch(matches: &ArgMatches) -> Result<(), String> {
             let (config, _) = sources::read(matches).map_err(|error| error.to_string())?;
             parsed::<Healthcheck>(matches)?.run(&config)
         }
+        Some(("completions", matches)) => parsed::<Completions>(matches)?.run(command()),
+        Some(("man", matches)) => parsed::<Man>(matches)?.run(command()),
         Some((verb, _)) => Err(format!("there is no verb {verb}")),
     }
 }

@@ -7,6 +7,7 @@ use fanfare::{BindError, Handler, Server};
 use tracing::info;
 
 use super::signals::Signals;
+use super::systemd;
 
 /// Serves until a signal ends the process.
 pub(crate) fn serve<H: Handler>(
@@ -24,6 +25,7 @@ pub(crate) fn serve<H: Handler>(
     let version = env!("CARGO_PKG_VERSION");
     let text = format!("fanfare {version}{reactors} listening on {}; {what}", addresses.join(", "));
     info!("{text}");
+    systemd::tell_ready(&format!("listening on {}", addresses.join(", ")));
     server.run().map_err(|error| format!("the server had to end: {error}"))?;
     info!("ended");
     Ok(())

@@ -8,6 +8,8 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator;
 use tracing::info;
 
+use super::systemd;
+
 /// A further signal within this time counts as the same request: a terminal, `docker stop` and a
 /// supervisor may each send one.
 const ONE_WISH: Duration = Duration::from_secs(1);
@@ -56,6 +58,7 @@ fn hear(signal: i32, ending: &mut EndSignals, stopper: &Stopper) {
         _ => match ending.hear(Instant::now()) {
             Step::Drain => {
                 info!("draining; a second signal, at least a second later, ends at once");
+                systemd::tell_stopping("draining");
                 stopper.drain();
             }
             Step::SameWish => {
@@ -63,6 +66,7 @@ fn hear(signal: i32, ending: &mut EndSignals, stopper: &Stopper) {
             }
             Step::Stop => {
                 info!("ending at once");
+                systemd::tell_stopping("ending at once");
                 stopper.stop();
             }
         },

@@ -13,6 +13,7 @@ mod library;
 mod linger;
 mod neighbours;
 mod operator;
+mod packaging;
 mod promises;
 mod shortage;
 #[path = "../support/mod.rs"]
