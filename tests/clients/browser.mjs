@@ -9,7 +9,8 @@ import { join } from "node:path";
 import { Checks, expect } from "./lines.mjs";
 import { startServer } from "./server.mjs";
 
-const { chromium } = createRequire(process.env.CLIENTS_NPM + "/")("playwright-core");
+const packages = createRequire(process.env.CLIENTS_NPM + "/");
+const { chromium } = packages("playwright-core"), { WebSocket: Peer } = packages("ws");
 const WAIT_MS_MAX = 30_000;
 const ARGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
   "--disable-component-update", "--disable-sync"];
@@ -42,14 +43,21 @@ async function newPage(options = {}) {
   const page = await browser.newPage();
   if (options.viewport) await page.setViewportSize(options.viewport);
   if (options.colorScheme) await page.emulateMedia({ colorScheme: options.colorScheme });
+  if (options.headers) await page.setExtraHTTPHeaders(options.headers);
   page.on("pageerror", error => pages.broken.push(error.message));
+  await page.addInitScript(() => addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI }) => {
+    console.error(`the policy forbade ${violatedDirective} ${blockedURI}`);
+  }));
   page.on("console", line => { if (line.type() === "error" && !/WebSocket connection to|Failed to load resource/.test(line.text())) pages.broken.push(line.text()); });
   return page;
 }
 
-async function openChannel(name) {
-  const page = await newPage();
-  await page.goto(server.origin + "/");
+// So a request counts as one that a proxy has forwarded from elsewhere.
+const FORWARDED = { "X-Forwarded-For": "192.0.2.1" };
+
+async function openChannel(name, of = server, options = {}) {
+  const page = await newPage(options);
+  await page.goto(of.origin + "/");
   await page.getByRole("textbox", { name: "Channel" }).fill(name);
   await page.getByRole("button", { name: "Open", exact: true }).click();
   await connected(page);
@@ -57,15 +65,42 @@ async function openChannel(name) {
 }
 
 const connected = page => page.locator("#state[data-state=open]").waitFor();
-const shows = (page, text) => page.locator("#log li", { hasText: text }).waitFor();
+const shows = (page, text) => page.locator("#log li", { hasText: text }).first().waitFor();
 
 async function type(page, text) {
   await page.getByRole("textbox", { name: "Message" }).fill(text);
-  await page.getByRole("button", { name: "Send" }).click();
+  await page.getByRole("button", { name: "Publish" }).click();
+}
+
+const outcome = (page, text) => page.locator("#outcome", { hasText: text }).waitFor();
+const isKept = async (page, text) => expect(await page.getByRole("textbox", { name: "Message" }).inputValue(), text);
+
+// Answers the question for the key.
+async function giveKey(page, key) {
+  const dialog = page.getByRole("dialog", { name: "Publish key" });
+  await dialog.getByLabel("Key").fill(key);
+  await dialog.getByRole("button", { name: "Use it" }).click();
+}
+
+// A peer that publishes and reads what comes back; it ends when `count` messages have come.
+async function flood(url, count, perTenMs) {
+  const peer = new Peer(url);
+  await once(peer, "open");
+  let sent = 0, came = 0;
+  const timer = setInterval(() => {
+    for (let n = 0; n < perTenMs && sent < count; n += 1) { sent += 1; peer.send(`{"n":${sent},"text":"flood"}`); }
+  }, 10);
+  await new Promise((resolve, reject) => {
+    peer.on("message", () => { came += 1; if (came === count) resolve(); });
+    peer.on("close", (code, reason) => reject(new Error(`the flood was closed: ${code} ${reason}`)));
+  });
+  clearInterval(timer);
+  peer.removeAllListeners("close");
+  peer.close();
 }
 
 async function emit(page, name, data) {
-  await page.getByRole("button", { name: "Event", exact: true }).click();
+  await page.getByRole("radio", { name: "Event" }).check();
   await page.getByLabel("Event name").fill(name);
   await page.getByLabel("Event data").fill(data);
   await page.getByRole("button", { name: "Emit" }).click();
@@ -88,6 +123,13 @@ checks.add("two console pages on one channel see each other's messages", async (
   await pages.two.getByRole("textbox", { name: "Message" }).fill("hello from two");
   await pages.two.keyboard.press("Enter");
   for (const page of [pages.one, pages.two]) await shows(page, "hello from two");
+});
+
+checks.add("a page marks what was published in it, and only that", async () => {
+  for (const [page, own, other] of [[pages.one, "one", "two"], [pages.two, "two", "one"]]) {
+    expect(await page.locator("#log li.own").allInnerTexts().then(rows => rows.map(row => row.includes("hello from " + own))), [true]);
+    expect(await page.locator("#log li:not(.own)", { hasText: "hello from " + other }).count(), 1);
+  }
 });
 
 checks.add("a page tells how many are subscribed", () => pages.two.locator("#subscribers", { hasText: "2 subscribers" }).waitFor());
@@ -114,8 +156,55 @@ checks.add("a binary message is shown, byte for byte", async () => {
   await shows(pages.two, "00 01 fe ff");
 });
 
+checks.add("a page publishes bytes that are written in hexadecimal, or those of a file", async () => {
+  const peer = new Peer(server.webSocket + "/bytes"), page = await openChannel("bytes"), got = [];
+  peer.on("message", (data, isBinary) => got.push([isBinary, data.toString("hex")]));
+  await page.getByRole("radio", { name: "Binary" }).check();
+  await page.getByLabel("Bytes, in hexadecimal").fill("68 65 6");
+  await page.getByRole("button", { name: "Publish" }).click();
+  await outcome(page, "pairs of 0-9 and a-f");
+  await page.getByLabel("Bytes, in hexadecimal").fill("68 65 00 FF");
+  const { execFileSync } = await import("node:child_process");
+  execFileSync("sh", ["-c", await page.locator("#curl").textContent()], { stdio: "ignore" });
+  await page.getByRole("button", { name: "Publish" }).click();
+  await outcome(page, "Published to 2 subscribers");
+  await page.getByLabel("or a file").setInputFiles({ name: "a.bin", mimeType: "application/octet-stream", buffer: Buffer.alloc(300, 7) });
+  await page.getByRole("button", { name: "Publish" }).click();
+  await shows(page, "binary 300 B");
+  await page.locator("#log li.own", { hasText: "68 65 00 ff" }).waitFor();
+  while (got.length < 3) await once(peer, "message");
+  expect(got, [[true, "686500ff"], [true, "686500ff"], [true, "07".repeat(300)]]);
+  peer.close();
+  await page.close();
+});
+
+checks.add("JSON is laid out with every digit that it has, and shown as it came on demand", async () => {
+  const page = await openChannel("json");
+  const text = '{"id":12345678901234567890,"a":1,"a":2,"list":[1,[],{}],"text":"a long text, so that it takes many lines"}';
+  await type(page, text);
+  await shows(page, /JSON/);
+  expect(await page.locator("#log .payload").textContent(),
+    '{\n  "id": 12345678901234567890,\n  "a": 1,\n  "a": 2,\n  "list": [1, [], {}],\n  "text": "a long text, so that it takes many lines"\n}');
+  await page.getByRole("button", { name: "Pretty JSON" }).click();
+  await shows(page, text);
+  await page.close();
+});
+
+checks.add("a search shows the messages that have the text in them, old and new", async () => {
+  const page = await openChannel("search");
+  for (const text of ["an apple", "a pear", "an Apple pie"]) { await type(page, text); await shows(page, text); }
+  await page.getByRole("searchbox", { name: "Search the messages" }).fill("apple");
+  await page.locator("#count", { hasText: "2 of the 3 kept match" }).waitFor();
+  await type(page, "apples");
+  await shows(page, "apples");
+  expect(await page.locator("#log li").count(), 3);
+  await page.getByRole("searchbox").fill("");
+  await shows(page, "a pear");
+  await page.close();
+});
+
 checks.add("the curl line that a page shows does what the page says", async () => {
-  await pages.one.getByRole("button", { name: "Message", exact: true }).click();
+  await pages.one.getByRole("radio", { name: "Text" }).check();
   await pages.one.getByRole("textbox", { name: "Message" }).fill("it's from a shell");
   const { execFileSync } = await import("node:child_process");
   execFileSync("sh", ["-c", await pages.one.locator("#curl").textContent()], { stdio: "ignore" });
@@ -123,11 +212,169 @@ checks.add("the curl line that a page shows does what the page says", async () =
 });
 
 checks.add("every control has a name for those who do not see it", async () => {
-  const session = await browser.newCDPSession(pages.one);
-  const { nodes } = await session.send("Accessibility.getFullAXTree");
-  const controls = nodes.filter(node => !node.ignored && ["button", "textbox"].includes(node.role?.value));
-  expect(controls.length >= 6, true);
-  expect(controls.filter(node => !node.name?.value).length, 0);
+  const overview = await newPage();
+  await overview.goto(server.origin + "/");
+  await overview.locator("#state[data-state=open]").waitFor();
+  const roles = new Set(["button", "textbox", "searchbox", "combobox", "radio", "link", "dialog", "region", "list"]);
+  for (const [page, least] of [[pages.one, 14], [overview, 8]]) {
+    const session = await browser.newCDPSession(page);
+    const { nodes } = await session.send("Accessibility.getFullAXTree");
+    const controls = nodes.filter(node => !node.ignored && roles.has(node.role?.value));
+    expect(controls.length >= least, true);
+    expect(controls.filter(node => !node.name?.value && node.role.value !== "list").map(node => node.role.value), []);
+  }
+  await overview.close();
+});
+
+checks.add("with the keyboard alone a channel is opened, and a message and an event are published", async () => {
+  const page = await newPage();
+  await page.goto(server.origin + "/");
+  const tabTo = async id => {
+    for (let tabs = 0; await page.evaluate(() => document.activeElement.id) !== id; tabs += 1) {
+      if (tabs > 30) throw new Error("no way to " + id);
+      await page.keyboard.press("Tab");
+    }
+  };
+  await tabTo("channel");
+  await page.keyboard.type("keys");
+  await page.keyboard.press("Enter");
+  await connected(page);
+  await tabTo("message");
+  await page.keyboard.type("by keys");
+  await page.keyboard.press("Enter");
+  await shows(page, "by keys");
+  await page.keyboard.press("Shift+Tab");
+  await page.keyboard.press("ArrowRight");
+  await tabTo("event-name");
+  await page.keyboard.type("pressed");
+  await page.keyboard.press("Enter");
+  await shows(page, "pressed");
+  await page.close();
+});
+
+checks.add("a theme that is chosen wins over the system's, and is remembered", async () => {
+  const page = await newPage({ colorScheme: "light" });
+  const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  await page.goto(server.origin + "/themes");
+  const light = await ground();
+  await page.getByRole("combobox", { name: "Theme" }).selectOption("Dark");
+  const dark = await ground();
+  expect(light === dark, false);
+  await page.reload();
+  expect(await ground(), dark);
+  await page.getByRole("combobox", { name: "Theme" }).selectOption("System");
+  expect(await ground(), light);
+  await page.close();
+});
+
+checks.add("the plots of the overview move under load", async () => {
+  const page = await newPage(), plot = name => page.getByRole("group", { name });
+  await page.goto(server.origin + "/");
+  await plot("Messages published").locator("b", { hasText: "0" }).waitFor();
+  const before = await plot("Copies delivered").locator("path.line:not(.of-second)").getAttribute("d");
+  const load = flood(server.webSocket + "/load", 3000, 10);
+  for (const name of ["Messages published", "Copies delivered"]) await plot(name).locator("b", { hasText: /[1-9]\d\d/ }).waitFor();
+  await plot("Bytes").locator("b", { hasText: /KiB/ }).first().waitFor();
+  await load;
+  const after = await plot("Copies delivered").locator("path.line:not(.of-second)").getAttribute("d");
+  expect(after.length > before.length, true);
+  await plot("Copies delivered").press("ArrowLeft");
+  await plot("Messages published").getByText(/s ago/).first().waitFor();
+  expect(await page.locator("#reasons li", { hasText: "malformed" }).count(), 0);
+  await fetch(server.origin + "/a%zz");
+  await page.locator("#reasons li", { hasText: "malformed" }).waitFor();
+  await page.close();
+});
+
+checks.add("a hidden overview asks for nothing", async () => {
+  const page = await newPage();
+  await page.goto(server.origin + "/");
+  await page.locator("#state[data-state=open]").waitFor();
+  let asked = 0;
+  page.on("request", () => { asked += 1; });
+  await page.evaluate(() => {
+    Object.defineProperty(document, "hidden", { value: true, configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+  });
+  await page.waitForRequest(() => true, { timeout: 2500 }).catch(() => {});
+  expect(asked <= 1, true);
+  await page.evaluate(() => { delete document.hidden; document.dispatchEvent(new Event("visibilitychange")); });
+  await page.waitForRequest(/metrics/);
+  await page.close();
+});
+
+checks.add("a wrong key keeps the text and says why; the right one publishes, is asked for once, and stands in no address", async () => {
+  const keyed = await startServer("--publish-key", "sesame");
+  const page = await openChannel("keyed", keyed), urls = [];
+  page.on("request", request => urls.push(request.url()));
+  await type(page, "secret news");
+  await page.locator("#key-why", { hasText: "the publish key is missing" }).waitFor();
+  await giveKey(page, "sesam");
+  await page.locator("#key-why", { hasText: "this is not the publish key" }).waitFor();
+  await page.keyboard.press("Escape");
+  await outcome(page, "Not published: 401, this is not the publish key");
+  await isKept(page, "secret news");
+  await page.getByRole("button", { name: "Publish" }).click();
+  await giveKey(page, "sesame");
+  await outcome(page, "Published to 1 subscriber");
+  await isKept(page, "");
+  await page.reload();
+  await connected(page);
+  await type(page, "more");
+  await outcome(page, "Published to 1 subscriber");
+  expect(urls.filter(url => url.includes("sesam")), []);
+  expect((await page.content()).includes("sesame"), false);
+  await page.close();
+  await keyed.end();
+});
+
+checks.add("an overview whose figures are refused says what would help: the key, or a server that has one", async () => {
+  const keyed = await startServer("--publish-key", "sesame"), open = await startServer();
+  const page = await newPage({ headers: FORWARDED });
+  await page.goto(open.origin + "/");
+  await page.locator("#notice", { hasText: "403 metrics for another machine, or through a proxy, take the key: start with --publish-key" }).waitFor();
+  await page.goto(keyed.origin + "/");
+  await page.locator("#notice", { hasText: "401 the publish key is missing" }).waitFor();
+  await page.getByRole("button", { name: "Enter the key" }).click();
+  await giveKey(page, "sesame");
+  await page.locator("#state[data-state=open]").waitFor();
+  await page.locator("#notice").waitFor({ state: "hidden" });
+  await page.close();
+  await keyed.end();
+  await open.end();
+});
+
+checks.add("where only a WebSocket may publish, the page publishes by it; where none may, the text is kept", async () => {
+  for (const policy of ["all", "none"]) {
+    const server = await startServer("--publish", policy);
+    const page = await openChannel("by-socket", server, { headers: FORWARDED });
+    await type(page, "hello, all");
+    if (policy === "all") {
+      await outcome(page, "Published.");
+      await page.locator("#log li.own", { hasText: "hello, all" }).waitFor();
+    } else {
+      await outcome(page, /Not published: publishing from another machine.*By the WebSocket: .*see --publish/);
+      await page.locator("#notice", { hasText: "4403" }).waitFor();
+      expect(await page.locator("#state").getAttribute("data-state"), "closed");
+      await isKept(page, "hello, all");
+      await page.getByRole("button", { name: "Try again now" }).click();
+      await connected(page);
+    }
+    await page.close();
+    await server.end();
+  }
+});
+
+checks.add("a console whose own origin is not in the list says which origin is missing", async () => {
+  const strict = await startServer("--allowed-origins", "https://example.com");
+  const page = await newPage();
+  await page.goto(strict.origin + "/news");
+  await page.locator("#notice", { hasText: `list of --allowed-origins, ${strict.origin} must be in it` }).waitFor();
+  await type(page, "hello");
+  await outcome(page, "Not published: 403, Origin not allowed");
+  await isKept(page, "hello");
+  await page.close();
+  await strict.end();
 });
 
 checks.add("a page of another origin is refused: 403, which the page sees as 1006", async () => {
@@ -165,20 +412,28 @@ checks.add("after a restart the page shows 1012, comes back by itself and goes o
   expect(await page.locator("#log li", { hasText: "hello from one" }).count(), 1);
 });
 
-checks.add("a close that is final is shown and not tried again", async () => {
-  await type(pages.one, "x".repeat(65_537));
-  await pages.one.locator("#notice", { hasText: "1009" }).waitFor();
-  expect(await pages.one.locator("#state").getAttribute("data-state"), "closed");
-  await pages.one.getByRole("button", { name: "Reconnect now" }).click();
-  await connected(pages.one);
+checks.add("a message that is too large keeps its text and names the limit", async () => {
+  const text = "x".repeat(65_537);
+  await type(pages.one, text);
+  await outcome(pages.one, /413.*--max-message-size/);
+  await isKept(pages.one, text);
 });
 
-checks.add("a burst of 2,000 messages is counted to the last one", async () => {
-  const page = await openChannel("burst");
-  await page.evaluate(() => { for (let n = 1; n <= 2000; n += 1) send("burst " + n); });
-  await shows(page, "burst 2000");
-  expect((await page.locator("#count").textContent()).startsWith("2,000 messages"), true);
-  expect(await page.locator("#log li").count(), 200);
+checks.add("a page that is flooded answers, counts to the last message, and keeps few", async () => {
+  const page = await openChannel("burst"), count = 30_000;
+  await page.evaluate(() => { window.most = 0; new MutationObserver(() => {
+    window.most = Math.max(window.most, document.getElementById("log").childElementCount);
+  }).observe(document.getElementById("log"), { childList: true }); });
+  const load = flood(server.webSocket + "/burst", count, 100);
+  await shows(page, "flood");
+  await page.getByRole("searchbox").fill("no such text");
+  await page.locator("#empty", { hasText: "No message that is kept" }).waitFor();
+  await page.getByRole("searchbox").fill("");
+  await load;
+  await page.locator("#count", { hasText: "30,000 messages, the newest 200 shown" }).waitFor();
+  await shows(page, `"n": ${count},`);
+  expect(await page.evaluate(() => window.most) <= 400, true);
+  expect(await page.locator("#state").getAttribute("data-state"), "open");
   await page.close();
 });
 
@@ -196,12 +451,13 @@ checks.add("a paused page holds messages back and loses none", async () => {
 checks.add("screenshots for people to look at; no page is wider than its window", async () => {
   const desktop = { width: 1280, height: 800 }, phone = { width: 390, height: 844 };
   for (const [name, path, viewport, colorScheme] of [
-    ["start-light", "/", desktop, "light"], ["start-phone", "/", phone, "light"], ["console-light", "/news", desktop, "light"],
-    ["console-dark", "/news", desktop, "dark"], ["console-phone", "/news", phone, "light"], ["console-phone-dark", "/news", phone, "dark"],
+    ["overview-light", "/", desktop, "light"], ["overview-dark", "/", desktop, "dark"], ["overview-phone", "/", phone, "dark"],
+    ["channel-light", "/news", desktop, "light"], ["channel-dark", "/news", desktop, "dark"], ["channel-phone", "/news", phone, "light"],
   ]) {
     const page = await newPage({ viewport, colorScheme });
     await page.goto(server.origin + path);
-    if (path !== "/") await exchangeSamples(page, colorScheme === "dark");
+    if (path === "/") await page.locator("#state[data-state=open]").waitFor();
+    else await exchangeSamples(page, colorScheme === "dark");
     await page.screenshot({ path: join(process.env.CLIENTS_OUT, name + ".png"), fullPage: true });
     expect(await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth), 0);
     await page.close();

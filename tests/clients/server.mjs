@@ -15,6 +15,7 @@ export async function startServer(...flags) {
 class Server {
   #flags;
   #process = null;
+  #kill = () => this.#process.kill();
   #log = "";
   #address = "127.0.0.1:0";
 
@@ -27,7 +28,7 @@ class Server {
   async start() {
     this.#log = "";
     this.#process = spawn(process.env.FANFARE, ["--listen", this.#address, ...this.#flags], { stdio: ["ignore", "ignore", "pipe"] });
-    process.once("exit", () => this.#process.kill());
+    process.once("exit", this.#kill);
     this.#process.stderr.setEncoding("utf8").on("data", text => { this.#log += text; });
     const [, address] = await this.logs(/listening on http:\/\/(\S+?)[;,]/, START_MS_MAX);
     this.#address = address;
@@ -47,6 +48,7 @@ class Server {
 
   // Ends it as an operator would; its exit code.
   async end() {
+    process.off("exit", this.#kill);
     if (this.#process.exitCode === null) {
       this.#process.kill("SIGTERM");
       await once(this.#process, "exit");
