@@ -8,7 +8,7 @@
 #   run.sh --required    a program that is not installed is a failure
 #
 # FANFARE: the binary (default: the release build). PROMETHEUS: the folder of prometheus and promtool (default: on the
-# path). Logs stay in target/packaging-test.
+# path). PYTHON: a Python with PyYAML (default: python3). Logs stay in target/packaging-test.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 fanfare=$(realpath "${FANFARE:-${CARGO_TARGET_DIR:-$root/target}/release/fanfare}")
@@ -16,6 +16,7 @@ packaging=$root/packaging
 out=$root/target/packaging-test
 PATH=$PATH${PROMETHEUS:+:$PROMETHEUS}
 required=${1:-}
+python=${PYTHON:-python3}
 
 started=()
 end() {
@@ -85,7 +86,7 @@ completions() {
 }
 
 containers() {
-  check 'the files for containers are YAML, and say what the server needs' python3 "$root/tests/packaging/containers.py"
+  check 'the files for containers are YAML, and say what the server needs' "$python" "$root/tests/packaging/containers.py"
 }
 
 monitoring() {
