@@ -56,7 +56,7 @@ impl Settings {
         let reactors =
             config.reactors.unwrap_or_else(|| limits(&config, memory_limit).reactor_count());
         let settings = Settings {
-            options: options(&config)?,
+            options: options(&config, memory_limit)?,
             reactors,
             max_connections: config.max_connections.unwrap_or_else(|| {
                 resources::connections_max(resources::open_files_max(), reactors)
@@ -225,7 +225,7 @@ fn limits(config: &Config, memory_limit: Size) -> Builder<Closures> {
         .drain_timeout(config.drain_timeout.0)
 }
 
-fn options(config: &Config) -> Result<BroadcastOptions, ConfigError> {
+fn options(config: &Config, memory_limit: Size) -> Result<BroadcastOptions, ConfigError> {
     Ok(BroadcastOptions {
         publish: config.publish,
         publish_key: config.publish_key()?,
@@ -235,6 +235,7 @@ fn options(config: &Config) -> Result<BroadcastOptions, ConfigError> {
         message_rate: config.message_rate.0,
         echo: config.echo,
         log_events: config.log_events,
+        memory_limit: Some(memory_limit.0),
         log_lines_dropped: Arc::default(),
     })
 }

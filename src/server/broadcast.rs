@@ -1,7 +1,6 @@
 //! The standalone server, where one URL is one channel: a [`Handler`] and nothing else.
 
 use std::io;
-use std::sync::atomic::Ordering;
 
 use crate::hub::{Accepted, ChannelInfo, ChannelName, Refused};
 use crate::instant::Instant;
@@ -161,10 +160,7 @@ impl Handler for Broadcast {
                 Response::text(503, "draining\n").header("Retry-After", "1").into()
             }
             Route::Readyz => Response::text(200, "ok\n").into(),
-            Route::Metrics => {
-                let dropped = self.options.log_lines_dropped.load(Ordering::Relaxed);
-                metrics::page(visitor, request, dropped).into()
-            }
+            Route::Metrics => metrics::page(visitor, request, &self.options).into(),
             Route::Channel(name) if request.method() == "POST" => {
                 publish(visitor, request, name, body, self.options.log_events)
             }

@@ -2,6 +2,7 @@
 //! channel is never a label: peers choose channel names, and could create any number of series.
 
 use std::fmt;
+use std::sync::atomic::Ordering;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
@@ -16,6 +17,7 @@ use crate::reactor::{
     CLOSE_CODES, Counters, Initiator, RejectReason, STATUSES, Source, Status, Visitor,
 };
 
+use super::options::BroadcastOptions;
 use super::process::Process;
 use super::prometheus_text;
 
@@ -26,10 +28,10 @@ const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset
 pub(crate) fn page(
     visitor: &Visitor<'_>,
     request: &Request<'_>,
-    log_lines_dropped: u64,
+    options: &BroadcastOptions,
 ) -> Response {
     let mut registry = Registry::default();
-    let snapshot = Snapshot::of(&visitor.status(), log_lines_dropped);
+    let snapshot = Snapshot::of(&visitor.status(), options);
     registry.register_collector(Box::new(snapshot));
     let mut body = String::new();
     // Writing to a string does not fail.
@@ -55,12 +57,13 @@ struct Snapshot {
     log_bytes: usize,
     mail: [u64; 2],
     is_draining: bool,
+    memory_limit: Option<usize>,
     log_lines_dropped: u64,
     process: Process,
 }
 
 impl Snapshot {
-    fn of(status: &Status, log_lines_dropped: u64) -> Snapshot {
+    fn of(status: &Status, options: &BroadcastOptions) -> Snapshot {
         Snapshot {
             counters: status.counters().clone(),
             ledger: status.ledger(),
@@ -71,7 +74,8 @@ impl Snapshot {
             log_bytes: status.log_bytes(),
             mail: status.mail(),
             is_draining: status.is_draining(),
-            log_lines_dropped,
+            memory_limit: options.memory_limit,
+            log_lines_dropped: options.log_lines_dropped.load(Ordering::Relaxed),
             process: Process::measure(),
         }
     }
@@ -150,6 +154,10 @@ impl Snapshot {
         page.gauge("fanfare_subscriptions", "Subscriptions now", self.subscriptions as u64)?;
         let help = "Memory in the logs of all channels";
         page.gauge("fanfare_channel_log_bytes", help, self.log_bytes as u64)?;
+        if let Some(limit) = self.memory_limit {
+            let help = "The limit of the memory for channels: --memory-limit";
+            page.gauge("fanfare_memory_limit_bytes", help, limit as u64)?;
+        }
         let by_source = Source::ALL.iter().zip(self.counters.published);
         let by_source = by_source.map(|(source, count)| (source.label(), count));
         let help = "Messages that were numbered";

@@ -30,6 +30,9 @@ pub struct BroadcastOptions {
     pub echo: bool,
     /// Whether connections, messages and custom events are logged.
     pub log_events: bool,
+    /// The limit of the memory for channels, as it was given to the builder. Shown as the metric
+    /// `fanfare_memory_limit_bytes`; unset: not shown.
+    pub memory_limit: Option<usize>,
     /// How many log lines the program has dropped, because nothing read its log. Shown as the
     /// metric `fanfare_log_lines_dropped_total`.
     pub log_lines_dropped: Arc<AtomicU64>,

@@ -32,7 +32,9 @@ pub(crate) fn admit<'n>(
 ) -> Result<Admitted<'n>, Rejection> {
     let route = Route::parse(request.path(), decoded)?;
     let is_operators = matches!(route, Route::Healthz | Route::Readyz | Route::Metrics);
-    if visitor.has_admin_listener() && visitor.is_admin() != is_operators {
+    // The console is on both: on the admin listener it shows the figures, on the others channels.
+    let is_on_both = matches!(route, Route::Console);
+    if visitor.has_admin_listener() && !is_on_both && visitor.is_admin() != is_operators {
         return Err(Rejection::NotFound);
     }
     let allow = match route {

@@ -344,6 +344,29 @@ checks.add("an overview whose figures are refused says what would help: the key,
   await open.end();
 });
 
+checks.add("with an admin listener the figures are there and the channels here, and each page says so", async () => {
+  const divided = await startServer("--admin-listen", "127.0.0.1:0"), page = await newPage();
+  await page.goto(divided.origin + "/");
+  await page.locator("#notice", { hasText: "With --admin-listen they are at that address" }).waitFor();
+  await page.goto(divided.adminOrigin + "/");
+  await page.locator("#state[data-state=open]").waitFor();
+  await page.locator("#memory-limit", { hasText: "% of the limit" }).waitFor();
+  await page.getByRole("textbox", { name: "Channel" }).fill("news");
+  await page.getByRole("button", { name: "Open", exact: true }).click();
+  await page.locator("#notice", { hasText: "Channels are not at this address" }).waitFor();
+  await page.close();
+  await divided.end();
+});
+
+checks.add("a name that no channel can have is explained", async () => {
+  const page = await newPage();
+  await page.goto(server.origin + "/");
+  await page.getByRole("textbox", { name: "Channel" }).fill("é".repeat(200));
+  await page.getByRole("button", { name: "Open", exact: true }).click();
+  await page.locator("#notice", { hasText: "400 bad channel name" }).waitFor();
+  await page.close();
+});
+
 checks.add("where only a WebSocket may publish, the page publishes by it; where none may, the text is kept", async () => {
   for (const policy of ["all", "none"]) {
     const server = await startServer("--publish", policy);
@@ -488,4 +511,6 @@ try {
   await server.end();
   elsewhere.close();
   rmSync(profile, { recursive: true, force: true });
+  // A check that failed may have left a server behind.
+  process.exit();
 }

@@ -22,6 +22,8 @@ class Server {
   constructor(flags) { this.#flags = flags; }
 
   get origin() { return "http://" + this.#address; }
+  // Of a server that was started with --admin-listen.
+  get adminOrigin() { return /health and metrics: (http:\/\/[^/]+)/.exec(this.#log)[1]; }
   get webSocket() { return "ws://" + this.#address; }
 
   // At the same address as before, where it has run before.

@@ -234,6 +234,13 @@ fn signals_that_mean_nothing_yet_are_logged_and_do_not_end_the_server() {
 }
 
 #[test]
+fn the_metrics_say_what_the_memory_limit_is() {
+    let server = Program::start(&["--memory-limit", "64MiB", "--reactors", "1"]);
+    let metrics = Scraper::connect(server.address).scrape();
+    assert_eq!(metrics.value("fanfare_memory_limit_bytes"), 64 << 20);
+}
+
+#[test]
 fn a_log_that_nobody_reads_holds_up_nobody_and_its_lost_lines_are_counted() {
     let (mut server, log) = Program::start_with_log(&["--log-events", "--reactors", "2"]);
     let event = format!(r#"{{"event":"{}","data":"{}"}}"#, "e".repeat(250), "d".repeat(250));

@@ -10,7 +10,7 @@ use fanfare::{BroadcastOptions, PublishKey};
 use crate::support::{Peer, Running, UPGRADE, ask_once, request, upgrade, wait_for};
 
 #[test]
-fn with_an_admin_listener_health_and_metrics_are_there_and_nothing_else_is() {
+fn with_an_admin_listener_health_metrics_and_console_are_there_and_nothing_else_is() {
     let server = Running::broadcast_with(BroadcastOptions::default(), |builder| {
         builder.admin_listen("127.0.0.1:0")
     });
@@ -23,10 +23,16 @@ fn with_an_admin_listener_health_and_metrics_are_there_and_nothing_else_is() {
     }
     // A scraper on another machine, behind a proxy.
     assert_eq!(status(admin, "GET /-/metrics", &["X-Forwarded-For: 192.0.2.1"]), 200);
-    for line in ["GET /", "GET /news", "POST /news"] {
+    for line in ["GET /news", "POST /news"] {
         assert_eq!(status(admin, line, &[]), 404, "{line}");
         assert_ne!(status(public, line, &[]), 404, "{line}");
     }
+    // The console shows the operator's figures there, and channels here.
+    for address in [admin, public] {
+        assert_eq!(status(address, "GET /", &[]), 200);
+        assert_eq!(status(address, "POST /", &[]), 405);
+    }
+    assert_eq!(status(admin, "GET /", &UPGRADE), 404);
     assert_eq!(status(admin, "GET /news", &UPGRADE), 404);
 }
 

@@ -107,7 +107,7 @@ async function explainRefusal() {
   const help = {
     401: "It needs credentials: with the right ones, trying again will help.",
     403: "Trying again as the same visitor will not help.",
-    404: "With --admin-listen this may be the operator's address: channels are at the other.",
+    404: "Channels are not at the address of --admin-listen.",
   }[status] ?? "";
   stop(status, text, help, status === 401);
 }

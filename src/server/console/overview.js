@@ -92,7 +92,7 @@ function refuseOverview(status, text) {
   const help = {
     401: "Whoever has the publish key may see the figures.",
     403: "This machine's own browser may see them; for others, the server needs a key.",
-    404: "With --admin-listen the figures are at an address of their own: open / there.",
+    404: "With --admin-listen they are at that address: open this page there.",
   }[status] ?? "";
   if (status === 401 && key) keepKey(null);
   showNotice({ title: status, text, help, wantsKey: status === 401, retry: poll });
@@ -100,7 +100,7 @@ function refuseOverview(status, text) {
 
 function take(now) {
   failures = 0;
-  hideNotice();
+  if (by("state").dataset.state !== "open") hideNotice();
   showState("open", "live");
   // Counters begin again when the server does.
   const isSameServer = before
@@ -121,10 +121,10 @@ function take(now) {
 
 function showMemory(now) {
   const limit = now.get("fanfare_memory_limit_bytes"), used = now.get("fanfare_channel_log_bytes");
-  const bar = by("memory-bar");
-  bar.hidden = limit === null;
+  const memory = by("memory");
+  memory.hidden = limit === null;
   if (limit === null) return;
-  bar.firstElementChild.style.width = Math.min(100, 100 * used / limit) + "%";
+  memory.querySelector("i").style.width = Math.min(100, 100 * used / limit) + "%";
   write(by("memory-limit"), `${tenths.format(100 * used / limit)} % of the limit, ${size(limit)}`);
 }
 
@@ -176,7 +176,7 @@ function startOverview() {
   by("overview").hidden = false;
   timeline = new Timeline(by("plots"), PLOTS);
   const memory = make("div", ""), bar = make("div", "bar"), limit = make("p", "soft");
-  [memory.id, limit.id] = ["memory-bar", "memory-limit"];
+  [memory.id, limit.id] = ["memory", "memory-limit"];
   bar.append(make("i", ""));
   memory.append(limit, bar);
   timeline.plots[4].part(".values").after(memory);

@@ -169,8 +169,15 @@ by("theme").onchange = () => {
 };
 applyTheme(recall("localStorage", THEME) ?? "");
 
-by("go").onsubmit = submit => {
+/* The way to a channel. */
+
+by("go").onsubmit = async submit => {
   submit.preventDefault();
   const name = by("channel").value.replace(/^\/+/, "");
-  if (name) location.href = "/" + name.split("/").map(encodeURIComponent).join("/");
+  const url = "/" + name.split("/").map(encodeURIComponent).join("/");
+  const { status, text } = await ask(url, { headers: { Accept: "application/json" } })
+    .catch(() => ({ status: 0, text: "" }));
+  const problem = { 400: text, 404: "Channels are not at this address, which is --admin-listen's." };
+  if (!problem[status]) { location.href = url; return; }
+  showNotice({ title: status, text: problem[status], retry: () => by("go").requestSubmit() });
 };
