@@ -21,7 +21,7 @@ use super::group::Status;
 use super::limits::{
     LOOP_WORK_MAX, PUBLISHES_PER_TURN_MAX, READINESS_MAX, RECEIVE_BYTES, WAIT_MAX,
 };
-use super::mail::{Exchange, MailTurn, Notifier};
+use super::mail::{Exchange, MailTurn, Notifier, RequestRoom};
 use super::peers::Peers;
 use super::setup::Setup;
 use super::timer_wheel::TimerWheel;
@@ -272,7 +272,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
     fn has_room_for_own(&self) -> bool {
         let exchange = &self.peers.core.exchange;
         let (outbox, own) = (&exchange.outbox, exchange.own);
-        outbox.has_room_to(own) && !outbox.is_half_full(own)
+        outbox.has_room_to(own) && !outbox.is_half_full(RequestRoom::Ring(own))
     }
 
     fn after_remote_publish(&mut self) {

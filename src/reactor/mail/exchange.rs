@@ -157,17 +157,18 @@ impl Exchange {
         Ok(())
     }
 
-    /// If the ring to a home is half full, lets the peer wait that has published to it.
+    /// Lets a peer wait that has published to a home, if half of the room for that is used.
     fn let_wait_for_ring(
         &mut self,
         home: ReactorNumber,
         origin: PublishOrigin,
         payload_bytes: usize,
     ) {
-        let is_half_full = self.outbox.is_half_full(home);
+        let room = self.outbox.room_for(home, payload_bytes);
+        let is_half_full = self.outbox.is_half_full(room);
         if let PublishOrigin::Peer(token) = origin
-            && self.ring_waiters.must_wait(home, token, payload_bytes, is_half_full)
-            && self.ring_waiters.add(home, token)
+            && self.ring_waiters.must_wait(room, token, payload_bytes, is_half_full)
+            && self.ring_waiters.add(room, token)
         {
             self.outcomes.push_back(Outcome::Wait(token));
         }
@@ -181,7 +182,7 @@ impl Exchange {
         }
         let outbox = &self.outbox;
         let next =
-            self.ring_waiters.take_next(outbox.half_bytes(), |home| !outbox.is_half_full(home));
+            self.ring_waiters.take_next(outbox.half_bytes(), |room| outbox.is_half_full(room));
         next.map(|token| self.outcomes.push_back(Outcome::GoOn(token))).is_some()
     }
 
@@ -306,6 +307,7 @@ impl Exchange {
             for home in 0..self.shared.reactors() as u16 {
                 self.send_updates_to(ReactorNumber(home));
             }
+            self.can_let_go_on |= self.outbox.look_for_half_of_large_payloads();
         }
     }
 

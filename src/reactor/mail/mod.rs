@@ -31,7 +31,7 @@
 //! | `refused` | peers whose publishes are refused from now on |
 //! | `full_channels`, `waiting` | publishers that wait because their channel is full |
 //! | `thread_publishes` | messages that other threads of the program publish |
-//! | `waiting_for_ring` | peers that wait because a ring is half full |
+//! | `waiting_for_ring` | peers that wait because a ring or the large payloads are half full |
 //! | `take_mail` | how much mail one turn takes |
 //! | `notifier`, `flags`, `reactor_set` | when a reactor must be woken, and by whom it was |
 //! | `fuzzing` | rings and records for the fuzz target outside this crate |
@@ -72,3 +72,4 @@ pub(super) use record::AnswerRecord;
 pub(super) use record::PublishOrigin;
 pub use ring::RingSizes;
 pub(super) use take_mail::MailTurn;
+pub(super) use waiting_for_ring::RequestRoom;

@@ -12,6 +12,7 @@ use super::record::{
     ANSWER_HEAD_BYTES_MAX, AnswerRecord, HomeRequest, encode_numbered, encode_update,
 };
 use super::ring::{HEAD_BYTES_MAX, RingWriter};
+use super::waiting_for_ring::RequestRoom;
 
 pub(crate) struct Outbox {
     own: ReactorNumber,
@@ -25,8 +26,11 @@ pub(crate) struct Outbox {
     news: ReactorSet,
     /// How many request rings are short of room (see `is_short`).
     short: usize,
-    /// How many request rings are half full (see `is_half_full`).
+    /// How many request rings are half full (see `RingsTo::is_half_full`).
     half_full: usize,
+    /// True if half of the large payloads of requests are used. As with a ring, it stays true until
+    /// `look_for_half_of_large_payloads`.
+    are_large_half_full: bool,
     message_bytes_max: usize,
     /// How many records were written, for all reactors together.
     put: u64,
@@ -42,9 +46,8 @@ struct RingsTo {
     /// True if a request of maximum size did not fit, or not all updates were sent, at the last
     /// check. Invariant: if false, such a request fits.
     is_short: bool,
-    /// True if half of the request ring is used, or a request was large and half of the large
-    /// payloads are. It stays true until `look_for_half`. This reactor is woken when some are
-    /// taken.
+    /// True if half of the request ring is used. It stays true until `look_for_half`. This reactor
+    /// is woken when records are taken.
     is_half_full: bool,
 }
 
@@ -64,6 +67,7 @@ impl Outbox {
             large_messages: LargePayloads::new(large_payloads_max),
             short: 0,
             half_full: 0,
+            are_large_half_full: false,
             message_bytes_max,
             put: 0,
         }
@@ -88,9 +92,10 @@ impl Outbox {
         });
     }
 
-    /// Returns true if no request ring is half full or full.
+    /// Returns true if no request ring is half full or full, and less than half of the large
+    /// payloads are used.
     pub(crate) fn has_plenty_of_room(&self) -> bool {
-        self.short + self.half_full == 0
+        self.short + self.half_full == 0 && !self.are_large_half_full
     }
 
     /// Returns true if every request ring has room for one more request of maximum size.
@@ -124,10 +129,12 @@ impl Outbox {
         let payloads = &mut self.large_requests;
         let payload = request.payload();
         let is_in = rings.requests.put(|head| request.encode(head), payload, payloads, None);
-        if !rings.is_half_full {
-            let is_large = rings.requests.is_large(payload.len());
-            rings.is_half_full = !rings.requests.has_half() || is_large && !payloads.has_half();
-            self.half_full += usize::from(rings.is_half_full);
+        if !rings.is_half_full && !rings.requests.has_half() {
+            rings.is_half_full = true;
+            self.half_full += 1;
+        }
+        if rings.requests.is_large(payload.len()) && !self.are_large_half_full {
+            self.are_large_half_full = !payloads.has_half();
         }
         if is_in {
             self.note_written(home);
@@ -136,10 +143,21 @@ impl Outbox {
         is_in
     }
 
-    /// Returns true if the request ring to a home is half full: a peer that publishes to that home
-    /// must wait until it is not.
-    pub(crate) fn is_half_full(&self, home: ReactorNumber) -> bool {
-        self.to[home.index()].is_half_full
+    /// Returns true if half of this room is used: a peer that publishes must wait until it is not.
+    pub(crate) fn is_half_full(&self, room: RequestRoom) -> bool {
+        match room {
+            RequestRoom::Ring(home) => self.to[home.index()].is_half_full,
+            RequestRoom::LargePayloads => self.are_large_half_full,
+        }
+    }
+
+    /// Returns the room for which a peer may have to wait that has sent a request to a home.
+    pub(crate) fn room_for(&self, home: ReactorNumber, payload_bytes: usize) -> RequestRoom {
+        let rings = &self.to[home.index()];
+        match rings.requests.is_large(payload_bytes) && !rings.is_half_full {
+            true => RequestRoom::LargePayloads,
+            false => RequestRoom::Ring(home),
+        }
     }
 
     /// Returns the size of half a request ring.
@@ -151,11 +169,20 @@ impl Outbox {
     /// those who wait for it can go on.
     pub(crate) fn look_for_half(&mut self, home: ReactorNumber) -> bool {
         let rings = &mut self.to[home.index()];
-        if !rings.is_half_full || !rings.requests.has_half() || !self.large_requests.has_half() {
+        if !rings.is_half_full || !rings.requests.has_half() {
             return false;
         }
         rings.is_half_full = false;
         self.half_full -= 1;
+        true
+    }
+
+    /// Like [`look_for_half`](Self::look_for_half), for large payloads.
+    pub(crate) fn look_for_half_of_large_payloads(&mut self) -> bool {
+        if !self.are_large_half_full || !self.large_requests.has_half() {
+            return false;
+        }
+        self.are_large_half_full = false;
         true
     }
 

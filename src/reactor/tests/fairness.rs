@@ -203,6 +203,35 @@ fn who_floods_a_home_leaves_room_for_the_others() {
     }
 }
 
+/// Peers that publish much to a home wait for room in the ring to it. They do not wait until
+/// another home has taken the large payloads that others have sent there.
+#[test]
+fn who_waits_for_one_home_does_not_wait_for_the_large_payloads_of_another() {
+    let rings = Some(RingSizes { bytes: 128 << 10, beside: 16 });
+    for is_one_large in [false, true] {
+        let mut world = World::still(Setting { reactors: 3, rings, ..Setting::default() });
+        let [busy, stopped] = [1, 2].map(|home| world.channel_at(home));
+        let mut large: Vec<_> = (0..7).map(|_| world.open_at(0, &format!("/{stopped}"))).collect();
+        let mut small: Vec<_> = (0..20).map(|_| world.open_at(0, &format!("/{busy}"))).collect();
+        large.iter_mut().for_each(|flooder| (0..3).for_each(|_| flooder.binary(&[7; 60_000])));
+        (0..5).for_each(|_| world.turn_of(0));
+        if is_one_large {
+            small[0].binary(&[7; 60_000]);
+        }
+        small.iter_mut().for_each(|flooder| (0..20).for_each(|_| flooder.binary(&[7; 900])));
+        // Reactor 2, the home of the other channel, does not run meanwhile.
+        for _ in 0..60 {
+            (0..2).for_each(|reactor| world.turn_of(reactor));
+        }
+        let accepted = world.accepted.get(&busy).map_or(0, Vec::len);
+        assert!(accepted >= 19 * 20, "{accepted} messages were accepted");
+        world.rest();
+        assert_eq!(world.accepted[&busy].len(), 20 * 20 + usize::from(is_one_large));
+        assert_eq!(world.accepted[&stopped].len(), 7 * 3);
+        assert_eq!(world.log.borrow().closed, []);
+    }
+}
+
 #[test]
 #[ignore = "slow unless optimised"]
 fn a_post_to_a_full_channel_is_answered_when_it_has_room() {
