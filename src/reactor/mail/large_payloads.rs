@@ -17,12 +17,16 @@ pub(super) type MessageKey = (u64, u64);
 pub(super) struct LargePayloads {
     places: Vec<PayloadPlace>,
     places_max: usize,
+    /// How many payloads were put into the places so far.
+    sent: u64,
     /// True if no buffer was free: the reactor that next frees one must wake this reactor.
     starved: Arc<Starved>,
 }
 
 struct PayloadPlace {
     buffer: SharedBuffer,
+    /// Payloads are numbered in the order in which they are sent, from 1 on.
+    number: u64,
     /// The message whose payload is in the buffer.
     key: Option<MessageKey>,
 }
@@ -44,7 +48,7 @@ impl SharedBuffer {
 
 impl LargePayloads {
     pub(super) fn new(places_max: usize) -> LargePayloads {
-        LargePayloads { places: Vec::new(), places_max, starved: Arc::new(Starved::new()) }
+        LargePayloads { places: Vec::new(), places_max, sent: 0, starved: Arc::new(Starved::new()) }
     }
 
     /// Returns the flag that a reader must check after it has dropped a payload.
@@ -70,6 +74,16 @@ impl LargePayloads {
         }
         self.starved.declare();
         self.has_half_free()
+    }
+
+    /// Returns how many payloads were sent so far.
+    pub(super) fn sent_so_far(&self) -> u64 {
+        self.sent
+    }
+
+    /// Returns true if the first so many payloads that were sent have been used up.
+    pub(super) fn are_used_up_to(&self, sent: u64) -> bool {
+        self.places.iter().all(|place| place.number > sent || place.buffer.is_free())
     }
 
     fn has_half_free(&self) -> bool {
@@ -101,7 +115,8 @@ impl LargePayloads {
             {
                 bytes.clear();
                 bytes.extend_from_slice(payload);
-                place.key = key;
+                self.sent += 1;
+                (place.number, place.key) = (self.sent, key);
                 return Some(Arc::clone(kept));
             }
         }
@@ -115,9 +130,11 @@ impl LargePayloads {
             true => SharedBuffer::Huge(Arc::downgrade(&payload)),
             false => SharedBuffer::Kept(Arc::clone(&payload)),
         };
+        self.sent += 1;
+        let place = PayloadPlace { buffer, number: self.sent, key };
         match at {
-            Some(at) => self.places[at] = PayloadPlace { buffer, key },
-            None => self.places.push(PayloadPlace { buffer, key }),
+            Some(at) => self.places[at] = place,
+            None => self.places.push(place),
         }
         Some(payload)
     }

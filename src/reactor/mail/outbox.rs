@@ -31,6 +31,8 @@ pub(crate) struct Outbox {
     /// True if half of the large payloads of requests are used. As with a ring, it stays true until
     /// `look_for_half_of_large_payloads`.
     are_large_half_full: bool,
+    /// How many large payloads had been sent when half of them became used.
+    large_half_full_at: u64,
     message_bytes_max: usize,
     /// How many records were written, for all reactors together.
     put: u64,
@@ -49,6 +51,8 @@ struct RingsTo {
     /// True if half of the request ring is used. It stays true until `look_for_half`. This reactor
     /// is woken when records are taken.
     is_half_full: bool,
+    /// Where the request ring ended when it became half full.
+    half_full_to: u64,
 }
 
 impl Outbox {
@@ -68,6 +72,7 @@ impl Outbox {
             short: 0,
             half_full: 0,
             are_large_half_full: false,
+            large_half_full_at: 0,
             message_bytes_max,
             put: 0,
         }
@@ -89,6 +94,7 @@ impl Outbox {
             senders,
             is_short: false,
             is_half_full: false,
+            half_full_to: 0,
         });
     }
 
@@ -131,10 +137,12 @@ impl Outbox {
         let is_in = rings.requests.put(|head| request.encode(head), payload, payloads, None);
         if !rings.is_half_full && !rings.requests.has_half() {
             rings.is_half_full = true;
+            rings.half_full_to = rings.requests.filled_to();
             self.half_full += 1;
         }
         if rings.requests.is_large(payload.len()) && !self.are_large_half_full {
             self.are_large_half_full = !payloads.has_half();
+            self.large_half_full_at = payloads.sent_so_far();
         }
         if is_in {
             self.note_written(home);
@@ -167,9 +175,15 @@ impl Outbox {
 
     /// Checks again whether a request ring that was half full still is. Returns true if it is not:
     /// those who wait for it can go on.
+    ///
+    /// If requests of others, which do not wait for half of the ring, keep it half full, it counts
+    /// as such only until everything has been taken that was in it at the beginning. Then the first
+    /// who waits goes on, and with what he publishes the ring is half full again.
     pub(crate) fn look_for_half(&mut self, home: ReactorNumber) -> bool {
         let rings = &mut self.to[home.index()];
-        if !rings.is_half_full || !rings.requests.has_half() {
+        if !rings.is_half_full
+            || !rings.requests.has_half() && !rings.requests.is_taken_to(rings.half_full_to)
+        {
             return false;
         }
         rings.is_half_full = false;
@@ -179,7 +193,10 @@ impl Outbox {
 
     /// Like [`look_for_half`](Self::look_for_half), for large payloads.
     pub(crate) fn look_for_half_of_large_payloads(&mut self) -> bool {
-        if !self.are_large_half_full || !self.large_requests.has_half() {
+        let payloads = &self.large_requests;
+        if !self.are_large_half_full
+            || !payloads.has_half() && !payloads.are_used_up_to(self.large_half_full_at)
+        {
             return false;
         }
         self.are_large_half_full = false;

@@ -232,6 +232,48 @@ fn who_waits_for_one_home_does_not_wait_for_the_large_payloads_of_another() {
     }
 }
 
+/// Clients that POST keep the ring to a slow home, or the large payloads, more than half full. A
+/// peer that waits until they are not goes on nevertheless.
+#[test]
+fn who_waits_for_a_ring_goes_on_although_others_keep_it_full() {
+    let rings = Some(RingSizes { bytes: 4 << 10, beside: 16 });
+    for payload_bytes in [300, 2_000] {
+        let mut world = World::still(Setting { reactors: 2, rings, ..Setting::default() });
+        let channel = world.channel_at(1);
+        let path = format!("/{channel}");
+        let mut publisher = world.open_at(0, &path);
+        let mut posters = Vec::new();
+        while posters.len() < 20 {
+            let poster = world.connect();
+            world.rest();
+            if world.holder_of(&poster) == 0 {
+                posters.push(poster);
+            }
+        }
+        let post = |poster: &Client| poster.request("POST", &path, &[], &vec![200; payload_bytes]);
+        posters.iter().for_each(post);
+        world.turn_of(0);
+        (0..100).for_each(|number| publisher.binary(&vec![number; payload_bytes]));
+        let mut posts = 0;
+        for _ in 0..2_000 {
+            world.turn_of(0);
+            // The home takes one record in the time of a turn of the other reactor.
+            world.step_of(1);
+            for poster in &mut posters {
+                if poster.answered().is_some() {
+                    posts += 1;
+                    post(poster);
+                }
+            }
+        }
+        let accepted = &world.accepted[&channel];
+        let published = accepted.iter().filter(|message| message[0] < 200).count();
+        assert!(published >= posts / 25, "{published} were published, {posts} posted");
+        world.rest();
+        assert_eq!(world.accepted[&channel].len(), 100 + posts + posters.len());
+    }
+}
+
 #[test]
 #[ignore = "slow unless optimised"]
 fn a_post_to_a_full_channel_is_answered_when_it_has_room() {
