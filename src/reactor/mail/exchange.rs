@@ -175,9 +175,10 @@ impl Exchange {
     }
 
     /// Lets the next peer go on that has waited because a ring was half full. Returns false if
-    /// there is none.
+    /// there is none, or a ring is full.
     pub(crate) fn let_next_go_on_to_ring(&mut self) -> bool {
-        if self.ring_waiters.is_empty() {
+        // Where some ring has no room at all, it would queue for that one with everybody else.
+        if self.ring_waiters.is_empty() || !self.outbox.has_room() {
             return false;
         }
         let outbox = &self.outbox;
@@ -319,8 +320,10 @@ impl Exchange {
             self.hub.membership_update_sent(home);
         }
         let is_told = self.hub.membership_update(home).is_none();
+        let had_room = self.outbox.has_room();
         self.outbox.look_for_room(home, is_told);
-        self.can_let_go_on |= self.outbox.look_for_half(home);
+        let has_room_again = !had_room && self.outbox.has_room();
+        self.can_let_go_on |= self.outbox.look_for_half(home) || has_room_again;
     }
 
     // Updates and requests from other reactors.

@@ -274,6 +274,47 @@ fn who_waits_for_a_ring_goes_on_although_others_keep_it_full() {
     }
 }
 
+/// Peers that wait for the ring to a home stay in their list while another ring has no room at all.
+/// If they went on, they would wait for that one in a queue with everybody else, and all at once
+/// fill the ring to their own home.
+#[test]
+fn who_waits_for_a_ring_does_not_queue_before_others_while_another_is_full() {
+    let rings = Some(RingSizes { bytes: 128 << 10, beside: 16 });
+    let mut world = World::still(Setting { reactors: 3, rings, ..Setting::default() });
+    let [quiet, flooded, full] = [0, 1, 2].map(|home| world.channel_at(home));
+    let mut flooders: Vec<_> = (0..151).map(|_| world.open_at(0, &format!("/{flooded}"))).collect();
+    let mut bystander = world.open_at(0, &format!("/{quiet}"));
+    let mut posters = Vec::new();
+    while posters.len() < 10 {
+        let poster = world.connect();
+        world.rest();
+        if world.holder_of(&poster) == 0 {
+            posters.push(poster);
+        }
+    }
+    (0..70).for_each(|_| flooders[0].binary(&[7; 900]));
+    (0..3).for_each(|_| world.turn_of(0));
+    for flooder in &mut flooders[1..] {
+        flooder.text("hello");
+        (0..20).for_each(|_| flooder.binary(&[7; 900]));
+    }
+    (0..3).for_each(|_| world.turn_of(0));
+    let path = format!("/{full}");
+    posters.iter().for_each(|poster| poster.request("POST", &path, &[], &[7; 16_000]));
+    (0..3).for_each(|_| world.turn_of(0));
+    assert!(!world.reactors[0].peers.core.exchange.has_room());
+    world.turn_of(1);
+    (0..3).for_each(|_| world.turn_of(0));
+    bystander.text("hello");
+    world.turn_of(0);
+    world.turn_of(2);
+    // Reactor 1, the home of the flooded channel, does not run meanwhile.
+    (0..TURNS_MAX).for_each(|_| world.turn_of(0));
+    assert_eq!(bystander.messages(), [b"hello".to_vec()]);
+    world.rest();
+    assert_eq!(world.accepted[&flooded].len(), 70 + 150 * 21);
+}
+
 #[test]
 #[ignore = "slow unless optimised"]
 fn a_post_to_a_full_channel_is_answered_when_it_has_room() {
