@@ -149,14 +149,10 @@ impl<N: Net, H: Handler> Core<N, H> {
         CoarseInstant::new(self.turn.now)
     }
 
-    /// Has the timer wheel check a connection that has just been blocked, at the moment by which
-    /// its socket must have accepted bytes again.
+    /// Has the timer wheel check a connection that has just been blocked: when its socket must have
+    /// accepted bytes again, or sooner if its write is to be repeated.
     pub(super) fn check_progress(&mut self, connection: &ConnectionOf<N, H>) {
-        let moment = match connection.starved {
-            true => self.turn.now + DEADLINE_RETRY,
-            false => connection.progress_at.near(self.turn.now) + self.limits.slow_timeout,
-        };
-        self.timers.check_by(slot_of(connection.token), moment);
+        self.timers.check_by(slot_of(connection.token), self.next_check(connection));
     }
 
     /// Returns when the message that a connection is receiving, if any, must be complete. A large
