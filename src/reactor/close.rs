@@ -138,9 +138,12 @@ impl<N: Net, H: Handler> Core<N, H> {
             // reactor has not answered yet.
             Phase::Http(ref http) if is_owed || http.answer.is_some() => self.lose(connection),
             Phase::Http(_) => self.refuse_for_want_of_memory(connection),
-            // The peer's own publish has just overrun its subscription. That is handled next, and
-            // closes the connection with 4008, which is the true reason.
-            Phase::Open(_) if self.exchange.hub.has_overrun_of(Owner(connection.token.0)) => {}
+            // The peer's own publish has just overrun its subscription. That is handled first: it
+            // may close the connection with 4008, which is the true reason. If not, the connection
+            // is judged again at its next read.
+            Phase::Open(_) if self.exchange.hub.has_overrun_of(Owner(connection.token.0)) => {
+                self.go_on_next_turn(connection);
+            }
             // A Close frame would queue behind bytes that the peer does not read.
             Phase::Open(_) if is_owed => {
                 self.reset_open(connection, End::by_server(CloseCode::TRY_AGAIN_LATER));

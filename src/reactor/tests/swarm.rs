@@ -23,7 +23,7 @@ const SEEDS: Range<u64> = 0..100;
 /// (`slow::a_pause_of_ours_is_no_time_in_which_a_peer_has_taken_nothing`,
 /// `pinging::a_short_pause_behind_a_long_one_does_not_either`); the other two were mistakes of the
 /// swarm.
-const SEEDS_THAT_HAVE_FAILED: [(&str, &[u64]); 4] = [
+const SEEDS_THAT_HAVE_FAILED: [(&str, &[u64]); 6] = [
     (
         "the time of a pause was held against a peer that was not written to in it",
         &[20_355, 29_678, 41_507],
@@ -34,6 +34,8 @@ const SEEDS_THAT_HAVE_FAILED: [(&str, &[u64]); 4] = [
         "garbage was a message without an author",
         &[32_216, 46_986, 64_477, 73_008, 86_250, 93_744, 95_854],
     ),
+    ("a write to be repeated soon hid how long nobody had read", &[16_846, 51_203]),
+    ("a peer that had to give back memory, but was overrun first, was not read again", &[45_795]),
 ];
 
 /// How many seeds are run twice, to check that a seed determines the whole run.
