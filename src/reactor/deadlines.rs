@@ -19,8 +19,10 @@ use super::peers::Peers;
 /// The state of one reactor's deadline checks, kept from turn to turn.
 pub(super) struct DeadlineChecks {
     last_turn: Instant,
-    /// After a pause of the process, no timeout is enforced before this moment, and time without
-    /// progress counts from here.
+    /// When the grace period after the last pause of the process ends. No timeout is enforced
+    /// before, because what peers sent during the pause must be read first. How long a
+    /// peer has taken no bytes counts from here at the earliest, because during the pause none were
+    /// sent to it.
     judge_from: Instant,
     /// More connections, or idle channels, were due than one turn may check, so the next turn
     /// follows without waiting.

@@ -10,7 +10,9 @@
 //! | `channel_answers` | the answers about channels |
 //! | `request_rules`, `access`, `publish_key` | what is allowed |
 //! | `host`, `origin`, `rate` | names in Host, origins of pages; how often something may happen |
-//! | `console`, `metrics`, `prometheus_text`, `process` | pages and figures for people |
+//! | `console` | the page for people |
+//! | `metrics`, `process` | the text of `/-/metrics`; figures of the process for it |
+//! | `prometheus_text` | converts that text for scrapers which do not read it as it is |
 //! | `event_log`, `refusal_log` | log lines for people |
 
 #[cfg_attr(

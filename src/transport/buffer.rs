@@ -1,7 +1,10 @@
 //! Buffers that connections borrow while they need one, so that an idle connection owns none.
 
-/// A byte buffer of a [`BufferPool`]. Bytes consumed at its front are skipped; the rest is not
-/// moved. It is one pointer wide, because each connection has room for several.
+/// A byte buffer of a [`BufferPool`]. Consumed bytes stay at its front and are skipped. They are
+/// removed only where the buffer would have to grow otherwise, so that the rest is seldom moved.
+///
+/// It is one pointer wide, because a connection has several fields for buffers, and they take their
+/// place in it even while it owns no buffer.
 #[derive(Debug, Default)]
 pub(crate) struct Buffer(Box<Contents>);
 
@@ -62,8 +65,8 @@ const POOLED_BUFFERS_MAX: usize = 4096;
 /// The most memory that all free buffers together may keep.
 const POOLED_BYTES_TOTAL_MAX: usize = 32 * 1024 * 1024;
 
-/// Only connections that hold little may use the last part, one in this many, of the memory for
-/// connections.
+/// When less than one part in this many of the memory for connections is left, a connection may
+/// hold only little. So those that hold much are ended before the memory is used up.
 const LAST_PART: usize = 8;
 
 /// The free buffers of one reactor, and a count of the memory that connections hold in buffers.
@@ -72,7 +75,7 @@ pub(crate) struct BufferPool {
     free: Vec<Buffer>,
     free_bytes: usize,
     held_bytes: usize,
-    /// Connections must be ended before `held_bytes` is above this.
+    /// While `held_bytes` is above this, no connection may hold anything.
     held_bytes_max: usize,
 }
 

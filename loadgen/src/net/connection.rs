@@ -51,9 +51,10 @@ pub(crate) struct Connection {
     /// Bytes that were read but not decoded yet: an incomplete HTTP head or frame header. The next
     /// bytes that are read are decoded together with them.
     pub(crate) rest: Vec<u8>,
-    /// Bytes that the next [`Connection::flush`] writes.
+    /// The bytes to be written. Those that the kernel has taken stay at the front until it has
+    /// taken all, so that a short write moves no bytes.
     pub(crate) outbound: Vec<u8>,
-    /// How many bytes of `outbound` the kernel has taken.
+    /// How many bytes of `outbound` the kernel has taken. [`Connection::flush`] goes on there.
     sent: usize,
     pub(crate) writable: bool,
     /// Set when writing has failed. Nothing more is sent, but what the server has sent is read.

@@ -1,5 +1,8 @@
-//! The bytes waiting to be written to one connection. If it ends first, the copies and faults that
-//! they contain are subtracted from the ledger.
+//! The bytes waiting to be written to one connection.
+//!
+//! A copy is a message for one receiver. The ledger of the server counts a copy, and the fault
+//! caused in it, as soon as the copy is queued. A connection may end before the kernel has taken
+//! everything. What is left was never sent, so its copies and faults are subtracted again.
 use std::collections::VecDeque;
 use std::io::{self, Write};
 
@@ -19,9 +22,11 @@ pub(crate) struct Outbound {
     bytes: Vec<u8>,
     /// How many of `bytes` the kernel has taken.
     sent: usize,
-    /// An offset in `bytes`: the kernel has taken all frames before it in full, and a frame begins
-    /// here or `bytes` ends. It is found by stepping over frame headers, only when needed. It lies
-    /// beyond `sent` while an HTTP response is being written.
+    /// An offset in `bytes`: copies are counted from here on. A frame begins here, or `bytes` ends.
+    /// Before it are HTTP responses, and frames that the kernel has taken in full. Only when it is
+    /// needed, it is moved on to the last frame that begins at or before `sent`. A response has no
+    /// frames to step over, so it is skipped when it is appended. Until the kernel has taken it,
+    /// this offset lies beyond `sent`.
     settled: usize,
     /// The faults of copies in `bytes`, each with the position in the stream where its copy ends.
     /// A fault has happened once the kernel has taken the stream up to there.

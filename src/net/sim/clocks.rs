@@ -66,7 +66,9 @@ impl SimWorld {
         world.reactors.iter_mut().for_each(|state| state.own_time.clock = clock);
     }
 
-    /// Returns the clock of a reactor.
+    /// Returns the moment up to which a reactor has been busy or asleep, in a world with costs. It
+    /// differs from one reactor to the next. The driver asks for it between two steps, in order to
+    /// run the earliest reactor first.
     pub fn clock_of(&self, reactor: usize) -> Instant {
         self.0.borrow().reactors[reactor].own_time.clock
     }

@@ -9,8 +9,9 @@ use crate::work::{self, Work};
 
 use super::Connection;
 
-/// Combines a slot of the slab (low half) and the generation of the connection in it (high half).
-/// An event for a closed connection finds another generation or an empty slot, and is ignored.
+/// Combines a slot of the slab (low half) and the generation of the connection in it (high half):
+/// how many connections the reactor had before it. An event for a closed connection finds
+/// another generation or an empty slot, and is ignored.
 fn token(index: usize, generation: u32) -> Token {
     Token(u64::from(generation) << 32 | index as u64)
 }
@@ -28,8 +29,10 @@ fn generation(token: Token) -> u32 {
 /// reactor.
 const GENERATION_END: u32 = u32::MAX;
 
-/// Returns a connection's number for logs, unique in the server. With two reactors, the connections
-/// of the first reactor are 1, 3, 5, ... and those of the second 2, 4, 6, ...
+/// Returns a connection's number for logs. With two reactors, the connections of the first reactor
+/// are 1, 3, 5, ... and those of the second 2, 4, 6, ... The slot is not part of it: a generation
+/// counts all connections of its reactor, so it is enough to make the number unique in the server,
+/// until the count wraps around.
 pub(crate) fn running_number(of: Token, own: ReactorNumber, reactors: usize) -> u64 {
     u64::from(generation(of)) * reactors as u64 + u64::from(own.0) + 1
 }
