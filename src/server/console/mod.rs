@@ -22,8 +22,8 @@ const PAGE: &str = concat!(
 /// test compares them), and connect to the server that sent it. Its script can make no HTML of a
 /// text.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; \
-    script-src 'sha256-b25ZPcrsOQiSZf252NjHN7aF8MuGRYaZWnVwFVTj2UM='; \
-    style-src 'sha256-FWeDAgXnElwJp+RPTWPhYQL5l8RCse5w76zCuBB6WBU='; \
+    script-src 'sha256-X1CAcE5WELH1LDyURuwqn3z3DS/3SZJXe8JsBYoz//c='; \
+    style-src 'sha256-ap12y8NjvxsYD/zQzs0m2JiDdm9R9siChJYZQmcNVQw='; \
     connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 

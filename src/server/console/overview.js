@@ -121,10 +121,7 @@ function take(now) {
 
 function showMemory(now) {
   const limit = now.get("fanfare_memory_limit_bytes"), used = now.get("fanfare_channel_log_bytes");
-  const memory = by("memory");
-  memory.hidden = limit === null;
   if (limit === null) return;
-  memory.querySelector("i").style.width = Math.min(100, 100 * used / limit) + "%";
   write(by("memory-limit"), `${tenths.format(100 * used / limit)} % of the limit, ${size(limit)}`);
 }
 
@@ -175,11 +172,10 @@ function showServer(now, rate) {
 function startOverview() {
   by("overview").hidden = false;
   timeline = new Timeline(by("plots"), PLOTS);
-  const memory = make("div", ""), bar = make("div", "bar"), limit = make("p", "soft");
-  [memory.id, limit.id] = ["memory", "memory-limit"];
-  bar.append(make("i", ""));
-  memory.append(limit, bar);
-  timeline.plots[4].part(".values").after(memory);
+  const limit = make("span");
+  limit.id = "memory-limit";
+  const memory = PLOTS.findIndex(({ name }) => name.startsWith("Memory"));
+  timeline.plots[memory].part(".values").append(limit);
   const example = location.origin + "/news";
   by("begin-js").textContent = `const ws = new WebSocket("${example.replace("http", "ws")}");
 ws.onmessage = e => console.log(e.data);
