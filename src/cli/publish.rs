@@ -3,6 +3,8 @@
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::path::PathBuf;
 
+use fanfare::PublishKey;
+
 use super::client::{Client, advice};
 use super::terminal::print_foreign;
 use super::url::{ChannelUrl, Url};
@@ -93,11 +95,19 @@ impl Publish {
                     "--key and --key-file (or their variables) are two keys: give one".to_owned()
                 );
             }
-            (key, None) => return Ok(key.clone()),
+            (None, None) => return Ok(None),
+            (Some(key), None) => {
+                let bad = |error| format!("--key (or FANFARE_PUBLISH_KEY): {error}");
+                PublishKey::new(key).map_err(bad)?;
+                return Ok(Some(key.clone()));
+            }
             (None, Some(path)) => path,
         };
         let failed = |error| format!("cannot read the key in {}: {error}", path.display());
-        Ok(Some(std::fs::read_to_string(path).map_err(failed)?.trim_end().to_owned()))
+        let key = std::fs::read_to_string(path).map_err(failed)?.trim_end().to_owned();
+        let bad = |error| format!("the key in {}: {error}", path.display());
+        PublishKey::new(&key).map_err(bad)?;
+        Ok(Some(key))
     }
 }
 

@@ -332,6 +332,27 @@ fn a_publish_key_is_asked_for_and_taken() {
 }
 
 #[test]
+fn pub_sends_no_key_that_a_server_could_not_have() {
+    let server = Program::start(&[]);
+    let publish = ["pub", "news", "hello", "--url", &server.url];
+    for (key, why) in [("a\r\nX-Foo: bar", "not ASCII"), ("two words", "not ASCII"), ("", "empty")]
+    {
+        let (_, error) = output(fanfare(&publish).args(["--key", key]), 1);
+        assert!(error.contains("--key") && error.contains(why), "{error}");
+        // A variable that is set to nothing counts as not set.
+        if !key.is_empty() {
+            let (_, error) = output(fanfare(&publish).env("FANFARE_PUBLISH_KEY", key), 1);
+            assert!(error.contains("FANFARE_PUBLISH_KEY") && error.contains(why), "{error}");
+        }
+        let file = file(key);
+        let path = file.path().to_str().unwrap();
+        let (_, error) = output(fanfare(&publish).args(["--key-file", path]), 1);
+        assert!(error.contains(path) && error.contains(why), "{error}");
+        assert!(!error.contains("X-Foo"), "{error}");
+    }
+}
+
+#[test]
 fn healthcheck_tells_by_its_exit_code() {
     let server = Program::start(&[]);
     fanfare(&["healthcheck", "--url", &server.url]).assert().code(0);
