@@ -86,12 +86,13 @@ pub use reactor::{
     RejectReason, Rejected, Status, Subscription, Ticket, Upgrade, Visitor,
 };
 pub use serde_json::Value;
+#[cfg(feature = "broadcast")]
+pub use server::{
+    AccessToken, Broadcast, BroadcastOptions, BroadcastSession, ChannelPattern,
+    ChannelPatternError, JwtKey, JwtKeyError, PublishKey, PublishKeyError, PublishPolicy, Reject,
+    TokenError,
+};
 pub use server::{
     BindError, Builder, ClosureHandler, Closures, Factory, LimitsError, OriginPattern,
     OriginPatternError, Peer, Publisher, Server, Stopper, event,
-};
-#[cfg(feature = "broadcast")]
-pub use server::{
-    Broadcast, BroadcastOptions, BroadcastSession, PublishKey, PublishKeyError, PublishPolicy,
-    Reject,
 };

@@ -154,9 +154,13 @@ impl Client {
 pub(crate) fn advice(status: u16, has_key: bool) -> &'static str {
     match (status, has_key) {
         (401, false) => {
-            ". Give the server's publish key with --key-file FILE, or in FANFARE_PUBLISH_KEY"
+            ". Give a token with --token-file FILE or in FANFARE_TOKEN; or, to publish, the \
+             server's publish key with --key-file FILE or in FANFARE_PUBLISH_KEY"
         }
-        (401, true) => ". Give the key that the server was started with (--publish-key-file)",
+        (401, true) => {
+            ". Give the key that the server was started with (--publish-key-file), or a token that \
+             it takes (`fanfare token --inspect` explains one)"
+        }
         (403, _) => ". This is a rule of the server: trying again does not help",
         (429 | 503, _) => ". Try again later",
         _ => "",

@@ -56,7 +56,8 @@ pub(crate) struct Config {
     #[arg(long, value_name = "N|off", help_heading = "Listening")]
     pub(crate) accept_rate: Ceiling,
 
-    /// Who may publish over a WebSocket [default: a peer on this machine may, others not]
+    /// Who may publish over a WebSocket [default: whom a token allows it; where none are needed, a
+    /// peer on this machine]
     #[arg(long, value_name = "WHO", help_heading = "Access")]
     pub(crate) publish: Option<PublishPolicy>,
 
@@ -69,6 +70,54 @@ pub(crate) struct Config {
     /// A file that holds the publish key
     #[arg(long, value_name = "FILE", help_heading = "Access")]
     pub(crate) publish_key_file: Option<PathBuf>,
+
+    /// A secret that tokens (JWT, HS256) are signed with, 32 bytes or more; may be given several
+    /// times. With a key of this kind, whoever subscribes, reads or publishes needs a token
+    /// [default: none]
+    #[arg(long, value_name = "SECRET", hide_env_values = true, help_heading = "Tokens")]
+    #[serde(skip_serializing, deserialize_with = "secrets")]
+    pub(crate) jwt_secret: Vec<Secret>,
+
+    /// A file that holds such a secret; may be given several times
+    #[arg(long, value_name = "FILE", help_heading = "Tokens")]
+    #[serde(deserialize_with = "one_or_many")]
+    pub(crate) jwt_secret_file: Vec<PathBuf>,
+
+    /// A file with the public key of whoever signs tokens (RS256, ES256 or EdDSA): PEM, or a JSON
+    /// Web Key Set; may be given several times
+    #[arg(long, value_name = "FILE", help_heading = "Tokens")]
+    #[serde(deserialize_with = "one_or_many")]
+    pub(crate) jwt_public_key: Vec<PathBuf>,
+
+    /// The issuer that a token must name (iss) [default: any, or none]
+    #[arg(long, value_name = "TEXT", help_heading = "Tokens")]
+    pub(crate) jwt_issuer: Option<String>,
+
+    /// The audience that a token must name (aud) [default: none, and a token must name none]
+    #[arg(long, value_name = "TEXT", help_heading = "Tokens")]
+    pub(crate) jwt_audience: Option<String>,
+
+    /// How long a token is taken after it has expired (exp), and before it begins (nbf), because
+    /// clocks differ [default: 30s]
+    #[arg(long, value_name = "TIME", help_heading = "Tokens")]
+    pub(crate) jwt_leeway: Time,
+
+    /// Take a token from this cookie too [default: none]
+    #[arg(long, value_name = "NAME", help_heading = "Tokens")]
+    pub(crate) token_cookie: Option<String>,
+
+    /// Take a token from the query too (?token=TOKEN), which proxies write to their logs
+    #[arg(
+        long,
+        value_name = "BOOL",
+        help_heading = "Tokens",
+        action = ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = BoolishValueParser::new()
+    )]
+    pub(crate) token_query: bool,
 
     /// Names under which this server is reached, besides localhost, IP addresses and the hosts of
     /// --allowed-origins; browsers that use another name get 403 [default: none]
@@ -195,6 +244,14 @@ impl Default for Config {
             publish: None,
             publish_key: None,
             publish_key_file: None,
+            jwt_secret: Vec::new(),
+            jwt_secret_file: Vec::new(),
+            jwt_public_key: Vec::new(),
+            jwt_issuer: None,
+            jwt_audience: None,
+            jwt_leeway: seconds(30),
+            token_cookie: None,
+            token_query: false,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             reject: Reject::Http,
@@ -226,12 +283,15 @@ impl Config {
     }
 
     /// Returns the text of a file that [`read`](Config::read) accepts, with every setting but the
-    /// publish key.
+    /// publish key and the secrets of tokens.
     pub(crate) fn to_toml(&self) -> String {
         // Serialization of strings, numbers and lists of them cannot fail.
         let mut text = toml::to_string(self).unwrap_or_default();
         if self.publish_key.is_some() {
             text.push_str("# publish-key is set; it is not shown\n");
+        }
+        if !self.jwt_secret.is_empty() {
+            text.push_str("# jwt-secret is set; it is not shown\n");
         }
         text
     }
@@ -261,10 +321,10 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// The publish key: a text that is never shown.
+/// The publish key, or the secret of tokens: a text that is never shown.
 #[derive(Clone, Deserialize)]
 #[serde(try_from = "toml::Value")]
-pub(crate) struct Secret(String);
+pub(crate) struct Secret(pub(crate) String);
 
 /// The error does not quote the value, because a number without quotes may be the secret.
 impl TryFrom<toml::Value> for Secret {
@@ -295,6 +355,15 @@ impl fmt::Debug for Secret {
 /// Writes a list of values as their texts.
 fn as_texts<S: Serializer>(values: &[impl Display], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(values.iter().map(ToString::to_string))
+}
+
+/// Reads one secret or a list of them. The error does not quote the value.
+fn secrets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Secret>, D::Error> {
+    let all = match toml::Value::deserialize(deserializer)? {
+        toml::Value::Array(all) => all,
+        one => vec![one],
+    };
+    all.into_iter().map(|one| Secret::try_from(one).map_err(D::Error::custom)).collect()
 }
 
 /// A list with one member may be written without the brackets.

@@ -21,6 +21,9 @@ mod sources;
 mod subscribe;
 mod systemd;
 mod terminal;
+mod token;
+mod token_flags;
+mod token_keys;
 mod url;
 
 use std::ffi::{OsStr, OsString};
@@ -39,6 +42,7 @@ use settings::Settings;
 use signals::Signals;
 use subscribe::Subscribe;
 use terminal::print;
+use token::TokenVerb;
 
 /// Runs the command line of this process.
 pub(crate) fn main() -> ExitCode {
@@ -83,6 +87,7 @@ fn command() -> Command {
         .subcommand(Echo::augment_args(Command::new("echo")))
         .subcommand(Publish::augment_args(Command::new("pub")))
         .subcommand(Subscribe::augment_args(Command::new("sub")))
+        .subcommand(TokenVerb::augment_args(Command::new("token")))
         .subcommand(Healthcheck::augment_args(sources::augment(Command::new("healthcheck"))))
         .subcommand(Completions::augment_args(Command::new("completions")))
         .subcommand(Man::augment_args(Command::new("man")))
@@ -96,6 +101,7 @@ fn dispatch(matches: &ArgMatches) -> Result<(), String> {
         Some(("echo", matches)) => parsed::<Echo>(matches)?.run(),
         Some(("pub", matches)) => parsed::<Publish>(matches)?.run(),
         Some(("sub", matches)) => parsed::<Subscribe>(matches)?.run(),
+        Some(("token", matches)) => parsed::<TokenVerb>(matches)?.run(),
         Some(("healthcheck", matches)) => {
             let (config, _) = sources::read(matches).map_err(|error| error.to_string())?;
             parsed::<Healthcheck>(matches)?.run(&config)
@@ -133,7 +139,9 @@ fn serve(matches: &ArgMatches) -> Result<(), String> {
         format!("; health and metrics: {url}/-/healthz, {url}/-/metrics")
     });
     let (admin, hint) = (admin.unwrap_or_default(), settings.host_hint());
-    let key = if settings.has_publish_key() { "-H 'Authorization: Bearer KEY' " } else { "" };
+    let bearer = settings.needed_bearer();
+    let key = bearer.map(|what| format!("-H 'Authorization: Bearer {what}' "));
+    let key = key.unwrap_or_default();
     run::serve(
         server,
         signals,

@@ -7,6 +7,7 @@ use fanfare::PublishKey;
 
 use super::client::{Client, advice};
 use super::terminal::print_foreign;
+use super::token_flags::TokenFlags;
 use super::url::{ChannelUrl, Url};
 
 /// Publish a message, or each line of the standard input
@@ -31,6 +32,8 @@ pub(crate) struct Publish {
     /// A file that holds the server's publish key
     #[arg(long, value_name = "FILE", env = "FANFARE_PUBLISH_KEY_FILE")]
     key_file: Option<PathBuf>,
+    #[command(flatten)]
+    token: TokenFlags,
     /// Send a binary message; without MESSAGE all of the standard input is one message
     #[arg(long)]
     binary: bool,
@@ -45,8 +48,11 @@ struct Posting<'p> {
 
 impl Publish {
     pub(crate) fn run(&self) -> Result<(), String> {
-        let key = self.key()?;
-        let authorization = key.map(|key| format!("Bearer {key}"));
+        let credentials = match self.key()? {
+            Some(key) => Some(key),
+            None => self.token.read()?,
+        };
+        let authorization = credentials.map(|key| format!("Bearer {key}"));
         let posting = Posting {
             place: ChannelUrl::new(&self.channel, &self.url)?,
             content_type: match self.binary {

@@ -12,7 +12,7 @@ use fanfare::{
 use super::config::{Config, LogFormat};
 use super::config_error::ConfigError;
 use super::flag_values::{Ceiling, Size};
-use super::{resources, run};
+use super::{resources, run, token_keys};
 
 /// The default limit of connections from one address, if the server can be reached from elsewhere.
 /// A large office behind one address fits; a single machine cannot use up all connections.
@@ -44,6 +44,9 @@ impl Settings {
         }
         for host in &config.allowed_hosts {
             check_host(host)?;
+        }
+        if let Some(name) = &config.token_cookie {
+            check_cookie(name)?;
         }
         let Ceiling(per_ip) = config
             .max_connections_per_ip
@@ -92,7 +95,11 @@ impl Settings {
         {
             warnings.push(warning.to_owned());
         }
-        if !self.options.allowed_hosts.is_empty() && self.options.publish_key.is_none() {
+        let has_tokens = !self.options.jwt_keys.is_empty();
+        if !self.options.allowed_hosts.is_empty()
+            && self.options.publish_key.is_none()
+            && !has_tokens
+        {
             warnings.push(
                 "--allowed-hosts without a --publish-key: whoever reaches this server under such a \
                  name through a proxy on this machine may publish, unless the proxy adds \
@@ -100,10 +107,10 @@ impl Settings {
                     .to_owned(),
             );
         }
-        if self.options.publish == Some(PublishPolicy::Token) {
+        if self.options.publish == Some(PublishPolicy::Token) && !has_tokens {
             warnings.push(
-                "--publish token: no kind of token is configured, so nobody can publish over a \
-                 WebSocket"
+                "--publish token without a --jwt-secret or --jwt-public-key: nobody can publish \
+                 over a WebSocket"
                     .to_owned(),
             );
         }
@@ -132,11 +139,11 @@ impl Settings {
         let per_ip = Ceiling(self.max_connections_per_ip);
         comment(config.max_connections_per_ip.is_none(), "max-connections-per-ip", &per_ip);
         comment(config.memory_limit.is_none(), "memory-limit", &self.memory_limit);
-        comment(
-            config.publish.is_none(),
-            "publish",
-            &"all for a peer on this machine, token for others",
-        );
+        let publish = match self.options.jwt_keys.is_empty() {
+            true => "all for a peer on this machine, token for others",
+            false => "token",
+        };
+        comment(config.publish.is_none(), "publish", &publish);
         text
     }
 
@@ -179,9 +186,13 @@ impl Settings {
         })
     }
 
-    /// Returns true if a POST needs the publish key.
-    pub(crate) fn has_publish_key(&self) -> bool {
-        self.options.publish_key.is_some()
+    /// Returns what a POST must bear, for the example in the first log line.
+    pub(crate) fn needed_bearer(&self) -> Option<&'static str> {
+        match (&self.options.publish_key, self.options.jwt_keys.is_empty()) {
+            (Some(_), _) => Some("KEY"),
+            (None, false) => Some("TOKEN"),
+            (None, true) => None,
+        }
     }
 
     pub(crate) fn log_format(&self) -> LogFormat {
@@ -229,6 +240,12 @@ fn options(config: &Config, memory_limit: Size) -> Result<BroadcastOptions, Conf
     Ok(BroadcastOptions {
         publish: config.publish,
         publish_key: config.publish_key()?,
+        jwt_keys: token_keys::keys(config)?,
+        jwt_issuer: config.jwt_issuer.clone(),
+        jwt_audience: config.jwt_audience.clone(),
+        jwt_leeway: config.jwt_leeway.0,
+        token_cookie: config.token_cookie.clone(),
+        token_query: config.token_query,
         allowed_hosts: config.allowed_hosts.clone(),
         allowed_origins: config.allowed_origins.clone(),
         reject: config.reject,
@@ -243,6 +260,9 @@ fn options(config: &Config, memory_limit: Size) -> Result<BroadcastOptions, Conf
 /// Returns a warning for a server that can be reached from other machines, if it has no publish key
 /// or lets every peer publish.
 fn exposure(options: &BroadcastOptions) -> Option<&'static str> {
+    if !options.jwt_keys.is_empty() {
+        return None;
+    }
     match (options.publish, options.publish_key.is_some()) {
         (Some(PublishPolicy::All), false) => Some(
             "listening beyond this machine without authentication, and with --publish all: whoever \
@@ -280,6 +300,17 @@ fn check_address(flag: &str, address: &str) -> Result<bool, ConfigError> {
         Ok(mut resolved) => Ok(resolved.all(|address| address.ip().to_canonical().is_loopback())),
         Err(error) => wrong(&format!("{error}; write an address and a port, as in 127.0.0.1:8080")),
     }
+}
+
+/// Checks the name of a cookie (RFC 6265 section 4.1.1: a token).
+fn check_cookie(name: &str) -> Result<(), ConfigError> {
+    let is_of_name = |byte: u8| byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?={}".contains(&byte);
+    if name.is_empty() || !name.bytes().all(is_of_name) {
+        return Err(ConfigError::Rule(format!(
+            "--token-cookie {name}: this is not the name of a cookie, such as session"
+        )));
+    }
+    Ok(())
 }
 
 fn check_host(host: &str) -> Result<(), ConfigError> {

@@ -13,6 +13,7 @@ use fanfare::protocol::{
 
 use super::client::{Client, advice};
 use super::terminal::print_foreign;
+use super::token_flags::TokenFlags;
 use super::url::{ChannelUrl, Url};
 
 /// Subscribe to a channel and print its messages, one per line; on a terminal with control
@@ -34,6 +35,8 @@ pub(crate) struct Subscribe {
     /// End after N messages
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
+    #[command(flatten)]
+    token: TokenFlags,
 }
 
 /// The largest message accepted. The client does not know the server's limit.
@@ -72,14 +75,16 @@ struct SubscribeError {
 impl Subscribe {
     pub(crate) fn run(&self) -> Result<(), String> {
         let place = ChannelUrl::new(&self.channel, &self.url)?;
+        let authorization = self.token.read()?.map(|token| format!("Bearer {token}"));
+        let authorization = authorization.as_deref();
         let mut received = 0;
-        let mut client = subscribe(&place).map_err(|refusal| refusal.text)?;
+        let mut client = subscribe(&place, authorization).map_err(|refusal| refusal.text)?;
         loop {
             match self.print_messages(&mut client, &mut received)? {
                 Ended::Counted => return Ok(()),
                 Ended::Restarting => {
                     say(MISSED);
-                    client = subscribe_again(&place)?;
+                    client = subscribe_again(&place, authorization)?;
                 }
             }
         }
@@ -144,14 +149,15 @@ impl Subscribe {
 }
 
 /// Connects and performs the opening handshake.
-fn subscribe(place: &ChannelUrl) -> Result<Client, SubscribeError> {
+fn subscribe(place: &ChannelUrl, authorization: Option<&str>) -> Result<Client, SubscribeError> {
     let may_pass = |text| SubscribeError { text, may_pass: true };
     let mut client = Client::connect(&place.server).map_err(may_pass)?;
     let mut nonce = [0; 16];
     fill_random(&mut nonce).map_err(may_pass)?;
     let handshake = ClientHandshake::new(nonce);
     let mut request = Vec::new();
-    handshake.write_request(&mut request, &place.server.authority, &place.target, &[]);
+    let headers: Vec<_> = authorization.map(|value| ("Authorization", value)).into_iter().collect();
+    handshake.write_request(&mut request, &place.server.authority, &place.target, &headers);
     client.write(&request).map_err(may_pass)?;
     let mut mistake = None;
     let answer = client.read_answer(|head| {
@@ -168,7 +174,10 @@ fn subscribe(place: &ChannelUrl) -> Result<Client, SubscribeError> {
         }
         Some(_) if answer.status != 101 => {
             let (status, body) = (answer.status, answer.body.trim_end());
-            format!("not subscribed to {place}: {status}: {body}{}", advice(status, false))
+            format!(
+                "not subscribed to {place}: {status}: {body}{}",
+                advice(status, authorization.is_some())
+            )
         }
         Some(error) => format!("not subscribed to {place}: {error}"),
     };
@@ -176,14 +185,14 @@ fn subscribe(place: &ChannelUrl) -> Result<Client, SubscribeError> {
 }
 
 /// Subscribes to a channel of a server that is restarting.
-fn subscribe_again(place: &ChannelUrl) -> Result<Client, String> {
+fn subscribe_again(place: &ChannelUrl, authorization: Option<&str>) -> Result<Client, String> {
     let until = Instant::now() + RESTART_MAX;
     loop {
         let mut random = [0; 2];
         fill_random(&mut random)?;
         let part = f64::from(u16::from_ne_bytes(random)) / f64::from(u16::MAX);
         thread::sleep(RETRY_MIN + RETRY_SPREAD.mul_f64(part));
-        match subscribe(place) {
+        match subscribe(place, authorization) {
             Ok(client) => return Ok(client),
             Err(refusal) if refusal.may_pass && Instant::now() < until => {}
             Err(refusal) => return Err(refusal.text),

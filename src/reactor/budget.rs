@@ -2,6 +2,9 @@
 //! (`limits::LOOP_WORK_MAX`). One unit is about a sixteenth of a microsecond. Adding up counters
 //! that the reactor keeps anyway is cheaper than reading a clock.
 
+/// About how long one unit of work takes.
+pub(super) const UNIT_NANOS: u64 = 62;
+
 /// A message or control frame is decoded and handled.
 pub(super) const FRAME: u64 = 2;
 /// A request head is parsed and dispatched.

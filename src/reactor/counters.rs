@@ -38,10 +38,14 @@ pub enum RejectReason {
     MissingCredentials,
     /// The credentials are wrong: 401.
     BadCredentials,
+    /// The credentials were good once, and have expired: 401.
+    Expired,
     /// Web pages of this origin may not connect: 403.
     ForbiddenOrigin,
     /// The Host header has a name that the server does not accept: 403.
     ForbiddenHost,
+    /// The credentials do not allow to read this channel: 403.
+    ForbiddenChannel,
     /// The requester may not publish: 403.
     ForbiddenPublish,
     /// The requester may not read the metrics: 403.
@@ -66,14 +70,16 @@ pub enum RejectReason {
 
 impl RejectReason {
     /// All reasons, in the order of `Counters::rejects`.
-    pub const ALL: [RejectReason; 17] = [
+    pub const ALL: [RejectReason; 19] = [
         RejectReason::Malformed,
         RejectReason::TooLarge,
         RejectReason::SlowRequest,
         RejectReason::MissingCredentials,
         RejectReason::BadCredentials,
+        RejectReason::Expired,
         RejectReason::ForbiddenOrigin,
         RejectReason::ForbiddenHost,
+        RejectReason::ForbiddenChannel,
         RejectReason::ForbiddenPublish,
         RejectReason::ForbiddenMetrics,
         RejectReason::NotFound,
@@ -103,8 +109,10 @@ impl RejectReason {
             RejectReason::SlowRequest => "slow_request",
             RejectReason::MissingCredentials => "missing_credentials",
             RejectReason::BadCredentials => "bad_credentials",
+            RejectReason::Expired => "expired",
             RejectReason::ForbiddenOrigin => "forbidden_origin",
             RejectReason::ForbiddenHost => "forbidden_host",
+            RejectReason::ForbiddenChannel => "forbidden_channel",
             RejectReason::ForbiddenPublish => "forbidden_publish",
             RejectReason::ForbiddenMetrics => "forbidden_metrics",
             RejectReason::NotFound => "not_found",

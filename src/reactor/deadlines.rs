@@ -16,6 +16,9 @@ use super::limits::{
 };
 use super::peers::Peers;
 
+/// The Close reason for a peer whose credentials have expired.
+const EXPIRED: &str = "the credentials have expired";
+
 /// The state of one reactor's deadline checks, kept from turn to turn.
 pub(super) struct DeadlineChecks {
     last_turn: Instant,
@@ -98,6 +101,9 @@ impl<N: Net, H: Handler> Core<N, H> {
             Phase::Http(http) if late && http.answer.is_none() => self.time_out_request(connection),
             Phase::Http(_) => {}
             Phase::Open(_) if stuck => self.close_without_progress(connection),
+            Phase::Open(_) if self.has_expired(connection) => {
+                self.close(connection, CloseCode::UNAUTHORIZED, EXPIRED);
+            }
             Phase::Open(_) if dripping => {
                 let reason = "the message took too long to arrive";
                 self.close(connection, CloseCode::POLICY_VIOLATION, reason);
@@ -116,6 +122,7 @@ impl<N: Net, H: Handler> Core<N, H> {
             Phase::Lingering { .. } if due => self.remove(connection),
             Phase::Closing { .. } | Phase::Lingering { .. } | Phase::Gone(_) => {}
         }
+        self.await_expiry(connection);
     }
 
     fn ping(&mut self, connection: &mut ConnectionOf<N, H>) {
@@ -142,6 +149,28 @@ impl<N: Net, H: Handler> Core<N, H> {
         self.set_deadline(connection, interval);
     }
 
+    /// Has the timer wheel check a connection when its credentials expire, if they do.
+    pub(super) fn await_expiry(&mut self, connection: &ConnectionOf<N, H>) {
+        if let Some(moment) = self.expiry(connection) {
+            self.timers.check_by(slot_of(connection.token), moment);
+        }
+    }
+
+    /// Returns when the credentials of an open connection expire, by the wall clock as it is now.
+    /// If they have expired, that is the present moment.
+    ///
+    /// The wall clock may be set at any time. So the moment is not kept: it is worked out at each
+    /// check, and there is one at least each time that the timer wheel has turned.
+    fn expiry(&self, connection: &ConnectionOf<N, H>) -> Option<Instant> {
+        let Phase::Open(_) = &connection.phase else { return None };
+        let unix_time = Duration::from_secs(u64::from(connection.expires_at?.get()));
+        Some(self.turn.now + unix_time.saturating_sub(self.turn.unix_time))
+    }
+
+    fn has_expired(&self, connection: &ConnectionOf<N, H>) -> bool {
+        self.expiry(connection).is_some_and(|moment| moment <= self.turn.now)
+    }
+
     /// Has the timer wheel check the connection at the moment by which the message that begins now
     /// must be complete. Returns the present moment.
     pub(super) fn begin_message(&mut self, token: Token) -> CoarseInstant {
@@ -165,7 +194,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         Some(since + self.limits.message_timeout? + Duration::from_secs(slowest))
     }
 
-    /// Returns when a connection, which has just been checked, must be checked next.
+    /// Returns when the timeouts of a connection, which has just been checked, must be checked
+    /// next.
     pub(super) fn next_check(&self, connection: &ConnectionOf<N, H>) -> Instant {
         let now = self.turn.now;
         let retry = now + DEADLINE_RETRY;

@@ -179,6 +179,7 @@ impl<N: Net, H: Handler> Core<N, H> {
             address: connection.packed_address,
             is_admin: connection.is_admin(),
             rejected: None,
+            expires_at: None,
         };
         if let Some(refusal) = connection.refusal
             && !is_exempt(&mut self.handler, &mut visitor, refusal, &request)
@@ -192,7 +193,9 @@ impl<N: Net, H: Handler> Core<N, H> {
         if request.wants_websocket() {
             *consumed += head_bytes;
             let outgoing = &mut self.outgoing;
-            return shake_hands(&mut self.handler, &mut visitor, &request, rest, outgoing);
+            let next = shake_hands(&mut self.handler, &mut visitor, &request, rest, outgoing);
+            connection.expires_at = visitor.expires_at;
+            return next;
         }
         if body_bytes > 0
             && let Some(response) = guarded(|| self.handler.before_body(&mut visitor, &request))
@@ -274,6 +277,7 @@ impl<N: Net, H: Handler> Core<N, H> {
                     address: connection.packed_address,
                     is_admin: connection.is_admin(),
                     rejected: None,
+                    expires_at: None,
                 };
                 let owed = owed(&request, connection.quota);
                 ask(&mut self.handler, &mut visitor, &request, body, owed)
@@ -554,8 +558,8 @@ fn answer_upgrade<S>(
             switch(Some(subprotocol));
             Next::Open(session)
         }
-        Upgrade::AcceptAndClose(code, reason) => {
-            switch(None);
+        Upgrade::AcceptAndClose { code, reason, subprotocol } => {
+            switch(subprotocol);
             outgoing.close(code, reason);
             counters.reject(rejected);
             Next::OpenAndClose

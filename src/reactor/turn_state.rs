@@ -64,6 +64,11 @@ impl TurnState {
         self.done += units;
     }
 
+    /// Counts work by the time that it takes.
+    pub(super) fn did_for(&mut self, work: Duration) {
+        self.did(work.as_nanos() as u64 / budget::UNIT_NANOS);
+    }
+
     /// Begins a loop that may do this much work, in units of [`budget`].
     pub(super) fn allow(&mut self, units: u64) {
         self.work_max = self.work() + units;

@@ -59,6 +59,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         let decoder = Decoder::new(Role::Server);
         connection.phase = Phase::Open(Open { decoder, subscriptions, session });
         self.await_ping(connection);
+        self.await_expiry(connection);
         if let Some(code) = self.outgoing.close {
             return self.begin_closing(connection, End::by_server(code), DropReason::Closed, false);
         }

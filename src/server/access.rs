@@ -24,40 +24,95 @@ pub(crate) enum Denied {
     PublishElsewhere,
     /// The request asks for the metrics without a key, from another machine.
     MetricsElsewhere,
+    /// The token is missing.
+    TokenMissing,
+    /// The token is not good, for the reason in the text.
+    TokenWrong(&'static str),
+    /// The token was good once.
+    TokenExpired,
+    /// The token does not let its bearer read this channel.
+    ChannelNotInToken,
+    /// The token does not let its bearer publish to this channel.
+    PublishNotInToken,
+    /// Nobody publishes by a token.
+    PublishOff,
 }
 
 impl Denied {
     /// Returns the text of the answer. People read it, so it names the flag that would allow the
-    /// request.
-    fn reason(self) -> &'static str {
+    /// request. It never shows a key or a token.
+    pub(crate) fn reason(self) -> &'static str {
         match self {
             Denied::Host => {
                 "Host not allowed: use localhost or an IP address, or start with \
-                 --allowed-hosts and the name\n"
+                 --allowed-hosts and the name"
             }
-            Denied::Origin => "Origin not allowed: see --allowed-origins\n",
-            Denied::KeyMissing => "the publish key is missing: Authorization: Bearer KEY\n",
-            Denied::KeyWrong => "this is not the publish key\n",
+            Denied::Origin => "Origin not allowed: see --allowed-origins",
+            Denied::KeyMissing => "the publish key is missing: Authorization: Bearer KEY",
+            Denied::KeyWrong => "this is not the publish key",
             Denied::PublishElsewhere => {
                 "publishing from another machine, or through a proxy, takes a key: \
-                 start with --publish-key\n"
+                 start with --publish-key"
             }
             Denied::MetricsElsewhere => {
                 "metrics for another machine, or through a proxy, take the key: \
-                 start with --publish-key\n"
+                 start with --publish-key"
             }
+            Denied::TokenMissing => {
+                "a token is missing: Authorization: Bearer TOKEN, or the subprotocols bearer, TOKEN"
+            }
+            Denied::TokenWrong(reason) => reason,
+            Denied::TokenExpired => "the token has expired",
+            Denied::ChannelNotInToken => "the token does not cover this channel: see subscribe",
+            Denied::PublishNotInToken => {
+                "the token does not allow to publish to this channel: see publish"
+            }
+            Denied::PublishOff => "publishing takes the publish key: see --publish",
         }
     }
 
     /// Returns the answer: 401 if credentials would help, 403 if not.
     pub(crate) fn response(self) -> Response {
+        let text = format!("{}\n", self.reason());
+        match self.challenge() {
+            Some(challenge) => Response::text(401, text).header("WWW-Authenticate", challenge),
+            None => Response::text(403, text),
+        }
+    }
+
+    /// Returns the value of `WWW-Authenticate` if credentials would help: with an error code only
+    /// if there are some already (RFC 6750 section 3.1).
+    fn challenge(self) -> Option<&'static str> {
         match self {
-            Denied::KeyMissing | Denied::KeyWrong => {
-                Response::text(401, self.reason()).header("WWW-Authenticate", "Bearer")
+            Denied::KeyMissing | Denied::TokenMissing => Some("Bearer"),
+            Denied::KeyWrong | Denied::TokenWrong(_) | Denied::TokenExpired => {
+                Some("Bearer error=\"invalid_token\"")
             }
-            Denied::Host | Denied::Origin | Denied::PublishElsewhere | Denied::MetricsElsewhere => {
-                Response::text(403, self.reason())
-            }
+            Denied::Host
+            | Denied::Origin
+            | Denied::PublishElsewhere
+            | Denied::MetricsElsewhere
+            | Denied::ChannelNotInToken
+            | Denied::PublishNotInToken
+            | Denied::PublishOff => None,
+        }
+    }
+
+    /// Returns true if the reason is a token, or that there is none.
+    pub(crate) fn is_about_token(self) -> bool {
+        match self {
+            Denied::TokenMissing
+            | Denied::TokenWrong(_)
+            | Denied::TokenExpired
+            | Denied::ChannelNotInToken
+            | Denied::PublishNotInToken
+            | Denied::PublishOff => true,
+            Denied::Host
+            | Denied::Origin
+            | Denied::KeyMissing
+            | Denied::KeyWrong
+            | Denied::PublishElsewhere
+            | Denied::MetricsElsewhere => false,
         }
     }
 
@@ -66,23 +121,31 @@ impl Denied {
         match self {
             Denied::Host => RejectReason::ForbiddenHost,
             Denied::Origin => RejectReason::ForbiddenOrigin,
-            Denied::KeyMissing => RejectReason::MissingCredentials,
-            Denied::KeyWrong => RejectReason::BadCredentials,
-            Denied::PublishElsewhere => RejectReason::ForbiddenPublish,
+            Denied::KeyMissing | Denied::TokenMissing => RejectReason::MissingCredentials,
+            Denied::KeyWrong | Denied::TokenWrong(_) => RejectReason::BadCredentials,
+            Denied::TokenExpired => RejectReason::Expired,
+            Denied::ChannelNotInToken => RejectReason::ForbiddenChannel,
+            Denied::PublishElsewhere | Denied::PublishNotInToken | Denied::PublishOff => {
+                RejectReason::ForbiddenPublish
+            }
             Denied::MetricsElsewhere => RejectReason::ForbiddenMetrics,
         }
     }
 
     /// Returns the close code and reason that correspond to the answer.
     pub(crate) fn close(self) -> (CloseCode, &'static str) {
-        let code = match self {
-            Denied::KeyMissing | Denied::KeyWrong => CloseCode::UNAUTHORIZED,
-            Denied::Host | Denied::Origin | Denied::PublishElsewhere | Denied::MetricsElsewhere => {
-                CloseCode::FORBIDDEN
-            }
+        let code = match self.challenge() {
+            Some(_) => CloseCode::UNAUTHORIZED,
+            None => CloseCode::FORBIDDEN,
         };
-        (code, self.reason().trim_end())
+        (code, self.reason())
     }
+}
+
+/// Returns the credentials of `Authorization: Bearer …` (RFC 6750 section 2.1).
+pub(crate) fn bearer<'r>(request: &Request<'r>) -> Option<&'r str> {
+    let (scheme, credentials) = request.header("Authorization")?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("Bearer").then_some(credentials.trim())
 }
 
 /// Returns true if a request was made on this machine and meant for it: it comes from loopback, no
@@ -287,7 +350,20 @@ mod tests {
         assert_eq!(Denied::Origin.response().status(), 403);
         assert_eq!(Denied::KeyMissing.close().0, CloseCode::UNAUTHORIZED);
         assert_eq!(Denied::PublishElsewhere.close().0, CloseCode::FORBIDDEN);
-        for denied in [Denied::Host, Denied::Origin, Denied::KeyMissing, Denied::KeyWrong] {
+        assert_eq!(Denied::TokenExpired.close().0, CloseCode::UNAUTHORIZED);
+        assert_eq!(Denied::ChannelNotInToken.close().0, CloseCode::FORBIDDEN);
+        for denied in [
+            Denied::Host,
+            Denied::Origin,
+            Denied::KeyMissing,
+            Denied::KeyWrong,
+            Denied::PublishElsewhere,
+            Denied::MetricsElsewhere,
+            Denied::TokenMissing,
+            Denied::ChannelNotInToken,
+            Denied::PublishNotInToken,
+            Denied::PublishOff,
+        ] {
             assert!(denied.close().1.len() <= CLOSE_REASON_BYTES_MAX, "{denied:?}");
         }
     }

@@ -10,11 +10,15 @@ use crate::reactor::{
     Visitor,
 };
 
+use super::access::Denied;
+use super::credentials::{BEARER, offers_bearer};
 use super::options::{BroadcastOptions, Reject};
 use super::rate::TokenBucket;
 use super::refusal_log::RefusalLog;
 use super::rejection::Rejection;
-use super::request_rules::{self, Admitted, Entry, accepts, admit, admit_peer, media_type};
+use super::request_rules::{
+    self, Admitted, Entry, Publishing, accepts, admit, admit_peer, media_type,
+};
 use super::route::Route;
 use super::{channel_answers, console, event_log, metrics};
 
@@ -55,12 +59,12 @@ pub struct BroadcastSession(Session);
 enum Session {
     /// The upgrade was accepted; `on_open` follows.
     Entering {
-        may_publish: bool,
+        publishing: Publishing,
     },
     Subscriber {
         bucket: TokenBucket,
         subscription: Subscription,
-        may_publish: bool,
+        publishing: Publishing,
     },
     Echo {
         bucket: TokenBucket,
@@ -104,7 +108,13 @@ impl Broadcast {
         let (reason, response) = (rejection.reason(), rejection.response());
         visitor.reject_as(reason);
         let address = visitor.address();
-        let is_logged = self.refusals.note(reason, Some(address), Some(request), visitor.now());
+        let now = visitor.now();
+        let is_logged = match rejection {
+            Rejection::Denied(denied) if denied.is_about_token() => {
+                self.refusals.note_token(reason, denied.reason(), address, request, now)
+            }
+            _ => self.refusals.note(reason, Some(address), Some(request), now),
+        };
         if self.options.log_events && !is_logged && request.wants_websocket() {
             event_log::refused(address, request.path(), response.status());
         }
@@ -198,24 +208,27 @@ impl Handler for Broadcast {
         visitor: &mut Visitor<'_>,
         request: &Request<'_>,
     ) -> Upgrade<BroadcastSession> {
+        let subprotocol = (self.options.takes_tokens() && offers_bearer(request)).then_some(BEARER);
+        let accept = |session| match subprotocol {
+            Some(subprotocol) => {
+                Upgrade::AcceptWith { session: BroadcastSession(session), subprotocol }
+            }
+            None => Upgrade::Accept(BroadcastSession(session)),
+        };
         let rejection = match admit_peer(&self.options, &mut self.decoded, visitor, request) {
-            Ok(Entry::Channel { name, may_publish }) => {
+            Ok(Entry::Channel { name, publishing }) => {
                 self.entering.clear();
                 self.entering.push_str(name.as_str());
-                return Upgrade::Accept(BroadcastSession(Session::Entering { may_publish }));
+                return accept(Session::Entering { publishing });
             }
-            Ok(Entry::Echo) => {
-                return Upgrade::Accept(BroadcastSession(Session::Echo {
-                    bucket: TokenBucket::default(),
-                }));
-            }
+            Ok(Entry::Echo) => return accept(Session::Echo { bucket: TokenBucket::default() }),
             Err(rejection) => rejection,
         };
         let response = self.refuse(visitor, request, rejection);
         match (rejection, self.options.reject) {
             (Rejection::Denied(denied), Reject::Close) => {
                 let (code, reason) = denied.close();
-                Upgrade::AcceptAndClose(code, reason)
+                Upgrade::AcceptAndClose { code, reason, subprotocol }
             }
             (_, Reject::Http | Reject::Close) => Upgrade::Respond(response),
         }
@@ -230,10 +243,10 @@ impl Handler for Broadcast {
         if self.options.log_events {
             event_log::opened(peer.connection(), peer.address(), channel);
         }
-        let Session::Entering { may_publish } = peer.session().0 else { return };
+        let Session::Entering { publishing } = peer.session().0 else { return };
         let session = match ChannelName::parse(channel).map(|name| peer.subscribe(name)) {
             Ok(Ok(subscription)) => {
-                Session::Subscriber { bucket: TokenBucket::default(), subscription, may_publish }
+                Session::Subscriber { bucket: TokenBucket::default(), subscription, publishing }
             }
             Ok(Err(refused)) => {
                 self.refusals.note(refused.into(), Some(peer.address()), None, peer.now());
@@ -255,20 +268,20 @@ impl Handler for Broadcast {
         }
         let is_taken = matches!(
             peer.session().0,
-            Session::Subscriber { may_publish: true, .. } | Session::Echo { .. }
+            Session::Subscriber { publishing: Publishing::Allowed, .. } | Session::Echo { .. }
         );
         if self.options.log_events && is_taken {
             event_log::message(peer.connection(), message);
         }
         match peer.session().0 {
-            Session::Subscriber { may_publish: false, .. } => {
-                self.refusals.note_websocket_publish(peer.address(), peer.now());
-                peer.close(
-                    CloseCode::FORBIDDEN,
-                    "publishing over a WebSocket is not allowed: see --publish",
-                );
+            Session::Subscriber { publishing: Publishing::ByNoRule, .. } => {
+                let reason = "publishing over a WebSocket is not allowed: see --publish";
+                self.forbid_publish(peer, reason);
             }
-            Session::Subscriber { subscription, may_publish: true, .. } => {
+            Session::Subscriber { publishing: Publishing::NotByToken, .. } => {
+                self.forbid_publish(peer, Denied::PublishNotInToken.reason());
+            }
+            Session::Subscriber { subscription, publishing: Publishing::Allowed, .. } => {
                 // If the subscription has ended, no answer is needed: the connection is being
                 // closed.
                 let published = peer.publish_to(subscription, message);
@@ -299,6 +312,12 @@ impl Handler for Broadcast {
 }
 
 impl Broadcast {
+    /// Closes a peer that has sent a message and may not publish.
+    fn forbid_publish(&mut self, peer: &mut Context<'_, BroadcastSession>, reason: &'static str) {
+        self.refusals.note_websocket_publish(reason, peer.address(), peer.now());
+        peer.close(CloseCode::FORBIDDEN, reason);
+    }
+
     /// Counts a message or a ping towards `--message-rate`. If the peer is over that rate, closes
     /// the connection and returns false.
     fn is_within_rate(&mut self, peer: &mut Context<'_, BroadcastSession>) -> bool {

@@ -9,6 +9,8 @@
 //! | `route`, `rejection` | what a path stands for; why a request is not served |
 //! | `channel_answers` | the answers about channels |
 //! | `request_rules`, `access`, `publish_key` | what is allowed |
+//! | `credentials`, `token`, `jwt_key` | where a token is; whether it is good; the keys |
+//! | `channel_pattern` | which channels a token is for |
 //! | `host`, `origin`, `rate` | names in Host, origins of pages; how often something may happen |
 //! | `console` | the page for people |
 //! | `metrics`, `process` | the text of `/-/metrics`; figures of the process for it |
@@ -36,9 +38,15 @@ mod broadcast;
 #[cfg(feature = "broadcast")]
 mod channel_answers;
 #[cfg(feature = "broadcast")]
+mod channel_pattern;
+#[cfg(feature = "broadcast")]
 mod console;
 #[cfg(feature = "broadcast")]
+mod credentials;
+#[cfg(feature = "broadcast")]
 mod event_log;
+#[cfg(feature = "broadcast")]
+mod jwt_key;
 #[cfg(feature = "broadcast")]
 mod metrics;
 #[cfg(feature = "broadcast")]
@@ -59,16 +67,24 @@ mod rejection;
 mod request_rules;
 #[cfg(feature = "broadcast")]
 mod route;
+#[cfg(feature = "broadcast")]
+mod token;
 
 pub use bind_error::{BindError, LimitsError};
 #[cfg(feature = "broadcast")]
 pub use broadcast::{Broadcast, BroadcastSession};
 pub use builder::{Builder, Factory};
+#[cfg(feature = "broadcast")]
+pub use channel_pattern::{ChannelPattern, ChannelPatternError};
 pub use closure_handler::{ClosureHandler, Closures, Peer};
 pub use custom_event::event;
 pub use instance::{Publisher, Server, Stopper};
+#[cfg(feature = "broadcast")]
+pub use jwt_key::{JwtKey, JwtKeyError};
 #[cfg(feature = "broadcast")]
 pub use options::{BroadcastOptions, PublishPolicy, Reject};
 pub use origin::{OriginPattern, OriginPatternError};
 #[cfg(feature = "broadcast")]
 pub use publish_key::{PublishKey, PublishKeyError};
+#[cfg(feature = "broadcast")]
+pub use token::{AccessToken, TokenError};

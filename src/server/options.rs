@@ -2,18 +2,37 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
+use super::jwt_key::JwtKey;
 use super::origin::OriginPattern;
 use super::publish_key::PublishKey;
 
 /// The rules of a [`Broadcast`](super::Broadcast) server. By default only connections from loopback
 /// may publish.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct BroadcastOptions {
-    /// Which peers may publish over a WebSocket. Unset: peers on this machine.
+    /// Which peers may publish over a WebSocket. Unset: those whose token allows it; without
+    /// `jwt_keys`, peers on this machine.
     pub publish: Option<PublishPolicy>,
     /// The key that every POST must bear. Unset: only this machine may POST.
     pub publish_key: Option<PublishKey>,
+    /// The keys of tokens (JWT). If there are any, whoever subscribes, reads a channel or publishes
+    /// needs a token, on this machine too; but for a POST the publish key will do as well.
+    pub jwt_keys: Vec<JwtKey>,
+    /// The issuer that a token must name (`iss`). Unset: any, or none.
+    pub jwt_issuer: Option<String>,
+    /// The audience that a token must name (`aud`), alone or among others. Unset: it must name
+    /// none (RFC 7519 section 4.1.3).
+    pub jwt_audience: Option<String>,
+    /// How far the clock of whoever makes the tokens may be off: how long a token is taken after
+    /// `exp`, and before `nbf`. Default 30 s.
+    pub jwt_leeway: Duration,
+    /// The name of the cookie in which a token may come. Unset: none. It counts only for pages
+    /// whose origin is this server's own, or allowed by another entry than `*`.
+    pub token_cookie: Option<String>,
+    /// Whether a token may come in the query, as `?token=…`. Proxies write queries to their logs.
+    pub token_query: bool,
     /// The names by which this server is known, besides `localhost`, IP addresses and the hosts in
     /// `allowed_origins`. A request with another name in Host is refused if it could come from a
     /// web page that has pointed its own name to this server.
@@ -38,14 +57,47 @@ pub struct BroadcastOptions {
     pub log_lines_dropped: Arc<AtomicU64>,
 }
 
-/// Which peers may publish over a WebSocket.
+impl Default for BroadcastOptions {
+    fn default() -> BroadcastOptions {
+        BroadcastOptions {
+            publish: None,
+            publish_key: None,
+            jwt_keys: Vec::new(),
+            jwt_issuer: None,
+            jwt_audience: None,
+            jwt_leeway: JWT_LEEWAY,
+            token_cookie: None,
+            token_query: false,
+            allowed_hosts: Vec::new(),
+            allowed_origins: Vec::new(),
+            reject: Reject::Http,
+            message_rate: None,
+            echo: false,
+            log_events: false,
+            log_lines_dropped: Arc::default(),
+            memory_limit: None,
+        }
+    }
+}
+
+impl BroadcastOptions {
+    /// Returns true if tokens are needed.
+    pub(crate) fn takes_tokens(&self) -> bool {
+        !self.jwt_keys.is_empty()
+    }
+}
+
+/// Clocks that are kept by NTP differ by less.
+const JWT_LEEWAY: Duration = Duration::from_secs(30);
+
+/// Which peers may publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum, serde::Deserialize, serde::Serialize))]
 #[cfg_attr(feature = "cli", serde(rename_all = "lowercase"))]
 pub enum PublishPolicy {
-    /// No peer: publishing is by POST only.
+    /// No peer: publishing is by POST with the publish key only, whatever a token says.
     None,
-    /// Peers that present a token (this version has no tokens yet, so no peer).
+    /// Whoever presents a token that allows it, in its claim `publish`.
     Token,
     /// Every subscriber, on its own channel.
     All,

@@ -204,6 +204,20 @@ pub(crate) fn origin_is_allowed(
     allowed.iter().any(|pattern| pattern.covers(&origin))
 }
 
+/// Returns true if the origin of a request is this server's own, or is allowed by an entry other
+/// than `*`; or if there is none.
+#[cfg(feature = "broadcast")]
+pub(crate) fn origin_is_named(
+    allowed: &[OriginPattern],
+    origin: Option<&str>,
+    host: Option<&str>,
+) -> bool {
+    let Some(origin) = origin else { return true };
+    let Some(origin) = WebOrigin::parse(origin) else { return false };
+    let is_named = |pattern: &OriginPattern| pattern.0 != Pattern::Any && pattern.covers(&origin);
+    host.is_some_and(|host| origin.is_of_host(host)) || allowed.iter().any(is_named)
+}
+
 /// The three parts of an origin (RFC 6454 section 4), compared without regard to ASCII case.
 struct WebOrigin<'a> {
     scheme: &'a str,

@@ -6,7 +6,7 @@ use subtle::ConstantTimeEq;
 
 use crate::protocol::Request;
 
-use super::access::Denied;
+use super::access::{Denied, bearer};
 
 /// The secret that lets its bearer publish by POST and read the metrics from anywhere.
 #[derive(Clone, PartialEq, Eq)]
@@ -62,14 +62,8 @@ impl fmt::Debug for PublishKey {
 
 /// Checks the key of a request (`Authorization: Bearer KEY`).
 pub(crate) fn check_key(key: &PublishKey, request: &Request<'_>) -> Result<(), Denied> {
-    let (scheme, presented) = request
-        .header("Authorization")
-        .and_then(|value| value.split_once(' '))
-        .ok_or(Denied::KeyMissing)?;
-    if !scheme.eq_ignore_ascii_case("Bearer") {
-        return Err(Denied::KeyMissing);
-    }
-    if key.is(presented.trim()) { Ok(()) } else { Err(Denied::KeyWrong) }
+    let presented = bearer(request).ok_or(Denied::KeyMissing)?;
+    if key.is(presented) { Ok(()) } else { Err(Denied::KeyWrong) }
 }
 
 #[cfg(test)]

@@ -75,6 +75,8 @@ fn line(reason: RejectReason) -> Option<(Pace, &'static str)> {
     match reason {
         RejectReason::MissingCredentials => rights("the publish key is missing"),
         RejectReason::BadCredentials => rights("this is not the publish key"),
+        RejectReason::Expired => rights("the token has expired"),
+        RejectReason::ForbiddenChannel => rights("the token does not cover this channel"),
         RejectReason::ForbiddenOrigin => rights("Origin not allowed: see --allowed-origins"),
         RejectReason::ForbiddenHost => rights("Host not allowed: see --allowed-hosts"),
         RejectReason::ForbiddenPublish => {
@@ -110,7 +112,31 @@ impl RefusalLog {
         request: Option<&Request<'_>>,
         now: Instant,
     ) -> bool {
-        let Some((pace, text)) = line(reason) else { return false };
+        let Some((_, text)) = line(reason) else { return false };
+        self.note_as(reason, text, address, request, now)
+    }
+
+    /// Logs a refusal for want of a token, or by what is in one, with this text.
+    pub(crate) fn note_token(
+        &mut self,
+        reason: RejectReason,
+        text: &'static str,
+        address: SocketAddr,
+        request: &Request<'_>,
+        now: Instant,
+    ) -> bool {
+        self.note_as(reason, text, Some(address), Some(request), now)
+    }
+
+    fn note_as(
+        &mut self,
+        reason: RejectReason,
+        text: &'static str,
+        address: Option<SocketAddr>,
+        request: Option<&Request<'_>>,
+        now: Instant,
+    ) -> bool {
+        let Some((pace, _)) = line(reason) else { return false };
         let Some(left_out) = self.by_reason[reason as usize].take(pace, now) else { return false };
         write(reason.label(), text, address, request, left_out);
         true
@@ -130,10 +156,14 @@ impl RefusalLog {
     }
 
     /// Logs that a peer was closed because it may not publish.
-    pub(crate) fn note_websocket_publish(&mut self, address: SocketAddr, now: Instant) {
+    pub(crate) fn note_websocket_publish(
+        &mut self,
+        text: &'static str,
+        address: SocketAddr,
+        now: Instant,
+    ) {
         if let Some(left_out) = self.websocket_publish.take(Pace::EachTime, now) {
             let reason = RejectReason::ForbiddenPublish.label();
-            let text = "publishing over a WebSocket is not allowed: see --publish";
             write(reason, text, Some(address), None, left_out);
         }
     }
@@ -205,8 +235,10 @@ mod tests {
             [
                 "missing_credentials",
                 "bad_credentials",
+                "expired",
                 "forbidden_origin",
                 "forbidden_host",
+                "forbidden_channel",
                 "forbidden_publish",
                 "forbidden_metrics"
             ]

@@ -6,11 +6,13 @@ use crate::protocol::Request;
 use crate::reactor::Visitor;
 
 use super::access::{self, Denied, HostRules, Known};
+use super::credentials::token_of;
 use super::options::{BroadcastOptions, PublishPolicy};
 use super::origin;
 use super::publish_key::check_key;
 use super::rejection::Rejection;
 use super::route::Route;
+use super::token::{AccessToken, TokenError};
 
 const ALLOW_READ: &str = "GET, HEAD, OPTIONS";
 const ALLOW_CHANNEL: &str = "GET, HEAD, POST, OPTIONS";
@@ -27,7 +29,7 @@ pub(crate) enum Admitted<'n> {
 pub(crate) fn admit<'n>(
     options: &BroadcastOptions,
     decoded: &'n mut Vec<u8>,
-    visitor: &Visitor<'_>,
+    visitor: &mut Visitor<'_>,
     request: &'n Request<'_>,
 ) -> Result<Admitted<'n>, Rejection> {
     let route = Route::parse(request.path(), decoded)?;
@@ -55,21 +57,25 @@ pub(crate) fn admit<'n>(
         true => Known::Not,
         false => check_host(options, visitor, request)?,
     };
-    let is_local = || access::is_local(visitor.address().ip(), request, host);
+    let is_local = access::is_local(visitor.address().ip(), request, host);
     match (&route, request.method()) {
-        (Route::Channel(_), "POST") => match &options.publish_key {
-            Some(key) => check_key(key, request)?,
-            None if is_local() => {}
-            None => return Err(Denied::PublishElsewhere.into()),
-        },
+        (Route::Channel(name), "POST") => {
+            check_publish(options, visitor, request, *name, is_local)?;
+        }
         (Route::Metrics, "GET" | "HEAD") => match &options.publish_key {
-            _ if visitor.is_admin() || is_local() => {}
+            _ if visitor.is_admin() || is_local => {}
             Some(key) => check_key(key, request)?,
             None => return Err(Denied::MetricsElsewhere.into()),
         },
         (Route::Echo, _) if !options.echo => return Err(Rejection::NotFound),
         (Route::Channel(_), "GET") if accepts(request, "text/event-stream") => {
             return Err(Rejection::EventStream);
+        }
+        // The console page shows nothing of the channel; it needs a token itself to connect.
+        (Route::Channel(name), "GET" | "HEAD")
+            if options.takes_tokens() && !accepts(request, "text/html") =>
+        {
+            check_subscribe(options, visitor, request, *name)?;
         }
         (_, "GET" | "HEAD") => {}
         (_, "OPTIONS") => return Ok(Admitted::Methods(allow)),
@@ -78,18 +84,98 @@ pub(crate) fn admit<'n>(
     Ok(Admitted::Route(route))
 }
 
+/// Decides on a POST to a channel.
+fn check_publish(
+    options: &BroadcastOptions,
+    visitor: &mut Visitor<'_>,
+    request: &Request<'_>,
+    channel: ChannelName<'_>,
+    is_local: bool,
+) -> Result<(), Denied> {
+    let by_key = options.publish_key.as_ref().map(|key| check_key(key, request));
+    match by_key {
+        Some(Ok(())) => return Ok(()),
+        Some(Err(denied)) if !options.takes_tokens() => return Err(denied),
+        None if !options.takes_tokens() => {
+            return if is_local { Ok(()) } else { Err(Denied::PublishElsewhere) };
+        }
+        None if options.publish == Some(PublishPolicy::None) => return Err(Denied::PublishOff),
+        Some(Err(_)) | None => {}
+    }
+    let token = check_token(options, visitor, request)?;
+    let name = channel.as_str();
+    let may = match options.publish {
+        Some(PublishPolicy::None) => return Err(Denied::PublishOff),
+        // Whoever may subscribe could publish over a WebSocket just as well.
+        Some(PublishPolicy::All) => token.may_subscribe(name) || token.may_publish(name),
+        Some(PublishPolicy::Token) | None => token.may_publish(name),
+    };
+    if may { Ok(()) } else { Err(Denied::PublishNotInToken) }
+}
+
+/// Decides on reading a channel where tokens are needed. Returns the token.
+fn check_subscribe(
+    options: &BroadcastOptions,
+    visitor: &mut Visitor<'_>,
+    request: &Request<'_>,
+    channel: ChannelName<'_>,
+) -> Result<AccessToken, Denied> {
+    let token = check_token(options, visitor, request)?;
+    if token.may_subscribe(channel.as_str()) { Ok(token) } else { Err(Denied::ChannelNotInToken) }
+}
+
+/// Checks the token of a request.
+fn check_token(
+    options: &BroadcastOptions,
+    visitor: &mut Visitor<'_>,
+    request: &Request<'_>,
+) -> Result<AccessToken, Denied> {
+    let token = token_of(options, request).ok_or(Denied::TokenMissing)?;
+    visitor.charge(options.checking_time());
+    options.check_token(token, visitor.unix_time()).map_err(|error| match error {
+        TokenError::Expired => Denied::TokenExpired,
+        error => Denied::TokenWrong(error.reason()),
+    })
+}
+
+/// Whether a subscriber may publish; else, what it is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Publishing {
+    Allowed,
+    /// Nobody like it may: `--publish` says so.
+    ByNoRule,
+    /// Its token does not allow it.
+    NotByToken,
+}
+
+/// Decides whether a token lets its bearer publish over a WebSocket.
+fn publishing(
+    options: &BroadcastOptions,
+    token: &AccessToken,
+    channel: ChannelName<'_>,
+) -> Publishing {
+    match options.publish {
+        Some(PublishPolicy::All) => Publishing::Allowed,
+        Some(PublishPolicy::None) => Publishing::ByNoRule,
+        Some(PublishPolicy::Token) | None => match token.may_publish(channel.as_str()) {
+            true => Publishing::Allowed,
+            false => Publishing::NotByToken,
+        },
+    }
+}
+
 /// What a WebSocket peer is connected to.
 pub(crate) enum Entry<'n> {
-    Channel { name: ChannelName<'n>, may_publish: bool },
+    Channel { name: ChannelName<'n>, publishing: Publishing },
     Echo,
 }
 
 /// Checks an opening handshake against the server's rules. Returns what the peer gets, the channel
-/// or the echo service, or the rejection.
+/// or the echo service, or the rejection. A peer with a token is closed when the token ends.
 pub(crate) fn admit_peer<'n>(
     options: &BroadcastOptions,
     decoded: &'n mut Vec<u8>,
-    visitor: &Visitor<'_>,
+    visitor: &mut Visitor<'_>,
     request: &'n Request<'_>,
 ) -> Result<Entry<'n>, Rejection> {
     let route = Route::parse(request.path(), decoded)?;
@@ -99,13 +185,24 @@ pub(crate) fn admit_peer<'n>(
     check_origin(options, request)?;
     let host = check_host(options, visitor, request)?;
     match route {
+        Route::Channel(name) if options.takes_tokens() => {
+            let token = check_subscribe(options, visitor, request, name)?;
+            visitor.expire_at(token.expires);
+            Ok(Entry::Channel { name, publishing: publishing(options, &token, name) })
+        }
         Route::Channel(name) => {
             let may_publish = match options.publish {
                 Some(PublishPolicy::All) => true,
                 Some(PublishPolicy::None | PublishPolicy::Token) => false,
                 None => access::is_local(visitor.address().ip(), request, host),
             };
-            Ok(Entry::Channel { name, may_publish })
+            let publishing = if may_publish { Publishing::Allowed } else { Publishing::ByNoRule };
+            Ok(Entry::Channel { name, publishing })
+        }
+        Route::Echo if options.echo && options.takes_tokens() => {
+            let token = check_token(options, visitor, request)?;
+            visitor.expire_at(token.expires);
+            Ok(Entry::Echo)
         }
         Route::Echo if options.echo => Ok(Entry::Echo),
         Route::Console
@@ -146,7 +243,7 @@ fn check_host(
     let rules = HostRules {
         allowed_hosts: &options.allowed_hosts,
         allowed_origins: &options.allowed_origins,
-        trusts_loopback: options.publish_key.is_none(),
+        trusts_loopback: options.publish_key.is_none() && !options.takes_tokens(),
     };
     match access::check_host(&rules, visitor.address().ip(), request) {
         Err(_) if bears_key(options, request) => Ok(Known::Not),

@@ -511,7 +511,7 @@ fn what_is_wrong_in_a_configuration_is_named() {
 
 #[test]
 fn what_this_version_does_not_have_is_an_unknown_flag() {
-    for flag in ["--jwt-secret", "--tls-cert", "--compression", "--history-size", "--cluster"] {
+    for flag in ["--authorize-url", "--tls-cert", "--compression", "--history-size", "--cluster"] {
         let (_, error) = output(&mut fanfare(&[flag, "1"]), 2);
         assert!(error.contains(flag), "{error}");
     }

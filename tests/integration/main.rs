@@ -9,6 +9,7 @@ mod examples;
 mod frame_client;
 mod handlers;
 mod http;
+mod identities;
 mod library;
 mod linger;
 mod neighbours;
@@ -18,3 +19,4 @@ mod promises;
 mod shortage;
 #[path = "../support/mod.rs"]
 mod support;
+mod tokens_of_the_command;

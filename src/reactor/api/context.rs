@@ -1,6 +1,7 @@
 //! What a callback is given: the peer it is called for, and what it may do for that peer.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::hub::{ChannelName, DropReason, Owner, Refused};
@@ -24,6 +25,8 @@ pub struct Visitor<'a> {
     pub(crate) is_admin: bool,
     /// The reason that the application has given with `reject_as`, if any.
     pub(crate) rejected: Option<RejectReason>,
+    /// The moment that the application has given with `expire_at`, if any, in seconds.
+    pub(crate) expires_at: Option<NonZeroU32>,
 }
 
 impl Visitor<'_> {
@@ -83,6 +86,23 @@ impl Visitor<'_> {
     /// without a reason is not counted as a refusal.
     pub fn reject_as(&mut self, reason: RejectReason) {
         self.rejected = Some(reason);
+    }
+
+    /// Has the connection that this handshake opens closed with 4401 at this moment of the wall
+    /// clock (the time since 1970-01-01 UTC, rounded up to a second): the credentials end then.
+    /// It is closed within a second of that moment; if the clock of the machine is set meanwhile,
+    /// within 35 seconds. Without effect outside of [`on_upgrade`](super::Handler::on_upgrade).
+    pub fn expire_at(&mut self, unix_time: Duration) {
+        let rounds_up = u64::from(unix_time.subsec_nanos() > 0);
+        let seconds = unix_time.as_secs().saturating_add(rounds_up);
+        let seconds = u32::try_from(seconds).unwrap_or(u32::MAX).max(1);
+        self.expires_at = NonZeroU32::new(seconds);
+    }
+
+    /// Tells the reactor that this callback does work that takes about this long, such as checking
+    /// a signature. After many of them, the reactor serves other connections first.
+    pub fn charge(&mut self, work: Duration) {
+        self.turn.did_for(work);
     }
 
     /// Returns true if the server has admin listeners, which are separate ones for the operator.

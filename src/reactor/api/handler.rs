@@ -174,5 +174,13 @@ pub enum Upgrade<S> {
     /// No WebSocket: any status, headers and body. Browsers hide all of them from scripts.
     Respond(Response),
     /// 101, followed directly by a Close frame. Browsers show its code and reason to scripts.
-    AcceptAndClose(CloseCode, &'static str),
+    AcceptAndClose {
+        /// The code of the Close frame.
+        code: CloseCode,
+        /// Its reason, at most 123 bytes.
+        reason: &'static str,
+        /// The value of `Sec-WebSocket-Protocol`, if any. A browser fails a connection for which it
+        /// has offered subprotocols and none is chosen, and shows no code then.
+        subprotocol: Option<&'static str>,
+    },
 }

@@ -15,7 +15,7 @@ mod peer_subscriptions;
 mod slab;
 
 use std::net::SocketAddr;
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 
 use crate::hub::SubscriptionId;
 use crate::instant::Instant;
@@ -92,6 +92,9 @@ pub(super) struct Connection<T, S> {
     pub(super) message_since: Option<CoarseInstant>,
     /// The address of the peer.
     pub(super) packed_address: PackedAddress,
+    /// When the peer's credentials expire, in whole seconds since 1970-01-01 UTC. An open
+    /// connection is then closed. It is a time of the wall clock, because it is given as one.
+    pub(super) expires_at: Option<NonZeroU32>,
 }
 
 pub(super) enum Phase<S> {
@@ -201,6 +204,7 @@ impl<T, S> Connection<T, S> {
             ended: false,
             unfinished: false,
             waits_to_publish: 0,
+            expires_at: None,
         }
     }
 
@@ -232,10 +236,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_with_a_small_session_stays_within_its_share_of_200_bytes() {
+    fn a_connection_with_a_small_session_stays_within_its_share_of_208_bytes() {
         let bytes = size_of::<Connection<u32, [u64; 2]>>();
         assert!(
-            bytes <= 152,
+            bytes <= 160,
             "{bytes} bytes; the rest is for the hub, the wheel and the allocator"
         );
         assert_eq!(size_of::<Entry<Connection<u32, [u64; 2]>>>(), bytes, "a slot takes no more");

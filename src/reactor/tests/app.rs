@@ -21,6 +21,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::hub::{Accepted, ChannelInfo, ChannelName, Refused};
 use crate::protocol::{CloseCode, Message, Request, Response};
@@ -110,11 +111,18 @@ impl Handler for App {
         }
     }
 
-    fn on_upgrade(&mut self, _: &mut Visitor<'_>, request: &Request<'_>) -> Upgrade<String> {
+    fn on_upgrade(&mut self, visitor: &mut Visitor<'_>, request: &Request<'_>) -> Upgrade<String> {
+        if let Some(seconds) = request.path().strip_prefix("/until/") {
+            visitor.expire_at(Duration::from_secs_f64(seconds.parse().unwrap()));
+        }
         match request.path() {
             "/panic/upgrade" => panic!("in on_upgrade"),
             "/no" => Upgrade::Respond(Response::text(403, "not here\n")),
-            "/turned-away" => Upgrade::AcceptAndClose(CloseCode::FORBIDDEN, "not here"),
+            "/turned-away" => Upgrade::AcceptAndClose {
+                code: CloseCode::FORBIDDEN,
+                reason: "not here",
+                subprotocol: None,
+            },
             path => Upgrade::Accept(path.to_owned()),
         }
     }

@@ -26,6 +26,7 @@ mod client;
 mod closing;
 mod dice;
 mod draining;
+mod expiring;
 mod fairness;
 #[cfg(test)]
 #[path = "../../../tests/support/frames.rs"]

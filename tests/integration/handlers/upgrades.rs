@@ -59,7 +59,11 @@ impl Handler for Gate {
             "/moved" => Upgrade::Respond(Response::new(302).header("Location", "/elsewhere")),
             "/empty" => Upgrade::Respond(Response::new(401)),
             "/json" => Upgrade::Respond(Response::json(409, "{\"error\":\"taken\"}".to_owned())),
-            "/close" => Upgrade::AcceptAndClose(CloseCode::new(4000), "not you"),
+            "/close" => Upgrade::AcceptAndClose {
+                code: CloseCode::new(4000),
+                reason: "not you",
+                subprotocol: None,
+            },
             _ if offered.split(',').any(|one| one.trim() == "chat.v2") => {
                 Upgrade::AcceptWith { session: "chat.v2", subprotocol: "chat.v2" }
             }

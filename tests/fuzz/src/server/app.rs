@@ -113,7 +113,13 @@ impl Handler for App {
     fn on_upgrade(&mut self, visitor: &mut Visitor<'_>, request: &Request<'_>) -> Upgrade<Session> {
         self.note_request(visitor, request);
         match request.path() {
-            "/away" => return Upgrade::AcceptAndClose(CloseCode::FORBIDDEN, "not here"),
+            "/away" => {
+                return Upgrade::AcceptAndClose {
+                    code: CloseCode::FORBIDDEN,
+                    reason: "not here",
+                    subprotocol: None,
+                };
+            }
             "/two" | "/hop" | "/leave" | "/bye" | "/echo" | "/shut" => {}
             path if channel_of(path).is_some() => {}
             _ => return Upgrade::Respond(Response::text(404, "no such channel\n")),

@@ -1,0 +1,229 @@
+//! Tokens (JWT, RFC 7519): whether one is good, and what it allows.
+
+use std::fmt;
+use std::time::Duration;
+
+use jsonwebtoken::errors::{Error, ErrorKind};
+use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header};
+use serde::Deserialize;
+
+use super::channel_pattern::ChannelPattern;
+use super::jwt_key::JwtKey;
+use super::options::BroadcastOptions;
+
+/// The longest token. The whole head of a request may have 16 KiB.
+pub(crate) const TOKEN_BYTES_MAX: usize = 8 << 10;
+/// The most patterns in one claim.
+const PATTERNS_MAX: usize = 64;
+/// The most keys that a token is tried with: checking a signature takes long.
+const TRIES_MAX: usize = 8;
+
+/// What a token allows, until when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessToken {
+    /// The channels that its bearer may read.
+    pub subscribe: Vec<ChannelPattern>,
+    /// The channels that its bearer may publish to.
+    pub publish: Vec<ChannelPattern>,
+    /// When the server stops to take it, leeway included: the time since 1970-01-01 UTC.
+    pub expires: Duration,
+}
+
+/// Why a token is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenError {
+    /// It is longer than 8 KiB.
+    TooLong,
+    /// It is not a signed token, or a claim or a header is not of its type.
+    Malformed,
+    /// No key of the server is of the algorithm and the key identifier that it names.
+    UnknownKey,
+    /// Its signature is not that of a key of the server.
+    BadSignature,
+    /// It has no `exp`.
+    NoExpiry,
+    /// Its `exp` has passed.
+    Expired,
+    /// Its `nbf` has not come yet.
+    NotYet,
+    /// Its `iss` is not the one that the server asks for.
+    WrongIssuer,
+    /// Its `aud` does not name this server.
+    WrongAudience,
+    /// `subscribe` or `publish` has too many patterns, or one that is not valid.
+    BadPattern,
+}
+
+impl TokenError {
+    /// Returns a text for people.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            TokenError::TooLong => "the token is longer than 8 KiB",
+            TokenError::Malformed => "this is not a token, or one of its claims has a wrong type",
+            TokenError::UnknownKey => "no key fits the alg and kid of the token",
+            TokenError::BadSignature => "the signature of the token is wrong",
+            TokenError::NoExpiry => "the token has no exp: tokens must end",
+            TokenError::Expired => "the token has expired",
+            TokenError::NotYet => "the token is not valid yet: nbf is in the future",
+            TokenError::WrongIssuer => "the token is of another issuer: see --jwt-issuer",
+            TokenError::WrongAudience => {
+                "the token is for another audience: see aud and --jwt-audience"
+            }
+            TokenError::BadPattern => "subscribe or publish has a pattern that is not valid",
+        }
+    }
+}
+
+impl fmt::Display for TokenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason())
+    }
+}
+
+impl std::error::Error for TokenError {}
+
+/// The claims that the server reads. The library checks `iss` and `aud`.
+#[derive(Deserialize)]
+struct Claims {
+    exp: Option<f64>,
+    nbf: Option<f64>,
+    #[serde(default)]
+    subscribe: Vec<String>,
+    #[serde(default)]
+    publish: Vec<String>,
+}
+
+impl AccessToken {
+    /// Returns true if the token lets its bearer read a channel.
+    #[must_use]
+    pub fn may_subscribe(&self, channel: &str) -> bool {
+        self.subscribe.iter().any(|pattern| pattern.matches(channel))
+    }
+
+    /// Returns true if the token lets its bearer publish to a channel.
+    #[must_use]
+    pub fn may_publish(&self, channel: &str) -> bool {
+        self.publish.iter().any(|pattern| pattern.matches(channel))
+    }
+}
+
+impl BroadcastOptions {
+    /// Checks a token by the keys and rules of these options. `unix_time` is the time since
+    /// 1970-01-01 UTC.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that the token breaks.
+    pub fn check_token(&self, token: &str, unix_time: Duration) -> Result<AccessToken, TokenError> {
+        if token.len() > TOKEN_BYTES_MAX {
+            return Err(TokenError::TooLong);
+        }
+        let header = decode_header(token).map_err(|_| TokenError::Malformed)?;
+        // An extension that must be understood (RFC 7515 section 4.1.11): none is.
+        if header.crit.is_some() {
+            return Err(TokenError::Malformed);
+        }
+        let mut refusal = TokenError::UnknownKey;
+        let keys = self.jwt_keys.iter().filter(|key| key.may_fit(&header));
+        for key in keys.take(TRIES_MAX) {
+            match decode::<Claims>(token, &key.key, &self.validation(key)) {
+                Ok(data) => return self.judge(&data.claims, unix_time),
+                Err(error) => refusal = error.into(),
+            }
+            if refusal != TokenError::BadSignature {
+                break;
+            }
+        }
+        Err(refusal)
+    }
+
+    /// Returns about how long it takes to check a token with the keys of these options.
+    pub(crate) fn checking_time(&self) -> Duration {
+        let of_key = |key: &JwtKey| match key.algorithm {
+            Algorithm::HS256 => HMAC_TIME,
+            _ => SIGNATURE_TIME,
+        };
+        self.jwt_keys.iter().map(of_key).max().unwrap_or_default()
+    }
+
+    /// Returns what the library checks. It does not check times: it would read the clock itself.
+    fn validation(&self, key: &JwtKey) -> Validation {
+        let mut validation = Validation::new(key.algorithm);
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        validation.required_spec_claims.clear();
+        if let Some(issuer) = &self.jwt_issuer {
+            validation.set_issuer(&[issuer]);
+            validation.required_spec_claims.insert("iss".to_owned());
+        }
+        if let Some(audience) = &self.jwt_audience {
+            validation.set_audience(&[audience]);
+            validation.required_spec_claims.insert("aud".to_owned());
+        }
+        validation
+    }
+
+    /// Decides on the claims of a token whose signature is good.
+    fn judge(&self, claims: &Claims, unix_time: Duration) -> Result<AccessToken, TokenError> {
+        let exp = moment(claims.exp.ok_or(TokenError::NoExpiry)?);
+        let expires = exp.saturating_add(self.jwt_leeway);
+        if expires <= unix_time {
+            return Err(TokenError::Expired);
+        }
+        if claims.nbf.is_some_and(|nbf| moment(nbf) > unix_time.saturating_add(self.jwt_leeway)) {
+            return Err(TokenError::NotYet);
+        }
+        Ok(AccessToken {
+            subscribe: patterns(&claims.subscribe)?,
+            publish: patterns(&claims.publish)?,
+            expires,
+        })
+    }
+}
+
+/// How long it takes to check a token by a secret, and by the slowest of the other algorithms.
+const HMAC_TIME: Duration = Duration::from_micros(10);
+const SIGNATURE_TIME: Duration = Duration::from_micros(250);
+
+/// Returns the moment of a `NumericDate` (RFC 7519 section 2). One before 1970 counts as 1970, and
+/// one that is too far away to be counted as the last that can be.
+fn moment(seconds: f64) -> Duration {
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(moment) => moment,
+        Err(_) if seconds > 0.0 => Duration::MAX,
+        Err(_) => Duration::ZERO,
+    }
+}
+
+fn patterns(texts: &[String]) -> Result<Vec<ChannelPattern>, TokenError> {
+    if texts.len() > PATTERNS_MAX {
+        return Err(TokenError::BadPattern);
+    }
+    texts.iter().map(|text| text.parse().map_err(|_| TokenError::BadPattern)).collect()
+}
+
+impl JwtKey {
+    /// Returns true if a token with this header may be signed by this key.
+    fn may_fit(&self, header: &Header) -> bool {
+        let is_named = match (&self.id, &header.kid) {
+            (Some(own), Some(named)) => **own == **named,
+            (None, _) | (_, None) => true,
+        };
+        header.alg == self.algorithm && is_named
+    }
+}
+
+impl From<Error> for TokenError {
+    fn from(error: Error) -> TokenError {
+        match error.kind() {
+            ErrorKind::InvalidSignature => TokenError::BadSignature,
+            ErrorKind::InvalidIssuer => TokenError::WrongIssuer,
+            ErrorKind::InvalidAudience => TokenError::WrongAudience,
+            ErrorKind::MissingRequiredClaim(claim) if claim == "iss" => TokenError::WrongIssuer,
+            ErrorKind::MissingRequiredClaim(_) => TokenError::WrongAudience,
+            ErrorKind::InvalidAlgorithm => TokenError::UnknownKey,
+            _ => TokenError::Malformed,
+        }
+    }
+}
