@@ -131,8 +131,9 @@ fn check_token(
     request: &Request<'_>,
 ) -> Result<AccessToken, Denied> {
     let token = token_of(options, request).ok_or(Denied::TokenMissing)?;
-    visitor.charge(options.checking_time());
-    options.check_token(token, visitor.unix_time()).map_err(|error| match error {
+    let (checked, taken) = options.check_token_timed(token, visitor.unix_time());
+    visitor.charge(taken);
+    checked.map_err(|error| match error {
         TokenError::Expired => Denied::TokenExpired,
         error => Denied::TokenWrong(error.reason()),
     })
