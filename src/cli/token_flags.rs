@@ -23,10 +23,23 @@ impl TokenFlags {
                         .to_owned(),
                 );
             }
-            (token, None) => return Ok(token.clone()),
+            (None, None) => return Ok(None),
+            (Some(token), None) => return checked(token, "--token (or FANFARE_TOKEN)").map(Some),
             (None, Some(path)) => path,
         };
         let failed = |error| format!("cannot read the token in {}: {error}", path.display());
-        Ok(Some(std::fs::read_to_string(path).map_err(failed)?.trim_end().to_owned()))
+        let text = std::fs::read_to_string(path).map_err(failed)?;
+        checked(text.trim_end(), &format!("the token in {}", path.display())).map(Some)
     }
+}
+
+/// Returns a token that can be sent. A line end in it would begin another header.
+fn checked(token: &str, what: &str) -> Result<String, String> {
+    if token.is_empty() {
+        return Err(format!("{what} is empty"));
+    }
+    if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(format!("{what} holds a space or a character that is not ASCII"));
+    }
+    Ok(token.to_owned())
 }

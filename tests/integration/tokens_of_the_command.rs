@@ -132,6 +132,28 @@ fn what_cannot_be_made_is_refused_with_the_way_out() {
 }
 
 #[test]
+fn a_token_that_could_not_be_one_is_not_sent() {
+    let directory = tempfile::tempdir().unwrap();
+    let [two_lines, empty] =
+        [("two", "a.b.c\nX-Evil: 1\n"), ("empty", "\n")].map(|(name, text)| {
+            let path = directory.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.to_str().unwrap().to_owned()
+        });
+    for (flags, why) in [
+        (["--token", "two words"], "--token (or FANFARE_TOKEN) holds a space"),
+        (["--token", "a.b.c\r\nX-Evil: 1"], "holds a space"),
+        (["--token-file", &two_lines], "holds a space"),
+        (["--token-file", &empty], "is empty"),
+    ] {
+        for verb in [&["sub", "news"][..], &["pub", "news", "hello"]] {
+            let (_, error) = output(&mut fanfare(&[verb, &flags].concat()), 1);
+            assert!(error.contains(why) && !error.contains("Evil"), "{error}");
+        }
+    }
+}
+
+#[test]
 fn neither_a_secret_nor_a_token_is_in_a_log_or_in_the_configuration() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("fanfare.toml");
