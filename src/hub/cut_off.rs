@@ -2,6 +2,7 @@
 //! is needed.
 
 use super::channel_id::ChannelId;
+use super::cursor::Cursor;
 use super::hub::Hub;
 use super::ledger::DropReason;
 use super::limits::{Refused, SlowPolicy};
@@ -17,8 +18,8 @@ const STALLED_CHECKED_MAX: usize = 1024;
 
 impl Hub {
     /// Removes every cursor from the part of a log before `kept_from`. `Log::make_room` has made
-    /// sure that their subscribers are blocked.
-    pub(super) fn cut_off(&mut self, id: ChannelId, kept_from: u64) {
+    /// sure that their subscribers are blocked. Under the policy `Latest` they go on at `newest`.
+    pub(super) fn cut_off(&mut self, id: ChannelId, kept_from: u64, newest: Cursor) {
         let log = &self.channels[id].log;
         if kept_from == log.start() {
             return;
@@ -27,7 +28,7 @@ impl Hub {
         let new_place = match self.limits.slow_policy {
             SlowPolicy::Disconnect => None,
             SlowPolicy::Skip => Some(log.start_of(kept_from)),
-            SlowPolicy::Latest => Some(end),
+            SlowPolicy::Latest => Some(newest),
         };
         let mut rests = self.overrun.take_rests();
         let mut left = log.cursors_before(kept_from);
@@ -110,7 +111,8 @@ impl Hub {
             let Some(id) = self.channels.next_stalled() else { return };
             match self.channels[id].log.front_for_blocked() {
                 Some(kept_from) => {
-                    self.cut_off(id, kept_from);
+                    let newest = self.channels[id].log.newest_from(kept_from);
+                    self.cut_off(id, kept_from, newest);
                     first_checked = None;
                 }
                 // The channel has been checked before, and since then no memory was gained.

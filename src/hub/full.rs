@@ -63,8 +63,9 @@ impl Hub {
         // While the channel was full, its log could exceed its bound also for slow subscribers:
         // they are cut off now.
         let kept_from = channel.log.within_bound_from(bound);
+        let newest = channel.log.newest_from(kept_from);
         let (is_live, is_unused) = (channel.membership == Membership::Live, channel.is_unused());
-        self.cut_off(id, kept_from);
+        self.cut_off(id, kept_from, newest);
         if is_live {
             self.tell_home(id);
         }

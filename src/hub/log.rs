@@ -246,7 +246,7 @@ impl Log {
         pool: &SegmentPool,
     ) -> bool {
         let back = self.segments.back().filter(|_| cut < self.segments.len());
-        let fits_in_back = back.is_some_and(|back| back.has_room_for(frame_bytes));
+        let fits_in_back = back.is_some_and(|back| pool.fits_in(back, frame_bytes));
         let previous = back.map_or(0, |back| back.bytes.capacity());
         fits_in_back || pool.has_room_for(pool.capacity_for(frame_bytes, previous), freed_bytes)
     }
@@ -266,7 +266,7 @@ impl Log {
         work::note(Work::Append);
         #[cfg(any(test, fuzzing))]
         work::note_many(Work::Byte, frame_bytes);
-        if !self.segments.back().is_some_and(|back| back.has_room_for(frame_bytes)) {
+        if !self.segments.back().is_some_and(|back| pool.fits_in(back, frame_bytes)) {
             let bytes = pool.take(self.next_segment_bytes(frame_bytes, pool));
             if self.segments.is_empty() {
                 self.segments = pool.take_list();
@@ -276,10 +276,12 @@ impl Log {
                 bytes,
                 start: self.end,
                 first_number: number,
+                last_start: self.end,
                 tally,
             });
         }
         if let Some(back) = self.segments.back_mut() {
+            back.last_start = self.end;
             encode_frame(&mut back.bytes, message.kind().opcode(), message.payload());
             self.end = back.end();
             back.tally.merge(self.caught_up);
@@ -352,6 +354,17 @@ impl Log {
         let segment = &self.segments[self.index_of(offset)];
         debug_assert_eq!(segment.start, offset, "not the start of a segment");
         Cursor { number: segment.first_number, offset, under_way_bytes: 0 }
+    }
+
+    /// Returns the cursor of the newest message if it is kept when everything before `offset` is
+    /// cut off, and otherwise the end.
+    pub(super) fn newest_from(&self, offset: u64) -> Cursor {
+        match self.segments.back().filter(|_| self.is_behind(offset)) {
+            Some(back) => {
+                Cursor { number: self.next - 1, offset: back.last_start, under_way_bytes: 0 }
+            }
+            None => self.end(),
+        }
     }
 }
 

@@ -78,7 +78,9 @@ impl Hub {
     /// Makes room in a log: cuts off what `Log::make_room` has determined, and notes whether the
     /// channel is full.
     pub(super) fn take_room(&mut self, id: ChannelId, room: Room) {
-        self.cut_off(id, room.kept_from);
+        // The message to come is the newest.
+        let newest = self.channels[id].log.end();
+        self.cut_off(id, room.kept_from, newest);
         if room.is_full {
             self.note_full(id);
         }

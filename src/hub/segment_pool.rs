@@ -36,6 +36,8 @@ pub(super) struct Segment {
     pub(super) start: u64,
     /// The number of the first message.
     pub(super) first_number: u64,
+    /// The offset of the last frame.
+    pub(super) last_start: u64,
     /// The number of cursors whose next byte is in this segment.
     pub(super) tally: Tally,
 }
@@ -47,7 +49,7 @@ impl Segment {
     }
 
     /// Returns true if a frame of this size fits into the segment.
-    pub(super) fn has_room_for(&self, frame_bytes: usize) -> bool {
+    fn has_room_for(&self, frame_bytes: usize) -> bool {
         frame_bytes <= self.bytes.capacity() - self.bytes.len()
     }
 }
@@ -67,6 +69,9 @@ pub(super) struct SegmentPool {
     aside_bytes: usize,
     /// The size of the largest segment that a log has, unless a frame needs a larger one.
     usual_bytes_max: usize,
+    /// The most bytes of a segment with several frames. So a log within its bound always has its
+    /// last segment, and in it the newest message.
+    shared_bytes_max: usize,
 }
 
 impl SegmentPool {
@@ -79,6 +84,7 @@ impl SegmentPool {
             bytes_max,
             aside_bytes: 0,
             usual_bytes_max: SIZES.into_iter().rfind(is_usual).unwrap_or(SMALL_SEGMENT_BYTES),
+            shared_bytes_max: channel_buffer_bytes,
         }
     }
 
@@ -97,6 +103,13 @@ impl SegmentPool {
     pub(super) fn set_aside(&mut self, bytes: usize) {
         self.aside_bytes = bytes;
         self.free_unused(0);
+    }
+
+    /// Returns true if a frame of this size is appended to the last segment of a log. If not, it
+    /// begins a new one.
+    pub(super) fn fits_in(&self, segment: &Segment, frame_bytes: usize) -> bool {
+        segment.has_room_for(frame_bytes)
+            && segment.bytes.len() + frame_bytes <= self.shared_bytes_max
     }
 
     /// Returns the size of the segment that a frame would begin after one of `previous` bytes; zero

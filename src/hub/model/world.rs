@@ -324,11 +324,16 @@ impl World {
             if lives_on {
                 let of = twin.channel;
                 let next = if of == channel { published } else { self.next_number(of) };
+                let first = self.first_number(of);
                 let kept_from = match self.hub.limits.slow_policy {
-                    SlowPolicy::Latest => next,
-                    SlowPolicy::Disconnect | SlowPolicy::Skip => {
-                        self.first_number(of).unwrap_or(next)
+                    SlowPolicy::Latest => {
+                        let newest = self.next_number(of) - 1;
+                        // For want of memory it may have been cut off before the message that is
+                        // published now: then another one was the newest.
+                        let was_newest = !had_memory && self.is_at(id, newest - 1);
+                        first.map_or(next, |_| newest - u64::from(was_newest))
                     }
+                    SlowPolicy::Disconnect | SlowPolicy::Skip => first.unwrap_or(next),
                 };
                 self.pass_over(twin, kept_from, is_first);
             } else {
@@ -336,6 +341,13 @@ impl World {
             }
         }
         any
+    }
+
+    fn is_at(&self, id: SubscriptionId, number: u64) -> bool {
+        let place = self.hub.place_of(id);
+        place.is_some_and(|(channel, index)| {
+            self.hub.channels[channel].subscribers.cursor(index).number == number
+        })
     }
 
     fn first_number(&self, channel: usize) -> Option<u64> {

@@ -164,6 +164,36 @@ fn who_falls_off_under_latest_goes_on_at_the_newest_message() {
 }
 
 #[test]
+fn who_falls_off_under_latest_when_a_full_log_has_room_again_receives_the_newest_message() {
+    let (mut hub, subscriptions) = news(SlowPolicy::Latest, 5_000, 2);
+    hub.block(subscriptions[0]);
+    for number in 1..=4 {
+        publish(&mut hub, &[number; 3_000]).unwrap();
+    }
+    assert_eq!(hub.full_channels(), 1, "the other one is not slow");
+    sweep(&mut hub);
+    assert!(hub.look_at_full().is_some());
+    assert!(hub.next_overrun().unwrap().lives_on);
+    assert_eq!(hub.unsent(subscriptions[0]).first, frame(&[4; 3_000]));
+    assert_eq!(hub.ledger().dropped_for(DropReason::Skipped), 3);
+    hub.check_invariants();
+}
+
+#[test]
+fn the_last_message_is_kept_for_the_slow_however_small_the_bound() {
+    for slow_policy in [SlowPolicy::Skip, SlowPolicy::Latest] {
+        let (mut hub, subscriptions) = news(slow_policy, 0, 2);
+        hub.block(subscriptions[0]);
+        // Both are in one segment, which is larger than the bound.
+        publish(&mut hub, b"one").unwrap();
+        publish(&mut hub, b"two").unwrap();
+        sweep(&mut hub);
+        assert!(hub.look_at_full().is_some());
+        assert!(hub.unsent(subscriptions[0]).first.ends_with(&frame(b"two")), "{slow_policy:?}");
+    }
+}
+
+#[test]
 fn the_rest_of_a_frame_under_way_survives_the_fall_and_is_pending_until_it_is_sent() {
     for slow_policy in [SlowPolicy::Disconnect, SlowPolicy::Skip, SlowPolicy::Latest] {
         let (mut hub, subscriptions) = news(slow_policy, 5_000, 1);
