@@ -19,16 +19,11 @@ export CLIENTS_NPM=$target/clients/npm CLIENTS_OUT=$target/clients
 export PYTHONDONTWRITEBYTECODE=1 NODE_NO_WARNINGS=1
 node=(node --experimental-websocket)
 part=${1:-all}
+out=$CLIENTS_OUT
 . "$here/python_packages.sh"
+. "$here/../support/checks.sh"
 
 npm_packages=(ws@8.23.0 playwright-core@1.65.1)
-
-started=()
-end() {
-  local pid
-  for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
-}
-trap end EXIT
 
 # Installs once for each list of packages.
 install_npm() {
@@ -50,7 +45,7 @@ start_server() { start "$FANFARE" --listen 127.0.0.1:0 "$@"; }
 
 # A server that says where it listens; sets $port.
 start() {
-  local log=$CLIENTS_OUT/server-${#started[@]}.log
+  local log=$out/server-${#started[@]}.log
   "$@" >"$log" 2>&1 &
   started+=($!)
   for _ in $(seq 100); do
@@ -61,47 +56,24 @@ start() {
   return 1
 }
 
-# check NAME COMMAND…: one line.
-check() {
-  local name=$1
-  shift
-  if "$@" >"$CLIENTS_OUT/output" 2>&1; then
-    echo "ok    $name" | report
-  else
-    echo "FAIL  $name: $(tail -n 5 "$CLIENTS_OUT/output" | tr '\n' ' ')" | report
-  fi
-}
-
-report() { tee -a "$CLIENTS_OUT/checks"; }
-
-# program NAME COMMAND…: passes the lines of its checks on; one that ends early is a failure of its own.
-program() {
-  local name=$1 code=0
-  shift
-  "$@" 2>"$CLIENTS_OUT/errors" | tee "$CLIENTS_OUT/output" | report || code=$?
-  if ! grep -qE '^(ok|FAIL) ' "$CLIENTS_OUT/output" || { [ "$code" != 0 ] && ! grep -q '^FAIL ' "$CLIENTS_OUT/output"; }; then
-    echo "FAIL  $name: it ended with $code: $(tail -n 5 "$CLIENTS_OUT/errors" | tr '\n' ' ')" | report
-  fi
-}
-
 # Five kinds of subscriber and four publishers at once on one channel: what each received, as a line for a message.
 one_channel() {
-  local http=http://127.0.0.1:$port/shared ws=ws://127.0.0.1:$port/shared out=$CLIENTS_OUT/shared subscribers=() publishers=() pid
-  rm -rf "$out"
-  mkdir -p "$out"
-  "$python" "$here/python_websockets.py" follow "$ws" >"$out/websockets.got" & subscribers+=($!)
-  "$python" "$here/aiohttp_client.py" follow "$http" >"$out/aiohttp.got" & subscribers+=($!)
-  "${node[@]}" "$here/node_ws.mjs" follow "$ws" >"$out/ws.got" & subscribers+=($!)
-  "${node[@]}" "$here/node_ws.mjs" follow-native "$ws" >"$out/native.got" & subscribers+=($!)
+  local http=http://127.0.0.1:$port/shared ws=ws://127.0.0.1:$port/shared shared=$out/shared subscribers=() publishers=() pid
+  rm -rf "$shared"
+  mkdir -p "$shared"
+  "$python" "$here/python_websockets.py" follow "$ws" >"$shared/websockets.got" & subscribers+=($!)
+  "$python" "$here/aiohttp_client.py" follow "$http" >"$shared/aiohttp.got" & subscribers+=($!)
+  "${node[@]}" "$here/node_ws.mjs" follow "$ws" >"$shared/ws.got" & subscribers+=($!)
+  "${node[@]}" "$here/node_ws.mjs" follow-native "$ws" >"$shared/native.got" & subscribers+=($!)
   started+=("${subscribers[@]}")
   until curl -fsS "$http" | grep -q '"subscribers":4\b'; do
     for pid in "${subscribers[@]}"; do kill -0 "$pid" || return; done
     sleep 0.1
   done
-  "$python" "$here/python_websockets.py" publish "$ws" from-websockets 300 >"$out/websockets.sent" & publishers+=($!)
-  "$python" "$here/aiohttp_client.py" publish "$http" from-aiohttp 100 >"$out/aiohttp.sent" & publishers+=($!)
-  "${node[@]}" "$here/node_ws.mjs" publish "$ws" from-ws 300 >"$out/ws.sent" & publishers+=($!)
-  curl_publish "$http" 30 >"$out/curl.sent" & publishers+=($!)
+  "$python" "$here/python_websockets.py" publish "$ws" from-websockets 300 >"$shared/websockets.sent" & publishers+=($!)
+  "$python" "$here/aiohttp_client.py" publish "$http" from-aiohttp 100 >"$shared/aiohttp.sent" & publishers+=($!)
+  "${node[@]}" "$here/node_ws.mjs" publish "$ws" from-ws 300 >"$shared/ws.sent" & publishers+=($!)
+  curl_publish "$http" 30 >"$shared/curl.sent" & publishers+=($!)
   started+=("${publishers[@]}")
   for pid in "${publishers[@]}"; do wait "$pid" || return; done
   curl -fsS -d end "$http" || return
@@ -118,20 +90,20 @@ curl_publish() {
 }
 
 all_received_all() {
-  local out=$CLIENTS_OUT/shared got
-  sort "$out"/*.sent >"$out/sent"
-  [ "$(wc -l <"$out/sent")" = 730 ]
-  for got in "$out"/*.got; do sort "$got" | cmp - "$out/sent" || return; done
+  local shared=$out/shared got
+  sort "$shared"/*.sent >"$shared/sent"
+  [ "$(wc -l <"$shared/sent")" = 730 ]
+  for got in "$shared"/*.got; do sort "$got" | cmp - "$shared/sent" || return; done
 }
 
 one_order() {
-  local out=$CLIENTS_OUT/shared got
-  for got in "$out"/*.got; do cmp "$got" "$out/ws.got" || return; done
+  local shared=$out/shared got
+  for got in "$shared"/*.got; do cmp "$got" "$shared/ws.got" || return; done
 }
 
 publishers_order() {
-  local out=$CLIENTS_OUT/shared sent
-  for sent in "$out"/*.sent; do grep -Fx -f "$sent" "$out/ws.got" | cmp - "$sent" || return; done
+  local shared=$out/shared sent
+  for sent in "$shared"/*.sent; do grep -Fx -f "$sent" "$shared/ws.got" | cmp - "$sent" || return; done
 }
 
 programs() {
@@ -164,8 +136,8 @@ browser() {
   program browser "${node[@]}" "$here/browser.mjs"
 }
 
-mkdir -p "$CLIENTS_OUT"
-rm -f "$CLIENTS_OUT/checks" "$CLIENTS_OUT"/server-*.log
+begin_checks
+rm -f "$out"/server-*.log
 command -v curl >/dev/null || apt_install curl
 install_python
 install_npm
@@ -173,7 +145,4 @@ if [ "$part" = all ] || [ "$part" = browser ]; then install_chromium; fi
 if [ "$part" = all ] || [ "$part" = programs ]; then programs; fi
 if [ "$part" = all ] || [ "$part" = loadgen ]; then load; fi
 if [ "$part" = all ] || [ "$part" = browser ]; then browser; fi
-passed=$(grep -c '^ok ' "$CLIENTS_OUT/checks" || true)
-failed=$(grep -c '^FAIL ' "$CLIENTS_OUT/checks" || true)
-echo "$passed passed, $failed failed"
-[ "$passed" -gt 0 ] && [ "$failed" = 0 ]
+end_checks

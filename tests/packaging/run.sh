@@ -17,27 +17,7 @@ out=$root/target/packaging-test
 PATH=$PATH${PROMETHEUS:+:$PROMETHEUS}
 required=${1:-}
 python=${PYTHON:-python3}
-
-started=()
-end() {
-  local pid
-  for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
-  wait 2>/dev/null || true
-}
-trap end EXIT
-
-report() { tee -a "$out/checks"; }
-
-# check NAME COMMAND…: one line.
-check() {
-  local name=$1
-  shift
-  if "$@" >"$out/output" 2>&1; then
-    echo "ok    $name" | report
-  else
-    echo "FAIL  $name: $(tail -n 5 "$out/output" | tr '\n' ' ')" | report
-  fi
-}
+. "$root/tests/support/checks.sh"
 
 # has PROGRAM: whether it is there.
 has() {
@@ -117,21 +97,16 @@ END
     curl -fsS -o /dev/null "http://$prometheus/-/ready" 2>/dev/null && break
     sleep 0.1
   done
-  python3 "$root/tests/packaging/monitoring.py" "$server" "$prometheus" 2>"$out/errors" | report ||
-    { grep -q '^FAIL ' "$out/checks" || echo "FAIL  monitoring.py: $(tail -n 3 "$out/errors" | tr '\n' ' ')" | report; }
+  program monitoring.py python3 "$root/tests/packaging/monitoring.py" "$server" "$prometheus"
 }
 
 metrics() { curl -fsS -H 'Accept: text/plain;version=0.0.4' "http://$1/-/metrics" | promtool check metrics; }
 
 rm -rf "$out"
-mkdir -p "$out"
-touch "$out/checks"
+begin_checks
 if has systemd-analyze; then unit; fi
 if has man; then man_pages; fi
 completions
 if has python3; then containers; fi
 if has promtool && has prometheus && has curl; then monitoring; fi
-passed=$(grep -c '^ok ' "$out/checks" || true)
-failed=$(grep -c '^FAIL ' "$out/checks" || true)
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+end_checks

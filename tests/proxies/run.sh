@@ -14,6 +14,7 @@ target=$root/target
 fanfare=${FANFARE:-${CARGO_TARGET_DIR:-$target}/release/fanfare}
 out=$target/proxies
 . "$root/tests/clients/python_packages.sh"
+. "$root/tests/support/checks.sh"
 export PYTHONDONTWRITEBYTECODE=1 PROXIES_KEY=only-for-tests PROXIES_ADDRESS_LIMIT=20
 
 required=
@@ -28,16 +29,6 @@ for proxy in "$@"; do
     exit 2
   fi
 done
-
-started=()
-end() {
-  local pid
-  for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
-  wait 2>/dev/null || true
-}
-trap end EXIT
-
-report() { tee -a "$out/checks"; }
 
 # start NAME COMMAND…: in the background, with a log of its own. Sets $pid.
 start() {
@@ -128,8 +119,8 @@ start_caddy() {
   until_open "$1" "$proxy_port"
 }
 
-# check PROXY SHOWN SIGNAL: the proxy before a server that was prepared for it, and before one that was not.
-check() {
+# try_proxy PROXY SHOWN SIGNAL: the proxy before a server that was prepared for it, and before one that was not.
+try_proxy() {
   local proxy=$1 shown=$2 server prepared master
   start_server "$proxy-unprepared-server"
   "start_$proxy" "$proxy-unprepared"
@@ -151,19 +142,8 @@ private_rooms() {
   program 'private rooms' "$python" "$here/private_rooms.py" check "$proxy_port" "$application"
 }
 
-# program NAME COMMAND…: passes the lines of its checks on; one that ends early is a failure of its own.
-program() {
-  local name=$1 code=0
-  shift
-  "$@" 2>"$out/errors" | tee "$out/output" | report || code=$?
-  if ! grep -qE '^(ok|FAIL) ' "$out/output" || { [ "$code" != 0 ] && ! grep -q '^FAIL ' "$out/output"; }; then
-    echo "FAIL  $name: it ended with $code: $(tail -n 5 "$out/errors" | tr '\n' ' ')" | report
-  fi
-}
-
 rm -rf "$out"
-mkdir -p "$out"
-touch "$out/checks"
+begin_checks
 printf %s "$PROXIES_KEY" >"$out/key"
 echo "proxy_set_header Authorization \"Bearer $PROXIES_KEY\";" >"$out/key.conf"
 install_python
@@ -178,14 +158,11 @@ for proxy in "$@"; do
   fi
   case $proxy in
     nginx)
-      check nginx nginx HUP
+      try_proxy nginx nginx HUP
       private_rooms
       ;;
-    haproxy) check haproxy HAProxy USR2 ;;
-    caddy) check caddy Caddy USR1 ;;
+    haproxy) try_proxy haproxy HAProxy USR2 ;;
+    caddy) try_proxy caddy Caddy USR1 ;;
   esac
 done
-passed=$(grep -c '^ok ' "$out/checks" || true)
-failed=$(grep -c '^FAIL ' "$out/checks" || true)
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+end_checks
