@@ -60,6 +60,8 @@ async function openChannel(name, of = server, options = {}) {
   await page.goto(of.origin + "/");
   await page.getByRole("textbox", { name: "Channel" }).fill(name);
   await page.getByRole("button", { name: "Open", exact: true }).click();
+  // The overview is in the state "open" too.
+  await page.waitForURL(url => url.pathname !== "/");
   await connected(page);
   return page;
 }
