@@ -81,13 +81,13 @@ impl Publish {
             if input.read_until(b'\n', &mut message).map_err(unreadable)? == 0 {
                 break;
             }
+            let of_line = |error| format!("line {line}: {error}");
             if client.has_ended() {
-                client = Client::connect(&posting.place.server)?;
+                client = Client::connect(&posting.place.server).map_err(of_line)?;
             }
             let text = message.strip_suffix(b"\n").unwrap_or(&message);
             let text = text.strip_suffix(b"\r").unwrap_or(text);
-            let published = posting.publish(&mut client, text);
-            published.map_err(|error| format!("line {line}: {error}"))?;
+            posting.publish(&mut client, text).map_err(of_line)?;
             message.clear();
         }
         Ok(())

@@ -93,10 +93,16 @@ pub(crate) struct ChannelUrl {
 
 impl ChannelUrl {
     /// Returns the channel that an argument names. A full URL names its server too; any other text
-    /// is the name of a channel of `server`.
+    /// is the name of a channel of `server`, unless it looks like a URL with a mistake.
     pub(crate) fn new(channel: &str, server: &Url) -> Result<ChannelUrl, String> {
         let scheme = channel.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
         if !matches!(scheme.as_deref(), Some("http" | "https" | "ws" | "wss")) {
+            if !channel.starts_with('/') && (scheme.is_some() || begins_with_server(channel)) {
+                return Err(format!(
+                    "{channel} looks like a URL, but does not begin with http:// or ws://; \
+                     {EXAMPLE}/news. If it is the name of a channel, write /{channel}"
+                ));
+            }
             return Ok(ChannelUrl { server: server.clone(), target: server.channel(channel) });
         }
         // Percent-encoded characters of the given URL stay as they are.
@@ -110,6 +116,16 @@ impl ChannelUrl {
             _ => Err(format!("{channel} names a server and no channel; {EXAMPLE}/news")),
         }
     }
+}
+
+/// Returns true if a text begins with a host and a port. A word before the colon is no host unless
+/// it is `localhost`, because channels have names such as `user:42/inbox`.
+fn begins_with_server(text: &str) -> bool {
+    let authority = text.split('/').next().unwrap_or(text);
+    authority.rsplit_once(':').is_some_and(|(host, port)| {
+        let is_host = host.eq_ignore_ascii_case("localhost") || host.contains(['.', ']']);
+        is_host && port.parse::<u16>().is_ok()
+    })
 }
 
 impl fmt::Display for ChannelUrl {
@@ -174,6 +190,12 @@ mod tests {
                 "/live/http%3A//a/b",
                 "http://elsewhere:1/live/http%3A//a/b",
             ),
+            (
+                "user:42/inbox",
+                "elsewhere:1",
+                "/live/user%3A42/inbox",
+                "http://elsewhere:1/live/user%3A42/inbox",
+            ),
         ] {
             let place = ChannelUrl::new(text, &default).unwrap();
             assert_eq!((&*place.server.authority, &*place.target), (authority, target), "{text}");
@@ -184,6 +206,10 @@ mod tests {
             ("ws://localhost:8080/?a=b", "no channel"),
             ("wss://example.com/news", "TLS"),
             ("http://", "http://localhost:8080"),
+            ("htps://example.com/news", "write /htps://example.com/news"),
+            ("127.0.0.1:8080/news", "http://"),
+            ("localhost:8080", "http://"),
+            ("[::1]:8080/news", "http://"),
         ] {
             let error = ChannelUrl::new(text, &default).unwrap_err();
             assert!(error.contains(why), "{text}: {error}");

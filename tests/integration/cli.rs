@@ -173,6 +173,18 @@ fn pub_names_the_line_that_was_not_published() {
 }
 
 #[test]
+fn pub_and_sub_do_not_take_a_url_with_a_mistake_for_a_channel() {
+    let server = Program::start(&[]);
+    for channel in ["htps://prod.example/news", "127.0.0.1:9/news"] {
+        let mut publish = fanfare(&["pub", channel, "hello", "--url", &server.url]);
+        let (_, error) = output(&mut publish, 1);
+        assert!(error.contains("looks like a URL"), "{error}");
+        let (_, error) = output(&mut fanfare(&["sub", channel, "--url", &server.url]), 1);
+        assert!(error.contains("looks like a URL"), "{error}");
+    }
+}
+
+#[test]
 fn the_exit_codes_stand_in_the_help() {
     for verb in ["pub", "sub"] {
         let (help, _) = output(&mut fanfare(&[verb, "--help"]), 0);
