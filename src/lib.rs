@@ -83,7 +83,7 @@ pub use instant::Instant;
 pub use protocol::{CloseCode, Message, MessageKind, Request, Response};
 pub use reactor::{
     Answer, Context, Counters, Handler, NotPublished, PublishError, RefusalReason, RefusedMessage,
-    RejectReason, Rejected, Status, Subscription, Ticket, Upgrade, Visitor,
+    RejectReason, Rejected, Review, Status, Subscription, Ticket, Upgrade, Visitor,
 };
 pub use serde_json::Value;
 #[cfg(feature = "broadcast")]
@@ -94,5 +94,5 @@ pub use server::{
 };
 pub use server::{
     BindError, Builder, ClosureHandler, Closures, Factory, LimitsError, OriginPattern,
-    OriginPatternError, Peer, Publisher, Server, Stopper, event,
+    OriginPatternError, Peer, Publisher, Reloader, Server, Stopper, event,
 };

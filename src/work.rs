@@ -23,6 +23,8 @@ pub(crate) enum Work {
     Frame,
     /// The head of an HTTP request is parsed.
     Head,
+    /// After a reload, the application decides on a connection.
+    Review,
     /// A message is appended to a log.
     Append,
     /// A record is written to a ring between reactors, or read from one.

@@ -13,6 +13,10 @@ pub(super) const REQUEST: u64 = 16;
 pub(super) const RECORD: u64 = 4;
 /// A connection ends: its socket is closed.
 pub(super) const END: u64 = 128;
+/// A slot of the connection table is looked at.
+pub(super) const SLOT: u64 = 1;
+/// After a reload, the application decides on a connection.
+pub(super) const REVIEW: u64 = 16;
 /// One `send`.
 pub(super) const SEND: u64 = 64;
 /// One `recv`.

@@ -38,6 +38,14 @@ pub struct ReactorLimits {
     pub drain_timeout: Duration,
 }
 
+impl ReactorLimits {
+    /// Takes over everything that can change while a reactor serves: all but the sizes, by which
+    /// buffers and rings were made.
+    pub(super) fn change_to(&mut self, new: &ReactorLimits) {
+        *self = ReactorLimits { decoder: self.decoder, http: self.http, ..new.clone() };
+    }
+}
+
 impl Default for ReactorLimits {
     fn default() -> ReactorLimits {
         ReactorLimits {

@@ -12,6 +12,7 @@
 //! | `joining` | the 101 is held until the homes of the subscribed channels have answered |
 //! | `sweep`, `write_owed` | messages go to subscribers that are behind; bytes to one peer |
 //! | `deadlines`, `drain` | timeouts and pings; the end of the server |
+//! | `review` | after a reload, whether a connection may stay |
 //! | `close` | a connection ends, once, for one reason |
 //! | `linger` | what the peer still sends then is discarded |
 //! | `events` | effects of a step on other connections |
@@ -57,6 +58,7 @@ mod panics;
 mod peers;
 mod read;
 mod remote_publish;
+mod review;
 mod setup;
 mod sweep;
 #[cfg(test)]
@@ -68,7 +70,7 @@ mod turn_state;
 mod websocket;
 mod write_owed;
 
-pub use api::{Answer, Context, Handle, Handler, PublishError, Rejected, Upgrade, Visitor};
+pub use api::{Answer, Context, Handle, Handler, PublishError, Rejected, Review, Upgrade, Visitor};
 pub use counters::{CLOSE_CODES, Counters, RejectReason, STATUSES, Source};
 pub use end_reason::Initiator;
 pub use group::Status;

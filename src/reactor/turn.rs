@@ -22,7 +22,9 @@ use super::limits::{
     LOOP_WORK_MAX, PUBLISHES_PER_TURN_MAX, READINESS_MAX, RECEIVE_BYTES, WAIT_MAX,
 };
 use super::mail::{Exchange, MailTurn, Notifier, RequestRoom};
+use super::panics::guarded;
 use super::peers::Peers;
+use super::review::ReviewWalk;
 use super::setup::Setup;
 use super::timer_wheel::TimerWheel;
 use super::turn_state::TurnState;
@@ -43,6 +45,7 @@ pub struct Reactor<N: Net, H: Handler> {
     /// The index in `readiness` of the first event that was not taken yet.
     next_readiness: usize,
     pub(super) deadlines: DeadlineChecks,
+    pub(super) review: ReviewWalk,
     pub(super) drain: Option<Drain>,
 }
 
@@ -98,6 +101,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             readiness: Vec::with_capacity(READINESS_MAX),
             next_readiness: 0,
             deadlines,
+            review: ReviewWalk::default(),
             drain: None,
         })
     }
@@ -142,6 +146,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         self.peers.go_on_with_unfinished();
         self.listeners.accept(&mut self.peers);
         self.peers.check_deadlines(&mut self.deadlines);
+        self.peers.review(&mut self.review);
         self.notify_reactors();
         self.peers.sweep();
         Ok(self.end_turn())
@@ -175,6 +180,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             || self.drain.as_ref().is_some_and(|drain| drain.is_calling)
             || !core.unfinished.is_empty()
             || !core.waiting_for_room.is_empty() && core.exchange.has_room()
+            || self.review.is_under_way()
         {
             return Duration::ZERO;
         }
@@ -190,6 +196,23 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         // The request to end is read before the mail, so that the mail includes everything that was
         // accepted before that request.
         self.ending = self.commands.ending();
+        if self.commands.is_to_reload() {
+            self.reload();
+        }
+    }
+
+    /// Takes new limits, and has the handler reload what it goes by.
+    fn reload(&mut self) {
+        let Core { handler, limits, exchange, turn, .. } = &mut self.peers.core;
+        if let Some(new) = self.commands.take_limits() {
+            limits.change_to(&new);
+            exchange.shared.connection_limits.change(limits, turn.now);
+        }
+        match guarded(|| handler.on_reload()) {
+            Ok(true) => self.review.begin(self.peers.connections.places()),
+            Ok(false) => {}
+            Err(panicked) => panicked.contain(turn),
+        }
     }
 
     /// Begins taking this turn's mail: the records from other reactors, and this reactor's own

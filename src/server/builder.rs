@@ -12,6 +12,7 @@ use super::bind_error::{BindError, LimitsError};
 use super::closure_handler::{ClosureHandler, Closures};
 use super::instance::{Server, Thread};
 use super::listeners::{ListenAddress, check_overlap, listen_on_all};
+use super::reloader::Reloader;
 
 /// The upper bound of the largest message: body lengths are kept in 32 bits, and a message is held
 /// in one contiguous buffer.
@@ -326,6 +327,24 @@ impl<A> Builder<A> {
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.reactor.drain_timeout = timeout;
         self
+    }
+
+    /// Puts limits of this builder into force on a server that serves: `max_connections`,
+    /// `max_connections_per_ip`, `accept_rate`, and all timeouts and intervals. Has the reactors
+    /// reload, as [`Reloader::reload`] does, and they change everything in one turn.
+    ///
+    /// Nobody is closed for a lower limit. For what a connection is just waiting for, such as its
+    /// next ping, the former time holds. Everything else of the builder counts for nothing; so does
+    /// `max_connections_per_ip` if the server was made without it, because then the connections of
+    /// each address were not counted.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Builder::check). Nothing has changed then.
+    pub fn apply_to(&self, reloader: &Reloader) -> Result<(), LimitsError> {
+        self.check()?;
+        reloader.reload_with(&self.reactor);
+        Ok(())
     }
 
     /// Checks the limits, as [`bind`](Builder::bind) does.

@@ -12,6 +12,8 @@ use crate::reactor::{
     Handle, Handler, PublishError, PublisherLine, Reactor, RefusedMessage, Setup,
 };
 
+use super::reloader::Reloader;
+
 /// A WebSocket server that listens but does not serve until it is [run](Server::run).
 ///
 /// ```
@@ -97,6 +99,11 @@ impl<H: Handler> Server<H> {
     /// Returns a handle that ends the server from any thread.
     pub fn stopper(&self) -> Stopper {
         Stopper { reactors: self.handles() }
+    }
+
+    /// Returns a handle that reloads the server from any thread.
+    pub fn reloader(&self) -> Reloader {
+        Reloader::new(self.handles())
     }
 
     fn handles(&self) -> Arc<[Handle<MioWaker>]> {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `builder`, `closures`, `bind_error` | what is set before a server listens |
 //! | `listeners`, `instance` | sockets that listen; a [`Server`] that runs |
+//! | `reloader` | changes what can be changed while it runs |
 //! | `closure_handler`, `custom_event` | the handler of programs with closures; custom events |
 //! | `broadcast`, `options` | the standalone server as one handler, and its rules |
 //! | `route`, `rejection` | what a path stands for; why a request is not served |
@@ -31,6 +32,7 @@ mod host;
 mod instance;
 mod listeners;
 mod origin;
+mod reloader;
 
 // The standalone server.
 #[cfg(feature = "broadcast")]
@@ -86,5 +88,6 @@ pub use options::{BroadcastOptions, PublishPolicy, Reject};
 pub use origin::{OriginPattern, OriginPatternError};
 #[cfg(feature = "broadcast")]
 pub use publish_key::{PublishKey, PublishKeyError};
+pub use reloader::Reloader;
 #[cfg(feature = "broadcast")]
 pub use token::{AccessToken, TokenError};

@@ -70,6 +70,8 @@ impl SimCosts {
         // The head of a browser has about twenty fields. For a handshake, a hash and the response
         // are included.
         work[Work::Head as usize] = 3 * MICRO;
+        // Names and origins are compared.
+        work[Work::Review as usize] = MICRO;
         work[Work::Append as usize] = 50 * NANO;
         // Two cache lines that another core has written.
         work[Work::Record as usize] = 100 * NANO;

@@ -15,8 +15,8 @@ use crate::reactor::mail::{Exchange, PublishOrigin};
 use crate::reactor::ticket::{NotPublished, Subscription, Ticket};
 use crate::reactor::turn_state::TurnState;
 
-/// The peer of a callback for an HTTP request or an opening handshake: it is not a WebSocket
-/// connection, or not yet.
+/// The peer of a callback for an HTTP request or an opening handshake, which is not a WebSocket
+/// connection, or not yet; or an open connection that is reviewed after a reload.
 pub struct Visitor<'a> {
     pub(crate) exchange: &'a mut Exchange,
     pub(crate) turn: &'a mut TurnState,
@@ -91,12 +91,24 @@ impl Visitor<'_> {
     /// Has the connection that this handshake opens closed with 4401 at this moment of the wall
     /// clock (the time since 1970-01-01 UTC, rounded up to a second): the credentials end then.
     /// It is closed within a second of that moment; if the clock of the machine is set meanwhile,
-    /// within 35 seconds. Without effect outside of [`on_upgrade`](super::Handler::on_upgrade).
+    /// within 35 seconds. Without effect outside of [`on_upgrade`](super::Handler::on_upgrade) and
+    /// [`on_review`](super::Handler::on_review).
     pub fn expire_at(&mut self, unix_time: Duration) {
         let rounds_up = u64::from(unix_time.subsec_nanos() > 0);
         let seconds = unix_time.as_secs().saturating_add(rounds_up);
         let seconds = u32::try_from(seconds).unwrap_or(u32::MAX).max(1);
         self.expires_at = NonZeroU32::new(seconds);
+    }
+
+    /// Returns when the credentials of a connection that is reviewed end, as the last call of
+    /// [`expire_at`](Self::expire_at) has said.
+    pub fn expires_at(&self) -> Option<Duration> {
+        self.expires_at.map(|seconds| Duration::from_secs(u64::from(seconds.get())))
+    }
+
+    /// Returns the channel of a subscription of a connection that is reviewed.
+    pub fn channel_of(&self, subscription: Subscription) -> ChannelName<'_> {
+        self.exchange.hub.channel_name(subscription.0)
     }
 
     /// Tells the reactor that this callback does work that takes about this long, such as checking

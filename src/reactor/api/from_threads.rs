@@ -1,4 +1,4 @@
-//! Commands from other threads to a reactor: publish, drain, stop.
+//! Commands from other threads to a reactor: publish, reload, drain, stop.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -7,8 +7,11 @@ use std::sync::{Arc, Mutex};
 use crate::hub::{ChannelName, ChannelNameError, ReactorNumber};
 use crate::net::Wake;
 use crate::protocol::Message;
+use crate::reactor::limits::ReactorLimits;
 use crate::reactor::mail::Notifier;
 use crate::reactor::remote_publish::{PUBLISHES_MAX, PublisherLine, RefusedMessage, RemotePublish};
+
+use super::reload::ReloadRequests;
 
 /// Processed publishes that are kept, so that later ones reuse their buffers and allocate nothing.
 const SPARES_MAX: usize = 256;
@@ -29,6 +32,9 @@ pub(crate) struct FromThreads {
     publishes: Receiver<RemotePublish>,
     used: SyncSender<RemotePublish>,
     ending: Arc<AtomicU8>,
+    reloads: Arc<ReloadRequests>,
+    /// The number of the last request to reload that the reactor has heard.
+    reload_heard: u32,
 }
 
 /// A handle to a reactor that any thread may use.
@@ -40,6 +46,7 @@ pub struct Handle<W> {
     spares: Arc<Mutex<Receiver<RemotePublish>>>,
     used: SyncSender<RemotePublish>,
     ending: Arc<AtomicU8>,
+    reloads: Arc<ReloadRequests>,
     notifier: Notifier<W>,
     message_bytes_max: usize,
 }
@@ -92,10 +99,24 @@ pub(crate) fn handle<W: Wake>(
     let (sender, publishes) = sync_channel(PUBLISHES_MAX);
     let (used, spares) = sync_channel(SPARES_MAX);
     let ending = Arc::new(AtomicU8::new(Ending::Not as u8));
-    let commands = FromThreads { publishes, used: used.clone(), ending: Arc::clone(&ending) };
-    let spares = Arc::new(Mutex::new(spares));
-    let publishes = sender;
-    let handle = Handle { reactor, publishes, spares, used, ending, notifier, message_bytes_max };
+    let reloads = Arc::new(ReloadRequests::default());
+    let commands = FromThreads {
+        publishes,
+        used: used.clone(),
+        ending: Arc::clone(&ending),
+        reloads: Arc::clone(&reloads),
+        reload_heard: 0,
+    };
+    let handle = Handle {
+        reactor,
+        publishes: sender,
+        spares: Arc::new(Mutex::new(spares)),
+        used,
+        ending,
+        reloads,
+        notifier,
+        message_bytes_max,
+    };
     (commands, handle)
 }
 
@@ -115,6 +136,16 @@ impl FromThreads {
             1 => Ending::Drain,
             _ => Ending::Stop,
         }
+    }
+
+    /// Returns true if a reload was requested since the last call.
+    pub(crate) fn is_to_reload(&mut self) -> bool {
+        self.reloads.is_newer(&mut self.reload_heard)
+    }
+
+    /// Returns the limits that a reload has brought, if any.
+    pub(crate) fn take_limits(&self) -> Option<ReactorLimits> {
+        self.reloads.take_limits()
     }
 }
 
@@ -160,6 +191,13 @@ impl<W: Wake> Handle<W> {
         })?;
         self.notifier.notify();
         Ok(())
+    }
+
+    /// Makes the reactor call [`Handler::on_reload`](super::Handler::on_reload), in its next turn.
+    /// Of `limits`, if there are any, those come into force then that can change while it serves.
+    pub fn reload(&self, limits: Option<&ReactorLimits>) {
+        self.reloads.request(limits.cloned());
+        self.notifier.notify();
     }
 
     /// Makes the server accept no new connections, send what is pending, close every connection

@@ -98,6 +98,22 @@ pub trait Handler {
         let _ = peer;
     }
 
+    /// Called when the program has called [`Reloader::reload`](crate::Reloader::reload): before the
+    /// reactor does anything else in its turn, so that no other callback sees the handler half
+    /// changed. If it returns true, [`on_review`](Self::on_review) is called for every connection
+    /// that is open now.
+    fn on_reload(&mut self) -> bool {
+        false
+    }
+
+    /// Called for each open connection after [`on_reload`](Self::on_reload) has returned true, to
+    /// decide whether it may stay. It is called over several turns if there are many connections,
+    /// and may also be called for connections that have been opened meanwhile.
+    fn on_review(&mut self, visitor: &mut Visitor<'_>, session: &mut Self::Session) -> Review {
+        let _ = (visitor, session);
+        Review::Stay
+    }
+
     /// Called once for every [`on_open`](Self::on_open), when the connection has ended for any
     /// reason; also if `on_open` or another method has panicked, so that the application can undo
     /// what they have recorded. `code` is the code of the Close frame that ended it, or 1006 if
@@ -158,6 +174,20 @@ impl From<Response> for Answer {
     fn from(response: Response) -> Answer {
         Answer::Respond(response)
     }
+}
+
+/// What becomes of an open connection after a reload.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Review {
+    /// It stays open.
+    Stay,
+    /// It is closed, after everything that was sent to it before.
+    Close {
+        /// The code of the Close frame.
+        code: CloseCode,
+        /// Its reason, at most 123 bytes.
+        reason: &'static str,
+    },
 }
 
 /// How an opening handshake is answered.

@@ -5,12 +5,14 @@
 //! | `handler` | the trait `Handler`: the application, called with events |
 //! | `context` | what a callback is given: the peer, and what it may do for that peer |
 //! | `from_threads` | a handle by which other threads publish, drain and stop; its receiving side |
+//! | `reload` | a request to reload |
 
 mod context;
 mod from_threads;
 mod handler;
+mod reload;
 
 pub use context::{Context, Visitor};
 pub(super) use from_threads::{Ending, FromThreads, handle};
 pub use from_threads::{Handle, PublishError};
-pub use handler::{Answer, Handler, Rejected, Upgrade};
+pub use handler::{Answer, Handler, Rejected, Review, Upgrade};

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -56,15 +56,17 @@ pub(crate) struct Admission {
 pub(crate) struct ConnectionLimits {
     /// Ordinary connections.
     connections: AtomicUsize,
-    connections_max: usize,
+    connections_max: AtomicUsize,
     /// Connections that are kept open only so that they can be answered 503 or 429.
     refusals: AtomicUsize,
     /// Connections that were accepted on admin listeners.
     admins: AtomicUsize,
-    rate: Option<Mutex<AcceptRate>>,
+    /// Whether `rate` limits anything.
+    has_rate: AtomicBool,
+    rate: Mutex<AcceptRate>,
     /// The limit on connections per client address (IPv4 address or IPv6 /64), and how many each
-    /// address has now. `None` if there is no such limit.
-    networks: Option<(u32, Mutex<HashMap<IpAddr, u32>>)>,
+    /// address has now. `None` if there was no such limit at the start: nothing is counted then.
+    networks: Option<(AtomicU32, Mutex<HashMap<IpAddr, u32>>)>,
 }
 
 /// A token bucket that limits accepts: it fills over time, up to one second's worth of connections.
@@ -75,6 +77,12 @@ struct AcceptRate {
 }
 
 impl AcceptRate {
+    /// A full bucket.
+    fn new(per_second: Option<u32>, now: Instant) -> AcceptRate {
+        let per_second = f64::from(per_second.unwrap_or(1).max(1));
+        AcceptRate { per_second, available: per_second, filled_at: now }
+    }
+
     fn fill(&mut self, now: Instant) {
         let gained = now.saturating_since(self.filled_at).as_secs_f64() * self.per_second;
         self.available = (self.available + gained).min(self.per_second.max(1.0));
@@ -111,26 +119,41 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl ConnectionLimits {
     pub(crate) fn new(limits: &ReactorLimits, now: Instant) -> ConnectionLimits {
-        let bucket = |per_second: u32| AcceptRate {
-            per_second: f64::from(per_second.max(1)),
-            available: f64::from(per_second.max(1)),
-            filled_at: now,
-        };
+        let rate = limits.accepts_per_second_max;
         ConnectionLimits {
             connections: AtomicUsize::new(0),
-            connections_max: limits.connections_max,
+            connections_max: AtomicUsize::new(limits.connections_max),
             refusals: AtomicUsize::new(0),
             admins: AtomicUsize::new(0),
-            rate: limits.accepts_per_second_max.map(|per_second| Mutex::new(bucket(per_second))),
-            networks: limits.connections_per_address_max.map(|max| (max, Mutex::default())),
+            has_rate: AtomicBool::new(rate.is_some()),
+            rate: Mutex::new(AcceptRate::new(rate, now)),
+            networks: limits
+                .connections_per_address_max
+                .map(|max| (AtomicU32::new(max), Mutex::default())),
         }
+    }
+
+    /// Puts other limits into force. Connections that are over them stay; they count as before.
+    /// Where connections per address were not counted from the start, they stay without a limit.
+    /// May be called several times with the same limits.
+    pub(crate) fn change(&self, limits: &ReactorLimits, now: Instant) {
+        self.connections_max.store(limits.connections_max, Ordering::Relaxed);
+        if let Some((max, _)) = &self.networks {
+            max.store(limits.connections_per_address_max.unwrap_or(u32::MAX), Ordering::Relaxed);
+        }
+        let new = AcceptRate::new(limits.accepts_per_second_max, now);
+        let mut rate = lock(&self.rate);
+        if rate.per_second != new.per_second {
+            *rate = new;
+        }
+        self.has_rate.store(limits.accepts_per_second_max.is_some(), Ordering::Relaxed);
     }
 
     /// Returns when the rate limit allows the next connection, or `None` if the rate is not
     /// limited.
     pub(crate) fn next_at(&self, now: Instant) -> Option<Instant> {
-        self.rate.as_ref().map(|rate| {
-            let mut rate = lock(rate);
+        self.has_rate.load(Ordering::Relaxed).then(|| {
+            let mut rate = lock(&self.rate);
             rate.fill(now);
             rate.next_at()
         })
@@ -141,21 +164,22 @@ impl ConnectionLimits {
     /// that limit can be served. There may be as many of these per address as the limit says;
     /// connections beyond them count as refusals.
     pub(crate) fn enter(&self, address: SocketAddr) -> Admission {
-        if let Some(rate) = &self.rate {
-            lock(rate).available -= 1.0;
+        if self.has_rate.load(Ordering::Relaxed) {
+            lock(&self.rate).available -= 1.0;
         }
         let (of_address, max) = match &self.networks {
             Some((max, networks)) => {
                 let mut networks = lock(networks);
                 let count = networks.entry(network(address)).or_default();
                 *count += 1;
-                (*count, *max)
+                (*count, max.load(Ordering::Relaxed))
             }
             None => (0, u32::MAX),
         };
         let refusal = (of_address > max).then_some(Refusal::TooManyFromAddress);
         let is_heard = of_address <= max.saturating_mul(2);
-        if is_heard && count_one_more(&self.connections, self.connections_max) {
+        let connections_max = self.connections_max.load(Ordering::Relaxed);
+        if is_heard && count_one_more(&self.connections, connections_max) {
             return Admission { refusal, quota: Some(Quota::Ordinary) };
         }
         let quota = count_one_more(&self.refusals, REFUSALS_MAX).then_some(Quota::Refusal);
@@ -299,5 +323,38 @@ mod tests {
             assert_eq!(limits.enter(from("127.0.0.1:1")), IN);
         }
         assert_eq!(limits.next_at(now), Some(now + Duration::from_millis(500)));
+    }
+
+    #[test]
+    fn other_limits_bind_those_who_come_and_count_those_who_are_there() {
+        let limits = connection_limits(|configured| {
+            configured.connections_max = 2;
+            configured.connections_per_address_max = Some(2);
+        });
+        let (here, there) = (from("10.0.0.1:1"), from("10.0.0.2:1"));
+        assert_eq!([limits.enter(here), limits.enter(here)], [IN; 2]);
+        let change = |connections_max, connections_per_address_max, accepts_per_second_max| {
+            let new = ReactorLimits {
+                connections_max,
+                connections_per_address_max,
+                accepts_per_second_max,
+                ..ReactorLimits::default()
+            };
+            limits.change(&new, Instant::ZERO);
+        };
+        change(1, Some(1), None);
+        assert_eq!(limits.enter(here).refusal, Some(Refusal::TooManyFromAddress));
+        assert_eq!(limits.enter(there).refusal, Some(Refusal::TooManyConnections));
+        change(9, None, Some(1));
+        assert_eq!(limits.next_at(Instant::ZERO), Some(Instant::ZERO));
+        assert_eq!(limits.enter(here), IN);
+        let second = Instant::ZERO + Duration::from_secs(1);
+        assert_eq!(limits.next_at(Instant::ZERO), Some(second));
+        // The same limits again, from another reactor, do not fill the bucket.
+        change(9, Some(3), Some(1));
+        assert_eq!(limits.next_at(Instant::ZERO), Some(second));
+        assert_eq!(limits.enter(here).refusal, Some(Refusal::TooManyFromAddress), "the fifth");
+        change(9, Some(3), None);
+        assert_eq!(limits.next_at(Instant::ZERO), None);
     }
 }

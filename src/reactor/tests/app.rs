@@ -26,7 +26,7 @@ use std::time::Duration;
 use crate::hub::{Accepted, ChannelInfo, ChannelName, Refused};
 use crate::protocol::{CloseCode, Message, Request, Response};
 
-use super::super::{Answer, Context, Handler, Subscription, Ticket, Upgrade, Visitor};
+use super::super::{Answer, Context, Handler, Review, Subscription, Ticket, Upgrade, Visitor};
 
 /// What the application has recorded, for the test to read.
 #[derive(Default)]
@@ -37,6 +37,10 @@ pub(super) struct Log {
     pub(super) open: usize,
     /// By peer address: the last subscription of the connection.
     subscriptions: HashMap<SocketAddr, Subscription>,
+    /// After a reload, connections whose path begins with this are closed.
+    pub(super) banned: Option<String>,
+    /// How many connections have been reviewed.
+    pub(super) reviewed: usize,
     /// The ticket of the publish whose outcome makes the application panic.
     doomed: Option<Ticket>,
 }
@@ -177,6 +181,23 @@ impl Handler for App {
                 }
                 None => publish(peer, &path[1..], message),
             },
+        }
+    }
+
+    fn on_reload(&mut self) -> bool {
+        self.log.borrow().banned.is_some()
+    }
+
+    fn on_review(&mut self, visitor: &mut Visitor<'_>, path: &mut String) -> Review {
+        let mut log = self.log.borrow_mut();
+        log.reviewed += 1;
+        if let Some(subscription) = log.subscriptions.get(&visitor.address()) {
+            assert!(path.ends_with(visitor.channel_of(*subscription).as_str()));
+        }
+        assert_ne!(path, "/panic/review");
+        match log.banned.as_ref().is_some_and(|banned| path.starts_with(banned)) {
+            true => Review::Close { code: CloseCode::FORBIDDEN, reason: "no longer" },
+            false => Review::Stay,
         }
     }
 

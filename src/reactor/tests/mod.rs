@@ -13,6 +13,7 @@
 //! | `slow`, `torn`, `closing` | connections that are slow, interrupted or closed |
 //! | `blocking` | connections with many subscriptions whose socket is full |
 //! | `publishing`, `accepting`, `draining` | what concerns many connections at once |
+//! | `reviewing` | what a reload does to open connections and to limits |
 //! | `panics` | callbacks that panic |
 //! | `many` | several reactors |
 //! | `latency` | how long turns take, and bystanders wait, while others flood, stall and leave |
@@ -40,6 +41,7 @@ mod opening;
 mod panics;
 mod pinging;
 mod publishing;
+mod reviewing;
 mod slow;
 mod steps;
 mod swarm;

@@ -18,6 +18,7 @@ pub(super) enum Step {
     GoOnWithUnfinished,
     Accept,
     CheckDeadlines,
+    Review,
     Notify,
     Sweep,
     EndTurn,
@@ -72,6 +73,10 @@ pub(super) fn take(reactor: &mut SimReactor, step: Step) -> Left {
         }
         Step::CheckDeadlines => {
             reactor.peers.check_deadlines(&mut reactor.deadlines);
+            Step::Review
+        }
+        Step::Review => {
+            reactor.peers.review(&mut reactor.review);
             Step::Notify
         }
         Step::Notify => {

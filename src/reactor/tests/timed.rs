@@ -332,6 +332,14 @@ impl TimedWorld {
         names.into_iter().filter(is_there).take(count).collect()
     }
 
+    /// Has every reactor reload. Connections whose path begins with `banned` are closed.
+    pub(super) fn reload(&self, banned: &str) {
+        self.log.borrow_mut().banned = Some(banned.to_owned());
+        self.reactors.iter().for_each(|reactor| reactor.handle().reload(None));
+        self.sim.set_moment(self.now());
+        self.sim.note_wake_ups();
+    }
+
     pub(super) fn drain(&self) {
         self.reactors.iter().for_each(|reactor| reactor.handle().drain());
         self.sim.set_moment(self.now());

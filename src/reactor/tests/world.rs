@@ -415,6 +415,12 @@ impl World {
         self.reactors.iter().map(Reactor::handle).collect()
     }
 
+    /// Has every reactor reload. Connections whose path begins with `banned` are closed.
+    pub(super) fn reload(&mut self, banned: &str) {
+        self.log.borrow_mut().banned = Some(banned.to_owned());
+        self.handles().iter().for_each(|handle| handle.reload(None));
+    }
+
     pub(super) fn drain(&mut self) {
         self.handles().iter().for_each(Handle::drain);
     }
