@@ -15,6 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::config_error::ConfigError;
 use super::flag_values::{Ceiling, Size, Time, count, count_in_file, some_count_in_file, trimmed};
+use super::text_file;
 
 /// Every setting of `fanfare serve`. A value that is not set has a default that depends on the
 /// machine or on where the server listens; [`Settings`](super::settings::Settings) works out these
@@ -278,7 +279,7 @@ impl Config {
     /// Reads a file. Keys that it leaves out have their defaults.
     pub(crate) fn read(path: &Path) -> Result<Config, ConfigError> {
         let failed = |source| ConfigError::Read { path: path.to_owned(), source };
-        let text = std::fs::read_to_string(path).map_err(failed)?;
+        let text = text_file::read(path).map_err(failed)?;
         toml::from_str(&text).map_err(|error| ConfigError::parse(path, &text, error))
     }
 
@@ -298,16 +299,17 @@ impl Config {
 
     /// Returns the publish key, given directly or in a file.
     pub(crate) fn publish_key(&self) -> Result<Option<PublishKey>, ConfigError> {
-        let key = match (&self.publish_key, &self.publish_key_file) {
+        let (key, place) = match (&self.publish_key, &self.publish_key_file) {
             (Some(_), Some(_)) => return Err(ConfigError::TwoKeys),
-            (Some(Secret(key)), None) => key.clone(),
+            (Some(Secret(key)), None) => (key.clone(), "--publish-key".to_owned()),
             (None, Some(path)) => {
                 let failed = |source| ConfigError::Read { path: path.clone(), source };
-                std::fs::read_to_string(path).map_err(failed)?.trim_end().to_owned()
+                let text = text_file::read(path).map_err(failed)?;
+                (text.trim_end().to_owned(), format!("--publish-key-file {}", path.display()))
             }
             (None, None) => return Ok(None),
         };
-        PublishKey::new(&key).map(Some).map_err(ConfigError::Key)
+        PublishKey::new(&key).map(Some).map_err(|error| ConfigError::Key { place, error })
     }
 }
 

@@ -13,8 +13,8 @@ pub(crate) enum ConfigError {
     Parse { path: PathBuf, line: usize, text: String },
     /// The publish key is given twice: directly and as a file.
     TwoKeys,
-    /// The text is not valid as a publish key.
-    Key(fanfare::PublishKeyError),
+    /// The text is not valid as a publish key; `place` is the flag that gives it.
+    Key { place: String, error: fanfare::PublishKeyError },
     /// A variable begins with `FANFARE_` and belongs to no flag.
     UnknownVariable(String),
     /// A value is not allowed, by itself or together with another.
@@ -46,7 +46,7 @@ impl fmt::Display for ConfigError {
             ConfigError::TwoKeys => {
                 f.write_str("--publish-key and --publish-key-file are both given: choose one")
             }
-            ConfigError::Key(error) => write!(f, "--publish-key: {error}"),
+            ConfigError::Key { place, error } => write!(f, "{place}: {error}"),
             ConfigError::UnknownVariable(name) => {
                 write!(
                     f,

@@ -21,6 +21,7 @@ mod sources;
 mod subscribe;
 mod systemd;
 mod terminal;
+mod text_file;
 mod token;
 mod token_flags;
 mod token_keys;
@@ -50,9 +51,15 @@ pub(crate) fn main() -> ExitCode {
     let command = sources::without_empty_variables(command(), &is_empty);
     let matches = match command.clone().try_get_matches() {
         Ok(matches) => matches,
-        Err(error) => {
+        Err(mut error) => {
             let arguments: Vec<OsString> = std::env::args_os().collect();
-            sources::name_variable(error, &command, &arguments).exit()
+            if !sources::name_variable(&mut error, &command, &arguments) {
+                error.exit();
+            }
+            // A wrong variable is a wrong configuration, and not a wrong command line.
+            // If the error cannot be printed, there is no way left to report it.
+            let _ = error.print();
+            return ExitCode::FAILURE;
         }
     };
     let variables = std::env::vars_os().filter_map(|(name, value)| {
@@ -99,8 +106,8 @@ fn dispatch(matches: &ArgMatches) -> Result<(), String> {
         Some(("serve", matches)) => serve(matches),
         Some(("check", matches)) => check(matches),
         Some(("echo", matches)) => parsed::<Echo>(matches)?.run(),
-        Some(("pub", matches)) => parsed::<Publish>(matches)?.run(),
-        Some(("sub", matches)) => parsed::<Subscribe>(matches)?.run(),
+        Some(("pub", matches)) => parsed::<Publish>(matches)?.run(matches),
+        Some(("sub", matches)) => parsed::<Subscribe>(matches)?.run(matches),
         Some(("token", matches)) => parsed::<TokenVerb>(matches)?.run(),
         Some(("healthcheck", matches)) => {
             let (config, _) = sources::read(matches).map_err(|error| error.to_string())?;

@@ -1,14 +1,17 @@
 //! `fanfare pub`: publishes by POST, over one connection.
 
+use std::cmp::Ordering;
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::path::PathBuf;
 
+use clap::ArgMatches;
 use fanfare::PublishKey;
 
 use super::client::{Client, advice};
 use super::terminal::print_foreign;
 use super::token_flags::TokenFlags;
 use super::url::{ChannelUrl, Url};
+use super::{sources, text_file};
 
 /// Publish a message, or each line of the standard input
 #[derive(clap::Args)]
@@ -39,6 +42,10 @@ pub(crate) struct Publish {
     binary: bool,
 }
 
+/// The longest message that is read. Servers take less: `--max-message-size` is at most 1 GiB, and
+/// 64 KiB by default.
+const MESSAGE_BYTES_MAX: u64 = 1 << 30;
+
 /// What all messages of one run have in common.
 struct Posting<'p> {
     place: ChannelUrl,
@@ -47,10 +54,10 @@ struct Posting<'p> {
 }
 
 impl Publish {
-    pub(crate) fn run(&self) -> Result<(), String> {
-        let credentials = match self.key()? {
+    pub(crate) fn run(&self, matches: &ArgMatches) -> Result<(), String> {
+        let credentials = match self.key(matches)? {
             Some(key) => Some(key),
-            None => self.token.read()?,
+            None => self.token.read(matches)?,
         };
         let authorization = credentials.map(|key| format!("Bearer {key}"));
         let posting = Posting {
@@ -69,7 +76,8 @@ impl Publish {
         let unreadable = |error| format!("cannot read the standard input: {error}");
         let mut message = Vec::new();
         if self.binary {
-            input.read_to_end(&mut message).map_err(unreadable)?;
+            input.take(MESSAGE_BYTES_MAX + 1).read_to_end(&mut message).map_err(unreadable)?;
+            check_length(&message)?;
             return posting.publish(&mut client, &message);
         }
         if input.is_terminal() {
@@ -78,10 +86,12 @@ impl Publish {
             let _ = writeln!(io::stderr(), "fanfare: each line is published to {place}");
         }
         for line in 1.. {
+            let of_line = |error| format!("line {line}: {error}");
+            let mut input = input.by_ref().take(MESSAGE_BYTES_MAX + 1);
             if input.read_until(b'\n', &mut message).map_err(unreadable)? == 0 {
                 break;
             }
-            let of_line = |error| format!("line {line}: {error}");
+            check_length(&message).map_err(of_line)?;
             if client.has_ended() {
                 client = Client::connect(&posting.place.server).map_err(of_line)?;
             }
@@ -94,8 +104,11 @@ impl Publish {
     }
 
     /// Returns the publish key, given directly or in a file.
-    fn key(&self) -> Result<Option<String>, String> {
-        let path = match (&self.key, &self.key_file) {
+    fn key(&self, matches: &ArgMatches) -> Result<Option<String>, String> {
+        let order = sources::compare(matches, "key", "key_file");
+        let key = self.key.as_ref().filter(|_| order != Ordering::Less);
+        let path = self.key_file.as_ref().filter(|_| order != Ordering::Greater);
+        let path = match (key, path) {
             (Some(_), Some(_)) => {
                 return Err(
                     "--key and --key-file (or their variables) are two keys: give one".to_owned()
@@ -110,10 +123,18 @@ impl Publish {
             (None, Some(path)) => path,
         };
         let failed = |error| format!("cannot read the key in {}: {error}", path.display());
-        let key = std::fs::read_to_string(path).map_err(failed)?.trim_end().to_owned();
+        let key = text_file::read(path).map_err(failed)?.trim_end().to_owned();
         let bad = |error| format!("the key in {}: {error}", path.display());
         PublishKey::new(&key).map_err(bad)?;
         Ok(Some(key))
+    }
+}
+
+/// Refuses a message that was not read whole.
+fn check_length(message: &[u8]) -> Result<(), String> {
+    match message.len() as u64 > MESSAGE_BYTES_MAX {
+        true => Err("this message is longer than 1GiB, which no server takes".to_owned()),
+        false => Ok(()),
     }
 }
 

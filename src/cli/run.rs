@@ -54,7 +54,8 @@ pub(crate) fn explain(error: &BindError) -> String {
             _ => "",
         },
         BindError::Twice { .. } => "; give each address once, in --listen or in --admin-listen",
-        BindError::NoAddress | BindError::Limits(_) | BindError::System(_) => "",
+        BindError::NoAddress => ": give one with --listen, as in --listen 127.0.0.1:8080",
+        BindError::Limits(_) | BindError::System(_) => "",
     };
     format!("{error}{hint}")
 }

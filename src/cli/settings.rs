@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use fanfare::{
-    Broadcast, BroadcastOptions, Builder, Closures, Factory, LimitsError, PublishPolicy, Server,
+    Broadcast, BroadcastOptions, Builder, Closures, Factory, LimitsError, OriginPattern,
+    PublishPolicy, Server,
 };
 
 use super::config::{Config, LogFormat};
@@ -104,6 +105,15 @@ impl Settings {
                 "--allowed-hosts without a --publish-key: whoever reaches this server under such a \
                  name through a proxy on this machine may publish, unless the proxy adds \
                  X-Forwarded-For"
+                    .to_owned(),
+            );
+        }
+        let takes_any_page = self.options.allowed_origins.iter().any(OriginPattern::is_any);
+        if takes_any_page && self.is_loopback && !has_tokens {
+            warnings.push(
+                "--allowed-origins '*' without tokens: every page that is open in a browser on \
+                 this machine, of whatever site, may do what this machine may; list the origins of \
+                 your pages, or set a --jwt-secret"
                     .to_owned(),
             );
         }
@@ -386,6 +396,20 @@ mod tests {
         };
         assert!(warnings(None).contains("through a proxy on this machine"));
         assert_eq!(warnings(Some("key")), "");
+    }
+
+    #[test]
+    fn that_every_page_counts_as_this_machine_is_warned_of_without_tokens() {
+        let warnings = |origin: &str, secret: Option<&str>| {
+            let settings = settings(|config| {
+                config.allowed_origins = vec![origin.parse().unwrap()];
+                config.jwt_secret = secret.map(|text| text.parse().unwrap()).into_iter().collect();
+            });
+            settings.unwrap().warnings().join("\n")
+        };
+        assert!(warnings("*", None).contains("every page"));
+        assert_eq!(warnings("*", Some(&"x".repeat(32))), "");
+        assert_eq!(warnings("https://*.example.com", None), "");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Where a configuration comes from: the environment overrides the file, flags override both.
 
+use std::cmp::Ordering;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
@@ -55,7 +56,24 @@ pub(crate) fn read(matches: &ArgMatches) -> Result<(Config, Sources), ConfigErro
         None => Config::default(),
     };
     config.update_from_arg_matches(matches).map_err(|error| usage(&error))?;
+    match compare(matches, "publish_key", "publish_key_file") {
+        Ordering::Less => config.publish_key = None,
+        Ordering::Greater => config.publish_key_file = None,
+        Ordering::Equal => {}
+    }
     Ok((config, sources))
+}
+
+/// Compares two flags that give the same thing in two ways: the greater one is given nearer to the
+/// user, and overrides the other. The command line is nearer than the environment, and that is
+/// nearer than the file.
+pub(crate) fn compare(matches: &ArgMatches, one: &str, other: &str) -> Ordering {
+    let nearness = |id| match matches.value_source(id) {
+        Some(ValueSource::CommandLine) => 2,
+        Some(ValueSource::EnvVariable) => 1,
+        _ => 0,
+    };
+    nearness(one).cmp(&nearness(other))
 }
 
 /// Makes an error that never occurs: the arguments that clap has accepted always fit these structs.
@@ -100,13 +118,14 @@ pub(crate) fn without_empty_variables(
 
 /// Names the environment variable in an error about its value, which otherwise names only the flag.
 /// `arguments` are those of the process.
+/// Returns true if it is such an error.
 pub(crate) fn name_variable(
-    mut error: clap::Error,
+    error: &mut clap::Error,
     command: &Command,
     arguments: &[OsString],
-) -> clap::Error {
+) -> bool {
     let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else {
-        return error;
+        return false;
     };
     let flag = shown.split([' ', '=', '[']).next().unwrap_or_default();
     let is_given = arguments.iter().any(|argument| {
@@ -119,11 +138,10 @@ pub(crate) fn name_variable(
         argument.get_long().is_some_and(|long| flag.strip_prefix("--") == Some(long))
     };
     let variable = all_arguments(command).find(of_flag).and_then(clap::Arg::get_env);
-    if let Some(variable) = variable.filter(|_| !is_given) {
-        let text = format!("{}, the environment variable of {shown}", variable.display());
-        error.insert(ContextKind::InvalidArg, ContextValue::String(text));
-    }
-    error
+    let Some(variable) = variable.filter(|_| !is_given) else { return false };
+    let text = format!("{}, the environment variable of {shown}", variable.display());
+    error.insert(ContextKind::InvalidArg, ContextValue::String(text));
+    true
 }
 
 /// Rejects variables that begin with `FANFARE_` and belong to no flag, because a misspelt variable

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use clap::ArgMatches;
 use fanfare::CloseCode;
 use fanfare::protocol::{
     ClientHandshake, Decoder, DecoderLimits, Event, Opcode, Role, encode_masked_close,
@@ -73,9 +74,9 @@ struct SubscribeError {
 }
 
 impl Subscribe {
-    pub(crate) fn run(&self) -> Result<(), String> {
+    pub(crate) fn run(&self, matches: &ArgMatches) -> Result<(), String> {
         let place = ChannelUrl::new(&self.channel, &self.url)?;
-        let authorization = self.token.read()?.map(|token| format!("Bearer {token}"));
+        let authorization = self.token.read(matches)?.map(|token| format!("Bearer {token}"));
         let authorization = authorization.as_deref();
         let mut received = 0;
         let mut client = subscribe(&place, authorization).map_err(|refusal| refusal.text)?;

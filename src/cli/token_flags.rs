@@ -1,6 +1,11 @@
 //! The token of `pub` and `sub`.
 
+use std::cmp::Ordering;
 use std::path::PathBuf;
+
+use clap::ArgMatches;
+
+use super::{sources, text_file};
 
 /// Where the token of a client comes from.
 #[derive(clap::Args)]
@@ -15,8 +20,11 @@ pub(crate) struct TokenFlags {
 
 impl TokenFlags {
     /// Returns the token, given directly or in a file.
-    pub(crate) fn read(&self) -> Result<Option<String>, String> {
-        let path = match (&self.token, &self.token_file) {
+    pub(crate) fn read(&self, matches: &ArgMatches) -> Result<Option<String>, String> {
+        let order = sources::compare(matches, "token", "token_file");
+        let token = self.token.as_ref().filter(|_| order != Ordering::Less);
+        let path = self.token_file.as_ref().filter(|_| order != Ordering::Greater);
+        let path = match (token, path) {
             (Some(_), Some(_)) => {
                 return Err(
                     "--token and --token-file (or their variables) are two tokens: give one"
@@ -28,7 +36,7 @@ impl TokenFlags {
             (None, Some(path)) => path,
         };
         let failed = |error| format!("cannot read the token in {}: {error}", path.display());
-        let text = std::fs::read_to_string(path).map_err(failed)?;
+        let text = text_file::read(path).map_err(failed)?;
         checked(text.trim_end(), &format!("the token in {}", path.display())).map(Some)
     }
 }

@@ -6,6 +6,7 @@ use fanfare::JwtKey;
 
 use super::config::{Config, Secret};
 use super::config_error::ConfigError;
+use super::text_file;
 
 /// The most keys of one server.
 const KEYS_MAX: usize = 64;
@@ -58,5 +59,5 @@ pub(crate) fn of_public_file(path: &Path) -> Result<Vec<JwtKey>, ConfigError> {
 
 fn text_of(path: &Path) -> Result<String, ConfigError> {
     let failed = |source| ConfigError::Read { path: path.to_owned(), source };
-    std::fs::read_to_string(path).map_err(failed)
+    text_file::read(path).map_err(failed)
 }

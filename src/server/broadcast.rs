@@ -237,7 +237,7 @@ impl Handler for Broadcast {
     fn on_open(&mut self, peer: &mut Context<'_, BroadcastSession>) {
         let channel = match &peer.session().0 {
             Session::Entering { .. } => self.entering.as_str(),
-            Session::Echo { .. } => "-/echo",
+            Session::Echo { .. } => ECHO,
             Session::Subscriber { .. } | Session::Rejected => "",
         };
         if self.options.log_events {
@@ -271,7 +271,12 @@ impl Handler for Broadcast {
             Session::Subscriber { publishing: Publishing::Allowed, .. } | Session::Echo { .. }
         );
         if self.options.log_events && is_taken {
-            event_log::message(peer.connection(), message);
+            let channel = match peer.session().0 {
+                Session::Subscriber { subscription, .. } => peer.channel(subscription),
+                _ => None,
+            };
+            let channel = channel.map_or(ECHO, ChannelName::as_str);
+            event_log::message(peer.connection(), channel, message);
         }
         match peer.session().0 {
             Session::Subscriber { publishing: Publishing::ByNoRule, .. } => {
@@ -331,6 +336,9 @@ impl Broadcast {
         is_within
     }
 }
+
+/// What the log shows in place of a channel for peers of `/-/echo`.
+const ECHO: &str = "-/echo";
 
 fn publish(
     visitor: &mut Visitor<'_>,

@@ -142,9 +142,6 @@ impl Builder<()> {
         F: Fn(usize) -> H + Send + Sync + 'static,
     {
         self.check().map_err(BindError::Limits)?;
-        if self.addresses.is_empty() {
-            return Err(BindError::NoAddress);
-        }
         let reactors = self.reactor_count();
         let all = self.resolve()?;
         let (public, admin) = all.split_at(self.addresses.len());
@@ -402,6 +399,9 @@ impl<A> Builder<A> {
 
     /// Resolves all addresses: first those of `listen`, then those of `admin_listen`.
     fn resolve(&self) -> Result<Vec<ListenAddress>, BindError> {
+        if self.addresses.is_empty() {
+            return Err(BindError::NoAddress);
+        }
         let texts = self.addresses.iter().chain(&self.admin_addresses);
         let all = texts.map(|text| ListenAddress::resolve(text)).collect::<Result<Vec<_>, _>>()?;
         check_overlap(&all)?;

@@ -25,18 +25,22 @@ pub(crate) fn refused(address: SocketAddr, path: &str, status: u16) {
 }
 
 /// Logs an accepted message of a WebSocket peer.
-pub(crate) fn message(connection: u64, message: Message<'_>) {
-    log_message(Some(connection), None, message);
+pub(crate) fn message(connection: u64, channel: &str, message: Message<'_>) {
+    log_message(Some(connection), None, channel, message);
 }
 
 /// Logs a message that was published by a POST.
 pub(crate) fn posted(address: SocketAddr, channel: &str, message: Message<'_>) {
-    log_message(None, Some((address, channel)), message);
+    log_message(None, Some(address), channel, message);
 }
 
-fn log_message(connection: Option<u64>, post: Option<(SocketAddr, &str)>, message: Message<'_>) {
-    let (address, channel) =
-        post.map(|(address, channel)| (display(address), cut(channel))).unzip();
+fn log_message(
+    connection: Option<u64>,
+    address: Option<SocketAddr>,
+    channel: &str,
+    message: Message<'_>,
+) {
+    let (address, channel) = (address.map(display), cut(channel));
     let bytes = message.payload().len();
     if let Some(event) = message.as_text().and_then(CustomEvent::parse) {
         let (event, data) = (cut(&event.name), cut(event.data.map_or("null", |data| data.get())));

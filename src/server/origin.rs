@@ -169,6 +169,12 @@ impl OriginPattern {
         host_is_covered(allowed.host, *subdomains, origin.host)
     }
 
+    /// Returns true for `*`, which allows every origin.
+    #[must_use]
+    pub fn is_any(&self) -> bool {
+        self.0 == Pattern::Any
+    }
+
     /// Returns true if pages of this host are covered, whatever their scheme and port.
     pub(crate) fn covers_host(&self, host: &str) -> bool {
         let Pattern::Origin { text, subdomains } = &self.0 else { return true };

@@ -398,7 +398,8 @@ fn an_error_names_the_variable_that_is_wrong() {
         ("FANFARE_LISTEN", "8080", 1),
         ("FANFARE_MAX_MESSAGE_SIZE", "1MiB", 1),
     ] {
-        let (_, error) = output(fanfare(&["check"]).env(name, value), code);
+        // Of a variable, a value that cannot be read is one of the configuration's mistakes, too.
+        let (_, error) = output(fanfare(&["check"]).env(name, value), 1);
         assert!(error.contains(name), "{error}");
         // If the wrong value is on the command line, the error names the flag and not the variable.
         let flag = format!("--{}", name.trim_start_matches("FANFARE_").to_lowercase());
@@ -518,7 +519,44 @@ fn what_is_wrong_in_a_configuration_is_named() {
     let (_, error) =
         output(&mut fanfare(&["check", "--reactors", "4", "--memory-limit", "3MiB"]), 1);
     assert!(error.contains("4 reactors") && error.contains("set --memory-limit"), "{error}");
+    let (_, error) = output(
+        &mut fanfare(&["check", "--config", file("listen = []").path().to_str().unwrap()]),
+        1,
+    );
+    assert!(error.contains("no address") && error.contains("--listen"), "{error}");
     output(&mut fanfare(&["check"]), 0);
+}
+
+#[test]
+fn a_bad_key_file_is_named_with_its_flag() {
+    let key = file("two words");
+    let path = key.path().to_str().unwrap();
+    for path in [path, "/nowhere/key", "/dev/zero"] {
+        let (_, error) = output(&mut fanfare(&["check", "--publish-key-file", path]), 1);
+        assert!(error.contains(path) && !error.contains("words"), "{error}");
+    }
+    let (_, error) = output(&mut fanfare(&["check", "--publish-key-file", path]), 1);
+    assert!(error.contains("--publish-key-file"), "{error}");
+}
+
+#[test]
+fn a_key_on_the_command_line_overrides_one_of_another_kind_in_the_environment() {
+    let (good, other) = (file("good-key"), file("other-key"));
+    let (good, other) = (good.path().to_str().unwrap(), other.path().to_str().unwrap());
+    let server = Program::start(&["--publish-key", "good-key"]);
+    let publish = ["pub", "--url", &server.url, "news", "hello"];
+    let mut by_file = fanfare(&publish);
+    by_file.args(["--key-file", good]).env("FANFARE_PUBLISH_KEY", "other-key").assert().code(0);
+    let mut by_text = fanfare(&publish);
+    by_text.args(["--key", "good-key"]).env("FANFARE_PUBLISH_KEY_FILE", other).assert().code(0);
+    let mut both = fanfare(&publish);
+    let both = both.env("FANFARE_PUBLISH_KEY", "a").env("FANFARE_PUBLISH_KEY_FILE", good);
+    assert!(output(both, 1).1.contains("give one"));
+
+    let config = file("publish-key = 'a'\n");
+    let mut check = fanfare(&["check", "--config", config.path().to_str().unwrap()]);
+    output(check.env("FANFARE_PUBLISH_KEY_FILE", good), 0);
+    output(check.args(["--publish-key", "b"]), 0);
 }
 
 #[test]
@@ -546,7 +584,7 @@ fn events_are_logged_one_line_each_and_escaped() {
     let mut peer = connect(server.address, "/news");
     assert!(log.wait_for("open").contains("channel=\"news\""));
     peer.send(Message::text("hello")).unwrap();
-    assert!(log.wait_for("message").contains("kind=\"text\" bytes=5"));
+    assert!(log.wait_for("message").contains("channel=\"news\" kind=\"text\" bytes=5"));
     peer.send(Message::text(r#"{"event":"move\nINFO forged","data":{"x":1}}"#)).unwrap();
     let line = log.wait_for("event");
     assert!(

@@ -209,6 +209,12 @@ impl<S> Context<'_, S> {
         }
     }
 
+    /// Returns the channel of a subscription of this peer, or `None` if the subscription has ended.
+    pub fn channel(&self, subscription: Subscription) -> Option<ChannelName<'_>> {
+        let is_live = self.subscriptions.contains(subscription.0);
+        is_live.then(|| self.exchange.hub.channel_name(subscription.0))
+    }
+
     /// Publishes to all subscribers of a channel, including this peer if it is subscribed. If the
     /// channel's home reactor refuses the message because memory is full, the peer is closed with
     /// 1013, and that reactor refuses everything that the peer publishes after the message.
