@@ -101,9 +101,9 @@ fn run(scenario: &ScenarioArgs, flags: Option<&ArgMatches>) -> Result<ExitCode, 
         .transpose()?;
     output::prepare(&common.output)?;
     let machine = Machine::prepare();
-    for shortcoming in
-        machine.shortcomings(scenario.connections(), common.source_ip, common.threads)
-    {
+    let shortcomings =
+        machine.shortcomings(scenario.connections(), common.source_ip, common.threads);
+    for shortcoming in unknown_variables(std::env::vars_os()).chain(shortcomings) {
         tell(&format!("loadgen: {shortcoming}"));
     }
     let stop = on_interrupt().map_err(|error| error.to_string())?;
@@ -155,6 +155,17 @@ fn run(scenario: &ScenarioArgs, flags: Option<&ArgMatches>) -> Result<ExitCode, 
         tell(&format!("loadgen: {failure}"));
     }
     Ok(outcome::exit_code(&report, common.strict))
+}
+
+/// Returns a sentence about each variable that looks like a setting of loadgen and is none, because
+/// a misspelt one has no effect.
+fn unknown_variables(
+    variables: impl Iterator<Item = (OsString, OsString)>,
+) -> impl Iterator<Item = String> {
+    variables
+        .filter_map(|(name, _)| name.into_string().ok())
+        .filter(|name| name.starts_with("LOADGEN_") && name != "LOADGEN_BEARER")
+        .map(|name| format!("the variable {name} has no effect; LOADGEN_BEARER is the only one"))
 }
 
 /// Checks what the parser of the command line cannot check. The error is a readable text.

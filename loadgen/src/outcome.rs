@@ -32,8 +32,8 @@ pub(crate) struct RunOutcome {
     report: Report,
     evidence: Evidence,
     was_interrupted: bool,
-    /// The most frequent error.
-    error: Option<String>,
+    /// How many connections were asked for, and how many of them have opened.
+    opened: Tally,
     seconds: Vec<Second>,
 }
 
@@ -65,6 +65,7 @@ impl RunOutcome {
             response_p50: Duration::from_nanos(p50.unwrap_or(0)),
             openings: None,
             server_share: usage.server.map(|server| server.saturation),
+            error: load.ends.most_frequent(),
             cut: cut(&load, &report),
         };
         let with_latency = |Watched { second, .. }: Watched| {
@@ -74,11 +75,12 @@ impl RunOutcome {
             Second { p50_ns, p99_ns, max_ns, ..second }
         };
         let seconds = seconds.into_iter().map(with_latency).collect();
+        let counts = load.all_counts();
         Ok(RunOutcome {
             report,
             evidence,
             was_interrupted: load.is_stopping() && !load.thread.has_failed(),
-            error: load.ends.most_frequent(),
+            opened: Tally { wanted: counts.wanted, achieved: counts.opened },
             seconds,
         })
     }
@@ -103,7 +105,7 @@ pub(crate) fn report(
     started: SystemTime,
     flags: Option<&ArgMatches>,
 ) -> Json {
-    let RunOutcome { mut report, evidence, was_interrupted, error, seconds } = ran;
+    let RunOutcome { mut report, evidence, was_interrupted, opened, seconds } = ran;
     let common = scenario.common();
     if common.verify == Verify::Off {
         report.judge_nothing();
@@ -127,7 +129,7 @@ pub(crate) fn report(
     report.settings =
         flags.map(|flags| command_line::settings(scenario.name(), flags)).unwrap_or_default();
     report.seconds = seconds;
-    report.verdict = Some(verdict(scenario, evidence, error));
+    report.verdict = Some(verdict(scenario, evidence, opened));
     report.thresholds.clone_from(&common.thresholds);
     if was_interrupted {
         report.note("ended early by Ctrl-C".to_owned());
@@ -140,8 +142,11 @@ pub(crate) fn report(
 
 /// Judges if the result can be trusted. An open loop must have sent what was due; a closed loop has
 /// no such target.
-fn verdict(scenario: &ScenarioArgs, mut evidence: Evidence, error: Option<String>) -> Verdict {
+fn verdict(scenario: &ScenarioArgs, mut evidence: Evidence, opened: Tally) -> Verdict {
     if scenario.loop_name().is_none() && !matches!(evidence.cut, Some(Cut::NothingOpened(_))) {
+        if matches!(scenario, ScenarioArgs::Hold(_)) && opened.is_missed() {
+            return Verdict::not_held(opened, evidence.error.as_deref());
+        }
         return Verdict {
             judgement: Judgement::Trustworthy,
             reason: "nothing was timed that depends on how fast loadgen is".to_owned(),
@@ -152,7 +157,7 @@ fn verdict(scenario: &ScenarioArgs, mut evidence: Evidence, error: Option<String
     evidence.cut = evidence.cut.or_else(|| {
         let sent = evidence.sends.map_or(0, |sends| sends.achieved);
         let few_asked = scenario.messages().is_some_and(|messages| messages <= sent);
-        if few_asked { Some(Cut::FewAsked) } else { error.map(Cut::Errors) }
+        if few_asked { Some(Cut::FewAsked) } else { evidence.error.clone().map(Cut::Errors) }
     });
     match scenario.rate() {
         // All openings that were due are wanted, even those that a slow server has delayed.

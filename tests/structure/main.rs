@@ -9,6 +9,7 @@ mod names;
 mod sizes;
 mod test_only;
 mod tree;
+mod ways;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -54,8 +55,10 @@ fn the_source_keeps_the_rules() {
 
 /// Applies all rules, except that of the layers, to the files of the repository.
 fn faults(sources: &Sources) -> Vec<Fault> {
-    let mut faults: Vec<_> =
-        sources.iter().filter_map(|(file, text)| sizes::lines(file, text)).collect();
+    let architecture = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let mut faults = ways::told(&architecture, sources);
+    let lines = sources.iter().filter_map(|(file, text)| sizes::lines(file, text));
+    faults.extend(lines);
     for folder in PACKAGES {
         let crates: BTreeMap<_, _> = roots(sources, folder)
             .into_iter()

@@ -161,6 +161,9 @@ impl ScenarioArgs {
         if let ScenarioArgs::Broadcast(args) = self {
             args.check()?;
         }
+        if self.duration().is_some_and(|duration| duration.is_zero()) {
+            return Err("--duration 0 measures nothing: give a second or more".to_owned());
+        }
         self.common().check()
     }
 

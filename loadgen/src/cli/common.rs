@@ -124,14 +124,22 @@ pub(crate) struct OutputArgs {
     pub(crate) format: Option<Format>,
     /// Also writes the report into this file, as its name ends: .json, .html, .csv, .hgrm, or else
     /// text
-    #[arg(short = 'o', long, value_name = "FILE")]
+    #[arg(short = 'o', long, value_name = "FILE", value_parser = file)]
     pub(crate) output: Option<PathBuf>,
     /// Also writes the report with its plots as one HTML file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = file)]
     pub(crate) html: Option<PathBuf>,
     /// Also writes the latency distribution as HdrHistogram's plotters read it
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = file)]
     pub(crate) hdr: Option<PathBuf>,
+}
+
+/// Reads the name of a file to write.
+fn file(name: &str) -> Result<PathBuf, String> {
+    match name {
+        "-" => Err("the report is on the standard output anyway: choose its --format".to_owned()),
+        name => Ok(name.into()),
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]

@@ -19,6 +19,10 @@ const ACHIEVED_SHARE_LEAST: f64 = 0.99;
 /// A server this busy was the limit, even if the generator was busy too.
 const SERVER_SATURATED_SHARE: f64 = 0.95;
 
+/// What to do about connections that fail.
+const ERRORS_CURE: &str =
+    "find out why the server, or a limit on the way to it, refuses or ends connections";
+
 /// The figures that the verdict uses, all from the measured part of the run.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Evidence {
@@ -41,6 +45,8 @@ pub(crate) struct Evidence {
     /// How close the server was to its limit: 1 when its busiest thread, or all the cores that it
     /// may run on, had no time left. `None` without `--server-pid`.
     pub(crate) server_share: Option<f64>,
+    /// The most frequent error of connections. `None` if there was none.
+    pub(crate) error: Option<String>,
     /// What has kept the run from measuring enough, if it is known.
     pub(crate) cut: Option<Cut>,
 }
@@ -68,7 +74,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    fn is_missed(self) -> bool {
+    pub(crate) fn is_missed(self) -> bool {
         (self.achieved as f64) < self.wanted as f64 * ACHIEVED_SHARE_LEAST
     }
 
@@ -107,6 +113,13 @@ pub(crate) struct Verdict {
 impl Verdict {
     fn new(judgement: Judgement, reason: String, cure: &str) -> Verdict {
         Verdict { judgement, reason, cure: Some(cure.to_owned()) }
+    }
+
+    /// Returns the verdict on a run that was to hold connections, not all of which have opened.
+    pub(crate) fn not_held(opened: Tally, error: Option<&str>) -> Verdict {
+        let error = error.map_or(String::new(), |error| format!("; the most frequent: {error}"));
+        let reason = format!("only {} connections opened{error}", opened.text());
+        Verdict::new(Judgement::TargetMissed, reason, ERRORS_CURE)
     }
 
     /// Returns the verdict on a run that ended before it measured anything.
@@ -158,10 +171,7 @@ fn too_short(evidence: &Evidence) -> Option<Verdict> {
         Some(Cut::Failed(failure)) => {
             (failure.clone(), "loadgen with the URL alone says what the server does with a message")
         }
-        Some(Cut::Errors(error)) => (
-            format!("the most frequent error was {error}"),
-            "find out why the server, or a limit on the way to it, ends connections",
-        ),
+        Some(Cut::Errors(error)) => (format!("the most frequent error was {error}"), ERRORS_CURE),
         Some(Cut::Interrupted) => ("ended early by Ctrl-C".to_owned(), "let it run to its end"),
         Some(Cut::FewAsked) => ("no more were asked for".to_owned(), "ask for more --messages"),
         None if few.is_some() && wanted >= MESSAGES_LEAST => (
@@ -196,7 +206,9 @@ fn generator_bound(evidence: &Evidence) -> Option<Verdict> {
             time(LOOP_STALL_MAX)
         ));
     }
-    if let Some(sends) = evidence.sends.filter(|sends| sends.is_missed()) {
+    // Nothing can be sent on connections that the server has ended.
+    let sends = evidence.sends.filter(|_| evidence.error.is_none());
+    if let Some(sends) = sends.filter(|sends| sends.is_missed()) {
         reasons.push(format!("it sent {} in time", sends.text()));
     }
     (!reasons.is_empty()).then(|| {
@@ -226,7 +238,14 @@ fn target_missed(evidence: &Evidence) -> Option<Verdict> {
         if let Some(share) = evidence.server_share {
             reason.push_str(&format!("; it was {} busy", percent(share)));
         }
-        Verdict::new(Judgement::TargetMissed, reason, "ask for less, or give the server more")
+        let cure = match &evidence.error {
+            Some(error) => {
+                reason.push_str(&format!("; the most frequent error was {error}"));
+                ERRORS_CURE
+            }
+            None => "ask for less, or give the server more",
+        };
+        Verdict::new(Judgement::TargetMissed, reason, cure)
     })
 }
 
@@ -285,6 +304,7 @@ mod tests {
             response_p50: Duration::from_millis(1),
             openings: None,
             server_share: Some(0.5),
+            error: None,
             cut: None,
         }
     }
@@ -360,6 +380,20 @@ mod tests {
         let sends = |achieved| Some(Tally { wanted: 1_000, achieved });
         assert_eq!(judgement(|e| e.sends = sends(990)), Judgement::Trustworthy);
         assert_eq!(judgement(|e| e.sends = sends(989)), Judgement::GeneratorBound);
+    }
+
+    #[test]
+    fn what_could_not_be_sent_because_the_server_ended_connections_is_not_the_generators_fault() {
+        let verdict = judge(&Evidence {
+            sends: Some(Tally { wanted: 1_000, achieved: 500 }),
+            error: Some("closed_1012: restarting".to_owned()),
+            ..healthy()
+        });
+        assert_eq!(verdict.judgement, Judgement::TargetMissed);
+        assert!(verdict.reason.ends_with("the most frequent error was closed_1012: restarting"));
+        assert_eq!(verdict.cure.as_deref(), Some(ERRORS_CURE));
+        let few_errors = |e: &mut Evidence| e.error = Some("reset".to_owned());
+        assert_eq!(judgement(few_errors), Judgement::Trustworthy);
     }
 
     #[test]

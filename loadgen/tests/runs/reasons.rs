@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::serve::{Server, counts};
-use crate::servers::{Fault, answering, broadcast};
+use crate::servers::{Fault, answering, broadcast, full_after};
 use crate::{error, loadgen, run};
 
 /// Returns reason and cure of a report's verdict.
@@ -22,6 +22,16 @@ fn assert_explained(report: &Value, words: &str) {
     let (reason, cure) = verdict(report);
     assert!(reason.contains(words), "{words}: {reason} {report}");
     assert!(!cure.contains("longer"), "{words}: {cure}");
+}
+
+#[test]
+fn connections_that_cannot_be_held_are_not_called_trustworthy() {
+    let full = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 5\r\n\r\nfull.";
+    let (code, report) = loadgen("hold", full_after(4, full), "-c 8 -d 0");
+    assert_eq!(code, 3, "{report}");
+    assert_eq!(report["verdict"]["verdict"], "target missed", "{report}");
+    assert_explained(&report, "only 4 of 8 (50.0 %) connections opened; the most frequent: ");
+    assert_explained(&report, "handshake_refused: status 503: full.");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use fanfare::protocol::{CloseCode, Opcode, encode_close, encode_frame};
@@ -72,6 +73,20 @@ pub(crate) fn answering(bytes: &'static [u8]) -> SocketAddr {
     serve(move |mut stream| {
         let _ = stream.read(&mut [0; 4096]);
         let _ = stream.write_all(bytes);
+    })
+}
+
+/// Opens this many connections, and answers all further requests with these bytes.
+pub(crate) fn full_after(room: usize, refusal: &'static [u8]) -> SocketAddr {
+    let opened = AtomicUsize::new(0);
+    serve(move |mut stream| {
+        if opened.fetch_add(1, Ordering::Relaxed) < room {
+            let mut socket = tungstenite::accept(stream).unwrap();
+            while socket.read().is_ok() {}
+        } else {
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(refusal);
+        }
     })
 }
 

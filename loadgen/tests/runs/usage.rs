@@ -217,3 +217,31 @@ fn what_does_not_fit_on_this_machine_is_said_before_it_fails() {
     assert_eq!(output.status.code(), Some(3), "{shown}");
     assert!(shown.contains("Too many open files"), "{shown}");
 }
+
+#[test]
+fn what_would_measure_nothing_or_write_a_file_named_dash_is_a_usage_error() {
+    let url = format!("ws://{NOBODY}/");
+    for (words, reason) in [
+        (["ping", &url, "-d", "0"], "measures nothing"),
+        (["connect", &url, "--duration", "0s"], "measures nothing"),
+        (["ping", &url, "-o", "-"], "--format"),
+        (["hold", &url, "--html", "-"], "--format"),
+    ] {
+        let output = output(&words);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{words:?}: {said}");
+        assert!(said.contains(reason), "{words:?}: {said}");
+    }
+}
+
+#[test]
+fn a_misspelt_variable_is_told_and_the_known_one_is_not() {
+    let server = Server::start("--echo");
+    let url = format!("ws://{}/", server.address);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
+    command.args(["ping", &url, "-c", "1", "-n", "1", "-W", "0", "--no-progress"]);
+    command.env("LOADGEN_BEARR", "x").env("LOADGEN_BEARER", "x");
+    let said = String::from_utf8(command.output().unwrap().stderr).unwrap();
+    assert!(said.contains("LOADGEN_BEARR has no effect"), "{said}");
+    assert!(!said.contains("variable LOADGEN_BEARER "), "{said}");
+}

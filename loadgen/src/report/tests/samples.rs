@@ -143,6 +143,7 @@ fn broadcast() -> Json {
         response_p50: Duration::from_millis(2),
         openings: None,
         server_share: Some(0.733),
+        error: None,
         cut: None,
     }));
     for threshold in ["delivery.p99<20ms", "lost==0", "delivered_per_second>10k"] {
