@@ -82,8 +82,8 @@ pub use hub::{
 pub use instant::Instant;
 pub use protocol::{CloseCode, Message, MessageKind, Request, Response};
 pub use reactor::{
-    Answer, Context, Counters, Handler, NotPublished, PublishError, RefusalReason, RefusedMessage,
-    RejectReason, Rejected, Review, Status, Subscription, Ticket, Upgrade, Visitor,
+    Answer, Context, Counters, Deferral, Handler, NotPublished, PublishError, RefusalReason,
+    RefusedMessage, RejectReason, Rejected, Review, Status, Subscription, Ticket, Upgrade, Visitor,
 };
 pub use serde_json::Value;
 #[cfg(feature = "broadcast")]

@@ -62,7 +62,7 @@ pub trait Net {
     /// A connected, non-blocking stream.
     type Stream;
     /// Wakes this reactor from other threads.
-    type Waker: Wake + Clone + Send + 'static;
+    type Waker: Wake + Clone + Send + Sync + 'static;
 
     /// The monotonic clock.
     fn now(&self) -> Instant;

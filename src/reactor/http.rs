@@ -26,7 +26,7 @@ use super::panics::guarded;
 use super::ticket::Ticket;
 
 /// What to do after a request head has been decoded.
-enum Next<S> {
+pub(super) enum Next<S> {
     /// Send this response. `How` says whether the connection is kept for another request.
     Respond(Response, How),
     /// The response is sent when the channel's home reactor has answered.
@@ -35,13 +35,15 @@ enum Next<S> {
     AwaitBody(Body, Expects),
     /// The handshake is accepted. The 101 is in `Core::outgoing`.
     Open(S),
+    /// The application decides on the handshake later. Its head has this many bytes.
+    Defer(Owed, usize),
     /// Accepted, but closed right after. The 101 and a Close frame are in `Core::outgoing`.
     OpenAndClose,
 }
 
 /// How a response is written and counted.
 #[derive(Clone, Copy)]
-struct How {
+pub(super) struct How {
     owed: Owed,
     /// The response answers an opening handshake.
     handshake: bool,
@@ -61,13 +63,18 @@ enum RejectedBy {
 /// Whether the client waits for a 100 (Continue) before it sends the body (RFC 9110 section
 /// 10.1.1).
 #[derive(Clone, Copy)]
-struct Expects(bool);
+pub(super) struct Expects(bool);
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 impl How {
     fn plain(owed: Owed) -> How {
         How { owed, handshake: false, reject: None }
+    }
+
+    /// An answer to an opening handshake.
+    pub(super) fn of_handshake(owed: Owed) -> How {
+        How { handshake: true, ..How::plain(owed) }
     }
 
     /// A refusal by the reactor. It ends the connection.
@@ -148,9 +155,12 @@ impl<N: Net, H: Handler> Core<N, H> {
                     self.open(connection, session);
                     return (consumed, Stop::NeedMore);
                 }
+                Next::Defer(owed, head_bytes) => {
+                    self.defer(connection, consumed - head_bytes..consumed, owed);
+                    return (consumed, Stop::Paused);
+                }
                 Next::OpenAndClose => {
-                    self.leave_http(connection);
-                    self.send_last(connection);
+                    self.turn_away(connection);
                     return (consumed, Stop::Left);
                 }
             }
@@ -193,7 +203,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         if request.wants_websocket() {
             *consumed += head_bytes;
             let outgoing = &mut self.outgoing;
-            let next = shake_hands(&mut self.handler, &mut visitor, &request, rest, outgoing);
+            let next =
+                shake_hands(&mut self.handler, &mut visitor, &request, (head, rest), outgoing);
             connection.expires_at = visitor.expires_at;
             return next;
         }
@@ -287,7 +298,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         next
     }
 
-    fn await_answer(&mut self, connection: &mut ConnectionOf<N, H>, owed: Owed) {
+    pub(super) fn await_answer(&mut self, connection: &mut ConnectionOf<N, H>, owed: Owed) {
         if let Phase::Http(http) = &mut connection.phase {
             http.answer = Some(owed);
         }
@@ -302,9 +313,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         answer: HomeAnswer,
     ) {
         let Phase::Http(http) = &mut connection.phase else { return };
-        if let Some(owed) =
-            http.answer.take_if(|owed| owed.ticket == NonZeroU64::new(ticket.number))
-        {
+        if let Some(owed) = http.answer.take_if(|owed| owed.waits_for(ticket)) {
             self.answer(connection, ticket, answer, owed);
             self.go_on_if_unread(connection);
         }
@@ -360,7 +369,12 @@ impl<N: Net, H: Handler> Core<N, H> {
         self.respond(connection, &response.header("Retry-After", "1"), how);
     }
 
-    fn respond(&mut self, connection: &mut ConnectionOf<N, H>, response: &Response, how: How) {
+    pub(super) fn respond(
+        &mut self,
+        connection: &mut ConnectionOf<N, H>,
+        response: &Response,
+        how: How,
+    ) {
         let Owed { persistence, head_only, ticket: _ } = how.owed;
         let persistence = if self.turn.draining { Persistence::Close } else { persistence };
         let counters = &self.turn.counters;
@@ -390,6 +404,12 @@ impl<N: Net, H: Handler> Core<N, H> {
             http.between_requests = true;
         }
         self.send_replies(connection);
+    }
+
+    /// Sends the 101 and the Close frame of a handshake that is accepted only to be closed.
+    pub(super) fn turn_away(&mut self, connection: &mut ConnectionOf<N, H>) {
+        self.leave_http(connection);
+        self.send_last(connection);
     }
 
     /// Ends the HTTP phase: what is in `self.outgoing` are the last bytes of this connection.
@@ -515,7 +535,7 @@ fn shake_hands<H: Handler>(
     handler: &mut H,
     visitor: &mut Visitor<'_>,
     request: &Request<'_>,
-    rest: &[u8],
+    (head, rest): (&[u8], &[u8]),
     outgoing: &mut Outgoing,
 ) -> Next<H::Session> {
     let upgrade = match check_upgrade(request) {
@@ -527,17 +547,23 @@ fn shake_hands<H: Handler>(
         let how = How::declined(RejectReason::Malformed);
         return Next::Respond(Response::text(400, text), how);
     }
+    let before = visitor.exchange.tickets;
     match guarded(|| handler.on_upgrade(visitor, request)) {
+        // Accept only a ticket created for this handshake, because nobody decides on any other.
+        Ok(Upgrade::Later(ticket)) if ticket.token == visitor.token && ticket.number > before => {
+            let ticket = NonZeroU64::new(ticket.number);
+            Next::Defer(Owed { ticket, ..Owed::LAST }, head.len())
+        }
         Ok(answer) => answer_upgrade(answer, &upgrade, outgoing, visitor),
         Err(panicked) => {
-            let how = How { handshake: true, ..How::plain(Owed::LAST) };
+            let how = How::of_handshake(Owed::LAST);
             Next::Respond(panicked.contain_in_request(visitor.turn), how)
         }
     }
 }
 
 /// Writes the 101 to `outgoing` if the application accepts the handshake. Returns what to do next.
-fn answer_upgrade<S>(
+pub(super) fn answer_upgrade<S>(
     answer: Upgrade<S>,
     upgrade: &UpgradeRequest<'_>,
     outgoing: &mut Outgoing,
@@ -563,6 +589,11 @@ fn answer_upgrade<S>(
             outgoing.close(code, reason);
             counters.reject(rejected);
             Next::OpenAndClose
+        }
+        Upgrade::Later(_) => {
+            debug_assert!(false, "the ticket belongs to another handshake");
+            let how = How::of_handshake(Owed::LAST);
+            Next::Respond(Response::text(500, "internal error\n"), how)
         }
         Upgrade::Respond(response) => {
             let how = How { handshake: true, ..How::answered(Owed::LAST, Some(rejected)) };

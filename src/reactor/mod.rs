@@ -8,6 +8,7 @@
 //! | `accept` | a connection is accepted from a listener |
 //! | `read` | one `recv`, and everything that can be decoded from it |
 //! | `http` | requests, up to the opening handshake |
+//! | `deferral`, `deferred` | a handshake on which the application decides later |
 //! | `websocket` | an open connection's frames are decoded, and the application's replies sent |
 //! | `joining` | the 101 is held until the homes of the subscribed channels have answered |
 //! | `sweep`, `write_owed` | messages go to subscribers that are behind; bytes to one peer |
@@ -44,6 +45,8 @@ mod core;
 mod counters;
 mod deadlines;
 mod decode_stop;
+mod deferral;
+mod deferred;
 mod drain;
 mod end_reason;
 mod events;
@@ -72,6 +75,7 @@ mod write_owed;
 
 pub use api::{Answer, Context, Handle, Handler, PublishError, Rejected, Review, Upgrade, Visitor};
 pub use counters::{CLOSE_CODES, Counters, RejectReason, STATUSES, Source};
+pub use deferral::Deferral;
 pub use end_reason::Initiator;
 pub use group::Status;
 pub use limits::ReactorLimits;

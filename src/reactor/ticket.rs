@@ -3,8 +3,8 @@
 use crate::hub::SubscriptionId;
 use crate::net::Token;
 
-/// Identifies a publish or an inspection whose outcome a request waits for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// Identifies a publish, an inspection or a decision whose outcome a request waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Ticket {
     /// The connection of the request.
     pub(super) token: Token,

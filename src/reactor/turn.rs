@@ -16,6 +16,8 @@ use super::budget;
 use super::connection::{Connections, Outgoing, listener_number};
 use super::core::Core;
 use super::deadlines::DeadlineChecks;
+use super::deferral::ReadyHandshakes;
+use super::deferred::DeferredHandshakes;
 use super::drain::{self, Drain};
 use super::group::Status;
 use super::limits::{
@@ -46,6 +48,7 @@ pub struct Reactor<N: Net, H: Handler> {
     next_readiness: usize,
     pub(super) deadlines: DeadlineChecks,
     pub(super) review: ReviewWalk,
+    pub(super) deferred: DeferredHandshakes,
     pub(super) drain: Option<Drain>,
 }
 
@@ -69,7 +72,11 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         seeds.iter_mut().for_each(|seed| net.fill_random(seed));
         let [epoch_seed, jitter] = seeds.map(u64::from_ne_bytes);
         let counters = setup.shared.counters_of(setup.own);
-        let turn = TurnState::new(net.now(), net.unix_time(), counters, has_admin_listener);
+        let notifier = setup.notifiers[setup.own.index()].clone();
+        let ready = ReadyHandshakes::new(move || notifier.notify());
+        let deferred = DeferredHandshakes::new(Arc::clone(&ready));
+        let (now, unix_time) = (net.now(), net.unix_time());
+        let turn = TurnState::new(now, unix_time, counters, has_admin_listener, ready);
         let homes = Arc::clone(&setup.shared.homes);
         let hub = Hub::new(setup.hub_limits, homes, setup.own, epoch_seed);
         let deadlines = DeadlineChecks::new(turn.now);
@@ -102,6 +109,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             next_readiness: 0,
             deadlines,
             review: ReviewWalk::default(),
+            deferred,
             drain: None,
         })
     }
@@ -144,6 +152,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         while self.take_readiness() {}
         self.begin_reading();
         self.peers.go_on_with_unfinished();
+        self.peers.decide_on_deferred(&mut self.deferred);
         self.listeners.accept(&mut self.peers);
         self.peers.check_deadlines(&mut self.deadlines);
         self.peers.review(&mut self.review);
@@ -181,6 +190,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             || !core.unfinished.is_empty()
             || !core.waiting_for_room.is_empty() && core.exchange.has_room()
             || self.review.is_under_way()
+            || self.deferred.are_left()
         {
             return Duration::ZERO;
         }

@@ -1,11 +1,13 @@
 //! The state that all steps of a turn share: the clocks, which are read once when the turn begins;
 //! the counters; and how much work the turn has done.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::instant::Instant;
 
 use super::budget;
+use super::deferral::ReadyHandshakes;
 use super::group::OwnCounters;
 
 pub(crate) struct TurnState {
@@ -17,6 +19,8 @@ pub(crate) struct TurnState {
     /// How many of the connections were accepted on admin listeners.
     pub(crate) admin_connections: usize,
     pub(crate) has_admin_listener: bool,
+    /// Where handshakes are noted down on which the application can decide now.
+    pub(crate) ready_handshakes: Arc<ReadyHandshakes>,
     pub(crate) draining: bool,
     /// True while a callback's call of `Context` or `Visitor` changes the reactor's own state.
     pub(crate) is_in_call: bool,
@@ -34,6 +38,7 @@ impl TurnState {
         unix_time: Duration,
         counters: OwnCounters,
         has_admin_listener: bool,
+        ready_handshakes: Arc<ReadyHandshakes>,
     ) -> TurnState {
         TurnState {
             now,
@@ -42,6 +47,7 @@ impl TurnState {
             connections: 0,
             admin_connections: 0,
             has_admin_listener,
+            ready_handshakes,
             draining: false,
             is_in_call: false,
             crowds_told: 0,

@@ -23,7 +23,7 @@ pub(crate) fn told(architecture: &str, sources: &Sources) -> Vec<Fault> {
     let rows: Vec<_> = rows.take_while(|line| line.starts_with('|')).skip(2).collect();
     let mut faults = Vec::new();
     if rows.len() < 4 {
-        faults.push(fault("ARCHITECTURE.md", format!("there is no table below {HEADING}")));
+        faults.push(fault("ARCHITECTURE.md", &format!("there is no table below {HEADING}")));
     }
     for row in rows {
         faults.extend(of_row(row, sources));
@@ -38,24 +38,24 @@ fn of_row(row: &str, sources: &Sources) -> Vec<Fault> {
     for file in files(row) {
         let paths = [format!("src/{file}.rs"), format!("src/reactor/{file}.rs")];
         let Some(text) = paths.iter().find_map(|path| sources.get(path)) else {
-            faults.push(fault(&name, format!("there is no file {file}")));
+            faults.push(fault(&name, &format!("there is no file {file}")));
             continue;
         };
         if !before.is_empty() && !before.iter().any(|other| are_linked(other, text)) {
             faults
-                .push(fault(&name, format!("no file before {file} calls it, or is called by it")));
+                .push(fault(&name, &format!("no file before {file} calls it, or is called by it")));
         }
         before.push(text);
     }
     let opened = before.iter().collect::<BTreeSet<_>>().len();
     let most = FILES_MAX.iter().find(|(way, _)| *way == name).map(|(_, most)| *most);
     if most.is_some_and(|most| opened > most) {
-        faults.push(fault(&name, format!("it leads through {opened} files")));
+        faults.push(fault(&name, &format!("it leads through {opened} files")));
     }
     faults
 }
 
-fn fault(place: &str, what: String) -> Fault {
+fn fault(place: &str, what: &str) -> Fault {
     Fault {
         rule: "way of ARCHITECTURE.md",
         place: place.to_owned(),

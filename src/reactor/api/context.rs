@@ -10,6 +10,7 @@ use crate::net::Token;
 use crate::protocol::{CloseCode, Message, encode_frame};
 use crate::reactor::connection::{Outgoing, PackedAddress, PeerSubscriptions, running_number};
 use crate::reactor::counters::RejectReason;
+use crate::reactor::deferral::Deferral;
 use crate::reactor::group::Status;
 use crate::reactor::mail::{Exchange, PublishOrigin};
 use crate::reactor::ticket::{NotPublished, Subscription, Ticket};
@@ -64,6 +65,16 @@ impl Visitor<'_> {
         self.turn.call(|_| exchange.inspect(ticket, channel))?;
         self.exchange.tickets += 1;
         Ok(ticket)
+    }
+
+    /// Defers the decision on an opening handshake: give the deferral to another thread, and return
+    /// [`Upgrade::Later`](super::Upgrade::Later) with its ticket. When the deferral is dropped,
+    /// [`Handler::on_deferred`](super::Handler::on_deferred) is called. The connection waits until
+    /// then, without a limit of time.
+    pub fn defer(&mut self) -> Deferral {
+        let ticket = self.next_ticket();
+        self.exchange.tickets += 1;
+        self.turn.ready_handshakes.defer(ticket)
     }
 
     fn next_ticket(&self) -> Ticket {

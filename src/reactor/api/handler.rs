@@ -98,6 +98,19 @@ pub trait Handler {
         let _ = peer;
     }
 
+    /// Called for an opening handshake that [`on_upgrade`](Self::on_upgrade) has answered with
+    /// [`Upgrade::Later`], when its [`Deferral`](crate::Deferral) has been dropped: decides now.
+    /// The request is the same. To answer `Later` again is an error, and the peer gets 500.
+    fn on_deferred(
+        &mut self,
+        visitor: &mut Visitor<'_>,
+        request: &Request<'_>,
+        ticket: Ticket,
+    ) -> Upgrade<Self::Session> {
+        let _ = (visitor, request, ticket);
+        Upgrade::Respond(Response::text(500, "internal error\n"))
+    }
+
     /// Called when the program has called [`Reloader::reload`](crate::Reloader::reload): before the
     /// reactor does anything else in its turn, so that no other callback sees the handler half
     /// changed. If it returns true, [`on_review`](Self::on_review) is called for every connection
@@ -201,6 +214,9 @@ pub enum Upgrade<S> {
         /// The value of `Sec-WebSocket-Protocol`.
         subprotocol: &'static str,
     },
+    /// The answer comes later: the ticket is that of [`Visitor::defer`]. Nothing more is read from
+    /// the peer until then.
+    Later(Ticket),
     /// No WebSocket: any status, headers and body. Browsers hide all of them from scripts.
     Respond(Response),
     /// 101, followed directly by a Close frame. Browsers show its code and reason to scripts.

@@ -24,6 +24,7 @@ use crate::protocol::{Decoder, HeadScanner, Persistence};
 use crate::transport::IoBuffers;
 
 use super::group::{Quota, Refusal};
+use super::ticket::Ticket;
 pub(super) use coarse_instant::CoarseInstant;
 pub(super) use outgoing::Outgoing;
 pub(super) use packed_address::PackedAddress;
@@ -166,6 +167,11 @@ impl Owed {
     /// For a response after which the connection is closed.
     pub(super) const LAST: Owed =
         Owed { persistence: Persistence::Close, head_only: false, ticket: None };
+
+    /// Returns true if the response waits for the outcome of this ticket.
+    pub(super) fn waits_for(&self, ticket: Ticket) -> bool {
+        self.ticket == NonZeroU64::new(ticket.number)
+    }
 }
 
 /// An open WebSocket connection.

@@ -5,6 +5,7 @@
 //! | `/echo` | sends every message back |
 //! | `/greet` | sends a message in `on_open` |
 //! | `/no` | declines the handshake with 403 |
+//! | `/later/PATH` | defers the decision on the handshake; then does what `/PATH` does |
 //! | `/turned-away` | answers 101, followed directly by a Close frame |
 //! | `/shut` | closes in `on_open`; `/shut-later` closes on the first message |
 //! | `/join` | subscribes to the channel that a message names; a message `-` ends the subscription
@@ -26,7 +27,9 @@ use std::time::Duration;
 use crate::hub::{Accepted, ChannelInfo, ChannelName, Refused};
 use crate::protocol::{CloseCode, Message, Request, Response};
 
-use super::super::{Answer, Context, Handler, Review, Subscription, Ticket, Upgrade, Visitor};
+use super::super::{
+    Answer, Context, Deferral, Handler, Review, Subscription, Ticket, Upgrade, Visitor,
+};
 
 /// What the application has recorded, for the test to read.
 #[derive(Default)]
@@ -39,6 +42,8 @@ pub(super) struct Log {
     subscriptions: HashMap<SocketAddr, Subscription>,
     /// After a reload, connections whose path begins with this are closed.
     pub(super) banned: Option<String>,
+    /// The handshakes that wait for a decision.
+    pub(super) deferrals: Vec<Deferral>,
     /// How many connections have been reviewed.
     pub(super) reviewed: usize,
     /// The ticket of the publish whose outcome makes the application panic.
@@ -60,6 +65,20 @@ fn name(channel: &str) -> ChannelName<'_> {
 /// Publishes one message. Within a callback there is always room for the first publish.
 fn publish(peer: &mut Context<'_, String>, channel: &str, message: Message<'_>) {
     peer.publish(name(channel), message).expect("room for one publish");
+}
+
+/// Answers a handshake for this path.
+fn decide(path: &str) -> Upgrade<String> {
+    match path {
+        "/panic/upgrade" => panic!("in on_upgrade"),
+        "/no" => Upgrade::Respond(Response::text(403, "not here\n")),
+        "/turned-away" => Upgrade::AcceptAndClose {
+            code: CloseCode::FORBIDDEN,
+            reason: "not here",
+            subprotocol: None,
+        },
+        path => Upgrade::Accept(path.to_owned()),
+    }
 }
 
 impl App {
@@ -119,16 +138,25 @@ impl Handler for App {
         if let Some(seconds) = request.path().strip_prefix("/until/") {
             visitor.expire_at(Duration::from_secs_f64(seconds.parse().unwrap()));
         }
-        match request.path() {
-            "/panic/upgrade" => panic!("in on_upgrade"),
-            "/no" => Upgrade::Respond(Response::text(403, "not here\n")),
-            "/turned-away" => Upgrade::AcceptAndClose {
-                code: CloseCode::FORBIDDEN,
-                reason: "not here",
-                subprotocol: None,
-            },
-            path => Upgrade::Accept(path.to_owned()),
+        if request.path().starts_with("/later/") {
+            let deferral = visitor.defer();
+            let ticket = deferral.ticket();
+            self.log.borrow_mut().deferrals.push(deferral);
+            return Upgrade::Later(ticket);
         }
+        decide(request.path())
+    }
+
+    fn on_deferred(
+        &mut self,
+        visitor: &mut Visitor<'_>,
+        request: &Request<'_>,
+        _: Ticket,
+    ) -> Upgrade<String> {
+        visitor.expire_at(visitor.unix_time() + Duration::from_secs(20));
+        let path = request.path().strip_prefix("/later").unwrap();
+        assert_ne!(path, "/panic");
+        decide(path)
     }
 
     fn on_open(&mut self, peer: &mut Context<'_, String>) {

@@ -25,6 +25,7 @@ mod app;
 mod blocking;
 mod client;
 mod closing;
+mod deferring;
 mod dice;
 mod draining;
 mod expiring;

@@ -16,6 +16,7 @@ pub(super) enum Step {
     /// Handles one readiness event of those that the wait has returned.
     TakeReadiness,
     GoOnWithUnfinished,
+    DecideOnDeferred,
     Accept,
     CheckDeadlines,
     Review,
@@ -65,6 +66,10 @@ pub(super) fn take(reactor: &mut SimReactor, step: Step) -> Left {
         Step::GoOnWithUnfinished => {
             reactor.begin_reading();
             reactor.peers.go_on_with_unfinished();
+            Step::DecideOnDeferred
+        }
+        Step::DecideOnDeferred => {
+            reactor.peers.decide_on_deferred(&mut reactor.deferred);
             Step::Accept
         }
         Step::Accept => {
