@@ -90,7 +90,7 @@ pub use serde_json::Value;
 pub use server::{
     AccessToken, Broadcast, BroadcastOptions, BroadcastSession, ChannelPattern,
     ChannelPatternError, JwtKey, JwtKeyError, PublishKey, PublishKeyError, PublishPolicy, Reject,
-    TokenError,
+    ReloadFigures, SharedOptions, TokenError,
 };
 pub use server::{
     BindError, Builder, ClosureHandler, Closures, Factory, LimitsError, OriginPattern,

@@ -12,6 +12,7 @@ use clap::{ArgAction, Args, ValueEnum};
 use fanfare::{OriginPattern, PublishKey, PublishPolicy, Reject, SlowPolicy};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use toml::de::DeTable;
 
 use super::config_error::ConfigError;
 use super::flag_values::{Ceiling, Size, Time, count, count_in_file, some_count_in_file, trimmed};
@@ -276,11 +277,12 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Reads a file. Keys that it leaves out have their defaults.
-    pub(crate) fn read(path: &Path) -> Result<Config, ConfigError> {
+    /// Reads a file. Keys that it leaves out have their defaults. Returns the line of each key too.
+    pub(crate) fn read(path: &Path) -> Result<(Config, Vec<(String, usize)>), ConfigError> {
         let failed = |source| ConfigError::Read { path: path.to_owned(), source };
         let text = text_file::read(path).map_err(failed)?;
-        toml::from_str(&text).map_err(|error| ConfigError::parse(path, &text, error))
+        let failed = |error| ConfigError::parse(path, &text, error);
+        Ok((toml::from_str(&text).map_err(failed)?, lines(&text)))
     }
 
     /// Returns the text of a file that [`read`](Config::read) accepts, with every setting but the
@@ -311,6 +313,14 @@ impl Config {
         };
         PublishKey::new(&key).map(Some).map_err(|error| ConfigError::Key { place, error })
     }
+}
+
+/// Returns the keys of a file that is valid, each with its line.
+fn lines(text: &str) -> Vec<(String, usize)> {
+    let Ok(table) = DeTable::parse(text) else { return Vec::new() };
+    let line = |at: usize| 1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count();
+    let keys = table.get_ref().keys();
+    keys.map(|key| (key.get_ref().to_string(), line(key.span().start))).collect()
 }
 
 /// How log lines are written.

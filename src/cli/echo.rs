@@ -61,7 +61,7 @@ impl Echo {
             .handler(|_reactor| EchoHandler)
             .bind()
             .map_err(|error| run::explain(&error))?;
-        run::serve(server, signals, "echoing every message")
+        run::serve(server, signals, None, "echoing every message")
     }
 }
 

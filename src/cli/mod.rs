@@ -5,14 +5,17 @@
 mod client;
 mod completions;
 mod config;
+mod config_changes;
 mod config_error;
 mod echo;
 mod flag_values;
 mod healthcheck;
+mod log_format;
 mod log_writer;
 mod logging;
 mod man;
 mod publish;
+mod reload;
 mod resources;
 mod run;
 mod settings;
@@ -32,6 +35,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
+use fanfare::{Broadcast, SharedOptions};
 use tracing::warn;
 
 use completions::Completions;
@@ -39,6 +43,7 @@ use echo::Echo;
 use healthcheck::Healthcheck;
 use man::Man;
 use publish::Publish;
+use reload::Reload;
 use settings::Settings;
 use signals::Signals;
 use subscribe::Subscribe;
@@ -130,12 +135,16 @@ fn serve(matches: &ArgMatches) -> Result<(), String> {
     if sources.print_config {
         return print(|out| out.write_all(settings.to_toml().as_bytes()));
     }
-    let _log = logging::start(settings.log_format(), settings.log_lines_dropped())?;
+    let log = logging::start(settings.log_format(), settings.log_lines_dropped())?;
     for warning in settings.warnings() {
         warn!("{warning}");
     }
     resources::raise_open_files();
-    let server = settings.builder().bind().map_err(|error| run::explain(&error))?;
+    let options = SharedOptions::new(settings.options().clone());
+    options.current().reloads.note_start();
+    let shared = options.clone();
+    let builder = settings.builder().handler(move |_reactor| Broadcast::new(shared.clone()));
+    let server = builder.bind().map_err(|error| run::explain(&error))?;
     let url = server
         .local_addresses()
         .first()
@@ -149,13 +158,12 @@ fn serve(matches: &ArgMatches) -> Result<(), String> {
     let bearer = settings.needed_bearer();
     let key = bearer.map(|what| format!("-H 'Authorization: Bearer {what}' "));
     let key = key.unwrap_or_default();
-    run::serve(
-        server,
-        signals,
-        &format!(
-            "open {url}/news in a browser, or try: curl {key}-d hello {url}/news{admin}{hint}"
-        ),
-    )
+    let what =
+        format!("open {url}/news in a browser, or try: curl {key}-d hello {url}/news{admin}{hint}");
+    let (matches, log_format) = (matches.clone(), log.format.clone());
+    let reloader = server.reloader();
+    let mut reload = Reload { matches, settings, options, reloader, log_format };
+    run::serve(server, signals, Some(Box::new(move |is_ending| reload.run(is_ending))), &what)
 }
 
 fn check(matches: &ArgMatches) -> Result<(), String> {

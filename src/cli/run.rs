@@ -6,16 +6,17 @@ use std::net::SocketAddr;
 use fanfare::{BindError, Handler, Server};
 use tracing::info;
 
-use super::signals::Signals;
+use super::signals::{OnReload, Signals};
 use super::systemd;
 
 /// Serves until a signal ends the process.
 pub(crate) fn serve<H: Handler>(
     server: Server<H>,
     signals: Signals,
+    reload: Option<OnReload>,
     what: &str,
 ) -> Result<(), String> {
-    signals.end_server(server.stopper())?;
+    signals.heed(server.stopper(), reload)?;
     let addresses: Vec<String> =
         server.local_addresses().iter().map(|address| format!("http://{address}")).collect();
     let reactors = match server.reactors() {

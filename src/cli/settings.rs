@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use fanfare::{
-    Broadcast, BroadcastOptions, Builder, Closures, Factory, LimitsError, OriginPattern,
-    PublishPolicy, Server,
+    BroadcastOptions, Builder, Closures, LimitsError, OriginPattern, PublishPolicy, Server,
 };
 
 use super::config::{Config, LogFormat};
@@ -29,6 +28,8 @@ pub(crate) struct Settings {
     reactors: usize,
     max_connections: usize,
     max_connections_per_ip: Option<u32>,
+    /// Whether the server was started with such a limit.
+    counts_addresses: bool,
     memory_limit: Size,
     is_loopback: bool,
 }
@@ -36,6 +37,21 @@ pub(crate) struct Settings {
 impl Settings {
     /// Checks everything that can be checked without listening.
     pub(crate) fn new(config: Config) -> Result<Settings, ConfigError> {
+        let memory_limit = config.memory_limit.unwrap_or_else(|| {
+            Size(whole_mebibytes(resources::available_memory() / 100 * MEMORY_PERCENT))
+        });
+        Settings::with_memory(config, memory_limit)
+    }
+
+    /// Checks another configuration for the server that runs with this one: by default it has the
+    /// same memory.
+    pub(crate) fn like(&self, config: Config) -> Result<Settings, ConfigError> {
+        let memory_limit = config.memory_limit.unwrap_or(self.memory_limit);
+        let settings = Settings::with_memory(config, memory_limit)?;
+        Ok(Settings { counts_addresses: self.counts_addresses, ..settings })
+    }
+
+    fn with_memory(config: Config, memory_limit: Size) -> Result<Settings, ConfigError> {
         let mut is_loopback = true;
         for address in &config.listen {
             is_loopback &= check_address("--listen", address)?;
@@ -52,9 +68,6 @@ impl Settings {
         let Ceiling(per_ip) = config
             .max_connections_per_ip
             .unwrap_or(Ceiling((!is_loopback).then_some(CONNECTIONS_PER_IP)));
-        let memory_limit = config.memory_limit.unwrap_or_else(|| {
-            Size(whole_mebibytes(resources::available_memory() / 100 * MEMORY_PERCENT))
-        });
         // Every limit counts: with a large `--max-message-size`, for example, each reactor takes
         // more memory.
         let reactors =
@@ -66,6 +79,7 @@ impl Settings {
                 resources::connections_max(resources::open_files_max(), reactors)
             }),
             max_connections_per_ip: per_ip,
+            counts_addresses: per_ip.is_some(),
             memory_limit,
             is_loopback,
             config,
@@ -76,16 +90,25 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Returns the server's builder, not bound yet.
-    pub(crate) fn builder(
-        &self,
-    ) -> Builder<Factory<impl Fn(usize) -> Broadcast + Send + Sync + 'static>> {
-        let options = self.options.clone();
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(crate) fn options(&self) -> &BroadcastOptions {
+        &self.options
+    }
+
+    /// Returns true if the connections of each address are counted.
+    pub(crate) fn counts_addresses(&self) -> bool {
+        self.counts_addresses
+    }
+
+    /// Returns the server's builder, without a handler.
+    pub(crate) fn builder(&self) -> Builder<Closures> {
         limits(&self.config, self.memory_limit)
             .reactors(self.reactors)
             .max_connections(self.max_connections)
             .max_connections_per_ip(self.max_connections_per_ip)
-            .handler(move |_reactor| Broadcast::new(options.clone()))
     }
 
     /// Returns warnings about settings that work but may be a mistake.
@@ -264,6 +287,7 @@ fn options(config: &Config, memory_limit: Size) -> Result<BroadcastOptions, Conf
         log_events: config.log_events,
         memory_limit: Some(memory_limit.0),
         log_lines_dropped: Arc::default(),
+        reloads: Arc::default(),
     })
 }
 

@@ -1,4 +1,5 @@
-//! What signals do to a server: SIGTERM and SIGINT end it; SIGHUP, SIGUSR1 and SIGUSR2 do nothing.
+//! What signals do to a server: SIGTERM and SIGINT end it, SIGHUP reloads its configuration,
+//! SIGUSR1 and SIGUSR2 do nothing.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -14,6 +15,9 @@ use super::systemd;
 /// supervisor may each send one.
 const ONE_WISH: Duration = Duration::from_secs(1);
 
+/// Called at SIGHUP, with true if the server is ending already.
+pub(crate) type OnReload = Box<dyn FnMut(bool) + Send>;
+
 /// The signals that this process has taken over.
 pub(crate) struct Signals(iterator::Signals);
 
@@ -27,8 +31,9 @@ impl Signals {
     }
 
     /// From now on, SIGTERM or SIGINT drains the server. A second one, later than `ONE_WISH`, ends
-    /// the server at once.
-    pub(crate) fn end_server(self, stopper: Stopper) -> Result<(), String> {
+    /// the server at once. SIGHUP reloads, if there is anything to reload. Those that come while a
+    /// reload is under way are one, which follows it and reads what is there then.
+    pub(crate) fn heed(self, stopper: Stopper, mut reload: Option<OnReload>) -> Result<(), String> {
         let Signals(mut signals) = self;
         for signal in [SIGTERM, SIGINT] {
             signals.add_signal(signal).map_err(|error| explain(&error))?;
@@ -36,7 +41,7 @@ impl Signals {
         let watch = move || {
             let mut ending = EndSignals::default();
             for signal in signals.forever() {
-                hear(signal, &mut ending, &stopper);
+                hear(signal, &mut ending, &stopper, reload.as_mut());
             }
         };
         let thread = std::thread::Builder::new().name("signals".to_owned()).spawn(watch);
@@ -48,11 +53,12 @@ fn explain(error: &io::Error) -> String {
     format!("cannot watch for signals: {error}")
 }
 
-fn hear(signal: i32, ending: &mut EndSignals, stopper: &Stopper) {
+fn hear(signal: i32, ending: &mut EndSignals, stopper: &Stopper, reload: Option<&mut OnReload>) {
     match signal {
-        SIGHUP => {
-            info!("SIGHUP: this version cannot reload its configuration; restart it instead");
-        }
+        SIGHUP => match reload {
+            Some(reload) => reload(ending.first_at.is_some()),
+            None => info!("SIGHUP: this verb has nothing to reload"),
+        },
         SIGUSR1 => info!("SIGUSR1 means nothing to this server"),
         SIGUSR2 => info!("SIGUSR2 means nothing to this server"),
         _ => match ending.hear(Instant::now()) {

@@ -23,6 +23,9 @@ pub(crate) struct Sources {
     /// Flags whose values come from environment variables, with the names of these.
     #[arg(skip)]
     from_environment: Vec<(String, String)>,
+    /// Flags whose values come from the file, with the lines that set them.
+    #[arg(skip)]
+    from_file: Vec<(String, usize)>,
 }
 
 /// Adds all flags of a server to a command.
@@ -52,7 +55,11 @@ pub(crate) fn read(matches: &ArgMatches) -> Result<(Config, Sources), ConfigErro
     };
     sources.from_environment = from_environment.filter_map(named).collect();
     let mut config = match &sources.config {
-        Some(path) => Config::read(path)?,
+        Some(path) => {
+            let (config, lines) = Config::read(path)?;
+            sources.from_file = lines_that_count(lines, matches);
+            config
+        }
         None => Config::default(),
     };
     config.update_from_arg_matches(matches).map_err(|error| usage(&error))?;
@@ -76,6 +83,16 @@ pub(crate) fn compare(matches: &ArgMatches, one: &str, other: &str) -> Ordering 
     nearness(one).cmp(&nearness(other))
 }
 
+/// Returns the flags of those keys of a file that nothing overrides, with their lines.
+fn lines_that_count(lines: Vec<(String, usize)>, matches: &ArgMatches) -> Vec<(String, usize)> {
+    let counts = |key: &str| {
+        let id = key.replace('-', "_");
+        !matches!(matches.try_contains_id(&id), Ok(true))
+    };
+    let lines = lines.into_iter().filter(|(key, _)| counts(key));
+    lines.map(|(key, line)| (format!("--{key}"), line)).collect()
+}
+
 /// Makes an error that never occurs: the arguments that clap has accepted always fit these structs.
 fn usage(error: &clap::Error) -> ConfigError {
     ConfigError::Rule(error.to_string())
@@ -83,12 +100,17 @@ fn usage(error: &clap::Error) -> ConfigError {
 
 impl Sources {
     /// Returns the text of an error in the configuration. If it is about flags that were set by
-    /// environment variables, it names these too.
+    /// environment variables or in the file, it names these, or the file and the line, too.
     pub(crate) fn explain(&self, error: &ConfigError) -> String {
         let mut text = error.to_string();
         for (flag, variable) in &self.from_environment {
             if mentions(&text, flag) {
                 text.push_str(&format!(" (the environment variable {variable} sets {flag})"));
+            }
+        }
+        for (flag, line) in &self.from_file {
+            if let Some(path) = self.config.as_ref().filter(|_| mentions(&text, flag)) {
+                text.push_str(&format!(" ({}, line {line}, sets {flag})", path.display()));
             }
         }
         text
@@ -359,11 +381,15 @@ mod tests {
         let from_environment = [("--listen", "FANFARE_LISTEN"), ("--echo", "FANFARE_ECHO")]
             .map(|(flag, variable)| (flag.to_owned(), variable.to_owned()))
             .into();
-        let sources = Sources { config: None, print_config: false, from_environment };
+        let from_file = vec![("--channel-buffer".to_owned(), 7)];
+        let config = Some(PathBuf::from("/etc/fanfare.toml"));
+        let sources = Sources { config, print_config: false, from_environment, from_file };
         let explained = |text: &str| sources.explain(&ConfigError::Rule(text.to_owned()));
         assert!(explained("--listen 80: no").contains("FANFARE_LISTEN"));
         assert_eq!(explained("--listen-more is no flag"), "--listen-more is no flag");
         assert!(!explained("--listen 80: no").contains("FANFARE_ECHO"));
+        let text = explained("--channel-buffer is too small");
+        assert!(text.ends_with(" (/etc/fanfare.toml, line 7, sets --channel-buffer)"), "{text}");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! What systemd is told of a service of `Type=notify`: that the server listens, and that it ends.
+//! What systemd is told of a service of `Type=notify` or `Type=notify-reload`: that the server
+//! listens, that it reads its configuration again, and that it ends.
 //! Nothing is sent where no service manager has asked for it by `NOTIFY_SOCKET`.
 //!
 //! There are no watchdog messages: a signal of life must come from every reactor, and a thread
@@ -7,7 +8,15 @@
 use sd_notify::NotifyState;
 use tracing::warn;
 
-/// The server listens. `status` is shown by `systemctl status`.
+/// The server reads its configuration again. [`tell_ready`] must follow.
+pub(crate) fn tell_reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => tell(&[NotifyState::Reloading, now]),
+        Err(error) => warn!("cannot read the clock for the service manager: {error}"),
+    }
+}
+
+/// The server listens, or has read its configuration again. `systemctl status` shows `status`.
 pub(crate) fn tell_ready(status: &str) {
     tell(&[NotifyState::Ready, NotifyState::Status(status)]);
 }

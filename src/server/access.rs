@@ -234,7 +234,8 @@ const FORWARDED: [&str; 6] =
 /// How the other headers of proxies begin: `X-Forwarded-For`, `-Proto`, `-Host` and more.
 const X_FORWARDED: &str = "X-Forwarded-";
 
-fn is_forwarded(request: &Request<'_>) -> bool {
+/// Returns true if a proxy has forwarded a request.
+pub(crate) fn is_forwarded(request: &Request<'_>) -> bool {
     request.headers().any(|(name, _)| {
         FORWARDED.iter().any(|forwarded| name.eq_ignore_ascii_case(forwarded))
             || name

@@ -1,13 +1,14 @@
 //! The standalone server, where one URL is one channel: a [`Handler`] and nothing else.
 
 use std::io;
+use std::sync::Arc;
 
 use crate::hub::{Accepted, ChannelInfo, ChannelName, Refused};
 use crate::instant::Instant;
-use crate::protocol::{CloseCode, Message, MessageKind, Request, Response};
+use crate::protocol::{CloseCode, HeaderStorage, Message, MessageKind, Request, Response};
 use crate::reactor::{
-    Answer, Context, Handler, NotPublished, RejectReason, Rejected, Subscription, Ticket, Upgrade,
-    Visitor,
+    Answer, Context, Handler, NotPublished, RejectReason, Rejected, Review, Subscription, Ticket,
+    Upgrade, Visitor,
 };
 
 use super::access::Denied;
@@ -20,6 +21,9 @@ use super::request_rules::{
     self, Admitted, Entry, Publishing, accepts, admit, admit_peer, media_type,
 };
 use super::route::Route;
+use super::shared_options::SharedOptions;
+use super::sign_in::SignIn;
+use super::ways_in::{WayNumber, WaysIn};
 use super::{channel_answers, console, event_log, metrics};
 
 /// The broadcast server: a path is a channel, its WebSocket peers are the subscribers, a POST
@@ -38,9 +42,13 @@ use super::{channel_answers, console, event_log, metrics};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Broadcast {
-    options: BroadcastOptions,
-    /// The channel name of the peer that is being accepted: set in `on_upgrade` and used in
-    /// `on_open`, which is called immediately afterwards.
+    shared: SharedOptions,
+    /// The options that are in force here. They are replaced between two callbacks only.
+    options: Arc<BroadcastOptions>,
+    /// How the peers that are connected were let in.
+    ways_in: WaysIn,
+    /// The channel name of the peer that is being accepted, or judged again: set in `on_upgrade`
+    /// and used in `on_open`, which is called immediately afterwards.
     entering: String,
     /// A buffer for percent-decoded paths.
     decoded: Vec<u8>,
@@ -60,37 +68,64 @@ enum Session {
     /// The upgrade was accepted; `on_open` follows.
     Entering {
         publishing: Publishing,
+        way: WayNumber,
     },
     Subscriber {
         bucket: TokenBucket,
         subscription: Subscription,
         publishing: Publishing,
+        way: WayNumber,
     },
     Echo {
         bucket: TokenBucket,
+        way: WayNumber,
     },
     /// The peer could not subscribe, and the server closes the connection.
-    Rejected,
+    Rejected {
+        way: WayNumber,
+    },
 }
+
+/// It is not known how a peer was let in, so it is judged when it connects again.
+const FORGOTTEN: Review = Review::Close {
+    code: CloseCode::SERVICE_RESTART,
+    reason: "the rules of the server have changed: reconnect",
+};
+const NO_LONGER_SERVED: Review =
+    Review::Close { code: CloseCode::FORBIDDEN, reason: "this is no longer served" };
 
 impl Session {
     /// Takes a token of the peer's message rate. Returns false if it has none left.
     fn take_token(&mut self, per_second: u32, now: Instant) -> bool {
         match self {
-            Session::Subscriber { bucket, .. } | Session::Echo { bucket } => {
+            Session::Subscriber { bucket, .. } | Session::Echo { bucket, .. } => {
                 bucket.take(per_second, now)
             }
-            Session::Entering { .. } | Session::Rejected => true,
+            Session::Entering { .. } | Session::Rejected { .. } => true,
+        }
+    }
+
+    /// Returns the number of how the peer was let in.
+    fn way(&mut self) -> &mut WayNumber {
+        match self {
+            Session::Entering { way, .. }
+            | Session::Subscriber { way, .. }
+            | Session::Echo { way, .. }
+            | Session::Rejected { way } => way,
         }
     }
 }
 
 impl Broadcast {
-    /// Makes a server with these rules.
+    /// Makes a server with these rules: [`SharedOptions`], if they are to be replaced while it
+    /// serves, or [`BroadcastOptions`].
     #[must_use]
-    pub fn new(options: BroadcastOptions) -> Broadcast {
+    pub fn new(options: impl Into<SharedOptions>) -> Broadcast {
+        let shared = options.into();
         Broadcast {
-            options,
+            options: shared.current(),
+            shared,
+            ways_in: WaysIn::default(),
             entering: String::new(),
             decoded: Vec::new(),
             refusals: RefusalLog::default(),
@@ -215,13 +250,21 @@ impl Handler for Broadcast {
             }
             None => Upgrade::Accept(BroadcastSession(session)),
         };
-        let rejection = match admit_peer(&self.options, &mut self.decoded, visitor, request) {
+        let mut sign_in = SignIn::default();
+        let entry = Route::parse(request.path(), &mut self.decoded)
+            .map_err(Rejection::from)
+            .and_then(|route| admit_peer(&self.options, &route, visitor, request, &mut sign_in));
+        let rejection = match entry {
             Ok(Entry::Channel { name, publishing }) => {
                 self.entering.clear();
                 self.entering.push_str(name.as_str());
-                return accept(Session::Entering { publishing });
+                let way = self.ways_in.enter(request, &sign_in);
+                return accept(Session::Entering { publishing, way });
             }
-            Ok(Entry::Echo) => return accept(Session::Echo { bucket: TokenBucket::default() }),
+            Ok(Entry::Echo) => {
+                let way = self.ways_in.enter(request, &sign_in);
+                return accept(Session::Echo { bucket: TokenBucket::default(), way });
+            }
             Err(rejection) => rejection,
         };
         let response = self.refuse(visitor, request, rejection);
@@ -238,25 +281,26 @@ impl Handler for Broadcast {
         let channel = match &peer.session().0 {
             Session::Entering { .. } => self.entering.as_str(),
             Session::Echo { .. } => ECHO,
-            Session::Subscriber { .. } | Session::Rejected => "",
+            Session::Subscriber { .. } | Session::Rejected { .. } => "",
         };
         if self.options.log_events {
             event_log::opened(peer.connection(), peer.address(), channel);
         }
-        let Session::Entering { publishing } = peer.session().0 else { return };
+        let Session::Entering { publishing, way } = peer.session().0 else { return };
         let session = match ChannelName::parse(channel).map(|name| peer.subscribe(name)) {
             Ok(Ok(subscription)) => {
-                Session::Subscriber { bucket: TokenBucket::default(), subscription, publishing }
+                let bucket = TokenBucket::default();
+                Session::Subscriber { bucket, subscription, publishing, way }
             }
             Ok(Err(refused)) => {
                 self.refusals.note(refused.into(), Some(peer.address()), None, peer.now());
                 peer.close(CloseCode::TRY_AGAIN_LATER, refused.close_reason());
-                Session::Rejected
+                Session::Rejected { way }
             }
             // Cannot happen: `on_upgrade` has parsed the same name.
             Err(_) => {
                 peer.close(CloseCode::INTERNAL_ERROR, "internal error");
-                Session::Rejected
+                Session::Rejected { way }
             }
         };
         peer.session_mut().0 = session;
@@ -296,12 +340,21 @@ impl Handler for Broadcast {
                 );
             }
             Session::Echo { .. } => peer.send(message),
-            Session::Entering { .. } | Session::Rejected => {}
+            Session::Entering { .. } | Session::Rejected { .. } => {}
         }
     }
 
     fn on_ping(&mut self, peer: &mut Context<'_, BroadcastSession>) {
         self.is_within_rate(peer);
+    }
+
+    fn on_reload(&mut self) -> bool {
+        let before = std::mem::replace(&mut self.options, self.shared.current());
+        before.may_judge_otherwise(&self.options)
+    }
+
+    fn on_review(&mut self, visitor: &mut Visitor<'_>, session: &mut BroadcastSession) -> Review {
+        self.review(visitor, &mut session.0)
     }
 
     fn on_close(
@@ -310,6 +363,7 @@ impl Handler for Broadcast {
         code: CloseCode,
         reason: &str,
     ) {
+        self.ways_in.leave(std::mem::take(peer.session_mut().0.way()));
         if self.options.log_events {
             event_log::closed(peer.connection(), code, reason);
         }
@@ -317,6 +371,47 @@ impl Handler for Broadcast {
 }
 
 impl Broadcast {
+    /// Judges a peer that is connected by the options that are in force now, as if it connected
+    /// again in the same way.
+    fn review(&mut self, visitor: &mut Visitor<'_>, session: &mut Session) -> Review {
+        let route = match session {
+            Session::Subscriber { subscription, .. } => {
+                self.entering.clear();
+                self.entering.push_str(visitor.channel_of(*subscription).as_str());
+                ChannelName::parse(&self.entering).map(Route::Channel).ok()
+            }
+            Session::Echo { .. } => Some(Route::Echo),
+            Session::Entering { .. } | Session::Rejected { .. } => return Review::Stay,
+        };
+        let number = session.way();
+        let (Some(route), Some(way)) = (route, self.ways_in.of(*number)) else {
+            return FORGOTTEN;
+        };
+        let mut storage = HeaderStorage::default();
+        let Ok(request) = Request::parse(way.head.as_bytes(), &mut storage) else {
+            return FORGOTTEN;
+        };
+        let mut sign_in = way.sign_in.kept();
+        match admit_peer(&self.options, &route, visitor, &request, &mut sign_in) {
+            Ok(entry) => {
+                *number = self.ways_in.stay(*number, &way, &sign_in);
+                if let (
+                    Session::Subscriber { publishing, .. },
+                    Entry::Channel { publishing: new, .. },
+                ) = (session, entry)
+                {
+                    *publishing = new;
+                }
+                Review::Stay
+            }
+            Err(Rejection::Denied(denied)) => {
+                let (code, reason) = denied.close();
+                Review::Close { code, reason }
+            }
+            Err(_) => NO_LONGER_SERVED,
+        }
+    }
+
     /// Closes a peer that has sent a message and may not publish.
     fn forbid_publish(&mut self, peer: &mut Context<'_, BroadcastSession>, reason: &'static str) {
         self.refusals.note_websocket_publish(reason, peer.address(), peer.now());

@@ -105,6 +105,11 @@ impl Piece {
 }
 
 impl ChannelPattern {
+    /// Returns the pattern `**`, which covers every channel.
+    pub(crate) fn any() -> ChannelPattern {
+        ChannelPattern([Piece::Any].into())
+    }
+
     /// Returns true if the pattern covers a channel name.
     ///
     /// It takes at most as many steps as the lengths of both, multiplied: all ways of matching are

@@ -3,6 +3,7 @@
 use crate::protocol::Request;
 
 use super::access::bearer;
+use super::mark::Mark;
 use super::options::BroadcastOptions;
 use super::origin;
 
@@ -12,12 +13,46 @@ pub(crate) const BEARER: &str = "bearer";
 
 /// Returns the token of a request. What was set for this one request comes first, and the cookie,
 /// which a browser sends by itself, last.
-pub(crate) fn token_of<'r>(options: &BroadcastOptions, request: &Request<'r>) -> Option<&'r str> {
-    let token = bearer(request)
+pub(crate) fn token_of<'r>(
+    options: &BroadcastOptions,
+    request: &Request<'r>,
+) -> Option<(TokenPlace, &'r str)> {
+    let at = |place| move |token| (place, token);
+    let found = bearer(request)
         .or_else(|| of_subprotocols(request))
-        .or_else(|| options.token_query.then(|| of_query(request)).flatten())
-        .or_else(|| of_cookie(options, request))?;
-    (!token.is_empty()).then_some(token)
+        .map(at(TokenPlace::Header))
+        .or_else(|| options.token_query.then(|| of_query(request))?.map(at(TokenPlace::Query)))
+        .or_else(|| {
+            let name = options.token_cookie.as_deref()?;
+            of_cookie(name, options, request).map(at(TokenPlace::Cookie(Mark::of(name))))
+        })?;
+    (!found.1.is_empty()).then_some(found)
+}
+
+/// Where a request carries its token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum TokenPlace {
+    /// `Authorization`, or the subprotocols.
+    Header,
+    Query,
+    /// The cookie of this name.
+    Cookie(Mark),
+}
+
+/// Returns true if a token in this place of a request counts.
+pub(crate) fn is_taken_from(
+    place: TokenPlace,
+    options: &BroadcastOptions,
+    request: &Request<'_>,
+) -> bool {
+    match place {
+        TokenPlace::Header => true,
+        TokenPlace::Query => options.token_query,
+        TokenPlace::Cookie(name) => {
+            options.token_cookie.as_ref().map(Mark::of) == Some(name)
+                && may_bring_cookie(options, request)
+        }
+    }
 }
 
 /// Returns true if an opening handshake offers the subprotocol `bearer`.
@@ -42,11 +77,8 @@ fn of_query<'r>(request: &Request<'r>) -> Option<&'r str> {
 /// Returns the value of the cookie for tokens. A browser sends cookies with the requests of any
 /// page, so it counts only for pages whose origin is allowed by name. What a list with `*` allows
 /// beyond that are the pages of strangers, who would act as the user.
-fn of_cookie<'r>(options: &BroadcastOptions, request: &Request<'r>) -> Option<&'r str> {
-    let name = options.token_cookie.as_deref()?;
-    let is_named =
-        origin::origin_is_named(&options.allowed_origins, request.header("Origin"), request.host());
-    if !is_named {
+fn of_cookie<'r>(name: &str, options: &BroadcastOptions, request: &Request<'r>) -> Option<&'r str> {
+    if !may_bring_cookie(options, request) {
         return None;
     }
     let lines = request.headers().filter(|(header, _)| header.eq_ignore_ascii_case("Cookie"));
@@ -56,6 +88,10 @@ fn of_cookie<'r>(options: &BroadcastOptions, request: &Request<'r>) -> Option<&'
         .find_map(|cookie| cookie.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;
     let quoted = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\""));
     std::str::from_utf8(quoted.unwrap_or(value)).ok()
+}
+
+fn may_bring_cookie(options: &BroadcastOptions, request: &Request<'_>) -> bool {
+    origin::origin_is_named(&options.allowed_origins, request.header("Origin"), request.host())
 }
 
 #[cfg(test)]
@@ -74,7 +110,7 @@ mod tests {
         let head = format!("GET {target} HTTP/1.1\r\nHost: a.example\r\n{headers}\r\n");
         let mut storage = HeaderStorage::new();
         let request = Request::parse(head.as_bytes(), &mut storage).unwrap();
-        token_of(&options, &request).unwrap_or("none").to_owned()
+        token_of(&options, &request).map_or("none", |(_, token)| token).to_owned()
     }
 
     #[test]

@@ -7,6 +7,8 @@ use jsonwebtoken::jwk::{
 };
 use jsonwebtoken::{Algorithm, DecodingKey, DecodingKeyKind, crypto};
 
+use super::mark::Mark;
+
 /// The shortest secret: as long as the hash (RFC 7518 section 3.2). Whoever has a token can try out
 /// secrets as fast as his machines allow.
 const SECRET_BYTES_MIN: usize = 32;
@@ -28,6 +30,8 @@ pub struct JwtKey {
     /// that name none.
     pub(super) id: Option<Box<str>>,
     pub(super) key: DecodingKey,
+    /// Stands for the algorithm and the key, without the identifier.
+    pub(super) mark: Mark,
 }
 
 /// Why something is not a [`JwtKey`].
@@ -84,6 +88,15 @@ impl From<jsonwebtoken::errors::Error> for JwtKeyError {
     }
 }
 
+/// Two keys are equal if they are the same key for the same algorithm, under the same identifier.
+impl PartialEq for JwtKey {
+    fn eq(&self, other: &JwtKey) -> bool {
+        self.mark == other.mark && self.id == other.id
+    }
+}
+
+impl Eq for JwtKey {}
+
 /// Does not show the key.
 impl fmt::Debug for JwtKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -102,7 +115,7 @@ impl JwtKey {
             return Err(JwtKeyError::ShortSecret);
         }
         let key = DecodingKey::from_secret(secret);
-        Ok(JwtKey { algorithm: Algorithm::HS256, id: None, key })
+        Ok(JwtKey::new(Algorithm::HS256, None, key))
     }
 
     /// Reads public keys from the text of a file: one key in PEM, or a JSON Web Key Set (RFC 7517).
@@ -124,6 +137,18 @@ impl JwtKey {
             key.check()?;
         }
         Ok(keys)
+    }
+
+    fn new(algorithm: Algorithm, id: Option<Box<str>>, key: DecodingKey) -> JwtKey {
+        let mark = match key.kind() {
+            DecodingKeyKind::SecretOrDer(bytes) => {
+                Mark::of([&[algorithm as u8], &bytes[..]].concat())
+            }
+            DecodingKeyKind::RsaModulusExponent { n, e } => {
+                Mark::of([&n[..], b" ", &e[..]].concat())
+            }
+        };
+        JwtKey { algorithm, id, key, mark }
     }
 
     /// Checks that the key is one of its algorithm, and long enough.
@@ -159,7 +184,7 @@ fn of_pem(text: &str) -> Result<JwtKey, JwtKeyError> {
         return Err(JwtKeyError::UnknownForm);
     }
     let pem = text.trim().as_bytes();
-    let key = |algorithm, key| JwtKey { algorithm, id: None, key };
+    let key = |algorithm, key| JwtKey::new(algorithm, None, key);
     let is_on_p256 =
         |one: &DecodingKey| one.try_get_as_bytes().is_ok_and(|point| point.len() == P256_BYTES);
     let found = if let Ok(one) = DecodingKey::from_ed_pem(pem) {
@@ -181,7 +206,7 @@ fn of_set(text: &str) -> Result<Vec<JwtKey>, JwtKeyError> {
     for jwk in &set.keys {
         if let Some(algorithm) = algorithm_of(jwk) {
             let id = jwk.common.key_id.as_deref().map(Box::from);
-            keys.push(JwtKey { algorithm, id, key: DecodingKey::from_jwk(jwk)? });
+            keys.push(JwtKey::new(algorithm, id, DecodingKey::from_jwk(jwk)?));
         }
     }
     if keys.is_empty() { Err(JwtKeyError::NoUsableKey) } else { Ok(keys) }

@@ -59,6 +59,9 @@ struct Snapshot {
     is_draining: bool,
     memory_limit: Option<usize>,
     log_lines_dropped: u64,
+    reloads: [u64; 2],
+    /// When the configuration was last good, and whether it was at the last reload.
+    last_reload: Option<(u64, bool)>,
     process: Process,
 }
 
@@ -76,6 +79,8 @@ impl Snapshot {
             is_draining: status.is_draining(),
             memory_limit: options.memory_limit,
             log_lines_dropped: options.log_lines_dropped.load(Ordering::Relaxed),
+            reloads: options.reloads.counts(),
+            last_reload: options.reloads.last(),
             process: Process::measure(),
         }
     }
@@ -110,6 +115,7 @@ impl Collector for Snapshot {
         page.gauge("fanfare_draining", help, u64::from(self.is_draining))?;
         let help = "Log lines that were dropped because nobody read the log";
         page.counter("fanfare_log_lines_dropped", help, self.log_lines_dropped)?;
+        self.encode_reloads(&mut page)?;
         self.encode_process(&mut page)
     }
 }
@@ -147,6 +153,17 @@ impl Snapshot {
             ("publishes_refused", counters.refused),
         ];
         page.counters("fanfare_limit_hits", help, "limit", by_limit)
+    }
+
+    fn encode_reloads(&self, page: &mut Page<'_>) -> fmt::Result {
+        let help = "How often the configuration was read again";
+        let by_result = ["success", "failure"].into_iter().zip(self.reloads);
+        page.counters("fanfare_config_reloads", help, "result", by_result)?;
+        let Some((at, is_good)) = self.last_reload else { return Ok(()) };
+        let help = "1 if the configuration was good when it was last read";
+        page.gauge("fanfare_config_last_reload_successful", help, u64::from(is_good))?;
+        let help = "When a good configuration was last read, in seconds since 1970";
+        page.gauge("fanfare_config_last_reload_success_timestamp_seconds", help, at)
     }
 
     fn encode_messages(&self, page: &mut Page<'_>) -> fmt::Result {

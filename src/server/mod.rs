@@ -6,15 +6,16 @@
 //! | `listeners`, `instance` | sockets that listen; a [`Server`] that runs |
 //! | `reloader` | changes what can be changed while it runs |
 //! | `closure_handler`, `custom_event` | the handler of programs with closures; custom events |
-//! | `broadcast`, `options` | the standalone server as one handler, and its rules |
+//! | `broadcast`, `options`, `shared_options` | the standalone server as one handler; its rules |
 //! | `route`, `rejection` | what a path stands for; why a request is not served |
 //! | `channel_answers` | the answers about channels |
 //! | `request_rules`, `access`, `publish_key` | what is allowed |
 //! | `credentials`, `token`, `jwt_key` | where a token is; whether it is good; the keys |
+//! | `sign_in`, `ways_in`, `mark` | what a reload needs to judge a peer again |
 //! | `channel_pattern` | which channels a token is for |
 //! | `host`, `origin`, `rate` | names in Host, origins of pages; how often something may happen |
 //! | `console` | the page for people |
-//! | `metrics`, `process` | the text of `/-/metrics`; figures of the process for it |
+//! | `metrics`, `process`, `reload_figures` | the text of `/-/metrics`; figures for it |
 //! | `prometheus_text` | converts that text for scrapers which do not read it as it is |
 //! | `event_log`, `refusal_log` | log lines for people |
 
@@ -50,6 +51,8 @@ mod event_log;
 #[cfg(feature = "broadcast")]
 mod jwt_key;
 #[cfg(feature = "broadcast")]
+mod mark;
+#[cfg(feature = "broadcast")]
 mod metrics;
 #[cfg(feature = "broadcast")]
 mod options;
@@ -66,11 +69,19 @@ mod refusal_log;
 #[cfg(feature = "broadcast")]
 mod rejection;
 #[cfg(feature = "broadcast")]
+mod reload_figures;
+#[cfg(feature = "broadcast")]
 mod request_rules;
 #[cfg(feature = "broadcast")]
 mod route;
 #[cfg(feature = "broadcast")]
+mod shared_options;
+#[cfg(feature = "broadcast")]
+mod sign_in;
+#[cfg(feature = "broadcast")]
 mod token;
+#[cfg(feature = "broadcast")]
+mod ways_in;
 
 pub use bind_error::{BindError, LimitsError};
 #[cfg(feature = "broadcast")]
@@ -88,6 +99,10 @@ pub use options::{BroadcastOptions, PublishPolicy, Reject};
 pub use origin::{OriginPattern, OriginPatternError};
 #[cfg(feature = "broadcast")]
 pub use publish_key::{PublishKey, PublishKeyError};
+#[cfg(feature = "broadcast")]
+pub use reload_figures::ReloadFigures;
 pub use reloader::Reloader;
+#[cfg(feature = "broadcast")]
+pub use shared_options::SharedOptions;
 #[cfg(feature = "broadcast")]
 pub use token::{AccessToken, TokenError};

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::jwt_key::JwtKey;
 use super::origin::OriginPattern;
 use super::publish_key::PublishKey;
+use super::reload_figures::ReloadFigures;
 
 /// The rules of a [`Broadcast`](super::Broadcast) server. By default only connections from loopback
 /// may publish.
@@ -55,6 +56,9 @@ pub struct BroadcastOptions {
     /// How many log lines the program has dropped, because nothing read its log. Shown as the
     /// metric `fanfare_log_lines_dropped_total`.
     pub log_lines_dropped: Arc<AtomicU64>,
+    /// How often the program has read its configuration again. Shown as the metrics
+    /// `fanfare_config_…`.
+    pub reloads: Arc<ReloadFigures>,
 }
 
 impl Default for BroadcastOptions {
@@ -75,12 +79,49 @@ impl Default for BroadcastOptions {
             echo: false,
             log_events: false,
             log_lines_dropped: Arc::default(),
+            reloads: Arc::default(),
             memory_limit: None,
         }
     }
 }
 
 impl BroadcastOptions {
+    /// Returns true if other options may decide otherwise on a peer that is connected. (The message
+    /// rate and what is logged come into force without that.)
+    pub(crate) fn may_judge_otherwise(&self, other: &BroadcastOptions) -> bool {
+        // All fields are named, so that a new one is thought of here too.
+        let BroadcastOptions {
+            publish,
+            publish_key,
+            jwt_keys,
+            jwt_issuer,
+            jwt_audience,
+            jwt_leeway,
+            token_cookie,
+            token_query,
+            allowed_hosts,
+            allowed_origins,
+            reject: _,
+            message_rate: _,
+            echo,
+            log_events: _,
+            memory_limit: _,
+            log_lines_dropped: _,
+            reloads: _,
+        } = self;
+        *publish != other.publish
+            || *publish_key != other.publish_key
+            || *jwt_keys != other.jwt_keys
+            || *jwt_issuer != other.jwt_issuer
+            || *jwt_audience != other.jwt_audience
+            || *jwt_leeway != other.jwt_leeway
+            || *token_cookie != other.token_cookie
+            || *token_query != other.token_query
+            || *allowed_hosts != other.allowed_hosts
+            || *allowed_origins != other.allowed_origins
+            || *echo != other.echo
+    }
+
     /// Returns true if tokens are needed.
     pub(crate) fn takes_tokens(&self) -> bool {
         !self.jwt_keys.is_empty()

@@ -7,6 +7,7 @@ use subtle::ConstantTimeEq;
 use crate::protocol::Request;
 
 use super::access::{Denied, bearer};
+use super::mark::Mark;
 
 /// The secret that lets its bearer publish by POST and read the metrics from anywhere.
 #[derive(Clone, PartialEq, Eq)]
@@ -44,6 +45,10 @@ impl PublishKey {
             return Err(PublishKeyError::BadByte);
         }
         Ok(PublishKey(key.into()))
+    }
+
+    pub(crate) fn mark(&self) -> Mark {
+        Mark::of(self.0.as_bytes())
     }
 
     /// Returns true if this is the key. Takes the same time for all texts of one length, so that

@@ -6,13 +6,13 @@ use crate::protocol::Request;
 use crate::reactor::Visitor;
 
 use super::access::{self, Denied, HostRules, Known};
-use super::credentials::token_of;
 use super::options::{BroadcastOptions, PublishPolicy};
 use super::origin;
 use super::publish_key::check_key;
 use super::rejection::Rejection;
 use super::route::Route;
-use super::token::{AccessToken, TokenError};
+use super::sign_in::SignIn;
+use super::token::AccessToken;
 
 const ALLOW_READ: &str = "GET, HEAD, OPTIONS";
 const ALLOW_CHANNEL: &str = "GET, HEAD, POST, OPTIONS";
@@ -55,7 +55,7 @@ pub(crate) fn admit<'n>(
     let is_for_any_name = visitor.is_admin() || matches!(route, Route::Healthz | Route::Readyz);
     let host = match is_for_any_name {
         true => Known::Not,
-        false => check_host(options, visitor, request)?,
+        false => check_host(options, visitor, request, &mut SignIn::default())?,
     };
     let is_local = access::is_local(visitor.address().ip(), request, host);
     match (&route, request.method()) {
@@ -75,7 +75,7 @@ pub(crate) fn admit<'n>(
         (Route::Channel(name), "GET" | "HEAD")
             if options.takes_tokens() && !accepts(request, "text/html") =>
         {
-            check_subscribe(options, visitor, request, *name)?;
+            check_subscribe(options, visitor, request, *name, &mut SignIn::default())?;
         }
         (_, "GET" | "HEAD") => {}
         (_, "OPTIONS") => return Ok(Admitted::Methods(allow)),
@@ -102,8 +102,8 @@ fn check_publish(
         None if options.publish == Some(PublishPolicy::None) => return Err(Denied::PublishOff),
         Some(Err(_)) | None => {}
     }
-    let token = check_token(options, visitor, request)?;
     let name = channel.as_str();
+    let token = SignIn::default().check_token(options, visitor, request, Some(name))?;
     let may = match options.publish {
         Some(PublishPolicy::None) => return Err(Denied::PublishOff),
         // Whoever may subscribe could publish over a WebSocket just as well.
@@ -119,24 +119,10 @@ fn check_subscribe(
     visitor: &mut Visitor<'_>,
     request: &Request<'_>,
     channel: ChannelName<'_>,
+    sign_in: &mut SignIn,
 ) -> Result<AccessToken, Denied> {
-    let token = check_token(options, visitor, request)?;
+    let token = sign_in.check_token(options, visitor, request, Some(channel.as_str()))?;
     if token.may_subscribe(channel.as_str()) { Ok(token) } else { Err(Denied::ChannelNotInToken) }
-}
-
-/// Checks the token of a request.
-fn check_token(
-    options: &BroadcastOptions,
-    visitor: &mut Visitor<'_>,
-    request: &Request<'_>,
-) -> Result<AccessToken, Denied> {
-    let token = token_of(options, request).ok_or(Denied::TokenMissing)?;
-    let (checked, taken) = options.check_token_timed(token, visitor.unix_time());
-    visitor.charge(taken);
-    checked.map_err(|error| match error {
-        TokenError::Expired => Denied::TokenExpired,
-        error => Denied::TokenWrong(error.reason()),
-    })
 }
 
 /// Whether a subscriber may publish; else, what it is told.
@@ -172,22 +158,24 @@ pub(crate) enum Entry<'n> {
 }
 
 /// Checks an opening handshake against the server's rules. Returns what the peer gets, the channel
-/// or the echo service, or the rejection. A peer with a token is closed when the token ends.
+/// or the echo service, or the rejection; and in `sign_in` how it has signed in. A peer with a
+/// token is closed when the token ends. After a reload the same is asked about a peer that is
+/// connected.
 pub(crate) fn admit_peer<'n>(
     options: &BroadcastOptions,
-    decoded: &'n mut Vec<u8>,
+    route: &Route<'n>,
     visitor: &mut Visitor<'_>,
-    request: &'n Request<'_>,
+    request: &Request<'_>,
+    sign_in: &mut SignIn,
 ) -> Result<Entry<'n>, Rejection> {
-    let route = Route::parse(request.path(), decoded)?;
     if visitor.is_admin() {
         return Err(Rejection::NotFound);
     }
     check_origin(options, request)?;
-    let host = check_host(options, visitor, request)?;
-    match route {
+    let host = check_host(options, visitor, request, sign_in)?;
+    match *route {
         Route::Channel(name) if options.takes_tokens() => {
-            let token = check_subscribe(options, visitor, request, name)?;
+            let token = check_subscribe(options, visitor, request, name, sign_in)?;
             visitor.expire_at(token.expires);
             Ok(Entry::Channel { name, publishing: publishing(options, &token, name) })
         }
@@ -201,7 +189,7 @@ pub(crate) fn admit_peer<'n>(
             Ok(Entry::Channel { name, publishing })
         }
         Route::Echo if options.echo && options.takes_tokens() => {
-            let token = check_token(options, visitor, request)?;
+            let token = sign_in.check_token(options, visitor, request, None)?;
             visitor.expire_at(token.expires);
             Ok(Entry::Echo)
         }
@@ -240,6 +228,7 @@ fn check_host(
     options: &BroadcastOptions,
     visitor: &Visitor<'_>,
     request: &Request<'_>,
+    sign_in: &mut SignIn,
 ) -> Result<Known, Denied> {
     let rules = HostRules {
         allowed_hosts: &options.allowed_hosts,
@@ -247,7 +236,11 @@ fn check_host(
         trusts_loopback: options.publish_key.is_none() && !options.takes_tokens(),
     };
     match access::check_host(&rules, visitor.address().ip(), request) {
-        Err(_) if bears_key(options, request) => Ok(Known::Not),
+        Err(_) if bears_key(options, request) => {
+            sign_in.note_key(options);
+            Ok(Known::Not)
+        }
+        Err(_) if sign_in.keeps_key(options) => Ok(Known::Not),
         checked => checked,
     }
 }

@@ -6,15 +6,19 @@ use std::time::Duration;
 use jsonwebtoken::errors::{Error, ErrorKind};
 use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::channel_pattern::ChannelPattern;
 use super::jwt_key::JwtKey;
+use super::mark::Mark;
 use super::options::BroadcastOptions;
 
 /// The longest token. The whole head of a request may have 16 KiB.
 pub(crate) const TOKEN_BYTES_MAX: usize = 8 << 10;
 /// The most patterns in one claim.
 const PATTERNS_MAX: usize = 64;
+/// The most issuers, and audiences, of a token that are remembered for a reload.
+const NAMES_MAX: usize = 8;
 /// The most keys that a token is tried with: checking a signature takes long.
 const TRIES_MAX: usize = 8;
 
@@ -83,11 +87,26 @@ impl fmt::Display for TokenError {
 
 impl std::error::Error for TokenError {}
 
+/// Which key has signed a token, and for whom it is. After a reload the token is judged again by
+/// this.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Signed {
+    key: Mark,
+    /// The key identifier that the token names.
+    id: Option<Mark>,
+    issuers: Vec<Mark>,
+    audiences: Vec<Mark>,
+}
+
 /// The claims that the server reads. The library checks `iss` and `aud`.
 #[derive(Deserialize)]
 struct Claims {
     exp: Option<f64>,
     nbf: Option<f64>,
+    #[serde(default)]
+    iss: Value,
+    #[serde(default)]
+    aud: Value,
     #[serde(default)]
     subscribe: Vec<String>,
     #[serde(default)]
@@ -116,16 +135,17 @@ impl BroadcastOptions {
     ///
     /// The first rule that the token breaks.
     pub fn check_token(&self, token: &str, unix_time: Duration) -> Result<AccessToken, TokenError> {
-        self.check_token_timed(token, unix_time).0
+        self.check_token_timed(token, unix_time).0.map(|(token, _)| token)
     }
 
-    /// Like [`check_token`](Self::check_token). Also returns about how long it has taken: with
-    /// several keys of one algorithm, a token that names none is tried with each.
+    /// Like [`check_token`](Self::check_token). Also returns how it is signed, and about how long
+    /// the check has taken: with several keys of one algorithm, a token that names none is tried
+    /// with each.
     pub(crate) fn check_token_timed(
         &self,
         token: &str,
         unix_time: Duration,
-    ) -> (Result<AccessToken, TokenError>, Duration) {
+    ) -> (Result<(AccessToken, Signed), TokenError>, Duration) {
         let mut taken = Duration::ZERO;
         if token.len() > TOKEN_BYTES_MAX {
             return (Err(TokenError::TooLong), taken);
@@ -140,7 +160,11 @@ impl BroadcastOptions {
         for key in keys.take(TRIES_MAX) {
             taken += key.checking_time();
             match decode::<Claims>(token, &key.key, &self.validation(key)) {
-                Ok(data) => return (self.judge(&data.claims, unix_time), taken),
+                Ok(data) => {
+                    let signed = Signed::of(key, &header, &data.claims);
+                    let token = self.judge(&data.claims, unix_time);
+                    return (token.map(|token| (token, signed)), taken);
+                }
                 Err(error) => refusal = error.into(),
             }
             if refusal != TokenError::BadSignature {
@@ -148,6 +172,25 @@ impl BroadcastOptions {
             }
         }
         (Err(refusal), taken)
+    }
+
+    /// Checks a token again that was good by other options, apart from its times.
+    pub(crate) fn check_signed(&self, signed: &Signed) -> Result<(), TokenError> {
+        let is_key = |key: &JwtKey| {
+            let named = key.id.as_ref().map(|id| Mark::of(id.as_bytes()));
+            key.mark == signed.key && (named.is_none() || signed.id.is_none() || named == signed.id)
+        };
+        if !self.jwt_keys.iter().any(is_key) {
+            return Err(TokenError::UnknownKey);
+        }
+        if self.jwt_issuer.as_ref().is_some_and(|one| !signed.issuers.contains(&Mark::of(one))) {
+            return Err(TokenError::WrongIssuer);
+        }
+        let is_for_us = match &self.jwt_audience {
+            Some(audience) => signed.audiences.contains(&Mark::of(audience)),
+            None => signed.audiences.is_empty(),
+        };
+        if is_for_us { Ok(()) } else { Err(TokenError::WrongAudience) }
     }
 
     /// Returns what the library checks. It does not check times: it would read the clock itself.
@@ -182,6 +225,22 @@ impl BroadcastOptions {
             publish: patterns(&claims.publish)?,
             expires,
         })
+    }
+}
+
+impl Signed {
+    fn of(key: &JwtKey, header: &Header, claims: &Claims) -> Signed {
+        let id = header.kid.as_ref().map(Mark::of);
+        Signed { key: key.mark, id, issuers: names(&claims.iss), audiences: names(&claims.aud) }
+    }
+}
+
+/// Returns the marks of the names in a claim that is one or a list of them.
+fn names(claim: &Value) -> Vec<Mark> {
+    let of = |one: &Value| one.as_str().map(Mark::of);
+    match claim.as_array() {
+        Some(all) => all.iter().take(NAMES_MAX).filter_map(of).collect(),
+        None => of(claim).into_iter().collect(),
     }
 }
 

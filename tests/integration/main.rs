@@ -16,6 +16,7 @@ mod neighbours;
 mod operator;
 mod packaging;
 mod promises;
+mod reload;
 mod shortage;
 #[path = "../support/mod.rs"]
 mod support;

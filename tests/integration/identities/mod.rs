@@ -2,6 +2,7 @@
 
 mod making;
 mod origins;
+mod reloads;
 mod sources;
 mod tokens;
 
