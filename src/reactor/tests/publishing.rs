@@ -1,9 +1,9 @@
 //! Tests of publishers, and of when they are held back.
 
-use super::super::{PublishError, RefusalReason};
+use super::super::{PublishError, RefusalReason, RingSizes};
 use super::client::Client;
 use super::frames::Opcode;
-use super::world::World;
+use super::world::{Setting, World};
 use crate::hub::Refused;
 use crate::protocol::MessageKind;
 
@@ -271,4 +271,27 @@ fn what_a_server_that_ends_has_not_taken_is_given_back() {
     let refused = world.line.take_refused().unwrap();
     assert_eq!(refused[0].reason, RefusalReason::Stopped);
     assert_eq!(refused[0].message().payload(), b"too late");
+}
+
+#[test]
+fn a_publish_whose_answer_finds_no_room_waits_and_is_made_once() {
+    // The ring for answers holds far fewer of them than the ring for requests holds requests.
+    let rings = Some(RingSizes { bytes: 16 << 10, beside: 4 });
+    let mut world = World::still(Setting { reactors: 2, rings, ..Setting::default() });
+    let path = format!("/{}", world.channel_at(1));
+    let mut subscriber = world.open_at(1, &path);
+    let mut clients: Vec<_> = (0..200).map(|_| world.connect()).collect();
+    clients.iter().for_each(|client| client.request("POST", &path, &[], b"once"));
+    // The home serves what it is asked, and nobody takes its answers.
+    for _ in 0..20 {
+        world.turn_of(0);
+    }
+    for _ in 0..20 {
+        world.turn_of(1);
+    }
+    let served = world.accepted.values().map(Vec::len).sum::<usize>();
+    assert!((1..200).contains(&served), "{served} are served before an answer is taken");
+    world.rest();
+    assert!(clients.iter_mut().all(|client| client.answered().unwrap().status == 201));
+    assert_eq!(subscriber.messages(), vec![b"once"; 200]);
 }
