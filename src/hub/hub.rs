@@ -3,6 +3,7 @@
 
 use super::channel_id::ChannelId;
 use super::channels::Channels;
+use super::delivery_times::DeliveryTimes;
 use super::homes::{Homes, ReactorNumber};
 use super::ledger::Ledger;
 use super::limits::{HubLimits, Refused};
@@ -46,6 +47,7 @@ pub struct Hub {
     pub(super) full: VecDeque<ChannelId>,
     pub(super) private: PrivateRests,
     pub(super) ledger: Ledger,
+    pub(super) delivery_times: DeliveryTimes,
     pub(super) trim_at: Instant,
     /// Every message that was numbered here: tests compare it with what was received.
     #[cfg(test)]
@@ -72,6 +74,7 @@ impl Hub {
             full: VecDeque::new(),
             private: PrivateRests::new(limits.private_bytes_max),
             ledger: Ledger::default(),
+            delivery_times: DeliveryTimes::new(),
             trim_at: Instant::ZERO,
             #[cfg(test)]
             numbered: Vec::new(),
@@ -201,6 +204,22 @@ impl Hub {
         }
         self.pool.set_aside(self.channels.bytes());
         more
+    }
+
+    /// Must be called at the beginning of each turn, with its time.
+    pub fn begin_turn(&mut self, now: Instant) {
+        self.delivery_times.begin_turn(now);
+    }
+
+    /// Must be called at the end of each turn, before [`next_delivered`](Self::next_delivered).
+    pub fn end_turn(&mut self) {
+        self.sweep.end_turn(&mut self.channels, &mut self.delivery_times);
+    }
+
+    /// Returns when a message was appended whose delivery has ended in this turn: the time of the
+    /// turn. See the module `delivery_times`.
+    pub fn next_delivered(&mut self) -> Option<Instant> {
+        self.delivery_times.next_ended()
     }
 
     /// Returns the copies owed, delivered and dropped so far.

@@ -16,6 +16,7 @@
 //! returns to the pool; when all subscribers are caught up, the log is two numbers.
 
 use super::cursor::{Cursor, Tally};
+use super::delivery_times::Followed;
 use super::frames::{count_frames, frame_bytes_of};
 use super::limits::{Bound, Refused};
 use super::segment_pool::{Segment, SegmentPool};
@@ -54,6 +55,8 @@ pub(super) struct Log {
     /// The channel's publishers must wait: this log, or a member's, is beyond its bound (see the
     /// module `full`).
     pub(super) is_full: bool,
+    /// The message of this channel whose delivery is being timed, if any.
+    pub(super) followed: Option<Followed>,
 }
 
 impl Log {
@@ -65,6 +68,7 @@ impl Log {
             caught_up: Tally::default(),
             due: 0,
             is_full: false,
+            followed: None,
         }
     }
 

@@ -32,6 +32,7 @@
 //! | `log`, `segment_pool`, `frames`, `free_list` | the log of one channel, and its memory |
 //! | `cursor`, `unsent` | a position in a log; the bytes to be sent from there |
 //! | `subscribers`, `subscriptions`, `sweep_order` | cursors of one channel, of all; their order |
+//! | `delivery_times` | how long it takes until a message has reached everybody |
 //! | `overrun_queue`, `private` | subscribers cut off; frames that must be finished |
 //! | `ledger`, `limits` | what became of each copy; limits and refusals |
 
@@ -42,6 +43,7 @@ mod channel_lists;
 mod channels;
 mod cursor;
 mod cut_off;
+mod delivery_times;
 mod frames;
 mod free_list;
 mod full;

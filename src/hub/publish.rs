@@ -95,7 +95,16 @@ impl Hub {
         if subscribers == 0 {
             return (channel.log.skip_number(), 0);
         }
+        let nobody_was_due = channel.log.due() == 0;
+        if nobody_was_due && let Some(followed) = channel.log.followed.take() {
+            self.delivery_times.end(followed);
+        }
         let number = channel.log.append(message, &mut self.pool);
+        let due = channel.log.due();
+        if channel.log.followed.is_none() && due > 0 {
+            let visits = due + self.sweep.visits_made(id);
+            channel.log.followed = self.delivery_times.follow(visits);
+        }
         self.sweep.add(id, &mut self.channels);
         (number, subscribers)
     }

@@ -11,7 +11,7 @@ impl Hub {
     /// the channels, and over the subscribers of each. The same subscriber is returned again after
     /// all others, unless it has [advanced](Self::advance) to the end or is [blocked](Self::block).
     pub fn next_due(&mut self) -> Option<Due> {
-        self.sweep.next_due(&mut self.channels)
+        self.sweep.next_due(&mut self.channels, &mut self.delivery_times)
     }
 
     /// A quick check: if false, [`next_due`](Self::next_due) returns `None`; if true, it may still

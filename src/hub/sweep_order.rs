@@ -1,7 +1,9 @@
 //! The order in which channels are swept: round-robin, a few subscribers at a time.
 
+use super::channel::Channel;
 use super::channel_id::ChannelId;
 use super::channels::Channels;
+use super::delivery_times::DeliveryTimes;
 use super::subscriptions::{Owner, SubscriptionId};
 use std::collections::VecDeque;
 
@@ -31,6 +33,8 @@ pub(super) struct Sweep {
     queue: VecDeque<ChannelId>,
     /// The visits left in the front channel's turn.
     visits_left: u32,
+    /// The visits made in the front channel's turn.
+    visits_made: u32,
     /// The subscription visited last, its channel and its index there. The hub asks for just this
     /// place next, and need not look it up in `Subscriptions`.
     last_visit: Option<(SubscriptionId, ChannelId, usize)>,
@@ -38,7 +42,12 @@ pub(super) struct Sweep {
 
 impl Sweep {
     pub(super) fn new() -> Sweep {
-        Sweep { queue: VecDeque::new(), visits_left: VISITS_PER_CHANNEL, last_visit: None }
+        Sweep {
+            queue: VecDeque::new(),
+            visits_left: VISITS_PER_CHANNEL,
+            visits_made: 0,
+            last_visit: None,
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -52,6 +61,11 @@ impl Sweep {
             channel.is_queued = true;
             self.queue.push_back(id);
         }
+    }
+
+    /// Returns how many visits have been made in this channel's turn, if it is its turn.
+    pub(super) fn visits_made(&self, id: ChannelId) -> u32 {
+        if self.queue.front() == Some(&id) { self.visits_made } else { 0 }
     }
 
     /// Counts the bytes that were sent at a visit.
@@ -73,12 +87,24 @@ impl Sweep {
         is_still_there.then_some((id, index))
     }
 
-    /// Returns the next subscriber to visit.
-    pub(super) fn next_due(&mut self, channels: &mut Channels) -> Option<Due> {
+    /// Tells `times` what has been visited in the turn of the reactor that ends.
+    pub(super) fn end_turn(&mut self, channels: &mut Channels, times: &mut DeliveryTimes) {
+        if let Some(&id) = self.queue.front() {
+            count_visits(&mut self.visits_made, &mut channels[id], times);
+        }
+    }
+
+    /// Returns the next subscriber to visit. Tells `times` when a channel's turn is over.
+    pub(super) fn next_due(
+        &mut self,
+        channels: &mut Channels,
+        times: &mut DeliveryTimes,
+    ) -> Option<Due> {
         while let Some(&id) = self.queue.front() {
             let channel = &mut channels[id];
             if channel.log.due() > 0 && self.visits_left > 0 {
                 self.visits_left -= 1;
+                self.visits_made += 1;
                 let next = channel.subscribers.next_behind(channel.log.end().offset);
                 debug_assert!(next.is_some(), "the tally says that a subscriber is due");
                 if let Some(index) = next {
@@ -89,9 +115,21 @@ impl Sweep {
             }
             self.queue.pop_front();
             self.visits_left = VISITS_PER_CHANNEL;
+            count_visits(&mut self.visits_made, channel, times);
             channel.is_queued = false;
             self.add(id, channels);
         }
         None
+    }
+}
+
+/// Counts visits to a channel towards the delivery that is timed there, if any.
+fn count_visits(visits: &mut u32, channel: &mut Channel, times: &mut DeliveryTimes) {
+    let visits = std::mem::take(visits);
+    if let Some(followed) = channel.log.followed {
+        channel.log.followed = match channel.log.due() {
+            0 => times.end(followed),
+            _ => times.visited(followed, visits),
+        };
     }
 }

@@ -70,6 +70,16 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
+    /// Notes how long the turn that ends now has taken, and the deliveries that have ended in it.
+    pub(super) fn note_times(&mut self) {
+        self.exchange.hub.end_turn();
+        let (now, counters) = (self.net.now(), &self.turn.counters);
+        counters.turn_took(now.saturating_since(self.turn.now));
+        while let Some(began) = self.exchange.hub.next_delivered() {
+            counters.delivery_took(now.saturating_since(began));
+        }
+    }
+
     /// Puts a connection on the list of those that are read again in the next turn.
     pub(super) fn go_on_next_turn(&mut self, connection: &mut ConnectionOf<N, H>) {
         if !std::mem::replace(&mut connection.unfinished, true) {

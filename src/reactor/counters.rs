@@ -3,11 +3,13 @@
 
 use std::array::from_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::hub::Refused;
 use crate::protocol::{CloseCode, HandshakeError, HttpError};
 
 use super::end_reason::Initiator;
+use super::histogram::{HistogramOf, bucket_of};
 
 /// The HTTP statuses that have a counter of their own. Any other status that a handler returns is
 /// counted under 0.
@@ -205,6 +207,12 @@ pub struct CountersOf<N> {
     pub receives: N,
     /// Turns of the event loop.
     pub turns: N,
+    /// How long the turns took, without the time that they waited for events.
+    pub turn_times: HistogramOf<N>,
+    /// How long deliveries took: from the beginning of the turn in which this reactor appended a
+    /// message to the end of the turn in which the last of its subscribers that were ready was
+    /// sent it.
+    pub delivery_times: HistogramOf<N>,
     /// Ping frames received.
     pub pings_received: N,
     /// Pong frames received.
@@ -263,6 +271,8 @@ impl<N> CountersOf<N> {
             sends: merge(&self.sends, &other.sends),
             receives: merge(&self.receives, &other.receives),
             turns: merge(&self.turns, &other.turns),
+            turn_times: self.turn_times.merge(&other.turn_times, &mut merge),
+            delivery_times: self.delivery_times.merge(&other.delivery_times, &mut merge),
             pings_received: merge(&self.pings_received, &other.pings_received),
             pongs_received: merge(&self.pongs_received, &other.pongs_received),
             pings_sent: merge(&self.pings_sent, &other.pings_sent),
@@ -304,8 +314,24 @@ impl LiveCounters {
         self.rejects[reason as usize].add(1);
     }
 
+    pub(super) fn turn_took(&self, time: Duration) {
+        self.turn_times.note(time);
+    }
+
+    pub(super) fn delivery_took(&self, time: Duration) {
+        self.delivery_times.note(time);
+    }
+
     pub(super) fn publish(&self, source: Source) {
         self.published[source as usize].add(1);
+    }
+}
+
+impl HistogramOf<Count> {
+    fn note(&self, time: Duration) {
+        let nanos = time.as_nanos() as u64;
+        self.buckets[bucket_of(nanos)].add(1);
+        self.nanos.add(nanos);
     }
 }
 

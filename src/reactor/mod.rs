@@ -29,7 +29,7 @@
 //! | `mail` | what reactors send each other; the hub between its inbox and its outbox |
 //! | `api` | what programs use: the handler, its contexts, the handle for other threads |
 //! | `group`, `setup` | what the reactors of a server share, and how they are set up |
-//! | `limits`, `counters` | what peers are allowed; what has been counted |
+//! | `limits`, `counters`, `histogram` | what peers are allowed; what is counted and timed |
 //! | `budget` | how much work a turn has done, so that its loops stay bounded |
 //! | `panics` | what happens when a callback panics |
 //! | `remote_publish` | messages from other threads, and their outcomes |
@@ -52,6 +52,7 @@ mod end_reason;
 mod events;
 mod group;
 mod held_publishers;
+mod histogram;
 mod http;
 mod joining;
 mod limits;
@@ -78,6 +79,7 @@ pub use counters::{CLOSE_CODES, Counters, RejectReason, STATUSES, Source};
 pub use deferral::Deferral;
 pub use end_reason::Initiator;
 pub use group::Status;
+pub use histogram::{BUCKET_BOUNDS_NANOS, Histogram};
 pub use limits::ReactorLimits;
 pub use mail::RingSizes;
 #[cfg(any(test, fuzzing))]

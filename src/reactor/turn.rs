@@ -171,8 +171,9 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             core.net.wait(&mut self.readiness, Some(timeout))?;
             self.next_readiness = 0;
         }
-        core.turn.now = core.net.now();
-        core.turn.unix_time = core.net.unix_time();
+        let now = core.net.now();
+        core.turn.begin(now, || core.net.unix_time());
+        core.exchange.hub.begin_turn(now);
         core.turn.counters.turns.add(1);
         core.turn.crowds_told = 0;
         Ok(())
@@ -383,6 +384,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             let Core { exchange, turn, .. } = &self.peers.core;
             exchange.shared.store_gauges(exchange.own, &exchange.gauges(turn));
         }
+        self.peers.core.note_times();
         goes_on
     }
 

@@ -10,10 +10,16 @@ use super::budget;
 use super::deferral::ReadyHandshakes;
 use super::group::OwnCounters;
 
+/// How often the wall clock is read. It is needed to the second only, and to read a clock takes as
+/// long as a good part of a message.
+const UNIX_TIME_PERIOD: Duration = Duration::from_millis(100);
+
 pub(crate) struct TurnState {
     pub(crate) now: Instant,
     /// The time since 1970-01-01 UTC.
     pub(crate) unix_time: Duration,
+    /// When the wall clock is read again.
+    read_unix_time_at: Instant,
     pub(crate) counters: OwnCounters,
     pub(crate) connections: usize,
     /// How many of the connections were accepted on admin listeners.
@@ -43,6 +49,7 @@ impl TurnState {
         TurnState {
             now,
             unix_time,
+            read_unix_time_at: now,
             counters,
             connections: 0,
             admin_connections: 0,
@@ -54,6 +61,18 @@ impl TurnState {
             done: 0,
             work_max: 0,
         }
+    }
+
+    /// Begins a turn. Between two readings of the wall clock, its time is reckoned with the
+    /// monotonic clock.
+    pub(super) fn begin(&mut self, now: Instant, read_unix_time: impl FnOnce() -> Duration) {
+        if now >= self.read_unix_time_at {
+            self.unix_time = read_unix_time();
+            self.read_unix_time_at = now + UNIX_TIME_PERIOD;
+        } else {
+            self.unix_time += now.saturating_since(self.now);
+        }
+        self.now = now;
     }
 
     /// Runs a method that a callback has called on its `Context` or `Visitor`. While it runs,

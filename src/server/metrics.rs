@@ -14,7 +14,8 @@ use prometheus_client::registry::Registry;
 use crate::hub::{DropReason, Ledger};
 use crate::protocol::{CloseCode, Request, Response};
 use crate::reactor::{
-    CLOSE_CODES, Counters, Initiator, RejectReason, STATUSES, Source, Status, Visitor,
+    BUCKET_BOUNDS_NANOS, CLOSE_CODES, Counters, Histogram, Initiator, RejectReason, STATUSES,
+    Source, Status, Visitor,
 };
 
 use super::options::BroadcastOptions;
@@ -110,6 +111,7 @@ impl Collector for Snapshot {
         self.encode_refusals(&mut page)?;
         self.encode_messages(&mut page)?;
         self.encode_traffic(&mut page)?;
+        self.encode_times(&mut page)?;
         self.encode_control_frames(&mut page)?;
         let help = "1 while the server is about to end";
         page.gauge("fanfare_draining", help, u64::from(self.is_draining))?;
@@ -135,9 +137,9 @@ impl Snapshot {
     fn encode_refusals(&self, page: &mut Page<'_>) -> fmt::Result {
         let counters = &self.counters;
         let help = "Opening handshakes by the status of the answer";
-        let by_status = STATUSES.iter().zip(counters.handshakes).filter(|(_, count)| *count > 0);
-        let by_status = by_status.map(|(status, count)| (number_or_other(*status), count));
-        page.counters("fanfare_handshakes", help, "status", by_status)?;
+        page.counters("fanfare_handshakes", help, "status", by_status(counters.handshakes))?;
+        let help = "Answers to all other requests by their status";
+        page.counters("fanfare_responses", help, "status", by_status(counters.responses))?;
         let help = "Requests, handshakes and connections that were refused";
         let by_reason = RejectReason::ALL.iter().zip(counters.rejects);
         let by_reason = by_reason.map(|(reason, count)| (reason.label(), count));
@@ -203,6 +205,14 @@ impl Snapshot {
         Ok(())
     }
 
+    fn encode_times(&self, page: &mut Page<'_>) -> fmt::Result {
+        let help = "How long turns of the reactors took, without the time that they waited";
+        page.histogram("fanfare_turn_seconds", help, &self.counters.turn_times)?;
+        let help = "How long it took until a message was written to the last subscriber that was \
+            ready for it; of busy channels a sample";
+        page.histogram("fanfare_delivery_seconds", help, &self.counters.delivery_times)
+    }
+
     fn encode_closes(&self, page: &mut Page<'_>) -> fmt::Result {
         let help = "WebSocket connections that ended, by close code and by who closed";
         let name = "fanfare_connections_closed";
@@ -215,12 +225,10 @@ impl Snapshot {
         for (code, by_initiator) in CLOSE_CODES.iter().zip(self.counters.closed) {
             for (label, initiator) in initiators {
                 let count = by_initiator[initiator as usize];
-                if count > 0 {
-                    let labels = [("code", number_or_other(*code)), ("initiator", label.into())];
-                    family
-                        .encode_family(&labels)?
-                        .encode_counter::<NoLabelSet, _, u64>(&count, None)?;
-                }
+                let labels = [("code", number_or_other(*code)), ("initiator", label.into())];
+                family
+                    .encode_family(&labels)?
+                    .encode_counter::<NoLabelSet, _, u64>(&count, None)?;
             }
         }
         Ok(())
@@ -271,6 +279,11 @@ fn number_or_other(number: u16) -> String {
     if number == 0 { "other".to_owned() } else { number.to_string() }
 }
 
+/// Pairs counts with the statuses that they are of.
+fn by_status(counts: [u64; STATUSES.len()]) -> impl Iterator<Item = (String, u64)> {
+    STATUSES.iter().map(|status| number_or_other(*status)).zip(counts)
+}
+
 /// The encoder, with one method for each shape of metric.
 struct Page<'e>(DescriptorEncoder<'e>);
 
@@ -293,6 +306,16 @@ impl Page<'_> {
         value: impl EncodeGaugeValue + Copy,
     ) -> fmt::Result {
         self.0.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)
+    }
+
+    fn histogram(&mut self, name: &str, help: &str, histogram: &Histogram) -> fmt::Result {
+        let bounds =
+            BUCKET_BOUNDS_NANOS.iter().map(|nanos| *nanos as f64 / 1e9).chain([f64::INFINITY]);
+        let buckets: Vec<(f64, u64)> = bounds.zip(histogram.buckets).collect();
+        let (sum, count) = (histogram.sum().as_secs_f64(), histogram.count());
+        self.0
+            .encode_descriptor(name, help, None, MetricType::Histogram)?
+            .encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
     }
 
     /// Encodes a family of counters that differ in one label.

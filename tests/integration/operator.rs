@@ -166,3 +166,23 @@ fn metrics_are_prometheus_text_for_whoever_asks_for_it() {
     }
     assert!(page.contains("\nfanfare_connections_opened_total 1\n"), "{page}");
 }
+
+#[test]
+fn counts_by_close_code_and_status_are_there_from_the_start_and_the_times_have_all_their_buckets() {
+    let server = Running::broadcast();
+    let page = ask_once(server.address, "GET /-/metrics", &[], "").body;
+    for series in [
+        r#"fanfare_connections_closed_total{code="4008",initiator="server"} 0"#,
+        r#"fanfare_connections_closed_total{code="1006",initiator="none"} 0"#,
+        r#"fanfare_handshakes_total{status="401"} 0"#,
+        r#"fanfare_responses_total{status="503"} 0"#,
+        r#"fanfare_delivery_seconds_bucket{le="+Inf"} 0"#,
+        "fanfare_delivery_seconds_count 0",
+    ] {
+        assert!(page.lines().any(|line| line == series), "{series} is missing:\n{page}");
+    }
+    for metric in ["fanfare_turn_seconds", "fanfare_delivery_seconds"] {
+        let bucket = format!("{metric}_bucket{{");
+        assert_eq!(page.lines().filter(|line| line.starts_with(&bucket)).count(), 20);
+    }
+}

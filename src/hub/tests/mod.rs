@@ -270,7 +270,7 @@ fn a_message_for_nobody_is_numbered_and_not_kept() {
 impl Hub {
     /// Recounts every figure that the hub keeps up to date, and compares.
     pub(crate) fn check_invariants(&self) {
-        let (mut segment_bytes, mut living) = (0, 0);
+        let (mut segment_bytes, mut living, mut followed) = (0, 0, 0);
         for (id, channel) in self.channels.iter() {
             channel.subscribers.check_invariants(id, &self.subscriptions);
             channel.log.check_invariants(&channel.subscribers.cursors().collect::<Vec<_>>());
@@ -278,10 +278,14 @@ impl Hub {
                 channel.log.due() == 0 || channel.is_queued,
                 "a subscriber is due and will not be visited"
             );
+            let is_followed = channel.log.followed.is_some();
+            assert!(!is_followed || channel.is_queued, "a delivery that would never end");
+            followed += usize::from(is_followed);
             segment_bytes += channel.log.segment_bytes();
             living += channel.subscribers.len();
         }
         assert_eq!(self.pool.in_use_bytes(), segment_bytes, "segments that no log has");
+        assert_eq!(self.delivery_times.len(), followed, "deliveries that no channel has");
         // A message that its home, another reactor, has accepted cannot be refused here, even above
         // the memory limit.
         let can_refuse =

@@ -21,6 +21,14 @@ impl World {
         }
     }
 
+    /// Moves the clock by the price of the work since the last call.
+    pub(super) fn spend_on_work(&mut self) {
+        if let Some(spending) = &self.spending {
+            let price = spending.costs.of_work(&work::take());
+            self.spend(price);
+        }
+    }
+
     /// Moves the clock by the price of the bytes that a call has transferred.
     pub(super) fn spend_on_bytes(&mut self, call: SimCall, bytes: usize) {
         if let Some(spending) = &self.spending {

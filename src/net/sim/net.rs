@@ -39,7 +39,9 @@ impl Net for SimNet {
     type Waker = SimWaker;
 
     fn now(&self) -> Instant {
-        self.world.borrow().clock
+        let mut world = self.world.borrow_mut();
+        world.spend_on_work();
+        world.clock
     }
 
     fn unix_time(&self) -> Duration {

@@ -16,6 +16,7 @@
 //! | `reviewing` | what a reload does to open connections and to limits |
 //! | `panics` | callbacks that panic |
 //! | `many` | several reactors |
+//! | `times` | what the histograms of turns and deliveries say |
 //! | `latency` | how long turns take, and bystanders wait, while others flood, stall and leave |
 //! | `million` | what a million connections cost |
 //! | `swarm` | random runs of everything at once, each determined by a seed |
@@ -48,5 +49,6 @@ mod steps;
 mod swarm;
 mod talking;
 mod timed;
+mod times;
 mod torn;
 mod world;
