@@ -82,8 +82,9 @@ pub use hub::{
 pub use instant::Instant;
 pub use protocol::{CloseCode, Message, MessageKind, Request, Response};
 pub use reactor::{
-    Answer, Context, Counters, Deferral, Handler, NotPublished, PublishError, RefusalReason,
-    RefusedMessage, RejectReason, Rejected, Review, Status, Subscription, Ticket, Upgrade, Visitor,
+    Answer, ChannelListing, ChannelQuery, ChannelSort, Context, Counters, Deferral, Handler,
+    ListedChannel, NotPublished, PublishError, RefusalReason, RefusedMessage, RejectReason,
+    Rejected, Review, Standstill, Status, Subscription, Ticket, Upgrade, Visitor,
 };
 pub use serde_json::Value;
 #[cfg(feature = "broadcast")]
@@ -93,6 +94,6 @@ pub use server::{
     ReloadFigures, SharedOptions, TokenError,
 };
 pub use server::{
-    BindError, Builder, ClosureHandler, Closures, Factory, LimitsError, OriginPattern,
+    BindError, Builder, ClosureHandler, Closures, Factory, Health, LimitsError, OriginPattern,
     OriginPatternError, Peer, Publisher, Reloader, Server, Stopper, event,
 };

@@ -27,6 +27,7 @@ pub(crate) fn serve<H: Handler>(
     let text = format!("fanfare {version}{reactors} listening on {}; {what}", addresses.join(", "));
     info!("{text}");
     systemd::tell_ready(&format!("listening on {}", addresses.join(", ")));
+    systemd::keep_watchdog(server.health())?;
     server.run().map_err(|error| format!("the server had to end: {error}"))?;
     info!("ended");
     Ok(())

@@ -1,10 +1,10 @@
 //! What systemd is told of a service of `Type=notify` or `Type=notify-reload`: that the server
-//! listens, that it reads its configuration again, and that it ends.
+//! listens, that it lives, that it reads its configuration again, and that it ends.
 //! Nothing is sent where no service manager has asked for it by `NOTIFY_SOCKET`.
-//!
-//! There are no watchdog messages: a signal of life must come from every reactor, and a thread
-//! beside them does not know whether each of them still turns.
 
+use std::thread;
+
+use fanfare::Health;
 use sd_notify::NotifyState;
 use tracing::warn;
 
@@ -24,6 +24,25 @@ pub(crate) fn tell_ready(status: &str) {
 /// The server has begun to drain, or ends at once.
 pub(crate) fn tell_stopping(status: &str) {
     tell(&[NotifyState::Stopping, NotifyState::Status(status)]);
+}
+
+/// If the service manager has asked for it by `WATCHDOG_USEC`, tells it three times in each of its
+/// periods that the server lives, as long as every reactor turns. If one stands still, the service
+/// manager is told nothing, and ends the server at the end of the period.
+pub(crate) fn keep_watchdog(health: Health) -> Result<(), String> {
+    let Some(period) = sd_notify::watchdog_enabled() else { return Ok(()) };
+    let keep = move || {
+        loop {
+            thread::sleep(period / 3);
+            let standing_still = health.standing_still();
+            match standing_still.first() {
+                None => tell(&[NotifyState::Watchdog]),
+                Some(one) => warn!("no sign of life for the service manager: {one}"),
+            }
+        }
+    };
+    let thread = thread::Builder::new().name("watchdog".to_owned()).spawn(keep);
+    thread.map(|_| ()).map_err(|error| format!("cannot keep the watchdog: {error}"))
 }
 
 fn tell(states: &[NotifyState<'_>]) {

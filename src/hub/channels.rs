@@ -128,6 +128,11 @@ impl Channels {
         self.channels.get(id.0 as usize)
     }
 
+    /// Returns a number that is greater than the id of every channel.
+    pub(super) fn slots_end(&self) -> usize {
+        self.channels.capacity()
+    }
+
     /// Finds the channel of a name, or makes it. Only on its home does a new channel count towards
     /// the limit of channels. The limit may be exceeded while channels are at rest: the caller must
     /// then call [`forget_surplus`](Self::forget_surplus).

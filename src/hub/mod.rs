@@ -32,6 +32,7 @@
 //! | `log`, `segment_pool`, `frames`, `free_list` | the log of one channel, and its memory |
 //! | `cursor`, `unsent` | a position in a log; the bytes to be sent from there |
 //! | `subscribers`, `subscriptions`, `sweep_order` | cursors of one channel, of all; their order |
+//! | `figures` | figures of one channel after the other |
 //! | `delivery_times` | how long it takes until a message has reached everybody |
 //! | `overrun_queue`, `private` | subscribers cut off; frames that must be finished |
 //! | `ledger`, `limits` | what became of each copy; limits and refusals |
@@ -44,6 +45,7 @@ mod channels;
 mod cursor;
 mod cut_off;
 mod delivery_times;
+mod figures;
 mod frames;
 mod free_list;
 mod full;
@@ -76,6 +78,7 @@ pub(crate) mod views;
 
 pub use channel::{Accepted, ChannelInfo, MessageId};
 pub use channel_id::ChannelId;
+pub use figures::ChannelFigures;
 pub use full::Appended;
 pub use homes::{Homes, ReactorNumber};
 pub use hub::Hub;

@@ -70,6 +70,11 @@ impl MioNet {
         Ok(MioNet { poll, events: mio::Events::with_capacity(EVENTS_PER_WAIT_MAX), waker })
     }
 
+    /// Reads the monotonic clock of all reactors.
+    pub fn clock() -> Instant {
+        Instant::ZERO + START.elapsed()
+    }
+
     /// Converts a token to one of mio, which is a `usize`.
     fn mio_token(token: Token) -> mio::Token {
         let number = usize::try_from(token.0).expect("a token fits a 64-bit machine's word");
@@ -84,7 +89,7 @@ impl Net for MioNet {
     type Waker = MioWaker;
 
     fn now(&self) -> Instant {
-        Instant::ZERO + START.elapsed()
+        MioNet::clock()
     }
 
     fn unix_time(&self) -> Duration {

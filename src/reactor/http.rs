@@ -337,6 +337,7 @@ impl<N: Net, H: Handler> Core<N, H> {
                 let channel = ChannelName::parse(&channel).ok()?;
                 Some((handler.on_inspected(ticket, channel, info), None))
             }
+            HomeAnswer::Listed(listing) => Some((handler.on_listed(ticket, listing), None)),
         });
         match answered {
             Ok(Some((response, rejected))) => {

@@ -116,6 +116,8 @@ pub(super) const DEADLINE_RETRY: Duration = Duration::from_millis(500);
 /// The longest time that a turn waits for events, so that the deadline checks keep pace. A timeout
 /// is late by at most this time and one tick of the timer wheel.
 pub(super) const WAIT_MAX: Duration = Duration::from_millis(500);
+/// A reactor that has not begun a turn for this long stands still.
+pub(super) const STANDSTILL_MIN: Duration = Duration::from_secs(2);
 /// If a turn begins at least this long after the last one, the whole process was paused and could
 /// not read meanwhile. Timeouts are then not enforced for `PAUSE_GRACE`.
 pub(super) const PAUSE_MIN: Duration = Duration::from_secs(2);

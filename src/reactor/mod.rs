@@ -17,6 +17,7 @@
 //! | `close` | a connection ends, once, for one reason |
 //! | `linger` | what the peer still sends then is discarded |
 //! | `events` | effects of a step on other connections |
+//! | `surveyor` | channels are counted and listed, a part of them in each turn |
 //!
 //! What the steps build on:
 //!
@@ -64,6 +65,7 @@ mod read;
 mod remote_publish;
 mod review;
 mod setup;
+mod surveyor;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -78,7 +80,10 @@ pub use api::{Answer, Context, Handle, Handler, PublishError, Rejected, Review, 
 pub use counters::{CLOSE_CODES, Counters, RejectReason, STATUSES, Source};
 pub use deferral::Deferral;
 pub use end_reason::Initiator;
-pub use group::Status;
+pub use group::{
+    CHANNELS_LISTED_MAX, ChannelListing, ChannelQuery, ChannelSort, ListedChannel, Liveness,
+    Standstill, Status,
+};
 pub use histogram::{BUCKET_BOUNDS_NANOS, Histogram};
 pub use limits::ReactorLimits;
 pub use mail::RingSizes;

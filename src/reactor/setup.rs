@@ -8,7 +8,7 @@ use crate::instant::Instant;
 use crate::net::Wake;
 
 use super::api::{FromThreads, Handle, handle};
-use super::group::{ConnectionLimits, Shared};
+use super::group::{ConnectionLimits, Liveness, Shared};
 use super::limits::{HELD_MEMORY_SHARE, ReactorLimits};
 use super::mail::{Inbox, Notifier, Outbox, RingSizes, boxes};
 
@@ -31,6 +31,11 @@ impl<W: Clone> Setup<W> {
     /// Returns a handle by which other threads publish, drain the server or stop it.
     pub fn handle(&self) -> Handle<W> {
         self.handle.clone()
+    }
+
+    /// Returns a handle that tells which reactors stand still.
+    pub fn liveness(&self) -> Liveness {
+        Liveness::new(&self.shared)
     }
 
     /// Returns the table of which reactor is the home of which channel.
@@ -145,7 +150,7 @@ pub fn setups<W: Wake + Clone>(
         private_bytes_max: hub_limits.private_bytes_max / reactors,
         ..hub_limits
     };
-    let shared = Arc::new(Shared::new(Arc::new(homes), ConnectionLimits::new(limits, now)));
+    let shared = Arc::new(Shared::new(Arc::new(homes), ConnectionLimits::new(limits, now), now));
     let notifiers: Vec<_> = wakers.into_iter().map(Notifier::new).collect();
     boxes(&shared, sizes, message_bytes_max)
         .into_iter()

@@ -23,11 +23,12 @@ use super::group::Status;
 use super::limits::{
     LOOP_WORK_MAX, PUBLISHES_PER_TURN_MAX, READINESS_MAX, RECEIVE_BYTES, WAIT_MAX,
 };
-use super::mail::{Exchange, MailTurn, Notifier, RequestRoom};
+use super::mail::{Exchange, HomeAnswer, MailTurn, Notifier, Outcome, RequestRoom};
 use super::panics::guarded;
 use super::peers::Peers;
 use super::review::ReviewWalk;
 use super::setup::Setup;
+use super::surveyor::{AfterStep, Surveyor};
 use super::timer_wheel::TimerWheel;
 use super::turn_state::TurnState;
 
@@ -49,6 +50,7 @@ pub struct Reactor<N: Net, H: Handler> {
     pub(super) deadlines: DeadlineChecks,
     pub(super) review: ReviewWalk,
     pub(super) deferred: DeferredHandshakes,
+    pub(super) surveyor: Surveyor,
     pub(super) drain: Option<Drain>,
 }
 
@@ -110,6 +112,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             deadlines,
             review: ReviewWalk::default(),
             deferred,
+            surveyor: Surveyor::default(),
             drain: None,
         })
     }
@@ -198,7 +201,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         let until = |moment: Instant| moment.saturating_since(core.turn.now);
         let accept = self.listeners.next_at(&self.peers).map_or(WAIT_MAX, until);
         let drain = self.drain.as_ref().map_or(WAIT_MAX, |_| drain::STEP);
-        WAIT_MAX.min(accept).min(drain)
+        let survey = self.surveyor.may_wait(core.turn.now).unwrap_or(WAIT_MAX);
+        WAIT_MAX.min(accept).min(drain).min(survey)
     }
 
     pub(super) fn hear_commands(&mut self) {
@@ -374,6 +378,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         }
         self.settle_remote_publishes();
         self.peers.core.exchange.look_at_full_channels();
+        self.survey_channels();
         self.peers.dispatch_events();
         // The turn has notified before; notify a second time, because the sweep may have caused
         // more updates and records.
@@ -386,6 +391,19 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         }
         self.peers.core.note_times();
         goes_on
+    }
+
+    /// Does this reactor's part in lists of channels.
+    fn survey_channels(&mut self) {
+        let Core { exchange, turn, .. } = &mut self.peers.core;
+        let Exchange { hub, shared, own, .. } = &*exchange;
+        let AfterStep { wakes_others, answers } = self.surveyor.step(hub, shared, *own, turn.now);
+        for (ticket, listing) in answers {
+            exchange.outcomes.push_back(Outcome::Answer(ticket, HomeAnswer::Listed(listing)));
+        }
+        if wakes_others {
+            self.notifiers.iter().for_each(Notifier::notify);
+        }
     }
 
     /// Advances a drain. Returns true when it is complete. A reactor without connections still

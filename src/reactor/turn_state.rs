@@ -9,6 +9,7 @@ use crate::instant::Instant;
 use super::budget;
 use super::deferral::ReadyHandshakes;
 use super::group::OwnCounters;
+use super::limits::STANDSTILL_MIN;
 
 /// How often the wall clock is read. It is needed to the second only, and to read a clock takes as
 /// long as a good part of a message.
@@ -18,6 +19,9 @@ pub(crate) struct TurnState {
     pub(crate) now: Instant,
     /// The time since 1970-01-01 UTC.
     pub(crate) unix_time: Duration,
+    /// When the last turn began that came much later than the one before: the process was paused,
+    /// or this reactor stood still. Others are judged from here on.
+    pub(crate) resumed_at: Instant,
     /// When the wall clock is read again.
     read_unix_time_at: Instant,
     pub(crate) counters: OwnCounters,
@@ -49,6 +53,7 @@ impl TurnState {
         TurnState {
             now,
             unix_time,
+            resumed_at: now,
             read_unix_time_at: now,
             counters,
             connections: 0,
@@ -72,7 +77,11 @@ impl TurnState {
         } else {
             self.unix_time += now.saturating_since(self.now);
         }
+        if now.saturating_since(self.now) >= STANDSTILL_MIN {
+            self.resumed_at = now;
+        }
         self.now = now;
+        self.counters.note_turn(now);
     }
 
     /// Runs a method that a callback has called on its `Context` or `Visitor`. While it runs,

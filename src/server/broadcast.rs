@@ -7,8 +7,8 @@ use crate::hub::{Accepted, ChannelInfo, ChannelName, Refused};
 use crate::instant::Instant;
 use crate::protocol::{CloseCode, HeaderStorage, Message, MessageKind, Request, Response};
 use crate::reactor::{
-    Answer, Context, Handler, NotPublished, RejectReason, Rejected, Review, Subscription, Ticket,
-    Upgrade, Visitor,
+    Answer, ChannelListing, Context, Handler, NotPublished, RejectReason, Rejected, Review,
+    Standstill, Subscription, Ticket, Upgrade, Visitor,
 };
 
 use super::access::Denied;
@@ -24,7 +24,7 @@ use super::route::Route;
 use super::shared_options::SharedOptions;
 use super::sign_in::SignIn;
 use super::ways_in::{WayNumber, WaysIn};
-use super::{channel_answers, console, event_log, metrics};
+use super::{channel_answers, channel_list, console, event_log, metrics};
 
 /// The broadcast server: a path is a channel, its WebSocket peers are the subscribers, a POST
 /// publishes.
@@ -200,12 +200,17 @@ impl Handler for Broadcast {
         self.now = visitor.now();
         match route {
             Route::Console => console::page().into(),
-            Route::Healthz => Response::text(200, "ok\n").into(),
+            Route::Healthz => healthz(&visitor.standing_still()).into(),
             Route::Readyz if visitor.is_draining() => {
                 Response::text(503, "draining\n").header("Retry-After", "1").into()
             }
             Route::Readyz => Response::text(200, "ok\n").into(),
             Route::Metrics => metrics::page(visitor, request, &self.options).into(),
+            Route::Channels => match channel_list::ask(visitor, request) {
+                Ok(Ok(ticket)) => Answer::Later(ticket),
+                Ok(Err(_)) => channel_answers::busy().into(),
+                Err(rejection) => self.refuse(visitor, request, rejection).into(),
+            },
             Route::Channel(name) if request.method() == "POST" => {
                 publish(visitor, request, name, body, self.options.log_events)
             }
@@ -236,6 +241,10 @@ impl Handler for Broadcast {
         info: Option<ChannelInfo>,
     ) -> Response {
         channel_answers::channel(channel, info)
+    }
+
+    fn on_listed(&mut self, _: Ticket, listing: Option<ChannelListing>) -> Response {
+        channel_list::answer(listing.as_ref())
     }
 
     fn on_upgrade(
@@ -434,6 +443,15 @@ impl Broadcast {
 
 /// What the log shows in place of a channel for peers of `/-/echo`.
 const ECHO: &str = "-/echo";
+
+/// Answers whether every reactor turns. Whether the server takes connections is another question.
+fn healthz(standing_still: &[Standstill]) -> Response {
+    if standing_still.is_empty() {
+        return Response::text(200, "ok\n");
+    }
+    let lines: Vec<String> = standing_still.iter().map(|one| format!("{one}\n")).collect();
+    Response::text(503, lines.concat())
+}
 
 fn publish(
     visitor: &mut Visitor<'_>,

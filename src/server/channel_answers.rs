@@ -54,7 +54,7 @@ pub(crate) fn channel(name: ChannelName<'_>, info: Option<ChannelInfo>) -> Respo
     json(200, &answer).header("Vary", "Accept")
 }
 
-fn json(status: u16, body: &impl Serialize) -> Response {
+pub(crate) fn json(status: u16, body: &impl Serialize) -> Response {
     // Serialization of structs of numbers and strings cannot fail. The text ends with a line feed,
     // for shells.
     let mut text = serde_json::to_string(body).unwrap_or_default();

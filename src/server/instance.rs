@@ -9,7 +9,8 @@ use crate::hub::{ChannelName, Homes};
 use crate::net::{MioListener, MioNet, MioWaker};
 use crate::protocol::Message;
 use crate::reactor::{
-    Handle, Handler, PublishError, PublisherLine, Reactor, RefusedMessage, Setup,
+    Handle, Handler, Liveness, PublishError, PublisherLine, Reactor, RefusedMessage, Setup,
+    Standstill,
 };
 
 use super::reloader::Reloader;
@@ -106,6 +107,11 @@ impl<H: Handler> Server<H> {
         Reloader::new(self.handles())
     }
 
+    /// Returns a handle that tells from any thread whether all reactors turn.
+    pub fn health(&self) -> Health {
+        Health(self.threads[0].setup.liveness())
+    }
+
     fn handles(&self) -> Arc<[Handle<MioWaker>]> {
         self.threads.iter().map(|thread| thread.setup.handle()).collect()
     }
@@ -199,6 +205,26 @@ impl Publisher {
     /// publisher that has published its last message.
     pub fn take_refused(&self) -> Option<Vec<RefusedMessage>> {
         self.line.take_refused()
+    }
+}
+
+/// Tells from any thread whether every reactor of a server turns.
+///
+/// ```
+/// let server = fanfare::Server::builder().listen("127.0.0.1:0").bind()?;
+/// let health = server.health();
+/// assert!(health.standing_still().is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Health(Liveness);
+
+impl Health {
+    /// Returns the reactors that have not begun a turn for two seconds: a callback does not return,
+    /// the machine has no time for them, or [`Server::run`] was not called or has ended. A reactor
+    /// without work turns twice a second.
+    pub fn standing_still(&self) -> Vec<Standstill> {
+        self.0.standing_still(MioNet::clock())
     }
 }
 

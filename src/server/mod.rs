@@ -8,7 +8,7 @@
 //! | `closure_handler`, `custom_event` | the handler of programs with closures; custom events |
 //! | `broadcast`, `options`, `shared_options` | the standalone server as one handler; its rules |
 //! | `route`, `rejection` | what a path stands for; why a request is not served |
-//! | `channel_answers` | the answers about channels |
+//! | `channel_answers`, `channel_list` | the answers about channels; the list of them |
 //! | `request_rules`, `access`, `publish_key` | what is allowed |
 //! | `credentials`, `token`, `jwt_key` | where a token is; whether it is good; the keys |
 //! | `sign_in`, `ways_in`, `mark` | what a reload needs to judge a peer again |
@@ -40,6 +40,8 @@ mod reloader;
 mod broadcast;
 #[cfg(feature = "broadcast")]
 mod channel_answers;
+#[cfg(feature = "broadcast")]
+mod channel_list;
 #[cfg(feature = "broadcast")]
 mod channel_pattern;
 #[cfg(feature = "broadcast")]
@@ -91,7 +93,7 @@ pub use builder::{Builder, Factory};
 pub use channel_pattern::{ChannelPattern, ChannelPatternError};
 pub use closure_handler::{ClosureHandler, Closures, Peer};
 pub use custom_event::event;
-pub use instance::{Publisher, Server, Stopper};
+pub use instance::{Health, Publisher, Server, Stopper};
 #[cfg(feature = "broadcast")]
 pub use jwt_key::{JwtKey, JwtKeyError};
 #[cfg(feature = "broadcast")]

@@ -13,6 +13,8 @@ pub(crate) enum Rejection {
     Route(RouteError),
     /// The request is denied.
     Denied(Denied),
+    /// The query of one of the server's own pages is wrong, for the reason given.
+    Query(&'static str),
     /// The path does not support this method.
     Method {
         /// The value of `Allow`.
@@ -44,7 +46,9 @@ impl Rejection {
     /// The reason under which the rejection is counted.
     pub(crate) fn reason(self) -> RejectReason {
         match self {
-            Rejection::Route(_) | Rejection::NeedsWebSocket => RejectReason::Malformed,
+            Rejection::Route(_) | Rejection::Query(_) | Rejection::NeedsWebSocket => {
+                RejectReason::Malformed
+            }
             Rejection::Denied(denied) => denied.reject_reason(),
             Rejection::Method { .. } => RejectReason::Method,
             Rejection::NotFound | Rejection::NoWebSocket | Rejection::EventStream => {
@@ -57,6 +61,7 @@ impl Rejection {
     pub(crate) fn response(self) -> Response {
         match self {
             Rejection::Route(error) => Response::text(400, format!("{error}\n")),
+            Rejection::Query(reason) => Response::text(400, format!("{reason}\n")),
             Rejection::Denied(denied) => denied.response(),
             Rejection::Method { allow } => {
                 Response::text(405, format!("this path takes {allow}\n")).header("Allow", allow)

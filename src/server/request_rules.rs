@@ -33,7 +33,7 @@ pub(crate) fn admit<'n>(
     request: &'n Request<'_>,
 ) -> Result<Admitted<'n>, Rejection> {
     let route = Route::parse(request.path(), decoded)?;
-    let is_operators = matches!(route, Route::Healthz | Route::Readyz | Route::Metrics);
+    let is_operators = is_operators(&route);
     // The console is on both: on the admin listener it shows the figures, on the others channels.
     let is_on_both = matches!(route, Route::Console);
     if visitor.has_admin_listener() && !is_on_both && visitor.is_admin() != is_operators {
@@ -41,9 +41,12 @@ pub(crate) fn admit<'n>(
     }
     let allow = match route {
         Route::Channel(_) => ALLOW_CHANNEL,
-        Route::Console | Route::Healthz | Route::Readyz | Route::Metrics | Route::Echo => {
-            ALLOW_READ
-        }
+        Route::Console
+        | Route::Healthz
+        | Route::Readyz
+        | Route::Metrics
+        | Route::Channels
+        | Route::Echo => ALLOW_READ,
         Route::Reserved => return Err(Rejection::NotFound),
     };
     let publishes = matches!((&route, request.method()), (Route::Channel(_), "POST"));
@@ -62,7 +65,7 @@ pub(crate) fn admit<'n>(
         (Route::Channel(name), "POST") => {
             check_publish(options, visitor, request, *name, is_local)?;
         }
-        (Route::Metrics, "GET" | "HEAD") => match &options.publish_key {
+        (Route::Metrics | Route::Channels, "GET" | "HEAD") => match &options.publish_key {
             _ if visitor.is_admin() || is_local => {}
             Some(key) => check_key(key, request)?,
             None => return Err(Denied::MetricsElsewhere.into()),
@@ -198,6 +201,7 @@ pub(crate) fn admit_peer<'n>(
         | Route::Healthz
         | Route::Readyz
         | Route::Metrics
+        | Route::Channels
         | Route::Echo
         | Route::Reserved => Err(Rejection::NoWebSocket),
     }
@@ -210,11 +214,13 @@ pub(crate) fn is_exempt(
     decoded: &mut Vec<u8>,
     request: &Request<'_>,
 ) -> bool {
-    let is_operators = matches!(
-        Route::parse(request.path(), decoded),
-        Ok(Route::Healthz | Route::Readyz | Route::Metrics)
-    );
-    is_operators || bears_key(options, request)
+    let route = Route::parse(request.path(), decoded);
+    route.is_ok_and(|route| is_operators(&route)) || bears_key(options, request)
+}
+
+/// Returns true for the pages that are for whoever runs the server.
+fn is_operators(route: &Route<'_>) -> bool {
+    matches!(route, Route::Healthz | Route::Readyz | Route::Metrics | Route::Channels)
 }
 
 /// Returns true if there is a publish key, and the request bears it.

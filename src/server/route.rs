@@ -17,6 +17,8 @@ pub(crate) enum Route<'n> {
     Readyz,
     /// `/-/metrics`.
     Metrics,
+    /// `/-/channels`, the list of channels.
+    Channels,
     /// `/-/echo`, whether it is served or not.
     Echo,
     /// Any other path under `/-/`.
@@ -60,6 +62,7 @@ impl<'n> Route<'n> {
                 "healthz" => Route::Healthz,
                 "readyz" => Route::Readyz,
                 "metrics" => Route::Metrics,
+                "channels" => Route::Channels,
                 "echo" => Route::Echo,
                 _ => Route::Reserved,
             });
@@ -126,6 +129,7 @@ mod tests {
             ("/-/healthz", Route::Healthz),
             ("/-/readyz", Route::Readyz),
             ("/-/metrics", Route::Metrics),
+            ("/-/channels", Route::Channels),
             ("/-/echo", Route::Echo),
             ("/%2D/metrics", Route::Reserved),
             ("/%2d/healthz", Route::Reserved),

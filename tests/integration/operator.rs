@@ -186,3 +186,41 @@ fn counts_by_close_code_and_status_are_there_from_the_start_and_the_times_have_a
         assert_eq!(page.lines().filter(|line| line.starts_with(&bucket)).count(), 20);
     }
 }
+
+/// Returns the names in the answer of `/-/channels`, and whether there are more.
+fn listed(address: std::net::SocketAddr, query: &str) -> (Vec<String>, bool) {
+    let answer = ask_once(address, &format!("GET /-/channels{query}"), &[], "");
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let body: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+    let channels = body["channels"].as_array().unwrap();
+    let names = channels.iter().map(|one| one["channel"].as_str().unwrap().to_owned());
+    (names.collect(), body["more"].as_bool().unwrap())
+}
+
+#[test]
+fn the_channels_are_listed_for_whoever_may_read_the_metrics() {
+    let server = Running::broadcast_with(BroadcastOptions::default(), |one| one.reactors(2));
+    let _peers = ["/chat/1", "/chat/1", "/chat/2", "/caf%C3%A9%22"]
+        .map(|path| Peer::subscribe(server.address, path));
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    assert_eq!(listed(server.address, ""), (names(&["chat/1", "caf\u{e9}\"", "chat/2"]), false));
+    assert_eq!(listed(server.address, "?limit=1&sort=lag"), (names(&["caf\u{e9}\""]), true));
+    assert_eq!(listed(server.address, "?filter=chat/2&sort=rate"), (names(&["chat/2"]), false));
+    let bad = ask_once(server.address, "GET /-/channels?sort=name", &[], "");
+    assert_eq!(bad.status, 400, "{bad:?}");
+    let status =
+        |address, line: &str, headers: &[&str]| ask_once(address, line, headers, "").status;
+    let proxied = ["X-Forwarded-For: 192.0.2.1"];
+    assert_eq!(status(server.address, "GET /-/channels", &proxied), 403);
+    assert_eq!(status(server.address, "POST /-/channels", &[]), 405);
+    assert_eq!(status(server.address, "GET /-/channels", &UPGRADE), 404);
+    let keyed = Running::broadcast_with(key(), |builder| builder);
+    let bearer = "Authorization: Bearer sesame";
+    assert_eq!(status(keyed.address, "GET /-/channels", &proxied), 401);
+    assert_eq!(status(keyed.address, "GET /-/channels", &[proxied[0], bearer]), 200);
+    let split = Running::broadcast_with(BroadcastOptions::default(), |builder| {
+        builder.admin_listen("127.0.0.1:0")
+    });
+    assert_eq!(status(split.address, "GET /-/channels", &[]), 404);
+    assert_eq!(status(split.admin.unwrap(), "GET /-/channels", &proxied), 200);
+}

@@ -35,6 +35,23 @@ fn systemd_is_told_when_the_server_listens_and_when_it_ends() {
 }
 
 #[test]
+fn systemd_is_told_that_the_server_lives_where_it_has_a_watchdog() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let mut command = fanfare(&["--listen", "127.0.0.1:0", "--reactors", "2"]);
+    command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "300000");
+    let (server, log) = Program::run(command);
+    log.read_in_background();
+    assert!(told(&manager).starts_with("READY=1\n"));
+    for _ in 0..5 {
+        assert_eq!(told(&manager), "WATCHDOG=1\n");
+    }
+    drop(server);
+}
+
+#[test]
 fn a_service_manager_that_is_gone_does_not_keep_the_server_from_starting() {
     let mut command = fanfare(&["--listen", "127.0.0.1:0"]);
     command.env("NOTIFY_SOCKET", "/nowhere/notify");

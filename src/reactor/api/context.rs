@@ -11,7 +11,7 @@ use crate::protocol::{CloseCode, Message, encode_frame};
 use crate::reactor::connection::{Outgoing, PackedAddress, PeerSubscriptions, running_number};
 use crate::reactor::counters::RejectReason;
 use crate::reactor::deferral::Deferral;
-use crate::reactor::group::Status;
+use crate::reactor::group::{ChannelQuery, Standstill, Status};
 use crate::reactor::mail::{Exchange, PublishOrigin};
 use crate::reactor::ticket::{NotPublished, Subscription, Ticket};
 use crate::reactor::turn_state::TurnState;
@@ -75,6 +75,25 @@ impl Visitor<'_> {
         let ticket = self.next_ticket();
         self.exchange.tickets += 1;
         self.turn.ready_handshakes.defer(ticket)
+    }
+
+    /// Asks all reactors for a list of channels. To answer the request with it, return
+    /// [`Answer::Later`](super::Answer::Later) with the ticket;
+    /// [`Handler::on_listed`](super::Handler::on_listed) then makes the response. The reactors walk
+    /// through their channels beside their other work, and at most once a second. If nobody has
+    /// asked for half a minute, it takes a second to measure the rates.
+    ///
+    /// # Errors
+    ///
+    /// [`NotPublished::Busy`] if there are too many such questions already.
+    pub fn list_channels(&mut self, query: ChannelQuery) -> Result<Ticket, NotPublished> {
+        let ticket = self.next_ticket();
+        let (shared, own) = (&self.exchange.shared, self.exchange.own);
+        if !shared.surveys.begin(query, own, ticket, shared.reactors()) {
+            return Err(NotPublished::Busy);
+        }
+        self.exchange.tickets += 1;
+        Ok(ticket)
     }
 
     fn next_ticket(&self) -> Ticket {
@@ -280,6 +299,13 @@ macro_rules! shared_reads {
         /// Returns true if the server is draining; readiness checks should then fail.
         pub fn is_draining(&self) -> bool {
             self.turn.draining
+        }
+
+        /// Returns the reactors that have not begun a turn for two seconds; a health check should
+        /// then fail. If this reactor itself stood still until a moment ago, or the whole process
+        /// did, the others are given two seconds first.
+        pub fn standing_still(&self) -> Vec<Standstill> {
+            self.exchange.shared.standing_still(self.turn.now, self.turn.resumed_at)
         }
 
         /// Returns the figures of the server, for metrics and status pages. Each call adds up the

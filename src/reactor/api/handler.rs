@@ -8,6 +8,7 @@ use crate::hub::{Accepted, ChannelInfo, ChannelName, Refused};
 use crate::instant::Instant;
 use crate::protocol::{CloseCode, Message, Request, Response};
 use crate::reactor::counters::RejectReason;
+use crate::reactor::group::ChannelListing;
 use crate::reactor::ticket::Ticket;
 
 use super::context::{Context, Visitor};
@@ -157,6 +158,19 @@ pub trait Handler {
         match info {
             Some(info) => Response::text(200, format!("{} subscribers\n", info.subscribers)),
             None => Response::text(404, "no such channel\n"),
+        }
+    }
+
+    /// Makes the response to a request that returned [`Answer::Later`] with the ticket of a list of
+    /// channels. `listing` is `None` if not every reactor has contributed within ten seconds.
+    fn on_listed(&mut self, ticket: Ticket, listing: Option<ChannelListing>) -> Response {
+        let _ = ticket;
+        match listing {
+            Some(listing) => {
+                let lines = listing.channels.iter().map(|one| format!("{}\n", one.name));
+                Response::text(200, lines.collect::<String>())
+            }
+            None => Response::text(503, "a reactor does not answer\n").header("Retry-After", "1"),
         }
     }
 }

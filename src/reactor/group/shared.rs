@@ -7,10 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::hub::{Homes, ReactorNumber};
+use crate::instant::Instant;
+use crate::reactor::limits::STANDSTILL_MIN;
 
 use super::connection_limits::ConnectionLimits;
 use super::live_status::{LiveStatus, OwnCounters};
+use super::standstill::Standstill;
 use super::status::{Gauges, ReactorStatus};
+use super::survey::Surveys;
 
 pub(crate) struct Shared {
     pub(crate) homes: Arc<Homes>,
@@ -23,6 +27,8 @@ pub(crate) struct Shared {
     /// How many reactors have no connections left in a drain. They still number and send their
     /// channels' messages.
     drained: AtomicUsize,
+    /// Questions about all channels.
+    pub(crate) surveys: Surveys,
 }
 
 /// A flag in a cache line of its own, so that a write to its neighbour does not force other cores
@@ -32,15 +38,22 @@ pub(crate) struct Shared {
 struct Flag(AtomicBool);
 
 impl Shared {
-    pub(crate) fn new(homes: Arc<Homes>, connection_limits: ConnectionLimits) -> Shared {
+    pub(crate) fn new(
+        homes: Arc<Homes>,
+        connection_limits: ConnectionLimits,
+        now: Instant,
+    ) -> Shared {
         let reactors = homes.reactors();
-        Shared {
+        let shared = Shared {
             homes,
             connection_limits,
             statuses: (0..reactors).map(|_| Arc::default()).collect(),
             memory_full: (0..reactors).map(|_| Flag::default()).collect(),
             drained: AtomicUsize::new(0),
-        }
+            surveys: Surveys::default(),
+        };
+        shared.statuses.iter().for_each(|status| status.note_turn(now));
+        shared
     }
 
     pub(crate) fn reactors(&self) -> usize {
@@ -50,6 +63,16 @@ impl Shared {
     /// Returns the counters that a reactor counts with.
     pub(crate) fn counters_of(&self, own: ReactorNumber) -> OwnCounters {
         OwnCounters(Arc::clone(&self.statuses[own.index()]))
+    }
+
+    /// Returns the reactors that have not begun a turn for `STANDSTILL_MIN`. They are judged from
+    /// `judge_from` on, if that is later than their last turn.
+    pub(crate) fn standing_still(&self, now: Instant, judge_from: Instant) -> Vec<Standstill> {
+        let standstill = |(reactor, status): (usize, &Arc<LiveStatus>)| {
+            let lasted = now.saturating_since(status.turned_at().max(judge_from));
+            (lasted >= STANDSTILL_MIN).then_some(Standstill { reactor, lasted })
+        };
+        self.statuses.iter().enumerate().filter_map(standstill).collect()
     }
 
     pub(crate) fn store_gauges(&self, own: ReactorNumber, gauges: &Gauges) {

@@ -13,7 +13,7 @@ use crate::hub::{
 use crate::net::Token;
 use crate::protocol::Message;
 use crate::reactor::counters::{LiveCounters, Source};
-use crate::reactor::group::{Gauges, ReactorStatus, Shared, Status};
+use crate::reactor::group::{ChannelListing, Gauges, ReactorStatus, Shared, Status};
 use crate::reactor::held_publishers::HeldPublishers;
 use crate::reactor::limits::FULL_CHANNELS_PER_TURN_MAX;
 use crate::reactor::remote_publish::{RefusalReason, UnderWay};
@@ -73,6 +73,8 @@ pub(crate) enum HomeAnswer {
     Published(Result<Accepted, Refused>),
     /// The name of a channel, and its figures if it exists.
     Inspected(Box<str>, Option<ChannelInfo>),
+    /// A list of channels; `None` if not every reactor has contributed in time.
+    Listed(Option<ChannelListing>),
 }
 
 /// What happened to the oldest record of a ring.

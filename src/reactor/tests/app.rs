@@ -14,6 +14,7 @@
 //! | `/bye/CHANNEL` | publishes to the channel when the connection ends |
 //! | `/leave/CHANNEL` | subscribes, publishes what it receives, and closes in the same callback |
 //! | `GET /about/CHANNEL` | answers with the figures that the channel's home has of it |
+//! | `GET /list/SORT/LIMIT/FILTER` | answers with a list of channels |
 //! | `POST /twice` | publishes to `news` twice, and answers with the second outcome |
 //! | `/panic/CALLBACK` | panics in that callback: `upgrade`, `open`, `message`, `close`, … |
 //! | any other | subscribes to the channel of that name, and publishes its messages there |
@@ -28,7 +29,8 @@ use crate::hub::{Accepted, ChannelInfo, ChannelName, Refused};
 use crate::protocol::{CloseCode, Message, Request, Response};
 
 use super::super::{
-    Answer, Context, Deferral, Handler, Review, Subscription, Ticket, Upgrade, Visitor,
+    Answer, ChannelListing, ChannelQuery, ChannelSort, Context, Deferral, Handler, ListedChannel,
+    Review, Subscription, Ticket, Upgrade, Visitor,
 };
 
 /// What the application has recorded, for the test to read.
@@ -106,6 +108,12 @@ impl Handler for App {
     ) -> Answer {
         if let ("GET", Some(channel)) = (request.method(), request.path().strip_prefix("/about/")) {
             return match visitor.inspect(name(channel)) {
+                Ok(ticket) => Answer::Later(ticket),
+                Err(_) => Response::text(503, "busy\n").into(),
+            };
+        }
+        if let Some(list) = request.path().strip_prefix("/list/") {
+            return match visitor.list_channels(query(list)) {
                 Ok(ticket) => Answer::Later(ticket),
                 Err(_) => Response::text(503, "busy\n").into(),
             };
@@ -252,6 +260,18 @@ impl Handler for App {
         Response::text(200, format!("{channel} {info:?}"))
     }
 
+    fn on_listed(&mut self, _: Ticket, listing: Option<ChannelListing>) -> Response {
+        let Some(ChannelListing { channels, more }) = listing else {
+            return Response::text(503, "a reactor is missing");
+        };
+        let line = |one: &ListedChannel| {
+            let ListedChannel { name, subscribers, messages, rate, lag, kept_bytes } = one;
+            format!("{name} {subscribers} {messages} {rate} {lag} {kept_bytes}\n")
+        };
+        let lines: String = channels.iter().map(line).collect();
+        Response::text(200, format!("{lines}{}", if more { "more" } else { "all" }))
+    }
+
     fn on_published(&mut self, ticket: Ticket, outcome: Result<Accepted, Refused>) -> Response {
         assert_ne!(self.log.borrow().doomed, Some(ticket));
         match outcome {
@@ -262,4 +282,15 @@ impl Handler for App {
             Err(refused) => Response::text(503, refused.to_string()),
         }
     }
+}
+
+/// Reads `SORT/LIMIT/FILTER`.
+fn query(text: &str) -> ChannelQuery {
+    let parts: Vec<&str> = text.splitn(3, '/').collect();
+    let sort = match parts[0] {
+        "subscribers" => ChannelSort::Subscribers,
+        "rate" => ChannelSort::Rate,
+        _ => ChannelSort::Lag,
+    };
+    ChannelQuery { filter: parts[2].into(), sort, limit: parts[1].parse().unwrap() }
 }

@@ -16,6 +16,8 @@
 //! | `reviewing` | what a reload does to open connections and to limits |
 //! | `panics` | callbacks that panic |
 //! | `many` | several reactors |
+//! | `listing` | lists of channels |
+//! | `standstill` | reactors that do not turn |
 //! | `times` | what the histograms of turns and deliveries say |
 //! | `latency` | how long turns take, and bystanders wait, while others flood, stall and leave |
 //! | `million` | what a million connections cost |
@@ -37,6 +39,7 @@ mod frames;
 mod http;
 mod latency;
 mod ledger;
+mod listing;
 mod many;
 mod million;
 mod opening;
@@ -45,6 +48,7 @@ mod pinging;
 mod publishing;
 mod reviewing;
 mod slow;
+mod standstill;
 mod steps;
 mod swarm;
 mod talking;

@@ -1,8 +1,9 @@
 //! Tests of the library's API: handlers that decline, choose a subprotocol, subscribe to several
-//! channels, and close; and publishers on other threads.
+//! channels, close, and do not return; and publishers on other threads.
 
 mod deferrals;
 mod panics;
 mod peers;
 mod publishers;
+mod standstill;
 mod upgrades;
