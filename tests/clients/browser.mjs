@@ -1,5 +1,6 @@
 // The console page and plain pages in Chromium: what a browser does with fanfare, by mouse and keyboard. Called by
 // run.sh with FANFARE (the binary), CLIENTS_NPM (the folder with the packages) and CLIENTS_OUT (for screenshots).
+import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
@@ -79,8 +80,8 @@ const isKept = async (page, text) => expect(await page.getByRole("textbox", { na
 
 // Answers the question for the key.
 async function giveKey(page, key) {
-  const dialog = page.getByRole("dialog", { name: "Publish key" });
-  await dialog.getByLabel("Key").fill(key);
+  const dialog = page.getByRole("dialog", { name: "Key or token" });
+  await dialog.getByRole("textbox", { name: "Key or token" }).fill(key);
   await dialog.getByRole("button", { name: "Use it" }).click();
 }
 
@@ -330,6 +331,74 @@ checks.add("a wrong key keeps the text and says why; the right one publishes, is
   await keyed.end();
 });
 
+checks.add("a wrong token shows why, and with 4401 where the server says so; a right one lets in, is asked for once, and stands in no address", async () => {
+  const secret = "a secret of thirty-two bytes or more";
+  const token = channel => execFileSync(process.env.FANFARE, ["token", "--subscribe", channel, "--publish", channel],
+    { env: { ...process.env, FANFARE_JWT_SECRET: secret } }).toString().trim();
+  for (const reject of ["http", "close"]) {
+    const guarded = await startServer("--jwt-secret", secret, "--reject", reject), page = await newPage(), urls = [];
+    page.on("request", request => urls.push(request.url()));
+    page.on("websocket", socket => urls.push(socket.url()));
+    await page.goto(guarded.origin + "/room");
+    const notice = text => page.locator("#notice", { hasText: text }).waitFor();
+    const give = async key => {
+      await page.getByRole("button", { name: "Enter a key or token" }).click();
+      await giveKey(page, key);
+    };
+    const code = reject === "close" ? /4401/ : /401/;
+    await notice(code);
+    await give(token("room").slice(0, -4) + "AAAA");
+    await notice(/signature/);
+    await notice(code);
+    await give(token("other"));
+    await notice(reject === "close" ? /4403.*does not cover this channel/ : /403.*does not cover this channel/);
+    if (reject === "close") await page.getByRole("button", { name: /^Key/ }).click().then(() => giveKey(page, token("room")));
+    else await give(token("room"));
+    await connected(page);
+    await type(page, "let in");
+    await outcome(page, "Published to 1 subscriber");
+    await page.reload();
+    await connected(page);
+    expect(urls.filter(url => url.includes("eyJ")), []);
+    await page.close();
+    await guarded.end();
+  }
+});
+
+checks.add("a token that is kept does no harm where the server takes none", async () => {
+  const page = await newPage();
+  await page.goto(server.origin + "/tokenless");
+  await connected(page);
+  await page.getByRole("button", { name: "Key", exact: true }).click();
+  await giveKey(page, "eyJhbGciOiJIUzI1NiJ9.e30.c2ln");
+  await page.reload();
+  await connected(page);
+  await page.close();
+});
+
+checks.add("the overview lists the channels, by a part of their names, subscribers, rate and lag", async () => {
+  const page = await newPage(), peers = [];
+  for (const name of ["list/a", "list/b", "list/b", "list/%3Cb%3E%22"]) peers.push(new Peer(server.webSocket + "/" + name));
+  await Promise.all(peers.map(peer => once(peer, "open")));
+  await page.goto(server.origin + "/");
+  const names = wanted => page.waitForFunction(wanted => wanted === [...document.querySelectorAll("#channels tbody th")]
+    .map(cell => cell.textContent).join(), wanted.join());
+  await page.getByRole("searchbox", { name: "Filter the channels" }).fill("list/");
+  await names(["list/b", 'list/<b>"', "list/a"]);
+  expect(await page.getByRole("columnheader", { name: "Subscribers" }).getAttribute("aria-sort"), "descending");
+  const load = flood(server.webSocket + "/list/a", 500, 2);
+  await page.getByRole("button", { name: "Messages/s" }).press("Enter");
+  await names(["list/a", 'list/<b>"', "list/b"]);
+  await load;
+  expect(await page.getByRole("columnheader", { name: "Messages/s" }).getAttribute("aria-sort"), "descending");
+  await page.getByRole("group", { name: "Time of a delivery" }).locator("b", { hasText: /s$/ }).first().waitFor();
+  await page.getByRole("link", { name: 'list/<b>"' }).click();
+  await connected(page);
+  expect(await page.locator("#channel-title").textContent(), '/list/<b>"');
+  peers.forEach(peer => peer.close());
+  await page.close();
+});
+
 checks.add("an overview whose figures are refused says what would help: the key, or a server that has one", async () => {
   const keyed = await startServer("--publish-key", "sesame"), open = await startServer();
   const page = await newPage({ headers: FORWARDED });
@@ -337,7 +406,7 @@ checks.add("an overview whose figures are refused says what would help: the key,
   await page.locator("#notice", { hasText: "403 metrics for another machine, or through a proxy, take the key: start with --publish-key" }).waitFor();
   await page.goto(keyed.origin + "/");
   await page.locator("#notice", { hasText: "401 the publish key is missing" }).waitFor();
-  await page.getByRole("button", { name: "Enter the key" }).click();
+  await page.getByRole("button", { name: "Enter a key or token" }).click();
   await giveKey(page, "sesame");
   await page.locator("#state[data-state=open]").waitFor();
   await page.locator("#notice").waitFor({ state: "hidden" });

@@ -29,6 +29,7 @@ const COMES_BACK = new Set([1006, 1011, 1012, 1013, 4008, 4408]);
 
 let socket = null, attempts = 0, reconnectTimer = 0;
 let own = [];                        // what was published here and has not come back yet
+let offersToken = true;              // false: this server chooses no subprotocol `bearer`
 let mustUseSocket = false;           // a POST is refused to this page, but its socket is open
 
 /* The connection. */
@@ -40,7 +41,10 @@ function connect() {
     socket.close();
   }
   showState("wait", "connecting");
-  socket = new WebSocket(location.origin.replace("http", "ws") + address);
+  // A script can set no header of a handshake. A token goes as a subprotocol, never in the address.
+  const token = offersToken ? heldToken() : null;
+  const url = location.origin.replace("http", "ws") + address;
+  socket = new WebSocket(url, token ? ["bearer", token] : []);
   socket.binaryType = "arraybuffer";
   let wasOpen = false;
   socket.onopen = () => {
@@ -56,7 +60,8 @@ function connect() {
     const [meaning, help] = CLOSES[code] ?? ["closed"];
     for (const sent of own) sent.onRefused?.(reason || meaning);
     own = [];
-    if (!wasOpen) explainRefusal();
+    if (!wasOpen) explainRefusal(token);
+    else if (code === 4401) askAgain(code, reason || meaning);
     else if (COMES_BACK.has(code)) reconnectLater(code, reason || meaning, help);
     else stop(code, reason || meaning, help);
   };
@@ -77,8 +82,15 @@ function stop(title, text, help, wantsKey = false) {
   showNotice({ title, text, help, wantsKey, retry: connectNow });
 }
 
+// The credentials are missing, bad or expired: another key or token would help.
+function askAgain(title, text) {
+  keepKey(null);
+  stop(title, text, "It needs credentials: with the right ones, trying again will help.", true);
+}
+
 function connectNow() {
   attempts = 0;
+  offersToken = true;
   connect();
 }
 
@@ -90,7 +102,7 @@ function hurry() {
 
 // A browser hides from scripts why a WebSocket was refused. A GET of the same address with the same
 // credentials has an answer that can be shown.
-async function explainRefusal() {
+async function explainRefusal(token) {
   let answer;
   try {
     answer = await ask(address, { headers: { Accept: "application/json" } });
@@ -98,18 +110,23 @@ async function explainRefusal() {
     return reconnectLater("No answer.", "The server cannot be reached.");
   }
   const { status, text } = answer;
+  if (status === 200 && token) {
+    // A browser gives up a connection whose server chooses none of the subprotocols offered.
+    offersToken = false;
+    return connect();
+  }
   if (status === 200) {
     const help = `If the server has a list of --allowed-origins, ${location.origin} must be in it.`
       + " If a proxy stands in between, it must pass on Upgrade and Connection.";
     return reconnectLater("Refused.", "The server answers, but takes no WebSocket here.", help);
   }
   if (status === 429 || status >= 500) return reconnectLater(status, text);
+  if (status === 401) return askAgain(status, text);
   const help = {
-    401: "It needs credentials: with the right ones, trying again will help.",
-    403: "Trying again as the same visitor will not help.",
+    403: "Trying again as the same visitor will not help; a token for this channel may.",
     404: "Channels are not at the address of --admin-listen.",
   }[status] ?? "";
-  stop(status, text, help, status === 401);
+  stop(status, text, help, status === 403);
 }
 
 /* Who is there: a WebSocket does not tell, so it is asked for while somebody looks. */

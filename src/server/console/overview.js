@@ -3,7 +3,8 @@
 const POLL_MS = 1000;
 
 // Each plot says what it takes from the figures of one moment. `rate` is by how much a counter has
-// grown per second.
+// grown per second, `quantile` of what a histogram has counted since the moment before, in
+// microseconds.
 const PLOTS = [
   {
     name: "Messages published, per second", series: ["messages"],
@@ -12,6 +13,14 @@ const PLOTS = [
   {
     name: "Copies delivered, per second", series: ["copies"],
     values: ({ rate }) => [rate("fanfare_messages_delivered_total")],
+  },
+  {
+    name: "Time of a delivery", series: ["median", "99 %"], format: micros,
+    values: ({ quantile }) => [0.5, 0.99].map(q => quantile("fanfare_delivery_seconds", q)),
+  },
+  {
+    name: "Time of a turn", series: ["median", "99 %"], format: micros,
+    values: ({ quantile }) => [0.5, 0.99].map(q => quantile("fanfare_turn_seconds", q)),
   },
   {
     name: "Bytes, per second", series: ["sent", "received"], format: size, base: 1024,
@@ -56,6 +65,24 @@ class Metrics {
     const found = this.all(name).filter(matches);
     return found.length > 0 ? found.reduce((sum, { value }) => sum + value, 0) : null;
   }
+}
+
+// The quantile of what a histogram has counted between two moments, in microseconds: within its
+// bucket by proportion. Null if it has counted nothing.
+function quantileBetween(older, now, name, q) {
+  const counts = older?.all(name + "_bucket") ?? [];
+  const fresh = now.all(name + "_bucket")
+    .map(({ labels, value }, index) => [1e6 * Number(labels.le.replace("+Inf", "Infinity")),
+      value - (counts[index]?.value ?? 0)]);
+  const total = fresh.at(-1)?.[1] ?? 0;
+  if (!older || total <= 0) return null;
+  let low = 0, below = 0;
+  for (const [bound, count] of fresh) {
+    if (bound === Infinity) break;
+    if (count >= q * total) return low + (bound - low) * (q * total - below) / (count - below);
+    [low, below] = [bound, count];
+  }
+  return low;
 }
 
 let timeline = null, before = null, pollTimer = 0, isPolling = false, failures = 0;
@@ -113,7 +140,9 @@ function take(now) {
   };
   before = now;
   by("figures").hidden = false;
-  timeline.add(now.at, PLOTS.map(({ values }) => values({ now, rate })));
+  const quantile = (name, q) => quantileBetween(last, now, name, q);
+  timeline.add(now.at, PLOTS.map(({ values }) => values({ now, rate, quantile })));
+  keepListing(now.at);
   showMemory(now);
   showReasons(now);
   showServer(now, rate);

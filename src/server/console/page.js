@@ -1,4 +1,4 @@
-// What both views need: words for figures, questions to the server, the publish key, the notice,
+// What both views need: words for figures, questions to the server, the key or token, the notice,
 // the theme.
 
 const ASK_MS_MAX = 10_000;
@@ -30,12 +30,19 @@ function size(bytes) {
   return (n < 100 && unit > 0 ? tenths : whole).format(n) + " " + units[unit];
 }
 
+function micros(n) {
+  return n < 1000 ? number(n) + " µs" : n < 1e6 ? number(n / 1000) + " ms"
+    : number(n / 1e6) + " s";
+}
+
 function duration(seconds) {
   const [days, hours] = [Math.floor(seconds / 86_400), Math.floor(seconds / 3600) % 24];
   const minutes = Math.floor(seconds / 60) % 60;
   return days > 0 ? `${days} d ${hours} h` : hours > 0 ? `${hours} h ${minutes} min`
     : minutes > 0 ? `${minutes} min` : `${Math.floor(seconds)} s`;
 }
+
+function pathOf(name) { return "/" + name.split("/").map(encodeURIComponent).join("/"); }
 
 /* Parts of the page. */
 
@@ -95,7 +102,7 @@ function backOff(attempts) {
   return longest / 2 + Math.random() * longest / 2;
 }
 
-/* The publish key. */
+/* The publish key, or a token. */
 
 const KEY = "fanfare-publish-key", THEME = "fanfare-theme";
 
@@ -118,6 +125,12 @@ function heldKey() { return recall("sessionStorage", KEY); }
 function keepKey(key) {
   store("sessionStorage", KEY, key);
   showKey();
+}
+
+// A token has three parts; it may go with a WebSocket, where the server takes tokens.
+function heldToken() {
+  const key = heldKey();
+  return /^[\w-]+\.[\w-]+\.[\w-]+$/.test(key ?? "") ? key : null;
 }
 
 function showKey() {
@@ -151,7 +164,8 @@ by("key-form").onsubmit = submit => {
 by("key-cancel").onclick = () => by("key-dialog").close();
 by("key-forget").onclick = () => { keepKey(null); by("key-dialog").close(); };
 by("key-open").onclick = async () => {
-  const why = "Whoever has the server's key may publish by POST and see its figures.";
+  const why = "The server's key lets you publish by POST and see its figures; "
+    + "a token, whatever it was made for.";
   if (await askForKey(why) && !by("notice").hidden) by("retry").click();
 };
 showKey();
@@ -174,7 +188,7 @@ applyTheme(recall("localStorage", THEME) ?? "");
 by("go").onsubmit = async submit => {
   submit.preventDefault();
   const name = by("channel").value.replace(/^\/+/, "");
-  const url = "/" + name.split("/").map(encodeURIComponent).join("/");
+  const url = pathOf(name);
   const { status, text } = await ask(url, { headers: { Accept: "application/json" } })
     .catch(() => ({ status: 0, text: "" }));
   const problem = { 400: text, 404: "Channels are not at this address, which is --admin-listen's." };
