@@ -23,9 +23,14 @@ impl Instant {
         self.0
     }
 
+    /// Like [`saturating_since`](Self::saturating_since), in nanoseconds.
+    pub const fn nanos_since(self, earlier: Instant) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
     /// Returns the time from `earlier` to this moment; zero if `earlier` is later.
     pub const fn saturating_since(self, earlier: Instant) -> Duration {
-        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+        Duration::from_nanos(self.nanos_since(earlier))
     }
 }
 

@@ -74,9 +74,9 @@ impl<N: Net, H: Handler> Core<N, H> {
     pub(super) fn note_times(&mut self) {
         self.exchange.hub.end_turn();
         let (now, counters) = (self.net.now(), &self.turn.counters);
-        counters.turn_took(now.saturating_since(self.turn.now));
+        counters.turn_took(now.nanos_since(self.turn.now));
         while let Some(began) = self.exchange.hub.next_delivered() {
-            counters.delivery_took(now.saturating_since(began));
+            counters.delivery_took(now.nanos_since(began));
         }
     }
 

@@ -3,7 +3,6 @@
 
 use std::array::from_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use crate::hub::Refused;
 use crate::protocol::{CloseCode, HandshakeError, HttpError};
@@ -314,12 +313,12 @@ impl LiveCounters {
         self.rejects[reason as usize].add(1);
     }
 
-    pub(super) fn turn_took(&self, time: Duration) {
-        self.turn_times.note(time);
+    pub(super) fn turn_took(&self, nanos: u64) {
+        self.turn_times.note(nanos);
     }
 
-    pub(super) fn delivery_took(&self, time: Duration) {
-        self.delivery_times.note(time);
+    pub(super) fn delivery_took(&self, nanos: u64) {
+        self.delivery_times.note(nanos);
     }
 
     pub(super) fn publish(&self, source: Source) {
@@ -328,8 +327,7 @@ impl LiveCounters {
 }
 
 impl HistogramOf<Count> {
-    fn note(&self, time: Duration) {
-        let nanos = time.as_nanos() as u64;
+    fn note(&self, nanos: u64) {
         self.buckets[bucket_of(nanos)].add(1);
         self.nanos.add(nanos);
     }

@@ -88,6 +88,14 @@ pub(super) struct AfterStep {
 }
 
 impl Surveyor {
+    /// A quick check: if false, [`step`](Self::step) has nothing to do.
+    pub(super) fn has_work(&self, shared: &Shared) -> bool {
+        !self.tasks.is_empty()
+            || self.walk.is_some()
+            || self.counted_at.is_some()
+            || shared.surveys.are_newer_than(self.seen)
+    }
+
     /// Returns how long the reactor may wait for events as far as surveys are concerned; `None` if
     /// they do not matter.
     pub(super) fn may_wait(&self, now: Instant) -> Option<Duration> {

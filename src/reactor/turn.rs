@@ -397,6 +397,9 @@ impl<N: Net, H: Handler> Reactor<N, H> {
     fn survey_channels(&mut self) {
         let Core { exchange, turn, .. } = &mut self.peers.core;
         let Exchange { hub, shared, own, .. } = &*exchange;
+        if !self.surveyor.has_work(shared) {
+            return;
+        }
         let AfterStep { wakes_others, answers } = self.surveyor.step(hub, shared, *own, turn.now);
         for (ticket, listing) in answers {
             exchange.outcomes.push_back(Outcome::Answer(ticket, HomeAnswer::Listed(listing)));

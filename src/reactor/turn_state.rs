@@ -71,13 +71,14 @@ impl TurnState {
     /// Begins a turn. Between two readings of the wall clock, its time is reckoned with the
     /// monotonic clock.
     pub(super) fn begin(&mut self, now: Instant, read_unix_time: impl FnOnce() -> Duration) {
+        let pause = now.saturating_since(self.now);
         if now >= self.read_unix_time_at {
             self.unix_time = read_unix_time();
             self.read_unix_time_at = now + UNIX_TIME_PERIOD;
         } else {
-            self.unix_time += now.saturating_since(self.now);
+            self.unix_time += pause;
         }
-        if now.saturating_since(self.now) >= STANDSTILL_MIN {
+        if pause >= STANDSTILL_MIN {
             self.resumed_at = now;
         }
         self.now = now;

@@ -81,7 +81,7 @@ const isKept = async (page, text) => expect(await page.getByRole("textbox", { na
 // Answers the question for the key.
 async function giveKey(page, key) {
   const dialog = page.getByRole("dialog", { name: "Key or token" });
-  await dialog.getByRole("textbox", { name: "Key or token" }).fill(key);
+  await dialog.getByLabel("Key or token").fill(key);
   await dialog.getByRole("button", { name: "Use it" }).click();
 }
 

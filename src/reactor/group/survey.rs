@@ -212,6 +212,11 @@ impl Surveys {
         true
     }
 
+    /// Returns true if a survey has begun since the one of this number.
+    pub(crate) fn are_newer_than(&self, seen: u64) -> bool {
+        self.latest.load(Ordering::Relaxed) != seen
+    }
+
     /// Returns the surveys that have begun since a reactor has seen the survey of number `seen`,
     /// and notes that it has seen them.
     pub(crate) fn since(&self, seen: &mut u64) -> Vec<Arc<Survey>> {
