@@ -2,7 +2,6 @@
 //! in the same way, so each way is kept once, and a session holds its number.
 
 use std::collections::HashMap;
-use std::fmt::Write;
 use std::sync::Arc;
 
 use crate::protocol::Request;
@@ -38,7 +37,8 @@ pub(crate) struct WaysIn {
     free: Vec<u16>,
     numbers: HashMap<Arc<WayIn>, WayNumber>,
     bytes: usize,
-    /// The way of the last peer. Most peers come in the same way as the one before.
+    /// The way of the last peer. Most peers come in the same way as the one before, so it is kept
+    /// also when no peer has it any more.
     last: WayNumber,
     /// The way of the peer that is being let in; its buffers are used again.
     draft: WayIn,
@@ -64,7 +64,8 @@ impl WaysIn {
         let number = known.or_else(|| self.insert(way)).unwrap_or_default();
         if let Some((_, peers)) = self.entry_mut(number) {
             *peers += 1;
-            self.last = number;
+            let former = std::mem::replace(&mut self.last, number);
+            self.forget_unused(former);
         }
         number
     }
@@ -92,11 +93,14 @@ impl WaysIn {
 
     /// Counts a peer no longer, which has this number.
     pub(crate) fn leave(&mut self, number: WayNumber) {
-        let Some((way, peers)) = self.entry_mut(number) else { return };
+        let Some((_, peers)) = self.entry_mut(number) else { return };
         *peers -= 1;
-        if *peers > 0 {
-            return;
-        }
+        self.forget_unused(number);
+    }
+
+    /// Forgets a way that no peer has, unless it is the last one.
+    fn forget_unused(&mut self, number: WayNumber) {
+        let Some((way, 0)) = self.entry(number).filter(|_| number != self.last) else { return };
         let way = Arc::clone(way);
         self.bytes -= bytes(&way);
         self.numbers.remove(&way);
@@ -141,17 +145,20 @@ fn bytes(way: &WayIn) -> usize {
 fn write_head(request: &Request<'_>, head: &mut String) {
     head.clear();
     head.push_str("GET / HTTP/1.1\r\n");
-    let kept = [
-        ("Host", request.host()),
-        ("Origin", request.header("Origin")),
-        ("X-Forwarded-Proto", request.header("X-Forwarded-Proto")),
-        ("Via", access::is_forwarded(request).then_some("a proxy")),
-    ];
-    for (name, value) in kept {
-        if let Some(value) = value {
-            // Writing to a string does not fail.
-            let _ = write!(head, "{name}: {value}\r\n");
+    let mut put = |name: &str, value: &str| {
+        [name, value, "\r\n"].into_iter().for_each(|part| head.push_str(part));
+    };
+    if let Some(host) = request.host() {
+        put("Host: ", host);
+    }
+    if let Some(origin) = request.header("Origin") {
+        put("Origin: ", origin);
+    }
+    if access::is_forwarded(request) {
+        if let Some(scheme) = request.header("X-Forwarded-Proto") {
+            put("X-Forwarded-Proto: ", scheme);
         }
+        put("Via: ", "a proxy");
     }
     head.push_str("Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n");
 }
@@ -203,8 +210,11 @@ mod tests {
         let kept = all.iter().filter(|number| **number != none).count();
         assert!((10_000..19_000).contains(&kept), "{kept}");
         all.into_iter().for_each(|number| ways_in.leave(number));
-        assert_eq!((ways_in.bytes, ways_in.numbers.len()), (0, 0));
-        assert_ne!(enter(&mut ways_in, ""), none);
+        assert_eq!(ways_in.numbers.len(), 1, "the last one is kept");
+        let plain = enter(&mut ways_in, "");
+        assert_ne!(plain, none);
+        assert_eq!(ways_in.numbers.len(), 1);
+        assert_eq!(ways_in.bytes, bytes(&ways_in.of(plain).unwrap()));
     }
 
     #[test]
