@@ -77,21 +77,22 @@ mod work;
 
 pub use hub::{
     Accepted, ChannelInfo, ChannelName, ChannelNameError, DropReason, Ledger, MessageId, Refused,
-    SlowPolicy,
+    SlowPolicies, SlowPolicy,
 };
 pub use instant::Instant;
 pub use protocol::{CloseCode, Message, MessageKind, Request, Response};
 pub use reactor::{
     Answer, ChannelListing, ChannelQuery, ChannelSort, Context, Counters, Deferral, Handler,
     ListedChannel, NotPublished, PublishError, RefusalReason, RefusedMessage, RejectReason,
-    Rejected, Review, Standstill, Status, Subscription, Ticket, Upgrade, Visitor,
+    Rejected, ResponseHeaders, Review, Standstill, Status, Subscription, Ticket, Upgrade, Visitor,
 };
 pub use serde_json::Value;
 #[cfg(feature = "broadcast")]
 pub use server::{
     AccessToken, Broadcast, BroadcastOptions, BroadcastSession, ChannelPattern,
-    ChannelPatternError, JwtKey, JwtKeyError, PublishKey, PublishKeyError, PublishPolicy, Reject,
-    ReloadFigures, SharedOptions, TokenError,
+    ChannelPatternError, ChannelRule, ChannelRules, JwtKey, JwtKeyError, MessageRate, PublishKey,
+    PublishKeyError, PublishPolicy, Reject, ReloadFigures, RuleFault, SharedOptions,
+    SubscribePolicy, TokenError, TooManyRules,
 };
 pub use server::{
     BindError, Builder, ClosureHandler, Closures, Factory, Health, LimitsError, OriginPattern,

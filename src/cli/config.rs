@@ -14,7 +14,9 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use toml::de::DeTable;
 
+use super::channel_table::ChannelTable;
 use super::config_error::ConfigError;
+use super::config_file::ConfigFile;
 use super::flag_values::{Ceiling, Size, Time, count, count_in_file, some_count_in_file, trimmed};
 use super::text_file;
 
@@ -145,6 +147,18 @@ pub(crate) struct Config {
     #[serde(deserialize_with = "one_or_many", serialize_with = "as_texts")]
     pub(crate) allowed_origins: Vec<OriginPattern>,
 
+    /// Subprotocols that are chosen if a client offers them, for clients that need one; *: the
+    /// first that it offers [default: none]
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        value_parser = trimmed::<String>,
+        help_heading = "Access"
+    )]
+    #[serde(deserialize_with = "one_or_many")]
+    pub(crate) subprotocols: Vec<String>,
+
     /// Refuse an upgrade with its HTTP status, or with 101 and a close code that scripts can see
     /// [default: http]
     #[arg(long, value_name = "HOW", help_heading = "Access")]
@@ -231,6 +245,17 @@ pub(crate) struct Config {
         value_parser = BoolishValueParser::new()
     )]
     pub(crate) log_events: bool,
+
+    /// The rules for channels, which only a file can have. They come last, because in a file tables
+    /// follow everything else.
+    #[arg(skip)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) channels: Vec<ChannelTable>,
+
+    /// Where things stand in the file.
+    #[arg(skip)]
+    #[serde(skip)]
+    pub(crate) file: ConfigFile,
 }
 
 impl Default for Config {
@@ -256,6 +281,7 @@ impl Default for Config {
             token_query: false,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
+            subprotocols: Vec::new(),
             reject: Reject::Http,
             message_rate: Ceiling(None),
             echo: false,
@@ -272,6 +298,8 @@ impl Default for Config {
             drain_timeout: seconds(20),
             log_format: LogFormat::Text,
             log_events: false,
+            channels: Vec::new(),
+            file: ConfigFile::default(),
         }
     }
 }
@@ -281,8 +309,9 @@ impl Config {
     pub(crate) fn read(path: &Path) -> Result<(Config, Vec<(String, usize)>), ConfigError> {
         let failed = |source| ConfigError::Read { path: path.to_owned(), source };
         let text = text_file::read(path).map_err(failed)?;
-        let failed = |error| ConfigError::parse(path, &text, error);
-        Ok((toml::from_str(&text).map_err(failed)?, lines(&text)))
+        let read: Result<Config, _> = toml::from_str(&text);
+        let config = read.map_err(|error| ConfigError::parse(path, &text, error))?;
+        Ok((Config { file: ConfigFile::new(path, &text), ..config }, lines(&text)))
     }
 
     /// Returns the text of a file that [`read`](Config::read) accepts, with every setting but the

@@ -90,6 +90,9 @@ mod tests {
         drain-timeout = "7s"
         log-format = "json"
         log-events = true
+        subprotocols = "other"
+        [[channels]]
+        match = "other"
     "#;
 
     #[test]

@@ -2,11 +2,14 @@
 //!
 //! It uses only the public API of the library.
 
+mod channel_table;
+mod check;
 mod client;
 mod completions;
 mod config;
 mod config_changes;
 mod config_error;
+mod config_file;
 mod echo;
 mod flag_values;
 mod healthcheck;
@@ -17,6 +20,7 @@ mod man;
 mod publish;
 mod reload;
 mod resources;
+mod rules;
 mod run;
 mod settings;
 mod signals;
@@ -38,6 +42,7 @@ use clap::{ArgMatches, Args, Command, FromArgMatches};
 use fanfare::{Broadcast, SharedOptions};
 use tracing::warn;
 
+use check::Check;
 use completions::Completions;
 use echo::Echo;
 use healthcheck::Healthcheck;
@@ -92,10 +97,10 @@ fn command() -> Command {
         .after_help("Exit codes: 0 fine, 1 something went wrong, 2 the command line is wrong.")
         .args_conflicts_with_subcommands(true)
         .subcommand(server("serve", "Serve WebSocket channels: what is done without a verb"))
-        .subcommand(server(
+        .subcommand(Check::augment_args(server(
             "check",
             "Check the configuration that `serve` would use; exit with 1 if it is bad",
-        ))
+        )))
         .subcommand(Echo::augment_args(Command::new("echo")))
         .subcommand(Publish::augment_args(Command::new("pub")))
         .subcommand(Subscribe::augment_args(Command::new("sub")))
@@ -109,7 +114,7 @@ fn dispatch(matches: &ArgMatches) -> Result<(), String> {
     match matches.subcommand() {
         None => serve(matches),
         Some(("serve", matches)) => serve(matches),
-        Some(("check", matches)) => check(matches),
+        Some(("check", matches)) => parsed::<Check>(matches)?.run(matches),
         Some(("echo", matches)) => parsed::<Echo>(matches)?.run(),
         Some(("pub", matches)) => parsed::<Publish>(matches)?.run(matches),
         Some(("sub", matches)) => parsed::<Subscribe>(matches)?.run(matches),
@@ -164,19 +169,6 @@ fn serve(matches: &ArgMatches) -> Result<(), String> {
     let reloader = server.reloader();
     let mut reload = Reload { matches, settings, options, reloader, log_format };
     run::serve(server, signals, Some(Box::new(move |is_ending| reload.run(is_ending))), &what)
-}
-
-fn check(matches: &ArgMatches) -> Result<(), String> {
-    let (config, sources) = sources::read(matches).map_err(|error| error.to_string())?;
-    let settings = Settings::new(config).map_err(|error| sources.explain(&error))?;
-    for warning in settings.warnings() {
-        // Warnings go to standard error, because standard output may carry the configuration.
-        let _ = writeln!(io::stderr(), "warning: {warning}");
-    }
-    if sources.print_config {
-        return print(|out| out.write_all(settings.to_toml().as_bytes()));
-    }
-    print(|out| writeln!(out, "the configuration is valid"))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use fanfare::{
 use super::config::{Config, LogFormat};
 use super::config_error::ConfigError;
 use super::flag_values::{Ceiling, Size};
-use super::{resources, run, token_keys};
+use super::{resources, rules, run, token_keys};
 
 /// The default limit of connections from one address, if the server can be reached from elsewhere.
 /// A large office behind one address fits; a single machine cannot use up all connections.
@@ -64,6 +64,9 @@ impl Settings {
         }
         if let Some(name) = &config.token_cookie {
             check_cookie(name)?;
+        }
+        for name in &config.subprotocols {
+            check_subprotocol(name)?;
         }
         let Ceiling(per_ip) = config
             .max_connections_per_ip
@@ -147,6 +150,8 @@ impl Settings {
                     .to_owned(),
             );
         }
+        let has_key = self.options.publish_key.is_some();
+        warnings.extend(rules::warnings(&self.config, has_key));
         if self.max_connections as u64 > resources::open_files_max() {
             warnings.push(format!(
                 "--max-connections {} is more than the {} files that this process may open: raise \
@@ -228,6 +233,11 @@ impl Settings {
         }
     }
 
+    /// Returns true if there are keys for tokens.
+    pub(crate) fn has_tokens(&self) -> bool {
+        !self.options.jwt_keys.is_empty()
+    }
+
     pub(crate) fn log_format(&self) -> LogFormat {
         self.config.log_format
     }
@@ -270,10 +280,12 @@ fn limits(config: &Config, memory_limit: Size) -> Builder<Closures> {
 }
 
 fn options(config: &Config, memory_limit: Size) -> Result<BroadcastOptions, ConfigError> {
+    let jwt_keys = token_keys::keys(config)?;
+    let channel_rules = rules::rules(config, !jwt_keys.is_empty())?;
     Ok(BroadcastOptions {
         publish: config.publish,
         publish_key: config.publish_key()?,
-        jwt_keys: token_keys::keys(config)?,
+        jwt_keys,
         jwt_issuer: config.jwt_issuer.clone(),
         jwt_audience: config.jwt_audience.clone(),
         jwt_leeway: config.jwt_leeway.0,
@@ -281,6 +293,8 @@ fn options(config: &Config, memory_limit: Size) -> Result<BroadcastOptions, Conf
         token_query: config.token_query,
         allowed_hosts: config.allowed_hosts.clone(),
         allowed_origins: config.allowed_origins.clone(),
+        subprotocols: config.subprotocols.clone(),
+        channel_rules,
         reject: config.reject,
         message_rate: config.message_rate.0,
         echo: config.echo,
@@ -336,10 +350,32 @@ fn check_address(flag: &str, address: &str) -> Result<bool, ConfigError> {
     }
 }
 
+/// Returns true if a text is a token of RFC 2616 section 2.2.
+fn is_token(text: &str) -> bool {
+    let is_of_token = |byte: u8| byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?={}".contains(&byte);
+    !text.is_empty() && text.bytes().all(is_of_token)
+}
+
+/// Checks the name of a subprotocol (RFC 6455 section 4.1, item 10: a token).
+fn check_subprotocol(name: &str) -> Result<(), ConfigError> {
+    let wrong = |what: &str| Err(ConfigError::Rule(format!("--subprotocols {name}: {what}")));
+    if name == "bearer" {
+        return wrong(
+            "this is how a client hands over a token; it is chosen where tokens are taken",
+        );
+    }
+    if name.starts_with("fanfare.") {
+        return wrong("this version speaks no protocol of its own");
+    }
+    match is_token(name) {
+        true => Ok(()),
+        false => wrong("this is neither the name of a subprotocol, such as chat, nor *"),
+    }
+}
+
 /// Checks the name of a cookie (RFC 6265 section 4.1.1: a token).
 fn check_cookie(name: &str) -> Result<(), ConfigError> {
-    let is_of_name = |byte: u8| byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?={}".contains(&byte);
-    if name.is_empty() || !name.bytes().all(is_of_name) {
+    if !is_token(name) {
         return Err(ConfigError::Rule(format!(
             "--token-cookie {name}: this is not the name of a cookie, such as session"
         )));

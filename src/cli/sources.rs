@@ -12,7 +12,7 @@ use super::config::Config;
 use super::config_error::ConfigError;
 
 /// The flags that concern the configuration itself.
-#[derive(Args)]
+#[derive(Args, Default)]
 pub(crate) struct Sources {
     /// Read the configuration from a TOML file, in which every flag is a key
     #[arg(long, value_name = "FILE")]
@@ -26,6 +26,9 @@ pub(crate) struct Sources {
     /// Flags whose values come from the file, with the lines that set them.
     #[arg(skip)]
     from_file: Vec<(String, usize)>,
+    /// Flags whose values come from the command line.
+    #[arg(skip)]
+    from_command_line: Vec<String>,
 }
 
 /// Adds all flags of a server to a command.
@@ -46,14 +49,18 @@ pub(crate) fn augment(command: Command) -> Command {
 pub(crate) fn read(matches: &ArgMatches) -> Result<(Config, Sources), ConfigError> {
     let mut sources = Sources::from_arg_matches(matches).map_err(|error| usage(&error))?;
     let command = augment(Command::new("fanfare"));
-    let from_environment = command.get_arguments().filter(|argument| {
-        matches.value_source(argument.get_id().as_str()) == Some(ValueSource::EnvVariable)
-    });
+    let from = |source: ValueSource| {
+        command.get_arguments().filter(move |argument| {
+            matches.value_source(argument.get_id().as_str()) == Some(source)
+        })
+    };
     let named = |argument: &clap::Arg| {
         let variable = argument.get_env()?.to_str()?.to_owned();
         Some((format!("--{}", argument.get_long()?), variable))
     };
-    sources.from_environment = from_environment.filter_map(named).collect();
+    sources.from_environment = from(ValueSource::EnvVariable).filter_map(named).collect();
+    let of_line = from(ValueSource::CommandLine).filter_map(clap::Arg::get_long);
+    sources.from_command_line = of_line.map(|flag| format!("--{flag}")).collect();
     let mut config = match &sources.config {
         Some(path) => {
             let (config, lines) = Config::read(path)?;
@@ -99,6 +106,22 @@ fn usage(error: &clap::Error) -> ConfigError {
 }
 
 impl Sources {
+    /// Says where the value of a setting comes from.
+    pub(crate) fn origin_of(&self, key: &str) -> String {
+        let flag = format!("--{key}");
+        let variable = self.from_environment.iter().find(|(own, _)| *own == flag);
+        if self.from_command_line.contains(&flag) {
+            return format!("{flag}, on the command line");
+        }
+        if let Some((_, variable)) = variable {
+            return format!("{variable}, in the environment");
+        }
+        match (&self.config, self.from_file.iter().find(|(own, _)| *own == flag)) {
+            (Some(path), Some((_, line))) => format!("{}, line {line}", path.display()),
+            _ => "default".to_owned(),
+        }
+    }
+
     /// Returns the text of an error in the configuration. If it is about flags that were set by
     /// environment variables or in the file, it names these, or the file and the line, too.
     pub(crate) fn explain(&self, error: &ConfigError) -> String {
@@ -383,7 +406,7 @@ mod tests {
             .into();
         let from_file = vec![("--channel-buffer".to_owned(), 7)];
         let config = Some(PathBuf::from("/etc/fanfare.toml"));
-        let sources = Sources { config, print_config: false, from_environment, from_file };
+        let sources = Sources { config, from_environment, from_file, ..Sources::default() };
         let explained = |text: &str| sources.explain(&ConfigError::Rule(text.to_owned()));
         assert!(explained("--listen 80: no").contains("FANFARE_LISTEN"));
         assert_eq!(explained("--listen-more is no flag"), "--listen-more is no flag");

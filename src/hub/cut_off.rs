@@ -25,7 +25,7 @@ impl Hub {
             return;
         }
         let end = log.end();
-        let new_place = match self.limits.slow_policy {
+        let new_place = match self.slow_policy_of(id) {
             SlowPolicy::Disconnect => None,
             SlowPolicy::Skip => Some(log.start_of(kept_from)),
             SlowPolicy::Latest => Some(newest),
@@ -79,6 +79,11 @@ impl Hub {
         debug_assert_eq!(left, 0, "only blocked subscribers are cut off");
         self.overrun.give_rests_back(rests);
         self.channels[id].log.release(&mut self.pool);
+    }
+
+    fn slow_policy_of(&self, id: ChannelId) -> SlowPolicy {
+        let own = self.slow_policies.as_ref().and_then(|own| own.of(self.channels[id].name()));
+        own.unwrap_or(self.limits.slow_policy)
     }
 
     /// If there might be no memory for a message of the largest size, frees some; see

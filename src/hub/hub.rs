@@ -13,6 +13,7 @@ use super::name::ChannelName;
 use super::overrun_queue::OverrunQueue;
 use super::private::PrivateRests;
 use super::segment_pool::{LARGE_SEGMENT_BYTES, SegmentPool};
+use super::slow_policies::SlowPolicies;
 use super::subscriptions::{Owner, SubscriptionId, Subscriptions};
 use super::sweep_order::Sweep;
 use crate::instant::Instant;
@@ -36,6 +37,8 @@ pub(super) const NAMES_BYTES_MIN: usize = 16 << 10;
 #[derive(Debug)]
 pub struct Hub {
     pub(super) limits: HubLimits,
+    /// The policies of channels for which that of `limits` does not count.
+    pub(super) slow_policies: Option<SlowPolicies>,
     pub(super) channels: Channels,
     pub(super) members: Members,
     pub(super) membership_queue: MembershipQueue,
@@ -64,6 +67,7 @@ impl Hub {
         let names_bytes_max = (limits.memory_bytes / NAMES_SHARE).max(NAMES_BYTES_MIN);
         Hub {
             limits,
+            slow_policies: None,
             membership_queue: MembershipQueue::new(homes.reactors()),
             channels: Channels::new(limits.channels_max, names_bytes_max, homes, own, epoch_seed),
             members: Members::default(),
@@ -79,6 +83,12 @@ impl Hub {
             #[cfg(test)]
             numbered: Vec::new(),
         }
+    }
+
+    /// Replaces the policies of single channels. They count at once, for all subscribers. Every
+    /// reactor must be given the same.
+    pub fn set_slow_policies(&mut self, policies: Option<SlowPolicies>) {
+        self.slow_policies = policies;
     }
 
     /// Returns the reactor that numbers the messages of this channel.

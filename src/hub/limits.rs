@@ -45,7 +45,7 @@ pub struct HubLimits {
     /// The most bytes of private rests: the unsent ends of frames that are no longer in the log. A
     /// part of `memory_bytes`.
     pub private_bytes_max: usize,
-    /// What happens to a subscriber that was overrun.
+    /// What happens to a subscriber that was overrun, on channels without a policy of their own.
     pub slow_policy: SlowPolicy,
     /// How long a channel without subscribers and publishers keeps its numbering.
     pub forget_after: Duration,

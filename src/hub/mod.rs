@@ -36,6 +36,7 @@
 //! | `delivery_times` | how long it takes until a message has reached everybody |
 //! | `overrun_queue`, `private` | subscribers cut off; frames that must be finished |
 //! | `ledger`, `limits` | what became of each copy; limits and refusals |
+//! | `slow_policies` | channels that treat slow subscribers in a way of their own |
 
 mod as_member;
 mod channel;
@@ -66,6 +67,7 @@ mod private;
 mod publish;
 mod segment_pool;
 mod serve_members;
+mod slow_policies;
 mod subscribers;
 mod subscriptions;
 mod sweep;
@@ -92,6 +94,7 @@ pub use membership::{JoinOutcome, MembershipUpdate};
 pub use name::{CHANNEL_NAME_BYTES_MAX, ChannelName, ChannelNameError};
 pub use overrun_queue::Overrun;
 pub use private::PrivateBudgetSpent;
+pub use slow_policies::SlowPolicies;
 pub use subscriptions::{Owner, SubscriptionId};
 pub use sweep_order::Due;
 pub use unsent::{Advanced, Unsent};

@@ -103,11 +103,11 @@ impl<N: Net, H: Handler> Core<N, H> {
                 self.go_on_if_unread(connection);
             }
             Some(Next::OpenAndClose) => self.turn_away(connection),
-            Some(Next::Respond(response, how)) => self.respond(connection, &response, how),
+            Some(Next::Respond(response, how)) => self.respond(connection, response, how),
             // The head was valid when it was kept, and a decision cannot be put off twice.
             Some(Next::Later(..) | Next::Defer(..) | Next::AwaitBody(..)) | None => {
                 let response = Response::text(500, "internal error\n");
-                self.respond(connection, &response, How::of_handshake(Owed::LAST));
+                self.respond(connection, response, How::of_handshake(Owed::LAST));
             }
         }
     }

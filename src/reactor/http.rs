@@ -141,7 +141,7 @@ impl<N: Net, H: Handler> Core<N, H> {
             match next {
                 Next::Respond(response, how) => {
                     answered += 1;
-                    self.respond(connection, &response, how);
+                    self.respond(connection, response, how);
                 }
                 Next::Later(owed, ticket) => {
                     answered += 1;
@@ -191,6 +191,16 @@ impl<N: Net, H: Handler> Core<N, H> {
             rejected: None,
             expires_at: None,
         };
+        if let Phase::Http(http) = &mut connection.phase
+            && !request.wants_websocket()
+        {
+            let headers = guarded(|| self.handler.response_headers(&request));
+            let headers = headers.unwrap_or_else(|panicked| {
+                panicked.contain(visitor.turn);
+                None
+            });
+            http.headers = headers.map(Box::new);
+        }
         if let Some(refusal) = connection.refusal
             && !is_exempt(&mut self.handler, &mut visitor, refusal, &request)
         {
@@ -341,13 +351,13 @@ impl<N: Net, H: Handler> Core<N, H> {
         });
         match answered {
             Ok(Some((response, rejected))) => {
-                self.respond(connection, &response, How::answered(owed, rejected));
+                self.respond(connection, response, How::answered(owed, rejected));
             }
             Ok(None) => {}
             Err(panicked) => {
                 let owed = Owed { persistence: Persistence::Close, ..owed };
                 let response = panicked.contain_in_request(&mut self.turn);
-                self.respond(connection, &response, How::plain(owed));
+                self.respond(connection, response, How::plain(owed));
             }
         }
     }
@@ -360,20 +370,20 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
         let text = "the request took too long to arrive: see --handshake-timeout\n";
         let response = Response::text(408, text);
-        self.respond(connection, &response, How::refused(RejectReason::SlowRequest));
+        self.respond(connection, response, How::refused(RejectReason::SlowRequest));
     }
 
     /// Answers 503, because there is no memory for the body of this request.
     pub(super) fn refuse_for_want_of_memory(&mut self, connection: &mut ConnectionOf<N, H>) {
         let response = Response::text(503, format!("{OUT_OF_MEMORY}\n"));
         let how = How::refused(RejectReason::Memory);
-        self.respond(connection, &response.header("Retry-After", "1"), how);
+        self.respond(connection, response.header("Retry-After", "1"), how);
     }
 
     pub(super) fn respond(
         &mut self,
         connection: &mut ConnectionOf<N, H>,
-        response: &Response,
+        response: Response,
         how: How,
     ) {
         let Owed { persistence, head_only, ticket: _ } = how.owed;
@@ -395,6 +405,14 @@ impl<N: Net, H: Handler> Core<N, H> {
             }
             None => {}
         }
+        let headers = match &mut connection.phase {
+            Phase::Http(http) => http.headers.take(),
+            _ => None,
+        };
+        let response = match headers {
+            Some(headers) => headers.added_to(response),
+            None => response,
+        };
         response.encode(&mut self.outgoing.replies, persistence, head_only);
         if !persistence.keeps_alive() {
             self.leave_http(connection);
@@ -572,7 +590,7 @@ pub(super) fn answer_upgrade<S>(
 ) -> Next<S> {
     let rejected = visitor.rejected.unwrap_or(RejectReason::Declined);
     let counters = &visitor.turn.counters;
-    let mut switch = |subprotocol| {
+    let mut switch = |subprotocol: Option<&str>| {
         counters.handshake(101);
         encode_switching_protocols(&mut outgoing.replies, upgrade.key, subprotocol);
     };
@@ -582,11 +600,11 @@ pub(super) fn answer_upgrade<S>(
             Next::Open(session)
         }
         Upgrade::AcceptWith { session, subprotocol } => {
-            switch(Some(subprotocol));
+            switch(Some(&subprotocol));
             Next::Open(session)
         }
         Upgrade::AcceptAndClose { code, reason, subprotocol } => {
-            switch(subprotocol);
+            switch(subprotocol.as_deref());
             outgoing.close(code, reason);
             counters.reject(rejected);
             Next::OpenAndClose

@@ -35,6 +35,7 @@
 //! | `panics` | what happens when a callback panics |
 //! | `remote_publish` | messages from other threads, and their outcomes |
 //! | `held_publishers` | messages from other threads that wait until a channel has room |
+//! | `response_headers` | headers that the application adds to whatever answers a request |
 //! | `end_reason`, `decode_stop`, `ticket`, `turn_state` | small types that several of these need |
 
 mod accept;
@@ -63,6 +64,7 @@ mod panics;
 mod peers;
 mod read;
 mod remote_publish;
+mod response_headers;
 mod review;
 mod setup;
 mod surveyor;
@@ -90,6 +92,7 @@ pub use mail::RingSizes;
 #[cfg(any(test, fuzzing))]
 pub use mail::fuzzing;
 pub use remote_publish::{PublisherLine, RefusalReason, RefusedMessage};
+pub use response_headers::ResponseHeaders;
 pub use setup::{Setup, reactor_memory_min, setups};
 pub use ticket::{NotPublished, Subscription, Ticket};
 pub use turn::Reactor;

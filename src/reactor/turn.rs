@@ -80,7 +80,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         let (now, unix_time) = (net.now(), net.unix_time());
         let turn = TurnState::new(now, unix_time, counters, has_admin_listener, ready);
         let homes = Arc::clone(&setup.shared.homes);
-        let hub = Hub::new(setup.hub_limits, homes, setup.own, epoch_seed);
+        let mut hub = Hub::new(setup.hub_limits, homes, setup.own, epoch_seed);
+        hub.set_slow_policies(handler.slow_policies());
         let deadlines = DeadlineChecks::new(turn.now);
         let timers = TimerWheel::new(turn.now);
         let core = Core {
@@ -223,9 +224,13 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             limits.change_to(&new);
             exchange.shared.connection_limits.change(limits, turn.now);
         }
-        match guarded(|| handler.on_reload()) {
-            Ok(true) => self.review.begin(self.peers.connections.places()),
-            Ok(false) => {}
+        match guarded(|| (handler.on_reload(), handler.slow_policies())) {
+            Ok((has_review, slow_policies)) => {
+                exchange.hub.set_slow_policies(slow_policies);
+                if has_review {
+                    self.review.begin(self.peers.connections.places());
+                }
+            }
             Err(panicked) => panicked.contain(turn),
         }
     }

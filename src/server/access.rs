@@ -67,7 +67,9 @@ impl Denied {
             Denied::PublishNotInToken => {
                 "the token does not allow to publish to this channel: see publish"
             }
-            Denied::PublishOff => "publishing takes the publish key: see --publish",
+            Denied::PublishOff => {
+                "publishing takes the publish key: see --publish and the rule of the channel"
+            }
         }
     }
 

@@ -3,28 +3,27 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::hub::{Accepted, ChannelInfo, ChannelName, Refused};
+use crate::hub::{Accepted, ChannelInfo, ChannelName, Refused, SlowPolicies};
 use crate::instant::Instant;
 use crate::protocol::{CloseCode, HeaderStorage, Message, MessageKind, Request, Response};
 use crate::reactor::{
-    Answer, ChannelListing, Context, Handler, NotPublished, RejectReason, Rejected, Review,
-    Standstill, Subscription, Ticket, Upgrade, Visitor,
+    Answer, ChannelListing, Context, Handler, NotPublished, RejectReason, Rejected,
+    ResponseHeaders, Review, Standstill, Subscription, Ticket, Upgrade, Visitor,
 };
 
 use super::access::Denied;
-use super::credentials::{BEARER, offers_bearer};
+use super::channel_access::Publishing;
+use super::channel_rates::{ChannelRates, RateNumber};
 use super::options::{BroadcastOptions, Reject};
 use super::rate::TokenBucket;
-use super::refusal_log::RefusalLog;
+use super::refusal_log::{RefusalLog, TOO_FAST};
 use super::rejection::Rejection;
-use super::request_rules::{
-    self, Admitted, Entry, Publishing, accepts, admit, admit_peer, media_type,
-};
+use super::request_rules::{self, Admitted, Entry, accepts, admit, admit_peer, media_type};
 use super::route::Route;
 use super::shared_options::SharedOptions;
 use super::sign_in::SignIn;
 use super::ways_in::{WayNumber, WaysIn};
-use super::{channel_answers, channel_list, console, event_log, metrics};
+use super::{channel_answers, channel_list, console, cors, event_log, metrics, subprotocols};
 
 /// The broadcast server: a path is a channel, its WebSocket peers are the subscribers, a POST
 /// publishes.
@@ -47,6 +46,8 @@ pub struct Broadcast {
     options: Arc<BroadcastOptions>,
     /// How the peers that are connected were let in.
     ways_in: WaysIn,
+    /// The message rates of rules.
+    rates: ChannelRates,
     /// The channel name of the peer that is being accepted, or judged again: set in `on_upgrade`
     /// and used in `on_open`, which is called immediately afterwards.
     entering: String,
@@ -63,27 +64,25 @@ pub struct Broadcast {
 #[derive(Debug)]
 pub struct BroadcastSession(Session);
 
+/// A struct, because an enum with the same data would not fit into 16 bytes.
 #[derive(Debug)]
-enum Session {
-    /// The upgrade was accepted; `on_open` follows.
-    Entering {
-        publishing: Publishing,
-        way: WayNumber,
-    },
-    Subscriber {
-        bucket: TokenBucket,
-        subscription: Subscription,
-        publishing: Publishing,
-        way: WayNumber,
-    },
-    Echo {
-        bucket: TokenBucket,
-        way: WayNumber,
-    },
+struct Session {
+    bucket: TokenBucket,
+    /// The subscription to the channel; `None` until `on_open`.
+    subscription: Option<Subscription>,
+    way: WayNumber,
+    rate: RateNumber,
+    role: Role,
+}
+
+/// What a peer is here for.
+#[derive(Clone, Copy, Debug)]
+enum Role {
+    /// A channel.
+    Subscriber(Publishing),
+    Echo,
     /// The peer could not subscribe, and the server closes the connection.
-    Rejected {
-        way: WayNumber,
-    },
+    Rejected,
 }
 
 /// It is not known how a peer was let in, so it is judged when it connects again.
@@ -95,24 +94,9 @@ const NO_LONGER_SERVED: Review =
     Review::Close { code: CloseCode::FORBIDDEN, reason: "this is no longer served" };
 
 impl Session {
-    /// Takes a token of the peer's message rate. Returns false if it has none left.
-    fn take_token(&mut self, per_second: u32, now: Instant) -> bool {
-        match self {
-            Session::Subscriber { bucket, .. } | Session::Echo { bucket, .. } => {
-                bucket.take(per_second, now)
-            }
-            Session::Entering { .. } | Session::Rejected { .. } => true,
-        }
-    }
-
-    /// Returns the number of how the peer was let in.
-    fn way(&mut self) -> &mut WayNumber {
-        match self {
-            Session::Entering { way, .. }
-            | Session::Subscriber { way, .. }
-            | Session::Echo { way, .. }
-            | Session::Rejected { way } => way,
-        }
+    /// Makes the session of a peer that is let in; `on_open` follows.
+    fn new(role: Role, rate: RateNumber, way: WayNumber) -> Session {
+        Session { bucket: TokenBucket::default(), subscription: None, way, rate, role }
     }
 }
 
@@ -126,6 +110,7 @@ impl Broadcast {
             options: shared.current(),
             shared,
             ways_in: WaysIn::default(),
+            rates: ChannelRates::default(),
             entering: String::new(),
             decoded: Vec::new(),
             refusals: RefusalLog::default(),
@@ -160,6 +145,10 @@ impl Broadcast {
 impl Handler for Broadcast {
     type Session = BroadcastSession;
 
+    fn slow_policies(&self) -> Option<SlowPolicies> {
+        self.options.channel_rules.slow_policies()
+    }
+
     fn before_body(
         &mut self,
         visitor: &mut Visitor<'_>,
@@ -167,6 +156,10 @@ impl Handler for Broadcast {
     ) -> Option<Response> {
         let rejection = admit(&self.options, &mut self.decoded, visitor, request).err()?;
         Some(self.refuse(visitor, request, rejection))
+    }
+
+    fn response_headers(&mut self, request: &Request<'_>) -> Option<ResponseHeaders> {
+        cors::response_headers(&self.options, request)
     }
 
     fn is_exempt(&mut self, _visitor: &mut Visitor<'_>, request: &Request<'_>) -> bool {
@@ -195,6 +188,7 @@ impl Handler for Broadcast {
             Ok(Admitted::Methods(allow)) => {
                 return Response::new(204).header("Allow", allow).into();
             }
+            Ok(Admitted::Preflight(methods)) => return cors::preflight(methods).into(),
             Err(rejection) => return self.refuse(visitor, request, rejection).into(),
         };
         self.now = visitor.now();
@@ -252,8 +246,7 @@ impl Handler for Broadcast {
         visitor: &mut Visitor<'_>,
         request: &Request<'_>,
     ) -> Upgrade<BroadcastSession> {
-        let subprotocol = (self.options.takes_tokens() && offers_bearer(request)).then_some(BEARER);
-        let accept = |session| match subprotocol {
+        let accept = |options, session| match subprotocols::chosen(options, request) {
             Some(subprotocol) => {
                 Upgrade::AcceptWith { session: BroadcastSession(session), subprotocol }
             }
@@ -264,15 +257,18 @@ impl Handler for Broadcast {
             .map_err(Rejection::from)
             .and_then(|route| admit_peer(&self.options, &route, visitor, request, &mut sign_in));
         let rejection = match entry {
-            Ok(Entry::Channel { name, publishing }) => {
+            Ok(Entry::Channel { name, publishing, rate }) => {
                 self.entering.clear();
                 self.entering.push_str(name.as_str());
                 let way = self.ways_in.enter(request, &sign_in);
-                return accept(Session::Entering { publishing, way });
+                let rate = self.rates.number_of(rate);
+                let role = Role::Subscriber(publishing);
+                return accept(&self.options, Session::new(role, rate, way));
             }
             Ok(Entry::Echo) => {
                 let way = self.ways_in.enter(request, &sign_in);
-                return accept(Session::Echo { bucket: TokenBucket::default(), way });
+                let rate = RateNumber::default();
+                return accept(&self.options, Session::new(Role::Echo, rate, way));
             }
             Err(rejection) => rejection,
         };
@@ -280,6 +276,7 @@ impl Handler for Broadcast {
         match (rejection, self.options.reject) {
             (Rejection::Denied(denied), Reject::Close) => {
                 let (code, reason) = denied.close();
+                let subprotocol = subprotocols::chosen(&self.options, request);
                 Upgrade::AcceptAndClose { code, reason, subprotocol }
             }
             (_, Reject::Http | Reject::Close) => Upgrade::Respond(response),
@@ -287,59 +284,58 @@ impl Handler for Broadcast {
     }
 
     fn on_open(&mut self, peer: &mut Context<'_, BroadcastSession>) {
-        let channel = match &peer.session().0 {
-            Session::Entering { .. } => self.entering.as_str(),
-            Session::Echo { .. } => ECHO,
-            Session::Subscriber { .. } | Session::Rejected { .. } => "",
+        let role = peer.session().0.role;
+        let channel = match role {
+            Role::Subscriber(_) => self.entering.as_str(),
+            Role::Echo => ECHO,
+            Role::Rejected => "",
         };
         if self.options.log_events {
             event_log::opened(peer.connection(), peer.address(), channel);
         }
-        let Session::Entering { publishing, way } = peer.session().0 else { return };
-        let session = match ChannelName::parse(channel).map(|name| peer.subscribe(name)) {
-            Ok(Ok(subscription)) => {
-                let bucket = TokenBucket::default();
-                Session::Subscriber { bucket, subscription, publishing, way }
-            }
+        let Role::Subscriber(_) = role else { return };
+        match ChannelName::parse(channel).map(|name| peer.subscribe(name)) {
+            Ok(Ok(subscription)) => peer.session_mut().0.subscription = Some(subscription),
             Ok(Err(refused)) => {
                 self.refusals.note(refused.into(), Some(peer.address()), None, peer.now());
                 peer.close(CloseCode::TRY_AGAIN_LATER, refused.close_reason());
-                Session::Rejected { way }
+                peer.session_mut().0.role = Role::Rejected;
             }
             // Cannot happen: `on_upgrade` has parsed the same name.
             Err(_) => {
                 peer.close(CloseCode::INTERNAL_ERROR, "internal error");
-                Session::Rejected { way }
+                peer.session_mut().0.role = Role::Rejected;
             }
-        };
-        peer.session_mut().0 = session;
+        }
     }
 
     fn on_message(&mut self, peer: &mut Context<'_, BroadcastSession>, message: Message<'_>) {
         if !self.is_within_rate(peer) {
             return;
         }
-        let is_taken = matches!(
-            peer.session().0,
-            Session::Subscriber { publishing: Publishing::Allowed, .. } | Session::Echo { .. }
-        );
+        let Session { role, subscription, .. } = peer.session().0;
+        let is_taken = matches!(role, Role::Subscriber(Publishing::Allowed) | Role::Echo);
         if self.options.log_events && is_taken {
-            let channel = match peer.session().0 {
-                Session::Subscriber { subscription, .. } => peer.channel(subscription),
-                _ => None,
-            };
+            let channel = subscription.and_then(|subscription| peer.channel(subscription));
             let channel = channel.map_or(ECHO, ChannelName::as_str);
             event_log::message(peer.connection(), channel, message);
         }
-        match peer.session().0 {
-            Session::Subscriber { publishing: Publishing::ByNoRule, .. } => {
-                let reason = "publishing over a WebSocket is not allowed: see --publish";
-                self.forbid_publish(peer, reason);
+        match role {
+            Role::Subscriber(Publishing::ByNoRule) => {
+                let text = "publishing over a WebSocket is not allowed: see --publish and the rule \
+                            of the channel";
+                self.forbid_publish(peer, CloseCode::FORBIDDEN, text);
             }
-            Session::Subscriber { publishing: Publishing::NotByToken, .. } => {
-                self.forbid_publish(peer, Denied::PublishNotInToken.reason());
+            Role::Subscriber(Publishing::NotByToken) => {
+                let (code, reason) = Denied::PublishNotInToken.close();
+                self.forbid_publish(peer, code, reason);
             }
-            Session::Subscriber { subscription, publishing: Publishing::Allowed, .. } => {
+            Role::Subscriber(Publishing::TokenMissing) => {
+                let (code, reason) = Denied::TokenMissing.close();
+                self.forbid_publish(peer, code, reason);
+            }
+            Role::Subscriber(Publishing::Allowed) => {
+                let Some(subscription) = subscription else { return };
                 // If the subscription has ended, no answer is needed: the connection is being
                 // closed.
                 let published = peer.publish_to(subscription, message);
@@ -348,8 +344,8 @@ impl Handler for Broadcast {
                     "one publish for one message finds room"
                 );
             }
-            Session::Echo { .. } => peer.send(message),
-            Session::Entering { .. } | Session::Rejected { .. } => {}
+            Role::Echo => peer.send(message),
+            Role::Rejected => {}
         }
     }
 
@@ -372,7 +368,7 @@ impl Handler for Broadcast {
         code: CloseCode,
         reason: &str,
     ) {
-        self.ways_in.leave(std::mem::take(peer.session_mut().0.way()));
+        self.ways_in.leave(std::mem::take(&mut peer.session_mut().0.way));
         if self.options.log_events {
             event_log::closed(peer.connection(), code, reason);
         }
@@ -383,17 +379,16 @@ impl Broadcast {
     /// Judges a peer that is connected by the options that are in force now, as if it connected
     /// again in the same way.
     fn review(&mut self, visitor: &mut Visitor<'_>, session: &mut Session) -> Review {
-        let route = match session {
-            Session::Subscriber { subscription, .. } => {
+        let route = match (session.role, session.subscription) {
+            (Role::Subscriber(_), Some(subscription)) => {
                 self.entering.clear();
-                self.entering.push_str(visitor.channel_of(*subscription).as_str());
+                self.entering.push_str(visitor.channel_of(subscription).as_str());
                 ChannelName::parse(&self.entering).map(Route::Channel).ok()
             }
-            Session::Echo { .. } => Some(Route::Echo),
-            Session::Entering { .. } | Session::Rejected { .. } => return Review::Stay,
+            (Role::Echo, _) => Some(Route::Echo),
+            (Role::Subscriber(_), None) | (Role::Rejected, _) => return Review::Stay,
         };
-        let number = session.way();
-        let (Some(route), Some(way)) = (route, self.ways_in.of(*number)) else {
+        let (Some(route), Some(way)) = (route, self.ways_in.of(session.way)) else {
             return FORGOTTEN;
         };
         let mut storage = HeaderStorage::default();
@@ -403,13 +398,10 @@ impl Broadcast {
         let mut sign_in = way.sign_in.kept();
         match admit_peer(&self.options, &route, visitor, &request, &mut sign_in) {
             Ok(entry) => {
-                *number = self.ways_in.stay(*number, &way, &sign_in);
-                if let (
-                    Session::Subscriber { publishing, .. },
-                    Entry::Channel { publishing: new, .. },
-                ) = (session, entry)
-                {
-                    *publishing = new;
+                session.way = self.ways_in.stay(session.way, &way, &sign_in);
+                if let Entry::Channel { publishing, rate, .. } = entry {
+                    session.role = Role::Subscriber(publishing);
+                    session.rate = self.rates.number_of(rate);
                 }
                 Review::Stay
             }
@@ -422,20 +414,30 @@ impl Broadcast {
     }
 
     /// Closes a peer that has sent a message and may not publish.
-    fn forbid_publish(&mut self, peer: &mut Context<'_, BroadcastSession>, reason: &'static str) {
-        self.refusals.note_websocket_publish(reason, peer.address(), peer.now());
-        peer.close(CloseCode::FORBIDDEN, reason);
+    fn forbid_publish(
+        &mut self,
+        peer: &mut Context<'_, BroadcastSession>,
+        code: CloseCode,
+        reason: &'static str,
+    ) {
+        let counted_as = match code {
+            CloseCode::UNAUTHORIZED => RejectReason::MissingCredentials,
+            _ => RejectReason::ForbiddenPublish,
+        };
+        self.refusals.note_websocket_publish(counted_as, reason, peer.address(), peer.now());
+        peer.close(code, reason);
     }
 
-    /// Counts a message or a ping towards `--message-rate`. If the peer is over that rate, closes
-    /// the connection and returns false.
+    /// Counts a message or a ping towards `--message-rate`, or that of the channel's rule. If the
+    /// peer is over that rate, closes the connection and returns false.
     fn is_within_rate(&mut self, peer: &mut Context<'_, BroadcastSession>) -> bool {
-        let Some(rate) = self.options.message_rate else { return true };
         let now = peer.now();
-        let is_within = peer.session_mut().0.take_token(rate, now);
+        let Session { bucket, rate, .. } = &mut peer.session_mut().0;
+        let per_second = self.rates.per_second(*rate, self.options.message_rate);
+        let is_within = per_second.is_none_or(|per_second| bucket.take(per_second, now));
         if !is_within {
             self.refusals.note_message_rate(peer.address(), now);
-            peer.close(CloseCode::RATE_LIMITED, "more messages a second than --message-rate");
+            peer.close(CloseCode::RATE_LIMITED, TOO_FAST);
         }
         is_within
     }

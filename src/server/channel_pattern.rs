@@ -1,4 +1,4 @@
-//! Patterns of channel names, by which a token says what it allows.
+//! Patterns of channel names: tokens say by them what they allow, and rules what they are about.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,6 +19,7 @@ const PATTERN_BYTES_MAX: usize = 255;
 /// # Ok::<(), fanfare::ChannelPatternError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(serde::Deserialize), serde(try_from = "String"))]
 pub struct ChannelPattern(Box<[Piece]>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +29,34 @@ enum Piece {
     InSegment,
     /// `**`
     Any,
+}
+
+/// A part of a pattern, in characters where [`Piece`] is in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Symbol {
+    Char(char),
+    /// `*`
+    InSegment,
+    /// `**`
+    Any,
+}
+
+impl Symbol {
+    pub(crate) fn takes(self, one: char) -> bool {
+        match self {
+            Symbol::Char(own) => own == one,
+            Symbol::InSegment => one != '/',
+            Symbol::Any => true,
+        }
+    }
+
+    /// Returns true if the symbol may take several characters.
+    pub(crate) fn repeats(self) -> bool {
+        match self {
+            Symbol::Char(_) => false,
+            Symbol::InSegment | Symbol::Any => true,
+        }
+    }
 }
 
 /// Why a text is not a [`ChannelPattern`].
@@ -72,6 +101,14 @@ impl FromStr for ChannelPattern {
     }
 }
 
+impl TryFrom<String> for ChannelPattern {
+    type Error = ChannelPatternError;
+
+    fn try_from(text: String) -> Result<ChannelPattern, ChannelPatternError> {
+        text.parse()
+    }
+}
+
 impl fmt::Display for ChannelPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = Vec::with_capacity(self.0.len());
@@ -110,6 +147,19 @@ impl ChannelPattern {
         ChannelPattern([Piece::Any].into())
     }
 
+    /// Returns the pattern in characters.
+    pub(crate) fn symbols(&self) -> Vec<Symbol> {
+        let mut symbols = Vec::new();
+        for one in self.to_string().chars() {
+            match (one, symbols.last_mut()) {
+                ('*', Some(last @ Symbol::InSegment)) => *last = Symbol::Any,
+                ('*', _) => symbols.push(Symbol::InSegment),
+                (one, _) => symbols.push(Symbol::Char(one)),
+            }
+        }
+        symbols
+    }
+
     /// Returns true if the pattern covers a channel name.
     ///
     /// It takes at most as many steps as the lengths of both, multiplied: all ways of matching are
@@ -118,6 +168,11 @@ impl ChannelPattern {
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
         let pieces = &self.0;
+        if !fits_until_a_star(pieces.iter(), name.bytes())
+            || !fits_until_a_star(pieces.iter().rev(), name.bytes().rev())
+        {
+            return false;
+        }
         // `ends[n]` is true if the first n pieces can match what was read of the name.
         let mut ends = [false; PATTERN_BYTES_MAX + 1];
         ends[0] = true;
@@ -135,6 +190,15 @@ impl ChannelPattern {
         }
         ends[pieces.len()]
     }
+}
+
+/// Returns false if a byte before the first star differs from that of the name. It is quick, and
+/// tells most names from a pattern that does not cover them.
+fn fits_until_a_star<'p>(
+    pieces: impl Iterator<Item = &'p Piece>,
+    name: impl Iterator<Item = u8>,
+) -> bool {
+    pieces.take_while(|piece| !piece.repeats()).zip(name).all(|(piece, byte)| piece.takes(byte))
 }
 
 #[cfg(test)]

@@ -55,17 +55,13 @@ pub(crate) fn is_taken_from(
     }
 }
 
-/// Returns true if an opening handshake offers the subprotocol `bearer`.
-pub(crate) fn offers_bearer(request: &Request<'_>) -> bool {
-    subprotocols(request).any(|one| one == BEARER)
-}
-
 fn of_subprotocols<'r>(request: &Request<'r>) -> Option<&'r str> {
-    let mut all = subprotocols(request).skip_while(|one| *one != BEARER);
+    let mut all = offered(request).skip_while(|one| *one != BEARER);
     all.nth(1).filter(|_| request.wants_websocket())
 }
 
-fn subprotocols<'r>(request: &Request<'r>) -> impl Iterator<Item = &'r str> {
+/// Returns the subprotocols that a client offers.
+pub(crate) fn offered<'r>(request: &Request<'r>) -> impl Iterator<Item = &'r str> {
     let lines = request.header_lines("Sec-WebSocket-Protocol");
     lines.flat_map(|line| line.split(',')).map(str::trim).filter(|one| !one.is_empty())
 }

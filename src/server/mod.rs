@@ -10,9 +10,15 @@
 //! | `route`, `rejection` | what a path stands for; why a request is not served |
 //! | `channel_answers`, `channel_list` | the answers about channels; the list of them |
 //! | `request_rules`, `access`, `publish_key` | what is allowed |
+//! | `channel_access`, `policies` | who may publish to a channel and subscribe to it |
+//! | `cors` | what a page of another origin may see of an answer |
 //! | `credentials`, `token`, `jwt_key` | where a token is; whether it is good; the keys |
 //! | `sign_in`, `ways_in`, `mark` | what a reload needs to judge a peer again |
-//! | `channel_pattern` | which channels a token is for |
+//! | `subprotocols` | which subprotocol is chosen |
+//! | `channel_pattern`, `channel_rules` | which channels a token or a rule is for; the rules |
+//! | `channel_rates` | the message rates of rules, by number |
+//! | `pattern_search` | a name that some patterns cover and others do not |
+//! | `rule_faults` | rules that never count, or contradict each other |
 //! | `host`, `origin`, `rate` | names in Host, origins of pages; how often something may happen |
 //! | `console` | the page for people |
 //! | `metrics`, `process`, `reload_figures` | the text of `/-/metrics`; figures for it |
@@ -39,13 +45,21 @@ mod reloader;
 #[cfg(feature = "broadcast")]
 mod broadcast;
 #[cfg(feature = "broadcast")]
+mod channel_access;
+#[cfg(feature = "broadcast")]
 mod channel_answers;
 #[cfg(feature = "broadcast")]
 mod channel_list;
 #[cfg(feature = "broadcast")]
 mod channel_pattern;
 #[cfg(feature = "broadcast")]
+mod channel_rates;
+#[cfg(feature = "broadcast")]
+mod channel_rules;
+#[cfg(feature = "broadcast")]
 mod console;
+#[cfg(feature = "broadcast")]
+mod cors;
 #[cfg(feature = "broadcast")]
 mod credentials;
 #[cfg(feature = "broadcast")]
@@ -58,6 +72,10 @@ mod mark;
 mod metrics;
 #[cfg(feature = "broadcast")]
 mod options;
+#[cfg(feature = "broadcast")]
+mod pattern_search;
+#[cfg(feature = "broadcast")]
+mod policies;
 #[cfg(feature = "broadcast")]
 mod process;
 #[cfg(feature = "broadcast")]
@@ -77,9 +95,13 @@ mod request_rules;
 #[cfg(feature = "broadcast")]
 mod route;
 #[cfg(feature = "broadcast")]
+mod rule_faults;
+#[cfg(feature = "broadcast")]
 mod shared_options;
 #[cfg(feature = "broadcast")]
 mod sign_in;
+#[cfg(feature = "broadcast")]
+mod subprotocols;
 #[cfg(feature = "broadcast")]
 mod token;
 #[cfg(feature = "broadcast")]
@@ -91,19 +113,25 @@ pub use broadcast::{Broadcast, BroadcastSession};
 pub use builder::{Builder, Factory};
 #[cfg(feature = "broadcast")]
 pub use channel_pattern::{ChannelPattern, ChannelPatternError};
+#[cfg(feature = "broadcast")]
+pub use channel_rules::{ChannelRule, ChannelRules, MessageRate, TooManyRules};
 pub use closure_handler::{ClosureHandler, Closures, Peer};
 pub use custom_event::event;
 pub use instance::{Health, Publisher, Server, Stopper};
 #[cfg(feature = "broadcast")]
 pub use jwt_key::{JwtKey, JwtKeyError};
 #[cfg(feature = "broadcast")]
-pub use options::{BroadcastOptions, PublishPolicy, Reject};
+pub use options::{BroadcastOptions, Reject};
 pub use origin::{OriginPattern, OriginPatternError};
+#[cfg(feature = "broadcast")]
+pub use policies::{PublishPolicy, SubscribePolicy};
 #[cfg(feature = "broadcast")]
 pub use publish_key::{PublishKey, PublishKeyError};
 #[cfg(feature = "broadcast")]
 pub use reload_figures::ReloadFigures;
 pub use reloader::Reloader;
+#[cfg(feature = "broadcast")]
+pub use rule_faults::RuleFault;
 #[cfg(feature = "broadcast")]
 pub use shared_options::SharedOptions;
 #[cfg(feature = "broadcast")]

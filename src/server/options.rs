@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use super::channel_rules::ChannelRules;
 use super::jwt_key::JwtKey;
 use super::origin::OriginPattern;
+use super::policies::PublishPolicy;
 use super::publish_key::PublishKey;
 use super::reload_figures::ReloadFigures;
 
@@ -41,11 +43,17 @@ pub struct BroadcastOptions {
     /// The origins of web pages that may subscribe and publish; empty: only pages that this
     /// server's host has served.
     pub allowed_origins: Vec<OriginPattern>,
+    /// The subprotocols that are chosen if a client offers them; `*`: the first that it offers. On
+    /// channels they change nothing. `bearer`, and the token behind it, never count as one.
+    pub subprotocols: Vec<String>,
     /// How an upgrade is refused.
     pub reject: Reject,
     /// Messages per second that each connection may send; up to one second's worth may arrive in
     /// one burst.
     pub message_rate: Option<u32>,
+    /// Rules for channels. Each of the options above counts where the rule of a channel does not
+    /// set the same.
+    pub channel_rules: ChannelRules,
     /// Whether `/-/echo` is served.
     pub echo: bool,
     /// Whether connections, messages and custom events are logged.
@@ -74,8 +82,10 @@ impl Default for BroadcastOptions {
             token_query: false,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
+            subprotocols: Vec::new(),
             reject: Reject::Http,
             message_rate: None,
+            channel_rules: ChannelRules::default(),
             echo: false,
             log_events: false,
             log_lines_dropped: Arc::default(),
@@ -102,7 +112,9 @@ impl BroadcastOptions {
             allowed_hosts,
             allowed_origins,
             reject: _,
+            subprotocols: _,
             message_rate: _,
+            channel_rules,
             echo,
             log_events: _,
             memory_limit: _,
@@ -119,6 +131,7 @@ impl BroadcastOptions {
             || *token_query != other.token_query
             || *allowed_hosts != other.allowed_hosts
             || *allowed_origins != other.allowed_origins
+            || *channel_rules != other.channel_rules
             || *echo != other.echo
     }
 
@@ -130,19 +143,6 @@ impl BroadcastOptions {
 
 /// Clocks that are kept by NTP differ by less.
 const JWT_LEEWAY: Duration = Duration::from_secs(30);
-
-/// Which peers may publish.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "cli", derive(clap::ValueEnum, serde::Deserialize, serde::Serialize))]
-#[cfg_attr(feature = "cli", serde(rename_all = "lowercase"))]
-pub enum PublishPolicy {
-    /// No peer: publishing is by POST with the publish key only, whatever a token says.
-    None,
-    /// Whoever presents a token that allows it, in its claim `publish`.
-    Token,
-    /// Every subscriber, on its own channel.
-    All,
-}
 
 /// How an upgrade is refused when the peer lacks the rights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

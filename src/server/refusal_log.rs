@@ -32,6 +32,10 @@ pub(crate) struct RefusalLog {
     accept_failures: Recent,
 }
 
+/// The text about a peer that sends too many messages, in the log and in its Close frame.
+pub(crate) const TOO_FAST: &str =
+    "more messages a second than --message-rate, or the rule of the channel, allows";
+
 /// The state of the log lines about one reason.
 #[derive(Clone, Copy, Default)]
 struct Recent {
@@ -145,26 +149,20 @@ impl RefusalLog {
     /// Logs that a peer was closed for sending too many messages.
     pub(crate) fn note_message_rate(&mut self, address: SocketAddr, now: Instant) {
         if let Some(left_out) = self.message_rate.take(Pace::FirstOfMany, now) {
-            write(
-                "rate",
-                "more messages a second than --message-rate",
-                Some(address),
-                None,
-                left_out,
-            );
+            write("rate", TOO_FAST, Some(address), None, left_out);
         }
     }
 
     /// Logs that a peer was closed because it may not publish.
     pub(crate) fn note_websocket_publish(
         &mut self,
+        reason: RejectReason,
         text: &'static str,
         address: SocketAddr,
         now: Instant,
     ) {
         if let Some(left_out) = self.websocket_publish.take(Pace::EachTime, now) {
-            let reason = RejectReason::ForbiddenPublish.label();
-            write(reason, text, Some(address), None, left_out);
+            write(reason.label(), text, Some(address), None, left_out);
         }
     }
 

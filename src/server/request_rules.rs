@@ -6,13 +6,15 @@ use crate::protocol::Request;
 use crate::reactor::Visitor;
 
 use super::access::{self, Denied, HostRules, Known};
-use super::options::{BroadcastOptions, PublishPolicy};
+use super::channel_access::{self, Publishing};
+use super::channel_rules::MessageRate;
+use super::cors;
+use super::options::BroadcastOptions;
 use super::origin;
 use super::publish_key::check_key;
 use super::rejection::Rejection;
 use super::route::Route;
 use super::sign_in::SignIn;
-use super::token::AccessToken;
 
 const ALLOW_READ: &str = "GET, HEAD, OPTIONS";
 const ALLOW_CHANNEL: &str = "GET, HEAD, POST, OPTIONS";
@@ -23,6 +25,8 @@ pub(crate) enum Admitted<'n> {
     Route(Route<'n>),
     /// OPTIONS: the methods that the path takes (RFC 9110 section 9.3.7).
     Methods(&'static str),
+    /// OPTIONS from a browser, which asks whether a page may send one of these methods.
+    Preflight(&'static str),
 }
 
 /// Decides on a plain request. Returns what it asks for if it may be served.
@@ -63,7 +67,7 @@ pub(crate) fn admit<'n>(
     let is_local = access::is_local(visitor.address().ip(), request, host);
     match (&route, request.method()) {
         (Route::Channel(name), "POST") => {
-            check_publish(options, visitor, request, *name, is_local)?;
+            channel_access::check_post(options, visitor, request, *name, is_local)?;
         }
         (Route::Metrics | Route::Channels, "GET" | "HEAD") => match &options.publish_key {
             _ if visitor.is_admin() || is_local => {}
@@ -75,88 +79,23 @@ pub(crate) fn admit<'n>(
             return Err(Rejection::EventStream);
         }
         // The console page shows nothing of the channel; it needs a token itself to connect.
-        (Route::Channel(name), "GET" | "HEAD")
-            if options.takes_tokens() && !accepts(request, "text/html") =>
-        {
-            check_subscribe(options, visitor, request, *name, &mut SignIn::default())?;
+        (Route::Channel(name), "GET" | "HEAD") if !accepts(request, "text/html") => {
+            channel_access::check_read(options, visitor, request, *name)?;
         }
         (_, "GET" | "HEAD") => {}
+        (Route::Channel(_), "OPTIONS") if cors::is_preflight(request) => {
+            check_origin(options, request)?;
+            return Ok(Admitted::Preflight(allow));
+        }
         (_, "OPTIONS") => return Ok(Admitted::Methods(allow)),
         (_, _) => return Err(Rejection::Method { allow }),
     }
     Ok(Admitted::Route(route))
 }
 
-/// Decides on a POST to a channel.
-fn check_publish(
-    options: &BroadcastOptions,
-    visitor: &mut Visitor<'_>,
-    request: &Request<'_>,
-    channel: ChannelName<'_>,
-    is_local: bool,
-) -> Result<(), Denied> {
-    let by_key = options.publish_key.as_ref().map(|key| check_key(key, request));
-    match by_key {
-        Some(Ok(())) => return Ok(()),
-        Some(Err(denied)) if !options.takes_tokens() => return Err(denied),
-        None if !options.takes_tokens() => {
-            return if is_local { Ok(()) } else { Err(Denied::PublishElsewhere) };
-        }
-        None if options.publish == Some(PublishPolicy::None) => return Err(Denied::PublishOff),
-        Some(Err(_)) | None => {}
-    }
-    let name = channel.as_str();
-    let token = SignIn::default().check_token(options, visitor, request, Some(name))?;
-    let may = match options.publish {
-        Some(PublishPolicy::None) => return Err(Denied::PublishOff),
-        // Whoever may subscribe could publish over a WebSocket just as well.
-        Some(PublishPolicy::All) => token.may_subscribe(name) || token.may_publish(name),
-        Some(PublishPolicy::Token) | None => token.may_publish(name),
-    };
-    if may { Ok(()) } else { Err(Denied::PublishNotInToken) }
-}
-
-/// Decides on reading a channel where tokens are needed. Returns the token.
-fn check_subscribe(
-    options: &BroadcastOptions,
-    visitor: &mut Visitor<'_>,
-    request: &Request<'_>,
-    channel: ChannelName<'_>,
-    sign_in: &mut SignIn,
-) -> Result<AccessToken, Denied> {
-    let token = sign_in.check_token(options, visitor, request, Some(channel.as_str()))?;
-    if token.may_subscribe(channel.as_str()) { Ok(token) } else { Err(Denied::ChannelNotInToken) }
-}
-
-/// Whether a subscriber may publish; else, what it is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Publishing {
-    Allowed,
-    /// Nobody like it may: `--publish` says so.
-    ByNoRule,
-    /// Its token does not allow it.
-    NotByToken,
-}
-
-/// Decides whether a token lets its bearer publish over a WebSocket.
-fn publishing(
-    options: &BroadcastOptions,
-    token: &AccessToken,
-    channel: ChannelName<'_>,
-) -> Publishing {
-    match options.publish {
-        Some(PublishPolicy::All) => Publishing::Allowed,
-        Some(PublishPolicy::None) => Publishing::ByNoRule,
-        Some(PublishPolicy::Token) | None => match token.may_publish(channel.as_str()) {
-            true => Publishing::Allowed,
-            false => Publishing::NotByToken,
-        },
-    }
-}
-
 /// What a WebSocket peer is connected to.
 pub(crate) enum Entry<'n> {
-    Channel { name: ChannelName<'n>, publishing: Publishing },
+    Channel { name: ChannelName<'n>, publishing: Publishing, rate: Option<MessageRate> },
     Echo,
 }
 
@@ -177,19 +116,12 @@ pub(crate) fn admit_peer<'n>(
     check_origin(options, request)?;
     let host = check_host(options, visitor, request, sign_in)?;
     match *route {
-        Route::Channel(name) if options.takes_tokens() => {
-            let token = check_subscribe(options, visitor, request, name, sign_in)?;
-            visitor.expire_at(token.expires);
-            Ok(Entry::Channel { name, publishing: publishing(options, &token, name) })
-        }
         Route::Channel(name) => {
-            let may_publish = match options.publish {
-                Some(PublishPolicy::All) => true,
-                Some(PublishPolicy::None | PublishPolicy::Token) => false,
-                None => access::is_local(visitor.address().ip(), request, host),
-            };
-            let publishing = if may_publish { Publishing::Allowed } else { Publishing::ByNoRule };
-            Ok(Entry::Channel { name, publishing })
+            let is_local = access::is_local(visitor.address().ip(), request, host);
+            let entry =
+                channel_access::check_entry(options, visitor, request, name, is_local, sign_in)?;
+            let (publishing, rate) = entry;
+            Ok(Entry::Channel { name, publishing, rate })
         }
         Route::Echo if options.echo && options.takes_tokens() => {
             let token = sign_in.check_token(options, visitor, request, None)?;

@@ -75,6 +75,14 @@ impl SignIn {
         SignIn { is_kept: false, ..self.clone() }
     }
 
+    /// Returns true if there is a token, good or not.
+    pub(crate) fn has_token(&self, options: &BroadcastOptions, request: &Request<'_>) -> bool {
+        match self.is_kept {
+            true => self.token.is_some(),
+            false => token_of(options, request).is_some(),
+        }
+    }
+
     /// Checks the token of a request for a channel, or for the echo service.
     pub(crate) fn check_token(
         &mut self,

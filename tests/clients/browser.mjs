@@ -23,6 +23,7 @@ browser.setDefaultTimeout(WAIT_MS_MAX);
 // A page of another origin: another host name on another port. Its only script is what a user would write.
 const elsewhere = createServer((request, response) => {
   response.setHeader("Content-Type", "text/html");
+  if (request.url === "/plain") return response.end("<!doctype html><title>plain</title>");
   response.end(`<!doctype html><title>elsewhere</title><p id="seen"></p><script>
     const seen = [], note = text => { seen.push(text); document.getElementById("seen").textContent = seen.join("; "); };
     const ws = new WebSocket(decodeURIComponent(location.search.slice(1)));
@@ -490,6 +491,47 @@ checks.add("an allowed origin publishes and subscribes with three lines and no l
   const allowing = await startServer("--allowed-origins", elsewhereOrigin);
   expect(await visit(allowing.webSocket + "/elsewhere"), "open; hello, all");
   await allowing.end();
+});
+
+// What a page of another origin reads by fetch: for each request the status, or that the browser hides the answer.
+async function fetchElsewhere(origin, ...requests) {
+  // What the browser blocks stands in the console of the page, as it should.
+  const page = await browser.newPage();
+  await page.goto(`${elsewhereOrigin}/plain`);
+  const seen = await page.evaluate(async ([origin, requests]) => {
+    const seen = [];
+    for (const [path, options] of requests) {
+      try {
+        const answer = await fetch(origin + path, options);
+        seen.push([answer.status, (await answer.text()).length > 0, answer.headers.get("WWW-Authenticate")].join(" "));
+      } catch { seen.push("hidden"); }
+    }
+    return seen;
+  }, [origin, requests]);
+  await page.close();
+  return seen;
+}
+
+checks.add("a page of an allowed origin reads and publishes by HTTP, with credentials only where its origin is listed by name", async () => {
+  const key = { Authorization: "Bearer sesame" }, include = { credentials: "include" };
+  const requests = [
+    ["/fetched", {}], ["/fetched", include],
+    ["/fetched", { method: "POST", body: "no key" }],
+    ["/fetched", { method: "POST", body: "by key", headers: key }],
+    ["/fetched", { method: "POST", body: "by key", headers: { ...key, "Content-Type": "application/octet-stream" }, ...include }],
+    ["/fetched", { method: "PUT", body: "x" }], ["/fetched", { headers: { "X-Other": "1" } }], ["/-/healthz", {}],
+  ];
+  const tries = async (...flags) => {
+    const allowing = await startServer("--publish-key", "sesame", ...flags);
+    const seen = await fetchElsewhere(allowing.origin, ...requests);
+    await allowing.end();
+    return seen;
+  };
+  expect(await tries("--allowed-origins", elsewhereOrigin),
+    ["200 true ", "200 true ", "401 true Bearer", "202 true ", "202 true ", "hidden", "hidden", "hidden"]);
+  expect(await tries("--allowed-origins", "*"),
+    ["200 true ", "hidden", "401 true Bearer", "202 true ", "hidden", "hidden", "hidden", "hidden"]);
+  expect(await tries(), requests.map(() => "hidden"));
 });
 
 checks.add("after a restart the page shows 1012, comes back by itself and goes on", async () => {

@@ -600,3 +600,129 @@ fn events_are_logged_one_line_each_and_escaped() {
     .unwrap();
     assert!(log.wait_for("close").contains(r#"code=4321 reason="bye\n""#));
 }
+
+/// A configuration with rules for channels, of thirteen lines and what is put behind them.
+fn rules_file(more: &str) -> NamedTempFile {
+    file(&format!(
+        "jwt-secret = '0123456789abcdef0123456789abcdef'\nslow-policy = 'skip'\n\n\
+         [[channels]]\nmatch = 'chat/staff'\nsubscribe = 'token'\npublish = 'none'\n\n\
+         [[channels]]\nmatch = 'chat/*'\nsubscribe = 'all'\nmessage-rate = 5\n\n{more}"
+    ))
+}
+
+#[test]
+fn check_says_which_rule_applies_to_a_channel_and_where_each_setting_comes_from() {
+    let rules = rules_file("");
+    let path = rules.path().to_str().unwrap();
+    let about = |channel: &str, arguments: &[&str]| {
+        let mut command = fanfare(&["check", "--config", path, "--channel", channel]);
+        command.args(arguments).env("FANFARE_PUBLISH", "all");
+        let (shown, _) = output(&mut command, 0);
+        shown.replace(path, "FILE").lines().map(words).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        about("chat/staff", &[]),
+        [
+            "chat/staff: the rule \"chat/staff\" (FILE, line 5)",
+            "\"chat/*\" (FILE, line 10) covers it too, but comes later",
+            "publish = none FILE, line 7",
+            "subscribe = token FILE, line 6",
+            "message-rate = off default",
+            "slow-policy = skip FILE, line 2",
+        ]
+    );
+    assert_eq!(
+        about("chat/42", &["--slow-policy", "latest"]),
+        [
+            "chat/42: the rule \"chat/*\" (FILE, line 10)",
+            "publish = all FANFARE_PUBLISH, in the environment",
+            "subscribe = all FILE, line 11",
+            "message-rate = 5 FILE, line 12",
+            "slow-policy = latest --slow-policy, on the command line",
+        ]
+    );
+    assert_eq!(
+        about("chat", &[])[..3],
+        [
+            "chat: no rule covers it, so the flags count",
+            "publish = all FANFARE_PUBLISH, in the environment",
+            "subscribe = token default: there are keys for tokens",
+        ]
+    );
+    for channel in ["", "-/metrics", "a\nb"] {
+        let command = &mut fanfare(&["check", "--config", path, "--channel", channel]);
+        assert!(output(command, 1).1.contains("--channel"), "{channel:?}");
+    }
+}
+
+/// Returns a line with one space between words.
+fn words(line: &str) -> String {
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn a_mistake_in_a_rule_is_named_with_its_line_and_key() {
+    let table = |lines: &str| format!("[[channels]]\n{lines}\n");
+    for (more, expected) in [
+        (table("match = 'chat/7'"), &["line 15", "never counts", "\"chat/*\" in line 10"][..]),
+        (
+            table("match = '*/7'\npublish = 'token'\nmessage-rate = 6"),
+            &["line 15", "contradicts \"chat/*\" in line 10", "message-rate"],
+        ),
+        (table("match = '-/metrics'"), &["line 15", "covers no channel"]),
+        (table("match = 'a'\nhistory = { bytes = '1KiB' }"), &["line 16", "history"]),
+        (table("match = 'a'\nposition-ttl = '1d'"), &["line 16", "position-ttl"]),
+        (table("match = 'a'\npublish = 'everyone'"), &["line 16", "publish", "everyone"]),
+        (table("match = 'a'\nsubscribe = 'none'"), &["line 16", "subscribe", "none"]),
+        (table("match = 'a'\nmessage-rate = 0"), &["line 16", "message-rate"]),
+        (table("match = 'a'\nslow-policy = 'wait'"), &["line 16", "slow-policy", "wait"]),
+        (table("match = '***'"), &["line 15", "match"]),
+        (table("publish = 'none'"), &["line 14", "match"]),
+        (table("match = 'a'").repeat(101), &["[[channels]]", "100"]),
+    ] {
+        let rules = rules_file(&more);
+        let command = &mut fanfare(&["check", "--config", rules.path().to_str().unwrap()]);
+        let (_, error) = output(command, 1);
+        for part in expected {
+            assert!(error.contains(part), "{more}: {error}");
+        }
+    }
+    // Without a key for tokens nobody could have one.
+    for (key, line) in [("publish", 3), ("subscribe", 3)] {
+        let rules = file(&table(&format!("match = 'a'\n{key} = 'token'")));
+        let path = rules.path().to_str().unwrap();
+        let (_, error) = output(&mut fanfare(&["check", "--config", path]), 1);
+        assert!(error.contains(&format!("line {line}")) && error.contains(key), "{error}");
+    }
+    let rules = file(&table("match = 'a'\npublish = 'none'"));
+    let path = rules.path().to_str().unwrap();
+    let (_, warning) = output(&mut fanfare(&["check", "--config", path]), 0);
+    assert!(warning.contains("line 3") && warning.contains("--publish-key"), "{warning}");
+}
+
+#[test]
+fn rules_are_printed_and_served() {
+    let rules = rules_file("");
+    let path = rules.path().to_str().unwrap();
+    let (printed, _) = output(&mut fanfare(&["check", "--config", path, "--print-config"]), 0);
+    for line in ["[[channels]]", "match = \"chat/staff\"", "publish = \"none\"", "message-rate = 5"]
+    {
+        assert!(printed.lines().any(|printed| printed == line), "{line}: {printed}");
+    }
+    let again = file(&format!("jwt-secret = '{}'\n{printed}", "x".repeat(32)));
+    let path_again = again.path().to_str().unwrap();
+    let command = &mut fanfare(&["check", "--config", path_again, "--print-config"]);
+    // The memory that is available changes all the time.
+    let settings = |printed: &str| {
+        let lines = printed.lines().filter(|line| !line.starts_with('#'));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(settings(&output(command, 0).0), settings(&printed));
+    let server = Program::start(&["--config", path, "--subprotocols", "chat.v1, chat.v2"]);
+    let get = |path: &str| ask_once(server.address, &format!("GET {path}"), &[], "").status;
+    assert_eq!((get("/chat/42"), get("/chat/staff"), get("/chat")), (200, 401, 401));
+    for (name, part) in [("bearer", "token"), ("fanfare.1", "version"), ("a b", "neither")] {
+        let (_, error) = output(&mut fanfare(&["check", "--subprotocols", name]), 1);
+        assert!(error.contains("--subprotocols") && error.contains(part), "{error}");
+    }
+}

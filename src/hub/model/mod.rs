@@ -114,7 +114,7 @@ fn op() -> impl Strategy<Value = Op> {
 
 fn limits() -> impl Strategy<Value = HubLimits> {
     (
-        prop::sample::select(vec![SlowPolicy::Disconnect, SlowPolicy::Skip, SlowPolicy::Latest]),
+        prop::sample::select(POLICIES.to_vec()),
         prop::sample::select(vec![0, 300, 5_000, 100_000, 400_000]),
         prop::sample::select(vec![6_000, 80_000, 300_000, usize::MAX]),
         prop::sample::select(vec![0, 100, 5_000, 1 << 20]),
@@ -134,15 +134,24 @@ fn limits() -> impl Strategy<Value = HubLimits> {
         )
 }
 
+const POLICIES: [SlowPolicy; 3] = [SlowPolicy::Disconnect, SlowPolicy::Skip, SlowPolicy::Latest];
+
+/// The policy of each channel that has one of its own.
+fn own_policies() -> impl Strategy<Value = [Option<SlowPolicy>; CHANNELS.len()]> {
+    let own = || prop::option::of(prop::sample::select(POLICIES.to_vec()));
+    [own(), own(), own()]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
 
     #[test]
     fn the_hub_does_what_a_queue_for_every_subscriber_would_do(
         limits in limits(),
+        own_policies in own_policies(),
         ops in prop::collection::vec(op(), 1..200),
     ) {
-        let mut world = World::new(limits);
+        let mut world = World::new(limits, own_policies);
         for op in ops {
             world.run(op);
         }

@@ -72,6 +72,8 @@ pub(super) struct World {
     connections: [Connection; CONNECTIONS],
     rests: Vec<Rest>,
     ledger: Ledger,
+    /// By channel: its own policy, where that of the limits does not count.
+    own_policies: [Option<SlowPolicy>; CHANNELS.len()],
     /// By channel: its epoch and the number of its last message.
     numbers: [Option<(u64, u64)>; CHANNELS.len()],
     now: Instant,
@@ -79,9 +81,19 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(limits: HubLimits) -> World {
+    pub(super) fn new(
+        limits: HubLimits,
+        own_policies: [Option<SlowPolicy>; CHANNELS.len()],
+    ) -> World {
+        let mut hub = hub(limits);
+        let of = move |name: ChannelName<'_>| {
+            let channel = CHANNELS.iter().position(|own| *own == name.as_str());
+            channel.and_then(|channel| own_policies[channel])
+        };
+        hub.set_slow_policies(Some(SlowPolicies::new(of)));
         World {
-            hub: hub(limits),
+            hub,
+            own_policies,
             twins: Vec::new(),
             connections: Default::default(),
             rests: Vec::new(),
@@ -127,6 +139,10 @@ impl World {
             }
         }
         self.check();
+    }
+
+    fn slow_policy(&self, channel: usize) -> SlowPolicy {
+        self.own_policies[channel].unwrap_or(self.hub.limits.slow_policy)
     }
 
     fn with(&mut self, who: usize, act: impl FnOnce(&mut World, usize)) {
@@ -319,13 +335,13 @@ impl World {
             assert!(rest.as_ref().is_ok_and(|rest| rest == twin.rest_of_frame()) || rest.is_err());
             assert_eq!(
                 lives_on,
-                self.hub.limits.slow_policy != SlowPolicy::Disconnect && rest.is_ok()
+                self.slow_policy(twin.channel) != SlowPolicy::Disconnect && rest.is_ok()
             );
             if lives_on {
                 let of = twin.channel;
                 let next = if of == channel { published } else { self.next_number(of) };
                 let first = self.first_number(of);
-                let kept_from = match self.hub.limits.slow_policy {
+                let kept_from = match self.slow_policy(of) {
                     SlowPolicy::Latest => {
                         let newest = self.next_number(of) - 1;
                         // For want of memory it may have been cut off before the message that is

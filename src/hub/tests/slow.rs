@@ -361,3 +361,34 @@ fn the_rest_of_one_who_lives_on_is_dropped_if_its_connection_ends_before_its_eve
     assert_eq!((hub.ledger().outstanding(), hub.private.bytes()), (0, 0));
     hub.check_invariants();
 }
+
+#[test]
+fn a_channel_may_have_a_policy_of_its_own() {
+    let limits = HubLimits { channel_buffer_bytes: 8_000, ..HubLimits::default() };
+    let mut hub = hub(limits);
+    let of = |channel: ChannelName<'_>| match channel.as_str() {
+        "skip" | "skip-2" => Some(SlowPolicy::Skip),
+        "latest" => Some(SlowPolicy::Latest),
+        _ => None,
+    };
+    hub.set_slow_policies(Some(SlowPolicies::new(of)));
+    // Publishes until a subscriber is overrun. Returns how many bytes it is then still owed, if its
+    // subscription goes on.
+    let overrun = |hub: &mut Hub, channel: &str| {
+        let subscription = hub.subscribe(name(channel), Owner(1)).unwrap();
+        hub.block(subscription);
+        while !hub.has_overrun() {
+            hub.publish(name(channel), Message::binary(&[1; 1_000]), &mut ()).unwrap();
+        }
+        hub.check_invariants();
+        let lives_on = hub.next_overrun().unwrap().lives_on;
+        lives_on.then(|| hub.unsent(subscription).bytes())
+    };
+    let frame_bytes = frame(&[1; 1_000]).len();
+    assert_eq!(overrun(&mut hub, NEWS), None, "that of the limits");
+    assert!(overrun(&mut hub, "skip").is_some_and(|bytes| bytes > frame_bytes));
+    assert_eq!(overrun(&mut hub, "latest"), Some(frame_bytes));
+    // Other policies count at once.
+    hub.set_slow_policies(None);
+    assert_eq!(overrun(&mut hub, "skip-2"), None);
+}

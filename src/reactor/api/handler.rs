@@ -1,14 +1,16 @@
 //! The interface of an application: a reactor calls one [`Handler`] with events, and never calls it
 //! again before the previous call has returned.
 
+use std::borrow::Cow;
 use std::io;
 use std::net::SocketAddr;
 
-use crate::hub::{Accepted, ChannelInfo, ChannelName, Refused};
+use crate::hub::{Accepted, ChannelInfo, ChannelName, Refused, SlowPolicies};
 use crate::instant::Instant;
 use crate::protocol::{CloseCode, Message, Request, Response};
 use crate::reactor::counters::RejectReason;
 use crate::reactor::group::ChannelListing;
+use crate::reactor::response_headers::ResponseHeaders;
 use crate::reactor::ticket::Ticket;
 
 use super::context::{Context, Visitor};
@@ -28,6 +30,13 @@ pub trait Handler {
     /// [`on_upgrade`](Self::on_upgrade).
     type Session;
 
+    /// Returns the channels that have a [`SlowPolicy`](crate::SlowPolicy) of their own, or `None`
+    /// if that of the server counts for all. Called when the reactor starts, and after each
+    /// [`on_reload`](Self::on_reload). The handlers of all reactors must return the same.
+    fn slow_policies(&self) -> Option<SlowPolicies> {
+        None
+    }
+
     /// Called when the head of a request with a body has arrived. If it returns `Some`, the request
     /// is answered now and the body is never read: requests of peers that may not send a body are
     /// refused here. Not called for a request without a body.
@@ -37,6 +46,15 @@ pub trait Handler {
         request: &Request<'_>,
     ) -> Option<Response> {
         let _ = (visitor, request);
+        None
+    }
+
+    /// Returns headers for the answer to a plain request, whoever gives it: this handler, now or
+    /// later, or the reactor, which refuses requests over a limit. Called once for each request, as
+    /// soon as its head has arrived. Meant for what a browser needs to show an answer to a page
+    /// (CORS). Headers that a request is answered with anyway are not replaced.
+    fn response_headers(&mut self, request: &Request<'_>) -> Option<ResponseHeaders> {
+        let _ = request;
         None
     }
 
@@ -226,7 +244,7 @@ pub enum Upgrade<S> {
         /// The connection's session.
         session: S,
         /// The value of `Sec-WebSocket-Protocol`.
-        subprotocol: &'static str,
+        subprotocol: Cow<'static, str>,
     },
     /// The answer comes later: the ticket is that of [`Visitor::defer`]. Nothing more is read from
     /// the peer until then.
@@ -241,6 +259,6 @@ pub enum Upgrade<S> {
         reason: &'static str,
         /// The value of `Sec-WebSocket-Protocol`, if any. A browser fails a connection for which it
         /// has offered subprotocols and none is chosen, and shows no code then.
-        subprotocol: Option<&'static str>,
+        subprotocol: Option<Cow<'static, str>>,
     },
 }

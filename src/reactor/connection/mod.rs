@@ -24,6 +24,7 @@ use crate::protocol::{Decoder, HeadScanner, Persistence};
 use crate::transport::IoBuffers;
 
 use super::group::{Quota, Refusal};
+use super::response_headers::ResponseHeaders;
 use super::ticket::Ticket;
 pub(super) use coarse_instant::CoarseInstant;
 pub(super) use outgoing::Outgoing;
@@ -145,6 +146,8 @@ pub(super) struct Http {
     pub(super) answer: Option<Owed>,
     /// A request has been answered, and no byte of the next one has arrived.
     pub(super) between_requests: bool,
+    /// The application's headers for the answer to the current request.
+    pub(super) headers: Option<Box<ResponseHeaders>>,
 }
 
 /// A request body that is being received.

@@ -25,7 +25,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::hub::{Accepted, ChannelInfo, ChannelName, Refused};
+use crate::hub::{Accepted, ChannelInfo, ChannelName, Refused, SlowPolicies, SlowPolicy};
 use crate::protocol::{CloseCode, Message, Request, Response};
 
 use super::super::{
@@ -55,6 +55,8 @@ pub(super) struct Log {
 /// The application; the module's documentation lists what it does for each path.
 pub(super) struct App {
     pub(super) log: Rc<RefCell<Log>>,
+    /// The channel that has a slow policy of its own, if any.
+    pub(super) own_policy: Option<(&'static str, SlowPolicy)>,
 }
 
 /// The message that a connection of the path `/bye/CHANNEL` publishes when it ends.
@@ -94,6 +96,11 @@ impl App {
 
 impl Handler for App {
     type Session = String;
+
+    fn slow_policies(&self) -> Option<SlowPolicies> {
+        let (channel, policy) = self.own_policy?;
+        Some(SlowPolicies::new(move |name| (name.as_str() == channel).then_some(policy)))
+    }
 
     fn before_body(&mut self, _: &mut Visitor<'_>, request: &Request<'_>) -> Option<Response> {
         assert_ne!(request.path(), "/panic/body");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::client::{Client, Heard};
 use super::frames::Opcode;
-use super::world::World;
+use super::world::{Setting, World};
 use crate::hub::{DropReason, SlowPolicy};
 
 const POLICIES: [SlowPolicy; 3] = [SlowPolicy::Disconnect, SlowPolicy::Skip, SlowPolicy::Latest];
@@ -328,4 +328,36 @@ fn a_publisher_that_overruns_itself_where_memory_is_spent_is_told_4008() {
     client.wake();
     world.rest();
     assert_eq!(client.close_code(), Some(4008));
+}
+
+/// One slow subscriber is at the channel's home, and one at a member.
+#[test]
+fn a_channel_may_have_a_policy_of_its_own_on_every_reactor() {
+    for (own, server) in [
+        (SlowPolicy::Skip, SlowPolicy::Disconnect),
+        (SlowPolicy::Latest, SlowPolicy::Disconnect),
+        (SlowPolicy::Disconnect, SlowPolicy::Skip),
+    ] {
+        let mut setting = Setting { reactors: 2, ..Setting::default() };
+        setting.own_policy = Some(("news", own));
+        setting.hub.channel_buffer_bytes = 64 << 10;
+        setting.hub.slow_policy = server;
+        let mut world = World::still(setting);
+        for channel in ["news", "sport"] {
+            let mut healthy = world.open(&format!("/{channel}"));
+            let slow = [0, 1].map(|reactor| world.open_at(reactor, &format!("/{channel}")));
+            slow.iter().for_each(Client::stall);
+            let mut publisher = world.open(&format!("/{channel}"));
+            publish(&mut world, &mut publisher, &mut healthy, 0..300);
+            slow.iter().for_each(Client::wake);
+            world.rest();
+            let policy = if channel == "news" { own } else { server };
+            for mut slow in slow {
+                let numbers = numbers(&slow.heard());
+                let has_last = numbers.last() == Some(&299);
+                assert_eq!(has_last, policy != SlowPolicy::Disconnect, "{channel}: {own:?}");
+                assert!(numbers.len() < 300, "it was overrun");
+            }
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::hub::{ChannelId, ChannelName, Homes, Hub, HubLimits, Ledger, Membership};
+use crate::hub::{ChannelId, ChannelName, Homes, Hub, HubLimits, Ledger, Membership, SlowPolicy};
 use crate::net::Net;
 use crate::net::sim::{SimCall, SimFaults, SimLimits, SimNet, SimWaker, SimWorld};
 use crate::protocol::{HEADER_BYTES_MAX, Message, MessageKind};
@@ -63,6 +63,8 @@ pub(super) struct Setting {
     pub(super) hub: HubLimits,
     pub(super) reactors: usize,
     pub(super) rings: Option<RingSizes>,
+    /// The channel that has a slow policy of its own, if any.
+    pub(super) own_policy: Option<(&'static str, SlowPolicy)>,
 }
 
 impl Default for Setting {
@@ -75,6 +77,7 @@ impl Default for Setting {
             hub: HubLimits::default(),
             reactors: 1,
             rings: None,
+            own_policy: None,
         }
     }
 }
@@ -122,7 +125,8 @@ impl World {
     }
 
     pub(super) fn from(setting: Setting) -> World {
-        let Setting { seed, faults, sim: sim_limits, limits, hub, reactors, rings } = setting;
+        let Setting { seed, faults, sim: sim_limits, limits, hub, reactors, rings, own_policy } =
+            setting;
         let sim = SimWorld::new(seed, faults);
         sim.set_limits(sim_limits);
         let mut nets: Vec<_> = (0..reactors).map(|_| sim.reactor()).collect();
@@ -133,7 +137,7 @@ impl World {
         let setups = setups(wakers, homes, sim.now(), &limits, hub, rings);
         let log = Rc::new(RefCell::new(Log::default()));
         let seated = nets.into_iter().zip(setups).map(|(net, setup)| {
-            let app = App { log: Rc::clone(&log) };
+            let app = App { log: Rc::clone(&log), own_policy };
             Reactor::new(net, vec![sim.listener(PORT)], Vec::new(), app, setup).unwrap()
         });
         let reactors: Vec<_> = seated.collect();

@@ -65,7 +65,7 @@ impl Handler for Gate {
                 subprotocol: None,
             },
             _ if offered.split(',').any(|one| one.trim() == "chat.v2") => {
-                Upgrade::AcceptWith { session: "chat.v2", subprotocol: "chat.v2" }
+                Upgrade::AcceptWith { session: "chat.v2", subprotocol: "chat.v2".into() }
             }
             _ => Upgrade::Accept("none"),
         }

@@ -1,8 +1,11 @@
-//! Tables of who may do what: tokens and origins, each with the exact status and metric.
+//! Tables of who may do what: tokens, origins and rules for channels, each with the exact status
+//! and metric.
 
+mod cors;
 mod making;
 mod origins;
 mod reloads;
+mod rules;
 mod sources;
 mod tokens;
 

@@ -14,6 +14,8 @@ pub(super) struct Plan {
     pub(super) sim: SimLimits,
     pub(super) limits: ReactorLimits,
     pub(super) hub: HubLimits,
+    /// The channel that has a slow policy of its own, if any.
+    pub(super) own_policy: Option<(&'static str, SlowPolicy)>,
     pub(super) reactors: usize,
     pub(super) rings: RingSizes,
     /// The number of a reactor that gets fewer turns than the others, if any.
@@ -35,6 +37,18 @@ pub(super) struct Plan {
     pub(super) pauses: usize,
     /// One in this many actions, on average, is misbehaviour of a client.
     pub(super) malice: usize,
+}
+
+/// In every third seed one channel has a policy of its own. The dice are not asked, so that seeds
+/// which are known for something stay as they were in everything else.
+fn own_policy(seed: u64) -> Option<(&'static str, SlowPolicy)> {
+    let policy = match seed / 3 % 3 {
+        0 => SlowPolicy::Disconnect,
+        1 => SlowPolicy::Skip,
+        _ => SlowPolicy::Latest,
+    };
+    let channel = if (seed / 9).is_multiple_of(2) { "news" } else { "two-b" };
+    seed.is_multiple_of(3).then_some((channel, policy))
 }
 
 impl Plan {
@@ -110,6 +124,7 @@ impl Plan {
                 message_bytes_max,
                 forget_after: seconds(&[0, 1, 5, 1_000_000], dice),
             },
+            own_policy: own_policy(seed),
             reactors,
             rings,
             lazy,
@@ -151,7 +166,9 @@ impl Plan {
             && self.limits.connections_per_address_max.is_none()
     }
 
-    pub(super) fn skips(&self) -> bool {
-        self.hub.slow_policy != SlowPolicy::Disconnect
+    /// Returns true if a subscriber of the channel that is overrun goes on with a gap.
+    pub(super) fn skips(&self, channel: &str) -> bool {
+        let own = self.own_policy.filter(|(own, _)| *own == channel).map(|(_, policy)| policy);
+        own.unwrap_or(self.hub.slow_policy) != SlowPolicy::Disconnect
     }
 }
