@@ -72,12 +72,12 @@ struct Session {
     subscription: Option<Subscription>,
     way: WayNumber,
     rate: RateNumber,
-    role: Role,
+    purpose: Purpose,
 }
 
 /// What a peer is here for.
 #[derive(Clone, Copy, Debug)]
-enum Role {
+enum Purpose {
     /// A channel.
     Subscriber(Publishing),
     Echo,
@@ -95,8 +95,8 @@ const NO_LONGER_SERVED: Review =
 
 impl Session {
     /// Makes the session of a peer that is let in; `on_open` follows.
-    fn new(role: Role, rate: RateNumber, way: WayNumber) -> Session {
-        Session { bucket: TokenBucket::default(), subscription: None, way, rate, role }
+    fn new(purpose: Purpose, rate: RateNumber, way: WayNumber) -> Session {
+        Session { bucket: TokenBucket::default(), subscription: None, way, rate, purpose }
     }
 }
 
@@ -262,13 +262,13 @@ impl Handler for Broadcast {
                 self.entering.push_str(name.as_str());
                 let way = self.ways_in.enter(request, &sign_in);
                 let rate = self.rates.number_of(rate);
-                let role = Role::Subscriber(publishing);
-                return accept(&self.options, Session::new(role, rate, way));
+                let purpose = Purpose::Subscriber(publishing);
+                return accept(&self.options, Session::new(purpose, rate, way));
             }
             Ok(Entry::Echo) => {
                 let way = self.ways_in.enter(request, &sign_in);
                 let rate = RateNumber::default();
-                return accept(&self.options, Session::new(Role::Echo, rate, way));
+                return accept(&self.options, Session::new(Purpose::Echo, rate, way));
             }
             Err(rejection) => rejection,
         };
@@ -284,27 +284,27 @@ impl Handler for Broadcast {
     }
 
     fn on_open(&mut self, peer: &mut Context<'_, BroadcastSession>) {
-        let role = peer.session().0.role;
-        let channel = match role {
-            Role::Subscriber(_) => self.entering.as_str(),
-            Role::Echo => ECHO,
-            Role::Rejected => "",
+        let purpose = peer.session().0.purpose;
+        let channel = match purpose {
+            Purpose::Subscriber(_) => self.entering.as_str(),
+            Purpose::Echo => ECHO,
+            Purpose::Rejected => "",
         };
         if self.options.log_events {
             event_log::opened(peer.connection(), peer.address(), channel);
         }
-        let Role::Subscriber(_) = role else { return };
+        let Purpose::Subscriber(_) = purpose else { return };
         match ChannelName::parse(channel).map(|name| peer.subscribe(name)) {
             Ok(Ok(subscription)) => peer.session_mut().0.subscription = Some(subscription),
             Ok(Err(refused)) => {
                 self.refusals.note(refused.into(), Some(peer.address()), None, peer.now());
                 peer.close(CloseCode::TRY_AGAIN_LATER, refused.close_reason());
-                peer.session_mut().0.role = Role::Rejected;
+                peer.session_mut().0.purpose = Purpose::Rejected;
             }
             // Cannot happen: `on_upgrade` has parsed the same name.
             Err(_) => {
                 peer.close(CloseCode::INTERNAL_ERROR, "internal error");
-                peer.session_mut().0.role = Role::Rejected;
+                peer.session_mut().0.purpose = Purpose::Rejected;
             }
         }
     }
@@ -313,28 +313,28 @@ impl Handler for Broadcast {
         if !self.is_within_rate(peer) {
             return;
         }
-        let Session { role, subscription, .. } = peer.session().0;
-        let is_taken = matches!(role, Role::Subscriber(Publishing::Allowed) | Role::Echo);
+        let Session { purpose, subscription, .. } = peer.session().0;
+        let is_taken = matches!(purpose, Purpose::Subscriber(Publishing::Allowed) | Purpose::Echo);
         if self.options.log_events && is_taken {
             let channel = subscription.and_then(|subscription| peer.channel(subscription));
             let channel = channel.map_or(ECHO, ChannelName::as_str);
             event_log::message(peer.connection(), channel, message);
         }
-        match role {
-            Role::Subscriber(Publishing::ByNoRule) => {
+        match purpose {
+            Purpose::Subscriber(Publishing::ByNoRule) => {
                 let text = "publishing over a WebSocket is not allowed: see --publish and the rule \
                             of the channel";
                 self.forbid_publish(peer, CloseCode::FORBIDDEN, text);
             }
-            Role::Subscriber(Publishing::NotByToken) => {
+            Purpose::Subscriber(Publishing::NotByToken) => {
                 let (code, reason) = Denied::PublishNotInToken.close();
                 self.forbid_publish(peer, code, reason);
             }
-            Role::Subscriber(Publishing::TokenMissing) => {
+            Purpose::Subscriber(Publishing::TokenMissing) => {
                 let (code, reason) = Denied::TokenMissing.close();
                 self.forbid_publish(peer, code, reason);
             }
-            Role::Subscriber(Publishing::Allowed) => {
+            Purpose::Subscriber(Publishing::Allowed) => {
                 let Some(subscription) = subscription else { return };
                 // If the subscription has ended, no answer is needed: the connection is being
                 // closed.
@@ -344,8 +344,8 @@ impl Handler for Broadcast {
                     "one publish for one message finds room"
                 );
             }
-            Role::Echo => peer.send(message),
-            Role::Rejected => {}
+            Purpose::Echo => peer.send(message),
+            Purpose::Rejected => {}
         }
     }
 
@@ -379,14 +379,14 @@ impl Broadcast {
     /// Judges a peer that is connected by the options that are in force now, as if it connected
     /// again in the same way.
     fn review(&mut self, visitor: &mut Visitor<'_>, session: &mut Session) -> Review {
-        let route = match (session.role, session.subscription) {
-            (Role::Subscriber(_), Some(subscription)) => {
+        let route = match (session.purpose, session.subscription) {
+            (Purpose::Subscriber(_), Some(subscription)) => {
                 self.entering.clear();
                 self.entering.push_str(visitor.channel_of(subscription).as_str());
                 ChannelName::parse(&self.entering).map(Route::Channel).ok()
             }
-            (Role::Echo, _) => Some(Route::Echo),
-            (Role::Subscriber(_), None) | (Role::Rejected, _) => return Review::Stay,
+            (Purpose::Echo, _) => Some(Route::Echo),
+            (Purpose::Subscriber(_), None) | (Purpose::Rejected, _) => return Review::Stay,
         };
         let (Some(route), Some(way)) = (route, self.ways_in.of(session.way)) else {
             return FORGOTTEN;
@@ -400,7 +400,7 @@ impl Broadcast {
             Ok(entry) => {
                 session.way = self.ways_in.stay(session.way, &way, &sign_in);
                 if let Entry::Channel { publishing, rate, .. } = entry {
-                    session.role = Role::Subscriber(publishing);
+                    session.purpose = Purpose::Subscriber(publishing);
                     session.rate = self.rates.number_of(rate);
                 }
                 Review::Stay
