@@ -56,12 +56,15 @@ impl ReadyHandshakes {
         (self.wake)();
     }
 
+    /// Returns true if there are any. This is all that a turn without them costs.
+    pub(crate) fn is_any(&self) -> bool {
+        self.is_any.load(Ordering::SeqCst)
+    }
+
     /// Appends the tickets to a list.
     pub(crate) fn take(&self, list: &mut impl Extend<Ticket>) {
-        if self.is_any.load(Ordering::SeqCst) {
-            self.is_any.store(false, Ordering::SeqCst);
-            let mut tickets = self.tickets.lock().unwrap_or_else(PoisonError::into_inner);
-            list.extend(tickets.drain(..));
-        }
+        self.is_any.store(false, Ordering::SeqCst);
+        let mut tickets = self.tickets.lock().unwrap_or_else(PoisonError::into_inner);
+        list.extend(tickets.drain(..));
     }
 }

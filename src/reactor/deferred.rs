@@ -39,6 +39,9 @@ impl DeferredHandshakes {
 impl<N: Net, H: Handler> Peers<N, H> {
     /// Has the application decide on handshakes, as far as one turn may.
     pub(super) fn decide_on_deferred(&mut self, deferred: &mut DeferredHandshakes) {
+        if !deferred.ready.is_any() && !deferred.are_left() {
+            return;
+        }
         deferred.ready.take(&mut deferred.taken);
         self.core.turn.allow(LOOP_WORK_MAX / 2);
         while self.core.turn.has_budget()
