@@ -80,15 +80,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         if let Ok(request) = Request::parse(assembly.unread(), &mut storage)
             && let Ok(upgrade) = check_upgrade(&request)
         {
-            let mut visitor = Visitor {
-                exchange: &mut self.exchange,
-                turn: &mut self.turn,
-                token: connection.token,
-                address: connection.packed_address,
-                is_admin: connection.is_admin(),
-                rejected: None,
-                expires_at: None,
-            };
+            let mut visitor = Visitor::new(&mut self.exchange, &mut self.turn, connection);
             let handler = &mut self.handler;
             next = Some(match guarded(|| handler.on_deferred(&mut visitor, &request, ticket)) {
                 Ok(answer) => answer_upgrade(answer, &upgrade, &mut self.outgoing, &mut visitor),

@@ -182,15 +182,7 @@ impl<N: Net, H: Handler> Core<N, H> {
             Ok(request) => request,
             Err(error) => return malformed(error, &self.limits.http),
         };
-        let mut visitor = Visitor {
-            exchange: &mut self.exchange,
-            turn: &mut self.turn,
-            token: connection.token,
-            address: connection.packed_address,
-            is_admin: connection.is_admin(),
-            rejected: None,
-            expires_at: None,
-        };
+        let mut visitor = Visitor::new(&mut self.exchange, &mut self.turn, connection);
         if let Phase::Http(http) = &mut connection.phase
             && !request.wants_websocket()
         {
@@ -291,15 +283,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         let next = match Request::parse(head, &mut storage) {
             Err(error) => malformed(error, &self.limits.http),
             Ok(request) => {
-                let mut visitor = Visitor {
-                    exchange: &mut self.exchange,
-                    turn: &mut self.turn,
-                    token: connection.token,
-                    address: connection.packed_address,
-                    is_admin: connection.is_admin(),
-                    rejected: None,
-                    expires_at: None,
-                };
+                let mut visitor = Visitor::new(&mut self.exchange, &mut self.turn, connection);
                 let owed = owed(&request, connection.quota);
                 ask(&mut self.handler, &mut visitor, &request, body, owed)
             }

@@ -68,21 +68,12 @@ impl<N: Net, H: Handler> Peers<N, H> {
 impl<N: Net, H: Handler> Core<N, H> {
     /// Asks the application whether a connection may stay open.
     fn review(&mut self, connection: &mut ConnectionOf<N, H>) {
-        let (token, address) = (connection.token, connection.packed_address);
-        let (is_admin, expires_at) = (connection.is_admin(), connection.expires_at);
+        let mut visitor = Visitor::new(&mut self.exchange, &mut self.turn, connection);
+        visitor.expires_at = connection.expires_at;
         let Phase::Open(open) = &mut connection.phase else { return };
         #[cfg(any(test, fuzzing))]
         work::note(Work::Review);
-        self.turn.did(budget::REVIEW);
-        let mut visitor = Visitor {
-            exchange: &mut self.exchange,
-            turn: &mut self.turn,
-            token,
-            address,
-            is_admin,
-            rejected: None,
-            expires_at,
-        };
+        visitor.turn.did(budget::REVIEW);
         let handler = &mut self.handler;
         let reviewed = guarded(|| handler.on_review(&mut visitor, &mut open.session));
         connection.expires_at = visitor.expires_at;

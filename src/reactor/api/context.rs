@@ -8,7 +8,9 @@ use crate::hub::{ChannelName, DropReason, Owner, Refused};
 use crate::instant::Instant;
 use crate::net::Token;
 use crate::protocol::{CloseCode, Message, encode_frame};
-use crate::reactor::connection::{Outgoing, PackedAddress, PeerSubscriptions, running_number};
+use crate::reactor::connection::{
+    Connection, Outgoing, PackedAddress, PeerSubscriptions, running_number,
+};
 use crate::reactor::counters::RejectReason;
 use crate::reactor::deferral::Deferral;
 use crate::reactor::group::{ChannelQuery, Standstill, Status};
@@ -28,6 +30,24 @@ pub struct Visitor<'a> {
     pub(crate) rejected: Option<RejectReason>,
     /// The moment that the application has given with `expire_at`, if any, in seconds.
     pub(crate) expires_at: Option<NonZeroU32>,
+}
+
+impl<'a> Visitor<'a> {
+    pub(in crate::reactor) fn new<T, S>(
+        exchange: &'a mut Exchange,
+        turn: &'a mut TurnState,
+        connection: &Connection<T, S>,
+    ) -> Visitor<'a> {
+        Visitor {
+            exchange,
+            turn,
+            token: connection.token,
+            address: connection.packed_address,
+            is_admin: connection.is_admin(),
+            rejected: None,
+            expires_at: None,
+        }
+    }
 }
 
 impl Visitor<'_> {
