@@ -35,6 +35,8 @@ pub use handshake::{
     ACCEPT_KEY_BYTES, ClientHandshake, ClientHandshakeError, HandshakeError, UpgradeRequest,
     accept_key, check_upgrade, encode_switching_protocols,
 };
+#[cfg(feature = "broadcast")]
+pub(crate) use http::is_token;
 pub use http::{
     HEAD_BYTES_MAX_DEFAULT, HEADERS_MAX, HeadScanner, HeaderStorage, HttpError, HttpLimits,
     Persistence, Request, Response, ResponseHead, write_request,

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crate::protocol::Request;
+use crate::protocol::{Request, is_token};
 
 use super::credentials::{BEARER, offered};
 use super::options::BroadcastOptions;
@@ -24,7 +24,8 @@ pub(crate) fn chosen(
 ) -> Option<Cow<'static, str>> {
     let is_listed = |name: &str| {
         let is_it = |listed: &String| *listed == ANY || *listed == name;
-        !name.starts_with(OWN) && options.subprotocols.iter().any(is_it)
+        // What is no token is not a name either (RFC 6455 section 4.1), so it is not sent back.
+        is_token(name) && !name.starts_with(OWN) && options.subprotocols.iter().any(is_it)
     };
     let mut has_bearer = false;
     let mut names = offered(request);
@@ -58,6 +59,8 @@ mod tests {
             ("chat", "other, chat", "chat", "chat"),
             ("chat", "other\r\nSec-WebSocket-Protocol: chat", "chat", "chat"),
             ("*", "other, chat", "other", "other"),
+            ("*", "not a name, chat", "chat", "chat"),
+            ("*", "caf\u{e9}", "", ""),
             ("", "bearer, t1", "", "bearer"),
             ("*", "bearer, t1", "", "bearer"),
             ("*", "bearer", "", "bearer"),

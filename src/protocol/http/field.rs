@@ -9,7 +9,7 @@ pub(super) fn is_token_byte(byte: u8) -> bool {
 }
 
 /// Returns true if this is a token (RFC 9110 section 5.6.2).
-pub(in super::super) fn is_token(text: &str) -> bool {
+pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_token_byte)
 }
 

@@ -15,7 +15,8 @@ mod response_head;
 mod target;
 
 pub use error::HttpError;
-pub(super) use field::{has_token, is_token, tokens};
+pub(crate) use field::is_token;
+pub(super) use field::{has_token, tokens};
 pub use head::{HEAD_BYTES_MAX_DEFAULT, HEADERS_MAX, HeadScanner, HeaderStorage, HttpLimits};
 pub use request::Request;
 pub use response::{Persistence, Response};
