@@ -60,6 +60,7 @@
 pub mod hub;
 #[doc(hidden)]
 pub mod instant;
+mod ip_network;
 #[doc(hidden)]
 pub mod net;
 pub mod protocol;
@@ -80,6 +81,7 @@ pub use hub::{
     SlowPolicies, SlowPolicy,
 };
 pub use instant::Instant;
+pub use ip_network::{IpNetwork, IpNetworkError};
 pub use protocol::{CloseCode, Message, MessageKind, Request, Response};
 pub use reactor::{
     Answer, ChannelListing, ChannelQuery, ChannelSort, Context, Counters, Deferral, Handler,
@@ -90,9 +92,9 @@ pub use serde_json::Value;
 #[cfg(feature = "broadcast")]
 pub use server::{
     AccessToken, Broadcast, BroadcastOptions, BroadcastSession, ChannelPattern,
-    ChannelPatternError, ChannelRule, ChannelRules, JwtKey, JwtKeyError, MessageRate, PublishKey,
-    PublishKeyError, PublishPolicy, Reject, ReloadFigures, RuleFault, SharedOptions,
-    SubscribePolicy, TokenError, TooManyRules,
+    ChannelPatternError, ChannelRule, ChannelRules, CredentialFailures, JwtKey, JwtKeyError,
+    MessageRate, PublishKey, PublishKeyError, PublishPolicy, Reject, ReloadFigures, RuleFault,
+    SharedOptions, SubscribePolicy, TokenError, TooManyRules,
 };
 pub use server::{
     BindError, Builder, ClosureHandler, Closures, Factory, Health, LimitsError, OriginPattern,

@@ -2,6 +2,8 @@
 
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use fanfare::protocol::{HeadScanner, HeaderStorage, HttpLimits, ResponseHead, write_request};
@@ -40,6 +42,13 @@ impl Client {
             };
             format!("cannot connect to {url}: {error}{hint}")
         };
+        if let Some(path) = url.socket() {
+            let stream = UnixStream::connect(path).map_err(failed)?;
+            // The calls are those of a TCP socket, and so it can be kept as one.
+            let stream = TcpStream::from(OwnedFd::from(stream));
+            stream.set_read_timeout(Some(TIMEOUT)).map_err(failed)?;
+            return Ok(Client { stream, inbound: Vec::new(), url: url.clone() });
+        }
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
         for address in url.address().to_socket_addrs().map_err(failed)? {
             match TcpStream::connect_timeout(&address, TIMEOUT) {

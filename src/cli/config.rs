@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, ValueEnum};
-use fanfare::{OriginPattern, PublishKey, PublishPolicy, Reject, SlowPolicy};
+use fanfare::{IpNetwork, OriginPattern, PublishKey, PublishPolicy, Reject, SlowPolicy};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use toml::de::DeTable;
@@ -17,7 +17,9 @@ use toml::de::DeTable;
 use super::channel_table::ChannelTable;
 use super::config_error::ConfigError;
 use super::config_file::ConfigFile;
-use super::flag_values::{Ceiling, Size, Time, count, count_in_file, some_count_in_file, trimmed};
+use super::flag_values::{
+    Ceiling, FileMode, Size, Time, count, count_in_file, some_count_in_file, trimmed,
+};
 use super::text_file;
 
 /// Every setting of `fanfare serve`. A value that is not set has a default that depends on the
@@ -26,7 +28,8 @@ use super::text_file;
 #[derive(Args, Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Config {
-    /// Address to listen on; may be given several times [default: 127.0.0.1:8080]
+    /// Address to listen on; may be given several times: HOST:PORT, unix:PATH, proxy:ADDR (PROXY
+    /// protocol 2, from --trusted-proxies), systemd (sockets handed over) [default: 127.0.0.1:8080]
     #[arg(
         long,
         value_name = "ADDR",
@@ -52,9 +55,26 @@ pub(crate) struct Config {
     #[serde(deserialize_with = "some_count_in_file")]
     pub(crate) max_connections: Option<usize>,
 
-    /// Connections at once from one IPv4 address or IPv6 /64 [default: off on loopback, else 256]
+    /// Connections at once from one IPv4 address or IPv6 /64 [default: 256; off on
+    /// loopback without --trusted-proxies]
     #[arg(long, value_name = "N|off", help_heading = "Listening")]
     pub(crate) max_connections_per_ip: Option<Ceiling>,
+
+    /// Who may open the sockets of unix:PATH, as for chmod [default: 660]
+    #[arg(long, value_name = "MODE", help_heading = "Listening")]
+    pub(crate) socket_mode: FileMode,
+
+    /// Proxies in front of the server, as addresses or ranges (10.0.0.0/8): what they tell of a
+    /// client in X-Forwarded-For and X-Forwarded-Proto is believed [default: none]
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        value_parser = trimmed::<IpNetwork>,
+        help_heading = "Listening"
+    )]
+    #[serde(deserialize_with = "one_or_many", serialize_with = "as_texts")]
+    pub(crate) trusted_proxies: Vec<IpNetwork>,
 
     /// Connections taken per second [default: off]
     #[arg(long, value_name = "N|off", help_heading = "Listening")]
@@ -158,6 +178,11 @@ pub(crate) struct Config {
     )]
     #[serde(deserialize_with = "one_or_many")]
     pub(crate) subprotocols: Vec<String>,
+
+    /// Wrong keys and tokens from one IPv4 address or IPv6 /64 in a minute; then 429 for the rest
+    /// of it [default: 20; off on loopback without --trusted-proxies]
+    #[arg(long, value_name = "N|off", help_heading = "Access")]
+    pub(crate) credential_failures_per_ip: Option<Ceiling>,
 
     /// Refuse an upgrade with its HTTP status, or with 101 and a close code that scripts can see
     /// [default: http]
@@ -267,6 +292,8 @@ impl Default for Config {
             reactors: None,
             max_connections: None,
             max_connections_per_ip: None,
+            socket_mode: FileMode(0o660),
+            trusted_proxies: Vec::new(),
             accept_rate: Ceiling(None),
             publish: None,
             publish_key: None,
@@ -282,6 +309,7 @@ impl Default for Config {
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             subprotocols: Vec::new(),
+            credential_failures_per_ip: None,
             reject: Reject::Http,
             message_rate: Ceiling(None),
             echo: false,

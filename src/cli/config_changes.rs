@@ -4,9 +4,10 @@ use super::config::{Config, Secret};
 
 /// The settings that a server cannot change while it serves: it has made its sockets, threads,
 /// buffers and logs by them.
-pub(crate) const NEED_RESTART: [&str; 8] = [
+pub(crate) const NEED_RESTART: [&str; 9] = [
     "listen",
     "admin-listen",
+    "socket-mode",
     "reactors",
     "max-message-size",
     "max-channels",
@@ -19,6 +20,7 @@ pub(crate) const NEED_RESTART: [&str; 8] = [
 pub(crate) fn keep_what_needs_a_restart(config: &mut Config, running: &Config) {
     config.listen.clone_from(&running.listen);
     config.admin_listen.clone_from(&running.admin_listen);
+    config.socket_mode = running.socket_mode;
     config.reactors = running.reactors;
     config.max_message_size = running.max_message_size;
     config.max_channels = running.max_channels;
@@ -61,6 +63,9 @@ mod tests {
         max-connections = 17
         max-connections-per-ip = 7
         accept-rate = 7
+        socket-mode = "600"
+        trusted-proxies = "10.0.0.1"
+        credential-failures-per-ip = 7
         publish = "all"
         publish-key = "other"
         publish-key-file = "other"

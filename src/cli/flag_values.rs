@@ -83,6 +83,30 @@ impl fmt::Display for Ceiling {
     }
 }
 
+/// Who may read and write a file, in octal digits as for chmod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileMode(pub(crate) u32);
+
+impl FromStr for FileMode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<FileMode, String> {
+        let digits = text.strip_prefix("0o").unwrap_or(text);
+        let mode = u32::from_str_radix(digits, 8).ok().filter(|mode| *mode <= 0o777);
+        let is_of_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
+        match mode.filter(|_| is_of_digits) {
+            Some(mode) => Ok(FileMode(mode)),
+            None => Err(format!("`{text}` is not a mode: write 660 for the user and the group")),
+        }
+    }
+}
+
+impl fmt::Display for FileMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:03o}", self.0)
+    }
+}
+
 /// Reads a count of things, as `1000`, `1k` or `1.5M`.
 pub(crate) fn count(text: &str) -> Result<usize, String> {
     usize::try_from(parse_count(text)?).map_err(|_| format!("`{text}` is too much"))
@@ -142,6 +166,12 @@ impl Serialize for Ceiling {
     }
 }
 
+impl Serialize for FileMode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 macro_rules! written_as_in_a_flag {
     ($($unit:ty),*) => {$(
         impl<'de> Deserialize<'de> for $unit {
@@ -152,7 +182,7 @@ macro_rules! written_as_in_a_flag {
     )*};
 }
 
-written_as_in_a_flag!(Size, Time, Ceiling);
+written_as_in_a_flag!(Size, Time, Ceiling, FileMode);
 
 #[cfg(test)]
 mod tests {
@@ -198,6 +228,17 @@ mod tests {
         let file: File = toml::from_str("channels = 1").unwrap();
         assert_eq!((file.channels, file.connections), (1, None));
         assert!(count("-1").is_err() && toml::from_str::<File>("channels = 1.5").is_err());
+    }
+
+    #[test]
+    fn a_mode_is_octal_and_has_nothing_but_rights() {
+        for (text, mode) in [("660", 0o660), ("0600", 0o600), ("777", 0o777), ("0o666", 0o666)] {
+            assert_eq!(text.parse(), Ok(FileMode(mode)), "{text}");
+        }
+        assert_eq!(FileMode(0o60).to_string(), "060");
+        for text in ["", "1777", "680", "rw", "-1", "+660", "0o"] {
+            assert!(text.parse::<FileMode>().is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::client::Client;
 use super::config::Config;
+use super::listen_flag::SYSTEMD;
 use super::url::Url;
 
 /// Ask a server whether it is healthy: exit with 0 if it is, with 1 if not. The configuration is
@@ -31,8 +32,16 @@ impl Healthcheck {
 
 /// Returns where a server with this configuration answers health probes.
 fn url_of(config: &Config) -> Result<Url, String> {
-    let address = config.admin_listen.as_ref().or(config.listen.first());
-    let address = address.ok_or("the configuration has no address to listen on")?;
+    // Elsewhere one would have to be a trusted proxy, or the address is not in the configuration.
+    let is_for_all = |address: &&String| !address.starts_with("proxy:") && *address != SYSTEMD;
+    let address = config.admin_listen.as_ref().or(config.listen.iter().find(is_for_all));
+    let address = address.ok_or(
+        "the configuration has no address at which this machine can ask: say with --url where the \
+         server is, or set admin-listen",
+    )?;
+    if address.starts_with("unix:") {
+        return address.parse();
+    }
     if address.ends_with(":0") {
         return Err(format!(
             "the system chooses the port of {address}: say with --url where the server is"
@@ -72,10 +81,16 @@ mod tests {
             (&["[::]:9000"], None, "http://[::1]:9000"),
             (&["localhost:9000"], None, "http://localhost:9000"),
             (&["0.0.0.0:9000"], Some("0.0.0.0:9001"), "http://127.0.0.1:9001"),
+            (&["unix:/run/f.sock"], None, "unix:/run/f.sock"),
+            (&["proxy:10.0.0.7:1", "unix:/run/f.sock"], None, "unix:/run/f.sock"),
+            (&["systemd", "127.0.0.1:2"], None, "http://127.0.0.1:2"),
+            (&["systemd"], Some("unix:/run/a.sock"), "unix:/run/a.sock"),
         ] {
             assert_eq!(asked(listen, admin_listen).as_deref(), Ok(url));
         }
         assert!(asked(&["127.0.0.1:0"], None).unwrap_err().contains("--url"));
-        assert!(asked(&[], None).is_err());
+        for none in [&[][..], &["systemd"], &["proxy:127.0.0.1:1"]] {
+            assert!(asked(none, None).unwrap_err().contains("--url"));
+        }
     }
 }

@@ -13,6 +13,7 @@ mod config_file;
 mod echo;
 mod flag_values;
 mod healthcheck;
+mod listen_flag;
 mod log_format;
 mod log_writer;
 mod logging;
@@ -39,7 +40,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
-use fanfare::{Broadcast, SharedOptions};
+use fanfare::{Broadcast, Builder, SharedOptions};
 use tracing::warn;
 
 use check::Check;
@@ -140,6 +141,8 @@ fn serve(matches: &ArgMatches) -> Result<(), String> {
     if sources.print_config {
         return print(|out| out.write_all(settings.to_toml().as_bytes()));
     }
+    // Before there are other threads, because the environment is changed.
+    let sockets = if settings.takes_sockets() { systemd::sockets()? } else { Vec::new() };
     let log = logging::start(settings.log_format(), settings.log_lines_dropped())?;
     for warning in settings.warnings() {
         warn!("{warning}");
@@ -148,13 +151,9 @@ fn serve(matches: &ArgMatches) -> Result<(), String> {
     let options = SharedOptions::new(settings.options().clone());
     options.current().reloads.note_start();
     let shared = options.clone();
-    let builder = settings.builder().handler(move |_reactor| Broadcast::new(shared.clone()));
+    let builder = sockets.into_iter().fold(settings.builder(), Builder::listen_on);
+    let builder = builder.handler(move |_reactor| Broadcast::new(shared.clone()));
     let server = builder.bind().map_err(|error| run::explain(&error))?;
-    let url = server
-        .local_addresses()
-        .first()
-        .map(|address| run::example_url(*address))
-        .unwrap_or_default();
     let admin = server.admin_addresses().first().map(|address| {
         let url = run::example_url(*address);
         format!("; health and metrics: {url}/-/healthz, {url}/-/metrics")
@@ -163,8 +162,8 @@ fn serve(matches: &ArgMatches) -> Result<(), String> {
     let bearer = settings.needed_bearer();
     let key = bearer.map(|what| format!("-H 'Authorization: Bearer {what}' "));
     let key = key.unwrap_or_default();
-    let what =
-        format!("open {url}/news in a browser, or try: curl {key}-d hello {url}/news{admin}{hint}");
+    let example = run::example(&server, &key);
+    let what = format!("{example}{admin}{hint}");
     let (matches, log_format) = (matches.clone(), log.format.clone());
     let reloader = server.reloader();
     let mut reload = Reload { matches, settings, options, reloader, log_format };

@@ -75,6 +75,7 @@ impl Reload {
         self.options.replace(BroadcastOptions {
             memory_limit: options.memory_limit,
             log_lines_dropped: Arc::clone(&options.log_lines_dropped),
+            credential_failures: options.credential_failures.clone(),
             reloads: Arc::clone(&options.reloads),
             ..merged.options().clone()
         });

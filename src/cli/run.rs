@@ -17,8 +17,7 @@ pub(crate) fn serve<H: Handler>(
     what: &str,
 ) -> Result<(), String> {
     signals.heed(server.stopper(), reload)?;
-    let addresses: Vec<String> =
-        server.local_addresses().iter().map(|address| format!("http://{address}")).collect();
+    let addresses = server.listening();
     let reactors = match server.reactors() {
         1 => " with one reactor,".to_owned(),
         several => format!(" with {several} reactors,"),
@@ -33,6 +32,22 @@ pub(crate) fn serve<H: Handler>(
     Ok(())
 }
 
+/// Returns what people can try with a server. `key`: the flag of curl for what a POST must bear.
+pub(crate) fn example<H: Handler>(server: &Server<H>, key: &str) -> String {
+    let is_plain = |shown: &String| shown.starts_with("http://");
+    if server.listening().iter().any(is_plain)
+        && let Some(address) = server.local_addresses().first()
+    {
+        let url = example_url(*address);
+        return format!("open {url}/news in a browser, or try: curl {key}-d hello {url}/news");
+    }
+    let mut paths = server.listening().iter().filter_map(|shown| shown.strip_prefix("unix:"));
+    match paths.next() {
+        Some(path) => format!("try: curl --unix-socket {path} http://localhost/news"),
+        None => "for proxies alone".to_owned(),
+    }
+}
+
 /// Returns a URL for people to try; it names localhost if the server listens on all addresses.
 pub(crate) fn example_url(address: SocketAddr) -> String {
     if address.ip().is_unspecified() {
@@ -45,7 +60,14 @@ pub(crate) fn example_url(address: SocketAddr) -> String {
 /// Returns a text that says why the server could not start, and what to do.
 pub(crate) fn explain(error: &BindError) -> String {
     let hint = match error {
-        BindError::Listen { source, .. } => match source.kind() {
+        BindError::Listen { address, source } => match source.kind() {
+            io::ErrorKind::AddrInUse if address.contains("unix:") => {
+                "; another program listens there, or the file is not a socket"
+            }
+            io::ErrorKind::NotFound if address.contains("unix:") => "; make its folder first",
+            io::ErrorKind::PermissionDenied if address.contains("unix:") => {
+                "; the server must be allowed to write to its folder"
+            }
             io::ErrorKind::AddrInUse => {
                 "; another program listens there: end it, or choose another port with --listen"
             }

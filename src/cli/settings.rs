@@ -1,22 +1,28 @@
 //! Makes a server from a [`Config`]: works out the defaults that depend on the machine and on where
 //! the server listens, and checks that the values fit together.
 
-use std::net::ToSocketAddrs;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use fanfare::{
-    BroadcastOptions, Builder, Closures, LimitsError, OriginPattern, PublishPolicy, Server,
+    BindError, BroadcastOptions, Builder, Closures, LimitsError, OriginPattern, PublishPolicy,
+    Server,
 };
 
 use super::config::{Config, LogFormat};
 use super::config_error::ConfigError;
 use super::flag_values::{Ceiling, Size};
+use super::listen_flag::{self, Reach, SYSTEMD};
 use super::{resources, rules, run, token_keys};
 
 /// The default limit of connections from one address, if the server can be reached from elsewhere.
 /// A large office behind one address fits; a single machine cannot use up all connections.
 const CONNECTIONS_PER_IP: u32 = 256;
+
+/// The default limit of wrong credentials from one address, if the server can be reached from
+/// elsewhere: more than a person mistypes, and hopeless for who guesses.
+const CREDENTIAL_FAILURES_PER_IP: u32 = 20;
 
 /// The default of `--memory-limit`, in percent of the available memory.
 const MEMORY_PERCENT: usize = 60;
@@ -52,13 +58,11 @@ impl Settings {
     }
 
     fn with_memory(config: Config, memory_limit: Size) -> Result<Settings, ConfigError> {
-        let mut is_loopback = true;
-        for address in &config.listen {
-            is_loopback &= check_address("--listen", address)?;
-        }
-        if let Some(address) = &config.admin_listen {
-            check_address("--admin-listen", address)?;
-        }
+        let reaches = listen_flag::check(&config)?;
+        let is_loopback = !reaches.contains(&Reach::Everywhere);
+        let has_proxies = !config.trusted_proxies.is_empty() || reaches.contains(&Reach::File);
+        // Then clients on other machines can be told apart by their addresses.
+        let limits_addresses = !is_loopback || has_proxies;
         for host in &config.allowed_hosts {
             check_host(host)?;
         }
@@ -70,13 +74,19 @@ impl Settings {
         }
         let Ceiling(per_ip) = config
             .max_connections_per_ip
-            .unwrap_or(Ceiling((!is_loopback).then_some(CONNECTIONS_PER_IP)));
+            .unwrap_or(Ceiling(limits_addresses.then_some(CONNECTIONS_PER_IP)));
+        let Ceiling(failures_per_ip) = config
+            .credential_failures_per_ip
+            .unwrap_or(Ceiling(limits_addresses.then_some(CREDENTIAL_FAILURES_PER_IP)));
         // Every limit counts: with a large `--max-message-size`, for example, each reactor takes
         // more memory.
         let reactors =
             config.reactors.unwrap_or_else(|| limits(&config, memory_limit).reactor_count());
         let settings = Settings {
-            options: options(&config, memory_limit)?,
+            options: BroadcastOptions {
+                credential_failures_per_ip: failures_per_ip,
+                ..options(&config, memory_limit)?
+            },
             reactors,
             max_connections: config.max_connections.unwrap_or_else(|| {
                 resources::connections_max(resources::open_files_max(), reactors)
@@ -89,7 +99,11 @@ impl Settings {
         };
         let builder = settings.builder();
         builder.check().map_err(|error| settings.explain(error))?;
-        builder.check_addresses().map_err(|error| ConfigError::Rule(run::explain(&error)))?;
+        match builder.check_addresses() {
+            // They are handed over when the server starts.
+            Err(BindError::NoAddress) if settings.takes_sockets() => {}
+            checked => checked.map_err(|error| ConfigError::Rule(run::explain(&error)))?,
+        }
         Ok(settings)
     }
 
@@ -114,6 +128,11 @@ impl Settings {
             .max_connections_per_ip(self.max_connections_per_ip)
     }
 
+    /// Returns true if the server listens on sockets that the service manager hands over.
+    pub(crate) fn takes_sockets(&self) -> bool {
+        self.config.listen.iter().any(|address| address == SYSTEMD)
+    }
+
     /// Returns warnings about settings that work but may be a mistake.
     pub(crate) fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
@@ -123,14 +142,17 @@ impl Settings {
             warnings.push(warning.to_owned());
         }
         let has_tokens = !self.options.jwt_keys.is_empty();
+        let trusts_loopback =
+            self.config.trusted_proxies.iter().any(|one| one.contains(Ipv4Addr::LOCALHOST.into()));
         if !self.options.allowed_hosts.is_empty()
             && self.options.publish_key.is_none()
             && !has_tokens
+            && !trusts_loopback
         {
             warnings.push(
                 "--allowed-hosts without a --publish-key: whoever reaches this server under such a \
                  name through a proxy on this machine may publish, unless the proxy adds \
-                 X-Forwarded-For"
+                 X-Forwarded-For or is in --trusted-proxies"
                     .to_owned(),
             );
         }
@@ -176,6 +198,12 @@ impl Settings {
         comment(config.max_connections.is_none(), "max-connections", &self.max_connections);
         let per_ip = Ceiling(self.max_connections_per_ip);
         comment(config.max_connections_per_ip.is_none(), "max-connections-per-ip", &per_ip);
+        let failures = Ceiling(self.options.credential_failures_per_ip);
+        comment(
+            config.credential_failures_per_ip.is_none(),
+            "credential-failures-per-ip",
+            &failures,
+        );
         comment(config.memory_limit.is_none(), "memory-limit", &self.memory_limit);
         let publish = match self.options.jwt_keys.is_empty() {
             true => "all for a peer on this machine, token for others",
@@ -262,9 +290,12 @@ impl Settings {
 
 /// Returns a builder with the addresses, and with every limit whose default is not worked out.
 fn limits(config: &Config, memory_limit: Size) -> Builder<Closures> {
-    let builder = config.listen.iter().fold(Server::builder(), Builder::listen);
+    let addresses = config.listen.iter().filter(|address| *address != SYSTEMD);
+    let builder = addresses.fold(Server::builder(), Builder::listen);
     let builder = config.admin_listen.iter().fold(builder, Builder::admin_listen);
     builder
+        .trusted_proxies(config.trusted_proxies.iter().copied())
+        .socket_mode(config.socket_mode.0)
         .accept_rate(config.accept_rate.0)
         .max_message_size(config.max_message_size.0)
         .max_channels(config.max_channels)
@@ -302,6 +333,7 @@ fn options(config: &Config, memory_limit: Size) -> Result<BroadcastOptions, Conf
         memory_limit: Some(memory_limit.0),
         log_lines_dropped: Arc::default(),
         reloads: Arc::default(),
+        ..BroadcastOptions::default()
     })
 }
 
@@ -333,21 +365,6 @@ fn exposure(options: &BroadcastOptions) -> Option<&'static str> {
 /// Rounds down to whole mebibytes, but at least one, for people to read.
 fn whole_mebibytes(bytes: usize) -> usize {
     (bytes >> 20 << 20).max(1 << 20)
-}
-
-/// Checks an address to listen on. Returns true if it can be reached from this machine only.
-fn check_address(flag: &str, address: &str) -> Result<bool, ConfigError> {
-    let wrong = |what: &str| Err(ConfigError::Rule(format!("{flag} {address}: {what}")));
-    if address.starts_with("tls:") || address.starts_with("unix:") {
-        return wrong("this version listens on TCP without TLS only: write 127.0.0.1:8080");
-    }
-    if address.starts_with(':') || address.bytes().all(|byte| byte.is_ascii_digit()) {
-        return wrong("write 127.0.0.1:8080 for this machine only, or 0.0.0.0:8080 for everyone");
-    }
-    match address.to_socket_addrs() {
-        Ok(mut resolved) => Ok(resolved.all(|address| address.ip().to_canonical().is_loopback())),
-        Err(error) => wrong(&format!("{error}; write an address and a port, as in 127.0.0.1:8080")),
-    }
 }
 
 /// Returns true if a text is a token of RFC 2616 section 2.2.
@@ -424,6 +441,17 @@ mod tests {
             config.max_connections_per_ip = Some(Ceiling(None));
         });
         assert_eq!(off.unwrap().max_connections_per_ip, None);
+    }
+
+    #[test]
+    fn behind_a_trusted_proxy_clients_are_limited_per_address_on_loopback_too() {
+        let behind = settings(|config| {
+            config.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
+            config.allowed_hosts = vec!["live.example.com".into()];
+        });
+        let behind = behind.unwrap();
+        assert_eq!(behind.max_connections_per_ip, Some(CONNECTIONS_PER_IP));
+        assert_eq!(behind.warnings(), Vec::<String>::new(), "it tells who is elsewhere");
     }
 
     #[test]
@@ -579,9 +607,7 @@ mod tests {
 
     #[test]
     fn an_address_without_host_or_port_is_explained() {
-        for address in
-            ["8080", ":8080", "localhost", "tls:127.0.0.1:1", "unix:/run/x", "1.2.3.4:99999", ""]
-        {
+        for address in ["8080", ":8080", "localhost", "tls:127.0.0.1:1", "1.2.3.4:99999", ""] {
             let error = settings(|config| config.listen = vec![address.into()]).err();
             assert!(error.is_some_and(|error| error.contains("127.0.0.1:8080")), "{address}");
         }
@@ -601,6 +627,7 @@ mod tests {
         let settings = settings(|config| {
             config.allowed_origins = vec!["https://*.example.com".parse().unwrap()];
             config.message_rate = Ceiling(Some(7));
+            config.trusted_proxies = vec!["10.1.2.3/8".parse().unwrap()];
             config.memory_limit = Some(Size(3 << 20));
         });
         let text = settings.unwrap().to_toml();
@@ -608,5 +635,6 @@ mod tests {
         assert_eq!(config.to_toml(), toml::to_string(&config).unwrap());
         assert!(text.starts_with(&config.to_toml()), "{text}");
         assert!(text.contains("message-rate = 7"), "{text}");
+        assert!(text.contains(r#"trusted-proxies = ["10.0.0.0/8"]"#), "{text}");
     }
 }

@@ -1,6 +1,7 @@
 //! Where `pub`, `sub` and `healthcheck` connect to: the address of a server, and a channel of it.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -21,6 +22,8 @@ pub(crate) struct Url {
     pub(crate) authority: String,
     /// The host and port that the system resolves.
     address: String,
+    /// The socket in the file system at which the server is asked instead.
+    socket: Option<PathBuf>,
     /// The path in front of every channel, without a trailing slash; for a server behind a proxy.
     prefix: String,
 }
@@ -29,6 +32,14 @@ impl FromStr for Url {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Url, String> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return Ok(Url {
+                authority: "localhost".to_owned(),
+                address: String::new(),
+                socket: Some(path.into()),
+                prefix: String::new(),
+            });
+        }
         let with_scheme =
             if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
         let uri: http::Uri = with_scheme.parse().map_err(|error| format!("{error}; {EXAMPLE}"))?;
@@ -38,7 +49,10 @@ impl FromStr for Url {
 
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}{}", self.authority, self.prefix)
+        match &self.socket {
+            Some(path) => write!(f, "unix:{}", path.display()),
+            None => write!(f, "http://{}{}", self.authority, self.prefix),
+        }
     }
 }
 
@@ -59,8 +73,14 @@ impl Url {
         Ok(Url {
             authority: authority.to_string(),
             address: format!("{}:{}", authority.host(), authority.port_u16().unwrap_or(80)),
+            socket: None,
             prefix: uri.path().trim_end_matches('/').to_owned(),
         })
+    }
+
+    /// Returns the path of the socket in the file system at which the server is asked, if it is.
+    pub(crate) fn socket(&self) -> Option<&Path> {
+        self.socket.as_deref()
     }
 
     /// Returns the host and port that the system resolves.

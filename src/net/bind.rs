@@ -8,7 +8,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 /// The most connections that may wait for `accept` on each socket. It is enough when many clients
 /// reconnect during the same turn; the kernel lowers it to `net.core.somaxconn` (4096 by default).
-const BACKLOG: i32 = 4096;
+pub(super) const BACKLOG: i32 = 4096;
 
 /// The kernel reports room in the send buffer only while fewer bytes than this are unsent. Without
 /// this bound, Linux would let the send buffer of each peer that does not read grow to some 4 MB,
@@ -62,13 +62,19 @@ fn open(addr: SocketAddr, families: Families) -> io::Result<Socket> {
         socket.set_only_v6(families == Families::Ipv6)?;
     }
     socket.set_reuse_address(true)?;
+    prepare(&socket)?;
+    Ok(socket)
+}
+
+/// Sets the options of a TCP socket that listens, which accepted sockets inherit.
+pub(super) fn prepare(socket: &Socket) -> io::Result<()> {
     socket.set_nonblocking(true)?;
     // Messages leave without delay: the channel log batches them, so Nagle's algorithm must not.
     socket.set_tcp_nodelay(true)?;
     // Other systems have only the kernel's own bound on the send buffer.
     #[cfg(any(target_os = "android", target_os = "linux"))]
     socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
-    Ok(socket)
+    Ok(())
 }
 
 /// Opens sockets with queues of their own, on the address of the first: the kernel puts each

@@ -2,12 +2,13 @@
 //! no decisions.
 
 use std::io::{self, IoSlice, Read, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::net::{Ipv6Addr, Shutdown, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
 use mio::Interest;
-use mio::net::{TcpListener, TcpStream};
+use mio::net::{TcpListener, TcpStream, UnixListener};
 use socket2::SockRef;
 
 use super::{Net, Readiness, Token, Wake};
@@ -25,16 +26,32 @@ static START: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::n
 
 /// A listening socket of [`MioNet`].
 #[derive(Debug)]
-pub struct MioListener(TcpListener);
+pub struct MioListener(Socket);
+
+#[derive(Debug)]
+enum Socket {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// The kernel's bound on what a peer at a socket in the file system has not read, as
+/// `SO_SNDBUF`. There is no bound on unsent bytes as for TCP, and by default it would be 208 KiB.
+const UNIX_SEND_BUFFER_BYTES: usize = 32 * 1024;
 
 impl MioListener {
     /// Takes a listener made by [`bind`](super::bind) or otherwise; it must be non-blocking.
     pub fn from_std(listener: std::net::TcpListener) -> MioListener {
-        MioListener(TcpListener::from_std(listener))
+        MioListener(Socket::Tcp(TcpListener::from_std(listener)))
+    }
+
+    /// Takes a listener on a socket in the file system; it must be non-blocking.
+    pub fn from_unix(listener: std::os::unix::net::UnixListener) -> MioListener {
+        MioListener(Socket::Unix(UnixListener::from_std(listener)))
     }
 }
 
-/// A connected socket of [`MioNet`].
+/// A connected socket of [`MioNet`]. One in the file system is kept as if it were one of TCP: the
+/// system calls are the same, and so no read and no write has to ask which it is.
 #[derive(Debug)]
 pub struct MioStream(TcpStream);
 
@@ -125,7 +142,11 @@ impl Net for MioNet {
     }
 
     fn listen(&mut self, listener: &mut MioListener, token: Token) -> io::Result<()> {
-        self.poll.registry().register(&mut listener.0, Self::mio_token(token), Interest::READABLE)
+        let (registry, token) = (self.poll.registry(), Self::mio_token(token));
+        match &mut listener.0 {
+            Socket::Tcp(socket) => registry.register(socket, token, Interest::READABLE),
+            Socket::Unix(socket) => registry.register(socket, token, Interest::READABLE),
+        }
     }
 
     fn unlisten(&mut self, listener: MioListener) {
@@ -133,8 +154,20 @@ impl Net for MioNet {
     }
 
     fn accept(&mut self, listener: &mut MioListener) -> io::Result<(MioStream, SocketAddr)> {
-        let (stream, addr) = listener.0.accept()?;
-        Ok((MioStream(stream), addr))
+        match &listener.0 {
+            Socket::Tcp(socket) => {
+                let (stream, addr) = socket.accept()?;
+                Ok((MioStream(stream), addr))
+            }
+            Socket::Unix(socket) => {
+                let (stream, _) = socket.accept()?;
+                let stream = std::net::TcpStream::from(OwnedFd::from(stream));
+                // If this fails, the kernel's own bound is in force.
+                let _ = SockRef::from(&stream).set_send_buffer_size(UNIX_SEND_BUFFER_BYTES);
+                let nobody = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0);
+                Ok((MioStream(TcpStream::from_std(stream)), nobody))
+            }
+        }
     }
 
     fn register(&mut self, stream: &mut MioStream, token: Token) -> io::Result<()> {

@@ -2,13 +2,15 @@
 //! wake-up from other threads. It knows nothing of WebSocket or of channels.
 //!
 //! [`MioNet`] is the real network, a thin layer on mio (which is named in this folder and nowhere
-//! else); `bind` opens its listening sockets. `sim` is a deterministic network for tests.
+//! else); `bind` opens its listening sockets,
+//! `unix_socket` those in the file system. `sim` is a deterministic network for tests.
 
 mod bind;
 mod mio_net;
 mod shortage;
 #[cfg(any(test, fuzzing))]
 pub mod sim;
+mod unix_socket;
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -17,6 +19,7 @@ use std::time::Duration;
 pub use bind::{Families, bind};
 pub use mio_net::{MioListener, MioNet, MioStream, MioWaker};
 pub use shortage::is_shortage;
+pub use unix_socket::{HandedAddress, SocketFile, adopt, bind_unix};
 
 use crate::instant::Instant;
 
@@ -49,8 +52,8 @@ pub trait Wake {
     fn wake(&self);
 }
 
-/// The operating system as a reactor uses it. Each method makes at most one system call (`reset`
-/// makes two: an option, then the close).
+/// The operating system as a reactor uses it. Each method makes at most one system call (`reset`,
+/// and an accept from a socket in the file system, make two).
 ///
 /// The errors are those of the system calls. After `WouldBlock` a readiness event will follow.
 /// After `Interrupted` or a [shortage](is_shortage) nothing has been done, and no readiness event
@@ -86,9 +89,10 @@ pub trait Net {
     /// Closes a listener. Connections in its queue are reset.
     fn unlisten(&mut self, listener: Self::Listener);
 
-    /// Accepts one connection, which is not registered yet. `PermissionDenied`, like a shortage,
-    /// leaves the queue unchanged. Any other error concerns the connection that was first in the
-    /// queue: that connection is gone, and the next one may be intact.
+    /// Accepts one connection, which is not registered yet. The address of a peer at a socket in
+    /// the file system is `[::]:0`, which is nobody's. `PermissionDenied`, like a shortage, leaves
+    /// the queue unchanged. Any other error concerns the connection that was first in the queue:
+    /// that connection is gone, and the next one may be intact.
     fn accept(&mut self, listener: &mut Self::Listener) -> io::Result<(Self::Stream, SocketAddr)>;
 
     /// Registers a stream for reading and writing, edge-triggered: once in its life. The next

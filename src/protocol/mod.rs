@@ -21,6 +21,7 @@ mod http;
 mod mask;
 mod message;
 mod opcode;
+mod proxy_header;
 mod utf8;
 
 pub use close::{CLOSE_REASON_BYTES_MAX, CloseFrame, encode_close, encode_masked_close};
@@ -41,7 +42,9 @@ pub use http::{
     HEAD_BYTES_MAX_DEFAULT, HEADERS_MAX, HeadScanner, HeaderStorage, HttpError, HttpLimits,
     Persistence, Request, Response, ResponseHead, write_request,
 };
+pub(crate) use http::{Scheme, told_client, told_scheme};
 pub use mask::{apply_mask, apply_mask_at};
 pub use message::{Message, MessageKind};
 pub use opcode::Opcode;
+pub use proxy_header::{ProxyHeader, ProxyHeaderError};
 pub use utf8::{InvalidUtf8, Utf8Validator};

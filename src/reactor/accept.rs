@@ -8,8 +8,9 @@ use crate::instant::Instant;
 use crate::net::Net;
 
 use super::api::Handler;
-use super::connection::{CoarseInstant, Connection, listener_token, slot_of};
+use super::connection::{AcceptedFrom, CoarseInstant, Connection, listener_token, slot_of};
 use super::core::Core;
+use super::counters::RejectReason;
 use super::group::Refusal;
 use super::limits::{ACCEPT_RETRY, ACCEPTS_PER_TURN_MAX};
 use super::panics::guarded;
@@ -24,10 +25,21 @@ pub(super) struct Listeners<L> {
     first: usize,
 }
 
+/// What a listening socket is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ListenerKind {
+    /// Channels; and health and metrics, if there is no admin listener.
+    Public,
+    /// The same, for trusted proxies that begin each connection with a header of the PROXY
+    /// protocol.
+    ProxyProtocol,
+    /// Health and metrics.
+    Admin,
+}
+
 /// A listening socket and its readiness.
 struct Listener<L> {
-    /// True for an admin listener, on which health and metrics are served.
-    is_admin: bool,
+    kind: ListenerKind,
     /// `None` once it has been closed by a drain.
     socket: Option<L>,
     /// Readiness was reported, and no accept since then has found the queue empty.
@@ -61,6 +73,10 @@ fn is_of_the_peer(error: &io::Error) -> bool {
 }
 
 impl<L> Listener<L> {
+    fn is_admin(&self) -> bool {
+        self.kind == ListenerKind::Admin
+    }
+
     fn close<N: Net<Listener = L>>(&mut self, net: &mut N) {
         if let Some(socket) = self.socket.take() {
             net.unlisten(socket);
@@ -72,22 +88,19 @@ impl<L> Listeners<L> {
     /// Registers all listening sockets with `net`.
     pub(super) fn new<N: Net<Listener = L>>(
         net: &mut N,
-        listeners: Vec<L>,
-        admin_listeners: Vec<L>,
+        listeners: Vec<(L, ListenerKind)>,
     ) -> io::Result<Listeners<L>> {
-        let listeners = listeners.into_iter().map(|socket| (socket, false));
-        let admin_listeners = admin_listeners.into_iter().map(|socket| (socket, true));
         let mut all = Vec::new();
-        for (number, (mut socket, is_admin)) in listeners.chain(admin_listeners).enumerate() {
+        for (number, (mut socket, kind)) in listeners.into_iter().enumerate() {
             net.listen(&mut socket, listener_token(number))?;
-            all.push(Listener { is_admin, socket: Some(socket), ready: false });
+            all.push(Listener { kind, socket: Some(socket), ready: false });
         }
         Ok(Listeners { all, retry_at: None, first: 0 })
     }
 
     /// Returns true while at least one listener is open, apart from admin listeners.
     pub(super) fn are_open(&self) -> bool {
-        self.all.iter().any(|listener| listener.socket.is_some() && !listener.is_admin)
+        self.all.iter().any(|listener| listener.socket.is_some() && !listener.is_admin())
     }
 
     pub(super) fn note_ready(&mut self, number: usize) {
@@ -102,7 +115,7 @@ impl<L> Listeners<L> {
     /// Closes the listeners whose queues are empty, except admin listeners: those stay open during
     /// a drain.
     pub(super) fn close_empty<N: Net<Listener = L>>(&mut self, net: &mut N) {
-        let is_empty = |listener: &&mut Listener<L>| !listener.ready && !listener.is_admin;
+        let is_empty = |listener: &&mut Listener<L>| !listener.ready && !listener.is_admin();
         for listener in self.all.iter_mut().filter(is_empty) {
             listener.close(net);
         }
@@ -132,7 +145,7 @@ impl<L> Listeners<L> {
             return None;
         }
         let now = peers.core.turn.now;
-        let of_rate = match listener.is_admin {
+        let of_rate = match listener.is_admin() {
             true => None,
             false => peers.core.exchange.shared.connection_limits.next_at(now),
         };
@@ -175,7 +188,7 @@ impl<L> Listeners<L> {
             return;
         };
         match peers.core.net.accept(socket) {
-            Ok((stream, address)) => peers.admit(stream, address, listener.is_admin),
+            Ok((stream, address)) => peers.admit(stream, address, listener.kind),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => listener.ready = false,
             // This connection failed while it was queued (or the call was interrupted). The next
             // call may succeed.
@@ -197,21 +210,29 @@ impl<L> Listeners<L> {
 
 impl<N: Net, H: Handler> Peers<N, H> {
     /// Admits a new connection, keeps it only to answer 503 or 429, or closes it immediately.
-    fn admit(&mut self, stream: N::Stream, address: SocketAddr, is_admin: bool) {
+    fn admit(&mut self, stream: N::Stream, address: SocketAddr, kind: ListenerKind) {
         let core = &mut self.core;
+        let is_admin = kind == ListenerKind::Admin;
+        let tells_first = kind == ListenerKind::ProxyProtocol;
         core.turn.counters.accepted.add(1);
         let limits = &core.exchange.shared.connection_limits;
-        let mut admission = match is_admin {
-            true => limits.enter_as_admin(),
-            false => limits.enter(address),
+        let is_proxy = core.limits.trusts(address.ip());
+        if tells_first && !is_proxy {
+            core.net.close(stream);
+            return core.reject(RejectReason::UntrustedProxy, address, None);
+        }
+        let from = AcceptedFrom { address, is_proxy, tells_first };
+        let mut admission = match (is_admin, is_proxy) {
+            (true, _) => limits.enter_as_admin(),
+            (false, true) => limits.enter_as_proxy(),
+            (false, false) => limits.enter(address),
         };
         if core.turn.draining && !is_admin {
             admission.refusal = Some(Refusal::Draining);
         }
         let Some(quota) = admission.quota else {
-            if !is_admin {
-                limits.leave(address, None);
-            }
+            let is_counted = !is_admin && !is_proxy;
+            limits.leave(is_counted.then_some(address), None);
             core.net.close(stream);
             let refusal = admission.refusal.unwrap_or(Refusal::TooManyConnections);
             return core.reject(refusal.reason(), address, None);
@@ -219,7 +240,7 @@ impl<N: Net, H: Handler> Peers<N, H> {
         let timeout = core.limits.handshake_timeout.min(CoarseInstant::FURTHEST);
         let deadline = core.turn.now + timeout;
         let connection = self.connections.insert(|token| {
-            Connection::new(token, stream, address, quota, admission.refusal, deadline)
+            Connection::new(token, stream, from, quota, admission.refusal, deadline)
         });
         let token = connection.token;
         core.timers.check_by(slot_of(token), deadline);

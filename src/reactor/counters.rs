@@ -59,6 +59,8 @@ pub enum RejectReason {
     Declined,
     /// Over `connections_per_address_max`: 429, or closed without an answer.
     AddressLimit,
+    /// Too many wrong credentials came from the address: 429.
+    CredentialLimit,
     /// Over `connections_max`: 503, or closed without an answer.
     ConnectionLimit,
     /// The channel does not exist, and there are too many: 503.
@@ -67,11 +69,14 @@ pub enum RejectReason {
     Memory,
     /// Arrived during the drain: 503.
     Draining,
+    /// Came to a listener for the PROXY protocol, and not from a trusted proxy: closed without an
+    /// answer.
+    UntrustedProxy,
 }
 
 impl RejectReason {
     /// All reasons, in the order of `Counters::rejects`.
-    pub const ALL: [RejectReason; 19] = [
+    pub const ALL: [RejectReason; 21] = [
         RejectReason::Malformed,
         RejectReason::TooLarge,
         RejectReason::SlowRequest,
@@ -87,10 +92,12 @@ impl RejectReason {
         RejectReason::Method,
         RejectReason::Declined,
         RejectReason::AddressLimit,
+        RejectReason::CredentialLimit,
         RejectReason::ConnectionLimit,
         RejectReason::ChannelLimit,
         RejectReason::Memory,
         RejectReason::Draining,
+        RejectReason::UntrustedProxy,
     ];
 
     /// Returns the reason for which the protocol layer refuses a request with this status.
@@ -120,10 +127,12 @@ impl RejectReason {
             RejectReason::Method => "method",
             RejectReason::Declined => "declined",
             RejectReason::AddressLimit => "address_limit",
+            RejectReason::CredentialLimit => "credential_limit",
             RejectReason::ConnectionLimit => "connection_limit",
             RejectReason::ChannelLimit => "channel_limit",
             RejectReason::Memory => "memory",
             RejectReason::Draining => "draining",
+            RejectReason::UntrustedProxy => "untrusted_proxy",
         }
     }
 }

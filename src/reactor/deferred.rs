@@ -9,6 +9,7 @@ use crate::protocol::{HeaderStorage, Request, Response, check_upgrade};
 
 use super::api::{Handler, Visitor};
 use super::budget;
+use super::client::client_of;
 use super::connection::{Owed, Phase};
 use super::core::{ConnectionOf, Core};
 use super::deferral::ReadyHandshakes;
@@ -80,7 +81,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         if let Ok(request) = Request::parse(assembly.unread(), &mut storage)
             && let Ok(upgrade) = check_upgrade(&request)
         {
-            let mut visitor = Visitor::new(&mut self.exchange, &mut self.turn, connection);
+            let (via, _) = client_of(connection, &request, &self.limits);
+            let mut visitor = Visitor::new(&mut self.exchange, &mut self.turn, connection, via);
             let handler = &mut self.handler;
             next = Some(match guarded(|| handler.on_deferred(&mut visitor, &request, ticket)) {
                 Ok(answer) => answer_upgrade(answer, &upgrade, &mut self.outgoing, &mut visitor),

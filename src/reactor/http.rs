@@ -1,7 +1,7 @@
 //! HTTP/1.1 requests on one connection, up to the opening handshake that turns it into a WebSocket
 //! connection.
 
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use crate::hub::{ChannelName, OUT_OF_MEMORY};
@@ -15,6 +15,7 @@ use crate::work::{self, Work};
 
 use super::api::{Answer, Handler, Rejected, Upgrade, Visitor};
 use super::budget;
+use super::client::{attribute, client_of, give_back};
 use super::connection::{Body, Outgoing, Owed, Phase};
 use super::core::{ConnectionOf, Core};
 use super::counters::RejectReason;
@@ -94,14 +95,26 @@ impl How {
 }
 
 impl<N: Net, H: Handler> Core<N, H> {
-    /// Decodes the requests in the receive buffer. Returns how many bytes were decoded, and why
-    /// decoding stopped.
-    pub(super) fn decode_requests(
+    /// Decodes what is in the receive buffer of a connection that is not open yet. Returns how many
+    /// bytes were decoded, and why decoding stopped.
+    pub(super) fn decode_http(
         &mut self,
         connection: &mut ConnectionOf<N, H>,
         filled: usize,
     ) -> (usize, Stop) {
-        let mut consumed = 0;
+        match self.take_proxy_header(connection, filled) {
+            Ok(consumed) => self.decode_requests(connection, consumed, filled),
+            Err(stop) => (0, stop),
+        }
+    }
+
+    /// Decodes the requests behind the bytes that have been decoded (`consumed`).
+    fn decode_requests(
+        &mut self,
+        connection: &mut ConnectionOf<N, H>,
+        mut consumed: usize,
+        filled: usize,
+    ) -> (usize, Stop) {
         let mut answered = 0;
         loop {
             let Phase::Http(http) = &mut connection.phase else { return (consumed, Stop::Left) };
@@ -182,18 +195,20 @@ impl<N: Net, H: Handler> Core<N, H> {
             Ok(request) => request,
             Err(error) => return malformed(error, &self.limits.http),
         };
-        let mut visitor = Visitor::new(&mut self.exchange, &mut self.turn, connection);
+        let counts = &self.exchange.shared.connection_limits;
+        let (via, refusal) = attribute(connection, &request, &self.limits, counts);
+        let mut visitor = Visitor::new(&mut self.exchange, &mut self.turn, connection, via);
         if let Phase::Http(http) = &mut connection.phase
             && !request.wants_websocket()
         {
-            let headers = guarded(|| self.handler.response_headers(&request));
+            let headers = guarded(|| self.handler.response_headers(&visitor, &request));
             let headers = headers.unwrap_or_else(|panicked| {
                 panicked.contain(visitor.turn);
                 None
             });
             http.headers = headers.map(Box::new);
         }
-        if let Some(refusal) = connection.refusal
+        if let Some(refusal) = refusal
             && !is_exempt(&mut self.handler, &mut visitor, refusal, &request)
         {
             return refuse(&mut self.handler, &mut visitor, refusal, &request);
@@ -217,8 +232,10 @@ impl<N: Net, H: Handler> Core<N, H> {
             // The body is not read, so no later request can be found: this is the last response.
             return Next::Respond(response, How::answered(Owed::LAST, visitor.rejected));
         }
-        if rest.len() < body_bytes {
-            let body = Body { head_bytes: head_bytes as u32, bytes: body_bytes as u32 };
+        if rest.len() < body_bytes
+            && let Some(bytes) = NonZeroU32::new(body_bytes as u32)
+        {
+            let body = Body { head_bytes: head_bytes as u32, bytes };
             *consumed += head_bytes;
             let expects = Expects(request.expects_continue() && rest.is_empty());
             let mut assembly = self.pool.take();
@@ -235,7 +252,7 @@ impl<N: Net, H: Handler> Core<N, H> {
     /// Prepares for a body that is still to be received. Head and body are collected in the
     /// connection's assembly buffer.
     fn await_body(&mut self, connection: &mut ConnectionOf<N, H>, body: Body, expects: Expects) {
-        let slowest = Duration::from_secs(u64::from(body.bytes / BODY_BYTES_PER_SECOND_MIN));
+        let slowest = Duration::from_secs(u64::from(body.bytes.get() / BODY_BYTES_PER_SECOND_MIN));
         self.set_deadline(connection, self.limits.handshake_timeout + slowest);
         if let Phase::Http(http) = &mut connection.phase {
             http.body = Some(body);
@@ -256,7 +273,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         filled: usize,
     ) -> bool {
         let Some(assembly) = &mut connection.io.assembly else { return false };
-        let missing = (body.head_bytes + body.bytes) as usize - assembly.unread().len();
+        let missing = (body.head_bytes + body.bytes.get()) as usize - assembly.unread().len();
         let taken = missing.min(filled - *consumed);
         assembly.append(&self.receive[*consumed..*consumed + taken]);
         self.pool.count(assembly);
@@ -283,7 +300,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         let next = match Request::parse(head, &mut storage) {
             Err(error) => malformed(error, &self.limits.http),
             Ok(request) => {
-                let mut visitor = Visitor::new(&mut self.exchange, &mut self.turn, connection);
+                let (via, _) = client_of(connection, &request, &self.limits);
+                let mut visitor = Visitor::new(&mut self.exchange, &mut self.turn, connection, via);
                 let owed = owed(&request, connection.quota);
                 ask(&mut self.handler, &mut visitor, &request, body, owed)
             }
@@ -352,6 +370,11 @@ impl<N: Net, H: Handler> Core<N, H> {
         if matches!(&connection.phase, Phase::Http(http) if http.between_requests) {
             return self.leave_silently(connection);
         }
+        if matches!(&connection.phase, Phase::Http(http) if http.awaits_proxy_header) {
+            // The peer does not speak HTTP yet, so there is no answer that it could understand.
+            self.reject(RejectReason::SlowRequest, connection.address(), None);
+            return self.remove(connection);
+        }
         let text = "the request took too long to arrive: see --handshake-timeout\n";
         let response = Response::text(408, text);
         self.respond(connection, response, How::refused(RejectReason::SlowRequest));
@@ -406,6 +429,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         if let Phase::Http(http) = &mut connection.phase {
             http.between_requests = true;
         }
+        give_back(connection, &self.exchange.shared.connection_limits);
         self.send_replies(connection);
     }
 

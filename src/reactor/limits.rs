@@ -1,8 +1,11 @@
 //! The limits of one reactor. The hub and the protocol have limits of their own; the configuration
 //! only gathers them.
 
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::ip_network::IpNetwork;
 use crate::protocol::{DecoderLimits, HEADER_BYTES_MAX, HttpLimits};
 
 /// What a reactor allows its peers.
@@ -13,6 +16,8 @@ pub struct ReactorLimits {
     /// Connections from one IPv4 address or IPv6 /64 at the same time; further ones are answered
     /// 429.
     pub connections_per_address_max: Option<u32>,
+    /// The proxies whose word about their clients' addresses is taken.
+    pub trusted_proxies: Arc<[IpNetwork]>,
     /// Connections accepted per second; further ones wait in the kernel's queue.
     pub accepts_per_second_max: Option<u32>,
     /// Limits on messages and fragments.
@@ -51,6 +56,7 @@ impl Default for ReactorLimits {
         ReactorLimits {
             connections_max: 10_000,
             connections_per_address_max: None,
+            trusted_proxies: Arc::default(),
             accepts_per_second_max: None,
             decoder: DecoderLimits { message_bytes_max: 64 << 10, fragments_max: 1024 },
             http: HttpLimits { body_bytes_max: 64 << 10, ..HttpLimits::default() },
@@ -62,6 +68,15 @@ impl Default for ReactorLimits {
             message_timeout: Some(Duration::from_secs(60)),
             drain_timeout: Duration::from_secs(20),
         }
+    }
+}
+
+impl ReactorLimits {
+    /// Returns true if this is the address of a trusted proxy. A peer at a socket in the file
+    /// system has none, and is trusted: whoever may open the socket was let in by the file's mode.
+    pub(super) fn trusts(&self, address: IpAddr) -> bool {
+        address.is_unspecified()
+            || self.trusted_proxies.iter().any(|proxies| proxies.contains(address))
     }
 }
 

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `accept` | a connection is accepted from a listener |
 //! | `read` | one `recv`, and everything that can be decoded from it |
+//! | `client` | whose request it is, where a trusted proxy passes on many clients' |
 //! | `http` | requests, up to the opening handshake |
 //! | `deferral`, `deferred` | a handshake on which the application decides later |
 //! | `websocket` | an open connection's frames are decoded, and the application's replies sent |
@@ -36,11 +37,12 @@
 //! | `remote_publish` | messages from other threads, and their outcomes |
 //! | `held_publishers` | messages from other threads that wait until a channel has room |
 //! | `response_headers` | headers that the application adds to whatever answers a request |
-//! | `end_reason`, `decode_stop`, `ticket`, `turn_state` | small types that several of these need |
+//! | `end_reason`, `decode_stop`, `ticket`, `turn_state`, `via` | small types that several need |
 
 mod accept;
 mod api;
 mod budget;
+mod client;
 mod close;
 mod connection;
 mod core;
@@ -75,9 +77,11 @@ mod ticket;
 mod timer_wheel;
 mod turn;
 mod turn_state;
+mod via;
 mod websocket;
 mod write_owed;
 
+pub use accept::ListenerKind;
 pub use api::{Answer, Context, Handle, Handler, PublishError, Rejected, Review, Upgrade, Visitor};
 pub use counters::{CLOSE_CODES, Counters, RejectReason, STATUSES, Source};
 pub use deferral::Deferral;
@@ -96,3 +100,4 @@ pub use response_headers::ResponseHeaders;
 pub use setup::{Setup, reactor_memory_min, setups};
 pub use ticket::{NotPublished, Subscription, Ticket};
 pub use turn::Reactor;
+pub(crate) use via::Via;

@@ -64,7 +64,7 @@ impl<N: Net, H: Handler> Peers<N, H> {
         turn.connections = self.connections.len();
         turn.admin_connections -= usize::from(connection.is_admin());
         let limits = &exchange.shared.connection_limits;
-        limits.leave(connection.address(), Some(connection.quota));
+        limits.leave(connection.counted_address(), Some(connection.quota));
         turn.did(budget::END);
         let stream = connection.io.dismantle(pool);
         match gone {

@@ -117,7 +117,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
         self.turn.counters.received_bytes.add((filled - kept) as u64);
         let (consumed, stop) = match connection.phase {
-            Phase::Http(_) => self.decode_requests(connection, filled),
+            Phase::Http(_) => self.decode_http(connection, filled),
             Phase::Open(_) | Phase::Closing { .. } | Phase::Lingering { .. } | Phase::Gone(_) => {
                 self.decode_messages(connection, filled, filled > kept)
             }

@@ -12,6 +12,7 @@ use super::core::{ConnectionOf, Core};
 use super::limits::LOOP_WORK_MAX;
 use super::panics::{self, guarded};
 use super::peers::Peers;
+use super::via::Via;
 
 /// A walk over the slots of the connection table, once around.
 #[derive(Default)]
@@ -68,7 +69,7 @@ impl<N: Net, H: Handler> Peers<N, H> {
 impl<N: Net, H: Handler> Core<N, H> {
     /// Asks the application whether a connection may stay open.
     fn review(&mut self, connection: &mut ConnectionOf<N, H>) {
-        let mut visitor = Visitor::new(&mut self.exchange, &mut self.turn, connection);
+        let mut visitor = Visitor::new(&mut self.exchange, &mut self.turn, connection, Via::Peer);
         visitor.expires_at = connection.expires_at;
         let Phase::Open(open) = &mut connection.phase else { return };
         #[cfg(any(test, fuzzing))]

@@ -10,7 +10,7 @@ use crate::instant::Instant;
 use crate::net::{Net, Readiness};
 use crate::transport::BufferPool;
 
-use super::accept::Listeners;
+use super::accept::{ListenerKind, Listeners};
 use super::api::{Ending, FromThreads, Handle, Handler};
 use super::budget;
 use super::connection::{Connections, Outgoing, listener_number};
@@ -55,21 +55,19 @@ pub struct Reactor<N: Net, H: Handler> {
 }
 
 impl<N: Net, H: Handler> Reactor<N, H> {
-    /// Creates a reactor that serves `listeners` with `handler`. For connections from
-    /// `admin_listeners`, [`is_admin`](super::Visitor::is_admin) returns true.
+    /// Creates a reactor that serves `listeners` with `handler`.
     ///
     /// # Errors
     ///
     /// When a listener cannot be registered.
     pub fn new(
         mut net: N,
-        listeners: Vec<N::Listener>,
-        admin_listeners: Vec<N::Listener>,
+        listeners: Vec<(N::Listener, ListenerKind)>,
         handler: H,
         setup: Setup<N::Waker>,
     ) -> io::Result<Reactor<N, H>> {
-        let has_admin_listener = !admin_listeners.is_empty();
-        let listeners = Listeners::new(&mut net, listeners, admin_listeners)?;
+        let has_admin_listener = listeners.iter().any(|(_, kind)| *kind == ListenerKind::Admin);
+        let listeners = Listeners::new(&mut net, listeners)?;
         let mut seeds = [[0; 8]; 2];
         seeds.iter_mut().for_each(|seed| net.fill_random(seed));
         let [epoch_seed, jitter] = seeds.map(u64::from_ne_bytes);

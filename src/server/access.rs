@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use crate::protocol::{CloseCode, Request, Response};
-use crate::reactor::RejectReason;
+use crate::reactor::{RejectReason, Via};
 
 use super::host::{ip_address, is_loopback_name, is_same_name, split_port};
 use super::origin::OriginPattern;
@@ -36,6 +36,11 @@ pub(crate) enum Denied {
     PublishNotInToken,
     /// Nobody publishes by a token.
     PublishOff,
+    /// Too many wrong credentials have come from the address.
+    TooManyFailures {
+        /// After how many seconds credentials are looked at again.
+        retry_after: u64,
+    },
 }
 
 impl Denied {
@@ -70,12 +75,19 @@ impl Denied {
             Denied::PublishOff => {
                 "publishing takes the publish key: see --publish and the rule of the channel"
             }
+            Denied::TooManyFailures { .. } => {
+                "too many wrong credentials from this address: try again later"
+            }
         }
     }
 
-    /// Returns the answer: 401 if credentials would help, 403 if not.
+    /// Returns the answer: 401 if credentials would help, 403 if not; 429 if it is too early to
+    /// say.
     pub(crate) fn response(self) -> Response {
         let text = format!("{}\n", self.reason());
+        if let Denied::TooManyFailures { retry_after } = self {
+            return Response::text(429, text).header("Retry-After", retry_after.to_string());
+        }
         match self.challenge() {
             Some(challenge) => Response::text(401, text).header("WWW-Authenticate", challenge),
             None => Response::text(403, text),
@@ -96,7 +108,8 @@ impl Denied {
             | Denied::MetricsElsewhere
             | Denied::ChannelNotInToken
             | Denied::PublishNotInToken
-            | Denied::PublishOff => None,
+            | Denied::PublishOff
+            | Denied::TooManyFailures { .. } => None,
         }
     }
 
@@ -114,7 +127,8 @@ impl Denied {
             | Denied::KeyMissing
             | Denied::KeyWrong
             | Denied::PublishElsewhere
-            | Denied::MetricsElsewhere => false,
+            | Denied::MetricsElsewhere
+            | Denied::TooManyFailures { .. } => false,
         }
     }
 
@@ -131,12 +145,14 @@ impl Denied {
                 RejectReason::ForbiddenPublish
             }
             Denied::MetricsElsewhere => RejectReason::ForbiddenMetrics,
+            Denied::TooManyFailures { .. } => RejectReason::CredentialLimit,
         }
     }
 
     /// Returns the close code and reason that correspond to the answer.
     pub(crate) fn close(self) -> (CloseCode, &'static str) {
         let code = match self.challenge() {
+            _ if matches!(self, Denied::TooManyFailures { .. }) => CloseCode::RATE_LIMITED,
             Some(_) => CloseCode::UNAUTHORIZED,
             None => CloseCode::FORBIDDEN,
         };
@@ -150,13 +166,18 @@ pub(crate) fn bearer<'r>(request: &Request<'r>) -> Option<&'r str> {
     scheme.eq_ignore_ascii_case("Bearer").then_some(credentials.trim())
 }
 
-/// Returns true if a request was made on this machine and meant for it: it comes from loopback, no
-/// proxy has forwarded it, and its Host names this machine.
+/// Returns true if a request was made on this machine and meant for it: its client is at loopback,
+/// no proxy has forwarded it but trusted ones on this machine, and its Host names this machine.
+/// Where a trusted proxy does not tell whose request it passes on, that can be anybody's.
 ///
 /// A page at `evil.example` can point its own name to 127.0.0.1 (DNS rebinding), and so send
 /// requests from a browser on this machine; but they carry the page's name in Host.
-pub(crate) fn is_local(peer: IpAddr, request: &Request<'_>, host: Known) -> bool {
-    is_loopback(peer) && host == Known::ByName && !is_forwarded(request)
+pub(crate) fn is_local(client: IpAddr, via: Via, request: &Request<'_>, host: Known) -> bool {
+    let is_unbroken = match via {
+        Via::Peer => !is_forwarded(request),
+        Via::Proxy { on_this_machine, .. } => on_this_machine,
+    };
+    is_loopback(client) && host == Known::ByName && is_unbroken
 }
 
 /// Whether, and how, a server is known by the name in a request's Host header.
@@ -264,7 +285,7 @@ mod tests {
     fn loopback_counts_as_elsewhere_when_a_proxy_or_a_foreign_name_is_in_between() {
         let local = |peer, headers: &str| {
             with_request(headers, |request| {
-                is_local(peer, request, known(request.host(), &[], &[]))
+                is_local(peer, Via::Peer, request, known(request.host(), &[], &[]))
             })
         };
         assert!(local(LOOPBACK, "Host: localhost:8080\r\n"));
@@ -280,6 +301,23 @@ mod tests {
             );
         }
         assert!(!local(LOOPBACK, "Host: evil.example\r\n"));
+    }
+
+    #[test]
+    fn behind_a_trusted_proxy_a_client_is_local_if_all_are_on_this_machine() {
+        let local = |client: &str, on_this_machine, headers: &str| {
+            let via = Via::Proxy { on_this_machine, scheme: None };
+            with_request(headers, |request| {
+                let host = known(request.host(), &[], &[]);
+                is_local(client.parse().unwrap(), via, request, host)
+            })
+        };
+        let headers = "Host: localhost\r\nX-Forwarded-For: 127.0.0.1\r\n";
+        assert!(local("127.0.0.1", true, headers));
+        assert!(!local("127.0.0.1", false, headers), "the loopback of another machine");
+        assert!(!local("127.0.0.1", false, "Host: localhost\r\n"), "nothing is told");
+        assert!(!local("127.0.0.1", true, "Host: evil.example\r\n"));
+        assert!(!local("203.0.113.9", true, headers));
     }
 
     #[test]

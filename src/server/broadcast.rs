@@ -158,12 +158,16 @@ impl Handler for Broadcast {
         Some(self.refuse(visitor, request, rejection))
     }
 
-    fn response_headers(&mut self, request: &Request<'_>) -> Option<ResponseHeaders> {
-        cors::response_headers(&self.options, request)
+    fn response_headers(
+        &mut self,
+        visitor: &Visitor<'_>,
+        request: &Request<'_>,
+    ) -> Option<ResponseHeaders> {
+        cors::response_headers(&self.options, visitor.via.scheme(), request)
     }
 
-    fn is_exempt(&mut self, _visitor: &mut Visitor<'_>, request: &Request<'_>) -> bool {
-        request_rules::is_exempt(&self.options, &mut self.decoded, request)
+    fn is_exempt(&mut self, visitor: &mut Visitor<'_>, request: &Request<'_>) -> bool {
+        request_rules::is_exempt(&self.options, &mut self.decoded, visitor, request)
     }
 
     fn on_rejected(&mut self, rejected: &Rejected<'_>) {

@@ -1,17 +1,20 @@
 //! The builder: makes a listening server from addresses, limits and an application.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
 use crate::hub::{Homes, HubLimits, SlowPolicy};
+use crate::ip_network::IpNetwork;
 use crate::net::{MioNet, Net};
 use crate::reactor::{Handler, ReactorLimits, RingSizes, reactor_memory_min, setups};
 
 use super::bind_error::{BindError, LimitsError};
 use super::closure_handler::{ClosureHandler, Closures};
 use super::instance::{Server, Thread};
-use super::listeners::{ListenAddress, check_overlap, listen_on_all};
+use super::listen_address::{ListenAddress, check_overlap};
+use super::listeners::listen_on_all;
 use super::reloader::Reloader;
 
 /// The upper bound of the largest message: body lengths are kept in 32 bits, and a message is held
@@ -24,6 +27,9 @@ const REACTORS_MAX: usize = 256;
 /// One part in this many of the memory limit may hold partly sent frames that have left the log.
 const PRIVATE_PART: usize = 8;
 
+/// The user and the group of the server may open its sockets in the file system.
+const SOCKET_MODE: u32 = 0o660;
+
 /// Collects what a [`Server`] needs; made by [`Server::builder`]. A limit has the name of the flag
 /// of the command that sets it: [`max_connections`](Builder::max_connections) is
 /// `--max-connections`. Every limit has a default that suits a public server with small messages.
@@ -34,6 +40,10 @@ const PRIVATE_PART: usize = 8;
 pub struct Builder<A> {
     addresses: Vec<String>,
     admin_addresses: Vec<String>,
+    /// Sockets that already listen.
+    handed: Vec<OwnedFd>,
+    /// The mode of the files of sockets in the file system.
+    socket_mode: u32,
     /// How many reactors were asked for; `None`: see [`reactor_count`](Builder::reactor_count).
     reactors: Option<usize>,
     rings: Option<RingSizes>,
@@ -52,6 +62,8 @@ impl Server<ClosureHandler> {
         Builder {
             addresses: Vec::new(),
             admin_addresses: Vec::new(),
+            handed: Vec::new(),
+            socket_mode: SOCKET_MODE,
             reactors: None,
             rings: None,
             reactor: ReactorLimits::default(),
@@ -144,9 +156,7 @@ impl Builder<()> {
         self.check().map_err(BindError::Limits)?;
         let reactors = self.reactor_count();
         let all = self.resolve()?;
-        let (public, admin) = all.split_at(self.addresses.len());
-        let (listeners, addresses) = listen_on_all(public, &all, reactors)?;
-        let (admin_listeners, admin_addresses) = listen_on_all(admin, &all, reactors)?;
+        let listening = listen_on_all(&all, self.handed, self.socket_mode, reactors)?;
         let nets: io::Result<Vec<_>> = (0..reactors).map(|_| MioNet::new()).collect();
         let mut nets = nets.map_err(BindError::System)?;
         let mut key = [0; 16];
@@ -154,33 +164,62 @@ impl Builder<()> {
         let homes = Homes::new(key, reactors as u16);
         let wakers = nets.iter().map(MioNet::waker).collect();
         let setups = setups(wakers, homes, nets[0].now(), &self.reactor, self.hub, self.rings);
-        let parts = nets.into_iter().zip(listeners).zip(admin_listeners).zip(setups);
-        let threads = parts
-            .map(|(((net, listeners), admin_listeners), setup)| Thread {
-                net,
-                listeners,
-                admin_listeners,
-                setup,
-            })
-            .collect();
-        Ok(Server { threads, make: Box::new(make), addresses, admin_addresses })
+        let parts = nets.into_iter().zip(listening.listeners).zip(setups);
+        let threads =
+            parts.map(|((net, listeners), setup)| Thread { net, listeners, setup }).collect();
+        Ok(Server {
+            threads,
+            make: Box::new(make),
+            addresses: listening.addresses,
+            admin_addresses: listening.admin_addresses,
+            shown: listening.shown,
+            files: listening.files,
+        })
     }
 }
 
 impl<A> Builder<A> {
     /// Replaces the application, and returns the previous one.
     fn with<B>(self, application: B) -> (Builder<B>, A) {
-        let Builder { addresses, admin_addresses, reactors, rings, reactor, hub, .. } = self;
-        let builder =
-            Builder { addresses, admin_addresses, reactors, rings, reactor, hub, application };
+        let Builder { addresses, admin_addresses, handed, socket_mode, .. } = self;
+        let (reactors, rings, reactor, hub) = (self.reactors, self.rings, self.reactor, self.hub);
+        let builder = Builder {
+            addresses,
+            admin_addresses,
+            handed,
+            socket_mode,
+            reactors,
+            rings,
+            reactor,
+            hub,
+            application,
+        };
         (builder, self.application)
     }
 
     /// Listens on an address such as `127.0.0.1:8080`, `[::]:8080` or `localhost:8080`; port 0 lets
     /// the system choose. For a name, the server listens on every address of this machine that the
     /// name resolves to. May be called several times.
+    ///
+    /// With `proxy:` in front, each connection must begin with a header of the PROXY protocol
+    /// (version 2), and come from a [trusted proxy](Builder::trusted_proxies). `unix:/run/f.sock`
+    /// is a socket in the file system: whoever may open it is a trusted proxy. A file that another
+    /// server has left there is replaced, and the server removes its own at its end.
     pub fn listen(mut self, address: impl Into<String>) -> Self {
         self.addresses.push(address.into());
+        self
+    }
+
+    /// Listens on a socket that another process has opened, such as the service manager: TCP, or in
+    /// the file system. All threads share it.
+    pub fn listen_on(mut self, socket: impl Into<OwnedFd>) -> Self {
+        self.handed.push(socket.into());
+        self
+    }
+
+    /// The mode of the files of `unix:` sockets, which says who may open them. Default: 0o660.
+    pub fn socket_mode(mut self, mode: u32) -> Self {
+        self.socket_mode = mode;
         self
     }
 
@@ -242,6 +281,15 @@ impl<A> Builder<A> {
     /// no limit.
     pub fn max_connections_per_ip(mut self, connections: Option<u32>) -> Self {
         self.reactor.connections_per_address_max = connections;
+        self
+    }
+
+    /// The proxies in front of the server. What they tell in `X-Forwarded-For` is the address of
+    /// the client, for [`Visitor::address`](crate::Visitor::address) and for limits per address,
+    /// and `X-Forwarded-Proto` is the scheme that an origin must have to be the server's own. Each
+    /// of them must set or append these headers itself. Default: none.
+    pub fn trusted_proxies(mut self, proxies: impl IntoIterator<Item = IpNetwork>) -> Self {
+        self.reactor.trusted_proxies = proxies.into_iter().collect();
         self
     }
 
@@ -399,11 +447,12 @@ impl<A> Builder<A> {
 
     /// Resolves all addresses: first those of `listen`, then those of `admin_listen`.
     fn resolve(&self) -> Result<Vec<ListenAddress>, BindError> {
-        if self.addresses.is_empty() {
+        if self.addresses.is_empty() && self.handed.is_empty() {
             return Err(BindError::NoAddress);
         }
-        let texts = self.addresses.iter().chain(&self.admin_addresses);
-        let all = texts.map(|text| ListenAddress::resolve(text)).collect::<Result<Vec<_>, _>>()?;
+        let public = self.addresses.iter().map(|text| ListenAddress::public(text));
+        let admin = self.admin_addresses.iter().map(|text| ListenAddress::admin(text));
+        let all = public.chain(admin).collect::<Result<Vec<_>, _>>()?;
         check_overlap(&all)?;
         Ok(all)
     }

@@ -118,7 +118,7 @@ fn publishing_beside_readers(
     channel: ChannelName<'_>,
     sign_in: &mut SignIn,
 ) -> Result<Publishing, Denied> {
-    if !sign_in.has_token(options, request) {
+    if !sign_in.has_token(options, visitor, request) {
         return Ok(Publishing::TokenMissing);
     }
     // A token that is not good is refused, so that the client learns of it before it sends.

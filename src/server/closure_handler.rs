@@ -33,7 +33,13 @@ pub struct Closures {
 impl Closures {
     /// Checks the origin and the host of a handshake.
     fn check(&self, visitor: &Visitor<'_>, request: &Request<'_>) -> Result<(), Denied> {
-        if !origin_is_allowed(&self.allowed_origins, request.header("Origin"), request.host()) {
+        let is_allowed = origin_is_allowed(
+            &self.allowed_origins,
+            request.header("Origin"),
+            request.host(),
+            visitor.via.scheme(),
+        );
+        if !is_allowed {
             return Err(Denied::Origin);
         }
         let rules = HostRules {

@@ -5,7 +5,7 @@
 //! elsewhere; these headers only say what a page may see. They are on refusals as well, so that the
 //! page can read why. There is none about private networks, for which browsers ask the user.
 
-use crate::protocol::{Request, Response};
+use crate::protocol::{Request, Response, Scheme};
 use crate::reactor::ResponseHeaders;
 
 use super::options::BroadcastOptions;
@@ -19,9 +19,10 @@ const ORIGIN_BYTES_MAX: usize = 300;
 const REMEMBERED_SECONDS: &str = "7200";
 
 /// Returns the headers for whatever answers a request; none if no page has sent it, or if it is not
-/// about a channel.
+/// about a channel. `scheme`: that of the URL that was asked for, if known.
 pub(crate) fn response_headers(
     options: &BroadcastOptions,
+    scheme: Option<Scheme>,
     request: &Request<'_>,
 ) -> Option<ResponseHeaders> {
     let origin = request.header("Origin")?;
@@ -30,14 +31,14 @@ pub(crate) fn response_headers(
     }
     let headers = ResponseHeaders::new().with("Vary", "Origin");
     let (allowed, host) = (&options.allowed_origins, request.host());
-    let is_allowed =
-        origin.len() <= ORIGIN_BYTES_MAX && origin::origin_is_allowed(allowed, Some(origin), host);
+    let is_allowed = origin.len() <= ORIGIN_BYTES_MAX
+        && origin::origin_is_allowed(allowed, Some(origin), host, scheme);
     if !is_allowed {
         return Some(headers);
     }
     // Credentials, which a browser adds by itself, are for pages that are allowed by name. Those
     // that only `*` allows are the pages of strangers.
-    let headers = match origin::origin_is_named(allowed, Some(origin), host) {
+    let headers = match origin::origin_is_named(allowed, Some(origin), host, scheme) {
         true => headers
             .with("Access-Control-Allow-Origin", origin.to_owned())
             .with("Access-Control-Allow-Credentials", "true"),

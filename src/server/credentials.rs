@@ -1,6 +1,6 @@
 //! Where a request carries its token.
 
-use crate::protocol::Request;
+use crate::protocol::{Request, Scheme};
 
 use super::access::bearer;
 use super::mark::Mark;
@@ -12,10 +12,11 @@ use super::origin;
 pub(crate) const BEARER: &str = "bearer";
 
 /// Returns the token of a request. What was set for this one request comes first, and the cookie,
-/// which a browser sends by itself, last.
+/// which a browser sends by itself, last. `scheme`: that of the URL that was asked for, if known.
 pub(crate) fn token_of<'r>(
     options: &BroadcastOptions,
     request: &Request<'r>,
+    scheme: Option<Scheme>,
 ) -> Option<(TokenPlace, &'r str)> {
     let at = |place| move |token| (place, token);
     let found = bearer(request)
@@ -24,7 +25,7 @@ pub(crate) fn token_of<'r>(
         .or_else(|| options.token_query.then(|| of_query(request))?.map(at(TokenPlace::Query)))
         .or_else(|| {
             let name = options.token_cookie.as_deref()?;
-            of_cookie(name, options, request).map(at(TokenPlace::Cookie(Mark::of(name))))
+            of_cookie(name, options, request, scheme).map(at(TokenPlace::Cookie(Mark::of(name))))
         })?;
     (!found.1.is_empty()).then_some(found)
 }
@@ -44,13 +45,14 @@ pub(crate) fn is_taken_from(
     place: TokenPlace,
     options: &BroadcastOptions,
     request: &Request<'_>,
+    scheme: Option<Scheme>,
 ) -> bool {
     match place {
         TokenPlace::Header => true,
         TokenPlace::Query => options.token_query,
         TokenPlace::Cookie(name) => {
             options.token_cookie.as_ref().map(Mark::of) == Some(name)
-                && may_bring_cookie(options, request)
+                && may_bring_cookie(options, request, scheme)
         }
     }
 }
@@ -73,8 +75,13 @@ fn of_query<'r>(request: &Request<'r>) -> Option<&'r str> {
 /// Returns the value of the cookie for tokens. A browser sends cookies with the requests of any
 /// page, so it counts only for pages whose origin is allowed by name. What a list with `*` allows
 /// beyond that are the pages of strangers, who would act as the user.
-fn of_cookie<'r>(name: &str, options: &BroadcastOptions, request: &Request<'r>) -> Option<&'r str> {
-    if !may_bring_cookie(options, request) {
+fn of_cookie<'r>(
+    name: &str,
+    options: &BroadcastOptions,
+    request: &Request<'r>,
+    scheme: Option<Scheme>,
+) -> Option<&'r str> {
+    if !may_bring_cookie(options, request, scheme) {
         return None;
     }
     let lines = request.headers().filter(|(header, _)| header.eq_ignore_ascii_case("Cookie"));
@@ -86,8 +93,13 @@ fn of_cookie<'r>(name: &str, options: &BroadcastOptions, request: &Request<'r>) 
     std::str::from_utf8(quoted.unwrap_or(value)).ok()
 }
 
-fn may_bring_cookie(options: &BroadcastOptions, request: &Request<'_>) -> bool {
-    origin::origin_is_named(&options.allowed_origins, request.header("Origin"), request.host())
+fn may_bring_cookie(
+    options: &BroadcastOptions,
+    request: &Request<'_>,
+    scheme: Option<Scheme>,
+) -> bool {
+    let origin = request.header("Origin");
+    origin::origin_is_named(&options.allowed_origins, origin, request.host(), scheme)
 }
 
 #[cfg(test)]
@@ -106,7 +118,7 @@ mod tests {
         let head = format!("GET {target} HTTP/1.1\r\nHost: a.example\r\n{headers}\r\n");
         let mut storage = HeaderStorage::new();
         let request = Request::parse(head.as_bytes(), &mut storage).unwrap();
-        token_of(&options, &request).map_or("none", |(_, token)| token).to_owned()
+        token_of(&options, &request, None).map_or("none", |(_, token)| token).to_owned()
     }
 
     #[test]

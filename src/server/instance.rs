@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::thread;
 
 use crate::hub::{ChannelName, Homes};
-use crate::net::{MioListener, MioNet, MioWaker};
+use crate::net::{MioListener, MioNet, MioWaker, SocketFile};
 use crate::protocol::Message;
 use crate::reactor::{
-    Handle, Handler, Liveness, PublishError, PublisherLine, Reactor, RefusedMessage, Setup,
-    Standstill,
+    Handle, Handler, ListenerKind, Liveness, PublishError, PublisherLine, Reactor, RefusedMessage,
+    Setup, Standstill,
 };
 
 use super::reloader::Reloader;
@@ -47,13 +47,15 @@ pub struct Server<H: Handler> {
     pub(super) make: Box<dyn Fn(usize) -> H + Send + Sync>,
     pub(super) addresses: Vec<SocketAddr>,
     pub(super) admin_addresses: Vec<SocketAddr>,
+    pub(super) shown: Vec<String>,
+    /// The files of sockets, which are removed when the server has ended.
+    pub(super) files: Vec<SocketFile>,
 }
 
 /// What the thread of one reactor needs to start.
 pub(super) struct Thread {
     pub(super) net: MioNet,
-    pub(super) listeners: Vec<MioListener>,
-    pub(super) admin_listeners: Vec<MioListener>,
+    pub(super) listeners: Vec<(MioListener, ListenerKind)>,
     pub(super) setup: Setup<MioWaker>,
 }
 
@@ -62,7 +64,7 @@ impl Thread {
     /// end too: otherwise their requests to this reactor would wait forever.
     fn run<H: Handler>(self, make: impl FnOnce() -> H, stopper: Stopper) -> io::Result<()> {
         let _stop_others = StopOthers(stopper);
-        Reactor::new(self.net, self.listeners, self.admin_listeners, make(), self.setup)?.run()
+        Reactor::new(self.net, self.listeners, make(), self.setup)?.run()
     }
 }
 
@@ -75,8 +77,8 @@ impl Drop for StopOthers {
 }
 
 impl<H: Handler> Server<H> {
-    /// Returns the addresses on which the server listens, with the ports that the system has
-    /// chosen.
+    /// Returns the TCP addresses on which the server listens, with the ports that the system has
+    /// chosen. Those where the PROXY protocol is spoken stand last.
     pub fn local_addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
@@ -84,6 +86,12 @@ impl<H: Handler> Server<H> {
     /// Returns the addresses of [`Builder::admin_listen`](super::Builder::admin_listen), resolved.
     pub fn admin_addresses(&self) -> &[SocketAddr] {
         &self.admin_addresses
+    }
+
+    /// Returns where the server listens for channels, for people: `http://127.0.0.1:8080`,
+    /// `proxy:127.0.0.1:8081`, `unix:/run/f.sock`.
+    pub fn listening(&self) -> &[String] {
+        &self.shown
     }
 
     /// Returns how many threads serve.
@@ -123,7 +131,7 @@ impl<H: Handler> Server<H> {
     ///
     /// A thread cannot be started, or waiting for events fails.
     pub fn run(self) -> io::Result<()> {
-        let (stopper, make) = (self.stopper(), &self.make);
+        let (stopper, make, _files) = (self.stopper(), &self.make, self.files);
         let mut threads = self.threads.into_iter().enumerate();
         let first = threads.next();
         thread::scope(|scope| {

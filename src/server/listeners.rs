@@ -1,82 +1,129 @@
-//! Resolves addresses such as `localhost:8080`, and opens the sockets that listen on them.
+//! Opens the sockets on which a server listens.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 
-use crate::net::{self, Families, MioListener};
+use crate::net::{self, Families, HandedAddress, MioListener, SocketFile};
+use crate::reactor::ListenerKind;
 
 use super::bind_error::BindError;
+use super::listen_address::{ListenAddress, ListenPlace};
 
-/// An address to listen on, and what it resolves to.
-pub(crate) struct ListenAddress {
-    text: String,
-    resolved: Vec<SocketAddr>,
+/// What a server listens on.
+#[derive(Default)]
+pub(crate) struct Listening {
+    /// For each reactor.
+    pub(crate) listeners: Vec<Vec<(MioListener, ListenerKind)>>,
+    /// The TCP addresses for channels, those of the PROXY protocol last.
+    pub(crate) addresses: Vec<SocketAddr>,
+    /// The TCP addresses for the operator.
+    pub(crate) admin_addresses: Vec<SocketAddr>,
+    /// Where there are channels, as URLs or as the operator writes it.
+    pub(crate) shown: Vec<String>,
+    pub(crate) files: Vec<SocketFile>,
 }
 
-/// The listening sockets of each reactor, and the addresses on which each reactor listens.
-pub(crate) type Listening = (Vec<Vec<MioListener>>, Vec<SocketAddr>);
+impl Listening {
+    fn add(&mut self, group: impl IntoIterator<Item = MioListener>, kind: ListenerKind) {
+        for (listeners, listener) in self.listeners.iter_mut().zip(group) {
+            listeners.push((listener, kind));
+        }
+    }
 
-impl ListenAddress {
-    /// Resolves an address. A name may resolve to several, and to one of them twice.
-    pub(crate) fn resolve(text: &str) -> Result<ListenAddress, BindError> {
-        let failed = |source| BindError::Listen { address: text.to_owned(), source };
-        let mut resolved = Vec::new();
-        for address in text.to_socket_addrs().map_err(failed)? {
-            if !resolved.contains(&address) {
-                resolved.push(address);
+    fn note_tcp(&mut self, address: SocketAddr, kind: ListenerKind) {
+        match kind {
+            ListenerKind::Public => {
+                self.addresses.push(address);
+                self.shown.push(format!("http://{address}"));
+            }
+            ListenerKind::ProxyProtocol => {
+                self.addresses.push(address);
+                self.shown.push(format!("proxy:{address}"));
+            }
+            ListenerKind::Admin => self.admin_addresses.push(address),
+        }
+    }
+
+    /// Opens the sockets of one address. `is_for_ipv4` says on which ports there is a socket of its
+    /// own for IPv4.
+    fn listen(
+        &mut self,
+        address: &ListenAddress,
+        is_for_ipv4: impl Fn(u16) -> bool,
+        socket_mode: u32,
+    ) -> io::Result<()> {
+        let (reactors, kind) = (self.listeners.len(), address.kind);
+        match &address.place {
+            ListenPlace::Tcp(resolved) => {
+                let groups = listen_on(resolved, is_for_ipv4, reactors)?;
+                for listener in &groups[0] {
+                    self.note_tcp(listener.local_addr()?, kind);
+                }
+                for (listeners, group) in self.listeners.iter_mut().zip(groups) {
+                    let group = group.into_iter().map(MioListener::from_std);
+                    listeners.extend(group.map(|listener| (listener, kind)));
+                }
+            }
+            ListenPlace::Unix(path) => {
+                let (group, file) = net::bind_unix(path, socket_mode, reactors)?;
+                self.add(group, kind);
+                self.files.push(file);
+                if kind != ListenerKind::Admin {
+                    self.shown.push(address.text.clone());
+                }
             }
         }
-        Ok(ListenAddress { text: text.to_owned(), resolved })
+        Ok(())
     }
-}
 
-/// Checks that no two addresses need the same socket.
-pub(crate) fn check_overlap(all: &[ListenAddress]) -> Result<(), BindError> {
-    for (place, one) in all.iter().enumerate() {
-        let overlaps = |other: &&ListenAddress| {
-            let pairs =
-                one.resolved.iter().flat_map(|a| other.resolved.iter().map(move |b| (a, b)));
-            pairs.into_iter().any(|(a, b)| includes(a, b) || includes(b, a))
-        };
-        if let Some(other) = all[place + 1..].iter().find(overlaps) {
-            return Err(BindError::Twice { one: one.text.clone(), other: other.text.clone() });
+    /// Listens on a socket that was handed over.
+    fn adopt(&mut self, handed: OwnedFd) -> io::Result<()> {
+        let (group, address) = net::adopt(handed, self.listeners.len())?;
+        match address {
+            HandedAddress::Tcp(address) => self.note_tcp(address, ListenerKind::Public),
+            HandedAddress::Unix(path) => {
+                let path = path.unwrap_or_default();
+                self.shown.push(format!("unix:{}", path.display()));
+            }
         }
+        self.add(group, ListenerKind::Public);
+        Ok(())
     }
-    Ok(())
 }
 
-/// Returns true if a socket on one address takes the connections to the other. `[::]` leaves those
-/// of IPv4 to a socket that is meant for them.
-fn includes(one: &SocketAddr, other: &SocketAddr) -> bool {
-    let is_all = one.ip().is_unspecified() && one.is_ipv4() == other.is_ipv4();
-    one.port() == other.port() && one.port() != 0 && (is_all || one.ip() == other.ip())
-}
-
-/// Listens on `addresses` with `reactors` reactors (at least one). `all` are the addresses of the
-/// whole server, these included.
+/// Listens on all addresses and on the sockets that were handed over, with `reactors` reactors (at
+/// least one).
 pub(crate) fn listen_on_all(
-    addresses: &[ListenAddress],
     all: &[ListenAddress],
+    handed: Vec<OwnedFd>,
+    socket_mode: u32,
     reactors: usize,
 ) -> Result<Listening, BindError> {
     let is_for_ipv4 = |port| {
-        let mut sockets = all.iter().flat_map(|one| &one.resolved);
+        let mut sockets = all.iter().flat_map(ListenAddress::resolved);
         sockets.any(|other| other.is_ipv4() && other.port() == port && port != 0)
     };
-    let mut listeners: Vec<Vec<MioListener>> = (0..reactors).map(|_| Vec::new()).collect();
-    let mut bound = Vec::new();
-    for ListenAddress { text, resolved } in addresses {
-        let failed = |source| BindError::Listen { address: text.clone(), source };
-        let groups = listen_on(resolved, is_for_ipv4, reactors).map_err(failed)?;
-        for listener in &groups[0] {
-            bound.push(listener.local_addr().map_err(failed)?);
-        }
-        for (listeners, group) in listeners.iter_mut().zip(groups) {
-            listeners.extend(group.into_iter().map(MioListener::from_std));
-        }
+    let listeners = (0..reactors).map(|_| Vec::new()).collect();
+    let mut listening = Listening { listeners, ..Listening::default() };
+    for socket in handed {
+        let failed = |source| BindError::Listen { address: HANDED_OVER.to_owned(), source };
+        listening.adopt(socket).map_err(failed)?;
     }
-    Ok((listeners, bound))
+    // An address that speaks plain HTTP is the better example, so it comes first.
+    let (last, first): (Vec<_>, Vec<_>) =
+        all.iter().partition(|one| one.kind == ListenerKind::ProxyProtocol);
+    for address in first.into_iter().chain(last) {
+        let failed = |source| BindError::Listen { address: address.text.clone(), source };
+        listening.listen(address, is_for_ipv4, socket_mode).map_err(failed)?;
+    }
+    // One of plain HTTP is the best example.
+    listening.shown.sort_by_key(|shown| !shown.starts_with("http://"));
+    Ok(listening)
 }
+
+/// What an error calls a socket that was handed over.
+const HANDED_OVER: &str = "a socket that was handed over";
 
 /// Listens on all addresses that, for example, `localhost:8080` resolves to. Returns one list for
 /// each of `reactors`; each list has one socket for each address, in the same order. `is_for_ipv4`
@@ -166,33 +213,5 @@ mod tests {
         let addresses: Vec<Vec<SocketAddr>> = listeners.iter().map(addresses).collect();
         assert_eq!((addresses.len(), addresses[0].len()), (3, 2));
         assert!(addresses.iter().all(|one| *one == addresses[0]), "{addresses:?}");
-    }
-
-    fn overlap(addresses: &[&str]) -> bool {
-        let addresses: Result<Vec<_>, _> =
-            addresses.iter().map(|text| ListenAddress::resolve(text)).collect();
-        check_overlap(&addresses.unwrap()).is_err()
-    }
-
-    #[test]
-    fn an_address_that_is_part_of_another_is_found() {
-        for twice in [
-            ["127.0.0.1:8080", "127.0.0.1:8080"],
-            ["0.0.0.0:8080", "127.0.0.1:8080"],
-            ["127.0.0.1:8080", "0.0.0.0:8080"],
-            ["[::]:8080", "[::1]:8080"],
-        ] {
-            assert!(overlap(&twice), "{twice:?}");
-            assert!(overlap(&["127.0.0.2:1", twice[0], twice[1]]), "{twice:?}");
-        }
-        for apart in [
-            ["127.0.0.1:8080", "127.0.0.1:8081"],
-            ["127.0.0.1:8080", "127.0.0.2:8080"],
-            ["0.0.0.0:8080", "[::]:8080"],
-            ["127.0.0.1:8080", "[::]:8080"],
-            ["127.0.0.1:0", "127.0.0.1:0"],
-        ] {
-            assert!(!overlap(&apart), "{apart:?}");
-        }
     }
 }

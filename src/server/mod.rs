@@ -3,8 +3,8 @@
 //! | file | holds |
 //! |---|---|
 //! | `builder`, `closures`, `bind_error` | what is set before a server listens |
-//! | `listeners`, `instance` | sockets that listen; a [`Server`] that runs |
-//! | `reloader` | changes what can be changed while it runs |
+//! | `listen_address`, `listeners` | where a server listens; the sockets |
+//! | `instance`, `reloader` | a [`Server`] that runs; changes what can be changed meanwhile |
 //! | `closure_handler`, `custom_event` | the handler of programs with closures; custom events |
 //! | `broadcast`, `options`, `shared_options` | the standalone server as one handler; its rules |
 //! | `route`, `rejection` | what a path stands for; why a request is not served |
@@ -14,6 +14,7 @@
 //! | `cors` | what a page of another origin may see of an answer |
 //! | `credentials`, `token`, `jwt_key` | where a token is; whether it is good; the keys |
 //! | `sign_in`, `ways_in`, `mark` | what a reload needs to judge a peer again |
+//! | `credential_failures` | how often an address may present wrong ones |
 //! | `subprotocols` | which subprotocol is chosen |
 //! | `channel_pattern`, `channel_rules` | which channels a token or a rule is for; the rules |
 //! | `channel_rates` | the message rates of rules, by number |
@@ -37,6 +38,7 @@ mod closures;
 mod custom_event;
 mod host;
 mod instance;
+mod listen_address;
 mod listeners;
 mod origin;
 mod reloader;
@@ -60,6 +62,8 @@ mod channel_rules;
 mod console;
 #[cfg(feature = "broadcast")]
 mod cors;
+#[cfg(feature = "broadcast")]
+mod credential_failures;
 #[cfg(feature = "broadcast")]
 mod credentials;
 #[cfg(feature = "broadcast")]
@@ -116,6 +120,8 @@ pub use channel_pattern::{ChannelPattern, ChannelPatternError};
 #[cfg(feature = "broadcast")]
 pub use channel_rules::{ChannelRule, ChannelRules, MessageRate, TooManyRules};
 pub use closure_handler::{ClosureHandler, Closures, Peer};
+#[cfg(feature = "broadcast")]
+pub use credential_failures::CredentialFailures;
 pub use custom_event::event;
 pub use instance::{Health, Publisher, Server, Stopper};
 #[cfg(feature = "broadcast")]

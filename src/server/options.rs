@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use super::channel_rules::ChannelRules;
+use super::credential_failures::CredentialFailures;
 use super::jwt_key::JwtKey;
 use super::origin::OriginPattern;
 use super::policies::PublishPolicy;
@@ -36,6 +37,12 @@ pub struct BroadcastOptions {
     pub token_cookie: Option<String>,
     /// Whether a token may come in the query, as `?token=…`. Proxies write queries to their logs.
     pub token_query: bool,
+    /// How many wrong keys and tokens may come from one IPv4 address or IPv6 /64 in a minute; after
+    /// that its requests with credentials are answered 429 for the rest of that minute, unchecked.
+    /// Unset: any number.
+    pub credential_failures_per_ip: Option<u32>,
+    /// What has been counted for that limit, for all reactors together.
+    pub credential_failures: CredentialFailures,
     /// The names by which this server is known, besides `localhost`, IP addresses and the hosts in
     /// `allowed_origins`. A request with another name in Host is refused if it could come from a
     /// web page that has pointed its own name to this server.
@@ -80,6 +87,8 @@ impl Default for BroadcastOptions {
             jwt_leeway: JWT_LEEWAY,
             token_cookie: None,
             token_query: false,
+            credential_failures_per_ip: None,
+            credential_failures: CredentialFailures::default(),
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             subprotocols: Vec::new(),
@@ -109,6 +118,8 @@ impl BroadcastOptions {
             jwt_leeway,
             token_cookie,
             token_query,
+            credential_failures_per_ip: _,
+            credential_failures: _,
             allowed_hosts,
             allowed_origins,
             reject: _,

@@ -8,6 +8,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use crate::protocol::Scheme;
+
 use super::host::{ip_address, split_port};
 
 /// One entry of a list of allowed origins: `https://example.com`, `https://*.example.com` or `*`.
@@ -196,16 +198,17 @@ fn host_is_covered(allowed: &str, subdomains: bool, host: &str) -> bool {
 }
 
 /// Returns true if the origin of a request is allowed. If the list is empty, it must be the origin
-/// of the host to which the request was sent.
+/// of the host to which the request was sent, with this scheme if it is known.
 pub(crate) fn origin_is_allowed(
     allowed: &[OriginPattern],
     origin: Option<&str>,
     host: Option<&str>,
+    scheme: Option<Scheme>,
 ) -> bool {
     let Some(origin) = origin else { return true };
     let Some(origin) = WebOrigin::parse(origin) else { return false };
     if allowed.is_empty() {
-        return host.is_some_and(|host| origin.is_of_host(host));
+        return host.is_some_and(|host| origin.is_of_host(host, scheme));
     }
     allowed.iter().any(|pattern| pattern.covers(&origin))
 }
@@ -217,11 +220,12 @@ pub(crate) fn origin_is_named(
     allowed: &[OriginPattern],
     origin: Option<&str>,
     host: Option<&str>,
+    scheme: Option<Scheme>,
 ) -> bool {
     let Some(origin) = origin else { return true };
     let Some(origin) = WebOrigin::parse(origin) else { return false };
     let is_named = |pattern: &OriginPattern| pattern.0 != Pattern::Any && pattern.covers(&origin);
-    host.is_some_and(|host| origin.is_of_host(host)) || allowed.iter().any(is_named)
+    host.is_some_and(|host| origin.is_of_host(host, scheme)) || allowed.iter().any(is_named)
 }
 
 /// The three parts of an origin (RFC 6454 section 4), compared without regard to ASCII case.
@@ -243,11 +247,13 @@ impl<'a> WebOrigin<'a> {
         Some(WebOrigin { scheme, host, port: port.unwrap_or(default_port(scheme)) })
     }
 
-    /// Returns true if the Host header names the server of this origin. If Host has no port, the
-    /// default port of the origin's scheme is assumed: a proxy in front may have terminated TLS.
-    fn is_of_host(&self, host: &str) -> bool {
+    /// Returns true if the Host header names the server of this origin, and the scheme is the one
+    /// that was asked for. If that is unknown (`None`), any will do, because a proxy in front may
+    /// have terminated TLS. If Host has no port, the default port of the scheme is assumed.
+    fn is_of_host(&self, host: &str, scheme: Option<Scheme>) -> bool {
         let Some((name, port)) = split_port(host) else { return false };
         name.eq_ignore_ascii_case(self.host)
+            && scheme.is_none_or(|scheme| self.scheme.eq_ignore_ascii_case(scheme.as_str()))
             && port.unwrap_or(default_port(self.scheme)) == self.port
     }
 }
@@ -268,7 +274,7 @@ mod tests {
 
     fn allowed(list: &[&str], origin: &str) -> bool {
         let list: Vec<OriginPattern> = list.iter().map(|text| text.parse().unwrap()).collect();
-        origin_is_allowed(&list, Some(origin), Some("chat.example.com"))
+        origin_is_allowed(&list, Some(origin), Some("chat.example.com"), None)
     }
 
     #[test]
@@ -281,7 +287,7 @@ mod tests {
             ("https://example.com:443", "EXAMPLE.com"),
             ("http://[::1]:8080", "[::1]:8080"),
         ] {
-            assert!(origin_is_allowed(&[], Some(origin), Some(host)), "{origin} at {host}");
+            assert!(origin_is_allowed(&[], Some(origin), Some(host), None), "{origin} at {host}");
         }
         for (origin, host) in [
             ("http://localhost:3000", "localhost:8080"),
@@ -294,14 +300,35 @@ mod tests {
             ("http://", ""),
             ("file://", "localhost"),
         ] {
-            assert!(!origin_is_allowed(&[], Some(origin), Some(host)), "{origin} at {host}");
+            assert!(!origin_is_allowed(&[], Some(origin), Some(host), None), "{origin} at {host}");
         }
     }
 
     #[test]
+    fn the_same_origin_has_the_scheme_that_a_trusted_proxy_tells() {
+        for (origin, host, https, http) in [
+            ("https://example.com", "example.com", true, false),
+            ("http://example.com", "example.com", false, true),
+            ("https://example.com", "example.com:443", true, false),
+            ("HTTPS://example.com:8443", "example.com:8443", true, false),
+            ("http://example.com", "example.com:443", false, false),
+            ("https://[2001:db8::1]", "[2001:db8::1]", true, false),
+            ("ftp://example.com", "example.com", false, false),
+        ] {
+            for (scheme, expected) in [(Scheme::Https, https), (Scheme::Http, http)] {
+                let is = origin_is_allowed(&[], Some(origin), Some(host), Some(scheme));
+                assert_eq!(is, expected, "{origin} at {scheme:?} {host}");
+            }
+        }
+        let listed = ["http://example.com".parse().unwrap()];
+        let is = origin_is_allowed(&listed, Some("http://example.com"), None, Some(Scheme::Https));
+        assert!(is, "a list names the schemes itself");
+    }
+
+    #[test]
     fn a_request_without_an_origin_is_not_from_a_web_page() {
-        assert!(origin_is_allowed(&[], None, Some("example.com")));
-        assert!(origin_is_allowed(&["https://a.example".parse().unwrap()], None, None));
+        assert!(origin_is_allowed(&[], None, Some("example.com"), None));
+        assert!(origin_is_allowed(&["https://a.example".parse().unwrap()], None, None, None));
     }
 
     #[test]

@@ -93,6 +93,10 @@ fn line(reason: RejectReason) -> Option<(Pace, &'static str)> {
             limit("a message over --max-message-size, or the head of a request too large")
         }
         RejectReason::AddressLimit => limit("over --max-connections-per-ip"),
+        RejectReason::CredentialLimit => limit("over --credential-failures-per-ip"),
+        RejectReason::UntrustedProxy => {
+            limit("the PROXY protocol is for --trusted-proxies, and this peer is none of them")
+        }
         RejectReason::ConnectionLimit => limit("over --max-connections"),
         RejectReason::ChannelLimit => limit("over --max-channels"),
         RejectReason::Memory => limit("over --memory-limit"),

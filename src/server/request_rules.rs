@@ -3,12 +3,13 @@
 
 use crate::hub::ChannelName;
 use crate::protocol::Request;
-use crate::reactor::Visitor;
+use crate::reactor::{Via, Visitor};
 
 use super::access::{self, Denied, HostRules, Known};
 use super::channel_access::{self, Publishing};
 use super::channel_rules::MessageRate;
 use super::cors;
+use super::credentials::token_of;
 use super::options::BroadcastOptions;
 use super::origin;
 use super::publish_key::check_key;
@@ -29,8 +30,20 @@ pub(crate) enum Admitted<'n> {
     Preflight(&'static str),
 }
 
-/// Decides on a plain request. Returns what it asks for if it may be served.
+/// Decides on a plain request. Returns what it asks for if it may be served. Wrong credentials
+/// count towards the limit of the address.
 pub(crate) fn admit<'n>(
+    options: &BroadcastOptions,
+    decoded: &'n mut Vec<u8>,
+    visitor: &mut Visitor<'_>,
+    request: &'n Request<'_>,
+) -> Result<Admitted<'n>, Rejection> {
+    let decided = decide(options, decoded, visitor, request);
+    note_failure(options, visitor, request, decided.as_ref().err());
+    decided
+}
+
+fn decide<'n>(
     options: &BroadcastOptions,
     decoded: &'n mut Vec<u8>,
     visitor: &mut Visitor<'_>,
@@ -53,9 +66,14 @@ pub(crate) fn admit<'n>(
         | Route::Echo => ALLOW_READ,
         Route::Reserved => return Err(Rejection::NotFound),
     };
+    // Health and the console take no credentials.
+    let is_open = matches!(route, Route::Healthz | Route::Readyz | Route::Console);
+    if !is_open {
+        check_failures(options, visitor, request)?;
+    }
     let publishes = matches!((&route, request.method()), (Route::Channel(_), "POST"));
     if publishes {
-        check_origin(options, request)?;
+        check_origin(options, visitor.via, request)?;
     }
     // Orchestrators send health probes under any name, and the answer is not secret. On an admin
     // listener, every client that can reach it is trusted.
@@ -64,7 +82,7 @@ pub(crate) fn admit<'n>(
         true => Known::Not,
         false => check_host(options, visitor, request, &mut SignIn::default())?,
     };
-    let is_local = access::is_local(visitor.address().ip(), request, host);
+    let is_local = access::is_local(visitor.address().ip(), visitor.via, request, host);
     match (&route, request.method()) {
         (Route::Channel(name), "POST") => {
             channel_access::check_post(options, visitor, request, *name, is_local)?;
@@ -84,7 +102,7 @@ pub(crate) fn admit<'n>(
         }
         (_, "GET" | "HEAD") => {}
         (Route::Channel(_), "OPTIONS") if cors::is_preflight(request) => {
-            check_origin(options, request)?;
+            check_origin(options, visitor.via, request)?;
             return Ok(Admitted::Preflight(allow));
         }
         (_, "OPTIONS") => return Ok(Admitted::Methods(allow)),
@@ -102,7 +120,7 @@ pub(crate) enum Entry<'n> {
 /// Checks an opening handshake against the server's rules. Returns what the peer gets, the channel
 /// or the echo service, or the rejection; and in `sign_in` how it has signed in. A peer with a
 /// token is closed when the token ends. After a reload the same is asked about a peer that is
-/// connected.
+/// connected. Wrong credentials count towards the limit of the address.
 pub(crate) fn admit_peer<'n>(
     options: &BroadcastOptions,
     route: &Route<'n>,
@@ -113,11 +131,28 @@ pub(crate) fn admit_peer<'n>(
     if visitor.is_admin() {
         return Err(Rejection::NotFound);
     }
-    check_origin(options, request)?;
+    if sign_in.is_kept() {
+        return decide_on_peer(options, route, visitor, request, sign_in);
+    }
+    check_failures(options, visitor, request)?;
+    let decided = decide_on_peer(options, route, visitor, request, sign_in);
+    note_failure(options, visitor, request, decided.as_ref().err());
+    decided
+}
+
+fn decide_on_peer<'n>(
+    options: &BroadcastOptions,
+    route: &Route<'n>,
+    visitor: &mut Visitor<'_>,
+    request: &Request<'_>,
+    sign_in: &mut SignIn,
+) -> Result<Entry<'n>, Rejection> {
+    let via = sign_in.via(visitor);
+    check_origin(options, via, request)?;
     let host = check_host(options, visitor, request, sign_in)?;
     match *route {
         Route::Channel(name) => {
-            let is_local = access::is_local(visitor.address().ip(), request, host);
+            let is_local = access::is_local(visitor.address().ip(), via, request, host);
             let entry =
                 channel_access::check_entry(options, visitor, request, name, is_local, sign_in)?;
             let (publishing, rate) = entry;
@@ -139,15 +174,72 @@ pub(crate) fn admit_peer<'n>(
     }
 }
 
+/// Refuses credentials of an address that has presented too many wrong ones, before they are looked
+/// at. A request without any is none of a guesser's.
+fn check_failures(
+    options: &BroadcastOptions,
+    visitor: &Visitor<'_>,
+    request: &Request<'_>,
+) -> Result<(), Denied> {
+    let Some(max) = options.credential_failures_per_ip else { return Ok(()) };
+    let (failures, address) = (&options.credential_failures, visitor.address().ip());
+    let Some(wait) = failures.wait_of(address, max, visitor.now()) else { return Ok(()) };
+    let has_credentials = access::bearer(request).is_some()
+        || options.takes_tokens() && token_of(options, request, visitor.via.scheme()).is_some();
+    if !has_credentials {
+        return Ok(());
+    }
+    let rounds_up = u64::from(wait.subsec_nanos() > 0);
+    Err(Denied::TooManyFailures { retry_after: wait.as_secs() + rounds_up })
+}
+
+/// Counts a rejection towards the limit of its address if the credentials were wrong. Those that
+/// have expired were good once, and do not count.
+fn note_failure(
+    options: &BroadcastOptions,
+    visitor: &Visitor<'_>,
+    request: &Request<'_>,
+    rejection: Option<&Rejection>,
+) {
+    let is_wrong = match rejection {
+        Some(Rejection::Denied(Denied::KeyWrong | Denied::TokenWrong(_))) => true,
+        // The key would have helped, so this too says that it is not the key.
+        Some(Rejection::Denied(Denied::Host)) => bears_wrong_key(options, request),
+        _ => false,
+    };
+    if is_wrong && options.credential_failures_per_ip.is_some() {
+        options.credential_failures.note(visitor.address().ip(), visitor.now());
+    }
+}
+
+/// Returns true if a request bears something that can only be meant as the publish key, and is not.
+fn bears_wrong_key(options: &BroadcastOptions, request: &Request<'_>) -> bool {
+    options.publish_key.is_some()
+        && !options.takes_tokens()
+        && access::bearer(request).is_some()
+        && !bears_key(options, request)
+}
+
 /// Returns true if a request is served even over a limit of connections: health probes, metrics,
 /// and requests that bear the publish key.
 pub(crate) fn is_exempt(
     options: &BroadcastOptions,
     decoded: &mut Vec<u8>,
+    visitor: &Visitor<'_>,
     request: &Request<'_>,
 ) -> bool {
     let route = Route::parse(request.path(), decoded);
-    route.is_ok_and(|route| is_operators(&route)) || bears_key(options, request)
+    if route.is_ok_and(|route| is_operators(&route)) {
+        return true;
+    }
+    if check_failures(options, visitor, request).is_err() {
+        return false;
+    }
+    let is_wrong = bears_wrong_key(options, request);
+    if is_wrong && options.credential_failures_per_ip.is_some() {
+        options.credential_failures.note(visitor.address().ip(), visitor.now());
+    }
+    !is_wrong && bears_key(options, request)
 }
 
 /// Returns true for the pages that are for whoever runs the server.
@@ -183,11 +275,12 @@ fn check_host(
     }
 }
 
-fn check_origin(options: &BroadcastOptions, request: &Request<'_>) -> Result<(), Denied> {
+fn check_origin(options: &BroadcastOptions, via: Via, request: &Request<'_>) -> Result<(), Denied> {
     let is_allowed = origin::origin_is_allowed(
         &options.allowed_origins,
         request.header("Origin"),
         request.host(),
+        via.scheme(),
     );
     if is_allowed { Ok(()) } else { Err(Denied::Origin) }
 }

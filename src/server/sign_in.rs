@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use crate::protocol::Request;
-use crate::reactor::Visitor;
+use crate::protocol::{Request, Scheme};
+use crate::reactor::{Via, Visitor};
 
 use super::access::Denied;
 use super::channel_pattern::ChannelPattern;
@@ -33,8 +33,9 @@ impl KeptToken {
         options: &BroadcastOptions,
         visitor: &Visitor<'_>,
         request: &Request<'_>,
+        scheme: Option<Scheme>,
     ) -> Result<AccessToken, Denied> {
-        if !is_taken_from(self.place, options, request) {
+        if !is_taken_from(self.place, options, request, scheme) {
             return Err(Denied::TokenMissing);
         }
         options.check_signed(&self.signed).map_err(denied)?;
@@ -60,11 +61,26 @@ pub(crate) struct SignIn {
     is_kept: bool,
     /// The token that was good. In a review: that is judged again.
     token: Option<KeptToken>,
+    /// Through whom the peer has come.
+    via: Option<Via>,
     /// The publish key that has opened the server under a foreign name.
     key: Option<Mark>,
 }
 
 impl SignIn {
+    /// Returns true in a review.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.is_kept
+    }
+
+    /// Returns through whom the peer has come, and notes it.
+    pub(crate) fn via(&mut self, visitor: &Visitor<'_>) -> Via {
+        if !self.is_kept {
+            self.via = Some(visitor.via);
+        }
+        self.via.unwrap_or(Via::Peer)
+    }
+
     /// Returns the same for a review.
     pub(crate) fn kept(&self) -> SignIn {
         SignIn { is_kept: true, ..self.clone() }
@@ -76,10 +92,16 @@ impl SignIn {
     }
 
     /// Returns true if there is a token, good or not.
-    pub(crate) fn has_token(&self, options: &BroadcastOptions, request: &Request<'_>) -> bool {
+    pub(crate) fn has_token(
+        &mut self,
+        options: &BroadcastOptions,
+        visitor: &Visitor<'_>,
+        request: &Request<'_>,
+    ) -> bool {
+        let scheme = self.via(visitor).scheme();
         match self.is_kept {
             true => self.token.is_some(),
-            false => token_of(options, request).is_some(),
+            false => token_of(options, request, scheme).is_some(),
         }
     }
 
@@ -91,13 +113,14 @@ impl SignIn {
         request: &Request<'_>,
         channel: Option<&str>,
     ) -> Result<AccessToken, Denied> {
+        let scheme = self.via(visitor).scheme();
         if self.is_kept {
             let kept = self.token.as_mut().ok_or(Denied::TokenMissing)?;
-            let token = kept.check(options, visitor, request)?;
+            let token = kept.check(options, visitor, request, scheme)?;
             kept.leeway = options.jwt_leeway;
             return Ok(token);
         }
-        let (place, token) = token_of(options, request).ok_or(Denied::TokenMissing)?;
+        let (place, token) = token_of(options, request, scheme).ok_or(Denied::TokenMissing)?;
         let (checked, taken) = options.check_token_timed(token, visitor.unix_time());
         visitor.charge(taken);
         let (token, signed) = checked.map_err(denied)?;

@@ -2,6 +2,7 @@
 //! documented promises, and invalid bytes.
 
 mod bad_bytes;
+mod behind_proxies;
 mod broadcast;
 mod cli;
 mod drain;
@@ -12,6 +13,7 @@ mod http;
 mod identities;
 mod library;
 mod linger;
+mod listeners;
 mod neighbours;
 mod operator;
 mod packaging;

@@ -34,6 +34,8 @@ unit() {
   # The same unit, but for where the program is.
   sed "s|/usr/bin/fanfare|$fanfare|" "$packaging/systemd/fanfare.service" >"$out/fanfare.service"
   check 'systemd-analyze verify finds nothing in the unit' quiet systemd-analyze verify --man=no "$out/fanfare.service"
+  cp "$packaging/systemd/socket-activation/fanfare.socket" "$out/"
+  check 'systemd-analyze verify finds nothing in the socket' quiet systemd-analyze verify --man=no "$out/fanfare.socket" "$out/fanfare.service"
   check 'systemd-analyze security: at most 2.0 of 10' systemd-analyze security --offline=true --threshold=20 "$out/fanfare.service"
   check 'the file of the package is a valid configuration' "$fanfare" check --config "$packaging/debian/fanfare.toml"
   sed -n 's/^#\([a-z-]* = \)/\1/p' "$packaging/debian/fanfare.toml" | grep -v key-file >"$out/fanfare.toml"

@@ -1,9 +1,9 @@
 """fanfare as clients see it behind a proxy. Called by run.sh, which has started both:
 
-proxies.py PROXY PORT UNPREPARED_PORT SERVER_PID RELOAD…   one line for each check
+proxies.py PROXY PORT UNPREPARED_PORT SERVER_PID LOG RELOAD…   one line for each check
 
 PORT leads to a server that was started as the proxy's configuration says, UNPREPARED_PORT to one that knows nothing of
-a proxy. RELOAD is the command that reloads the proxy's configuration. The last check ends the server.
+a proxy. LOG is the log of the first. RELOAD is the command that reloads the proxy's configuration. The last check ends the server.
 """
 
 import asyncio
@@ -35,6 +35,10 @@ class Proxy:
 
     def socket(self, path, origin=None, **arguments):
         return connect(f"ws://{NAME}{path}", host="127.0.0.1", port=self.port, origin=origin, proxy=None, **arguments)
+
+    def socket_from(self, address, path):
+        """A WebSocket of another client, who says himself that he is somebody else."""
+        return self.socket(path, local_addr=(address, 0), additional_headers={"X-Forwarded-For": "198.51.100.7"})
 
     async def enter(self, path):
         """A WebSocket, as soon as those of earlier checks no longer count for the limit of the address."""
@@ -90,8 +94,10 @@ async def reload(command):
         await asyncio.sleep(0.01)
 
 
-async def check(name, port, unprepared_port, server_pid, *reload_command):
-    checks, proxy, unprepared = Checks(name), Proxy(port), Proxy(unprepared_port)
+async def check(name, port, unprepared_port, server_pid, log, *reload_command):
+    checks, proxy = Checks(name), Proxy(port)
+    unprepared = None if unprepared_port == "-" else Proxy(unprepared_port)
+    sees_http = name != "HAProxy in mode tcp"
 
     @checks.add("a WebSocket receives what is published by POST, text and binary up to 64 KiB")
     async def _():
@@ -135,6 +141,9 @@ async def check(name, port, unprepared_port, server_pid, *reload_command):
 
     @checks.add("health and metrics are not shown to strangers, however they are spelled")
     async def _():
+        if not sees_http:  # it passes on every path, and metrics take the key
+            expect(proxy.ask("GET", "/-/metrics")[0], 401)
+            return
         for path in ["/-/metrics", "/-/healthz", "/-/", "/%2D/metrics", "/-%2Fmetrics", "//-/metrics", "/x/../-/metrics"]:
             status, _, text = proxy.ask("GET", path, headers=KEY)
             expect((path, status == 200 and "fanfare_" in text), (path, False))
@@ -150,16 +159,26 @@ async def check(name, port, unprepared_port, server_pid, *reload_command):
     async def _():
         expect(proxy.publish("/large", bytes(65537))[0], 413)
 
-    if name != "Caddy":
-        @checks.add("connections of one address are limited: 429")
-        async def _():
-            held = [await proxy.enter("/held") for _ in range(ADDRESS_LIMIT)]
-            expect(await refused(proxy.socket("/held")), 429)
-            await asyncio.gather(*(socket.close() for socket in held))
-            await (await proxy.enter("/held")).close()
+    @checks.add("connections of one address are limited, by the address of the client: 429")
+    async def _():
+        held = [await proxy.enter("/held") for _ in range(ADDRESS_LIMIT)]
+        expect(await refused(proxy.socket("/held")), 429)
+        expect(await refused(proxy.socket_from("127.0.0.9", "/held")), "101")
+        await asyncio.gather(*(socket.close() for socket in held))
+        await (await proxy.enter("/held")).close()
+
+    @checks.add("the log shows the address of the client, and not what he says of himself")
+    async def _():
+        async with proxy.socket_from("127.0.0.8", "/shown"):
+            pass
+        lines = pathlib.Path(log).read_text().splitlines()
+        [line] = [line for line in lines if 'channel="shown"' in line]
+        expect(("127.0.0.8" in line, "127.0.0.1" in line, "198.51" in line), (True, False, False))
 
     @checks.add("a server that does not know the name says which flag it takes")
     async def _():
+        if unprepared is None:
+            return
         status, _, text = unprepared.ask("GET", "/news")
         expect((status, "--allowed-hosts" in text), (403, True))
         if name != "Caddy":  # it serves no other name than its own

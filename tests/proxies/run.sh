@@ -74,7 +74,7 @@ free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1
 # as_shipped FILE LISTEN: a file of packaging/proxies with the ports of this run.
 as_shipped() {
   sed -e "s/127\.0\.0\.1:8080/127.0.0.1:$port/" -e "s/127\.0\.0\.1:9000/127.0.0.1:${application_port:-9}/" \
-    -e "s/\b256\b/$PROXIES_ADDRESS_LIMIT/" -e 's/maxconn 50000/maxconn 1000/' -e "s|/etc/nginx/fanfare-key.conf|$out/key.conf|" -e "$2" \
+    -e 's/maxconn 50000/maxconn 1000/' -e "s|/etc/nginx/fanfare-key.conf|$out/key.conf|" -e "$2" \
     "$root/packaging/proxies/$1"
 }
 
@@ -104,6 +104,13 @@ END
   until_open "$1" "$proxy_port"
 }
 
+start_haproxy_tcp() {
+  proxy_port=$(free_port)
+  as_shipped haproxy-tcp.cfg "s/bind :80$/bind 127.0.0.1:$proxy_port/" | sed "s/check port 8081/check port $plain_port/" >"$out/$1.cfg"
+  start "$1" haproxy -W -f "$out/$1.cfg"
+  until_open "$1" "$proxy_port"
+}
+
 start_haproxy() {
   proxy_port=$(free_port)
   as_shipped haproxy.cfg "s/bind :80$/bind 127.0.0.1:$proxy_port/" >"$out/$1.cfg"
@@ -125,11 +132,25 @@ try_proxy() {
   start_server "$proxy-unprepared-server"
   "start_$proxy" "$proxy-unprepared"
   local unprepared=$proxy_port
-  start_server "$proxy-server" --allowed-origins https://chat.example.com --publish-key-file "$out/key" --publish none
+  start_server "$proxy-server" --trusted-proxies 127.0.0.1 --max-connections-per-ip "$PROXIES_ADDRESS_LIMIT" \
+    --allowed-origins https://chat.example.com --publish-key-file "$out/key" --publish none --log-events
   server=$pid
   "start_$proxy" "$proxy"
   prepared=$proxy_port master=$pid
-  program "$shown" "$python" "$here/proxies.py" "$shown" "$prepared" "$unprepared" "$server" kill "-$3" "$master"
+  program "$shown" "$python" "$here/proxies.py" "$shown" "$prepared" "$unprepared" "$server" "$out/$proxy-server.log" kill "-$3" "$master"
+}
+
+# HAProxy in mode tcp, with the PROXY protocol: the true address, and nobody else may speak it.
+proxy_protocol() {
+  plain_port=$(free_port)
+  start haproxy-tcp-server "$fanfare" --listen proxy:127.0.0.1:0 --listen "127.0.0.1:$plain_port" --trusted-proxies 127.0.0.1 \
+    --max-connections-per-ip "$PROXIES_ADDRESS_LIMIT" --allowed-origins https://chat.example.com --publish-key-file "$out/key" \
+    --publish none --log-events
+  local server=$pid
+  wait_for haproxy-tcp-server listening
+  port=$(grep -oE 'proxy:127\.0\.0\.1:[0-9]+' "$out/haproxy-tcp-server.log" | head -n 1 | cut -d: -f3)
+  start_haproxy_tcp haproxy-tcp
+  program 'PROXY protocol' "$python" "$here/proxies.py" 'HAProxy in mode tcp' "$proxy_port" - "$server" "$out/haproxy-tcp-server.log" kill -USR2 "$pid"
 }
 
 private_rooms() {
@@ -137,7 +158,7 @@ private_rooms() {
   start application "$python" "$here/private_rooms.py" application "$application_port"
   local application=$pid
   until_open application "$application_port"
-  start_server rooms-server --allowed-origins https://chat.example.com --publish-key-file "$out/key" --publish all
+  start_server rooms-server --trusted-proxies 127.0.0.1 --allowed-origins https://chat.example.com --publish-key-file "$out/key" --publish all
   start_nginx nginx-rooms nginx-private-rooms.conf
   program 'private rooms' "$python" "$here/private_rooms.py" check "$proxy_port" "$application"
 }
@@ -161,7 +182,10 @@ for proxy in "$@"; do
       try_proxy nginx nginx HUP
       private_rooms
       ;;
-    haproxy) try_proxy haproxy HAProxy USR2 ;;
+    haproxy)
+      try_proxy haproxy HAProxy USR2
+      proxy_protocol
+      ;;
     caddy) try_proxy caddy Caddy USR1 ;;
   esac
 done

@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each layer, and the other layers from which it may import.
-const LAYERS: [(&str, &[&str]); 11] = [
+const LAYERS: [(&str, &[&str]); 12] = [
     ("instant", &[]),
+    ("ip_network", &[]),
     ("slot_lists", &[]),
     ("split_mix", &[]),
     ("units", &[]),
@@ -15,8 +16,11 @@ const LAYERS: [(&str, &[&str]); 11] = [
     ("net", &["instant", "split_mix", "work"]),
     ("hub", &["instant", "protocol", "slot_lists", "split_mix", "work"]),
     ("transport", &["net", "protocol"]),
-    ("reactor", &["hub", "instant", "net", "protocol", "slot_lists", "transport", "work"]),
-    ("server", &["hub", "instant", "net", "protocol", "reactor"]),
+    (
+        "reactor",
+        &["hub", "instant", "ip_network", "net", "protocol", "slot_lists", "transport", "work"],
+    ),
+    ("server", &["hub", "instant", "ip_network", "net", "protocol", "reactor"]),
 ];
 
 /// A word or a sign in the text of a source file.

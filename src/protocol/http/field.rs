@@ -43,7 +43,7 @@ pub(super) fn find<'a>(headers: &'a [httparse::Header<'a>], name: &str) -> Optio
 pub(super) fn find_all<'a>(
     headers: &'a [httparse::Header<'a>],
     name: &str,
-) -> impl Iterator<Item = &'a str> {
+) -> impl DoubleEndedIterator<Item = &'a str> {
     headers.iter().filter(move |header| is_same_name(header.name, name)).map(value)
 }
 

@@ -8,6 +8,7 @@
 
 mod error;
 mod field;
+mod forwarded;
 mod head;
 mod request;
 mod response;
@@ -17,6 +18,7 @@ mod target;
 pub use error::HttpError;
 pub(crate) use field::is_token;
 pub(super) use field::{has_token, tokens};
+pub(crate) use forwarded::{Scheme, told_client, told_scheme};
 pub use head::{HEAD_BYTES_MAX_DEFAULT, HEADERS_MAX, HeadScanner, HeaderStorage, HttpLimits};
 pub use request::Request;
 pub use response::{Persistence, Response};

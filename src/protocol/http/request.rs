@@ -133,7 +133,7 @@ impl<'a> Request<'a> {
 
     /// Returns the value of each header of this name (case is ignored), for lists that are spread
     /// over several lines; read as by [`header`](Self::header).
-    pub fn header_lines(&self, name: &str) -> impl Iterator<Item = &'a str> {
+    pub fn header_lines(&self, name: &str) -> impl DoubleEndedIterator<Item = &'a str> {
         find_all(self.headers, name)
     }
 

@@ -17,6 +17,7 @@ use crate::reactor::group::{ChannelQuery, Standstill, Status};
 use crate::reactor::mail::{Exchange, PublishOrigin};
 use crate::reactor::ticket::{NotPublished, Subscription, Ticket};
 use crate::reactor::turn_state::TurnState;
+use crate::reactor::via::Via;
 
 /// The peer of a callback for an HTTP request or an opening handshake, which is not a WebSocket
 /// connection, or not yet; or an open connection that is reviewed after a reload.
@@ -25,6 +26,7 @@ pub struct Visitor<'a> {
     pub(crate) turn: &'a mut TurnState,
     pub(crate) token: Token,
     pub(in crate::reactor) address: PackedAddress,
+    pub(crate) via: Via,
     pub(crate) is_admin: bool,
     /// The reason that the application has given with `reject_as`, if any.
     pub(crate) rejected: Option<RejectReason>,
@@ -37,12 +39,14 @@ impl<'a> Visitor<'a> {
         exchange: &'a mut Exchange,
         turn: &'a mut TurnState,
         connection: &Connection<T, S>,
+        via: Via,
     ) -> Visitor<'a> {
         Visitor {
             exchange,
             turn,
             token: connection.token,
             address: connection.packed_address,
+            via,
             is_admin: connection.is_admin(),
             rejected: None,
             expires_at: None,
@@ -120,7 +124,8 @@ impl Visitor<'_> {
         Ticket { token: self.token, number: self.exchange.tickets + 1 }
     }
 
-    /// Returns the address of the peer.
+    /// Returns the address of the peer; behind a [trusted proxy](crate::Builder::trusted_proxies)
+    /// that of the client, with port 0 if the proxy does not tell its port.
     pub fn address(&self) -> SocketAddr {
         self.address.unpack()
     }
@@ -196,7 +201,7 @@ impl<S> Context<'_, S> {
         self.session
     }
 
-    /// Returns the address of the peer.
+    /// Returns the address of the peer, as [`Visitor::address`] does.
     pub fn address(&self) -> SocketAddr {
         self.address.unpack()
     }

@@ -53,8 +53,12 @@ pub trait Handler {
     /// later, or the reactor, which refuses requests over a limit. Called once for each request, as
     /// soon as its head has arrived. Meant for what a browser needs to show an answer to a page
     /// (CORS). Headers that a request is answered with anyway are not replaced.
-    fn response_headers(&mut self, request: &Request<'_>) -> Option<ResponseHeaders> {
-        let _ = request;
+    fn response_headers(
+        &mut self,
+        visitor: &Visitor<'_>,
+        request: &Request<'_>,
+    ) -> Option<ResponseHeaders> {
+        let _ = (visitor, request);
         None
     }
 

@@ -92,8 +92,12 @@ pub(super) struct Connection<T, S> {
     pub(super) progress_at: CoarseInstant,
     /// When the message that is being received began, if there is one.
     pub(super) message_since: Option<CoarseInstant>,
-    /// The address of the peer.
+    /// The address of the peer; behind a trusted proxy that of the client whose request is under
+    /// way, or whose WebSocket it is.
     pub(super) packed_address: PackedAddress,
+    /// The connection counts towards the limit of connections from `packed_address`. False for one
+    /// of a trusted proxy while no client's request is under way on it, and on an admin listener.
+    pub(super) is_counted: bool,
     /// When the peer's credentials expire, in whole seconds since 1970-01-01 UTC. An open
     /// connection is then closed. It is a time of the wall clock, because it is given as one.
     pub(super) expires_at: Option<NonZeroU32>,
@@ -148,13 +152,23 @@ pub(super) struct Http {
     pub(super) between_requests: bool,
     /// The application's headers for the answer to the current request.
     pub(super) headers: Option<Box<ResponseHeaders>>,
+    /// The address of the peer if it is a trusted proxy, whose word is taken about the client of
+    /// each request. In a box, because few connections have one.
+    pub(super) proxy: Option<Box<PackedAddress>>,
+    /// A header of the PROXY protocol must come before anything else.
+    pub(super) awaits_proxy_header: bool,
+    /// A proxy that is not on this machine has told the address, or one has told none: so the peer
+    /// does not count as one on this machine.
+    pub(super) is_far: bool,
 }
 
 /// A request body that is being received.
 #[derive(Clone, Copy)]
 pub(super) struct Body {
     pub(super) head_bytes: u32,
-    pub(super) bytes: u32,
+    /// Not zero, because a body without bytes need not be received. So an `Option` of this takes no
+    /// more room.
+    pub(super) bytes: NonZeroU32,
 }
 
 /// How the response to a request must be written.
@@ -184,26 +198,45 @@ pub(super) struct Open<S> {
     pub(super) session: S,
 }
 
+/// From whom a connection was accepted.
+#[derive(Clone, Copy)]
+pub(super) struct AcceptedFrom {
+    pub(super) address: SocketAddr,
+    /// It is a trusted proxy.
+    pub(super) is_proxy: bool,
+    /// It begins with a header of the PROXY protocol.
+    pub(super) tells_first: bool,
+}
+
 impl<T, S> Connection<T, S> {
+    /// Makes a connection that counts towards the limit of its address, unless it is one of a
+    /// trusted proxy or on an admin listener.
     pub(super) fn new(
         token: Token,
         stream: T,
-        address: SocketAddr,
+        from: AcceptedFrom,
         quota: Quota,
         refusal: Option<Refusal>,
         deadline: Instant,
     ) -> Self {
+        let packed_address = PackedAddress::new(from.address);
+        let proxy = from.is_proxy.then(|| Box::new(packed_address));
         Connection {
             token,
             io: IoBuffers::new(stream),
-            phase: Phase::Http(Http::default()),
+            phase: Phase::Http(Http {
+                proxy,
+                awaits_proxy_header: from.tells_first,
+                ..Http::default()
+            }),
             quota,
+            is_counted: !from.is_proxy && quota != Quota::Admin,
             refusal,
             deadline: CoarseInstant::new(deadline),
             progress_at: CoarseInstant::new(Instant::ZERO),
             message_since: None,
             under_way: None,
-            packed_address: PackedAddress::new(address),
+            packed_address,
             awaiting_pong: false,
             readable: false,
             blocked: false,

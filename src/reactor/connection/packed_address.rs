@@ -11,7 +11,7 @@ pub(in crate::reactor) struct PackedAddress {
 }
 
 impl PackedAddress {
-    pub(super) fn new(address: SocketAddr) -> PackedAddress {
+    pub(in crate::reactor) fn new(address: SocketAddr) -> PackedAddress {
         let ip = match address.ip() {
             IpAddr::V4(v4) => v4.to_ipv6_mapped(),
             IpAddr::V6(v6) => v6,

@@ -113,12 +113,13 @@ impl<T, S> Connections<T, S> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Quota;
+    use super::super::{AcceptedFrom, Quota};
     use super::*;
     use crate::instant::Instant;
 
     fn insert(connections: &mut Connections<&'static str, ()>, stream: &'static str) -> Token {
-        let here = "127.0.0.1:1".parse().unwrap();
+        let address = "127.0.0.1:1".parse().unwrap();
+        let here = AcceptedFrom { address, is_proxy: false, tells_first: false };
         let quota = Quota::Ordinary;
         let new = |token| Connection::new(token, stream, here, quota, None, Instant::ZERO);
         connections.insert(new).token

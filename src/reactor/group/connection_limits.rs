@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::instant::Instant;
+use crate::ip_network::customer_of;
 
 use crate::reactor::counters::RejectReason;
 use crate::reactor::limits::{ADMIN_CONNECTIONS_MAX, REFUSALS_MAX, ReactorLimits};
@@ -48,6 +49,16 @@ pub(crate) struct Admission {
     /// `None`: too many connections are kept open for a refusal already, so this one must be closed
     /// without an answer.
     pub(crate) quota: Option<Quota>,
+}
+
+/// How an address stands towards its limit of connections.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Standing {
+    Within,
+    /// Over the limit: requests that are exempt from it are served.
+    Over,
+    /// Over twice the limit.
+    FarOver,
 }
 
 /// The limits and their counts, in cache lines of their own: reactors read the neighbouring fields
@@ -93,15 +104,6 @@ impl AcceptRate {
     fn next_at(&self) -> Instant {
         let missing = (1.0 - self.available).max(0.0);
         self.filled_at + Duration::from_secs_f64(missing / self.per_second)
-    }
-}
-
-/// Returns the addresses that a per-address limit counts as one: an IPv4 address, or an IPv6 /64,
-/// which is what one customer usually gets.
-fn network(address: SocketAddr) -> IpAddr {
-    match address.ip().to_canonical() {
-        IpAddr::V4(v4) => IpAddr::V4(v4),
-        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
     }
 }
 
@@ -164,20 +166,56 @@ impl ConnectionLimits {
     /// that limit can be served. There may be as many of these per address as the limit says;
     /// connections beyond them count as refusals.
     pub(crate) fn enter(&self, address: SocketAddr) -> Admission {
+        let (of_address, max) = self.count_in_network(address);
+        let refusal = (of_address > max).then_some(Refusal::TooManyFromAddress);
+        let is_heard = of_address <= max.saturating_mul(2);
+        self.admit(refusal, is_heard)
+    }
+
+    /// Counts a connection of a trusted proxy, but towards no address: each of its requests may be
+    /// another client's, and counts towards that one ([`enter_address`](Self::enter_address)).
+    pub(crate) fn enter_as_proxy(&self) -> Admission {
+        self.admit(None, true)
+    }
+
+    /// Counts a connection towards the limit of this address, until
+    /// [`leave_address`](Self::leave_address).
+    pub(crate) fn enter_address(&self, address: SocketAddr) -> Standing {
+        let (of_address, max) = self.count_in_network(address);
+        if of_address <= max {
+            Standing::Within
+        } else if of_address <= max.saturating_mul(2) {
+            Standing::Over
+        } else {
+            Standing::FarOver
+        }
+    }
+
+    /// Counts an ordinary connection as a refusal from now on. Returns false, and changes nothing,
+    /// if there are too many of these.
+    pub(crate) fn demote(&self) -> bool {
+        let has_room = count_one_more(&self.refusals, REFUSALS_MAX);
+        if has_room {
+            self.connections.fetch_sub(1, Ordering::Relaxed);
+        }
+        has_room
+    }
+
+    /// Returns how many connections an address has, this one included, and how many it may have.
+    /// Peers that have no address, at a socket in the file system, are not counted.
+    fn count_in_network(&self, address: SocketAddr) -> (u32, u32) {
+        let networks = self.networks.as_ref().filter(|_| !address.ip().is_unspecified());
+        let Some((max, networks)) = networks else { return (0, u32::MAX) };
+        let mut networks = lock(networks);
+        let count = networks.entry(customer_of(address.ip())).or_default();
+        *count += 1;
+        (*count, max.load(Ordering::Relaxed))
+    }
+
+    fn admit(&self, refusal: Option<Refusal>, is_heard: bool) -> Admission {
         if self.has_rate.load(Ordering::Relaxed) {
             lock(&self.rate).available -= 1.0;
         }
-        let (of_address, max) = match &self.networks {
-            Some((max, networks)) => {
-                let mut networks = lock(networks);
-                let count = networks.entry(network(address)).or_default();
-                *count += 1;
-                (*count, max.load(Ordering::Relaxed))
-            }
-            None => (0, u32::MAX),
-        };
-        let refusal = (of_address > max).then_some(Refusal::TooManyFromAddress);
-        let is_heard = of_address <= max.saturating_mul(2);
         let connections_max = self.connections_max.load(Ordering::Relaxed);
         if is_heard && count_one_more(&self.connections, connections_max) {
             return Admission { refusal, quota: Some(Quota::Ordinary) };
@@ -197,8 +235,8 @@ impl ConnectionLimits {
     }
 
     /// Stops counting a connection that has closed. `quota`: the limit that it counted towards, or
-    /// `None` if `enter` found no room for it.
-    pub(crate) fn leave(&self, address: SocketAddr, quota: Option<Quota>) {
+    /// `None` if there was no room for it. `address`: the address that it counted towards, if any.
+    pub(crate) fn leave(&self, address: Option<SocketAddr>, quota: Option<Quota>) {
         let count = match quota {
             Some(Quota::Ordinary) => Some(&self.connections),
             Some(Quota::Refusal) => Some(&self.refusals),
@@ -208,18 +246,19 @@ impl ConnectionLimits {
         if let Some(count) = count {
             count.fetch_sub(1, Ordering::Relaxed);
         }
-        if quota != Some(Quota::Admin) {
-            self.leave_network(address);
+        if let Some(address) = address {
+            self.leave_address(address);
         }
     }
 
-    fn leave_network(&self, address: SocketAddr) {
+    /// Stops counting a connection towards the limit of this address.
+    pub(crate) fn leave_address(&self, address: SocketAddr) {
         let Some((_, networks)) = &self.networks else { return };
         let mut networks = lock(networks);
-        if let Some(count) = networks.get_mut(&network(address)) {
+        if let Some(count) = networks.get_mut(&customer_of(address.ip())) {
             *count -= 1;
             if *count == 0 {
-                networks.remove(&network(address));
+                networks.remove(&customer_of(address.ip()));
             }
         }
     }
@@ -228,6 +267,20 @@ impl ConnectionLimits {
     #[cfg(test)]
     pub(crate) fn counts(&self) -> [usize; 3] {
         [&self.connections, &self.refusals, &self.admins].map(|count| count.load(Ordering::Relaxed))
+    }
+
+    /// Returns how many connections count towards an address, if addresses are counted.
+    #[cfg(test)]
+    pub(crate) fn of_addresses(&self) -> Option<usize> {
+        let (_, networks) = self.networks.as_ref()?;
+        Some(lock(networks).values().map(|count| *count as usize).sum())
+    }
+
+    /// Returns how many connections count towards this address.
+    #[cfg(test)]
+    pub(crate) fn of_address(&self, address: SocketAddr) -> u32 {
+        let Some((_, networks)) = &self.networks else { return 0 };
+        lock(networks).get(&customer_of(address.ip())).copied().unwrap_or_default()
     }
 }
 
@@ -255,9 +308,9 @@ mod tests {
             Admission { refusal: Some(Refusal::TooManyConnections), quota: Some(Quota::Refusal) };
         assert_eq!(limits.enter(here), IN);
         assert_eq!(limits.enter(here), refused);
-        limits.leave(here, Some(Quota::Refusal));
+        limits.leave(Some(here), Some(Quota::Refusal));
         assert_eq!(limits.enter(here), refused);
-        limits.leave(here, Some(Quota::Ordinary));
+        limits.leave(Some(here), Some(Quota::Ordinary));
         assert_eq!(limits.enter(here), IN);
     }
 
@@ -272,8 +325,8 @@ mod tests {
         );
         assert_eq!(limits.enter(from("[2001:db8:0:1::2]:2")), IN);
         assert_eq!(limits.enter(from("10.0.0.1:1")), IN);
-        limits.leave(from("[2001:db8::2]:2"), Some(Quota::Ordinary));
-        limits.leave(from("[2001:db8::1]:1"), Some(Quota::Ordinary));
+        limits.leave(Some(from("[2001:db8::2]:2")), Some(Quota::Ordinary));
+        limits.leave(Some(from("[2001:db8::1]:1")), Some(Quota::Ordinary));
         assert_eq!(limits.enter(from("[2001:db8::3]:3")), IN);
     }
 
@@ -302,7 +355,6 @@ mod tests {
             configured.connections_per_address_max = Some(1);
             configured.accepts_per_second_max = Some(1);
         });
-        let here = from("10.0.0.1:1");
         let admin = Admission { refusal: None, quota: Some(Quota::Admin) };
         for _ in 0..ADMIN_CONNECTIONS_MAX {
             assert_eq!(limits.enter_as_admin(), admin);
@@ -310,7 +362,7 @@ mod tests {
         assert_eq!(limits.enter_as_admin().quota, None);
         assert_eq!(limits.counts(), [0, 0, ADMIN_CONNECTIONS_MAX]);
         assert!(limits.next_at(Instant::ZERO).is_some_and(|moment| moment == Instant::ZERO));
-        limits.leave(here, Some(Quota::Admin));
+        limits.leave(None, Some(Quota::Admin));
         assert_eq!(limits.enter_as_admin(), admin);
     }
 

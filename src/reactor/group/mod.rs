@@ -16,7 +16,7 @@ mod standstill;
 mod status;
 mod survey;
 
-pub(super) use connection_limits::{ConnectionLimits, Quota, Refusal};
+pub(super) use connection_limits::{ConnectionLimits, Quota, Refusal, Standing};
 pub(super) use live_status::OwnCounters;
 pub use liveness::Liveness;
 pub(super) use shared::Shared;

@@ -144,6 +144,12 @@ fn check_gate(reactors: &[SimReactor]) {
         quotas,
         "quotas in use"
     );
+    let counted = |reactor: &SimReactor| {
+        reactor.peers.connections.iter().filter(|one| one.is_counted).count()
+    };
+    let counted: usize = reactors.iter().map(counted).sum();
+    let limits = &reactors[0].peers.core.exchange.shared.connection_limits;
+    assert!(limits.of_addresses().is_none_or(|sum| sum == counted), "connections of addresses");
 }
 
 /// How many records one reactor has written for the others, and how many bytes it has taken from

@@ -12,6 +12,7 @@
 //! | `opening`, `http`, `talking`, `pinging` | healthy connections |
 //! | `slow`, `torn`, `closing` | connections that are slow, interrupted or closed |
 //! | `blocking` | connections with many subscriptions whose socket is full |
+//! | `proxied`, `proxy_protocol` | connections that a trusted proxy brings |
 //! | `publishing`, `accepting`, `draining` | what concerns many connections at once |
 //! | `reviewing` | what a reload does to open connections and to limits |
 //! | `panics` | callbacks that panic |
@@ -45,6 +46,8 @@ mod million;
 mod opening;
 mod panics;
 mod pinging;
+mod proxied;
+mod proxy_protocol;
 mod publishing;
 mod reviewing;
 mod slow;

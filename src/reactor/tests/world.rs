@@ -17,7 +17,7 @@ use super::super::counters::Counters;
 use super::super::limits::CROWD_PER_TURN_MAX;
 use super::super::peers::Peers;
 use super::super::{
-    Handle, PublishError, PublisherLine, Reactor, ReactorLimits, RingSizes, setups,
+    Handle, ListenerKind, PublishError, PublisherLine, Reactor, ReactorLimits, RingSizes, setups,
 };
 use super::app::{App, Log};
 use super::client::Client;
@@ -83,6 +83,8 @@ impl Default for Setting {
 }
 
 pub(super) const PORT: u16 = 80;
+/// Where the PROXY protocol is spoken, if there are trusted proxies.
+pub(super) const PROXY_PORT: u16 = 81;
 
 /// The most turns until the reactors are idle; if they are not by then, they never will be.
 const TURNS_TO_REST_MAX: usize = 100_000;
@@ -138,7 +140,11 @@ impl World {
         let log = Rc::new(RefCell::new(Log::default()));
         let seated = nets.into_iter().zip(setups).map(|(net, setup)| {
             let app = App { log: Rc::clone(&log), own_policy };
-            Reactor::new(net, vec![sim.listener(PORT)], Vec::new(), app, setup).unwrap()
+            let mut listeners = vec![(sim.listener(PORT), ListenerKind::Public)];
+            if !limits.trusted_proxies.is_empty() {
+                listeners.push((sim.listener(PROXY_PORT), ListenerKind::ProxyProtocol));
+            }
+            Reactor::new(net, listeners, app, setup).unwrap()
         });
         let reactors: Vec<_> = seated.collect();
         let line = Arc::new(PublisherLine::new(reactors.len()));

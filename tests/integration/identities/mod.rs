@@ -2,6 +2,7 @@
 //! and metric.
 
 mod cors;
+mod guessing;
 mod making;
 mod origins;
 mod reloads;
@@ -13,7 +14,7 @@ use std::net::SocketAddr;
 
 use crate::support::{Metrics, Peer, Scraper, UPGRADE, request};
 
-const REASONS: [&str; 19] = [
+const REASONS: [&str; 21] = [
     "malformed",
     "too_large",
     "slow_request",
@@ -29,10 +30,12 @@ const REASONS: [&str; 19] = [
     "method",
     "declined",
     "address_limit",
+    "credential_limit",
     "connection_limit",
     "channel_limit",
     "memory",
     "draining",
+    "untrusted_proxy",
 ];
 
 /// What a server answers: the status, and the reason under which a refusal is counted.
@@ -47,7 +50,12 @@ struct Asker {
 
 impl Asker {
     fn new(address: SocketAddr) -> Asker {
-        let mut scraper = Scraper::connect(address);
+        Asker::with_admin(address, address)
+    }
+
+    /// Makes one that scrapes at another address.
+    fn with_admin(address: SocketAddr, admin: SocketAddr) -> Asker {
+        let mut scraper = Scraper::connect(admin);
         let before = scraper.scrape();
         Asker { address, scraper, before }
     }

@@ -92,6 +92,7 @@ impl Plan {
             limits: ReactorLimits {
                 connections_max: dice.pick(&[4, 1_000, 1_000]),
                 connections_per_address_max: dice.pick(&[None, None, Some(6)]),
+                trusted_proxies: std::sync::Arc::default(),
                 accepts_per_second_max: dice.pick(&[None, None, Some(5)]),
                 decoder: DecoderLimits { message_bytes_max, fragments_max: 20 },
                 http: crate::protocol::HttpLimits {

@@ -82,7 +82,8 @@ impl Run {
         let book = Rc::new(RefCell::new(book));
         let reactors = nets.into_iter().zip(setups).map(|(net, setup)| {
             let app = App::new(Rc::clone(&book));
-            Reactor::new(net, vec![world.listener(PORT)], Vec::new(), app, setup)
+            let listeners = vec![(world.listener(PORT), ListenerKind::Public)];
+            Reactor::new(net, listeners, app, setup)
                 .expect("a listener is registered")
         });
         let reactors: Vec<_> = reactors.collect();
