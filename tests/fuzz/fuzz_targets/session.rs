@@ -13,7 +13,9 @@ use fanfare::hub::{Homes, HubLimits};
 use fanfare::net::Net;
 use fanfare::net::sim::{SimCall, SimFaults, SimLimits, SimNet, SimPeer, SimWorld};
 use fanfare::protocol::{ClientHandshake, CloseCode, DecoderLimits, Message, Request};
-use fanfare::reactor::{Context, Handler, Reactor, ReactorLimits, Upgrade, Visitor, setups};
+use fanfare::reactor::{
+    Context, Handler, ListenerKind, Reactor, ReactorLimits, Upgrade, Visitor, setups,
+};
 use fanfare_fuzz::input::Input;
 use fanfare_fuzz::rfc6455::{self, End, Limits};
 use libfuzzer_sys::fuzz_target;
@@ -202,9 +204,8 @@ impl Server {
         let setup = setups.into_iter().next().expect("one for each waker");
         let closed = Rc::new(RefCell::new(Vec::new()));
         let echo = Echo { closed: Rc::clone(&closed) };
-        let listeners = vec![world.listener(PORT)];
-        let reactor = Reactor::new(net, listeners, Vec::new(), echo, setup)
-            .expect("a listener is registered");
+        let listeners = vec![(world.listener(PORT), ListenerKind::Public)];
+        let reactor = Reactor::new(net, listeners, echo, setup).expect("a listener is registered");
 
         let peer = world.connect(PORT);
         let mut request = Vec::new();

@@ -90,6 +90,7 @@ impl Plan {
             limits: ReactorLimits {
                 connections_max,
                 connections_per_address_max,
+                trusted_proxies: std::sync::Arc::default(),
                 accepts_per_second_max,
                 decoder: DecoderLimits { message_bytes_max, fragments_max: 6 },
                 http: HttpLimits { head_bytes_max: 1_024, body_bytes_max: message_bytes_max },

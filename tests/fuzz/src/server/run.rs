@@ -11,7 +11,7 @@ use fanfare::hub::{ChannelName, Homes};
 use fanfare::net::Net;
 use fanfare::net::sim::{SimFaults, SimNet, SimWorld};
 use fanfare::protocol::Message;
-use fanfare::reactor::{PublishError, PublisherLine, Reactor, Status, setups};
+use fanfare::reactor::{ListenerKind, PublishError, PublisherLine, Reactor, Status, setups};
 
 use super::app::App;
 use super::book::{Book, MAIL, NEWS, Outcome};
@@ -83,8 +83,7 @@ impl Run {
         let reactors = nets.into_iter().zip(setups).map(|(net, setup)| {
             let app = App::new(Rc::clone(&book));
             let listeners = vec![(world.listener(PORT), ListenerKind::Public)];
-            Reactor::new(net, listeners, app, setup)
-                .expect("a listener is registered")
+            Reactor::new(net, listeners, app, setup).expect("a listener is registered")
         });
         let reactors: Vec<_> = reactors.collect();
         let over = vec![false; reactors.len()];
