@@ -31,8 +31,16 @@ impl FromStr for IpNetwork {
             Ok(address) => IpNet::from(address.to_canonical()),
             Err(_) => text.parse().map_err(|_| IpNetworkError(()))?,
         };
-        Ok(IpNetwork(network.trunc()))
+        Ok(IpNetwork(of_ipv4(network).unwrap_or(network).trunc()))
     }
+}
+
+/// Returns the range of IPv4 addresses if they are written as mapped into IPv6: the range must find
+/// them however a socket tells of them.
+fn of_ipv4(network: IpNet) -> Option<IpNet> {
+    let IpNet::V6(mapped) = network else { return None };
+    let address = mapped.addr().to_ipv4_mapped()?;
+    IpNet::new(address.into(), mapped.prefix_len().checked_sub(96)?).ok()
 }
 
 impl fmt::Display for IpNetwork {
@@ -77,6 +85,9 @@ mod tests {
             ("::1", "::1", "127.0.0.1"),
             ("127.0.0.0/8", "::ffff:127.0.0.1", "::1"),
             ("::ffff:10.0.0.1", "10.0.0.1", "10.0.0.2"),
+            ("::ffff:10.0.0.0/104", "10.255.0.1", "11.0.0.1"),
+            ("::ffff:0:0/96", "203.0.113.9", "2001:db8::1"),
+            ("::/0", "2001:db8::1", "10.0.0.1"),
         ] {
             let one: IpNetwork = network.parse().unwrap();
             assert!(one.contains(inside.parse().unwrap()), "{network} {inside}");

@@ -1,6 +1,7 @@
 //! The values of `--listen` and `--admin-listen`, and who can reach the server by them.
 
 use std::net::ToSocketAddrs;
+use std::os::unix::net::SocketAddr;
 
 use super::config::Config;
 use super::config_error::ConfigError;
@@ -55,6 +56,9 @@ fn reach(flag: &str, whole: &str, address: &str) -> Result<Reach, ConfigError> {
     if let Some(path) = address.strip_prefix("unix:") {
         return match path {
             "" => wrong("write a path behind it, as in unix:/run/fanfare/fanfare.sock"),
+            _ if SocketAddr::from_pathname(path).is_err() => {
+                wrong("the system takes no socket of this path; about a hundred bytes are possible")
+            }
             _ => Ok(Reach::File),
         };
     }
@@ -112,6 +116,7 @@ mod tests {
             ("proxy:127.0.0.1:8080", None, "--trusted-proxies"),
             ("proxy:8080", None, "127.0.0.1:8080"),
             ("unix:", None, "unix:/run/"),
+            (&format!("unix:/run/{}.sock", "f".repeat(120)), None, "hundred bytes"),
             ("proxy+tls:127.0.0.1:8080", None, "no TLS"),
             ("127.0.0.1:1", Some("proxy:127.0.0.1:2"), "--admin-listen"),
             ("127.0.0.1:1", Some("systemd"), "--admin-listen"),

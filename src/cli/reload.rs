@@ -67,9 +67,13 @@ impl Reload {
             changed.retain(|key| key != ADDRESS_LIMIT);
             left.push(ADDRESS_LIMIT.to_owned());
         }
-        let merged = self.settings.like(merged).map_err(|error| {
+        let mut merged = self.settings.like(merged).map_err(|error| {
             format!("{}; this needs a restart: {}", sources.explain(&error), left.join(", "))
         })?;
+        // By default there is a limit behind proxies, and these may have come with this file.
+        if !self.settings.counts_addresses() && merged.lift_address_limit() {
+            left.push(ADDRESS_LIMIT.to_owned());
+        }
         add_changed_files(&mut changed, self.settings.options(), merged.options());
         let options = self.options.current();
         self.options.replace(BroadcastOptions {

@@ -120,6 +120,11 @@ impl Settings {
         self.counts_addresses
     }
 
+    /// Takes away the limit of connections of each address. Returns false if there is none.
+    pub(crate) fn lift_address_limit(&mut self) -> bool {
+        self.max_connections_per_ip.take().is_some()
+    }
+
     /// Returns the server's builder, without a handler.
     pub(crate) fn builder(&self) -> Builder<Closures> {
         limits(&self.config, self.memory_limit)

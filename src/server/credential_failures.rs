@@ -13,9 +13,13 @@ use crate::ip_network::customer_of;
 /// Failures are counted from the first one of an address, for this long.
 const PERIOD: Duration = Duration::from_secs(60);
 
-/// The most addresses that are remembered; a further one takes the place of the oldest. About a
-/// mebibyte.
-const ADDRESSES_MAX: usize = 16 * 1024;
+/// The most periods that are remembered; a further one takes the place of the oldest. About a
+/// mebibyte. Whoever has so many addresses that it fills the table makes room for its own guesses
+/// only: nobody is refused because of an entry that is not there.
+const PERIODS_MAX: usize = 16 * 1024;
+
+/// How many periods that are over are forgotten at once: more than one can begin at once.
+const FORGOTTEN_AT_ONCE_MAX: usize = 4;
 
 /// The failures of all addresses. Clones are the same, so that all reactors count together.
 #[derive(Clone, Default, Debug)]
@@ -23,41 +27,45 @@ pub struct CredentialFailures(Arc<FailureTable>);
 
 #[derive(Default, Debug)]
 struct FailureTable {
-    /// How many addresses the table has. While it is zero, nobody has to look into the table.
-    addresses: AtomicUsize,
+    /// How many periods the table has. While it is zero, nobody has to look into the table.
+    periods: AtomicUsize,
     table: Mutex<Table>,
 }
 
 #[derive(Default, Debug)]
 struct Table {
     by_address: HashMap<IpAddr, Failures>,
-    /// The same addresses, the one with the oldest first failure first.
-    oldest_first: VecDeque<IpAddr>,
+    /// All periods, the oldest first. An address whose period was over before it was forgotten, and
+    /// that has failed again, stands here twice.
+    oldest_first: VecDeque<(IpAddr, Instant)>,
 }
 
+/// The failures of one address.
 #[derive(Clone, Copy, Debug)]
 struct Failures {
+    /// When its period began.
     since: Instant,
     count: u32,
 }
 
-impl Failures {
-    fn end(&self) -> Instant {
-        self.since + PERIOD
-    }
-}
-
 impl CredentialFailures {
+    /// Returns true if no failure is remembered.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.periods.load(Ordering::Relaxed) == 0
+    }
+
     /// Returns how long credentials from an address are not looked at, if it has had as many
     /// failures as it may have. An IPv6 /64 is one address.
     pub(crate) fn wait_of(&self, address: IpAddr, max: u32, now: Instant) -> Option<Duration> {
-        if self.0.addresses.load(Ordering::Relaxed) == 0 {
+        if self.is_empty() {
             return None;
         }
-        let table = self.table();
+        let mut table = self.table();
+        table.forget(now);
+        self.0.periods.store(table.oldest_first.len(), Ordering::Relaxed);
         let failures = table.by_address.get(&customer_of(address))?;
-        let is_over = failures.count >= max && failures.end() > now;
-        is_over.then(|| failures.end().saturating_since(now))
+        let end = failures.since + PERIOD;
+        (failures.count >= max && end > now).then(|| end.saturating_since(now))
     }
 
     /// Counts a failure. Peers at a socket in the file system have no address, so theirs are not
@@ -68,18 +76,8 @@ impl CredentialFailures {
         }
         let mut table = self.table();
         table.forget(now);
-        let address = customer_of(address);
-        match table.by_address.get_mut(&address) {
-            Some(failures) => failures.count = failures.count.saturating_add(1),
-            None => {
-                if table.by_address.len() == ADDRESSES_MAX {
-                    table.drop_oldest();
-                }
-                table.by_address.insert(address, Failures { since: now, count: 1 });
-                table.oldest_first.push_back(address);
-            }
-        }
-        self.0.addresses.store(table.by_address.len(), Ordering::Relaxed);
+        table.count(customer_of(address), now);
+        self.0.periods.store(table.oldest_first.len(), Ordering::Relaxed);
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -88,18 +86,35 @@ impl CredentialFailures {
 }
 
 impl Table {
-    /// Forgets the addresses whose time is over.
+    fn count(&mut self, address: IpAddr, now: Instant) {
+        match self.by_address.get_mut(&address) {
+            Some(failures) if failures.since + PERIOD > now => {
+                failures.count = failures.count.saturating_add(1);
+            }
+            Some(_) | None => {
+                if self.oldest_first.len() == PERIODS_MAX {
+                    self.drop_oldest();
+                }
+                self.by_address.insert(address, Failures { since: now, count: 1 });
+                self.oldest_first.push_back((address, now));
+            }
+        }
+    }
+
+    /// Forgets a few of the periods that are over.
     fn forget(&mut self, now: Instant) {
-        while let Some(oldest) = self.oldest_first.front()
-            && self.by_address.get(oldest).is_none_or(|failures| failures.end() <= now)
-        {
-            self.drop_oldest();
+        for _ in 0..FORGOTTEN_AT_ONCE_MAX {
+            match self.oldest_first.front() {
+                Some((_, since)) if *since + PERIOD <= now => self.drop_oldest(),
+                Some(_) | None => return,
+            }
         }
     }
 
     fn drop_oldest(&mut self) {
-        if let Some(oldest) = self.oldest_first.pop_front() {
-            self.by_address.remove(&oldest);
+        let Some((address, since)) = self.oldest_first.pop_front() else { return };
+        if self.by_address.get(&address).is_some_and(|failures| failures.since == since) {
+            self.by_address.remove(&address);
         }
     }
 }
@@ -158,14 +173,33 @@ mod tests {
     fn the_table_is_bounded_and_the_oldest_goes_first() {
         let failures = CredentialFailures::default();
         let number = |number: usize| IpAddr::V4(Ipv4Addr::from(number as u32 + 1));
-        for one in 0..ADDRESSES_MAX + 3 {
+        for one in 0..PERIODS_MAX + 3 {
             failures.note(number(one), at(one as u64 / 1000));
         }
-        assert_eq!(failures.0.addresses.load(Ordering::Relaxed), ADDRESSES_MAX);
+        assert_eq!(failures.0.periods.load(Ordering::Relaxed), PERIODS_MAX);
         let is_known = |one| failures.wait_of(number(one), 1, at(100)).is_some();
-        assert_eq!([0, 2, 3, ADDRESSES_MAX + 2].map(is_known), [false, false, true, true]);
-        failures.note(number(7), at(200_000));
-        assert_eq!(failures.0.addresses.load(Ordering::Relaxed), 1, "the others' time is over");
+        assert_eq!([0, 2, 3, PERIODS_MAX + 2].map(is_known), [false, false, true, true]);
+    }
+
+    #[test]
+    fn what_is_over_is_forgotten_a_few_at_a_time() {
+        let failures = CredentialFailures::default();
+        let number = |number: u32| IpAddr::V4(Ipv4Addr::from(number + 1));
+        let remembered = || failures.0.periods.load(Ordering::Relaxed);
+        (0..1_000).for_each(|one| failures.note(number(one), at(0)));
+        // This one was not forgotten yet, and begins anew.
+        failures.note(number(999), at(60_000));
+        assert_eq!(failures.wait_of(number(999), 2, at(60_000)), None);
+        failures.note(number(999), at(60_001));
+        assert!(failures.wait_of(number(999), 2, at(60_002)).is_some());
+        while remembered() > 1 {
+            let before = remembered();
+            assert_eq!(failures.wait_of(number(500), 1, at(60_003)), None);
+            assert!((1..=FORGOTTEN_AT_ONCE_MAX).contains(&(before - remembered())));
+        }
+        assert!(failures.wait_of(number(999), 2, at(60_004)).is_some(), "forgotten is the old one");
+        failures.wait_of(number(1), 1, at(120_000));
+        assert_eq!((remembered(), failures.table().by_address.len()), (0, 0));
     }
 
     #[test]

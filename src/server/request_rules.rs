@@ -183,12 +183,15 @@ fn check_failures(
 ) -> Result<(), Denied> {
     let Some(max) = options.credential_failures_per_ip else { return Ok(()) };
     let (failures, address) = (&options.credential_failures, visitor.address().ip());
-    let Some(wait) = failures.wait_of(address, max, visitor.now()) else { return Ok(()) };
-    let has_credentials = access::bearer(request).is_some()
-        || options.takes_tokens() && token_of(options, request, visitor.via.scheme()).is_some();
-    if !has_credentials {
+    let has_credentials = || {
+        let scheme = visitor.via.scheme();
+        access::bearer(request).is_some()
+            || options.takes_tokens() && token_of(options, request, scheme).is_some()
+    };
+    if failures.is_empty() || !has_credentials() {
         return Ok(());
     }
+    let Some(wait) = failures.wait_of(address, max, visitor.now()) else { return Ok(()) };
     let rounds_up = u64::from(wait.subsec_nanos() > 0);
     Err(Denied::TooManyFailures { retry_after: wait.as_secs() + rounds_up })
 }
@@ -213,11 +216,11 @@ fn note_failure(
 }
 
 /// Returns true if a request bears something that can only be meant as the publish key, and is not.
+/// A token has three parts (RFC 7515 section 7.1); whether it is good is not looked at here.
 fn bears_wrong_key(options: &BroadcastOptions, request: &Request<'_>) -> bool {
-    options.publish_key.is_some()
-        && !options.takes_tokens()
-        && access::bearer(request).is_some()
-        && !bears_key(options, request)
+    let Some(presented) = access::bearer(request) else { return false };
+    let may_be_token = options.takes_tokens() && presented.split('.').count() == 3;
+    options.publish_key.is_some() && !may_be_token && !bears_key(options, request)
 }
 
 /// Returns true if a request is served even over a limit of connections: health probes, metrics,

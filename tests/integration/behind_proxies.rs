@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use fanfare::BroadcastOptions;
+use fanfare::{Answer, BroadcastOptions, Handler, Request, Response, Server, Upgrade, Visitor};
 
 use crate::support::{Peer, Program, Running, UPGRADE, request};
 
@@ -30,6 +30,100 @@ fn status(server: &Running, from: &str, line: &str, headers: &[&str]) -> u16 {
     let from: IpAddr = from.parse().unwrap();
     let body = if method == "POST" { "hello" } else { "" };
     Peer::connect_from(from, server.address).ask(request(method, path, &lines, body)).status
+}
+
+/// Answers with the address of the client.
+struct Mirror;
+
+impl Handler for Mirror {
+    type Session = ();
+
+    fn on_request(&mut self, visitor: &mut Visitor<'_>, _: &Request<'_>, _: &[u8]) -> Answer {
+        Response::text(200, visitor.address().to_string()).into()
+    }
+
+    fn on_upgrade(&mut self, _: &mut Visitor<'_>, _: &Request<'_>) -> Upgrade<()> {
+        Upgrade::Accept(())
+    }
+}
+
+#[test]
+fn the_client_is_whom_the_last_trusted_proxy_of_a_chain_tells() {
+    let proxies = [PROXY, "::1", "10.0.0.0/8", "2001:db8:aaaa::/48"];
+    let server = Running::start(move || {
+        let proxies = proxies.map(|one| one.parse().unwrap());
+        let builder = Server::builder().listen("127.0.0.1:0").reactors(1);
+        builder.trusted_proxies(proxies).handler(|_reactor| Mirror).bind()
+    });
+    let client = "203.0.113.9:0";
+    let itself = "the proxy";
+    for (from, lines, expected) in [
+        // One entry.
+        (PROXY, &["X-Forwarded-For: 203.0.113.9"][..], client),
+        (PROXY, &["x-forwarded-FOR:203.0.113.9\t"], client),
+        (PROXY, &["X-Forwarded-For: 203.0.113.9:4711"], "203.0.113.9:4711"),
+        (PROXY, &["X-Forwarded-For: 203.0.113.9:0"], client),
+        (PROXY, &["X-Forwarded-For: 2001:db8::9"], "[2001:db8::9]:0"),
+        (PROXY, &["X-Forwarded-For: [2001:db8::9]"], "[2001:db8::9]:0"),
+        (PROXY, &["X-Forwarded-For: [2001:db8::9]:443"], "[2001:db8::9]:443"),
+        (PROXY, &["X-Forwarded-For: 2001:DB8:0:0::9"], "[2001:db8::9]:0"),
+        (PROXY, &["X-Forwarded-For: ::ffff:203.0.113.9"], client),
+        (PROXY, &["X-Forwarded-For: [::ffff:203.0.113.9]:7"], "203.0.113.9:7"),
+        (PROXY, &["X-Forwarded-For: 127.0.0.1"], "127.0.0.1:0"),
+        // What the client has written itself stands in front, and does not count.
+        (PROXY, &["X-Forwarded-For: 127.0.0.1, 203.0.113.9"], client),
+        (PROXY, &["X-Forwarded-For: 10.0.0.1, 203.0.113.9"], client),
+        (PROXY, &["X-Forwarded-For: ::1,127.0.0.1,10.9.9.9,203.0.113.9"], client),
+        (PROXY, &["X-Forwarded-For: unknown, <script>, , 203.0.113.9"], client),
+        (PROXY, &["X-Forwarded-For: 127.0.0.1", "X-Forwarded-For: 203.0.113.9"], client),
+        (
+            PROXY,
+            &["X-Forwarded-For: 127.0.0.1", "Accept: */*", "X-Forwarded-For: 203.0.113.9"],
+            client,
+        ),
+        (PROXY, &["X-Forwarded-For: \"127.0.0.1\"", "X-Forwarded-For: 203.0.113.9"], client),
+        // Several proxies.
+        (PROXY, &["X-Forwarded-For: 203.0.113.9, 10.0.0.2"], client),
+        (PROXY, &["X-Forwarded-For: 198.51.100.1, 203.0.113.9, 10.0.0.3, 10.0.0.2"], client),
+        (PROXY, &["X-Forwarded-For: 203.0.113.9", "X-Forwarded-For: 10.0.0.2,10.0.0.3"], client),
+        (PROXY, &["X-Forwarded-For: 203.0.113.9, [2001:db8:aaaa::2]:9, ::1, 127.0.0.1"], client),
+        (PROXY, &["X-Forwarded-For: 198.51.100.1, 203.0.113.9, ::ffff:10.0.0.2"], client),
+        (PROXY, &["X-Forwarded-For: 198.51.100.1, 11.0.0.1, 10.0.0.2"], "11.0.0.1:0"),
+        (PROXY, &["X-Forwarded-For: 203.0.113.9, 2001:db8:aaab::2"], "[2001:db8:aaab::2]:0"),
+        (PROXY, &["X-Forwarded-For: 10.0.0.3, 10.0.0.2"], "10.0.0.3:0"),
+        // An entry that is no address: whoever has written it is taken for the client.
+        (PROXY, &["X-Forwarded-For: 203.0.113.9, unknown, 10.0.0.2"], "10.0.0.2:0"),
+        (PROXY, &["X-Forwarded-For: 203.0.113.9, 10.0.0.256, 10.0.0.2"], "10.0.0.2:0"),
+        (PROXY, &["X-Forwarded-For: 203.0.113.9,, 10.0.0.2"], "10.0.0.2:0"),
+        (PROXY, &["X-Forwarded-For: 203.0.113.9, unknown"], itself),
+        (PROXY, &["X-Forwarded-For: 203.0.113.9,"], itself),
+        (PROXY, &["X-Forwarded-For: 203.0.113.9", "X-Forwarded-For:"], itself),
+        (PROXY, &["X-Forwarded-For: 203.0.113"], itself),
+        (PROXY, &["X-Forwarded-For: 0x7f000001"], itself),
+        (PROXY, &["X-Forwarded-For: 203.0.113.9:99999"], itself),
+        (PROXY, &["X-Forwarded-For: [2001:db8::9"], itself),
+        (PROXY, &["X-Forwarded-For: 203.0.113.9 203.0.113.8"], itself),
+        (PROXY, &["X-Forwarded-For: localhost"], itself),
+        (PROXY, &["X-Forwarded-For: 0.0.0.0"], itself),
+        (PROXY, &["X-Forwarded-For: [::]:0"], itself),
+        // Other headers tell nothing.
+        (PROXY, &[], itself),
+        (PROXY, &["X-Real-IP: 203.0.113.9", "CF-Connecting-IP: 203.0.113.9"], itself),
+        (PROXY, &["Forwarded: for=203.0.113.9"], itself),
+        (PROXY, &["X-Forwarded-For-Port: 203.0.113.9"], itself),
+        // Whoever is no trusted proxy is himself the client.
+        (NEIGHBOUR, &["X-Forwarded-For: 203.0.113.9"], NEIGHBOUR),
+        (NEIGHBOUR, &["X-Forwarded-For: 127.0.0.1"], NEIGHBOUR),
+        (NEIGHBOUR, &["X-Forwarded-For: 203.0.113.9, 127.0.0.1"], NEIGHBOUR),
+    ] {
+        let headers: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
+        let mut peer = Peer::connect_from(from.parse().unwrap(), server.address);
+        let shown = peer.ask(request("GET", "/", &headers, "")).body;
+        let (ip, _) = shown.rsplit_once(':').unwrap();
+        let is_peer = [itself, NEIGHBOUR].contains(&expected);
+        let (shown, expected) = if is_peer { (ip, from) } else { (shown.as_str(), expected) };
+        assert_eq!(shown, expected, "{from} {lines:?}");
+    }
 }
 
 #[test]

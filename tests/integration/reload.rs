@@ -177,6 +177,48 @@ fn what_needs_a_restart_is_named_and_left_as_it_is() {
 }
 
 #[test]
+fn proxies_and_limits_of_their_clients_are_reloaded() {
+    let key = "publish-key = 'one'\n";
+    let mut configured = start(&format!("{key}max-connections-per-ip = 9\n"));
+    let address = configured.server.address;
+    let ask = |method: &str, bearer: &str, client: &str| {
+        let headers = format!("Authorization: Bearer {bearer}\r\nX-Forwarded-For: {client}\r\n");
+        Peer::connect(address).ask(request(method, "/news", &headers, "")).status
+    };
+    // Nobody is believed yet, and nobody is slowed: the server is for this machine alone.
+    let guesses: Vec<u16> = (0..4).map(|_| ask("POST", "guess", "203.0.113.1")).collect();
+    assert_eq!(guesses, [401; 4]);
+    let behind = format!("{key}max-connections-per-ip = 1\ntrusted-proxies = '127.0.0.1'\n");
+    let line = configured.reload(&format!("{behind}credential-failures-per-ip = 2\n"));
+    let changed = "in force now: credential-failures-per-ip, max-connections-per-ip, \
+                   trusted-proxies\n";
+    assert!(line.ends_with(changed), "{line}");
+    let statuses: Vec<u16> = (0..3).map(|_| ask("POST", "guess", "203.0.113.1")).collect();
+    assert_eq!(statuses, [401, 401, 429]);
+    assert_eq!(ask("POST", "one", "203.0.113.2"), 202, "who guesses harms nobody else");
+    // The count stands a reload, and the limit can be raised or lifted meanwhile.
+    let more = format!("{behind}credential-failures-per-ip = 3\n");
+    assert!(configured.reload(&more).ends_with("in force now: credential-failures-per-ip\n"));
+    let statuses: Vec<u16> = (0..2).map(|_| ask("POST", "guess", "203.0.113.1")).collect();
+    assert_eq!(statuses, [401, 429]);
+    configured.reload(&format!("{behind}credential-failures-per-ip = 'off'\n"));
+    assert_eq!(ask("POST", "one", "203.0.113.1"), 202);
+    let line = configured.reload(&format!("{behind}socket-mode = '600'\n"));
+    assert!(line.ends_with("because it needs a restart: socket-mode\n"), "{line}");
+}
+
+#[test]
+fn a_limit_that_a_reload_would_bring_by_default_is_named_if_it_needs_a_restart() {
+    let mut configured = start("");
+    let line = configured.reload("trusted-proxies = '127.0.0.1'\n");
+    let told = "in force now: trusted-proxies; left as it was, because it needs a restart: \
+                max-connections-per-ip\n";
+    assert!(line.ends_with(told), "{line}");
+    let line = configured.reload("trusted-proxies = '127.0.0.1'\nmax-connections-per-ip = 'off'\n");
+    assert!(line.ends_with("in force now: max-connections-per-ip\n"), "{line}");
+}
+
+#[test]
 fn the_contents_of_key_files_and_the_form_of_the_log_are_reloaded() {
     let directory = TempDir::new().unwrap();
     let key = directory.path().join("key");

@@ -11,11 +11,17 @@ const MAX: u32 = 3;
 
 /// Starts a server behind a trusted proxy on this machine.
 fn start(options: BroadcastOptions) -> Running {
+    start_with_connections(options, None)
+}
+
+/// Starts one where each address may have so many connections.
+fn start_with_connections(options: BroadcastOptions, per_ip: Option<u32>) -> Running {
     let options = BroadcastOptions { credential_failures_per_ip: Some(MAX), ..options };
     Running::broadcast_with(options, |builder| {
         builder
             .reactors(2)
             .admin_listen("127.0.0.1:0")
+            .max_connections_per_ip(per_ip)
             .trusted_proxies(["127.0.0.1".parse().unwrap()])
     })
 }
@@ -94,6 +100,40 @@ fn forged_tokens_count_and_expired_ones_do_not() {
     let missing = (401, Some("missing_credentials"));
     assert_eq!(ask("WS /news", &format!("X-Forwarded-For: {client}\r\n")), missing);
     assert_eq!(ask("WS /news", &from("203.0.113.10", &good)), (101, None));
+}
+
+#[test]
+fn the_key_cannot_be_guessed_where_a_refusal_has_another_reason() {
+    let key = || Some(PublishKey::new("sesame").unwrap());
+    let by_key = BroadcastOptions { publish_key: key(), ..BroadcastOptions::default() };
+    let by_both = BroadcastOptions { publish_key: key(), ..options() };
+    for options in [by_key, by_both] {
+        let takes_tokens = !options.jwt_keys.is_empty();
+        let server = start_with_connections(options, Some(1));
+        let mut asker = Asker::with_admin(server.address, server.admin.unwrap());
+        let mut ask = |line: &str, headers: &str| asker.ask(line, headers, "sesame");
+        let good = token(&json!({}));
+
+        // Under a foreign name, where the key would have helped.
+        let (one, foreign) = ("203.0.113.1", (403, Some("forbidden_host")));
+        for _ in 0..2 * MAX * u32::from(takes_tokens) {
+            assert_eq!(ask("GET /news", &host(&from(one, &good))).0, foreign, "no guess");
+        }
+        for _ in 0..MAX {
+            assert_eq!(ask("GET /news", &host(&from(one, "guess"))).0, foreign);
+        }
+        assert_eq!(ask("GET /news", &host(&from(one, "sesame"))).0, SLOWED);
+
+        // Over the limit of connections, from which the key exempts.
+        let (other, over) = ("203.0.113.2", (429, Some("address_limit")));
+        let (entered, _, _held) = ask("WS /news", &from(other, &good));
+        assert_eq!(entered, (101, None));
+        assert_eq!(ask("POST /news", &from(other, "sesame")).0, (201, None));
+        for _ in 0..MAX {
+            assert_eq!(ask("POST /news", &from(other, "guess")).0, over);
+        }
+        assert_eq!(ask("POST /news", &from(other, "sesame")).0, over, "not listened to");
+    }
 }
 
 #[test]
