@@ -3,7 +3,8 @@
 proxies.py PROXY PORT UNPREPARED_PORT SERVER_PID LOG RELOAD…   one line for each check
 
 PORT leads to a server that was started as the proxy's configuration says, UNPREPARED_PORT to one that knows nothing of
-a proxy. LOG is the log of the first. RELOAD is the command that reloads the proxy's configuration. The last check ends the server.
+a proxy (- if there is none). LOG is the log of the first. RELOAD is the command that reloads the proxy's configuration.
+The last check ends the server.
 """
 
 import asyncio
@@ -25,6 +26,7 @@ NAME = "chat.example.com"
 ORIGIN = "https://" + NAME
 KEY = {"Authorization": "Bearer " + os.environ["PROXIES_KEY"]}
 ADDRESS_LIMIT = int(os.environ["PROXIES_ADDRESS_LIMIT"])
+FAILURES_LIMIT = 20  # the default of --credential-failures-per-ip behind a proxy
 SUBSCRIBERS = 8  # over a reload; fewer than ADDRESS_LIMIT
 MESSAGES = 300
 
@@ -98,6 +100,7 @@ async def check(name, port, unprepared_port, server_pid, log, *reload_command):
     checks, proxy = Checks(name), Proxy(port)
     unprepared = None if unprepared_port == "-" else Proxy(unprepared_port)
     sees_http = name != "HAProxy in mode tcp"
+    is_nginx = name.startswith("nginx")
 
     @checks.add("a WebSocket receives what is published by POST, text and binary up to 64 KiB")
     async def _():
@@ -149,11 +152,11 @@ async def check(name, port, unprepared_port, server_pid, log, *reload_command):
             expect((path, status == 200 and "fanfare_" in text), (path, False))
         expect(proxy.ask("GET", "/-/metrics", headers=KEY)[0], 404)
 
-    @checks.add("a chunked upload is given its length" if name == "nginx" else "a chunked upload is 501")
+    @checks.add("a chunked upload is given its length" if is_nginx else "a chunked upload is 501")
     async def _():
         status, text = proxy.publish("/chunks", iter([b"one ", b"two"]))
-        expect(status, 202 if name == "nginx" else 501)
-        expect(name == "nginx" or "Content-Length" in text, True)
+        expect(status, 202 if is_nginx else 501)
+        expect(is_nginx or "Content-Length" in text, True)
 
     @checks.add("a body beyond the limit is 413")
     async def _():
@@ -167,6 +170,21 @@ async def check(name, port, unprepared_port, server_pid, log, *reload_command):
         await asyncio.gather(*(socket.close() for socket in held))
         await (await proxy.enter("/held")).close()
 
+    @checks.add("whoever guesses the key is slowed down: 429, and nobody else is")
+    async def _():
+        def guess(address, key):
+            connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=30, source_address=(address, 0))
+            connection.request("POST", "/nobody", "x", {"Host": NAME, "Authorization": "Bearer " + key})
+            answer = connection.getresponse()
+            connection.close()
+            return answer.status, answer.headers["Retry-After"]
+
+        for number in range(FAILURES_LIMIT):
+            expect((number, guess("127.0.0.7", f"guess-{number}")), (number, (401, None)))
+        status, wait = guess("127.0.0.7", os.environ["PROXIES_KEY"])
+        expect((status, 1 <= int(wait) <= 60), (429, True))
+        expect(guess("127.0.0.6", os.environ["PROXIES_KEY"])[0], 202)
+
     @checks.add("the log shows the address of the client, and not what he says of himself")
     async def _():
         async with proxy.socket_from("127.0.0.8", "/shown"):
@@ -175,16 +193,15 @@ async def check(name, port, unprepared_port, server_pid, log, *reload_command):
         [line] = [line for line in lines if 'channel="shown"' in line]
         expect(("127.0.0.8" in line, "127.0.0.1" in line, "198.51" in line), (True, False, False))
 
-    @checks.add("a server that does not know the name says which flag it takes")
-    async def _():
-        if unprepared is None:
-            return
-        status, _, text = unprepared.ask("GET", "/news")
-        expect((status, "--allowed-hosts" in text), (403, True))
-        if name != "Caddy":  # it serves no other name than its own
-            status, _, text = unprepared.ask("POST", "/news", "x", name="localhost")
-            expect((status, "--publish-key" in text), (403, True))
-        expect(await refused(unprepared.socket("/news", ORIGIN)), 403)
+    if unprepared is not None:
+        @checks.add("a server that does not know the name says which flag it takes")
+        async def _():
+            status, _, text = unprepared.ask("GET", "/news")
+            expect((status, "--allowed-hosts" in text), (403, True))
+            if name != "Caddy":  # it serves no other name than its own
+                status, _, text = unprepared.ask("POST", "/news", "x", name="localhost")
+                expect((status, "--publish-key" in text), (403, True))
+            expect(await refused(unprepared.socket("/news", ORIGIN)), 403)
 
     if name != "Caddy":
         @checks.add(f"{MESSAGES} messages over a reload: live sockets stay, nothing is lost")

@@ -71,9 +71,9 @@ until_open() {
 
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
-# as_shipped FILE LISTEN: a file of packaging/proxies with the ports of this run.
+# as_shipped FILE LISTEN: a file of packaging/proxies with the ports of this run; fanfare is at $socket, or at $port.
 as_shipped() {
-  sed -e "s/127\.0\.0\.1:8080/127.0.0.1:$port/" -e "s/127\.0\.0\.1:9000/127.0.0.1:${application_port:-9}/" \
+  sed -e "s|127\.0\.0\.1:8080|${socket:-127.0.0.1:$port}|" -e "s/127\.0\.0\.1:9000/127.0.0.1:${application_port:-9}/" \
     -e 's/maxconn 50000/maxconn 1000/' -e "s|/etc/nginx/fanfare-key.conf|$out/key.conf|" -e "$2" \
     "$root/packaging/proxies/$1"
 }
@@ -153,6 +153,17 @@ proxy_protocol() {
   program 'PROXY protocol' "$python" "$here/proxies.py" 'HAProxy in mode tcp' "$proxy_port" - "$server" "$out/haproxy-tcp-server.log" kill -USR2 "$pid"
 }
 
+# nginx, and a server that listens on a socket in the file system and nowhere else.
+file_socket() {
+  local socket=unix:$out/fanfare.sock
+  start nginx-socket-server "$fanfare" --listen "$socket" --max-connections-per-ip "$PROXIES_ADDRESS_LIMIT" \
+    --allowed-origins https://chat.example.com --publish-key-file "$out/key" --publish none --log-events
+  local server=$pid
+  wait_for nginx-socket-server listening
+  start_nginx nginx-socket
+  program 'nginx, socket' "$python" "$here/proxies.py" 'nginx at a socket in the file system' "$proxy_port" - "$server" "$out/nginx-socket-server.log" kill -HUP "$pid"
+}
+
 private_rooms() {
   application_port=$(free_port)
   start application "$python" "$here/private_rooms.py" application "$application_port"
@@ -180,6 +191,7 @@ for proxy in "$@"; do
   case $proxy in
     nginx)
       try_proxy nginx nginx HUP
+      file_socket
       private_rooms
       ;;
     haproxy)
