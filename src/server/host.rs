@@ -6,7 +6,7 @@ use std::net::IpAddr;
 pub(crate) fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
     let name_bytes = match authority.strip_prefix('[') {
         Some(rest) => rest.find(']')? + 2,
-        None => authority.find(':').unwrap_or(authority.len()),
+        None => authority.bytes().position(|byte| byte == b':').unwrap_or(authority.len()),
     };
     let (name, rest) = authority.split_at(name_bytes);
     let port = match rest.strip_prefix(':') {

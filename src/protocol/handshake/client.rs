@@ -115,7 +115,10 @@ impl<'a> ClientHandshake<'a> {
         {
             return Err(ClientHandshakeError::UpgradeMissing);
         }
-        if !response.header("connection").is_some_and(|value| has_token(value, "upgrade")) {
+        if !response
+            .header("connection")
+            .is_some_and(|value| has_token(value.as_bytes(), b"upgrade"))
+        {
             return Err(ClientHandshakeError::ConnectionMissing);
         }
         if response.header("sec-websocket-accept").map(str::as_bytes)

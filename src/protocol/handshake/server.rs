@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::key::{accept_key, is_key};
-use crate::protocol::http::{has_token, is_token, tokens};
+use crate::protocol::http::{is_token, tokens};
 use crate::protocol::{Request, Response};
 
 /// Why a request is not upgraded.
@@ -131,12 +131,12 @@ pub fn check_upgrade<'a>(request: &Request<'a>) -> Result<UpgradeRequest<'a>, Ha
     }
     // Item 4: "A |Connection| header field that includes the token "Upgrade", treated as an ASCII
     // case-insensitive value."
-    if !request.header_lines("connection").any(|value| has_token(value, "upgrade")) {
+    if !request.connection_names_upgrade() {
         return Err(HandshakeError::ConnectionMissing);
     }
     // Item 6: "A |Sec-WebSocket-Version| header field, with a value of 13." It is checked before
     // the key, because versions older than the RFC use other key headers.
-    if request.header("sec-websocket-version") != Some("13") {
+    if request.header_bytes("sec-websocket-version") != Some(b"13") {
         return Err(HandshakeError::VersionUnsupported);
     }
     // Item 5: "A |Sec-WebSocket-Key| header field with a base64-encoded [...] value that, when

@@ -22,9 +22,33 @@ pub(in super::super) fn tokens(value: &str) -> impl Iterator<Item = &str> {
         .filter(|element| !element.is_empty())
 }
 
+/// The options that a Connection header may list and that matter here (RFC 9110 section 7.6.1).
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct ConnectionOptions {
+    pub(super) close: bool,
+    pub(super) keep_alive: bool,
+    pub(super) upgrade: bool,
+}
+
+impl ConnectionOptions {
+    /// Adds the options of one line of the header; case is ignored.
+    pub(super) fn add(&mut self, value: &[u8]) {
+        for option in elements(value) {
+            self.close |= option.eq_ignore_ascii_case(b"close");
+            self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+            self.upgrade |= option.eq_ignore_ascii_case(b"upgrade");
+        }
+    }
+}
+
 /// Returns true if a comma-separated list has this token; case is ignored.
-pub(in super::super) fn has_token(value: &str, token: &str) -> bool {
-    tokens(value).any(|element| element.eq_ignore_ascii_case(token))
+pub(in super::super) fn has_token(value: &[u8], token: &[u8]) -> bool {
+    elements(value).any(|element| element.eq_ignore_ascii_case(token))
+}
+
+/// Like [`tokens`], for a value whose bytes above 127 are opaque (RFC 9110 section 5.5).
+fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
 }
 
 /// Returns true if two header names are the same; case is ignored. Most names differ in length,
@@ -100,11 +124,22 @@ mod tests {
 
     #[test]
     fn a_list_ignores_white_space_case_and_empty_elements() {
-        assert!(has_token("keep-alive, Upgrade", "upgrade"));
-        assert!(has_token(" ,\tUPGRADE ,", "upgrade"));
-        assert!(!has_token("upgraded, up grade", "upgrade"));
-        assert!(!has_token("", "upgrade"));
+        assert!(has_token(b"h2c, WebSocket", b"websocket"));
+        assert!(has_token(b" ,\tWEBSOCKET ,\xff", b"websocket"));
+        assert!(!has_token(b"websockets, web socket", b"websocket"));
+        assert!(!has_token(b"", b"websocket"));
         assert_eq!(tokens("a,, b c ,").collect::<Vec<_>>(), ["a", "b c"]);
+    }
+
+    #[test]
+    fn a_connection_has_the_options_of_all_its_lines() {
+        let mut options = ConnectionOptions::default();
+        options.add(b"te, Keep-Alive ,");
+        assert_eq!(options, ConnectionOptions { keep_alive: true, ..Default::default() });
+        options.add(b" ,\tUPGRADE,closed, up grade");
+        assert_eq!(options, ConnectionOptions { close: false, keep_alive: true, upgrade: true });
+        options.add(b"\xff,close");
+        assert_eq!(options, ConnectionOptions { close: true, keep_alive: true, upgrade: true });
     }
 
     #[test]

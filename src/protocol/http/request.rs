@@ -1,8 +1,8 @@
 //! A strict parser for the head of a request (RFC 9112 section 3).
 
 use super::field::{
-    content_length, find, find_all, find_bytes, has_token, is_framing_lookalike, is_same_name,
-    pairs, value,
+    ConnectionOptions, content_length, find, find_all, find_bytes, has_token, is_framing_lookalike,
+    is_same_name, pairs, value,
 };
 use super::head::check_line_ends;
 use super::target::{Target, is_host};
@@ -34,6 +34,7 @@ pub struct Request<'a> {
     body_bytes: usize,
     expects_continue: bool,
     wants_websocket: bool,
+    connection_upgrade: bool,
     headers: &'a [httparse::Header<'a>],
 }
 
@@ -85,6 +86,7 @@ impl<'a> Request<'a> {
             // RFC 9110 section 7.8: "A server MUST ignore an Upgrade header field that is received
             // in an HTTP/1.0 request."
             wants_websocket: http_11 && found.upgrade_websocket,
+            connection_upgrade: found.connection.upgrade,
             headers,
         })
     }
@@ -199,6 +201,11 @@ impl<'a> Request<'a> {
     pub const fn wants_websocket(&self) -> bool {
         self.wants_websocket
     }
+
+    /// Returns true if Connection names upgrade (RFC 6455 section 4.2.1, item 4).
+    pub(in super::super) const fn connection_names_upgrade(&self) -> bool {
+        self.connection_upgrade
+    }
 }
 
 /// The headers that decide how the request is read, found in one pass over all headers.
@@ -210,8 +217,7 @@ struct Found<'a> {
     content_length: Option<&'a str>,
     expect: Option<&'a str>,
     transfer_encoding: bool,
-    connection_close: bool,
-    connection_keep_alive: bool,
+    connection: ConnectionOptions,
     upgrade_websocket: bool,
 }
 
@@ -236,10 +242,9 @@ impl<'a> Found<'a> {
             } else if is_same_name(name, "transfer-encoding") {
                 found.transfer_encoding = true;
             } else if is_same_name(name, "connection") {
-                found.connection_close |= has_token(value(header), "close");
-                found.connection_keep_alive |= has_token(value(header), "keep-alive");
+                found.connection.add(header.value);
             } else if is_same_name(name, "upgrade") {
-                found.upgrade_websocket |= has_token(value(header), "websocket");
+                found.upgrade_websocket |= has_token(header.value, b"websocket");
             } else if is_framing_lookalike(name) {
                 return Err(HttpError::HeaderLookalike);
             }
@@ -250,7 +255,7 @@ impl<'a> Found<'a> {
     /// Returns whether the connection persists. RFC 9112 section 9.3: in HTTP/1.1 it does unless
     /// `close` is sent; in HTTP/1.0 only if the client asks for it and the server agrees.
     fn persistence(&self, http_11: bool) -> Persistence {
-        match (self.connection_close, http_11, self.connection_keep_alive) {
+        match (self.connection.close, http_11, self.connection.keep_alive) {
             (true, _, _) | (false, false, false) => Persistence::Close,
             (false, true, _) => Persistence::Implied,
             (false, false, true) => Persistence::Said,
