@@ -29,6 +29,8 @@ pub(crate) struct MailTurn {
     first_sender: usize,
     /// The reactors whose rings may have mail, in the order of this turn.
     senders: Vec<ReactorNumber>,
+    /// By kind: how many records a turn takes out of one ring.
+    budgets: [usize; KINDS.len()],
     /// The index in `KINDS` of the kind that is taken now.
     kind: usize,
     /// The index of the sender whose mail of this kind is taken now.
@@ -59,12 +61,22 @@ impl MailTurn {
             self.senders.push(sender);
             from = sender.index() + 1;
         }
+        if self.senders.is_empty() {
+            return self.begin_kind(KINDS.len());
+        }
+        // A reactor writes neither answers nor messages to itself.
+        let others = self.senders.len() - usize::from(self.senders.contains(&exchange.own));
+        self.budgets = [budget(others), budget(others), budget(self.senders.len())];
         self.begin_kind(0);
     }
 
     fn begin_kind(&mut self, kind: usize) {
         (self.kind, self.sender) = (kind, 0);
-        self.budget = budget(self.senders.len());
+        self.begin_ring();
+    }
+
+    fn begin_ring(&mut self) {
+        self.budget = self.budgets.get(self.kind).copied().unwrap_or(0);
     }
 
     /// Goes on with the next kind of mail. Returns false if this was the last.
@@ -80,7 +92,6 @@ impl MailTurn {
         while let Some(&from) = self.senders.get(self.sender) {
             let taken = match kind {
                 _ if self.budget == 0 => Taken::AfterSweep,
-                // A reactor writes neither answers nor messages to itself.
                 Kind::Answers | Kind::Messages if from == exchange.own => Taken::None,
                 Kind::Answers => exchange.take_answer_from(from),
                 Kind::Messages => exchange.take_message(from),
@@ -96,7 +107,7 @@ impl MailTurn {
                 Taken::AfterRoom => self.is_left = true,
             }
             self.sender += 1;
-            self.budget = budget(self.senders.len());
+            self.begin_ring();
         }
         false
     }
@@ -107,7 +118,7 @@ impl MailTurn {
     }
 }
 
-/// Returns how many records a turn takes out of one ring of each sender.
-fn budget(senders: usize) -> usize {
-    (RECORDS_PER_TURN_MAX / senders.max(1)).max(RECORDS_OF_ONE_MIN)
+/// Returns how many records a turn takes out of one of so many rings.
+fn budget(rings: usize) -> usize {
+    (RECORDS_PER_TURN_MAX / rings.max(1)).max(RECORDS_OF_ONE_MIN)
 }

@@ -339,13 +339,21 @@ fn a_drain_of_thousands_holds_nobody_up() {
 /// The seeds of a test run without the environment variable `FANFARE_SEEDS`.
 const SEEDS: std::ops::Range<u64> = 0..2;
 
+/// The bounds of random scenes. Several crowds act at once, so half of the bystanders may wait a
+/// little longer than in the other scenes.
+const RANDOM: Bounds = Bounds::millis(10, 50, 10);
+
 #[test]
 fn random_scenes() {
-    for_each_seed(SEEDS, "reactor::tests::latency", |seed| {
-        // Several crowds act at once, so half of the bystanders may wait a little longer than in
-        // the other scenes.
-        random::run(seed).check(Bounds::millis(10, 50, 10));
-    });
+    for_each_seed(SEEDS, "reactor::tests::latency", |seed| random::run(seed).check(RANDOM));
+}
+
+/// In seed 262, small messages filled the ring to their channel's home and the ring back, and a
+/// turn took only half as many of them as it could.
+#[test]
+#[ignore = "slow unless optimised"]
+fn random_scenes_that_have_failed_pass() {
+    random::run(262).check(RANDOM);
 }
 
 #[test]
