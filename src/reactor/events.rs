@@ -7,7 +7,7 @@ use crate::protocol::CloseCode;
 
 use super::api::Handler;
 use super::core::Core;
-use super::limits::CROWD_PER_TURN_MAX;
+use super::limits::{CROWD_PER_TURN_MAX, FRAMES_PER_STEP_MAX};
 use super::mail::Outcome;
 use super::peers::Peers;
 
@@ -102,7 +102,7 @@ impl<N: Net, H: Handler> Peers<N, H> {
                     let waits = connection.waits_to_publish.saturating_sub(1);
                     connection.waits_to_publish = waits;
                     if waits == 0 {
-                        core.read(connection);
+                        core.read(connection, FRAMES_PER_STEP_MAX);
                     }
                 });
             }

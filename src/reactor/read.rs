@@ -10,7 +10,10 @@ use super::api::Handler;
 use super::connection::{Connection, Phase};
 use super::core::{ConnectionOf, Core};
 use super::decode_stop::Stop;
-use super::limits::{HELD_BYTES_HARMLESS, LOOP_WORK_MAX, PUBLISHERS_PER_TURN_MAX, RECEIVE_BYTES};
+use super::limits::{
+    FRAMES_PER_STEP_MAX, FRAMES_WHEN_READY_MAX, HELD_BYTES_HARMLESS, LOOP_WORK_MAX,
+    PUBLISHERS_PER_TURN_MAX, RECEIVE_BYTES,
+};
 use super::peers::Peers;
 
 /// If more undecoded bytes than this are kept, they are decoded before anything is read, so that
@@ -35,7 +38,7 @@ impl<N: Net, H: Handler> Peers<N, H> {
                 // on must not wait behind them.
                 core.go_on_next_turn(connection);
             } else if readable && !is_waiting {
-                core.read(connection);
+                core.read(connection, FRAMES_WHEN_READY_MAX);
             }
         });
     }
@@ -85,15 +88,15 @@ impl<N: Net, H: Handler> Peers<N, H> {
         let Some(token) = list(&mut self.core).pop_front() else { return };
         self.step(token, |core, connection| {
             connection.unfinished = false;
-            core.read(connection);
+            core.read(connection, FRAMES_PER_STEP_MAX);
         });
     }
 }
 
 impl<N: Net, H: Handler> Core<N, H> {
-    /// Reads from a connection and decodes what it has read. Called when the socket is ready, and
-    /// when decoding may go on after a stop.
-    pub(super) fn read(&mut self, connection: &mut ConnectionOf<N, H>) {
+    /// Reads from a connection and decodes what it has read, at most this many frames. Called when
+    /// the socket is ready, and when decoding may go on after a stop.
+    pub(super) fn read(&mut self, connection: &mut ConnectionOf<N, H>, frames_max: u32) {
         match &connection.phase {
             Phase::Http(http) if http.answer.is_some() => return,
             Phase::Http(_) | Phase::Open(_) => {}
@@ -119,7 +122,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         let (consumed, stop) = match connection.phase {
             Phase::Http(_) => self.decode_http(connection, filled),
             Phase::Open(_) | Phase::Closing { .. } | Phase::Lingering { .. } | Phase::Gone(_) => {
-                self.decode_messages(connection, filled, filled > kept)
+                self.decode_messages(connection, filled, filled > kept, frames_max)
             }
         };
         match connection.phase {

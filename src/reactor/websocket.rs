@@ -14,7 +14,7 @@ use super::connection::{Open, Outgoing, PeerSubscriptions, Phase};
 use super::core::{ConnectionOf, Core};
 use super::decode_stop::Stop;
 use super::end_reason::{End, Initiator};
-use super::limits::{FRAMES_PER_STEP_MAX, REPLIES_BYTES_MAX};
+use super::limits::REPLIES_BYTES_MAX;
 use super::panics::{self, guarded};
 
 /// Why `decode_some` stopped. `after_decoding` then does what is needed and may decode on.
@@ -70,25 +70,26 @@ impl<N: Net, H: Handler> Core<N, H> {
         self.send_replies(connection);
     }
 
-    /// Decodes the frames in the receive buffer. Returns how many bytes were decoded, and why
-    /// decoding stopped. `progressed`: bytes from the peer have just been read.
+    /// Decodes the frames in the receive buffer, at most `frames_max`. Returns how many bytes were
+    /// decoded, and why decoding stopped. `progressed`: bytes from the peer have just been read.
     #[inline(always)]
     pub(super) fn decode_messages(
         &mut self,
         connection: &mut ConnectionOf<N, H>,
         filled: usize,
         progressed: bool,
+        frames_max: u32,
     ) -> (usize, Stop) {
         if progressed && std::mem::take(&mut connection.awaiting_pong) {
             // Anything received shows that the peer is alive, not only its pong.
             self.await_ping(connection);
         }
-        let (mut consumed, mut frames_left) = (0, FRAMES_PER_STEP_MAX);
+        let (mut consumed, mut frames_left) = (0, frames_max);
         loop {
             let halt = self.decode_some(connection, &mut consumed, filled, &mut frames_left);
             let is_all_used = consumed == filled;
             if let Some(stop) = self.after_decoding(connection, halt, is_all_used) {
-                self.turn.did(u64::from(FRAMES_PER_STEP_MAX - frames_left) * budget::FRAME);
+                self.turn.did(u64::from(frames_max - frames_left) * budget::FRAME);
                 return (consumed, stop);
             }
         }
