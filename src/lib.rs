@@ -91,10 +91,10 @@ pub use reactor::{
 pub use serde_json::Value;
 #[cfg(feature = "broadcast")]
 pub use server::{
-    AccessToken, Broadcast, BroadcastOptions, BroadcastSession, ChannelPattern,
-    ChannelPatternError, ChannelRule, ChannelRules, CredentialFailures, JwtKey, JwtKeyError,
-    MessageRate, PublishKey, PublishKeyError, PublishPolicy, Reject, ReloadFigures, RuleFault,
-    SharedOptions, SubscribePolicy, TokenError, TooManyRules,
+    AccessToken, AddressCounts, Broadcast, BroadcastOptions, BroadcastSession, ChannelPattern,
+    ChannelPatternError, ChannelRule, ChannelRules, JwtKey, JwtKeyError, MessageRate, PublishKey,
+    PublishKeyError, PublishPolicy, Reject, ReloadFigures, RuleFault, SharedOptions,
+    SubscribePolicy, TokenError, TooManyRules,
 };
 pub use server::{
     BindError, Builder, ClosureHandler, Closures, Factory, Health, LimitsError, OriginPattern,

@@ -184,6 +184,11 @@ pub(crate) struct Config {
     #[arg(long, value_name = "N|off", help_heading = "Access")]
     pub(crate) credential_failures_per_ip: Option<Ceiling>,
 
+    /// WebSockets that one IPv4 address or IPv6 /64 may open in a minute; then 429 for the rest of
+    /// it [default: off]
+    #[arg(long, value_name = "N|off", help_heading = "Access")]
+    pub(crate) openings_per_ip: Ceiling,
+
     /// Refuse an upgrade with its HTTP status, or with 101 and a close code that scripts can see
     /// [default: http]
     #[arg(long, value_name = "HOW", help_heading = "Access")]
@@ -310,6 +315,7 @@ impl Default for Config {
             allowed_origins: Vec::new(),
             subprotocols: Vec::new(),
             credential_failures_per_ip: None,
+            openings_per_ip: Ceiling(None),
             reject: Reject::Http,
             message_rate: Ceiling(None),
             echo: false,

@@ -66,6 +66,7 @@ mod tests {
         socket-mode = "600"
         trusted-proxies = "10.0.0.1"
         credential-failures-per-ip = 7
+        openings-per-ip = 7
         publish = "all"
         publish-key = "other"
         publish-key-file = "other"

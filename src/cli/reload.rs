@@ -80,6 +80,7 @@ impl Reload {
             memory_limit: options.memory_limit,
             log_lines_dropped: Arc::clone(&options.log_lines_dropped),
             credential_failures: options.credential_failures.clone(),
+            openings: options.openings.clone(),
             reloads: Arc::clone(&options.reloads),
             ..merged.options().clone()
         });

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use fanfare::{
-    BindError, BroadcastOptions, Builder, Closures, LimitsError, OriginPattern, PublishPolicy,
-    Server,
+    AddressCounts, BindError, BroadcastOptions, Builder, Closures, LimitsError, OriginPattern,
+    PublishPolicy, Server,
 };
 
 use super::config::{Config, LogFormat};
@@ -338,7 +338,11 @@ fn options(config: &Config, memory_limit: Size) -> Result<BroadcastOptions, Conf
         memory_limit: Some(memory_limit.0),
         log_lines_dropped: Arc::default(),
         reloads: Arc::default(),
-        ..BroadcastOptions::default()
+        // The caller works it out.
+        credential_failures_per_ip: None,
+        credential_failures: AddressCounts::default(),
+        openings_per_ip: config.openings_per_ip.0,
+        openings: AddressCounts::default(),
     })
 }
 

@@ -61,6 +61,8 @@ pub enum RejectReason {
     AddressLimit,
     /// Too many wrong credentials came from the address: 429.
     CredentialLimit,
+    /// The address has opened too many WebSockets: 429.
+    OpeningLimit,
     /// Over `connections_max`: 503, or closed without an answer.
     ConnectionLimit,
     /// The channel does not exist, and there are too many: 503.
@@ -76,7 +78,7 @@ pub enum RejectReason {
 
 impl RejectReason {
     /// All reasons, in the order of `Counters::rejects`.
-    pub const ALL: [RejectReason; 21] = [
+    pub const ALL: [RejectReason; 22] = [
         RejectReason::Malformed,
         RejectReason::TooLarge,
         RejectReason::SlowRequest,
@@ -93,6 +95,7 @@ impl RejectReason {
         RejectReason::Declined,
         RejectReason::AddressLimit,
         RejectReason::CredentialLimit,
+        RejectReason::OpeningLimit,
         RejectReason::ConnectionLimit,
         RejectReason::ChannelLimit,
         RejectReason::Memory,
@@ -128,6 +131,7 @@ impl RejectReason {
             RejectReason::Declined => "declined",
             RejectReason::AddressLimit => "address_limit",
             RejectReason::CredentialLimit => "credential_limit",
+            RejectReason::OpeningLimit => "opening_limit",
             RejectReason::ConnectionLimit => "connection_limit",
             RejectReason::ChannelLimit => "channel_limit",
             RejectReason::Memory => "memory",

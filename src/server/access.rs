@@ -41,6 +41,11 @@ pub(crate) enum Denied {
         /// After how many seconds credentials are looked at again.
         retry_after: u64,
     },
+    /// The address has opened too many WebSockets.
+    TooManyOpenings {
+        /// After how many seconds it may open others.
+        retry_after: u64,
+    },
 }
 
 impl Denied {
@@ -78,6 +83,9 @@ impl Denied {
             Denied::TooManyFailures { .. } => {
                 "too many wrong credentials from this address: try again later"
             }
+            Denied::TooManyOpenings { .. } => {
+                "too many WebSockets were opened from this address: try again later"
+            }
         }
     }
 
@@ -85,7 +93,7 @@ impl Denied {
     /// say.
     pub(crate) fn response(self) -> Response {
         let text = format!("{}\n", self.reason());
-        if let Denied::TooManyFailures { retry_after } = self {
+        if let Some(retry_after) = self.retry_after() {
             return Response::text(429, text).header("Retry-After", retry_after.to_string());
         }
         match self.challenge() {
@@ -109,8 +117,19 @@ impl Denied {
             | Denied::ChannelNotInToken
             | Denied::PublishNotInToken
             | Denied::PublishOff
-            | Denied::TooManyFailures { .. } => None,
+            | Denied::TooManyFailures { .. }
+            | Denied::TooManyOpenings { .. } => None,
         }
+    }
+
+    /// Returns after how many seconds the same request may be served, if it is too early.
+    fn retry_after(self) -> Option<u64> {
+        let (Denied::TooManyFailures { retry_after } | Denied::TooManyOpenings { retry_after }) =
+            self
+        else {
+            return None;
+        };
+        Some(retry_after)
     }
 
     /// Returns true if the reason is a token, or that there is none.
@@ -128,7 +147,8 @@ impl Denied {
             | Denied::KeyWrong
             | Denied::PublishElsewhere
             | Denied::MetricsElsewhere
-            | Denied::TooManyFailures { .. } => false,
+            | Denied::TooManyFailures { .. }
+            | Denied::TooManyOpenings { .. } => false,
         }
     }
 
@@ -146,13 +166,14 @@ impl Denied {
             }
             Denied::MetricsElsewhere => RejectReason::ForbiddenMetrics,
             Denied::TooManyFailures { .. } => RejectReason::CredentialLimit,
+            Denied::TooManyOpenings { .. } => RejectReason::OpeningLimit,
         }
     }
 
     /// Returns the close code and reason that correspond to the answer.
     pub(crate) fn close(self) -> (CloseCode, &'static str) {
         let code = match self.challenge() {
-            _ if matches!(self, Denied::TooManyFailures { .. }) => CloseCode::RATE_LIMITED,
+            _ if self.retry_after().is_some() => CloseCode::RATE_LIMITED,
             Some(_) => CloseCode::UNAUTHORIZED,
             None => CloseCode::FORBIDDEN,
         };
@@ -259,12 +280,18 @@ const X_FORWARDED: &str = "X-Forwarded-";
 
 /// Returns true if a proxy has forwarded a request.
 pub(crate) fn is_forwarded(request: &Request<'_>) -> bool {
-    request.headers().any(|(name, _)| {
-        FORWARDED.iter().any(|forwarded| name.eq_ignore_ascii_case(forwarded))
-            || name
-                .get(..X_FORWARDED.len())
-                .is_some_and(|start| start.eq_ignore_ascii_case(X_FORWARDED))
-    })
+    request.headers().any(|(name, _)| is_of_proxies(name))
+}
+
+/// Returns true if proxies add a header of this name. Most names are told apart by their lengths
+/// and first letters, which needs no call.
+fn is_of_proxies(name: &str) -> bool {
+    let is = |other: &str| name.len() == other.len() && name.eq_ignore_ascii_case(other);
+    let begins = |start: &str| {
+        let found = name.get(..start.len());
+        found.is_some_and(|found| found.eq_ignore_ascii_case(start))
+    };
+    FORWARDED.iter().any(|one| is(one)) || (name.starts_with(['X', 'x']) && begins(X_FORWARDED))
 }
 
 #[cfg(test)]

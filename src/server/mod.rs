@@ -14,7 +14,7 @@
 //! | `cors` | what a page of another origin may see of an answer |
 //! | `credentials`, `token`, `jwt_key` | where a token is; whether it is good; the keys |
 //! | `sign_in`, `ways_in`, `mark` | what a reload needs to judge a peer again |
-//! | `credential_failures` | how often an address may present wrong ones |
+//! | `address_counts` | what each address has done within a minute, for limits |
 //! | `subprotocols` | which subprotocol is chosen |
 //! | `channel_pattern`, `channel_rules` | which channels a token or a rule is for; the rules |
 //! | `channel_rates` | the message rates of rules, by number |
@@ -45,6 +45,8 @@ mod reloader;
 
 // The standalone server.
 #[cfg(feature = "broadcast")]
+mod address_counts;
+#[cfg(feature = "broadcast")]
 mod broadcast;
 #[cfg(feature = "broadcast")]
 mod channel_access;
@@ -62,8 +64,6 @@ mod channel_rules;
 mod console;
 #[cfg(feature = "broadcast")]
 mod cors;
-#[cfg(feature = "broadcast")]
-mod credential_failures;
 #[cfg(feature = "broadcast")]
 mod credentials;
 #[cfg(feature = "broadcast")]
@@ -111,6 +111,8 @@ mod token;
 #[cfg(feature = "broadcast")]
 mod ways_in;
 
+#[cfg(feature = "broadcast")]
+pub use address_counts::AddressCounts;
 pub use bind_error::{BindError, LimitsError};
 #[cfg(feature = "broadcast")]
 pub use broadcast::{Broadcast, BroadcastSession};
@@ -120,8 +122,6 @@ pub use channel_pattern::{ChannelPattern, ChannelPatternError};
 #[cfg(feature = "broadcast")]
 pub use channel_rules::{ChannelRule, ChannelRules, MessageRate, TooManyRules};
 pub use closure_handler::{ClosureHandler, Closures, Peer};
-#[cfg(feature = "broadcast")]
-pub use credential_failures::CredentialFailures;
 pub use custom_event::event;
 pub use instance::{Health, Publisher, Server, Stopper};
 #[cfg(feature = "broadcast")]

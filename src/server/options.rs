@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use super::address_counts::AddressCounts;
 use super::channel_rules::ChannelRules;
-use super::credential_failures::CredentialFailures;
 use super::jwt_key::JwtKey;
 use super::origin::OriginPattern;
 use super::policies::PublishPolicy;
@@ -42,7 +42,12 @@ pub struct BroadcastOptions {
     /// Unset: any number.
     pub credential_failures_per_ip: Option<u32>,
     /// What has been counted for that limit, for all reactors together.
-    pub credential_failures: CredentialFailures,
+    pub credential_failures: AddressCounts,
+    /// How many WebSockets one IPv4 address or IPv6 /64 may open in a minute; further handshakes
+    /// are answered 429 for the rest of that minute. Unset: any number.
+    pub openings_per_ip: Option<u32>,
+    /// What has been counted for that limit, for all reactors together.
+    pub openings: AddressCounts,
     /// The names by which this server is known, besides `localhost`, IP addresses and the hosts in
     /// `allowed_origins`. A request with another name in Host is refused if it could come from a
     /// web page that has pointed its own name to this server.
@@ -88,7 +93,9 @@ impl Default for BroadcastOptions {
             token_cookie: None,
             token_query: false,
             credential_failures_per_ip: None,
-            credential_failures: CredentialFailures::default(),
+            credential_failures: AddressCounts::default(),
+            openings_per_ip: None,
+            openings: AddressCounts::default(),
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             subprotocols: Vec::new(),
@@ -120,6 +127,8 @@ impl BroadcastOptions {
             token_query,
             credential_failures_per_ip: _,
             credential_failures: _,
+            openings_per_ip: _,
+            openings: _,
             allowed_hosts,
             allowed_origins,
             reject: _,

@@ -94,6 +94,7 @@ fn line(reason: RejectReason) -> Option<(Pace, &'static str)> {
         }
         RejectReason::AddressLimit => limit("over --max-connections-per-ip"),
         RejectReason::CredentialLimit => limit("over --credential-failures-per-ip"),
+        RejectReason::OpeningLimit => limit("over --openings-per-ip"),
         RejectReason::UntrustedProxy => {
             limit("the PROXY protocol is for --trusted-proxies, and this peer is none of them")
         }

@@ -1,6 +1,8 @@
 //! Which requests and handshakes are served. The decision needs the head alone, so the body of a
 //! request that is denied is never read.
 
+use std::time::Duration;
+
 use crate::hub::ChannelName;
 use crate::protocol::Request;
 use crate::reactor::{Via, Visitor};
@@ -134,6 +136,7 @@ pub(crate) fn admit_peer<'n>(
     if sign_in.is_kept() {
         return decide_on_peer(options, route, visitor, request, sign_in);
     }
+    check_openings(options, visitor)?;
     check_failures(options, visitor, request)?;
     let decided = decide_on_peer(options, route, visitor, request, sign_in);
     note_failure(options, visitor, request, decided.as_ref().err());
@@ -192,8 +195,20 @@ fn check_failures(
         return Ok(());
     }
     let Some(wait) = failures.wait_of(address, max, visitor.now()) else { return Ok(()) };
-    let rounds_up = u64::from(wait.subsec_nanos() > 0);
-    Err(Denied::TooManyFailures { retry_after: wait.as_secs() + rounds_up })
+    Err(Denied::TooManyFailures { retry_after: whole_seconds(wait) })
+}
+
+/// Counts a handshake towards the limit of its address. What it brings is not looked at if the
+/// address is over its limit.
+fn check_openings(options: &BroadcastOptions, visitor: &Visitor<'_>) -> Result<(), Denied> {
+    let Some(max) = options.openings_per_ip else { return Ok(()) };
+    let taken = options.openings.take(visitor.address().ip(), max, visitor.now());
+    taken.map_err(|wait| Denied::TooManyOpenings { retry_after: whole_seconds(wait) })
+}
+
+/// Returns a time in seconds, rounded up: after it, it is not too early any more.
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
 /// Counts a rejection towards the limit of its address if the credentials were wrong. Those that

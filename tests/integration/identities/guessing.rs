@@ -15,7 +15,7 @@ fn start(options: BroadcastOptions) -> Running {
 }
 
 /// Starts one where each address may have so many connections.
-fn start_with_connections(options: BroadcastOptions, per_ip: Option<u32>) -> Running {
+pub(super) fn start_with_connections(options: BroadcastOptions, per_ip: Option<u32>) -> Running {
     let options = BroadcastOptions { credential_failures_per_ip: Some(MAX), ..options };
     Running::broadcast_with(options, |builder| {
         builder

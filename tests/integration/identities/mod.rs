@@ -3,6 +3,7 @@
 
 mod cors;
 mod guessing;
+mod limits;
 mod making;
 mod origins;
 mod reloads;
@@ -14,7 +15,7 @@ use std::net::SocketAddr;
 
 use crate::support::{Metrics, Peer, Scraper, UPGRADE, request};
 
-const REASONS: [&str; 21] = [
+const REASONS: [&str; 22] = [
     "malformed",
     "too_large",
     "slow_request",
@@ -31,6 +32,7 @@ const REASONS: [&str; 21] = [
     "declined",
     "address_limit",
     "credential_limit",
+    "opening_limit",
     "connection_limit",
     "channel_limit",
     "memory",
