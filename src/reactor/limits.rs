@@ -87,8 +87,8 @@ impl ReactorLimits {
 pub(super) const LOOP_WORK_MAX: u64 = 16 * 1024;
 /// Frames of one connection that are decoded before other connections are served.
 pub(super) const FRAMES_PER_STEP_MAX: u32 = 1024;
-/// The same for a connection whose socket has just become ready. It is smaller because whoever sends
-/// only a little may stand behind a crowd that has begun to send much at the same moment.
+/// The same for a connection whose socket has just become ready. It is smaller because whoever
+/// sends only a little may stand behind a crowd that has begun to send much at the same moment.
 pub(super) const FRAMES_WHEN_READY_MAX: u32 = 128;
 /// Overrun subscribers, and subscribers whose join was answered, that are handled per turn. One
 /// message can overrun thousands of them, and each costs some system calls.

@@ -354,7 +354,7 @@ fn random_scenes() {
 #[test]
 #[ignore = "slow unless optimised"]
 fn random_scenes_that_have_failed_pass() {
-    [262, 411].map(|seed| random::run(seed).check(RANDOM));
+    [262, 411].into_iter().for_each(|seed| random::run(seed).check(RANDOM));
 }
 
 #[test]
