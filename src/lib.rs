@@ -86,7 +86,8 @@ pub use protocol::{CloseCode, Message, MessageKind, Request, Response};
 pub use reactor::{
     Answer, ChannelListing, ChannelQuery, ChannelSort, Context, Counters, Deferral, Handler,
     ListedChannel, NotPublished, PublishError, RefusalReason, RefusedMessage, RejectReason,
-    Rejected, ResponseHeaders, Review, Standstill, Status, Subscription, Ticket, Upgrade, Visitor,
+    Rejected, ResponseHeaders, Review, Served, Standstill, Status, Subscription, Ticket, Upgrade,
+    Visitor,
 };
 pub use serde_json::Value;
 #[cfg(feature = "broadcast")]

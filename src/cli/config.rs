@@ -262,6 +262,20 @@ pub(crate) struct Config {
     #[arg(long, value_name = "FORMAT", help_heading = "Logging")]
     pub(crate) log_format: LogFormat,
 
+    /// Log each request when it is answered, and each WebSocket connection when it has ended, with
+    /// its status or close code, how long it took, and its bytes
+    #[arg(
+        long,
+        value_name = "BOOL",
+        help_heading = "Logging",
+        action = ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = BoolishValueParser::new()
+    )]
+    pub(crate) log_access: bool,
+
     /// Log each connection, message, custom event and close; lines that cannot be written in time
     /// are dropped, and counted in the metrics
     #[arg(
@@ -331,6 +345,7 @@ impl Default for Config {
             idle_timeout: seconds(60),
             drain_timeout: seconds(20),
             log_format: LogFormat::Text,
+            log_access: false,
             log_events: false,
             channels: Vec::new(),
             file: ConfigFile::default(),

@@ -95,6 +95,7 @@ mod tests {
         idle-timeout = "7s"
         drain-timeout = "7s"
         log-format = "json"
+        log-access = true
         log-events = true
         subprotocols = "other"
         [[channels]]

@@ -334,6 +334,7 @@ fn options(config: &Config, memory_limit: Size) -> Result<BroadcastOptions, Conf
         reject: config.reject,
         message_rate: config.message_rate.0,
         echo: config.echo,
+        log_access: config.log_access,
         log_events: config.log_events,
         memory_limit: Some(memory_limit.0),
         log_lines_dropped: Arc::default(),

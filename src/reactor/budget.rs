@@ -17,6 +17,8 @@ pub(super) const END: u64 = 128;
 pub(super) const SLOT: u64 = 1;
 /// After a reload, the application decides on a connection.
 pub(super) const REVIEW: u64 = 16;
+/// The application is told of a request or connection that was served, and writes a line for it.
+pub(super) const SERVED: u64 = 48;
 /// One `send`.
 pub(super) const SEND: u64 = 64;
 /// One `recv`.

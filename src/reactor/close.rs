@@ -267,6 +267,7 @@ impl<N: Net, H: Handler> Core<N, H> {
     /// Marks the connection as gone. It is removed from the slab, the table of connections, when
     /// the current step has returned.
     fn vanish(&mut self, connection: &mut ConnectionOf<N, H>, gone: Gone) {
+        self.tell_unanswered(connection);
         if let Phase::Closing { patient: true, .. } = connection.phase {
             self.patient -= 1;
         }
@@ -296,6 +297,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         if let Err(panicked) = guarded(|| self.handler.on_close(&mut peer, end.code, &reason)) {
             panicked.contain(peer.turn);
         }
+        self.tell_ended(connection, end.code, &reason);
         self.outgoing.reason = reason;
         // Subscriptions made in `on_close` end here as well.
         self.remove_all(&mut open);

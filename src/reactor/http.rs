@@ -195,6 +195,7 @@ impl<N: Net, H: Handler> Core<N, H> {
             Ok(request) => request,
             Err(error) => return malformed(error, &self.limits.http),
         };
+        self.turn.traffic.note_request(connection.token, &request);
         let counts = &self.exchange.shared.connection_limits;
         let (via, refusal) = attribute(connection, &request, &self.limits, counts);
         let mut visitor = Visitor::new(&mut self.exchange, &mut self.turn, connection, via);
@@ -400,18 +401,20 @@ impl<N: Net, H: Handler> Core<N, H> {
             true => counters.handshake(response.status()),
             false => counters.response(response.status()),
         }
-        match how.reject {
+        let rejected = match how.reject {
             Some(RejectedBy::Application(reason) | RejectedBy::ReactorAloud(reason)) => {
                 counters.reject(reason);
+                Some(reason)
             }
             Some(RejectedBy::Reactor(reason)) => {
                 // If the connection is over a limit, the limit is the reason that is counted: a
                 // well-formed request would have been refused too.
                 let reason = connection.refusal.map_or(reason, Refusal::reason);
                 self.reject(reason, connection.address(), None);
+                Some(reason)
             }
-            None => {}
-        }
+            None => None,
+        };
         let headers = match &mut connection.phase {
             Phase::Http(http) => http.headers.take(),
             _ => None,
@@ -420,7 +423,10 @@ impl<N: Net, H: Handler> Core<N, H> {
             Some(headers) => headers.added_to(response),
             None => response,
         };
+        let (status, before) = (response.status(), self.outgoing.replies.len());
         response.encode(&mut self.outgoing.replies, persistence, head_only);
+        let answer_bytes = self.outgoing.replies.len() - before;
+        self.tell_answered(connection, status, rejected, answer_bytes);
         if !persistence.keeps_alive() {
             self.leave_http(connection);
             return self.send_last(connection);
@@ -435,6 +441,7 @@ impl<N: Net, H: Handler> Core<N, H> {
 
     /// Sends the 101 and the Close frame of a handshake that is accepted only to be closed.
     pub(super) fn turn_away(&mut self, connection: &mut ConnectionOf<N, H>) {
+        self.tell_turned_away(connection);
         self.leave_http(connection);
         self.send_last(connection);
     }

@@ -18,6 +18,7 @@
 //! | `close` | a connection ends, once, for one reason |
 //! | `linger` | what the peer still sends then is discarded |
 //! | `events` | effects of a step on other connections |
+//! | `served` | the application is told what has been served, for access logs |
 //! | `surveyor` | channels are counted and listed, a part of them in each turn |
 //!
 //! What the steps build on:
@@ -32,6 +33,7 @@
 //! | `api` | what programs use: the handler, its contexts, the handle for other threads |
 //! | `group`, `setup` | what the reactors of a server share, and how they are set up |
 //! | `limits`, `counters`, `histogram` | what peers are allowed; what is counted and timed |
+//! | `traffic` | bytes and times of each connection, kept only for access logs |
 //! | `budget` | how much work a turn has done, so that its loops stay bounded |
 //! | `panics` | what happens when a callback panics |
 //! | `remote_publish` | messages from other threads, and their outcomes |
@@ -68,6 +70,7 @@ mod read;
 mod remote_publish;
 mod response_headers;
 mod review;
+mod served;
 mod setup;
 mod surveyor;
 mod sweep;
@@ -75,6 +78,7 @@ mod sweep;
 mod tests;
 mod ticket;
 mod timer_wheel;
+mod traffic;
 mod turn;
 mod turn_state;
 mod via;
@@ -82,7 +86,9 @@ mod websocket;
 mod write_owed;
 
 pub use accept::ListenerKind;
-pub use api::{Answer, Context, Handle, Handler, PublishError, Rejected, Review, Upgrade, Visitor};
+pub use api::{
+    Answer, Context, Handle, Handler, PublishError, Rejected, Review, Served, Upgrade, Visitor,
+};
 pub use counters::{CLOSE_CODES, Counters, RejectReason, STATUSES, Source};
 pub use deferral::Deferral;
 pub use end_reason::Initiator;

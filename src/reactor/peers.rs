@@ -61,6 +61,7 @@ impl<N: Net, H: Handler> Peers<N, H> {
         let Some(connection) = self.connections.remove(token) else { return };
         let Core { net, exchange, turn, pool, timers, .. } = &mut self.core;
         timers.remove(slot_of(token));
+        turn.traffic.end(token);
         turn.connections = self.connections.len();
         turn.admin_connections -= usize::from(connection.is_admin());
         let limits = &exchange.shared.connection_limits;

@@ -119,6 +119,7 @@ impl<N: Net, H: Handler> Core<N, H> {
             }
         }
         self.turn.counters.received_bytes.add((filled - kept) as u64);
+        self.count_received(connection, filled - kept);
         let (consumed, stop) = match connection.phase {
             Phase::Http(_) => self.decode_http(connection, filled),
             Phase::Open(_) | Phase::Closing { .. } | Phase::Lingering { .. } | Phase::Gone(_) => {

@@ -84,6 +84,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         self.turn.counters.sends.add(1);
         let (taken, sent) = sent(written, offered)?;
         self.turn.counters.sent_bytes.add(taken as u64);
+        self.turn.traffic.sent(connection.token, taken);
         let advanced = self.exchange.hub.advance(subscription, taken);
         connection.under_way = advanced.under_way.then_some(subscription);
         if sent == Sent::All {

@@ -76,7 +76,8 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         let ready = ReadyHandshakes::new(move || notifier.notify());
         let deferred = DeferredHandshakes::new(Arc::clone(&ready));
         let (now, unix_time) = (net.now(), net.unix_time());
-        let turn = TurnState::new(now, unix_time, counters, has_admin_listener, ready);
+        let mut turn = TurnState::new(now, unix_time, counters, has_admin_listener, ready);
+        turn.traffic.count(handler.wants_served());
         let homes = Arc::clone(&setup.shared.homes);
         let mut hub = Hub::new(setup.hub_limits, homes, setup.own, epoch_seed);
         hub.set_slow_policies(handler.slow_policies());
@@ -222,9 +223,11 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             limits.change_to(&new);
             exchange.shared.connection_limits.change(limits, turn.now);
         }
-        match guarded(|| (handler.on_reload(), handler.slow_policies())) {
-            Ok((has_review, slow_policies)) => {
+        let reload = || (handler.on_reload(), handler.slow_policies(), handler.wants_served());
+        match guarded(reload) {
+            Ok((has_review, slow_policies, wants_served)) => {
                 exchange.hub.set_slow_policies(slow_policies);
+                turn.traffic.count(wants_served);
                 if has_review {
                     self.review.begin(self.peers.connections.places());
                 }

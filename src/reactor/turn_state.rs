@@ -10,6 +10,7 @@ use super::budget;
 use super::deferral::ReadyHandshakes;
 use super::group::OwnCounters;
 use super::limits::STANDSTILL_MIN;
+use super::traffic::Traffic;
 
 /// How often the wall clock is read. It is needed to the second only, and to read a clock takes as
 /// long as a good part of a message.
@@ -32,6 +33,7 @@ pub(crate) struct TurnState {
     /// Where handshakes are noted down on which the application can decide now.
     pub(crate) ready_handshakes: Arc<ReadyHandshakes>,
     pub(crate) draining: bool,
+    pub(crate) traffic: Traffic,
     /// True while a callback's call of `Context` or `Visitor` changes the reactor's own state.
     pub(crate) is_in_call: bool,
     /// How many overrun subscribers and answered joins this turn has handled.
@@ -61,6 +63,7 @@ impl TurnState {
             has_admin_listener,
             ready_handshakes,
             draining: false,
+            traffic: Traffic::default(),
             is_in_call: false,
             crowds_told: 0,
             done: 0,

@@ -60,6 +60,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         self.turn.counters.sends.add(1);
         let (taken, sent) = connection.io.flush(&mut self.net, &mut self.pool)?;
         self.turn.counters.sent_bytes.add(taken as u64);
+        self.turn.traffic.sent(connection.token, taken);
         if connection.io.rest_bytes > 0 {
             let of_rest = connection.io.rest_bytes.min(taken as u32);
             connection.io.rest_bytes -= of_rest;
@@ -97,6 +98,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         let sent = match sent {
             Ok((taken, sent)) if may_write => {
                 self.turn.counters.sent_bytes.add(taken as u64);
+                self.turn.traffic.sent(connection.token, taken);
                 self.note_sent(connection, taken, sent);
                 Ok(sent)
             }

@@ -8,7 +8,7 @@ use crate::instant::Instant;
 use crate::protocol::{CloseCode, HeaderStorage, Message, MessageKind, Request, Response};
 use crate::reactor::{
     Answer, ChannelListing, Context, Handler, NotPublished, RejectReason, Rejected,
-    ResponseHeaders, Review, Standstill, Subscription, Ticket, Upgrade, Visitor,
+    ResponseHeaders, Review, Served, Standstill, Subscription, Ticket, Upgrade, Visitor,
 };
 
 use super::access::Denied;
@@ -23,7 +23,9 @@ use super::route::Route;
 use super::shared_options::SharedOptions;
 use super::sign_in::SignIn;
 use super::ways_in::{WayNumber, WaysIn};
-use super::{channel_answers, channel_list, console, cors, event_log, metrics, subprotocols};
+use super::{
+    access_log, channel_answers, channel_list, console, cors, event_log, metrics, subprotocols,
+};
 
 /// The broadcast server: a path is a channel, its WebSocket peers are the subscribers, a POST
 /// publishes.
@@ -376,6 +378,14 @@ impl Handler for Broadcast {
         if self.options.log_events {
             event_log::closed(peer.connection(), code, reason);
         }
+    }
+
+    fn wants_served(&self) -> bool {
+        self.options.log_access
+    }
+
+    fn on_served(&mut self, served: &Served<'_>) {
+        access_log::served(served, &mut self.decoded);
     }
 }
 

@@ -24,7 +24,7 @@
 //! | `console` | the page for people |
 //! | `metrics`, `process`, `reload_figures` | the text of `/-/metrics`; figures for it |
 //! | `prometheus_text` | converts that text for scrapers which do not read it as it is |
-//! | `event_log`, `refusal_log` | log lines for people |
+//! | `access_log`, `event_log`, `refusal_log` | log lines for people |
 
 #[cfg_attr(
     not(feature = "broadcast"),
@@ -44,6 +44,8 @@ mod origin;
 mod reloader;
 
 // The standalone server.
+#[cfg(feature = "broadcast")]
+mod access_log;
 #[cfg(feature = "broadcast")]
 mod address_counts;
 #[cfg(feature = "broadcast")]

@@ -68,6 +68,8 @@ pub struct BroadcastOptions {
     pub channel_rules: ChannelRules,
     /// Whether `/-/echo` is served.
     pub echo: bool,
+    /// Whether requests that were answered, and connections that have ended, are logged.
+    pub log_access: bool,
     /// Whether connections, messages and custom events are logged.
     pub log_events: bool,
     /// The limit of the memory for channels, as it was given to the builder. Shown as the metric
@@ -103,6 +105,7 @@ impl Default for BroadcastOptions {
             message_rate: None,
             channel_rules: ChannelRules::default(),
             echo: false,
+            log_access: false,
             log_events: false,
             log_lines_dropped: Arc::default(),
             reloads: Arc::default(),
@@ -136,6 +139,7 @@ impl BroadcastOptions {
             message_rate: _,
             channel_rules,
             echo,
+            log_access: _,
             log_events: _,
             memory_limit: _,
             log_lines_dropped: _,

@@ -1,6 +1,7 @@
 //! Tests of the product as its users see it, over real sockets: the command, the library, the
 //! documented promises, and invalid bytes.
 
+mod access_lines;
 mod bad_bytes;
 mod behind_proxies;
 mod broadcast;

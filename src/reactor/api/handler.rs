@@ -14,6 +14,7 @@ use crate::reactor::response_headers::ResponseHeaders;
 use crate::reactor::ticket::Ticket;
 
 use super::context::{Context, Visitor};
+use super::served::Served;
 
 /// The application of one reactor. Each reactor has its own, so no method needs a lock.
 ///
@@ -156,6 +157,20 @@ pub trait Handler {
     /// there was none. Nothing can be sent to the peer any more.
     fn on_close(&mut self, peer: &mut Context<'_, Self::Session>, code: CloseCode, reason: &str) {
         let _ = (peer, code, reason);
+    }
+
+    /// Returns true if [`on_served`](Self::on_served) is to be called. Called when the reactor
+    /// starts, and after each [`on_reload`](Self::on_reload). For every connection that is accepted
+    /// from then on, some 50 bytes and the path of its request are kept.
+    fn wants_served(&self) -> bool {
+        false
+    }
+
+    /// Called when a request has been answered, by whomever, and when a WebSocket connection has
+    /// ended, after [`on_close`](Self::on_close). Not called for a connection that ends before a
+    /// request has arrived. For access logs; nothing can be changed any more.
+    fn on_served(&mut self, served: &Served<'_>) {
+        let _ = served;
     }
 
     /// Makes the response to a request that returned [`Answer::Later`] with the ticket of a

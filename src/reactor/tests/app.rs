@@ -30,7 +30,7 @@ use crate::protocol::{CloseCode, Message, Request, Response};
 
 use super::super::{
     Answer, ChannelListing, ChannelQuery, ChannelSort, Context, Deferral, Handler, ListedChannel,
-    Review, Subscription, Ticket, Upgrade, Visitor,
+    RejectReason, Review, Served, Subscription, Ticket, Upgrade, Visitor,
 };
 
 /// What the application has recorded, for the test to read.
@@ -46,10 +46,25 @@ pub(super) struct Log {
     pub(super) banned: Option<String>,
     /// The handshakes that wait for a decision.
     pub(super) deferrals: Vec<Deferral>,
+    /// Whether the application is told of what was served, and what it was told.
+    pub(super) wants_served: bool,
+    pub(super) served: Vec<Service>,
     /// How many connections have been reviewed.
     pub(super) reviewed: usize,
     /// The ticket of the publish whose outcome makes the application panic.
     doomed: Option<Ticket>,
+}
+
+/// What a `Served` has said.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Service {
+    /// Method and path.
+    pub(super) request: Option<String>,
+    pub(super) status: Option<u16>,
+    pub(super) rejected: Option<RejectReason>,
+    pub(super) close: Option<(u16, String)>,
+    pub(super) duration: Duration,
+    pub(super) bytes: [u64; 2],
 }
 
 /// The application; the module's documentation lists what it does for each path.
@@ -254,6 +269,23 @@ impl Handler for App {
         log.open -= 1;
         log.closed.push((path.clone(), code.as_u16(), reason.to_owned()));
         assert_ne!(path, "/panic/close");
+    }
+
+    fn wants_served(&self) -> bool {
+        self.log.borrow().wants_served
+    }
+
+    fn on_served(&mut self, served: &Served<'_>) {
+        let request = served.method.zip(served.path);
+        self.log.borrow_mut().served.push(Service {
+            request: request.map(|(method, path)| format!("{method} {path}")),
+            status: served.status,
+            rejected: served.rejected,
+            close: served.close.map(|(code, reason)| (code.as_u16(), reason.to_owned())),
+            duration: served.duration,
+            bytes: [served.received_bytes, served.sent_bytes],
+        });
+        assert_ne!(served.path, Some("/panic/served"));
     }
 
     fn on_inspected(

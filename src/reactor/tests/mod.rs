@@ -15,6 +15,7 @@
 //! | `proxied`, `proxy_protocol` | connections that a trusted proxy brings |
 //! | `publishing`, `accepting`, `draining` | what concerns many connections at once |
 //! | `reviewing` | what a reload does to open connections and to limits |
+//! | `serving` | what the application is told of what was served |
 //! | `panics` | callbacks that panic |
 //! | `many` | several reactors |
 //! | `listing` | lists of channels |
@@ -50,6 +51,7 @@ mod proxied;
 mod proxy_protocol;
 mod publishing;
 mod reviewing;
+mod serving;
 mod slow;
 mod standstill;
 mod steps;

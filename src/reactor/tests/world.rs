@@ -65,6 +65,8 @@ pub(super) struct Setting {
     pub(super) rings: Option<RingSizes>,
     /// The channel that has a slow policy of its own, if any.
     pub(super) own_policy: Option<(&'static str, SlowPolicy)>,
+    /// Whether the application is told of what was served.
+    pub(super) wants_served: bool,
 }
 
 impl Default for Setting {
@@ -78,6 +80,7 @@ impl Default for Setting {
             reactors: 1,
             rings: None,
             own_policy: None,
+            wants_served: false,
         }
     }
 }
@@ -127,10 +130,9 @@ impl World {
     }
 
     pub(super) fn from(setting: Setting) -> World {
-        let Setting { seed, faults, sim: sim_limits, limits, hub, reactors, rings, own_policy } =
-            setting;
+        let Setting { seed, faults, limits, hub, reactors, rings, own_policy, .. } = setting;
         let sim = SimWorld::new(seed, faults);
-        sim.set_limits(sim_limits);
+        sim.set_limits(setting.sim);
         let mut nets: Vec<_> = (0..reactors).map(|_| sim.reactor()).collect();
         let mut key = [0; 16];
         nets[0].fill_random(&mut key);
@@ -138,6 +140,7 @@ impl World {
         let homes = Homes::new(key, reactors as u16);
         let setups = setups(wakers, homes, sim.now(), &limits, hub, rings);
         let log = Rc::new(RefCell::new(Log::default()));
+        log.borrow_mut().wants_served = setting.wants_served;
         let seated = nets.into_iter().zip(setups).map(|(net, setup)| {
             let app = App { log: Rc::clone(&log), own_policy };
             let mut listeners = vec![(sim.listener(PORT), ListenerKind::Public)];

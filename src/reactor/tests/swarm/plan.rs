@@ -16,6 +16,8 @@ pub(super) struct Plan {
     pub(super) hub: HubLimits,
     /// The channel that has a slow policy of its own, if any.
     pub(super) own_policy: Option<(&'static str, SlowPolicy)>,
+    /// Whether the application is told of what was served.
+    pub(super) wants_served: bool,
     pub(super) reactors: usize,
     pub(super) rings: RingSizes,
     /// The number of a reactor that gets fewer turns than the others, if any.
@@ -126,6 +128,7 @@ impl Plan {
                 forget_after: seconds(&[0, 1, 5, 1_000_000], dice),
             },
             own_policy: own_policy(seed),
+            wants_served: seed % 4 == 3,
             reactors,
             rings,
             lazy,

@@ -106,6 +106,7 @@ impl Run {
             reactors: plan.reactors,
             rings: Some(plan.rings),
             own_policy: plan.own_policy,
+            wants_served: plan.wants_served,
         });
         Run {
             world,
@@ -147,6 +148,7 @@ impl Run {
         self.check_publishers();
         self.check_order();
         self.check_epochs();
+        self.check_served();
         Outcome { hash: self.world.sim.trace_hash(), rollovers: self.rollovers() }
     }
 
@@ -581,6 +583,18 @@ impl Run {
             }
             assert_eq!(received_of_all, actor.received.len(), "a message of none of its channels");
         }
+    }
+
+    /// Checks that the application, if it wants to be, was told once of every connection that has
+    /// ended, with the code and reason that `on_close` was given.
+    fn check_served(&self) {
+        let log = self.world.log.borrow();
+        if !log.wants_served {
+            return assert_eq!(log.served, []);
+        }
+        let ended = log.served.iter().filter_map(|one| one.close.clone());
+        let closed = log.closed.iter().map(|(_, code, reason)| (*code, reason.clone()));
+        assert_eq!(ended.collect::<Vec<_>>(), closed.collect::<Vec<_>>());
     }
 
     /// Checks that a channel is not forgotten while it has a subscription: all that one client has
