@@ -12,6 +12,7 @@ mod frame_client;
 mod handlers;
 mod http;
 mod identities;
+mod ledger;
 mod library;
 mod linger;
 mod listeners;
