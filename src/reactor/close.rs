@@ -14,6 +14,7 @@ use super::counters::RejectReason;
 use super::end_reason::{End, Initiator};
 use super::limits::{PATIENCE, PATIENT_MAX};
 use super::panics::guarded;
+use super::ticket::Ticket;
 
 /// The Close reason for a subscriber that was overrun by the log of its channel.
 const FELL_BEHIND: &str = "too slow: fell behind by more than the channel keeps";
@@ -158,6 +159,14 @@ impl<N: Net, H: Handler> Core<N, H> {
     /// limit and no request on it has been answered.
     pub(super) fn leave_silently(&mut self, connection: &mut ConnectionOf<N, H>) {
         let was_answered = matches!(&connection.phase, Phase::Http(http) if http.between_requests);
+        if let Phase::Http(http) = &connection.phase
+            && let Some(number) = http.answer.and_then(|owed| owed.ticket)
+        {
+            let ticket = Ticket { token: connection.token, number: number.get() };
+            if let Err(panicked) = guarded(|| self.handler.on_abandoned(ticket)) {
+                panicked.contain(&mut self.turn);
+            }
+        }
         match connection.refusal.filter(|_| !was_answered) {
             Some(refusal) => self.reject(refusal.reason(), connection.address(), None),
             None => self.turn.counters.silent.add(1),

@@ -67,6 +67,21 @@ impl<N: Net, H: Handler> Core<N, H> {
         self.pool.count(&mut assembly);
         connection.io.assembly = Some(assembly);
         self.await_answer(connection, owed);
+        if let Phase::Http(http) = &mut connection.phase {
+            http.is_deferred = true;
+        }
+        self.leave_if_given_up(connection);
+    }
+
+    /// Ends a connection whose handshake waits, if its peer has closed its side: a client that
+    /// waits for its 101 does not do that. So its place is free before the decision comes.
+    pub(super) fn leave_if_given_up(&mut self, connection: &mut ConnectionOf<N, H>) {
+        if let Phase::Http(http) = &connection.phase
+            && http.is_deferred
+            && connection.hung_up
+        {
+            self.leave_silently(connection);
+        }
     }
 
     /// Has the application decide on a handshake, if it still waits for that.

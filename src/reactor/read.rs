@@ -98,7 +98,9 @@ impl<N: Net, H: Handler> Core<N, H> {
     /// the socket is ready, and when decoding may go on after a stop.
     pub(super) fn read(&mut self, connection: &mut ConnectionOf<N, H>, frames_max: u32) {
         match &connection.phase {
-            Phase::Http(http) if http.answer.is_some() => return,
+            Phase::Http(http) if http.answer.is_some() => {
+                return self.leave_if_given_up(connection);
+            }
             Phase::Http(_) | Phase::Open(_) => {}
             Phase::Closing { .. } | Phase::Lingering { .. } => return self.discard(connection),
             Phase::Gone(_) => return,

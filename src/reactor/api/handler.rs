@@ -135,6 +135,12 @@ pub trait Handler {
         Upgrade::Respond(Response::text(500, "internal error\n"))
     }
 
+    /// Called when a peer has left whose request, or opening handshake, waits for the outcome of a
+    /// ticket: no other method is called with that ticket any more.
+    fn on_abandoned(&mut self, ticket: Ticket) {
+        let _ = ticket;
+    }
+
     /// Called when the program has called [`Reloader::reload`](crate::Reloader::reload): before the
     /// reactor does anything else in its turn, so that no other callback sees the handler half
     /// changed. If it returns true, [`on_review`](Self::on_review) is called for every connection

@@ -148,6 +148,8 @@ pub(super) struct Http {
     /// Set while a request that was answered [`Answer::Later`](super::Answer) waits for its
     /// response. Nothing is decoded until then.
     pub(super) answer: Option<Owed>,
+    /// What waits is an opening handshake, on which the application decides later.
+    pub(super) is_deferred: bool,
     /// A request has been answered, and no byte of the next one has arrived.
     pub(super) between_requests: bool,
     /// The application's headers for the answer to the current request.

@@ -49,6 +49,8 @@ pub(super) struct Log {
     /// Whether the application is told of what was served, and what it was told.
     pub(super) wants_served: bool,
     pub(super) served: Vec<Service>,
+    /// The tickets whose peers have left.
+    pub(super) abandoned: Vec<Ticket>,
     /// How many connections have been reviewed.
     pub(super) reviewed: usize,
     /// The ticket of the publish whose outcome makes the application panic.
@@ -187,6 +189,10 @@ impl Handler for App {
         let path = request.path().strip_prefix("/later").unwrap();
         assert_ne!(path, "/panic");
         decide(path)
+    }
+
+    fn on_abandoned(&mut self, ticket: Ticket) {
+        self.log.borrow_mut().abandoned.push(ticket);
     }
 
     fn on_open(&mut self, peer: &mut Context<'_, String>) {

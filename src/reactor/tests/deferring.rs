@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::STATUSES;
+use super::super::{Deferral, STATUSES};
 use super::client::Heard;
 use super::world::World;
 
@@ -69,6 +69,39 @@ fn a_peer_that_has_left_meanwhile_is_forgotten_and_its_slot_may_have_another() {
     drop(second);
     world.rest();
     assert_eq!(next.answered().unwrap().status, 101);
+}
+
+#[test]
+fn whoever_hangs_up_while_it_waits_frees_its_place_at_once_and_the_application_is_told() {
+    let mut world = World::new();
+    let [ended, reset, stays] = [(); 3].map(|()| world.connect());
+    for client in [&ended, &reset, &stays] {
+        client.upgrade("/later/news");
+        world.rest();
+    }
+    let tickets: Vec<_> = world.log.borrow().deferrals.iter().map(Deferral::ticket).collect();
+    ended.peer.close_write();
+    world.rest();
+    assert_eq!(world.log.borrow().abandoned, tickets[..1]);
+    reset.peer.reset();
+    world.rest();
+    assert_eq!(world.log.borrow().abandoned, tickets[..2]);
+    assert_eq!(world.counters().silent, 2);
+    decide(&mut world);
+    let log = world.log.borrow();
+    assert_eq!((log.open, log.abandoned.len()), (1, 2), "only one is let in, and nobody has left");
+}
+
+#[test]
+fn a_client_that_closes_its_side_behind_the_handshake_has_left() {
+    let mut world = World::new();
+    let client = world.connect();
+    client.upgrade("/later/news");
+    client.peer.close_write();
+    world.rest();
+    assert_eq!(world.log.borrow().abandoned.len(), 1);
+    decide(&mut world);
+    assert_eq!(world.log.borrow().open, 0);
 }
 
 #[test]
