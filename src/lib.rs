@@ -92,10 +92,10 @@ pub use reactor::{
 pub use serde_json::Value;
 #[cfg(feature = "broadcast")]
 pub use server::{
-    AccessToken, AddressCounts, Broadcast, BroadcastOptions, BroadcastSession, ChannelPattern,
-    ChannelPatternError, ChannelRule, ChannelRules, JwtKey, JwtKeyError, MessageRate, PublishKey,
-    PublishKeyError, PublishPolicy, Reject, ReloadFigures, RuleFault, SharedOptions,
-    SubscribePolicy, TokenError, TooManyRules,
+    AccessToken, AddressCounts, AuthorizeUrl, AuthorizeUrlError, Authorizer, Broadcast,
+    BroadcastOptions, BroadcastSession, ChannelPattern, ChannelPatternError, ChannelRule,
+    ChannelRules, JwtKey, JwtKeyError, MessageRate, PublishKey, PublishKeyError, PublishPolicy,
+    Reject, ReloadFigures, RuleFault, SharedOptions, SubscribePolicy, TokenError, TooManyRules,
 };
 pub use server::{
     BindError, Builder, ClosureHandler, Closures, Factory, Health, LimitsError, OriginPattern,

@@ -69,6 +69,9 @@ fn about(channel: &str, settings: &Settings, sources: &Sources) -> Result<String
     Ok(text)
 }
 
+/// What is shown where the application decides.
+const BY_APPLICATION: &str = "asked";
+
 /// Returns each setting, its value and where that comes from.
 fn values(
     rule: Option<&ChannelTable>,
@@ -76,20 +79,23 @@ fn values(
     sources: &Sources,
 ) -> [(&'static str, String, String); 4] {
     let config = settings.config();
-    let has_tokens = settings.has_tokens();
-    let by_keys = match has_tokens {
-        true => "default: there are keys for tokens",
-        false => "default: there are no keys for tokens",
+    let (has_tokens, asks) = (settings.has_tokens(), settings.asks_application());
+    let by_keys = match (has_tokens, asks) {
+        (true, _) => "default: there are keys for tokens",
+        (false, true) => "default: there is an --authorize-url",
+        (false, false) => "default: there are no keys for tokens",
     };
     let by_flag = |key: &str| sources.origin_of(key);
     let publish = match config.publish {
         Some(policy) => (name(&policy), by_flag("publish")),
         None if has_tokens => (name(&PublishPolicy::Token), by_keys.to_owned()),
+        None if asks => (BY_APPLICATION.to_owned(), by_keys.to_owned()),
         None => ("local".to_owned(), "default: a peer on this machine".to_owned()),
     };
-    let subscribe = match has_tokens {
-        true => (name(&SubscribePolicy::Token), by_keys.to_owned()),
-        false => (name(&SubscribePolicy::All), by_keys.to_owned()),
+    let subscribe = match (has_tokens, asks) {
+        (true, _) => (name(&SubscribePolicy::Token), by_keys.to_owned()),
+        (false, true) => (BY_APPLICATION.to_owned(), by_keys.to_owned()),
+        (false, false) => (name(&SubscribePolicy::All), by_keys.to_owned()),
     };
     let rate = (config.message_rate.to_string(), by_flag("message-rate"));
     let slow_policy = (name(&config.slow_policy), by_flag("slow-policy"));

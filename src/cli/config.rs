@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, ValueEnum};
-use fanfare::{IpNetwork, OriginPattern, PublishKey, PublishPolicy, Reject, SlowPolicy};
+use fanfare::{
+    AuthorizeUrl, IpNetwork, OriginPattern, PublishKey, PublishPolicy, Reject, SlowPolicy,
+};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use toml::de::DeTable;
@@ -142,6 +144,15 @@ pub(crate) struct Config {
         value_parser = BoolishValueParser::new()
     )]
     pub(crate) token_query: bool,
+
+    /// URL (http://) of an application that is asked whether a peer may connect: by a GET with the
+    /// headers of the handshake [default: none]
+    #[arg(long, value_name = "URL", help_heading = "Access")]
+    pub(crate) authorize_url: Option<AuthorizeUrl>,
+
+    /// How long its answer may take in all [default: 1s]
+    #[arg(long, value_name = "TIME", help_heading = "Access")]
+    pub(crate) authorize_timeout: Time,
 
     /// Names under which this server is reached, besides localhost, IP addresses and the hosts of
     /// --allowed-origins; browsers that use another name get 403 [default: none]
@@ -325,6 +336,8 @@ impl Default for Config {
             jwt_leeway: seconds(30),
             token_cookie: None,
             token_query: false,
+            authorize_url: None,
+            authorize_timeout: seconds(1),
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             subprotocols: Vec::new(),

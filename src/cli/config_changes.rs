@@ -78,6 +78,8 @@ mod tests {
         jwt-leeway = "1s"
         token-cookie = "other"
         token-query = true
+        authorize-url = "http://other.example/"
+        authorize-timeout = "7s"
         allowed-hosts = "other"
         allowed-origins = "https://other.example"
         reject = "close"

@@ -2,6 +2,7 @@
 //!
 //! It uses only the public API of the library.
 
+mod authorizer;
 mod channel_table;
 mod check;
 mod client;
@@ -163,7 +164,7 @@ fn serve(matches: &ArgMatches) -> Result<(), String> {
     let key = bearer.map(|what| format!("-H 'Authorization: Bearer {what}' "));
     let key = key.unwrap_or_default();
     let example = run::example(&server, &key);
-    let what = format!("{example}{admin}{hint}");
+    let what = format!("{example}{}{admin}{hint}", settings.key_hint());
     let (matches, log_format) = (matches.clone(), log.format.clone());
     let reloader = server.reloader();
     let mut reload = Reload { matches, settings, options, reloader, log_format };

@@ -2,7 +2,9 @@
 
 use std::num::NonZeroU32;
 
-use fanfare::{ChannelRule, ChannelRules, MessageRate, PublishPolicy, RuleFault, SubscribePolicy};
+use fanfare::{
+    ChannelRule, ChannelRules, JwtKey, MessageRate, PublishPolicy, RuleFault, SubscribePolicy,
+};
 use toml::Spanned;
 
 use super::channel_table::ChannelTable;
@@ -11,9 +13,20 @@ use super::config_error::ConfigError;
 use super::flag_values::Ceiling;
 
 /// Makes the rules of the tables in the file, and checks that each may count, and that they do not
-/// contradict each other. `has_tokens`: there are keys for tokens.
-pub(crate) fn rules(config: &Config, has_tokens: bool) -> Result<ChannelRules, ConfigError> {
-    let rules = config.channels.iter().map(|table| rule(config, table, has_tokens));
+/// contradict each other.
+pub(crate) fn rules(
+    config: &Config,
+    keys: &[JwtKey],
+    asks_application: bool,
+) -> Result<ChannelRules, ConfigError> {
+    let rules = config.channels.iter().map(|table| {
+        match (keys.is_empty(), asks_application) {
+            (true, false) => check_without_credentials(config, table)?,
+            (true, true) => check_with_application(config, table)?,
+            (false, _) => {}
+        }
+        Ok(rule(table))
+    });
     let rules = rules.collect::<Result<Vec<ChannelRule>, ConfigError>>()?;
     let rules = ChannelRules::new(rules)
         .map_err(|error| ConfigError::Rule(format!("[[channels]]: {error}")))?;
@@ -23,35 +36,50 @@ pub(crate) fn rules(config: &Config, has_tokens: bool) -> Result<ChannelRules, C
     }
 }
 
-fn rule(
-    config: &Config,
-    table: &ChannelTable,
-    has_tokens: bool,
-) -> Result<ChannelRule, ConfigError> {
-    let ChannelTable { pattern, publish, subscribe, message_rate, slow_policy } = table;
+/// Checks a rule of a server on which nobody signs in.
+fn check_without_credentials(config: &Config, table: &ChannelTable) -> Result<(), ConfigError> {
     let needs_keys = |key: &str| {
         format!(
             "{key} = \"token\" without a key for tokens: nobody could have one; give a \
-             --jwt-secret, --jwt-secret-file or --jwt-public-key"
+             --jwt-secret, --jwt-secret-file or --jwt-public-key, or an --authorize-url"
         )
     };
-    if let (false, Some(value)) = (has_tokens, publish)
+    if let Some(value) = &table.publish
         && *value.get_ref() == PublishPolicy::Token
     {
         return Err(config.file.error(value.span(), needs_keys("publish")));
     }
-    if let (false, Some(value)) = (has_tokens, subscribe)
+    if let Some(value) = &table.subscribe
         && *value.get_ref() == SubscribePolicy::Token
     {
         return Err(config.file.error(value.span(), needs_keys("subscribe")));
     }
-    Ok(ChannelRule {
+    Ok(())
+}
+
+/// Checks a rule of a server that asks an application.
+fn check_with_application(config: &Config, table: &ChannelTable) -> Result<(), ConfigError> {
+    if let (Some(subscribe), Some(publish)) = (&table.subscribe, &table.publish)
+        && *subscribe.get_ref() == SubscribePolicy::All
+        && *publish.get_ref() == PublishPolicy::Token
+    {
+        let text = "publish = \"token\" where subscribe = \"all\": the application is not asked \
+                    about a channel to which everybody may subscribe, so nobody could publish \
+                    there; leave out subscribe, or set publish to \"all\" or \"none\"";
+        return Err(config.file.error(publish.span(), text.to_owned()));
+    }
+    Ok(())
+}
+
+fn rule(table: &ChannelTable) -> ChannelRule {
+    let ChannelTable { pattern, publish, subscribe, message_rate, slow_policy } = table;
+    ChannelRule {
         pattern: pattern.get_ref().clone(),
         publish: publish.as_ref().map(|value| *value.get_ref()),
         subscribe: subscribe.as_ref().map(|value| *value.get_ref()),
         message_rate: message_rate.as_ref().map(|value| rate(*value.get_ref())),
         slow_policy: slow_policy.as_ref().map(|value| *value.get_ref()),
-    })
+    }
 }
 
 fn rate(Ceiling(limit): Ceiling) -> MessageRate {

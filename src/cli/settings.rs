@@ -14,7 +14,7 @@ use super::config::{Config, LogFormat};
 use super::config_error::ConfigError;
 use super::flag_values::{Ceiling, Size};
 use super::listen_flag::{self, Reach, SYSTEMD};
-use super::{resources, rules, run, token_keys};
+use super::{authorizer, resources, rules, run, token_keys};
 
 /// The default limit of connections from one address, if the server can be reached from elsewhere.
 /// A large office behind one address fits; a single machine cannot use up all connections.
@@ -146,12 +146,12 @@ impl Settings {
         {
             warnings.push(warning.to_owned());
         }
-        let has_tokens = !self.options.jwt_keys.is_empty();
+        let signs_in = self.has_tokens() || self.asks_application();
         let trusts_loopback =
             self.config.trusted_proxies.iter().any(|one| one.contains(Ipv4Addr::LOCALHOST.into()));
         if !self.options.allowed_hosts.is_empty()
             && self.options.publish_key.is_none()
-            && !has_tokens
+            && !signs_in
             && !trusts_loopback
         {
             warnings.push(
@@ -162,7 +162,7 @@ impl Settings {
             );
         }
         let takes_any_page = self.options.allowed_origins.iter().any(OriginPattern::is_any);
-        if takes_any_page && self.is_loopback && !has_tokens {
+        if takes_any_page && self.is_loopback && !signs_in {
             warnings.push(
                 "--allowed-origins '*' without tokens: every page that is open in a browser on \
                  this machine, of whatever site, may do what this machine may; list the origins of \
@@ -170,10 +170,10 @@ impl Settings {
                     .to_owned(),
             );
         }
-        if self.options.publish == Some(PublishPolicy::Token) && !has_tokens {
+        if self.options.publish == Some(PublishPolicy::Token) && !signs_in {
             warnings.push(
-                "--publish token without a --jwt-secret or --jwt-public-key: nobody can publish \
-                 over a WebSocket"
+                "--publish token without a --jwt-secret, --jwt-public-key or --authorize-url: \
+                 nobody can publish over a WebSocket"
                     .to_owned(),
             );
         }
@@ -210,9 +210,10 @@ impl Settings {
             &failures,
         );
         comment(config.memory_limit.is_none(), "memory-limit", &self.memory_limit);
-        let publish = match self.options.jwt_keys.is_empty() {
-            true => "all for a peer on this machine, token for others",
-            false => "token",
+        let publish = match (self.has_tokens(), self.asks_application()) {
+            (true, _) => "token",
+            (false, true) => "what the application allows",
+            (false, false) => "all for a peer on this machine, token for others",
         };
         comment(config.publish.is_none(), "publish", &publish);
         text
@@ -259,16 +260,29 @@ impl Settings {
 
     /// Returns what a POST must bear, for the example in the first log line.
     pub(crate) fn needed_bearer(&self) -> Option<&'static str> {
-        match (&self.options.publish_key, self.options.jwt_keys.is_empty()) {
+        match (&self.options.publish_key, self.has_tokens()) {
             (Some(_), _) => Some("KEY"),
-            (None, false) => Some("TOKEN"),
-            (None, true) => None,
+            (None, true) => Some("TOKEN"),
+            (None, false) => self.asks_application().then_some("KEY"),
+        }
+    }
+
+    /// Returns what the first log line says if nobody can publish by POST.
+    pub(crate) fn key_hint(&self) -> &'static str {
+        match self.asks_application() && self.options.publish_key.is_none() {
+            true => "; to publish by POST, add a --publish-key",
+            false => "",
         }
     }
 
     /// Returns true if there are keys for tokens.
     pub(crate) fn has_tokens(&self) -> bool {
         !self.options.jwt_keys.is_empty()
+    }
+
+    /// Returns true if an application decides who may connect.
+    pub(crate) fn asks_application(&self) -> bool {
+        self.options.authorizer.is_some()
     }
 
     pub(crate) fn log_format(&self) -> LogFormat {
@@ -317,7 +331,8 @@ fn limits(config: &Config, memory_limit: Size) -> Builder<Closures> {
 
 fn options(config: &Config, memory_limit: Size) -> Result<BroadcastOptions, ConfigError> {
     let jwt_keys = token_keys::keys(config)?;
-    let channel_rules = rules::rules(config, !jwt_keys.is_empty())?;
+    let authorizer = authorizer::authorizer(config, !jwt_keys.is_empty())?;
+    let channel_rules = rules::rules(config, &jwt_keys, authorizer.is_some())?;
     Ok(BroadcastOptions {
         publish: config.publish,
         publish_key: config.publish_key()?,
@@ -327,6 +342,7 @@ fn options(config: &Config, memory_limit: Size) -> Result<BroadcastOptions, Conf
         jwt_leeway: config.jwt_leeway.0,
         token_cookie: config.token_cookie.clone(),
         token_query: config.token_query,
+        authorizer,
         allowed_hosts: config.allowed_hosts.clone(),
         allowed_origins: config.allowed_origins.clone(),
         subprotocols: config.subprotocols.clone(),
@@ -350,7 +366,7 @@ fn options(config: &Config, memory_limit: Size) -> Result<BroadcastOptions, Conf
 /// Returns a warning for a server that can be reached from other machines, if it has no publish key
 /// or lets every peer publish.
 fn exposure(options: &BroadcastOptions) -> Option<&'static str> {
-    if !options.jwt_keys.is_empty() {
+    if !options.jwt_keys.is_empty() || options.authorizer.is_some() {
         return None;
     }
     match (options.publish, options.publish_key.is_some()) {
@@ -508,6 +524,19 @@ mod tests {
         assert!(warnings("*", None).contains("every page"));
         assert_eq!(warnings("*", Some(&"x".repeat(32))), "");
         assert_eq!(warnings("https://*.example.com", None), "");
+    }
+
+    #[test]
+    fn a_server_that_asks_an_application_is_not_open() {
+        let settings = settings(|config| {
+            config.listen = vec!["0.0.0.0:0".into()];
+            config.authorize_url = "http://127.0.0.1:8000/".parse().ok();
+            config.publish = Some(PublishPolicy::Token);
+        });
+        let settings = settings.unwrap();
+        assert_eq!(settings.warnings(), Vec::<String>::new());
+        assert!(settings.key_hint().contains("--publish-key"));
+        assert!(settings.to_toml().contains("authorize-url = \"http://127.0.0.1:8000/\""));
     }
 
     #[test]

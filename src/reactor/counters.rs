@@ -57,6 +57,9 @@ pub enum RejectReason {
     Method,
     /// The application declined the handshake without giving a reason.
     Declined,
+    /// The application that is asked over HTTP has given another answer than 2xx, 401 or 403, or
+    /// none: its own status, or 503.
+    Authorizer,
     /// Over `connections_per_address_max`: 429, or closed without an answer.
     AddressLimit,
     /// Too many wrong credentials came from the address: 429.
@@ -78,7 +81,7 @@ pub enum RejectReason {
 
 impl RejectReason {
     /// All reasons, in the order of `Counters::rejects`.
-    pub const ALL: [RejectReason; 22] = [
+    pub const ALL: [RejectReason; 23] = [
         RejectReason::Malformed,
         RejectReason::TooLarge,
         RejectReason::SlowRequest,
@@ -93,6 +96,7 @@ impl RejectReason {
         RejectReason::NotFound,
         RejectReason::Method,
         RejectReason::Declined,
+        RejectReason::Authorizer,
         RejectReason::AddressLimit,
         RejectReason::CredentialLimit,
         RejectReason::OpeningLimit,
@@ -129,6 +133,7 @@ impl RejectReason {
             RejectReason::NotFound => "not_found",
             RejectReason::Method => "method",
             RejectReason::Declined => "declined",
+            RejectReason::Authorizer => "authorizer",
             RejectReason::AddressLimit => "address_limit",
             RejectReason::CredentialLimit => "credential_limit",
             RejectReason::OpeningLimit => "opening_limit",

@@ -46,6 +46,15 @@ pub(crate) enum Denied {
         /// After how many seconds it may open others.
         retry_after: u64,
     },
+    /// The request publishes without the publish key, where an application decides on handshakes.
+    PostWithoutKey,
+    /// The request reads a channel without the publish key, where an application decides on
+    /// handshakes.
+    ReadWithoutKey,
+    /// The application does not let the peer subscribe to this channel.
+    ChannelNotGranted,
+    /// The application does not let the peer publish to this channel.
+    PublishNotGranted,
 }
 
 impl Denied {
@@ -86,6 +95,22 @@ impl Denied {
             Denied::TooManyOpenings { .. } => {
                 "too many WebSockets were opened from this address: try again later"
             }
+            Denied::PostWithoutKey => {
+                "publishing by POST takes a key: the application is asked about WebSockets only; \
+                 start with --publish-key"
+            }
+            Denied::ReadWithoutKey => {
+                "reading by GET takes a key: the application is asked about WebSockets only; \
+                 start with --publish-key"
+            }
+            Denied::ChannelNotGranted => {
+                "the application does not let this peer subscribe to this channel: see \
+                 Fanfare-Subscribe"
+            }
+            Denied::PublishNotGranted => {
+                "the application does not let this peer publish to this channel: see \
+                 Fanfare-Publish"
+            }
         }
     }
 
@@ -118,7 +143,11 @@ impl Denied {
             | Denied::PublishNotInToken
             | Denied::PublishOff
             | Denied::TooManyFailures { .. }
-            | Denied::TooManyOpenings { .. } => None,
+            | Denied::TooManyOpenings { .. }
+            | Denied::PostWithoutKey
+            | Denied::ReadWithoutKey
+            | Denied::ChannelNotGranted
+            | Denied::PublishNotGranted => None,
         }
     }
 
@@ -132,15 +161,20 @@ impl Denied {
         Some(retry_after)
     }
 
-    /// Returns true if the reason is a token, or that there is none.
-    pub(crate) fn is_about_token(self) -> bool {
+    /// Returns true if the log must have this reason's own text, because others are counted with
+    /// it: for a token, or by what the application has said.
+    pub(crate) fn has_own_text(self) -> bool {
         match self {
             Denied::TokenMissing
             | Denied::TokenWrong(_)
             | Denied::TokenExpired
             | Denied::ChannelNotInToken
             | Denied::PublishNotInToken
-            | Denied::PublishOff => true,
+            | Denied::PublishOff
+            | Denied::PostWithoutKey
+            | Denied::ReadWithoutKey
+            | Denied::ChannelNotGranted
+            | Denied::PublishNotGranted => true,
             Denied::Host
             | Denied::Origin
             | Denied::KeyMissing
@@ -160,10 +194,14 @@ impl Denied {
             Denied::KeyMissing | Denied::TokenMissing => RejectReason::MissingCredentials,
             Denied::KeyWrong | Denied::TokenWrong(_) => RejectReason::BadCredentials,
             Denied::TokenExpired => RejectReason::Expired,
-            Denied::ChannelNotInToken => RejectReason::ForbiddenChannel,
-            Denied::PublishElsewhere | Denied::PublishNotInToken | Denied::PublishOff => {
-                RejectReason::ForbiddenPublish
+            Denied::ChannelNotInToken | Denied::ChannelNotGranted | Denied::ReadWithoutKey => {
+                RejectReason::ForbiddenChannel
             }
+            Denied::PublishElsewhere
+            | Denied::PublishNotInToken
+            | Denied::PublishOff
+            | Denied::PostWithoutKey
+            | Denied::PublishNotGranted => RejectReason::ForbiddenPublish,
             Denied::MetricsElsewhere => RejectReason::ForbiddenMetrics,
             Denied::TooManyFailures { .. } => RejectReason::CredentialLimit,
             Denied::TooManyOpenings { .. } => RejectReason::OpeningLimit,
@@ -280,12 +318,12 @@ const X_FORWARDED: &str = "X-Forwarded-";
 
 /// Returns true if a proxy has forwarded a request.
 pub(crate) fn is_forwarded(request: &Request<'_>) -> bool {
-    request.headers().any(|(name, _)| is_of_proxies(name))
+    request.headers().any(|(name, _)| is_of_proxy(name))
 }
 
 /// Returns true if proxies add a header of this name. Most names are told apart by their lengths
 /// and first letters, which needs no call.
-fn is_of_proxies(name: &str) -> bool {
+pub(crate) fn is_of_proxy(name: &str) -> bool {
     let is = |other: &str| name.len() == other.len() && name.eq_ignore_ascii_case(other);
     let begins = |start: &str| {
         let found = name.get(..start.len());
@@ -431,6 +469,10 @@ mod tests {
             Denied::ChannelNotInToken,
             Denied::PublishNotInToken,
             Denied::PublishOff,
+            Denied::PostWithoutKey,
+            Denied::ReadWithoutKey,
+            Denied::ChannelNotGranted,
+            Denied::PublishNotGranted,
         ] {
             assert!(denied.close().1.len() <= CLOSE_REASON_BYTES_MAX, "{denied:?}");
         }

@@ -1,10 +1,13 @@
 //! The standalone server, where one URL is one channel: a [`Handler`] and nothing else.
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::hub::{Accepted, ChannelInfo, ChannelName, Refused, SlowPolicies};
 use crate::instant::Instant;
+use crate::ip_network::customer_of;
 use crate::protocol::{CloseCode, HeaderStorage, Message, MessageKind, Request, Response};
 use crate::reactor::{
     Answer, ChannelListing, Context, Handler, NotPublished, RejectReason, Rejected,
@@ -12,16 +15,23 @@ use crate::reactor::{
 };
 
 use super::access::Denied;
+use super::authorizer::{
+    HandshakeSource, NoVerdict, Question, Verdict, VerdictSlot, forwarded_request,
+};
+use super::bearer_subprotocol::brings_credentials;
 use super::channel_access::Publishing;
 use super::channel_rates::{ChannelRates, RateNumber};
+use super::credentials::may_bring_cookie;
 use super::options::{BroadcastOptions, Reject};
 use super::rate::TokenBucket;
 use super::refusal_log::{RefusalLog, TOO_FAST};
 use super::rejection::Rejection;
-use super::request_rules::{self, Admitted, Entry, accepts, admit, admit_peer, media_type};
+use super::request_rules::{
+    self, Admitted, Entry, accepts, admit, admit_peer, media_type, note_wrong_credentials,
+};
 use super::route::Route;
 use super::shared_options::SharedOptions;
-use super::sign_in::SignIn;
+use super::sign_in::{Granted, SignIn};
 use super::ways_in::{WayNumber, WaysIn};
 use super::{
     access_log, channel_answers, channel_list, console, cors, event_log, metrics, subprotocols,
@@ -55,6 +65,8 @@ pub struct Broadcast {
     entering: String,
     /// A buffer for percent-decoded paths.
     decoded: Vec<u8>,
+    /// The handshakes on which the application decides, and where its verdict will be.
+    asked: HashMap<Ticket, Arc<VerdictSlot>>,
     refusals: RefusalLog,
     /// The time of the last plain request. `on_published` uses it, because it gets no time as an
     /// argument.
@@ -115,6 +127,7 @@ impl Broadcast {
             rates: ChannelRates::default(),
             entering: String::new(),
             decoded: Vec::new(),
+            asked: HashMap::new(),
             refusals: RefusalLog::default(),
             now: Instant::ZERO,
         }
@@ -127,20 +140,38 @@ impl Broadcast {
         request: &Request<'_>,
         rejection: Rejection,
     ) -> Response {
-        let (reason, response) = (rejection.reason(), rejection.response());
+        let response = rejection.response();
+        self.note_refusal(visitor, request, rejection, response.status());
+        response
+    }
+
+    fn note_refusal(
+        &mut self,
+        visitor: &mut Visitor<'_>,
+        request: &Request<'_>,
+        rejection: Rejection,
+        status: u16,
+    ) {
+        let reason = rejection.reason();
         visitor.reject_as(reason);
         let address = visitor.address();
         let now = visitor.now();
         let is_logged = match rejection {
-            Rejection::Denied(denied) if denied.is_about_token() => {
-                self.refusals.note_token(reason, denied.reason(), address, request, now)
+            Rejection::Denied(denied) if denied.has_own_text() => {
+                self.refusals.note_own(reason, denied.reason(), address, request, now)
+            }
+            Rejection::ByApplication { status, .. } => {
+                let text = format!("the application has answered {status}");
+                self.refusals.note_own(reason, &text, address, request, now)
+            }
+            Rejection::NoVerdict(cause) => {
+                self.refusals.note_no_verdict(cause, address, request, now)
             }
             _ => self.refusals.note(reason, Some(address), Some(request), now),
         };
         if self.options.log_events && !is_logged && request.wants_websocket() {
-            event_log::refused(address, request.path(), response.status());
+            event_log::refused(address, request.path(), status);
         }
-        response
     }
 }
 
@@ -252,41 +283,21 @@ impl Handler for Broadcast {
         visitor: &mut Visitor<'_>,
         request: &Request<'_>,
     ) -> Upgrade<BroadcastSession> {
-        let accept = |options, session| match subprotocols::chosen(options, request) {
-            Some(subprotocol) => {
-                Upgrade::AcceptWith { session: BroadcastSession(session), subprotocol }
-            }
-            None => Upgrade::Accept(BroadcastSession(session)),
-        };
-        let mut sign_in = SignIn::default();
-        let entry = Route::parse(request.path(), &mut self.decoded)
-            .map_err(Rejection::from)
-            .and_then(|route| admit_peer(&self.options, &route, visitor, request, &mut sign_in));
-        let rejection = match entry {
-            Ok(Entry::Channel { name, publishing, rate }) => {
-                self.entering.clear();
-                self.entering.push_str(name.as_str());
-                let way = self.ways_in.enter(request, &sign_in);
-                let rate = self.rates.number_of(rate);
-                let purpose = Purpose::Subscriber(publishing);
-                return accept(&self.options, Session::new(purpose, rate, way));
-            }
-            Ok(Entry::Echo) => {
-                let way = self.ways_in.enter(request, &sign_in);
-                let rate = RateNumber::default();
-                return accept(&self.options, Session::new(Purpose::Echo, rate, way));
-            }
-            Err(rejection) => rejection,
-        };
-        let response = self.refuse(visitor, request, rejection);
-        match (rejection, self.options.reject) {
-            (Rejection::Denied(denied), Reject::Close) => {
-                let (code, reason) = denied.close();
-                let subprotocol = subprotocols::chosen(&self.options, request);
-                Upgrade::AcceptAndClose { code, reason, subprotocol }
-            }
-            (_, Reject::Http | Reject::Close) => Upgrade::Respond(response),
-        }
+        self.upgrade(visitor, request, SignIn::default())
+    }
+
+    fn on_deferred(
+        &mut self,
+        visitor: &mut Visitor<'_>,
+        request: &Request<'_>,
+        ticket: Ticket,
+    ) -> Upgrade<BroadcastSession> {
+        let verdict = self.asked.remove(&ticket).and_then(VerdictSlot::take);
+        self.decide(visitor, request, verdict.unwrap_or(Verdict::None(NoVerdict::Failed)))
+    }
+
+    fn on_abandoned(&mut self, ticket: Ticket) {
+        self.asked.remove(&ticket);
     }
 
     fn on_open(&mut self, peer: &mut Context<'_, BroadcastSession>) {
@@ -334,6 +345,10 @@ impl Handler for Broadcast {
             }
             Purpose::Subscriber(Publishing::NotByToken) => {
                 let (code, reason) = Denied::PublishNotInToken.close();
+                self.forbid_publish(peer, code, reason);
+            }
+            Purpose::Subscriber(Publishing::NotGranted) => {
+                let (code, reason) = Denied::PublishNotGranted.close();
                 self.forbid_publish(peer, code, reason);
             }
             Purpose::Subscriber(Publishing::TokenMissing) => {
@@ -389,7 +404,141 @@ impl Handler for Broadcast {
     }
 }
 
+/// About how long it takes to make a question to the application.
+const ASKING_TIME: Duration = Duration::from_micros(20);
+
 impl Broadcast {
+    /// Answers a handshake whose peer has signed in in this way.
+    fn upgrade(
+        &mut self,
+        visitor: &mut Visitor<'_>,
+        request: &Request<'_>,
+        mut sign_in: SignIn,
+    ) -> Upgrade<BroadcastSession> {
+        let accept = |options, session| match subprotocols::chosen(options, request) {
+            Some(subprotocol) => {
+                Upgrade::AcceptWith { session: BroadcastSession(session), subprotocol }
+            }
+            None => Upgrade::Accept(BroadcastSession(session)),
+        };
+        let entry = Route::parse(request.path(), &mut self.decoded)
+            .map_err(Rejection::from)
+            .and_then(|route| admit_peer(&self.options, &route, visitor, request, &mut sign_in));
+        match entry {
+            Ok(Entry::Channel { name, publishing, rate }) => {
+                self.entering.clear();
+                self.entering.push_str(name.as_str());
+                let way = self.ways_in.enter(request, &sign_in);
+                let rate = self.rates.number_of(rate);
+                let purpose = Purpose::Subscriber(publishing);
+                accept(&self.options, Session::new(purpose, rate, way))
+            }
+            Ok(Entry::Echo) => {
+                let way = self.ways_in.enter(request, &sign_in);
+                let rate = RateNumber::default();
+                accept(&self.options, Session::new(Purpose::Echo, rate, way))
+            }
+            Ok(Entry::AskApplication) => self.ask_application(visitor, request),
+            Err(rejection) => {
+                let response = self.refuse(visitor, request, rejection);
+                self.turn_away(request, rejection, response)
+            }
+        }
+    }
+
+    /// Refuses a handshake with this answer or, if the operator wants that, by a close code.
+    fn turn_away(
+        &self,
+        request: &Request<'_>,
+        rejection: Rejection,
+        response: Response,
+    ) -> Upgrade<BroadcastSession> {
+        match (rejection.close(), self.options.reject) {
+            (Some((code, reason)), Reject::Close) => {
+                let subprotocol = subprotocols::chosen(&self.options, request);
+                Upgrade::AcceptAndClose { code, reason, subprotocol }
+            }
+            (_, Reject::Http | Reject::Close) => Upgrade::Respond(response),
+        }
+    }
+
+    /// Has the application asked whether a peer may connect. The handshake goes on in
+    /// `on_deferred`.
+    fn ask_application(
+        &mut self,
+        visitor: &mut Visitor<'_>,
+        request: &Request<'_>,
+    ) -> Upgrade<BroadcastSession> {
+        let Some(authorizer) = &self.options.authorizer else {
+            let rejection = Rejection::NoVerdict(NoVerdict::Failed);
+            return Upgrade::Respond(self.refuse(visitor, request, rejection));
+        };
+        visitor.charge(ASKING_TIME);
+        let address = visitor.address();
+        let scheme = visitor.via.scheme();
+        let from = HandshakeSource {
+            address: address.ip(),
+            scheme,
+            is_strangers: !may_bring_cookie(&self.options, request, scheme),
+        };
+        let question = forwarded_request(&authorizer.url, request, &from);
+        let deferral = visitor.defer();
+        let ticket = deferral.ticket();
+        let (question, outcome) =
+            Question::new(question, customer_of(address.ip()), authorizer.timeout, deferral);
+        self.asked.insert(ticket, outcome);
+        self.shared.side_threads().ask(question);
+        Upgrade::Later(ticket)
+    }
+
+    /// Goes on with a handshake on which the application has decided, by the options that are in
+    /// force now.
+    fn decide(
+        &mut self,
+        visitor: &mut Visitor<'_>,
+        request: &Request<'_>,
+        verdict: Verdict,
+    ) -> Upgrade<BroadcastSession> {
+        if visitor.is_draining() {
+            return Upgrade::Respond(self.refuse(visitor, request, Rejection::Draining));
+        }
+        match verdict {
+            Verdict::LetIn(grant) => {
+                if let Some(lasts) = grant.lasts {
+                    visitor.expire_at(visitor.unix_time().saturating_add(lasts));
+                }
+                let granted = match Route::parse(request.path(), &mut self.decoded) {
+                    Ok(Route::Channel(name)) => Granted {
+                        may_subscribe: grant.may_subscribe(name.as_str()),
+                        may_publish: grant.may_publish(name.as_str()),
+                    },
+                    _ => Granted { may_subscribe: true, may_publish: false },
+                };
+                self.upgrade(visitor, request, SignIn::by_application(granted))
+            }
+            Verdict::Refused(response) => {
+                let status = response.status();
+                let rejection = Rejection::ByApplication {
+                    status,
+                    reason: match status {
+                        401 if brings_credentials(request) => {
+                            note_wrong_credentials(&self.options, visitor);
+                            RejectReason::BadCredentials
+                        }
+                        401 => RejectReason::MissingCredentials,
+                        403 => RejectReason::ForbiddenChannel,
+                        _ => RejectReason::Authorizer,
+                    },
+                };
+                self.note_refusal(visitor, request, rejection, status);
+                self.turn_away(request, rejection, response)
+            }
+            Verdict::None(cause) => {
+                Upgrade::Respond(self.refuse(visitor, request, Rejection::NoVerdict(cause)))
+            }
+        }
+    }
+
     /// Judges a peer that is connected by the options that are in force now, as if it connected
     /// again in the same way.
     fn review(&mut self, visitor: &mut Visitor<'_>, session: &mut Session) -> Review {
@@ -411,6 +560,7 @@ impl Broadcast {
         };
         let mut sign_in = way.sign_in.kept();
         match admit_peer(&self.options, &route, visitor, &request, &mut sign_in) {
+            Ok(Entry::AskApplication) => FORGOTTEN,
             Ok(entry) => {
                 session.way = self.ways_in.stay(session.way, &way, &sign_in);
                 if let Entry::Channel { publishing, rate, .. } = entry {

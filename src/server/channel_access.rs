@@ -34,6 +34,7 @@ pub(crate) fn check_post(
         None if !options.takes_tokens() => {
             return match by_rule {
                 Some(_) => Err(Denied::PublishOff),
+                None if options.authorizer.is_some() => Err(Denied::PostWithoutKey),
                 None if is_local => Ok(()),
                 None => Err(Denied::PublishElsewhere),
             };
@@ -58,13 +59,14 @@ pub(crate) fn check_read(
     request: &Request<'_>,
     channel: ChannelName<'_>,
 ) -> Result<(), Denied> {
-    match reading_takes_token(options, options.channel_rules.of(channel.as_str())) {
-        true => {
-            let sign_in = &mut SignIn::default();
-            check_subscribe(options, visitor, request, channel, sign_in).map(|_| ())
-        }
-        false => Ok(()),
+    if !reading_takes_credentials(options, options.channel_rules.of(channel.as_str())) {
+        return Ok(());
     }
+    if options.authorizer.is_some() && !options.takes_tokens() {
+        let key = options.publish_key.as_ref().ok_or(Denied::ReadWithoutKey)?;
+        return check_key(key, request);
+    }
+    check_subscribe(options, visitor, request, channel, &mut SignIn::default()).map(|_| ())
 }
 
 /// Whether a subscriber may publish; else, what it is told.
@@ -77,10 +79,20 @@ pub(crate) enum Publishing {
     NotByToken,
     /// It has no token, and needs one.
     TokenMissing,
+    /// The application does not let it.
+    NotGranted,
 }
 
-/// Decides on a peer that wants to subscribe. Returns whether it may publish, and how fast. A peer
-/// whose token was checked is closed when the token ends.
+/// What is decided on a peer that wants to subscribe.
+pub(crate) enum Access {
+    /// It may, and it may publish or not, at this rate.
+    Decided(Publishing, Option<MessageRate>),
+    /// The application must be asked.
+    AskApplication,
+}
+
+/// Decides on a peer that wants to subscribe. A peer whose token was checked is closed when the
+/// token ends.
 pub(crate) fn check_entry(
     options: &BroadcastOptions,
     visitor: &mut Visitor<'_>,
@@ -88,14 +100,22 @@ pub(crate) fn check_entry(
     channel: ChannelName<'_>,
     is_local: bool,
     sign_in: &mut SignIn,
-) -> Result<(Publishing, Option<MessageRate>), Denied> {
+) -> Result<Access, Denied> {
     let rule = options.channel_rules.of(channel.as_str());
     let rate = rule.and_then(|rule| rule.message_rate);
     let policy = rule.and_then(|rule| rule.publish).or(options.publish);
-    if reading_takes_token(options, rule) {
+    if reading_takes_credentials(options, rule) {
+        if options.authorizer.is_some() {
+            let Some(granted) = sign_in.granted() else { return Ok(Access::AskApplication) };
+            if !granted.may_subscribe {
+                return Err(Denied::ChannelNotGranted);
+            }
+            let publishing = by_policy(policy, granted.may_publish, Publishing::NotGranted);
+            return Ok(Access::Decided(publishing, rate));
+        }
         let token = check_subscribe(options, visitor, request, channel, sign_in)?;
         visitor.expire_at(token.expires);
-        return Ok((publishing_by_token(policy, &token, channel), rate));
+        return Ok(Access::Decided(publishing_by_token(policy, &token, channel), rate));
     }
     let publishing = match policy {
         Some(PublishPolicy::All) => Publishing::Allowed,
@@ -104,10 +124,10 @@ pub(crate) fn check_entry(
             publishing_beside_readers(options, visitor, request, channel, sign_in)?
         }
         Some(PublishPolicy::Token) => Publishing::ByNoRule,
-        None if is_local => Publishing::Allowed,
+        None if is_local && options.authorizer.is_none() => Publishing::Allowed,
         None => Publishing::ByNoRule,
     };
-    Ok((publishing, rate))
+    Ok(Access::Decided(publishing, rate))
 }
 
 /// Decides on publishing by token where everybody may read.
@@ -133,22 +153,26 @@ fn publishing_by_token(
     token: &AccessToken,
     channel: ChannelName<'_>,
 ) -> Publishing {
+    by_policy(policy, token.may_publish(channel.as_str()), Publishing::NotByToken)
+}
+
+/// Decides whether a peer may publish that has signed in: `may` says whether that allows it, and
+/// `not` is the result if it counts and does not.
+fn by_policy(policy: Option<PublishPolicy>, may: bool, not: Publishing) -> Publishing {
     match policy {
         Some(PublishPolicy::All) => Publishing::Allowed,
         Some(PublishPolicy::None) => Publishing::ByNoRule,
-        Some(PublishPolicy::Token) | None => match token.may_publish(channel.as_str()) {
-            true => Publishing::Allowed,
-            false => Publishing::NotByToken,
-        },
+        Some(PublishPolicy::Token) | None if may => Publishing::Allowed,
+        Some(PublishPolicy::Token) | None => not,
     }
 }
 
-/// Returns true if whoever reads a channel, or subscribes to it, needs a token.
-fn reading_takes_token(options: &BroadcastOptions, rule: Option<&ChannelRule>) -> bool {
+/// Returns true if whoever reads a channel, or subscribes to it, must sign in.
+fn reading_takes_credentials(options: &BroadcastOptions, rule: Option<&ChannelRule>) -> bool {
     match rule.and_then(|rule| rule.subscribe) {
         Some(SubscribePolicy::All) => false,
         Some(SubscribePolicy::Token) => true,
-        None => options.takes_tokens(),
+        None => options.takes_credentials(),
     }
 }
 

@@ -3,13 +3,10 @@
 use crate::protocol::{Request, Scheme};
 
 use super::access::bearer;
+use super::bearer_subprotocol::bearer_in_subprotocols;
 use super::mark::Mark;
 use super::options::BroadcastOptions;
 use super::origin;
-
-/// The subprotocol by which a browser hands over a token: it offers `bearer` and then the token,
-/// because scripts can set no header of an opening handshake. The server chooses `bearer`.
-pub(crate) const BEARER: &str = "bearer";
 
 /// Returns the token of a request. What was set for this one request comes first, and the cookie,
 /// which a browser sends by itself, last. `scheme`: that of the URL that was asked for, if known.
@@ -20,7 +17,7 @@ pub(crate) fn token_of<'r>(
 ) -> Option<(TokenPlace, &'r str)> {
     let at = |place| move |token| (place, token);
     let found = bearer(request)
-        .or_else(|| of_subprotocols(request))
+        .or_else(|| bearer_in_subprotocols(request))
         .map(at(TokenPlace::Header))
         .or_else(|| options.token_query.then(|| of_query(request))?.map(at(TokenPlace::Query)))
         .or_else(|| {
@@ -57,17 +54,6 @@ pub(crate) fn is_taken_from(
     }
 }
 
-fn of_subprotocols<'r>(request: &Request<'r>) -> Option<&'r str> {
-    let mut all = offered(request).skip_while(|one| *one != BEARER);
-    all.nth(1).filter(|_| request.wants_websocket())
-}
-
-/// Returns the subprotocols that a client offers.
-pub(crate) fn offered<'r>(request: &Request<'r>) -> impl Iterator<Item = &'r str> {
-    let lines = request.header_lines("Sec-WebSocket-Protocol");
-    lines.flat_map(|line| line.split(',')).map(str::trim).filter(|one| !one.is_empty())
-}
-
 fn of_query<'r>(request: &Request<'r>) -> Option<&'r str> {
     request.query()?.split('&').find_map(|one| one.strip_prefix("token="))
 }
@@ -93,7 +79,8 @@ fn of_cookie<'r>(
     std::str::from_utf8(quoted.unwrap_or(value)).ok()
 }
 
-fn may_bring_cookie(
+/// Returns true if what a browser adds to a request by itself, as a cookie, counts.
+pub(crate) fn may_bring_cookie(
     options: &BroadcastOptions,
     request: &Request<'_>,
     scheme: Option<Scheme>,

@@ -6,6 +6,7 @@
 //! | `listen_address`, `listeners` | where a server listens; the sockets |
 //! | `instance`, `reloader` | a [`Server`] that runs; changes what can be changed meanwhile |
 //! | `closure_handler`, `custom_event` | the handler of programs with closures; custom events |
+//! | `authorizer` | asks an application over HTTP whether a peer may connect |
 //! | `broadcast`, `options`, `shared_options` | the standalone server as one handler; its rules |
 //! | `route`, `rejection` | what a path stands for; why a request is not served |
 //! | `channel_answers`, `channel_list` | the answers about channels; the list of them |
@@ -15,7 +16,7 @@
 //! | `credentials`, `token`, `jwt_key` | where a token is; whether it is good; the keys |
 //! | `sign_in`, `ways_in`, `mark` | what a reload needs to judge a peer again |
 //! | `address_counts` | what each address has done within a minute, for limits |
-//! | `subprotocols` | which subprotocol is chosen |
+//! | `bearer_subprotocol`, `subprotocols` | a token in a subprotocol; which one is chosen |
 //! | `channel_pattern`, `channel_rules` | which channels a token or a rule is for; the rules |
 //! | `channel_rates` | the message rates of rules, by number |
 //! | `pattern_search` | a name that some patterns cover and others do not |
@@ -48,6 +49,10 @@ mod reloader;
 mod access_log;
 #[cfg(feature = "broadcast")]
 mod address_counts;
+#[cfg(feature = "broadcast")]
+mod authorizer;
+#[cfg(feature = "broadcast")]
+mod bearer_subprotocol;
 #[cfg(feature = "broadcast")]
 mod broadcast;
 #[cfg(feature = "broadcast")]
@@ -115,6 +120,8 @@ mod ways_in;
 
 #[cfg(feature = "broadcast")]
 pub use address_counts::AddressCounts;
+#[cfg(feature = "broadcast")]
+pub use authorizer::{AuthorizeUrl, AuthorizeUrlError, Authorizer};
 pub use bind_error::{BindError, LimitsError};
 #[cfg(feature = "broadcast")]
 pub use broadcast::{Broadcast, BroadcastSession};

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use super::address_counts::AddressCounts;
+use super::authorizer::Authorizer;
 use super::channel_rules::ChannelRules;
 use super::jwt_key::JwtKey;
 use super::origin::OriginPattern;
@@ -48,6 +49,11 @@ pub struct BroadcastOptions {
     pub openings_per_ip: Option<u32>,
     /// What has been counted for that limit, for all reactors together.
     pub openings: AddressCounts,
+    /// The application that is asked about each handshake, instead of checking a token. Its answer
+    /// says which channels the peer may subscribe and publish to. It is not asked about a channel
+    /// to which a rule lets everybody subscribe. Reading a channel by GET and publishing by POST
+    /// take the publish key then, or a token if there are `jwt_keys` too.
+    pub authorizer: Option<Authorizer>,
     /// The names by which this server is known, besides `localhost`, IP addresses and the hosts in
     /// `allowed_origins`. A request with another name in Host is refused if it could come from a
     /// web page that has pointed its own name to this server.
@@ -98,6 +104,7 @@ impl Default for BroadcastOptions {
             credential_failures: AddressCounts::default(),
             openings_per_ip: None,
             openings: AddressCounts::default(),
+            authorizer: None,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             subprotocols: Vec::new(),
@@ -132,6 +139,7 @@ impl BroadcastOptions {
             credential_failures: _,
             openings_per_ip: _,
             openings: _,
+            authorizer,
             allowed_hosts,
             allowed_origins,
             reject: _,
@@ -153,6 +161,8 @@ impl BroadcastOptions {
             || *jwt_leeway != other.jwt_leeway
             || *token_cookie != other.token_cookie
             || *token_query != other.token_query
+            // What another application would say is not known.
+            || authorizer.is_some() != other.authorizer.is_some()
             || *allowed_hosts != other.allowed_hosts
             || *allowed_origins != other.allowed_origins
             || *channel_rules != other.channel_rules
@@ -162,6 +172,11 @@ impl BroadcastOptions {
     /// Returns true if tokens are needed.
     pub(crate) fn takes_tokens(&self) -> bool {
         !self.jwt_keys.is_empty()
+    }
+
+    /// Returns true if a peer must sign in, by a token or with the application.
+    pub(crate) fn takes_credentials(&self) -> bool {
+        self.takes_tokens() || self.authorizer.is_some()
     }
 }
 

@@ -12,6 +12,7 @@ use crate::instant::Instant;
 use crate::protocol::Request;
 use crate::reactor::RejectReason;
 
+use super::authorizer::NoVerdict;
 use super::event_log::cut;
 use super::rate::TokenBucket;
 
@@ -30,6 +31,7 @@ pub(crate) struct RefusalLog {
     message_rate: Recent,
     websocket_publish: Recent,
     accept_failures: Recent,
+    no_verdict: [Recent; NoVerdict::ALL.len()],
 }
 
 /// The text about a peer that sends too many messages, in the log and in its Close frame.
@@ -89,6 +91,7 @@ fn line(reason: RejectReason) -> Option<(Pace, &'static str)> {
         RejectReason::ForbiddenMetrics => {
             rights("metrics for another machine or through a proxy take a --publish-key")
         }
+        RejectReason::Authorizer => rights("the application does not let this peer in"),
         RejectReason::TooLarge => {
             limit("a message over --max-message-size, or the head of a request too large")
         }
@@ -125,11 +128,12 @@ impl RefusalLog {
         self.note_as(reason, text, address, request, now)
     }
 
-    /// Logs a refusal for want of a token, or by what is in one, with this text.
-    pub(crate) fn note_token(
+    /// Logs a refusal with a text of its own: for want of a token, by what is in one, or by the
+    /// application.
+    pub(crate) fn note_own(
         &mut self,
         reason: RejectReason,
-        text: &'static str,
+        text: &str,
         address: SocketAddr,
         request: &Request<'_>,
         now: Instant,
@@ -137,10 +141,26 @@ impl RefusalLog {
         self.note_as(reason, text, Some(address), Some(request), now)
     }
 
+    /// Logs that the application has not decided on a handshake: each cause once in a while.
+    pub(crate) fn note_no_verdict(
+        &mut self,
+        cause: NoVerdict,
+        address: SocketAddr,
+        request: &Request<'_>,
+        now: Instant,
+    ) -> bool {
+        let recent = &mut self.no_verdict[cause as usize];
+        let Some(left_out) = recent.take(Pace::FirstOfMany, now) else { return false };
+        let text = format!("{}; see --authorize-url and --authorize-timeout", cause.reason());
+        let reason = RejectReason::Authorizer.label();
+        write(reason, &text, Some(address), Some(request), left_out);
+        true
+    }
+
     fn note_as(
         &mut self,
         reason: RejectReason,
-        text: &'static str,
+        text: &str,
         address: Option<SocketAddr>,
         request: Option<&Request<'_>>,
         now: Instant,
@@ -243,7 +263,8 @@ mod tests {
                 "forbidden_host",
                 "forbidden_channel",
                 "forbidden_publish",
-                "forbidden_metrics"
+                "forbidden_metrics",
+                "authorizer"
             ]
         );
     }

@@ -1,9 +1,10 @@
 //! Why a request is not served, and the answer that says so.
 
-use crate::protocol::Response;
+use crate::protocol::{CloseCode, Response};
 use crate::reactor::RejectReason;
 
 use super::access::Denied;
+use super::authorizer::NoVerdict;
 use super::route::RouteError;
 
 /// Why a request is not served.
@@ -28,6 +29,12 @@ pub(crate) enum Rejection {
     NeedsWebSocket,
     /// The request asked for server-sent events, which are not supported.
     EventStream,
+    /// The application has answered a handshake with this status.
+    ByApplication { status: u16, reason: RejectReason },
+    /// The application has not decided on a handshake.
+    NoVerdict(NoVerdict),
+    /// The server is draining.
+    Draining,
 }
 
 impl From<Denied> for Rejection {
@@ -54,6 +61,26 @@ impl Rejection {
             Rejection::NotFound | Rejection::NoWebSocket | Rejection::EventStream => {
                 RejectReason::NotFound
             }
+            Rejection::ByApplication { reason, .. } => reason,
+            Rejection::NoVerdict(_) => RejectReason::Authorizer,
+            Rejection::Draining => RejectReason::Draining,
+        }
+    }
+
+    /// Returns the close code and reason that say the same to a browser, if the peer lacks rights.
+    pub(crate) fn close(self) -> Option<(CloseCode, &'static str)> {
+        match self {
+            Rejection::Denied(denied) => Some(denied.close()),
+            Rejection::ByApplication { status: 401, .. } => {
+                Some((CloseCode::UNAUTHORIZED, "the application asks for credentials"))
+            }
+            Rejection::ByApplication { status: 429, .. } => {
+                Some((CloseCode::RATE_LIMITED, "too often, says the application"))
+            }
+            Rejection::ByApplication { status: 300..=499, .. } => {
+                Some((CloseCode::FORBIDDEN, "the application does not let this peer in"))
+            }
+            _ => None,
         }
     }
 
@@ -79,6 +106,15 @@ impl Rejection {
             Rejection::EventStream => {
                 Response::text(501, "server-sent events are not served: subscribe by a WebSocket\n")
             }
+            Rejection::ByApplication { status, .. } => {
+                Response::text(status, "the application does not let this peer in\n")
+            }
+            Rejection::NoVerdict(cause) => {
+                Response::text(503, format!("{}: try again later\n", cause.reason()))
+                    .header("Retry-After", "1")
+            }
+            Rejection::Draining => Response::text(503, "the server is restarting: try again\n")
+                .header("Retry-After", "1"),
         }
     }
 }

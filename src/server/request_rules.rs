@@ -8,7 +8,8 @@ use crate::protocol::Request;
 use crate::reactor::{Via, Visitor};
 
 use super::access::{self, Denied, HostRules, Known};
-use super::channel_access::{self, Publishing};
+use super::bearer_subprotocol::brings_credentials;
+use super::channel_access::{self, Access, Publishing};
 use super::channel_rules::MessageRate;
 use super::cors;
 use super::credentials::token_of;
@@ -115,8 +116,14 @@ fn decide<'n>(
 
 /// What a WebSocket peer is connected to.
 pub(crate) enum Entry<'n> {
-    Channel { name: ChannelName<'n>, publishing: Publishing, rate: Option<MessageRate> },
+    Channel {
+        name: ChannelName<'n>,
+        publishing: Publishing,
+        rate: Option<MessageRate>,
+    },
     Echo,
+    /// Nothing yet: the application must be asked first.
+    AskApplication,
 }
 
 /// Checks an opening handshake against the server's rules. Returns what the peer gets, the channel
@@ -133,7 +140,8 @@ pub(crate) fn admit_peer<'n>(
     if visitor.is_admin() {
         return Err(Rejection::NotFound);
     }
-    if sign_in.is_kept() {
+    // The credentials of a peer that the application has let in were good.
+    if sign_in.is_kept() || sign_in.granted().is_some() {
         return decide_on_peer(options, route, visitor, request, sign_in);
     }
     check_openings(options, visitor)?;
@@ -156,10 +164,15 @@ fn decide_on_peer<'n>(
     match *route {
         Route::Channel(name) => {
             let is_local = access::is_local(visitor.address().ip(), via, request, host);
-            let entry =
+            let access =
                 channel_access::check_entry(options, visitor, request, name, is_local, sign_in)?;
-            let (publishing, rate) = entry;
-            Ok(Entry::Channel { name, publishing, rate })
+            Ok(match access {
+                Access::Decided(publishing, rate) => Entry::Channel { name, publishing, rate },
+                Access::AskApplication => Entry::AskApplication,
+            })
+        }
+        Route::Echo if options.echo && options.authorizer.is_some() => {
+            Ok(sign_in.granted().map_or(Entry::AskApplication, |_| Entry::Echo))
         }
         Route::Echo if options.echo && options.takes_tokens() => {
             let token = sign_in.check_token(options, visitor, request, None)?;
@@ -190,6 +203,7 @@ fn check_failures(
         let scheme = visitor.via.scheme();
         access::bearer(request).is_some()
             || options.takes_tokens() && token_of(options, request, scheme).is_some()
+            || options.authorizer.is_some() && brings_credentials(request)
     };
     if failures.is_empty() || !has_credentials() {
         return Ok(());
@@ -225,7 +239,14 @@ fn note_failure(
         Some(Rejection::Denied(Denied::Host)) => bears_wrong_key(options, request),
         _ => false,
     };
-    if is_wrong && options.credential_failures_per_ip.is_some() {
+    if is_wrong {
+        note_wrong_credentials(options, visitor);
+    }
+}
+
+/// Counts wrong credentials towards the limit of their address.
+pub(crate) fn note_wrong_credentials(options: &BroadcastOptions, visitor: &Visitor<'_>) {
+    if options.credential_failures_per_ip.is_some() {
         options.credential_failures.note(visitor.address().ip(), visitor.now());
     }
 }
@@ -234,7 +255,8 @@ fn note_failure(
 /// A token has three parts (RFC 7515 section 7.1); whether it is good is not looked at here.
 fn bears_wrong_key(options: &BroadcastOptions, request: &Request<'_>) -> bool {
     let Some(presented) = access::bearer(request) else { return false };
-    let may_be_token = options.takes_tokens() && presented.split('.').count() == 3;
+    let may_be_token = options.takes_tokens() && presented.split('.').count() == 3
+        || options.authorizer.is_some() && request.wants_websocket();
     options.publish_key.is_some() && !may_be_token && !bears_key(options, request)
 }
 
@@ -254,8 +276,8 @@ pub(crate) fn is_exempt(
         return false;
     }
     let is_wrong = bears_wrong_key(options, request);
-    if is_wrong && options.credential_failures_per_ip.is_some() {
-        options.credential_failures.note(visitor.address().ip(), visitor.now());
+    if is_wrong {
+        note_wrong_credentials(options, visitor);
     }
     !is_wrong && bears_key(options, request)
 }
@@ -281,7 +303,7 @@ fn check_host(
     let rules = HostRules {
         allowed_hosts: &options.allowed_hosts,
         allowed_origins: &options.allowed_origins,
-        trusts_loopback: options.publish_key.is_none() && !options.takes_tokens(),
+        trusts_loopback: options.publish_key.is_none() && !options.takes_credentials(),
     };
     match access::check_host(&rules, visitor.address().ip(), request) {
         Err(_) if bears_key(options, request) => {

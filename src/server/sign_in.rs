@@ -54,6 +54,13 @@ impl KeptToken {
     }
 }
 
+/// What the application has granted a peer on its channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Granted {
+    pub(crate) may_subscribe: bool,
+    pub(crate) may_publish: bool,
+}
+
 /// The credentials of one request or handshake; or, after a reload, what is kept of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct SignIn {
@@ -63,6 +70,9 @@ pub(crate) struct SignIn {
     token: Option<KeptToken>,
     /// Through whom the peer has come.
     via: Option<Via>,
+    /// What the application has granted, if it was asked. After a reload that still counts: what it
+    /// would say now is not known.
+    granted: Option<Granted>,
     /// The publish key that has opened the server under a foreign name.
     key: Option<Mark>,
 }
@@ -89,6 +99,15 @@ impl SignIn {
     /// Returns the same for the table of those who are in.
     pub(crate) fn to_keep(&self) -> SignIn {
         SignIn { is_kept: false, ..self.clone() }
+    }
+
+    /// Makes that of a peer about which the application was asked.
+    pub(crate) fn by_application(granted: Granted) -> SignIn {
+        SignIn { granted: Some(granted), ..SignIn::default() }
+    }
+
+    pub(crate) fn granted(&self) -> Option<Granted> {
+        self.granted
     }
 
     /// Returns true if there is a token, good or not.

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use crate::protocol::{Request, is_token};
 
-use super::credentials::{BEARER, offered};
+use super::bearer_subprotocol::{BEARER, offered};
 use super::options::BroadcastOptions;
 
 /// In the list of subprotocols: whatever the client offers first.
@@ -37,7 +37,7 @@ pub(crate) fn chosen(
             return Some(Cow::Owned(name.to_owned()));
         }
     }
-    (has_bearer && options.takes_tokens()).then_some(Cow::Borrowed(BEARER))
+    (has_bearer && options.takes_credentials()).then_some(Cow::Borrowed(BEARER))
 }
 
 #[cfg(test)]

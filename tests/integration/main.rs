@@ -2,6 +2,7 @@
 //! documented promises, and invalid bytes.
 
 mod access_lines;
+mod authorizer;
 mod bad_bytes;
 mod behind_proxies;
 mod broadcast;

@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 
 use crate::support::{Metrics, Peer, Scraper, UPGRADE, request};
 
-const REASONS: [&str; 22] = [
+const REASONS: [&str; 23] = [
     "malformed",
     "too_large",
     "slow_request",
@@ -30,6 +30,7 @@ const REASONS: [&str; 22] = [
     "not_found",
     "method",
     "declined",
+    "authorizer",
     "address_limit",
     "credential_limit",
     "opening_limit",
@@ -41,17 +42,17 @@ const REASONS: [&str; 22] = [
 ];
 
 /// What a server answers: the status, and the reason under which a refusal is counted.
-type Outcome = (u16, Option<&'static str>);
+pub(crate) type Outcome = (u16, Option<&'static str>);
 
 /// Sends requests, each on a connection of its own, and looks at what it counts.
-struct Asker {
+pub(crate) struct Asker {
     address: SocketAddr,
     scraper: Scraper,
     before: Metrics,
 }
 
 impl Asker {
-    fn new(address: SocketAddr) -> Asker {
+    pub(crate) fn new(address: SocketAddr) -> Asker {
         Asker::with_admin(address, address)
     }
 
@@ -65,7 +66,12 @@ impl Asker {
     /// Sends `WS /path`, `GET /path` or `POST /path` with these header lines. Returns the outcome,
     /// and the peer, from which the answer was read. Fails if anything else is counted than the
     /// answer and one reason, or if the answer contains the secret.
-    fn ask(&mut self, line: &str, headers: &str, secret: &str) -> (Outcome, String, Peer) {
+    pub(crate) fn ask(
+        &mut self,
+        line: &str,
+        headers: &str,
+        secret: &str,
+    ) -> (Outcome, String, Peer) {
         let (method, target) = line.split_once(' ').unwrap();
         let upgrade: String = UPGRADE.iter().map(|line| format!("{line}\r\n")).collect();
         let is_websocket = method == "WS";

@@ -1,0 +1,254 @@
+//! What a peer may do that the application has let in, and how long.
+
+use std::sync::mpsc;
+
+use fanfare::{
+    Authorizer, Broadcast, BroadcastOptions, ChannelRule, ChannelRules, PublishKey, PublishPolicy,
+    Reloader, Server, SharedOptions, SubscribePolicy,
+};
+
+use super::application::{Application, Gate};
+use super::{asking, handshake, start};
+use crate::support::{Peer, Running, frame, text, wait_for};
+
+fn yes(headers: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\n{headers}Content-Length: 0\r\n\r\n")
+}
+
+fn ping(peer: &mut Peer) {
+    peer.send(frame(0x89, "still there?"));
+    assert_eq!(peer.frame().first_byte, 0x8a);
+}
+
+#[test]
+fn whoever_may_publish_does_and_whoever_may_not_is_told_so() {
+    for (publish, granted, is_allowed) in [
+        (None, "", false),
+        (None, "Fanfare-Publish: other, news/*\r\n", false),
+        (None, "Fanfare-Publish: other\r\nFanfare-Publish: n*\r\n", true),
+        (Some(PublishPolicy::Token), "Fanfare-Publish: news\r\n", true),
+        (Some(PublishPolicy::All), "", true),
+        (Some(PublishPolicy::None), "Fanfare-Publish: news\r\n", false),
+    ] {
+        let application = Application::that_says(yes(granted));
+        let server = start(BroadcastOptions { publish, ..asking(&application.url()) });
+        let mut peer = Peer::subscribe(server.address, "/news");
+        peer.send(text("hello"));
+        match is_allowed {
+            true => assert_eq!(peer.text(), "hello"),
+            false => {
+                let frame = peer.frame();
+                let (code, reason) = frame.close().unwrap();
+                assert_eq!(code, 4403, "{publish:?} {granted}");
+                let word = if publish.is_none() { "Fanfare-Publish" } else { "--publish" };
+                assert!(reason.contains(word), "{reason}");
+            }
+        }
+    }
+}
+
+#[test]
+fn when_the_application_says_so_a_peer_is_closed_with_4401() {
+    let application = Application::that_says(yes("Fanfare-Expires: 1\r\n"));
+    let server = start(asking(&application.url()));
+    let mut peer = Peer::subscribe(server.address, "/news");
+    assert_eq!(peer.frame().close().map(|(code, _)| code), Some(4401));
+}
+
+#[test]
+fn bearer_is_chosen_and_the_echo_service_asks_too() {
+    let application = Application::that_says(yes(""));
+    let server = start(BroadcastOptions { echo: true, ..asking(&application.url()) });
+    let protocols = "Sec-WebSocket-Protocol: bearer, t1\r\n";
+    let answer = Peer::connect(server.address).ask(handshake("/-/echo", protocols));
+    assert_eq!(answer.header("Sec-WebSocket-Protocol"), Some("bearer"));
+    assert_eq!(application.asked().len(), 1);
+}
+
+#[test]
+fn rules_that_open_a_channel_to_everybody_do_not_ask() {
+    let application = Application::that_says("HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n");
+    let mut open = ChannelRule::new("open".parse().unwrap());
+    open.subscribe = Some(SubscribePolicy::All);
+    let mut chat = ChannelRule::new("chat".parse().unwrap());
+    (chat.subscribe, chat.publish) = (Some(SubscribePolicy::All), Some(PublishPolicy::All));
+    let channel_rules = ChannelRules::new([open, chat]).unwrap();
+    let server = start(BroadcastOptions { channel_rules, ..asking(&application.url()) });
+    let mut peer = Peer::subscribe(server.address, "/open");
+    peer.send(text("hello"));
+    assert_eq!(peer.frame().close().map(|(code, _)| code), Some(4403));
+    let mut peer = Peer::subscribe(server.address, "/chat");
+    peer.send(text("hello"));
+    assert_eq!(peer.text(), "hello");
+    assert_eq!(application.asked(), [] as [String; 0]);
+    assert_eq!(Peer::connect(server.address).ask(handshake("/news", "")).status, 403);
+}
+
+struct Reloading {
+    server: Running,
+    options: SharedOptions,
+    reloader: Reloader,
+}
+
+fn start_reloading(options: BroadcastOptions) -> Reloading {
+    let options = SharedOptions::new(options);
+    let shared = options.clone();
+    let (sender, receiver) = mpsc::channel();
+    let server = Running::start(move || {
+        let builder = Server::builder().listen("127.0.0.1:0").reactors(2);
+        let server = builder.handler(move |_| Broadcast::new(shared.clone())).bind()?;
+        sender.send(server.reloader()).unwrap();
+        Ok(server)
+    });
+    Reloading { server, options, reloader: receiver.recv().unwrap() }
+}
+
+impl Reloading {
+    fn reload(&self, options: BroadcastOptions) {
+        self.options.replace(options);
+        self.reloader.reload();
+    }
+}
+
+#[test]
+fn after_a_reload_a_peer_stays_unless_the_rules_no_longer_allow_it() {
+    let application = Application::that_says(yes("Fanfare-Publish: news\r\n"));
+    let other = Application::that_says(yes(""));
+    let asking = || asking(&application.url());
+    let rules = |publish| {
+        let mut rule = ChannelRule::new("news".parse().unwrap());
+        rule.publish = Some(publish);
+        ChannelRules::new([rule]).unwrap()
+    };
+    let key = Some(fanfare::JwtKey::secret(&[b'x'; 32]).unwrap());
+    let moved = Authorizer { url: other.url().parse().unwrap(), ..asking().authorizer.unwrap() };
+    let publish_key = || Some(PublishKey::new("key").unwrap());
+    for (case, after, stays, publishes) in [
+        ("the same", asking(), None, true),
+        ("another key", BroadcastOptions { publish_key: publish_key(), ..asking() }, None, true),
+        (
+            "another application",
+            BroadcastOptions { authorizer: Some(moved), ..asking() },
+            None,
+            true,
+        ),
+        (
+            "nobody may publish",
+            BroadcastOptions { channel_rules: rules(PublishPolicy::None), ..asking() },
+            None,
+            false,
+        ),
+        (
+            "no application, and tokens",
+            BroadcastOptions { jwt_keys: key.into_iter().collect(), ..BroadcastOptions::default() },
+            Some(4401),
+            false,
+        ),
+    ] {
+        let reloading = start_reloading(asking());
+        let mut peer = Peer::subscribe(reloading.server.address, "/news");
+        reloading.reload(after);
+        if let Some(code) = stays {
+            assert_eq!(peer.frame().close().map(|(code, _)| code), Some(code), "{case}");
+            continue;
+        }
+        ping(&mut peer);
+        peer.send(text("hello"));
+        match publishes {
+            true => assert_eq!(peer.text(), "hello", "{case}"),
+            false => assert_eq!(peer.frame().close().map(|(code, _)| code), Some(4403), "{case}"),
+        }
+    }
+}
+
+#[test]
+fn whoever_came_without_the_application_is_told_to_come_again_when_there_is_one() {
+    let application = Application::that_says(yes(""));
+    let reloading = start_reloading(BroadcastOptions::default());
+    let mut peer = Peer::subscribe(reloading.server.address, "/news");
+    reloading.reload(asking(&application.url()));
+    let frame = peer.frame();
+    let (code, reason) = frame.close().unwrap();
+    assert_eq!(code, 1012);
+    assert!(reason.contains("reconnect"), "{reason}");
+    Peer::subscribe(reloading.server.address, "/news");
+    assert_eq!(application.asked().len(), 1);
+}
+
+#[test]
+fn a_reload_while_the_application_is_asked_judges_by_the_new_rules_alone() {
+    let gate = Gate::default();
+    let held = gate.clone();
+    let application = Application::start(move |_, stream| {
+        use std::io::Write;
+        held.wait();
+        stream.write_all(yes("Fanfare-Publish: **\r\n").as_bytes()).is_ok()
+    });
+    let mut closed = ChannelRule::new("news".parse().unwrap());
+    closed.publish = Some(PublishPolicy::None);
+    let closed = ChannelRules::new([closed]).unwrap();
+    let origins = vec!["https://a.example".parse().unwrap()];
+    for (case, after, status) in [
+        (
+            "nobody may publish now",
+            BroadcastOptions { channel_rules: closed, ..asking(&application.url()) },
+            101,
+        ),
+        (
+            "the origin is no longer allowed",
+            BroadcastOptions {
+                allowed_origins: vec!["https://b.example".parse().unwrap()],
+                ..asking(&application.url())
+            },
+            403,
+        ),
+        (
+            "tokens are needed",
+            BroadcastOptions {
+                allowed_origins: origins.clone(),
+                jwt_keys: vec![fanfare::JwtKey::secret(&[b'x'; 32]).unwrap()],
+                ..BroadcastOptions::default()
+            },
+            401,
+        ),
+    ] {
+        let asked = application.asked().len();
+        let before =
+            BroadcastOptions { allowed_origins: origins.clone(), ..asking(&application.url()) };
+        let after = match status {
+            101 => BroadcastOptions { allowed_origins: origins.clone(), ..after },
+            _ => after,
+        };
+        let reloading = start_reloading(before);
+        let mut peer = Peer::connect(reloading.server.address);
+        peer.send(handshake("/news", "Origin: https://a.example\r\n"));
+        wait_for("the question", || (application.asked().len() > asked).then_some(()));
+        reloading.reload(after);
+        gate.let_pass(1);
+        assert_eq!(peer.response().status, status, "{case}");
+        if status == 101 {
+            peer.send(text("hello"));
+            assert_eq!(peer.frame().close().map(|(code, _)| code), Some(4403), "{case}");
+        }
+    }
+}
+
+#[test]
+fn a_drain_while_the_application_is_asked_ends_with_503() {
+    let gate = Gate::default();
+    let held = gate.clone();
+    let application = Application::start(move |_, stream| {
+        use std::io::Write;
+        held.wait();
+        stream.write_all(yes("").as_bytes()).is_ok()
+    });
+    let server = start(asking(&application.url()));
+    let mut peer = Peer::connect(server.address);
+    peer.send(handshake("/news", ""));
+    wait_for("the question", || application.asked().first().map(|_| ()));
+    server.drain();
+    gate.let_pass(1);
+    let answer = peer.response();
+    assert_eq!(answer.status, 503);
+    assert!(answer.body.contains("restarting"), "{answer:?}");
+}
