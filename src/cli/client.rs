@@ -1,4 +1,4 @@
-//! The client half of `pub`, `sub` and `healthcheck`: one blocking connection.
+//! The client half of `pub`, `sub`, `top` and `healthcheck`: one blocking connection.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};

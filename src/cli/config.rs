@@ -392,6 +392,12 @@ impl Config {
 
     /// Returns the publish key, given directly or in a file.
     pub(crate) fn publish_key(&self) -> Result<Option<PublishKey>, ConfigError> {
+        let Some((key, place)) = self.publish_key_text()? else { return Ok(None) };
+        PublishKey::new(&key).map(Some).map_err(|error| ConfigError::Key { place, error })
+    }
+
+    /// Returns the publish key as it is sent, and where it is set.
+    pub(crate) fn publish_key_text(&self) -> Result<Option<(String, String)>, ConfigError> {
         let (key, place) = match (&self.publish_key, &self.publish_key_file) {
             (Some(_), Some(_)) => return Err(ConfigError::TwoKeys),
             (Some(Secret(key)), None) => (key.clone(), "--publish-key".to_owned()),
@@ -402,7 +408,7 @@ impl Config {
             }
             (None, None) => return Ok(None),
         };
-        PublishKey::new(&key).map(Some).map_err(|error| ConfigError::Key { place, error })
+        Ok(Some((key, place)))
     }
 }
 

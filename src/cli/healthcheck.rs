@@ -31,7 +31,7 @@ impl Healthcheck {
 }
 
 /// Returns where a server with this configuration answers health probes.
-fn url_of(config: &Config) -> Result<Url, String> {
+pub(crate) fn url_of(config: &Config) -> Result<Url, String> {
     // Elsewhere one would have to be a trusted proxy, or the address is not in the configuration.
     let is_for_all = |address: &&String| !address.starts_with("proxy:") && *address != SYSTEMD;
     let address = config.admin_listen.as_ref().or(config.listen.iter().find(is_for_all));

@@ -14,6 +14,7 @@ mod config_file;
 mod echo;
 mod flag_values;
 mod healthcheck;
+mod key_flags;
 mod listen_flag;
 mod log_format;
 mod log_writer;
@@ -34,6 +35,7 @@ mod text_file;
 mod token;
 mod token_flags;
 mod token_keys;
+mod top;
 mod url;
 
 use std::ffi::{OsStr, OsString};
@@ -56,6 +58,7 @@ use signals::Signals;
 use subscribe::Subscribe;
 use terminal::print;
 use token::TokenVerb;
+use top::TopVerb;
 
 /// Runs the command line of this process.
 pub(crate) fn main() -> ExitCode {
@@ -108,6 +111,7 @@ fn command() -> Command {
         .subcommand(Subscribe::augment_args(Command::new("sub")))
         .subcommand(TokenVerb::augment_args(Command::new("token")))
         .subcommand(Healthcheck::augment_args(sources::augment(Command::new("healthcheck"))))
+        .subcommand(TopVerb::augment_args(sources::augment(Command::new("top"))))
         .subcommand(Completions::augment_args(Command::new("completions")))
         .subcommand(Man::augment_args(Command::new("man")))
 }
@@ -125,6 +129,7 @@ fn dispatch(matches: &ArgMatches) -> Result<(), String> {
             let (config, _) = sources::read(matches).map_err(|error| error.to_string())?;
             parsed::<Healthcheck>(matches)?.run(&config)
         }
+        Some(("top", matches)) => parsed::<TopVerb>(matches)?.run(matches),
         Some(("completions", matches)) => parsed::<Completions>(matches)?.run(command()),
         Some(("man", matches)) => parsed::<Man>(matches)?.run(command()),
         Some((verb, _)) => Err(format!("there is no verb {verb}")),

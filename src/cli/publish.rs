@@ -1,17 +1,14 @@
 //! `fanfare pub`: publishes by POST, over one connection.
 
-use std::cmp::Ordering;
 use std::io::{self, BufRead, IsTerminal, Read, Write};
-use std::path::PathBuf;
 
 use clap::ArgMatches;
-use fanfare::PublishKey;
 
 use super::client::{Client, advice};
+use super::key_flags::KeyFlags;
 use super::terminal::print_foreign;
 use super::token_flags::TokenFlags;
 use super::url::{ChannelUrl, Url};
-use super::{sources, text_file};
 
 /// Publish a message, or each line of the standard input
 #[derive(clap::Args)]
@@ -29,12 +26,8 @@ pub(crate) struct Publish {
     /// Where the server is, if the channel is no URL
     #[arg(long, env = "FANFARE_URL", default_value = "http://localhost:8080")]
     url: Url,
-    /// The server's publish key
-    #[arg(long, env = "FANFARE_PUBLISH_KEY", hide_env_values = true)]
-    key: Option<String>,
-    /// A file that holds the server's publish key
-    #[arg(long, value_name = "FILE", env = "FANFARE_PUBLISH_KEY_FILE")]
-    key_file: Option<PathBuf>,
+    #[command(flatten)]
+    key: KeyFlags,
     #[command(flatten)]
     token: TokenFlags,
     /// Send a binary message; without MESSAGE all of the standard input is one message
@@ -55,7 +48,7 @@ struct Posting<'p> {
 
 impl Publish {
     pub(crate) fn run(&self, matches: &ArgMatches) -> Result<(), String> {
-        let credentials = match self.key(matches)? {
+        let credentials = match self.key.read(matches)? {
             Some(key) => Some(key),
             None => self.token.read(matches)?,
         };
@@ -101,32 +94,6 @@ impl Publish {
             message.clear();
         }
         Ok(())
-    }
-
-    /// Returns the publish key, given directly or in a file.
-    fn key(&self, matches: &ArgMatches) -> Result<Option<String>, String> {
-        let order = sources::compare(matches, "key", "key_file");
-        let key = self.key.as_ref().filter(|_| order != Ordering::Less);
-        let path = self.key_file.as_ref().filter(|_| order != Ordering::Greater);
-        let path = match (key, path) {
-            (Some(_), Some(_)) => {
-                return Err(
-                    "--key and --key-file (or their variables) are two keys: give one".to_owned()
-                );
-            }
-            (None, None) => return Ok(None),
-            (Some(key), None) => {
-                let bad = |error| format!("--key (or FANFARE_PUBLISH_KEY): {error}");
-                PublishKey::new(key).map_err(bad)?;
-                return Ok(Some(key.clone()));
-            }
-            (None, Some(path)) => path,
-        };
-        let failed = |error| format!("cannot read the key in {}: {error}", path.display());
-        let key = text_file::read(path).map_err(failed)?.trim_end().to_owned();
-        let bad = |error| format!("the key in {}: {error}", path.display());
-        PublishKey::new(&key).map_err(bad)?;
-        Ok(Some(key))
     }
 }
 

@@ -26,3 +26,4 @@ mod shortage;
 #[path = "../support/mod.rs"]
 mod support;
 mod tokens_of_the_command;
+mod top;
