@@ -3,7 +3,7 @@
 use fanfare::PublishKey;
 
 use super::application::Application;
-use super::{asking, handshake, start};
+use super::{asking, handshake, start, start_with};
 use crate::support::{Peer, request};
 
 const YES: &str = "HTTP/1.1 204 No Content\r\n\r\n";
@@ -60,6 +60,22 @@ fn forged_headers_do_not_reach_the_application() {
     assert!(lines.iter().all(|line| !line.contains("6.6.6.6")), "{lines:#?}");
     assert!(lines.iter().all(|line| !line.starts_with("upgrade")), "{lines:#?}");
     assert!(lines.iter().all(|line| !line.starts_with("sec-websocket-key")), "{lines:#?}");
+}
+
+#[test]
+fn behind_a_trusted_proxy_the_client_is_told_and_no_other_word_of_a_stranger() {
+    let application = Application::that_says(YES);
+    let server = start_with(asking(&application.url()), |builder| {
+        builder.reactors(2).trusted_proxies(["127.0.0.0/8".parse().unwrap()])
+    });
+    let headers = "X-Forwarded-For: 6.6.6.6, 203.0.113.9\r\nX-Forwarded-Proto: https\r\n\
+                   X-Real-IP: 6.6.6.6\r\n";
+    let answer = Peer::connect(server.address).ask(handshake("/news", headers));
+    assert_eq!(answer.status, 101, "{answer:?}");
+    let asked = application.asked().remove(0);
+    assert!(asked.contains("\r\nx-forwarded-for: 203.0.113.9\r\n"), "{asked}");
+    assert!(asked.contains("\r\nx-forwarded-proto: https\r\n"), "{asked}");
+    assert!(!asked.contains("6.6.6.6"), "{asked}");
 }
 
 #[test]
