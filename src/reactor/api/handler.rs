@@ -166,8 +166,8 @@ pub trait Handler {
     }
 
     /// Returns true if [`on_served`](Self::on_served) is to be called. Called when the reactor
-    /// starts, and after each [`on_reload`](Self::on_reload). For every connection that is accepted
-    /// from then on, some 50 bytes and the path of its request are kept.
+    /// starts, and after each [`on_reload`](Self::on_reload). For every connection on which a
+    /// request arrives from then on, about a hundred bytes are kept.
     fn wants_served(&self) -> bool {
         false
     }
