@@ -40,7 +40,7 @@ fn a_socket_in_the_file_system_is_for_proxies_and_one_server() {
     let listen = format!("unix:{}", path.display());
     let start = || {
         let mut command = fanfare(&["--listen", &listen, "--reactors", "2", "--log-events"]);
-        command.args(["--socket-mode", "600", "--listen", "127.0.0.1:0"]);
+        command.args(["--socket-mode", "600", "--listen", "127.0.0.1:0", "--publish", "all"]);
         Program::run(command)
     };
     let (mut program, mut log) = start();
@@ -49,7 +49,8 @@ fn a_socket_in_the_file_system_is_for_proxies_and_one_server() {
     for (headers, status) in [
         ("", 403),
         ("X-Forwarded-For: 203.0.113.9\r\n", 403),
-        ("X-Forwarded-For: 127.0.0.1\r\n", 202),
+        // A proxy that sets no headers passes on what its client says.
+        ("X-Forwarded-For: 127.0.0.1\r\n", 403),
     ] {
         assert_eq!(connect(&path).ask(request("POST", "/news", headers, "hello")).status, status);
     }
@@ -153,10 +154,10 @@ fn sockets_that_are_handed_over_are_served_by_all_reactors() {
             .bind()
     });
     let mut peers: Vec<Peer> = (0..32).map(|_| Peer::subscribe(server.address, "/news")).collect();
-    let mut local = connect(&path);
-    assert_eq!(local.ask(upgrade("X-Forwarded-For: 127.0.0.1\r\n")).status, 101);
-    local.send(text("hello"));
-    assert!(peers.iter_mut().all(|peer| peer.text() == "hello"));
+    let mut proxied = connect(&path);
+    assert_eq!(proxied.ask(upgrade("X-Forwarded-For: 203.0.113.9\r\n")).status, 101);
+    peers[0].send(text("hello"));
+    assert!(peers.iter_mut().chain([&mut proxied]).all(|peer| peer.text() == "hello"));
 }
 
 #[test]

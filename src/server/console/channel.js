@@ -23,9 +23,9 @@ const CLOSES = {
   4403: ["forbidden", "Trying again as the same visitor will not help."],
   4404: ["the channel was removed"],
   4408: ["no answer to a ping"],
-  4429: ["too many messages", "The limit is --message-rate."],
+  4429: ["too much of something in too short a time"],
 };
-const COMES_BACK = new Set([1006, 1011, 1012, 1013, 4008, 4408]);
+const COMES_BACK = new Set([1006, 1011, 1012, 1013, 4008, 4408, 4429]);
 
 let socket = null, attempts = 0, reconnectTimer = 0;
 let own = [];                        // what was published here and has not come back yet

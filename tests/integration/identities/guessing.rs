@@ -58,7 +58,8 @@ fn after_some_wrong_keys_an_address_is_not_listened_to_even_with_the_right_one()
         ("POST /news", from("203.0.113.10", "guess"), GUESSED),
         ("POST /news", from("203.0.113.10", "sesame"), (202, None)),
         ("WS /news", "X-Forwarded-For: 203.0.113.9\r\n".to_owned(), (101, None)),
-        ("GET /", from("203.0.113.9", "guess"), (200, None)),
+        ("GET /", from("203.0.113.9", "guess"), SLOWED),
+        ("GET /", "X-Forwarded-For: 203.0.113.9\r\n".to_owned(), (200, None)),
         ("POST /news", from("2001:db8::1", "guess"), GUESSED),
         ("POST /news", from("2001:db8::2", "guess"), GUESSED),
         ("POST /news", from("2001:db8::3", "guess"), GUESSED),
@@ -70,6 +71,10 @@ fn after_some_wrong_keys_an_address_is_not_listened_to_even_with_the_right_one()
         ("GET /news", host(&from("203.0.113.11", "guess")), (403, Some("forbidden_host"))),
         ("GET /news", host(&from("203.0.113.11", "sesame")), SLOWED),
         ("GET /news", host(&from("203.0.113.12", "sesame")), (200, None)),
+        ("GET /", host(&from("203.0.113.13", "guess")), (403, Some("forbidden_host"))),
+        ("GET /", host(&from("203.0.113.13", "guess")), (403, Some("forbidden_host"))),
+        ("GET /", host(&from("203.0.113.13", "guess")), (403, Some("forbidden_host"))),
+        ("GET /", host(&from("203.0.113.13", "sesame")), SLOWED),
     ] {
         assert_eq!(ask(line, &headers).0, outcome, "{line} {headers}");
     }
