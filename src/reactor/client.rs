@@ -47,7 +47,20 @@ pub(super) fn client_of<T, S>(
 /// Attributes a connection of a trusted proxy to the client of the request whose head has arrived,
 /// and counts it towards the limit of the client's address. Returns through whom the request has
 /// come, and why it is refused if the connection or the client is over a limit.
+#[inline]
 pub(super) fn attribute<T, S>(
+    connection: &mut Connection<T, S>,
+    request: &Request<'_>,
+    limits: &ReactorLimits,
+    counts: &ConnectionLimits,
+) -> (Via, Option<Refusal>) {
+    match &connection.phase {
+        Phase::Http(Http { proxy: None, is_far: false, .. }) => (Via::Peer, connection.refusal),
+        _ => attribute_to_client(connection, request, limits, counts),
+    }
+}
+
+fn attribute_to_client<T, S>(
     connection: &mut Connection<T, S>,
     request: &Request<'_>,
     limits: &ReactorLimits,
@@ -97,7 +110,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         let header = match ProxyHeader::parse(&self.receive[..filled]) {
             Ok(Some(header)) => header,
             Ok(None) => return Err(Stop::NeedMore),
-            Err(_) => return Err(self.leave_unheard(connection, RejectReason::Malformed)),
+            Err(_) => return Err(self.leave_unheard(connection, RejectReason::ProxyHeader)),
         };
         let proxy = connection.address();
         let client = header.client.unwrap_or(proxy);

@@ -77,11 +77,14 @@ pub enum RejectReason {
     /// Came to a listener for the PROXY protocol, and not from a trusted proxy: closed without an
     /// answer.
     UntrustedProxy,
+    /// Came to a listener for the PROXY protocol, and did not begin with its header: closed without
+    /// an answer.
+    ProxyHeader,
 }
 
 impl RejectReason {
     /// All reasons, in the order of `Counters::rejects`.
-    pub const ALL: [RejectReason; 23] = [
+    pub const ALL: [RejectReason; 24] = [
         RejectReason::Malformed,
         RejectReason::TooLarge,
         RejectReason::SlowRequest,
@@ -105,6 +108,7 @@ impl RejectReason {
         RejectReason::Memory,
         RejectReason::Draining,
         RejectReason::UntrustedProxy,
+        RejectReason::ProxyHeader,
     ];
 
     /// Returns the reason for which the protocol layer refuses a request with this status.
@@ -142,6 +146,7 @@ impl RejectReason {
             RejectReason::Memory => "memory",
             RejectReason::Draining => "draining",
             RejectReason::UntrustedProxy => "untrusted_proxy",
+            RejectReason::ProxyHeader => "proxy_header",
         }
     }
 }

@@ -74,9 +74,13 @@ impl Default for ReactorLimits {
 impl ReactorLimits {
     /// Returns true if this is the address of a trusted proxy. A peer at a socket in the file
     /// system has none, and is trusted: whoever may open the socket was let in by the file's mode.
+    #[inline]
     pub(super) fn trusts(&self, address: IpAddr) -> bool {
-        address.is_unspecified()
-            || self.trusted_proxies.iter().any(|proxies| proxies.contains(address))
+        address.is_unspecified() || (!self.trusted_proxies.is_empty() && self.lists(address))
+    }
+
+    fn lists(&self, address: IpAddr) -> bool {
+        self.trusted_proxies.iter().any(|proxies| proxies.contains(address))
     }
 }
 

@@ -101,6 +101,9 @@ fn line(reason: RejectReason) -> Option<(Pace, &'static str)> {
         RejectReason::UntrustedProxy => {
             limit("the PROXY protocol is for --trusted-proxies, and this peer is none of them")
         }
+        RejectReason::ProxyHeader => {
+            limit("no header of the PROXY protocol, version 2: does the proxy send one?")
+        }
         RejectReason::ConnectionLimit => limit("over --max-connections"),
         RejectReason::ChannelLimit => limit("over --max-channels"),
         RejectReason::Memory => limit("over --memory-limit"),

@@ -141,13 +141,15 @@ pub(crate) fn admit_peer<'n>(
         return Err(Rejection::NotFound);
     }
     // The credentials of a peer that the application has let in were good.
-    if sign_in.is_kept() || sign_in.granted().is_some() {
-        return decide_on_peer(options, route, visitor, request, sign_in);
+    let is_new = !sign_in.is_kept() && sign_in.granted().is_none();
+    if is_new {
+        check_openings(options, visitor)?;
+        check_failures(options, visitor, request)?;
     }
-    check_openings(options, visitor)?;
-    check_failures(options, visitor, request)?;
     let decided = decide_on_peer(options, route, visitor, request, sign_in);
-    note_failure(options, visitor, request, decided.as_ref().err());
+    if is_new {
+        note_failure(options, visitor, request, decided.as_ref().err());
+    }
     decided
 }
 
@@ -192,12 +194,24 @@ fn decide_on_peer<'n>(
 
 /// Refuses credentials of an address that has presented too many wrong ones, before they are looked
 /// at. A request without any is none of a guesser's.
+#[inline]
 fn check_failures(
     options: &BroadcastOptions,
     visitor: &Visitor<'_>,
     request: &Request<'_>,
 ) -> Result<(), Denied> {
-    let Some(max) = options.credential_failures_per_ip else { return Ok(()) };
+    match options.credential_failures_per_ip {
+        Some(max) => check_failures_below(max, options, visitor, request),
+        None => Ok(()),
+    }
+}
+
+fn check_failures_below(
+    max: u32,
+    options: &BroadcastOptions,
+    visitor: &Visitor<'_>,
+    request: &Request<'_>,
+) -> Result<(), Denied> {
     let (failures, address) = (&options.credential_failures, visitor.address().ip());
     let has_credentials = || {
         let scheme = visitor.via.scheme();
@@ -214,8 +228,19 @@ fn check_failures(
 
 /// Counts a handshake towards the limit of its address. What it brings is not looked at if the
 /// address is over its limit.
+#[inline]
 fn check_openings(options: &BroadcastOptions, visitor: &Visitor<'_>) -> Result<(), Denied> {
-    let Some(max) = options.openings_per_ip else { return Ok(()) };
+    match options.openings_per_ip {
+        Some(max) => check_openings_below(max, options, visitor),
+        None => Ok(()),
+    }
+}
+
+fn check_openings_below(
+    max: u32,
+    options: &BroadcastOptions,
+    visitor: &Visitor<'_>,
+) -> Result<(), Denied> {
     let taken = options.openings.take(visitor.address().ip(), max, visitor.now());
     taken.map_err(|wait| Denied::TooManyOpenings { retry_after: whole_seconds(wait) })
 }
@@ -227,16 +252,28 @@ fn whole_seconds(wait: Duration) -> u64 {
 
 /// Counts a rejection towards the limit of its address if the credentials were wrong. Those that
 /// have expired were good once, and do not count.
+#[inline]
 fn note_failure(
     options: &BroadcastOptions,
     visitor: &Visitor<'_>,
     request: &Request<'_>,
     rejection: Option<&Rejection>,
 ) {
-    let is_wrong = match rejection {
-        Some(Rejection::Denied(Denied::KeyWrong | Denied::TokenWrong(_))) => true,
+    if let Some(Rejection::Denied(denied)) = rejection {
+        note_denied(options, visitor, request, *denied);
+    }
+}
+
+fn note_denied(
+    options: &BroadcastOptions,
+    visitor: &Visitor<'_>,
+    request: &Request<'_>,
+    denied: Denied,
+) {
+    let is_wrong = match denied {
+        Denied::KeyWrong | Denied::TokenWrong(_) => true,
         // The key would have helped, so this too says that it is not the key.
-        Some(Rejection::Denied(Denied::Host)) => bears_wrong_key(options, request),
+        Denied::Host => bears_wrong_key(options, request),
         _ => false,
     };
     if is_wrong {

@@ -192,6 +192,34 @@ fn the_same_origin_is_that_of_the_url_which_the_proxy_was_asked_for() {
 }
 
 #[test]
+fn whoever_may_not_speak_the_proxy_protocol_and_who_does_not_is_named_in_the_log() {
+    for (proxies, reason) in [("10.0.0.0/8", "untrusted_proxy"), (PROXY, "proxy_header")] {
+        let listen = ["--listen", "proxy:127.0.0.1:0", "--trusted-proxies", proxies];
+        let (program, mut log) = Program::start_with_log(&listen);
+        let (_, address) = program.first_line.split_once("proxy:").unwrap();
+        let address = address.split([',', ';']).next().unwrap();
+        let mut peer = Peer::connect(address.parse().unwrap());
+        assert!(peer.try_ask(request("GET", "/news", "", "")).is_none(), "closed at once");
+        let line = log.wait_for("refused");
+        assert!(line.contains(reason) && line.contains("address=127.0.0.1"), "{line}");
+    }
+}
+
+#[test]
+fn each_request_on_a_connection_that_the_proxy_keeps_is_logged_with_its_own_client() {
+    let (program, mut log) = Program::start_with_log(&["--trusted-proxies", PROXY, "--log-access"]);
+    let mut kept = Peer::connect(program.address);
+    for client in ["203.0.113.9", "203.0.113.10:4711", "2001:db8::9", "203.0.113.9"] {
+        let headers = format!("X-Forwarded-For: {client}\r\n");
+        assert_eq!(kept.ask(request("GET", "/news", &headers, "")).status, 200);
+        let line = log.wait_for("status=200");
+        let address: std::net::SocketAddr =
+            client.parse().unwrap_or_else(|_| (client.parse::<IpAddr>().unwrap(), 0).into());
+        assert!(line.contains(&format!("address={address}")), "{client}: {line}");
+    }
+}
+
+#[test]
 fn the_log_shows_the_true_address() {
     let arguments = ["--trusted-proxies", "127.0.0.1,10.0.0.0/8", "--log-events"];
     let (program, mut log) = Program::start_with_log(&arguments);

@@ -113,7 +113,7 @@ fn without_a_header_nothing_is_served() {
     plain.upgrade("/echo");
     world.rest();
     assert!(plain.answered().is_none() && plain.is_gone());
-    assert_eq!(rejects(&world, RejectReason::Malformed), 1);
+    assert_eq!(rejects(&world, RejectReason::ProxyHeader), 1);
     let mut slow = connect(&world, PROXY);
     slow.peer.send(&header(None)[..7]);
     let silent = connect(&world, PROXY);

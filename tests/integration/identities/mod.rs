@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 
 use crate::support::{Metrics, Peer, Scraper, UPGRADE, request};
 
-const REASONS: [&str; 23] = [
+const REASONS: [&str; 24] = [
     "malformed",
     "too_large",
     "slow_request",
@@ -39,6 +39,7 @@ const REASONS: [&str; 23] = [
     "memory",
     "draining",
     "untrusted_proxy",
+    "proxy_header",
 ];
 
 /// What a server answers: the status, and the reason under which a refusal is counted.
