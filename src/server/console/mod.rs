@@ -23,7 +23,7 @@ const PAGE: &str = concat!(
 /// test compares them), and connect to the server that sent it. Its script can make no HTML of a
 /// text.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; \
-    script-src 'sha256-BVQMSH0zuDG2bIRogjJfLi3Rmd7wrpNe0l+9smK0Lfo='; \
+    script-src 'sha256-SjEfTH5BdXSOYj1hgZHsNB9PDgZBD2rBBIKIc/zimDo='; \
     style-src 'sha256-hCmLRkyhLJcxnY0gNlaLDCUxWHFlO88A1OubLWBWcxw='; \
     connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
