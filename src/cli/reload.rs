@@ -2,6 +2,7 @@
 //! serves.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::ArgMatches;
 use fanfare::{BroadcastOptions, Reloader, SharedOptions};
@@ -29,8 +30,8 @@ impl Reload {
     /// Reads the configuration again. If it is good, puts it into force, and says in one line what
     /// has changed and what needs a restart. If it is bad, says in one line what is wrong with it,
     /// and nothing changes.
-    pub(crate) fn run(&mut self, is_ending: bool) {
-        if !is_ending {
+    pub(crate) fn run(&mut self, is_ending: &AtomicBool) {
+        if !is_ending.load(Ordering::SeqCst) {
             systemd::tell_reloading();
         }
         let figures = Arc::clone(&self.options.current().reloads);
@@ -46,7 +47,7 @@ impl Reload {
                 "the last reload has failed: see the log".to_owned()
             }
         };
-        if !is_ending {
+        if !is_ending.load(Ordering::SeqCst) {
             systemd::tell_ready(&status);
         }
     }

@@ -2,6 +2,10 @@
 //! SIGUSR1 and SIGUSR2 do nothing.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use fanfare::Stopper;
@@ -15,8 +19,8 @@ use super::systemd;
 /// supervisor may each send one.
 const ONE_WISH: Duration = Duration::from_secs(1);
 
-/// Called at SIGHUP, with true if the server is ending already.
-pub(crate) type OnReload = Box<dyn FnMut(bool) + Send>;
+/// Called at SIGHUP, on a thread of its own. The flag is true once the server is ending.
+pub(crate) type OnReload = Box<dyn FnMut(&AtomicBool) + Send>;
 
 /// The signals that this process has taken over.
 pub(crate) struct Signals(iterator::Signals);
@@ -33,30 +37,53 @@ impl Signals {
     /// From now on, SIGTERM or SIGINT drains the server. A second one, later than `ONE_WISH`, ends
     /// the server at once. SIGHUP reloads, if there is anything to reload. Those that come while a
     /// reload is under way are one, which follows it and reads what is there then.
-    pub(crate) fn heed(self, stopper: Stopper, mut reload: Option<OnReload>) -> Result<(), String> {
+    pub(crate) fn heed(self, stopper: Stopper, reload: Option<OnReload>) -> Result<(), String> {
         let Signals(mut signals) = self;
         for signal in [SIGTERM, SIGINT] {
             signals.add_signal(signal).map_err(|error| explain(&error))?;
         }
-        let watch = move || {
-            let mut ending = EndSignals::default();
+        let is_ending = Arc::new(AtomicBool::new(false));
+        let reloads = reload.map(|reload| Reloads::start(reload, Arc::clone(&is_ending)));
+        let reloads = reloads.transpose()?;
+        spawn("signals", move || {
+            let mut ending = EndSignals { first_at: None, is_ending };
             for signal in signals.forever() {
-                hear(signal, &mut ending, &stopper, reload.as_mut());
+                hear(signal, &mut ending, &stopper, reloads.as_ref());
             }
-        };
-        let thread = std::thread::Builder::new().name("signals".to_owned()).spawn(watch);
-        thread.map(|_| ()).map_err(|error| explain(&error))
+        })
     }
+}
+
+/// The thread that reloads. To read names and rules may take seconds, and a signal that ends the
+/// server must not wait for that.
+struct Reloads(SyncSender<()>);
+
+impl Reloads {
+    fn start(mut reload: OnReload, is_ending: Arc<AtomicBool>) -> Result<Reloads, String> {
+        let (ask, asked) = sync_channel(1);
+        spawn("reloads", move || asked.iter().for_each(|()| reload(&is_ending)))?;
+        Ok(Reloads(ask))
+    }
+
+    fn ask(&self) {
+        // If one is waiting already, it will read what is there then.
+        let _ = self.0.try_send(());
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), String> {
+    let thread = thread::Builder::new().name(name.to_owned()).spawn(run);
+    thread.map(|_| ()).map_err(|error| explain(&error))
 }
 
 fn explain(error: &io::Error) -> String {
     format!("cannot watch for signals: {error}")
 }
 
-fn hear(signal: i32, ending: &mut EndSignals, stopper: &Stopper, reload: Option<&mut OnReload>) {
+fn hear(signal: i32, ending: &mut EndSignals, stopper: &Stopper, reloads: Option<&Reloads>) {
     match signal {
-        SIGHUP => match reload {
-            Some(reload) => reload(ending.first_at.is_some()),
+        SIGHUP => match reloads {
+            Some(reloads) => reloads.ask(),
             None => info!("SIGHUP: this verb has nothing to reload"),
         },
         SIGUSR1 => info!("SIGUSR1 means nothing to this server"),
@@ -79,10 +106,13 @@ fn hear(signal: i32, ending: &mut EndSignals, stopper: &Stopper, reload: Option<
     }
 }
 
-/// The time of the first signal that asked the server to end.
+/// The signals that ask the server to end.
 #[derive(Default)]
 struct EndSignals {
+    /// The time of the first.
     first_at: Option<Instant>,
+    /// Whether there was one.
+    is_ending: Arc<AtomicBool>,
 }
 
 /// What the server does at a signal that asks it to end.
@@ -99,6 +129,7 @@ impl EndSignals {
         match self.first_at {
             None => {
                 self.first_at = Some(now);
+                self.is_ending.store(true, Ordering::SeqCst);
                 Step::Drain
             }
             Some(first_at) if now < first_at + ONE_WISH => Step::SameWish,

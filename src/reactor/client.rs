@@ -88,8 +88,8 @@ pub(super) fn give_back<T, S>(connection: &mut Connection<T, S>, counts: &Connec
     connection.packed_address = proxy;
 }
 
-/// Returns true if a peer of this address is certainly on this machine. One at a socket in the file
-/// system is too, but it is a proxy that may pass on what a client says of itself: nginx does if its
+/// Returns true if a peer of this address is on this machine. One at a socket in the file system is
+/// too, but it is a proxy that may pass on what a client says of itself, as nginx does if its
 /// configuration sets no headers. So nobody behind it has the rights of this machine.
 fn is_here(address: SocketAddr) -> bool {
     address.ip().is_loopback()

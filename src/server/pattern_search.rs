@@ -11,8 +11,26 @@ use crate::hub::CHANNEL_NAME_BYTES_MAX;
 
 use super::channel_pattern::{ChannelPattern, Symbol};
 
-/// The most states that are looked at. Patterns that somebody would write need some hundreds.
+/// The most states that one search looks at. Patterns that somebody would write need some hundreds.
 const STATES_MAX: usize = 50_000;
+/// The most steps of all searches for one set of rules: about a second. A step is to add one way of
+/// a state, or to compare it with one that was seen.
+const STEPS_MAX: usize = 10_000_000;
+
+/// How many steps several searches may still do together.
+pub(crate) struct Effort {
+    steps: usize,
+}
+
+impl Effort {
+    pub(crate) fn new() -> Effort {
+        Effort { steps: STEPS_MAX }
+    }
+
+    fn spend(&mut self, steps: usize) {
+        self.steps = self.steps.saturating_sub(steps);
+    }
+}
 
 /// What a search has found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,12 +39,16 @@ pub(crate) enum NameFound {
     Name(String),
     /// There is no such name.
     Nothing,
-    /// The patterns are so entangled that the search was given up.
+    /// The patterns are so entangled that the search was given up, or the effort is spent.
     Unknown,
 }
 
 /// Searches a name that all patterns of `inside` cover, and none of `outside`.
-pub(crate) fn find_name(inside: &[&ChannelPattern], outside: &[&ChannelPattern]) -> NameFound {
+pub(crate) fn find_name(
+    inside: &[&ChannelPattern],
+    outside: &[&ChannelPattern],
+    effort: &mut Effort,
+) -> NameFound {
     let symbols = |patterns: &[&ChannelPattern]| -> Vec<Vec<Symbol>> {
         patterns.iter().map(|pattern| pattern.symbols()).collect()
     };
@@ -40,7 +62,7 @@ pub(crate) fn find_name(inside: &[&ChannelPattern], outside: &[&ChannelPattern])
         by_bytes: vec![Vec::new(); CHANNEL_NAME_BYTES_MAX + 1],
         seen: HashMap::new(),
     };
-    search.run()
+    search.run(effort)
 }
 
 /// How far each pattern has come with the beginning of a name.
@@ -69,7 +91,7 @@ struct Search {
 }
 
 impl Search {
-    fn run(&mut self) -> NameFound {
+    fn run(&mut self, effort: &mut Effort) -> NameFound {
         let start = State {
             inside: vec![0; self.inside.len()],
             outside: (0..self.outside.len()).map(|pattern| (pattern, 0)).collect(),
@@ -79,7 +101,7 @@ impl Search {
         self.by_bytes[0].push(0);
         for bytes in 0..self.by_bytes.len() {
             for index in std::mem::take(&mut self.by_bytes[bytes]) {
-                if self.is_seen(index) {
+                if self.is_seen(index, effort) {
                     continue;
                 }
                 self.note_seen(index);
@@ -89,10 +111,10 @@ impl Search {
                 for one in self.next_characters(index) {
                     let bytes = bytes + one.len_utf8();
                     if bytes <= CHANNEL_NAME_BYTES_MAX {
-                        self.read(index, one, bytes);
+                        self.read(index, one, bytes, effort);
                     }
                 }
-                if self.states.len() > STATES_MAX {
+                if self.states.len() > STATES_MAX || effort.steps == 0 {
                     return NameFound::Unknown;
                 }
             }
@@ -120,7 +142,7 @@ impl Search {
     }
 
     /// Adds the states that follow a state by one character.
-    fn read(&mut self, index: usize, one: char, bytes: usize) {
+    fn read(&mut self, index: usize, one: char, bytes: usize, effort: &mut Effort) {
         let state = &self.states[index];
         // Names that begin with `-/` are reserved.
         let is_reserved = one == '/'
@@ -154,7 +176,7 @@ impl Search {
         for inside in all {
             let next = self.states.len();
             self.states.push(State { inside, outside: outside.clone(), last: Some((one, index)) });
-            match self.is_seen(next) {
+            match self.is_seen(next, effort) {
                 true => drop(self.states.pop()),
                 false => self.by_bytes[bytes].push(next),
             }
@@ -163,11 +185,11 @@ impl Search {
 
     /// Returns true if a state was looked at that finds whatever this one finds: with the same ways
     /// of `inside`, no further ways of `outside`, and a name that is no longer.
-    fn is_seen(&self, index: usize) -> bool {
+    fn is_seen(&self, index: usize, effort: &mut Effort) -> bool {
         let state = &self.states[index];
-        let seen = self.seen.get(&state.inside);
-        !self.is_dash(index)
-            && seen.is_some_and(|seen| seen.iter().any(|one| one.is_subset(&state.outside)))
+        let seen = self.seen.get(&state.inside).map_or(&[][..], Vec::as_slice);
+        effort.spend((1 + seen.len()) * (1 + state.outside.len()));
+        !self.is_dash(index) && seen.iter().any(|one| one.is_subset(&state.outside))
     }
 
     fn note_seen(&mut self, index: usize) {
@@ -252,7 +274,8 @@ mod tests {
     fn found(inside: &[&str], outside: &[&str]) -> NameFound {
         let [inside, outside] = [inside, outside]
             .map(|texts| texts.iter().map(|text| pattern(text)).collect::<Vec<_>>());
-        find_name(&inside.iter().collect::<Vec<_>>(), &outside.iter().collect::<Vec<_>>())
+        let [inside, outside] = [&inside, &outside].map(|all| all.iter().collect::<Vec<_>>());
+        find_name(&inside, &outside, &mut Effort::new())
     }
 
     #[test]
@@ -315,6 +338,19 @@ mod tests {
         found(&["**/a/a/**"], &all);
     }
 
+    #[test]
+    fn all_searches_together_end_when_their_effort_is_spent() {
+        let (all, entangled) = (pattern("**"), [pattern("**ab**cd**1"), pattern("**cd**ab**2")]);
+        let outside: Vec<_> = entangled.iter().collect();
+        let mut effort = Effort { steps: 10_000 };
+        let mut searches = 1;
+        while find_name(&[&entangled[0]], &[&entangled[1]], &mut effort) != NameFound::Unknown {
+            searches += 1;
+        }
+        assert!((2..10_000).contains(&searches), "{searches} searches");
+        assert_eq!(find_name(&[&all], &outside, &mut effort), NameFound::Unknown);
+    }
+
     const CHARACTERS_MAX: usize = 5;
 
     /// Returns every name of at most `CHARACTERS_MAX` characters, reserved ones left out.
@@ -350,7 +386,7 @@ mod tests {
             };
             let naive = NAMES.iter().find(|name| is_it(name));
             let [covering, others] = [&inside, &outside].map(|all| all.iter().collect::<Vec<_>>());
-            match find_name(&covering, &others) {
+            match find_name(&covering, &others, &mut Effort::new()) {
                 NameFound::Name(name) => {
                     prop_assert!(ChannelName::parse(&name).is_ok() && is_it(&name), "{}", name);
                     let longer = CHARACTERS_MAX + 1;

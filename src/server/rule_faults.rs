@@ -2,7 +2,7 @@
 
 use super::channel_pattern::ChannelPattern;
 use super::channel_rules::{ChannelRule, ChannelRules};
-use super::pattern_search::{NameFound, find_name};
+use super::pattern_search::{Effort, NameFound, find_name};
 
 /// A mistake in [`ChannelRules`]. Rules are told by their index.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +36,9 @@ pub enum RuleFault {
 }
 
 impl ChannelRules {
-    /// Returns the first mistake in the rules.
+    /// Returns the first mistake in the rules. Patterns with many stars can meet in so many ways that
+    /// nobody could decide in time; then the search is given up after about a second, and `None` may
+    /// be returned although there is one.
     ///
     /// ```
     /// use fanfare::{ChannelRule, ChannelRules, RuleFault};
@@ -49,42 +51,49 @@ impl ChannelRules {
     /// ```
     #[must_use]
     pub fn fault(&self) -> Option<RuleFault> {
-        let rules = self.as_slice();
+        let (rules, effort) = (self.as_slice(), &mut Effort::new());
         (0..rules.len()).find_map(|second| {
-            never_counts(rules, second)
-                .or_else(|| (0..second).find_map(|first| contradiction(rules, first, second)))
+            never_counts(rules, second, effort).or_else(|| {
+                (0..second).find_map(|first| contradiction(rules, first, second, effort))
+            })
         })
     }
 }
 
 /// Returns why a rule never counts, if it does not.
-fn never_counts(rules: &[ChannelRule], rule: usize) -> Option<RuleFault> {
+fn never_counts(rules: &[ChannelRule], rule: usize, effort: &mut Effort) -> Option<RuleFault> {
     let own = &rules[rule].pattern;
     let before: Vec<&ChannelPattern> = rules[..rule].iter().map(|one| &one.pattern).collect();
-    if find_name(&[own], &[]) == NameFound::Nothing {
+    if find_name(&[own], &[], effort) == NameFound::Nothing {
         return Some(RuleFault::NoChannel { rule });
     }
-    if find_name(&[own], &before) != NameFound::Nothing {
+    if find_name(&[own], &before, effort) != NameFound::Nothing {
         return None;
     }
-    let covered_by = before.iter().position(|one| is_covered(own, one));
+    let covered_by = before.iter().position(|one| is_covered(own, one, effort));
     Some(RuleFault::NeverFirst { rule, covered_by })
 }
 
-fn contradiction(rules: &[ChannelRule], first: usize, second: usize) -> Option<RuleFault> {
+fn contradiction(
+    rules: &[ChannelRule],
+    first: usize,
+    second: usize,
+    effort: &mut Effort,
+) -> Option<RuleFault> {
     let key = difference(&rules[first], &rules[second])?;
     let [one, other] = [first, second].map(|index| &rules[index].pattern);
     let before: Vec<&ChannelPattern> = rules[..first].iter().map(|one| &one.pattern).collect();
-    let NameFound::Name(channel) = find_name(&[one, other], &before) else { return None };
+    let found = find_name(&[one, other], &before, effort);
+    let NameFound::Name(channel) = found else { return None };
     // The first is an exception to the second.
-    if is_covered(one, other) {
+    if is_covered(one, other, effort) {
         return None;
     }
     Some(RuleFault::Contradiction { first, second, channel, key })
 }
 
-fn is_covered(pattern: &ChannelPattern, by: &ChannelPattern) -> bool {
-    find_name(&[pattern], &[by]) == NameFound::Nothing
+fn is_covered(pattern: &ChannelPattern, by: &ChannelPattern, effort: &mut Effort) -> bool {
+    find_name(&[pattern], &[by], effort) == NameFound::Nothing
 }
 
 /// Returns a key that both rules set, to different values.
