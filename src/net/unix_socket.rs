@@ -1,13 +1,15 @@
 //! Listens on sockets in the file system, and on sockets that the service manager hands over. A
 //! socket of either kind exists once, so the reactors share it.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File, Permissions, TryLockError};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
@@ -50,6 +52,10 @@ pub enum HandedAddress {
     Unix(Option<PathBuf>),
 }
 
+/// How often the lock of a folder is tried, and the pause between: two seconds in all.
+const LOCK_TRIES: u32 = 40;
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
+
 /// Listens on a socket in the file system, whose file has this mode. Returns as many handles of it
 /// as asked for.
 ///
@@ -67,7 +73,7 @@ pub fn bind_unix(
     // Two servers that start at the same moment would each remove the socket of the other, whose
     // queue is not open yet.
     let folder = File::open(folder.unwrap_or(Path::new(".")))?;
-    folder.lock()?;
+    lock(&folder)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
     let address = SockAddr::unix(path)?;
@@ -83,6 +89,20 @@ pub fn bind_unix(
     fs::set_permissions(path, Permissions::from_mode(mode))?;
     socket.listen(BACKLOG)?;
     Ok((handles(socket, count)?, file))
+}
+
+/// Locks a folder, which another server does only for a moment. Whoever may open it can hold the
+/// lock, so the wait is short.
+fn lock(folder: &File) -> io::Result<()> {
+    for _ in 0..LOCK_TRIES {
+        match folder.try_lock() {
+            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Ok(()) => return Ok(()),
+        }
+    }
+    let text = "another program holds the lock of its folder";
+    Err(io::Error::new(io::ErrorKind::TimedOut, text))
 }
 
 /// Returns true if a file is a socket on which nobody listens.
@@ -193,7 +213,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("fanfare.sock");
         drop(UnixListener::bind(&path).unwrap());
-        let bound: Vec<_> = std::thread::scope(|scope| {
+        let bound: Vec<_> = thread::scope(|scope| {
             let start = || scope.spawn(|| bind_unix(&path, 0o660, 2));
             let all: Vec<_> = (0..8).map(|_| start()).collect();
             all.into_iter().map(|one| one.join().unwrap()).collect()

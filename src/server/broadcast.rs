@@ -376,7 +376,9 @@ impl Handler for Broadcast {
 
     fn on_reload(&mut self) -> bool {
         let before = std::mem::replace(&mut self.options, self.shared.current());
-        before.may_judge_otherwise(&self.options)
+        // If rates are forgotten, all peers must be judged, so that they have numbers of new ones.
+        let forgets_rates = self.rates.make_room();
+        forgets_rates || before.may_judge_otherwise(&self.options)
     }
 
     fn on_review(&mut self, visitor: &mut Visitor<'_>, session: &mut BroadcastSession) -> Review {
@@ -428,6 +430,7 @@ impl Broadcast {
             Ok(Entry::Channel { name, publishing, rate }) => {
                 self.entering.clear();
                 self.entering.push_str(name.as_str());
+                sign_in.note_unread(&self.options, request);
                 let way = self.ways_in.enter(request, &sign_in);
                 let rate = self.rates.number_of(rate);
                 let purpose = Purpose::Subscriber(publishing);
@@ -561,6 +564,13 @@ impl Broadcast {
         let mut sign_in = way.sign_in.kept();
         match admit_peer(&self.options, &route, visitor, &request, &mut sign_in) {
             Ok(Entry::AskApplication) => FORGOTTEN,
+            // Its credentials were not needed when it came, and are not kept. It is asked again.
+            Ok(Entry::Channel { publishing: Publishing::TokenMissing, .. })
+            | Err(Rejection::Denied(Denied::TokenMissing | Denied::Host))
+                if sign_in.has_unread() =>
+            {
+                FORGOTTEN
+            }
             Ok(entry) => {
                 session.way = self.ways_in.stay(session.way, &way, &sign_in);
                 if let Entry::Channel { publishing, rate, .. } = entry {

@@ -1,6 +1,6 @@
 //! The message rates of rules, by number: a session has one byte for the rate of its connection.
 
-use super::channel_rules::MessageRate;
+use super::channel_rules::{MessageRate, RULES_MAX};
 
 /// The number of a rate; zero: as for channels without a rule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -12,15 +12,21 @@ pub(crate) struct RateNumber(u8);
 pub(crate) struct ChannelRates(Vec<MessageRate>);
 
 impl ChannelRates {
+    /// To be called before other rules come into force. If there may be no numbers for their rates,
+    /// which takes many reloads with ever other rates, forgets all and returns true. Then every
+    /// peer must be judged again, and may have another rate until it is, which takes a second.
+    pub(crate) fn make_room(&mut self) -> bool {
+        let is_short = self.0.len() + RULES_MAX > usize::from(u8::MAX);
+        if is_short {
+            self.0.clear();
+        }
+        is_short
+    }
+
     /// Returns the number of the rate that a channel's rule sets.
     pub(crate) fn number_of(&mut self, rate: Option<MessageRate>) -> RateNumber {
         let Some(rate) = rate else { return RateNumber::default() };
         let place = self.0.iter().position(|own| *own == rate).unwrap_or_else(|| {
-            // It takes many reloads with ever other rates to come here. A peer that has not been
-            // judged again yet may have another rate until it is, which takes a second.
-            if self.0.len() == usize::from(u8::MAX) {
-                self.0.clear();
-            }
             self.0.push(rate);
             self.0.len() - 1
         });
@@ -53,7 +59,8 @@ mod tests {
         let mut rates = ChannelRates::default();
         let unset = rates.number_of(None);
         let off = rates.number_of(Some(MessageRate::Off));
-        let numbers: Vec<_> = (1..=254).map(|number| rates.number_of(rate(number))).collect();
+        assert!(!rates.make_room());
+        let numbers: Vec<_> = (1..=155).map(|number| rates.number_of(rate(number))).collect();
         assert_eq!(rates.number_of(rate(7)), numbers[6]);
         assert_eq!(
             (rates.per_second(unset, Some(9)), rates.per_second(unset, None)),
@@ -63,6 +70,7 @@ mod tests {
         for (number, expected) in numbers.into_iter().zip(1..) {
             assert_eq!(rates.per_second(number, Some(9)), Some(expected));
         }
+        assert!(rates.make_room() && !rates.make_room());
         let next = rates.number_of(rate(1_000));
         assert_eq!(rates.per_second(next, None), Some(1_000), "there is room again");
     }

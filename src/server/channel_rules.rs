@@ -11,7 +11,7 @@ use super::channel_pattern::ChannelPattern;
 use super::policies::{PublishPolicy, SubscribePolicy};
 
 /// The most rules. Each request for a channel is compared with them, one after the other.
-const RULES_MAX: usize = 100;
+pub(crate) const RULES_MAX: usize = 100;
 
 /// What holds for the channels that a pattern covers. What a rule leaves unset is as for channels
 /// without a rule.

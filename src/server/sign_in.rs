@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::protocol::{Request, Scheme};
 use crate::reactor::{Via, Visitor};
 
-use super::access::Denied;
+use super::access::{self, Denied};
 use super::channel_pattern::ChannelPattern;
 use super::credentials::{TokenPlace, is_taken_from, token_of};
 use super::mark::Mark;
@@ -75,6 +75,8 @@ pub(crate) struct SignIn {
     granted: Option<Granted>,
     /// The publish key that has opened the server under a foreign name.
     key: Option<Mark>,
+    /// There were credentials that were not needed, so it is not known what they are worth.
+    has_unread: bool,
 }
 
 impl SignIn {
@@ -151,6 +153,21 @@ impl SignIn {
             may_publish: channel.is_some_and(|channel| token.may_publish(channel)),
         });
         Ok(token)
+    }
+
+    /// To be called when a peer is let in: notes whether it has brought credentials that were not
+    /// looked at.
+    pub(crate) fn note_unread(&mut self, options: &BroadcastOptions, request: &Request<'_>) {
+        let scheme = self.via.unwrap_or(Via::Peer).scheme();
+        self.has_unread = self.token.is_none()
+            && self.key.is_none()
+            && (access::bearer(request).is_some()
+                || options.takes_tokens() && token_of(options, request, scheme).is_some());
+    }
+
+    /// Returns true if the peer may have credentials that nobody has looked at.
+    pub(crate) fn has_unread(&self) -> bool {
+        self.has_unread
     }
 
     /// Notes that the publish key of these options has made a foreign name in Host pass.

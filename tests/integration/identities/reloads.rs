@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fanfare::{
-    Broadcast, BroadcastOptions, JwtKey, PublishKey, PublishPolicy, Server, SharedOptions,
+    Broadcast, BroadcastOptions, ChannelRule, ChannelRules, JwtKey, PublishKey, PublishPolicy,
+    Server, SharedOptions, SubscribePolicy,
 };
 use serde_json::json;
 
@@ -298,6 +299,39 @@ fn who_may_publish_changes_for_sockets_that_are_open() {
             None => assert_eq!(peer.text(), "hello", "{case}"),
             code => assert_eq!(closed(&mut peer), code, "{case}"),
         }
+    }
+}
+
+/// Credentials that were not needed at first are not kept. Whoever brought some is not told that
+/// they are missing or bad when they are needed, but to connect again with them.
+#[test]
+fn who_has_brought_credentials_that_were_not_needed_is_asked_for_them_again() {
+    let open_to_all = || {
+        let mut rule = ChannelRule::new("news".parse().unwrap());
+        rule.subscribe = Some(SubscribePolicy::All);
+        rule.publish = Some(PublishPolicy::All);
+        let channel_rules = ChannelRules::new([rule]).unwrap();
+        BroadcastOptions { channel_rules, ..keys(vec![secret(SECRET)]) }
+    };
+    let hosts = |list: &[&str]| BroadcastOptions {
+        allowed_hosts: list.iter().map(|one| (*one).to_owned()).collect(),
+        publish_key: Some(PublishKey::new("one").unwrap()),
+        ..BroadcastOptions::default()
+    };
+    let with_token = bearer(&token(&json!({})));
+    let (foreign, with_key) = ("Host: a.example\r\n", "Authorization: Bearer one\r\n");
+    let needed = || keys(vec![secret(SECRET)]);
+    for (case, before, after, headers, code, again) in [
+        ("a token", open_to_all(), needed(), with_token, 1012, 101),
+        ("no token", open_to_all(), needed(), String::new(), 4401, 401),
+        ("a key", hosts(&["a.example"]), hosts(&[]), format!("{foreign}{with_key}"), 1012, 101),
+        ("no key", hosts(&["a.example"]), hosts(&[]), foreign.to_owned(), 4403, 403),
+    ] {
+        let server = start(before);
+        let mut peer = server.try_open("/news", &headers).unwrap();
+        server.reload(after);
+        assert_eq!(closed(&mut peer), Some(code), "{case}");
+        assert_eq!(server.try_open("/news", &headers).err().unwrap_or(101), again, "{case}");
     }
 }
 
