@@ -36,9 +36,9 @@ pub enum RuleFault {
 }
 
 impl ChannelRules {
-    /// Returns the first mistake in the rules. Patterns with many stars can meet in so many ways that
-    /// nobody could decide in time; then the search is given up after about a second, and `None` may
-    /// be returned although there is one.
+    /// Returns the first mistake in the rules. Patterns with many stars can meet in so many ways
+    /// that nobody could decide in time; then the search is given up after about a second, and
+    /// `None` may be returned although there is one.
     ///
     /// ```
     /// use fanfare::{ChannelRule, ChannelRules, RuleFault};
