@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, Read, Write};
 use std::net::TcpStream;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use socket2::SockRef;
@@ -9,13 +10,19 @@ use socket2::SockRef;
 use crate::cases::CASES;
 use crate::support::DEADLINE;
 use crate::support::frames::{self, Answered, FrameClient, Heard, Opcode};
-use crate::{GO, WARM};
+use crate::{GO, WARM, guard};
+
+/// The token with which every peer signs in, if the case needs one.
+static TOKEN: OnceLock<String> = OnceLock::new();
 
 /// How many peers connect and leave again before anything is counted.
 const CROWD: usize = 32;
 
 pub(crate) fn run(case: &str, address: &str) {
     let case = CASES.iter().find(|known| known.name == case).expect("a case of this name");
+    if case.is_guarded {
+        TOKEN.set(guard::token()).expect("it is set once");
+    }
     let peers = (0..case.peers).map(|_| Peer::open(address, case.path)).collect();
     let mut clients = Clients { address: address.to_owned(), peers, http: None };
     // Lets the server's slab and pools grow beyond what the case needs even if some connections
@@ -73,7 +80,9 @@ impl Peer {
 
     pub(crate) fn open(address: &str, path: &str) -> Peer {
         let mut peer = Peer::connect(address);
-        assert_eq!(peer.ask(&frames::handshake(path)).status, 101);
+        let bearer = TOKEN.get().map(|token| format!("Bearer {token}"));
+        let headers: Vec<_> = bearer.iter().map(|bearer| ("Authorization", &bearer[..])).collect();
+        assert_eq!(peer.ask(&frames::handshake_with(path, &headers)).status, 101);
         peer
     }
 

@@ -7,6 +7,7 @@
 
 mod cases;
 mod client;
+mod guard;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -68,12 +69,18 @@ fn main() {
 /// Returns the allocations of a server while the client runs a case, and how many units of work the
 /// client did.
 fn count(case: &Case) -> (usize, u64) {
-    let options = BroadcastOptions {
-        publish: Some(PublishPolicy::All),
-        echo: true,
-        ..BroadcastOptions::default()
+    let server = if case.is_guarded {
+        Running::broadcast_with(guard::options(), |builder| {
+            guard::limit(builder.reactors(case.reactors))
+        })
+    } else {
+        let options = BroadcastOptions {
+            publish: Some(PublishPolicy::All),
+            echo: true,
+            ..BroadcastOptions::default()
+        };
+        Running::broadcast_with(options, |builder| builder.reactors(case.reactors))
     };
-    let server = Running::broadcast_with(options, |builder| builder.reactors(case.reactors));
 
     let this = std::env::current_exe().expect("this program has a path");
     let mut client = Command::new(this)

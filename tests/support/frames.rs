@@ -89,13 +89,18 @@ pub(crate) fn request(
 
 /// Returns the request of an opening handshake.
 pub(crate) fn handshake(target: &str) -> Vec<u8> {
+    handshake_with(target, &[])
+}
+
+/// The same with more headers.
+pub(crate) fn handshake_with(target: &str, more: &[(&str, &str)]) -> Vec<u8> {
     let headers = [
         ("Upgrade", "websocket"),
         ("Connection", "Upgrade"),
         ("Sec-WebSocket-Version", "13"),
         ("Sec-WebSocket-Key", KEY),
     ];
-    request("GET", target, &headers, b"")
+    request("GET", target, &[&headers, more].concat(), b"")
 }
 
 impl FrameClient {
