@@ -29,22 +29,29 @@ pub(crate) fn check(config: &Config) -> Result<Vec<Reach>, ConfigError> {
         }
         reach("--admin-listen", address, address)?;
     }
-    config.listen.iter().map(|address| check_public(config, address)).collect()
+    config.listen.iter().map(|address| reach_public(address)).collect()
 }
 
-fn check_public(config: &Config, address: &str) -> Result<Reach, ConfigError> {
-    if address == SYSTEMD {
-        return Ok(Reach::Everywhere);
-    }
-    let Some(rest) = address.strip_prefix("proxy:") else {
-        return reach("--listen", address, address);
+/// Checks that there are proxies where an address is for proxies.
+pub(crate) fn check_proxies(config: &Config) -> Result<(), ConfigError> {
+    let is_for_proxies = |address: &&String| {
+        address.strip_prefix("proxy:").is_some_and(|rest| !rest.starts_with("unix:"))
     };
-    let reach = reach("--listen", address, rest)?;
-    if reach != Reach::File && config.trusted_proxies.is_empty() {
-        let what = "the PROXY protocol is taken from --trusted-proxies alone, and there are none";
-        return Err(wrong("--listen", address, what));
+    match config.listen.iter().find(is_for_proxies) {
+        Some(address) if config.trusted_proxies.is_empty() => {
+            let what =
+                "the PROXY protocol is taken from --trusted-proxies alone, and there are none";
+            Err(wrong("--listen", address, what))
+        }
+        _ => Ok(()),
     }
-    Ok(reach)
+}
+
+fn reach_public(address: &str) -> Result<Reach, ConfigError> {
+    match address {
+        SYSTEMD => Ok(Reach::Everywhere),
+        _ => reach("--listen", address, address.strip_prefix("proxy:").unwrap_or(address)),
+    }
 }
 
 /// Returns who can reach an address. `whole`: the value of the flag.
@@ -89,7 +96,8 @@ mod tests {
             trusted_proxies: proxies.iter().map(|one| one.parse().unwrap()).collect(),
             ..Config::default()
         };
-        check(&config).map_err(|error| error.to_string())
+        let reaches = check(&config).and_then(|all| check_proxies(&config).map(|()| all));
+        reaches.map_err(|error| error.to_string())
     }
 
     #[test]

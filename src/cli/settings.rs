@@ -37,6 +37,8 @@ pub(crate) struct Settings {
     /// Whether the server was started with such a limit.
     counts_addresses: bool,
     memory_limit: Size,
+    /// Who can reach the server by each address for channels.
+    reaches: Vec<Reach>,
     is_loopback: bool,
 }
 
@@ -46,19 +48,32 @@ impl Settings {
         let memory_limit = config.memory_limit.unwrap_or_else(|| {
             Size(whole_mebibytes(resources::available_memory() / 100 * MEMORY_PERCENT))
         });
-        Settings::with_memory(config, memory_limit)
+        Settings::with_memory(config, memory_limit, None)
     }
 
     /// Checks another configuration for the server that runs with this one: by default it has the
-    /// same memory.
+    /// same memory. Names of addresses that are the same are not looked up again: where the server
+    /// listens does not change, and what they mean now is no reason to refuse a reload.
     pub(crate) fn like(&self, config: Config) -> Result<Settings, ConfigError> {
         let memory_limit = config.memory_limit.unwrap_or(self.memory_limit);
-        let settings = Settings::with_memory(config, memory_limit)?;
+        let settings = Settings::with_memory(config, memory_limit, Some(self))?;
         Ok(Settings { counts_addresses: self.counts_addresses, ..settings })
     }
 
-    fn with_memory(config: Config, memory_limit: Size) -> Result<Settings, ConfigError> {
-        let reaches = listen_flag::check(&config)?;
+    fn with_memory(
+        config: Config,
+        memory_limit: Size,
+        running: Option<&Settings>,
+    ) -> Result<Settings, ConfigError> {
+        let same = running.filter(|running| {
+            let Config { listen, admin_listen, .. } = &running.config;
+            (listen, admin_listen) == (&config.listen, &config.admin_listen)
+        });
+        let reaches = match same {
+            Some(running) => running.reaches.clone(),
+            None => listen_flag::check(&config)?,
+        };
+        listen_flag::check_proxies(&config)?;
         let is_loopback = !reaches.contains(&Reach::Everywhere);
         let has_proxies = !config.trusted_proxies.is_empty() || reaches.contains(&Reach::File);
         // Then clients on other machines can be told apart by their addresses.
@@ -94,15 +109,18 @@ impl Settings {
             max_connections_per_ip: per_ip,
             counts_addresses: per_ip.is_some(),
             memory_limit,
+            reaches,
             is_loopback,
             config,
         };
         let builder = settings.builder();
         builder.check().map_err(|error| settings.explain(error))?;
-        match builder.check_addresses() {
-            // They are handed over when the server starts.
-            Err(BindError::NoAddress) if settings.takes_sockets() => {}
-            checked => checked.map_err(|error| ConfigError::Rule(run::explain(&error)))?,
+        if same.is_none() {
+            match builder.check_addresses() {
+                // They are handed over when the server starts.
+                Err(BindError::NoAddress) if settings.takes_sockets() => {}
+                checked => checked.map_err(|error| ConfigError::Rule(run::explain(&error)))?,
+            }
         }
         Ok(settings)
     }
@@ -455,6 +473,16 @@ mod tests {
         assert!(settings.is_loopback);
         assert_eq!(settings.max_connections_per_ip, None);
         assert_eq!(settings.warnings(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_reload_looks_up_no_names_of_addresses_that_are_the_same() {
+        let mut running = settings(|_| {}).unwrap();
+        running.config.listen = vec!["a-name-that-is-gone.invalid:80".into()];
+        let new = Config { listen: running.config.listen.clone(), ..Config::default() };
+        assert!(running.like(new.clone()).is_ok());
+        let other = Config { admin_listen: Some("127.0.0.1:0".into()), ..new };
+        assert!(running.like(other).is_err(), "a restart with it would fail");
     }
 
     #[test]
