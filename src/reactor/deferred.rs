@@ -13,10 +13,11 @@ use super::client::client_of;
 use super::connection::{Owed, Phase};
 use super::core::{ConnectionOf, Core};
 use super::deferral::ReadyHandshakes;
-use super::http::{How, Next, answer_upgrade};
+use super::http::{Next, answer_upgrade};
 use super::limits::LOOP_WORK_MAX;
 use super::panics::guarded;
 use super::peers::Peers;
+use super::respond::How;
 use super::ticket::Ticket;
 
 /// The handshakes on which the application can decide now.

@@ -9,6 +9,7 @@
 //! | `read` | one `recv`, and everything that can be decoded from it |
 //! | `client` | whose request it is, where a trusted proxy passes on many clients' |
 //! | `http` | requests, up to the opening handshake |
+//! | `respond` | responses: when they are due, how they are written and counted |
 //! | `deferral`, `deferred` | a handshake on which the application decides later |
 //! | `websocket` | an open connection's frames are decoded, and the application's replies sent |
 //! | `joining` | the 101 is held until the homes of the subscribed channels have answered |
@@ -68,6 +69,7 @@ mod panics;
 mod peers;
 mod read;
 mod remote_publish;
+mod respond;
 mod response_headers;
 mod review;
 mod served;
