@@ -154,10 +154,8 @@ fn write_head(request: &Request<'_>, head: &mut String) {
     if let Some(origin) = request.header("Origin") {
         put("Origin: ", origin);
     }
+    // What a trusted proxy has told, as the scheme, is kept with how the peer has signed in.
     if access::is_forwarded(request) {
-        if let Some(scheme) = request.header("X-Forwarded-Proto") {
-            put("X-Forwarded-Proto: ", scheme);
-        }
         put("Via: ", "a proxy");
     }
     head.push_str("Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n");
@@ -185,6 +183,7 @@ mod tests {
         assert!(plain != page && page != proxied && plain != proxied);
         assert_eq!(enter(&mut ways_in, "User-Agent: x\r\n"), plain);
         assert_eq!(enter(&mut ways_in, "X-Real-IP: 10.0.0.2\r\n"), proxied);
+        assert_eq!(enter(&mut ways_in, "X-Forwarded-Proto: https\r\n"), proxied);
         let head = &ways_in.of(page).unwrap().head;
         assert!(head.contains("\r\nOrigin: https://a.example\r\n") && !head.contains("Bearer"));
         let mut storage = HeaderStorage::new();
