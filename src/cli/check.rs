@@ -12,7 +12,7 @@ use super::settings::Settings;
 use super::sources::{self, Sources};
 use super::terminal::print;
 
-/// The flag of `check` alone.
+/// Check the configuration that `serve` would use; exit with 1 if it is bad
 #[derive(Args)]
 pub(crate) struct Check {
     /// Say which rule applies to this channel, and where each of its settings comes from
@@ -90,7 +90,7 @@ fn values(
         Some(policy) => (name(&policy), by_flag("publish")),
         None if has_tokens => (name(&PublishPolicy::Token), by_keys.to_owned()),
         None if asks => (BY_APPLICATION.to_owned(), by_keys.to_owned()),
-        None => ("local".to_owned(), "default: a peer on this machine".to_owned()),
+        None => ("(this machine)".to_owned(), "default: a peer on this machine may".to_owned()),
     };
     let subscribe = match (has_tokens, asks) {
         (true, _) => (name(&SubscribePolicy::Token), by_keys.to_owned()),

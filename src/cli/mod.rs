@@ -102,10 +102,7 @@ fn command() -> Command {
         .after_help("Exit codes: 0 fine, 1 something went wrong, 2 the command line is wrong.")
         .args_conflicts_with_subcommands(true)
         .subcommand(server("serve", "Serve WebSocket channels: what is done without a verb"))
-        .subcommand(Check::augment_args(server(
-            "check",
-            "Check the configuration that `serve` would use; exit with 1 if it is bad",
-        )))
+        .subcommand(Check::augment_args(sources::augment(Command::new("check"))))
         .subcommand(Echo::augment_args(Command::new("echo")))
         .subcommand(Publish::augment_args(Command::new("pub")))
         .subcommand(Subscribe::augment_args(Command::new("sub")))

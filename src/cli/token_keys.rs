@@ -47,7 +47,7 @@ pub(crate) fn keys(config: &Config) -> Result<Vec<JwtKey>, ConfigError> {
 
 /// Makes keys of secrets.
 pub(crate) fn of_secrets(secrets: &[String]) -> Result<Vec<JwtKey>, ConfigError> {
-    let wrong = |error| ConfigError::Rule(format!("--jwt-secret: {error}"));
+    let wrong = |error| ConfigError::Rule(format!("--jwt-secret or --jwt-secret-file: {error}"));
     secrets.iter().map(|secret| JwtKey::secret(secret.as_bytes()).map_err(wrong)).collect()
 }
 

@@ -49,6 +49,9 @@ pub(crate) struct TopVerb {
     /// URL of the server [default: the address on which the configuration says that it listens]
     #[arg(env = "FANFARE_URL")]
     url: Option<Url>,
+    /// The same as a flag, as the other verbs have it
+    #[arg(long = "url", value_name = "URL")]
+    url_flag: Option<Url>,
     #[command(flatten)]
     key: KeyFlags,
     /// How often the server is asked
@@ -87,7 +90,7 @@ impl TopVerb {
     /// configuration is for, with its key.
     fn asker(&self, matches: &ArgMatches) -> Result<Asker, String> {
         let key = self.key.read(matches)?;
-        if let Some(url) = &self.url {
+        if let Some(url) = self.url_flag.as_ref().or(self.url.as_ref()) {
             return Ok(Asker::new(url.clone(), key));
         }
         let (config, _) = sources::read(matches).map_err(|error| error.to_string())?;
