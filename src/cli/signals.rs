@@ -4,14 +4,14 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use fanfare::Stopper;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator;
-use tracing::info;
+use tracing::{error, info};
 
 use super::systemd;
 
@@ -66,8 +66,13 @@ impl Reloads {
     }
 
     fn ask(&self) {
-        // If one is waiting already, it will read what is there then.
-        let _ = self.0.try_send(());
+        match self.0.try_send(()) {
+            // If one is waiting already, it will read what is there then.
+            Ok(()) | Err(TrySendError::Full(())) => {}
+            Err(TrySendError::Disconnected(())) => {
+                error!("SIGHUP: an earlier reload has failed by a bug, and none is possible now");
+            }
+        }
     }
 }
 

@@ -505,6 +505,15 @@ impl Broadcast {
         if visitor.is_draining() {
             return Upgrade::Respond(self.refuse(visitor, request, Rejection::Draining));
         }
+        // It may be asked about many guesses of an address at the same time. Once enough of them
+        // were wrong, no answer tells any more whether another is right.
+        if !matches!(verdict, Verdict::None(_))
+            && let Err(denied) = request_rules::check_failures(&self.options, visitor, request)
+        {
+            let rejection = Rejection::from(denied);
+            let response = self.refuse(visitor, request, rejection);
+            return self.turn_away(request, rejection, response);
+        }
         match verdict {
             Verdict::LetIn(grant) => {
                 if let Some(lasts) = grant.lasts {

@@ -49,10 +49,14 @@ pub(crate) fn find_name(
     outside: &[&ChannelPattern],
     effort: &mut Effort,
 ) -> NameFound {
+    if effort.steps == 0 {
+        return NameFound::Unknown;
+    }
     let symbols = |patterns: &[&ChannelPattern]| -> Vec<Vec<Symbol>> {
         patterns.iter().map(|pattern| pattern.symbols()).collect()
     };
     let (inside, outside) = (symbols(inside), symbols(outside));
+    effort.spend(inside.iter().chain(&outside).map(Vec::len).sum());
     let alphabet = alphabet(inside.iter().chain(&outside).flatten());
     let mut search = Search {
         inside,
@@ -144,6 +148,7 @@ impl Search {
     /// Adds the states that follow a state by one character.
     fn read(&mut self, index: usize, one: char, bytes: usize, effort: &mut Effort) {
         let state = &self.states[index];
+        effort.spend(1 + state.outside.len());
         // Names that begin with `-/` are reserved.
         let is_reserved = one == '/'
             && state

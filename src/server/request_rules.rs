@@ -195,7 +195,7 @@ fn decide_on_peer<'n>(
 /// Refuses credentials of an address that has presented too many wrong ones, before they are looked
 /// at. A request without any is none of a guesser's.
 #[inline]
-fn check_failures(
+pub(crate) fn check_failures(
     options: &BroadcastOptions,
     visitor: &Visitor<'_>,
     request: &Request<'_>,

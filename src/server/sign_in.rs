@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::protocol::{Request, Scheme};
 use crate::reactor::{Via, Visitor};
 
-use super::access::{self, Denied};
+use super::access::Denied;
+use super::bearer_subprotocol::brings_credentials;
 use super::channel_pattern::ChannelPattern;
 use super::credentials::{TokenPlace, is_taken_from, token_of};
 use super::mark::Mark;
@@ -159,9 +160,12 @@ impl SignIn {
     /// looked at.
     pub(crate) fn note_unread(&mut self, options: &BroadcastOptions, request: &Request<'_>) {
         let scheme = self.via.unwrap_or(Via::Peer).scheme();
+        // To the application a cookie may have been one.
+        let has_cookie = || self.granted.is_some() && request.header_bytes("Cookie").is_some();
         self.has_unread = self.token.is_none()
             && self.key.is_none()
-            && (access::bearer(request).is_some()
+            && (brings_credentials(request)
+                || has_cookie()
                 || options.takes_tokens() && token_of(options, request, scheme).is_some());
     }
 

@@ -14,8 +14,9 @@ use super::url::AuthorizeUrl;
 
 /// Headers that are about the connection or the message (RFC 9110 section 7.6.1), or that would
 /// change the form of the answer.
-const NOT_FORWARDED: [&str; 15] = [
+const NOT_FORWARDED: [&str; 17] = [
     "accept-encoding",
+    "client-ip",
     "connection",
     "content-length",
     "expect",
@@ -25,6 +26,7 @@ const NOT_FORWARDED: [&str; 15] = [
     "proxy-authorization",
     "proxy-connection",
     "range",
+    "remote-user",
     "te",
     "trailer",
     "transfer-encoding",
@@ -33,8 +35,19 @@ const NOT_FORWARDED: [&str; 15] = [
 ];
 
 /// How headers begin that only we may set, or that are about the WebSocket.
-const PREFIXES_NOT_FORWARDED: [&str; 4] =
-    ["fanfare-", "x-original-", "x-rewrite-", "sec-websocket-"];
+const PREFIXES_NOT_FORWARDED: [&str; 8] = [
+    "fanfare-",
+    "if-",
+    "sec-websocket-",
+    "x-auth-",
+    "x-http-method",
+    "x-original-",
+    "x-remote-",
+    "x-rewrite-",
+];
+
+/// How headers end by which proxies tell of a client's address.
+const SUFFIXES_NOT_FORWARDED: [&str; 2] = ["-client-ip", "-connecting-ip"];
 
 /// The subprotocols are forwarded all the same: a token may stand there.
 const SUBPROTOCOLS: &str = "sec-websocket-protocol";
@@ -108,12 +121,17 @@ fn is_forwarded(name: &str, request: &Request<'_>) -> bool {
     let begins = |prefix: &str| {
         name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
     };
+    let ends = |suffix: &str| {
+        let at = name.len().checked_sub(suffix.len());
+        at.and_then(|at| name.get(at..)).is_some_and(|end| end.eq_ignore_ascii_case(suffix))
+    };
     let is_ours = PREFIXES_NOT_FORWARDED.iter().any(|prefix| begins(prefix))
         && !name.eq_ignore_ascii_case(SUBPROTOCOLS);
     let is_named = |list: &str| list.split(',').any(|one| one.trim().eq_ignore_ascii_case(name));
     is_plain
         && !is_ours
         && !is_of_proxy(name)
+        && !SUFFIXES_NOT_FORWARDED.iter().any(|suffix| ends(suffix))
         && !NOT_FORWARDED.iter().any(|one| one.eq_ignore_ascii_case(name))
         && !request.header_lines("Connection").any(is_named)
 }

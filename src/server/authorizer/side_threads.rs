@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use super::fair_queue::FairQueue;
 use super::http_client::HttpClient;
@@ -16,6 +17,10 @@ const THREADS_MAX: usize = 32;
 /// most.
 const WAITING_MAX: usize = 1024;
 
+/// How often it is looked whose time is over. All threads may be busy for as long as questions may
+/// take, so none of them can answer those that wait for them.
+const LOOK_PERIOD: Duration = Duration::from_millis(50);
+
 /// Threads that ask. They are started when there are questions, and end when this is dropped.
 pub(crate) struct SideThreads(Arc<ThreadsShared>);
 
@@ -23,6 +28,8 @@ struct ThreadsShared {
     state: Mutex<AskingState>,
     /// There is a question, or no more will come.
     news: Condvar,
+    /// The same, for the thread that looks whose time is over.
+    news_to_wait: Condvar,
     client: HttpClient,
 }
 
@@ -31,16 +38,20 @@ struct AskingState {
     threads: usize,
     /// How many of them have nothing to do.
     idle: usize,
+    /// There is a thread that looks whose time is over.
+    has_clock: bool,
     is_closed: bool,
 }
 
 impl Default for SideThreads {
     fn default() -> SideThreads {
         let waiting = FairQueue::new(WAITING_MAX);
-        let state = Mutex::new(AskingState { waiting, threads: 0, idle: 0, is_closed: false });
+        let state =
+            AskingState { waiting, threads: 0, idle: 0, has_clock: false, is_closed: false };
         SideThreads(Arc::new(ThreadsShared {
-            state,
+            state: Mutex::new(state),
             news: Condvar::new(),
+            news_to_wait: Condvar::new(),
             client: HttpClient::new(),
         }))
     }
@@ -56,6 +67,7 @@ impl Drop for SideThreads {
     fn drop(&mut self) {
         self.0.state().is_closed = true;
         self.0.news.notify_all();
+        self.0.news_to_wait.notify_all();
     }
 }
 
@@ -78,8 +90,14 @@ impl SideThreads {
                 Err(_) => {}
             }
         }
+        if !state.has_clock {
+            let shared = Arc::clone(&self.0);
+            let thread = thread::Builder::new().name("authorizer-clock".to_owned());
+            state.has_clock = thread.spawn(move || shared.end_those_too_late()).is_ok();
+        }
         drop(state);
         self.0.news.notify_one();
+        self.0.news_to_wait.notify_one();
         drop(gone);
         if let Some(question) = left_out {
             question.answer(Verdict::None(NoVerdict::TooMany));
@@ -105,6 +123,28 @@ impl ThreadsShared {
             state.idle += 1;
             state = self.news.wait(state).unwrap_or_else(PoisonError::into_inner);
             state.idle -= 1;
+        }
+    }
+
+    /// Answers those that still wait when their time is over, until no more will come.
+    fn end_those_too_late(&self) {
+        let mut state = self.state();
+        while !state.is_closed {
+            let too_late =
+                state.waiting.remove_unless(|one| one.is_wanted() && one.time_left().is_some());
+            let is_empty = state.waiting.len() == 0;
+            drop(state);
+            for question in too_late {
+                question.answer(Verdict::None(NoVerdict::TooSlow));
+            }
+            state = self.state();
+            if is_empty && state.waiting.len() == 0 && !state.is_closed {
+                state = self.news_to_wait.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+            if !state.is_closed {
+                let waited = self.news_to_wait.wait_timeout(state, LOOK_PERIOD);
+                state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            }
         }
     }
 

@@ -180,6 +180,10 @@ fn refusal(status: u16, headers: &HeaderMap, body: Vec<u8>) -> Response {
             response = response.header(shown, value.to_owned());
         }
     }
+    if status == 401 && !headers.contains_key(WWW_AUTHENTICATE) {
+        // A 401 must have one (RFC 9110 section 15.5.2).
+        response = response.header("WWW-Authenticate", "Bearer");
+    }
     let is_encoded = headers.contains_key(CONTENT_ENCODING);
     let text = String::from_utf8(body).ok();
     let passed = 1..=PASSED_BYTES_MAX;

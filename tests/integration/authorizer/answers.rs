@@ -120,6 +120,7 @@ fn any_other_status_is_the_answer_with_what_says_how_to_go_on() {
     for headers in ["Authorization: Basic eDp5\r\n", "Sec-WebSocket-Protocol: bearer, t1\r\n"] {
         let (outcome, shown) = outcome(asking(&application.url()), headers);
         assert_eq!(outcome, (401, Some("bad_credentials")), "{headers}: {shown}");
+        assert!(shown.contains("\"WWW-Authenticate\", \"Bearer\""), "{headers}: {shown}");
     }
 }
 

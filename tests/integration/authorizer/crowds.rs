@@ -126,6 +126,32 @@ fn whoever_guesses_is_not_even_asked_about_after_a_while() {
 }
 
 #[test]
+fn guesses_that_are_asked_about_together_do_not_tell_which_is_right() {
+    let gate = Gate::default();
+    let held = gate.clone();
+    let application = Application::start(move |head, stream| {
+        if head.contains("right") {
+            held.wait();
+            return stream.write_all(YES).is_ok();
+        }
+        stream.write_all(b"HTTP/1.1 401 Who?\r\nContent-Length: 0\r\n\r\n").is_ok()
+    });
+    let options =
+        BroadcastOptions { credential_failures_per_ip: Some(5), ..asking(&application.url()) };
+    let server = start(options);
+    let guess = |text: &str| {
+        let mut peer = Peer::connect(server.address);
+        peer.send(handshake("/news", &format!("Authorization: Bearer {text}\r\n")));
+        peer
+    };
+    let mut right = guess("right");
+    wait_for("the question", || (application.asked().len() == 1).then_some(()));
+    assert!((0..5).all(|_| guess("wrong").response().status == 401));
+    gate.let_pass(1);
+    assert_eq!(right.response().status, 429);
+}
+
+#[test]
 fn beyond_the_bound_a_handshake_is_answered_at_once() {
     let (application, gate) = held();
     let server = start(asking(&application.url()));

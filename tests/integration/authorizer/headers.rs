@@ -53,6 +53,13 @@ fn forged_headers_do_not_reach_the_application() {
         "X-Original-Method: 6.6.6.6",
         "Fanfare-Subscribe: 6.6.6.6",
         "Keep-Alive: 6.6.6.6",
+        "Client-IP: 6.6.6.6",
+        "Fastly-Client-IP: 6.6.6.6",
+        "X-Cluster-Client-IP: 6.6.6.6",
+        "Remote-User: 6.6.6.6",
+        "X-Remote-User: 6.6.6.6",
+        "X-HTTP-Method-Override: 6.6.6.6",
+        "If-None-Match: 6.6.6.6",
     ]
     .map(|line| format!("{line}\r\n"))
     .concat();

@@ -1,6 +1,7 @@
 //! What a peer may do that the application has let in, and how long.
 
 use std::sync::mpsc;
+use std::time::Duration;
 
 use fanfare::{
     Authorizer, Broadcast, BroadcastOptions, ChannelRule, ChannelRules, PublishKey, PublishPolicy,
@@ -8,7 +9,7 @@ use fanfare::{
 };
 
 use super::application::{Application, Gate};
-use super::{asking, handshake, start};
+use super::{asking, asking_for, handshake, start};
 use crate::support::{Peer, Running, frame, text, wait_for};
 
 fn yes(headers: &str) -> String {
@@ -173,6 +174,34 @@ fn whoever_came_without_the_application_is_told_to_come_again_when_there_is_one(
     assert!(reason.contains("reconnect"), "{reason}");
     Peer::subscribe(reloading.server.address, "/news");
     assert_eq!(application.asked().len(), 1);
+}
+
+/// All threads ask the application about peers that were given much time. Nobody who is given less
+/// waits for them.
+#[test]
+fn whoever_waits_for_a_thread_is_answered_when_its_time_is_over() {
+    let gate = Gate::default();
+    let held = gate.clone();
+    let application = Application::start(move |_, _| {
+        held.wait();
+        false
+    });
+    let within = |time| asking_for(&application.url(), Duration::from_secs(time));
+    let reloading = start_reloading(within(3_600));
+    let connect = || {
+        let mut peer = Peer::connect(reloading.server.address);
+        peer.send(handshake("/news", ""));
+        peer
+    };
+    let patient: Vec<_> = (0..32).map(|_| connect()).collect();
+    wait_for("all threads", || (application.asked().len() == 32).then_some(()));
+    reloading.reload(within(1));
+    // The reactors have reloaded when their handshakes are not given an hour any more.
+    let mut others: Vec<_> = (0..8).map(|_| connect()).collect();
+    assert!(others.iter_mut().all(|peer| peer.response().status == 503));
+    assert_eq!(application.asked().len(), 32, "no thread has become free");
+    gate.let_pass(64);
+    drop(patient);
 }
 
 #[test]
