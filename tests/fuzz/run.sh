@@ -42,15 +42,15 @@ cargo fuzz build --fuzz-dir . --sanitizer none
 
 host=$(rustc -vV | sed -n 's/^host: //p')
 built=${CARGO_TARGET_DIR:-target}
-failed=0
-printf '%-14s %12s %10s %9s\n' target executions per-second findings
-for target in "${targets[@]}"; do
-    found=$built/corpus/$target
-    log=$built/$target.log
+
+# Replays and runs one target. Fails if there is a finding.
+run() {
+    local target=$1
+    local found=$built/corpus/$target log=$built/$target.log
+    local before findings status=0
     mkdir -p "$found" "artifacts/$target" "corpus/$target"
     before=$(find "artifacts/$target" -type f | wc -l)
-    common=(-print_final_stats=1 -timeout="$INPUT_SECONDS_MAX" -artifact_prefix="artifacts/$target/")
-    status=0
+    local common=(-print_final_stats=1 -timeout="$INPUT_SECONDS_MAX" -artifact_prefix="artifacts/$target/")
     # The committed corpus first and by itself: a machine that is slow today must not leave any of it out.
     "$built/$host/release/$target" "${common[@]}" -runs=0 "corpus/$target" >"$log" 2>&1 || status=$?
     if ((status == 0 && seconds > 0)); then
@@ -62,8 +62,23 @@ for target in "${targets[@]}"; do
     printf '%-14s %12s %10s %9s\n' "$target" "$(statistic number_of_executed_units)" \
         "$(statistic average_exec_per_sec)" "$findings"
     if ((status != 0)); then
-        failed=1
         grep -A 4 -e panicked -e 'ERROR: libFuzzer' -e 'Test unit written' "$log" | head -n 40 || cat "$log"
+        return 1
     fi
+}
+
+# As many at a time as there are processors.
+printf '%-14s %12s %10s %9s\n' target executions per-second findings
+runs=()
+for target in "${targets[@]}"; do
+    while (($(jobs -rp | wc -l) >= $(nproc))); do
+        wait -n || true
+    done
+    run "$target" &
+    runs+=($!)
+done
+failed=0
+for one in "${runs[@]}"; do
+    wait "$one" || failed=1
 done
 exit "$failed"

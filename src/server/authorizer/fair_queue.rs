@@ -52,9 +52,10 @@ impl<T> FairQueue<T> {
         left_out
     }
 
-    /// Takes the one whose turn it is.
-    pub(super) fn pop(&mut self) -> Option<T> {
-        let address = self.turns.pop_front()?;
+    /// Takes the one whose turn it is, of the addresses that may have one taken.
+    pub(super) fn pop(&mut self, may: impl Fn(&IpAddr) -> bool) -> Option<T> {
+        let place = self.turns.iter().position(may)?;
+        let address = self.turns.remove(place)?;
         let all = self.waiting.get_mut(&address)?;
         let one = all.pop_front();
         if all.is_empty() {
@@ -93,7 +94,7 @@ mod tests {
     }
 
     fn all<T>(queue: &mut FairQueue<T>) -> Vec<T> {
-        std::iter::from_fn(|| queue.pop()).collect()
+        std::iter::from_fn(|| queue.pop(|_| true)).collect()
     }
 
     #[test]
@@ -109,6 +110,17 @@ mod tests {
         let order = [(1, 0), (2, 0), (3, 0), (1, 1), (2, 1), (1, 2), (1, 3)];
         assert_eq!(all(&mut queue), order);
         assert_eq!((queue.len(), queue.turns.len(), queue.waiting.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn an_address_that_may_not_keeps_its_turn_and_holds_up_nobody() {
+        let mut queue = FairQueue::new(100);
+        for number in [1, 2, 1, 2] {
+            queue.push(ip(number), number);
+        }
+        let mut others = || queue.pop(|address| *address != ip(1));
+        assert_eq!([others(), others(), others()], [Some(2), Some(2), None]);
+        assert_eq!(all(&mut queue), [1, 1]);
     }
 
     #[test]

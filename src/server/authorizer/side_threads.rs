@@ -1,5 +1,8 @@
 //! The threads that ask the application, so that no reactor waits for it.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -13,6 +16,8 @@ use super::verdict::{NoVerdict, Verdict};
 /// The most questions that are asked at the same time. An application that answers in 10 ms decides
 /// on 3,200 handshakes a second then.
 const THREADS_MAX: usize = 32;
+/// The most of them about peers of one address: the application may be slow about these alone.
+const OF_ONE_ADDRESS_MAX: usize = 24;
 /// The most questions that wait for a thread. Each holds the head of a handshake, of 16 KiB at
 /// most.
 const WAITING_MAX: usize = 1024;
@@ -35,6 +40,8 @@ struct ThreadsShared {
 
 struct AskingState {
     waiting: FairQueue<Question>,
+    /// How many questions are being asked, by address.
+    under_way: HashMap<IpAddr, usize>,
     threads: usize,
     /// How many of them have nothing to do.
     idle: usize,
@@ -46,10 +53,16 @@ struct AskingState {
 impl Default for SideThreads {
     fn default() -> SideThreads {
         let waiting = FairQueue::new(WAITING_MAX);
-        let state =
-            AskingState { waiting, threads: 0, idle: 0, has_clock: false, is_closed: false };
+        let state = Mutex::new(AskingState {
+            waiting,
+            under_way: HashMap::new(),
+            threads: 0,
+            idle: 0,
+            has_clock: false,
+            is_closed: false,
+        });
         SideThreads(Arc::new(ThreadsShared {
-            state: Mutex::new(state),
+            state,
             news: Condvar::new(),
             news_to_wait: Condvar::new(),
             client: HttpClient::new(),
@@ -86,7 +99,9 @@ impl SideThreads {
             match thread.spawn(move || shared.ask_all()) {
                 Ok(_) => state.threads += 1,
                 // Without any thread, nobody would come to it.
-                Err(_) if state.threads == 0 => left_out = left_out.or_else(|| state.waiting.pop()),
+                Err(_) if state.threads == 0 => {
+                    left_out = left_out.or_else(|| state.waiting.pop(|_| true));
+                }
                 Err(_) => {}
             }
         }
@@ -105,6 +120,29 @@ impl SideThreads {
     }
 }
 
+impl AskingState {
+    /// Takes the next question to be asked.
+    fn take(&mut self) -> Option<Question> {
+        let under_way = &self.under_way;
+        let is_few = |address: &IpAddr| {
+            under_way.get(address).is_none_or(|asked| *asked < OF_ONE_ADDRESS_MAX)
+        };
+        let question = self.waiting.pop(is_few)?;
+        *self.under_way.entry(question.address).or_default() += 1;
+        Some(question)
+    }
+
+    /// Notes that a question about a peer of this address has been answered.
+    fn note_asked(&mut self, address: IpAddr) {
+        if let Entry::Occupied(mut asked) = self.under_way.entry(address) {
+            *asked.get_mut() -= 1;
+            if *asked.get() == 0 {
+                asked.remove();
+            }
+        }
+    }
+}
+
 impl ThreadsShared {
     fn state(&self) -> MutexGuard<'_, AskingState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -117,7 +155,7 @@ impl ThreadsShared {
             if state.is_closed {
                 return None;
             }
-            if let Some(question) = state.waiting.pop() {
+            if let Some(question) = state.take() {
                 return Some(question);
             }
             state.idle += 1;
@@ -150,9 +188,14 @@ impl ThreadsShared {
 
     fn ask_all(&self) {
         while let Some(question) = self.next() {
-            if !question.is_wanted() {
-                continue;
-            }
+            let address = question.address;
+            self.ask_one(question);
+            self.state().note_asked(address);
+        }
+    }
+
+    fn ask_one(&self, question: Question) {
+        if question.is_wanted() {
             let verdict = match question.time_left() {
                 // A fault in the library must not cost a thread.
                 Some(left) => catch_unwind(AssertUnwindSafe(|| self.client.ask(&question, left)))

@@ -1,5 +1,6 @@
 //! What a peer may do that the application has let in, and how long.
 
+use std::net::IpAddr;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -188,16 +189,18 @@ fn whoever_waits_for_a_thread_is_answered_when_its_time_is_over() {
     });
     let within = |time| asking_for(&application.url(), Duration::from_secs(time));
     let reloading = start_reloading(within(3_600));
-    let connect = || {
-        let mut peer = Peer::connect(reloading.server.address);
+    let connect = |number: u8| {
+        // All threads are never busy with one address.
+        let from = IpAddr::from([127, 0, 0, 1 + number % 2]);
+        let mut peer = Peer::connect_from(from, reloading.server.address);
         peer.send(handshake("/news", ""));
         peer
     };
-    let patient: Vec<_> = (0..32).map(|_| connect()).collect();
+    let patient: Vec<_> = (0..32).map(connect).collect();
     wait_for("all threads", || (application.asked().len() == 32).then_some(()));
     reloading.reload(within(1));
     // The reactors have reloaded when their handshakes are not given an hour any more.
-    let mut others: Vec<_> = (0..8).map(|_| connect()).collect();
+    let mut others: Vec<_> = (0..8).map(connect).collect();
     assert!(others.iter_mut().all(|peer| peer.response().status == 503));
     assert_eq!(application.asked().len(), 32, "no thread has become free");
     gate.let_pass(64);
