@@ -18,8 +18,8 @@ use super::verdict::{NoVerdict, Verdict};
 const THREADS_MAX: usize = 32;
 /// The most of them about peers of one address: the application may be slow about these alone.
 const OF_ONE_ADDRESS_MAX: usize = 24;
-/// The most questions that wait for a thread. Each holds the head of a handshake, of 16 KiB at
-/// most.
+/// The most questions that wait for a thread. Each holds the head of a handshake, about 40 KiB at
+/// most as it is kept for the library.
 const WAITING_MAX: usize = 1024;
 
 /// How often it is looked whose time is over. All threads may be busy for as long as questions may
@@ -33,8 +33,8 @@ struct ThreadsShared {
     state: Mutex<AskingState>,
     /// There is a question, or no more will come.
     news: Condvar,
-    /// The same, for the thread that looks whose time is over.
-    news_to_wait: Condvar,
+    /// The same, for the thread that looks whose time is over: there is one that must wait.
+    news_for_clock: Condvar,
     client: HttpClient,
 }
 
@@ -45,9 +45,19 @@ struct AskingState {
     threads: usize,
     /// How many of them have nothing to do.
     idle: usize,
-    /// There is a thread that looks whose time is over.
-    has_clock: bool,
+    clock: Clock,
     is_closed: bool,
+}
+
+/// What the thread does that looks whose time is over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Clock {
+    /// It is not started.
+    Not,
+    /// Nobody waits, or did not when it looked last, so it does not look.
+    Rests,
+    /// It looks once in each `LOOK_PERIOD`.
+    Looks,
 }
 
 impl Default for SideThreads {
@@ -58,13 +68,13 @@ impl Default for SideThreads {
             under_way: HashMap::new(),
             threads: 0,
             idle: 0,
-            has_clock: false,
+            clock: Clock::Not,
             is_closed: false,
         });
         SideThreads(Arc::new(ThreadsShared {
             state,
             news: Condvar::new(),
-            news_to_wait: Condvar::new(),
+            news_for_clock: Condvar::new(),
             client: HttpClient::new(),
         }))
     }
@@ -80,7 +90,7 @@ impl Drop for SideThreads {
     fn drop(&mut self) {
         self.0.state().is_closed = true;
         self.0.news.notify_all();
-        self.0.news_to_wait.notify_all();
+        self.0.news_for_clock.notify_all();
     }
 }
 
@@ -93,7 +103,8 @@ impl SideThreads {
             false => Vec::new(),
         };
         let mut left_out = state.waiting.push(question.address, question);
-        if state.idle < state.waiting.len() && state.threads < THREADS_MAX {
+        let is_short = state.idle < state.waiting.len();
+        if is_short && state.threads < THREADS_MAX {
             let shared = Arc::clone(&self.0);
             let thread = thread::Builder::new().name("authorizer".to_owned());
             match thread.spawn(move || shared.ask_all()) {
@@ -105,14 +116,11 @@ impl SideThreads {
                 Err(_) => {}
             }
         }
-        if !state.has_clock {
-            let shared = Arc::clone(&self.0);
-            let thread = thread::Builder::new().name("authorizer-clock".to_owned());
-            state.has_clock = thread.spawn(move || shared.end_those_too_late()).is_ok();
+        if is_short {
+            self.0.start_to_look(&mut state);
         }
         drop(state);
         self.0.news.notify_one();
-        self.0.news_to_wait.notify_one();
         drop(gone);
         if let Some(question) = left_out {
             question.answer(Verdict::None(NoVerdict::TooMany));
@@ -149,7 +157,7 @@ impl ThreadsShared {
     }
 
     /// Waits for the next question. `None`: no more will come.
-    fn next(&self) -> Option<Question> {
+    fn next(self: &Arc<ThreadsShared>) -> Option<Question> {
         let mut state = self.state();
         loop {
             if state.is_closed {
@@ -158,9 +166,31 @@ impl ThreadsShared {
             if let Some(question) = state.take() {
                 return Some(question);
             }
+            if state.waiting.len() > 0 {
+                // Those of an address about which enough are being asked.
+                self.start_to_look(&mut state);
+            }
             state.idle += 1;
             state = self.news.wait(state).unwrap_or_else(PoisonError::into_inner);
             state.idle -= 1;
+        }
+    }
+
+    /// Has somebody look whose time is over, because a question must wait.
+    fn start_to_look(self: &Arc<ThreadsShared>, state: &mut AskingState) {
+        match state.clock {
+            Clock::Looks => {}
+            Clock::Rests => {
+                state.clock = Clock::Looks;
+                self.news_for_clock.notify_one();
+            }
+            Clock::Not => {
+                let shared = Arc::clone(self);
+                let thread = thread::Builder::new().name("authorizer-clock".to_owned());
+                if thread.spawn(move || shared.end_those_too_late()).is_ok() {
+                    state.clock = Clock::Looks;
+                }
+            }
         }
     }
 
@@ -168,25 +198,25 @@ impl ThreadsShared {
     fn end_those_too_late(&self) {
         let mut state = self.state();
         while !state.is_closed {
-            let too_late =
-                state.waiting.remove_unless(|one| one.is_wanted() && one.time_left().is_some());
-            let is_empty = state.waiting.len() == 0;
+            if state.clock == Clock::Rests {
+                state = self.news_for_clock.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            let in_time = |one: &Question| one.is_wanted() && one.time_left().is_some();
+            let too_late = state.waiting.remove_unless(in_time);
+            if state.waiting.len() == 0 {
+                state.clock = Clock::Rests;
+            }
             drop(state);
             for question in too_late {
                 question.answer(Verdict::None(NoVerdict::TooSlow));
             }
+            thread::sleep(LOOK_PERIOD);
             state = self.state();
-            if is_empty && state.waiting.len() == 0 && !state.is_closed {
-                state = self.news_to_wait.wait(state).unwrap_or_else(PoisonError::into_inner);
-            }
-            if !state.is_closed {
-                let waited = self.news_to_wait.wait_timeout(state, LOOK_PERIOD);
-                state = waited.unwrap_or_else(PoisonError::into_inner).0;
-            }
         }
     }
 
-    fn ask_all(&self) {
+    fn ask_all(self: &Arc<ThreadsShared>) {
         while let Some(question) = self.next() {
             let address = question.address;
             self.ask_one(question);

@@ -177,34 +177,35 @@ fn whoever_came_without_the_application_is_told_to_come_again_when_there_is_one(
     assert_eq!(application.asked().len(), 1);
 }
 
-/// All threads ask the application about peers that were given much time. Nobody who is given less
-/// waits for them.
+/// As many peers as can be asked about at the same time, of all addresses or of one, were given much
+/// time. Nobody who is given less waits for them.
 #[test]
 fn whoever_waits_for_a_thread_is_answered_when_its_time_is_over() {
-    let gate = Gate::default();
-    let held = gate.clone();
-    let application = Application::start(move |_, _| {
-        held.wait();
-        false
-    });
-    let within = |time| asking_for(&application.url(), Duration::from_secs(time));
-    let reloading = start_reloading(within(3_600));
-    let connect = |number: u8| {
-        // All threads are never busy with one address.
-        let from = IpAddr::from([127, 0, 0, 1 + number % 2]);
-        let mut peer = Peer::connect_from(from, reloading.server.address);
-        peer.send(handshake("/news", ""));
-        peer
-    };
-    let patient: Vec<_> = (0..32).map(connect).collect();
-    wait_for("all threads", || (application.asked().len() == 32).then_some(()));
-    reloading.reload(within(1));
-    // The reactors have reloaded when their handshakes are not given an hour any more.
-    let mut others: Vec<_> = (0..8).map(connect).collect();
-    assert!(others.iter_mut().all(|peer| peer.response().status == 503));
-    assert_eq!(application.asked().len(), 32, "no thread has become free");
-    gate.let_pass(64);
-    drop(patient);
+    for (patient, addresses) in [(32, 2), (24, 1)] {
+        let gate = Gate::default();
+        let held = gate.clone();
+        let application = Application::start(move |_, _| {
+            held.wait();
+            false
+        });
+        let within = |time| asking_for(&application.url(), Duration::from_secs(time));
+        let reloading = start_reloading(within(3_600));
+        let connect = |number: u8| {
+            let from = IpAddr::from([127, 0, 0, 1 + number % addresses]);
+            let mut peer = Peer::connect_from(from, reloading.server.address);
+            peer.send(handshake("/news", ""));
+            peer
+        };
+        let asked: Vec<_> = (0..patient).map(connect).collect();
+        let all = usize::from(patient);
+        wait_for("all of them", || (application.asked().len() == all).then_some(()));
+        reloading.reload(within(1));
+        let mut others: Vec<_> = (0..8).map(connect).collect();
+        assert!(others.iter_mut().all(|peer| peer.response().status == 503));
+        assert_eq!(application.asked().len(), all, "no thread has become free");
+        gate.let_pass(64);
+        drop(asked);
+    }
 }
 
 #[test]
