@@ -17,6 +17,9 @@ use ureq::{Error, Timeout};
 const FRESH: Duration = Duration::from_secs(5);
 /// How long it counts that nothing was found.
 const FRESH_FAILURE: Duration = Duration::from_secs(1);
+/// How long what was found is still used if it cannot be looked up anew: a name server that fails
+/// for a moment must not stop an application that is well.
+const KEPT: Duration = Duration::from_secs(60);
 /// The most names that are remembered: only a reload brings another one.
 const NAMES_MAX: usize = 8;
 /// The most addresses of a name, as many as `ResolvedSocketAddrs` holds.
@@ -36,14 +39,31 @@ struct HostTable {
 struct HostEntry {
     /// What was found last; empty if nothing was.
     addresses: Vec<SocketAddr>,
+    /// When it was looked up last, with whatever outcome.
     looked_up_at: Option<Instant>,
+    /// When something was found last.
+    found_at: Option<Instant>,
     is_being_looked_up: bool,
 }
 
 impl HostEntry {
     fn is_fresh(&self) -> bool {
-        let period = if self.addresses.is_empty() { FRESH_FAILURE } else { FRESH };
+        let has_failed = self.found_at != self.looked_up_at;
+        let period = if has_failed { FRESH_FAILURE } else { FRESH };
         self.looked_up_at.is_some_and(|at| at.elapsed() < period)
+    }
+
+    /// Notes what a look-up has found; nothing if it has failed.
+    fn note(&mut self, found: Vec<SocketAddr>) {
+        let now = Instant::now();
+        self.is_being_looked_up = false;
+        self.looked_up_at = Some(now);
+        if !found.is_empty() {
+            self.found_at = Some(now);
+            self.addresses = found;
+        } else if self.found_at.is_none_or(|at| at.elapsed() >= KEPT) {
+            self.addresses.clear();
+        }
     }
 }
 
@@ -103,10 +123,8 @@ impl HostTable {
     fn look_up(&self, name: (String, u16)) {
         let found = (name.0.as_str(), name.1).to_socket_addrs().ok();
         let mut by_name = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = by_name.entry(name).or_default();
-        entry.is_being_looked_up = false;
-        entry.looked_up_at = Some(Instant::now());
-        entry.addresses = found.map(|all| all.take(ADDRESSES_MAX).collect()).unwrap_or_default();
+        let found = found.map(|all| all.take(ADDRESSES_MAX).collect()).unwrap_or_default();
+        by_name.entry(name).or_default().note(found);
         drop(by_name);
         self.news.notify_all();
     }
@@ -120,7 +138,8 @@ mod tests {
 
     fn known(addresses: Vec<SocketAddr>, age: Option<Duration>, is_busy: bool) -> Arc<HostTable> {
         let looked_up_at = age.and_then(|age| Instant::now().checked_sub(age));
-        let entry = HostEntry { addresses, looked_up_at, is_being_looked_up: is_busy };
+        let found_at = looked_up_at.filter(|_| !addresses.is_empty());
+        let entry = HostEntry { addresses, looked_up_at, found_at, is_being_looked_up: is_busy };
         let by_name = Mutex::new(HashMap::from([(("app".to_owned(), 1), entry)]));
         Arc::new(HostTable { by_name, news: Condvar::new() })
     }
@@ -151,6 +170,18 @@ mod tests {
     fn that_nothing_was_found_counts_for_a_while() {
         let known = known(Vec::new(), Some(Duration::ZERO), false);
         assert_eq!(known.addresses("app", 1, LONG).unwrap(), []);
+    }
+
+    #[test]
+    fn what_was_found_is_kept_for_a_minute_if_it_cannot_be_looked_up_anew() {
+        let address: SocketAddr = "10.0.0.1:1".parse().unwrap();
+        let mut entry = HostEntry::default();
+        entry.note(vec![address]);
+        entry.note(Vec::new());
+        assert_eq!(entry.addresses, [address]);
+        entry.found_at = Instant::now().checked_sub(KEPT);
+        entry.note(Vec::new());
+        assert_eq!(entry.addresses, []);
     }
 
     #[test]

@@ -177,8 +177,8 @@ fn whoever_came_without_the_application_is_told_to_come_again_when_there_is_one(
     assert_eq!(application.asked().len(), 1);
 }
 
-/// As many peers as can be asked about at the same time, of all addresses or of one, were given much
-/// time. Nobody who is given less waits for them.
+/// As many peers as can be asked about at the same time, of all addresses or of one, were given
+/// much time. Nobody who is given less waits for them.
 #[test]
 fn whoever_waits_for_a_thread_is_answered_when_its_time_is_over() {
     for (patient, addresses) in [(32, 2), (24, 1)] {
