@@ -22,6 +22,7 @@ mod operator;
 mod packaging;
 mod promises;
 mod reload;
+mod reloading;
 mod shortage;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,17 +1,17 @@
 //! What a peer may do that the application has let in, and how long.
 
 use std::net::IpAddr;
-use std::sync::mpsc;
 use std::time::Duration;
 
 use fanfare::{
-    Authorizer, Broadcast, BroadcastOptions, ChannelRule, ChannelRules, PublishKey, PublishPolicy,
-    Reloader, Server, SharedOptions, SubscribePolicy,
+    Authorizer, BroadcastOptions, ChannelRule, ChannelRules, PublishKey, PublishPolicy,
+    SubscribePolicy,
 };
 
 use super::application::{Application, Gate};
 use super::{asking, asking_for, handshake, start};
-use crate::support::{Peer, Running, frame, text, wait_for};
+use crate::reloading::Reloading;
+use crate::support::{Peer, frame, text, wait_for};
 
 fn yes(headers: &str) -> String {
     format!("HTTP/1.1 200 OK\r\n{headers}Content-Length: 0\r\n\r\n")
@@ -86,32 +86,6 @@ fn rules_that_open_a_channel_to_everybody_do_not_ask() {
     assert_eq!(Peer::connect(server.address).ask(handshake("/news", "")).status, 403);
 }
 
-struct Reloading {
-    server: Running,
-    options: SharedOptions,
-    reloader: Reloader,
-}
-
-fn start_reloading(options: BroadcastOptions) -> Reloading {
-    let options = SharedOptions::new(options);
-    let shared = options.clone();
-    let (sender, receiver) = mpsc::channel();
-    let server = Running::start(move || {
-        let builder = Server::builder().listen("127.0.0.1:0").reactors(2);
-        let server = builder.handler(move |_| Broadcast::new(shared.clone())).bind()?;
-        sender.send(server.reloader()).unwrap();
-        Ok(server)
-    });
-    Reloading { server, options, reloader: receiver.recv().unwrap() }
-}
-
-impl Reloading {
-    fn reload(&self, options: BroadcastOptions) {
-        self.options.replace(options);
-        self.reloader.reload();
-    }
-}
-
 #[test]
 fn after_a_reload_a_peer_stays_unless_the_rules_no_longer_allow_it() {
     let application = Application::that_says(yes("Fanfare-Publish: news\r\n"));
@@ -147,7 +121,7 @@ fn after_a_reload_a_peer_stays_unless_the_rules_no_longer_allow_it() {
             false,
         ),
     ] {
-        let reloading = start_reloading(asking());
+        let reloading = Reloading::start(asking());
         let mut peer = Peer::subscribe(reloading.server.address, "/news");
         reloading.reload(after);
         if let Some(code) = stays {
@@ -166,7 +140,7 @@ fn after_a_reload_a_peer_stays_unless_the_rules_no_longer_allow_it() {
 #[test]
 fn whoever_came_without_the_application_is_told_to_come_again_when_there_is_one() {
     let application = Application::that_says(yes(""));
-    let reloading = start_reloading(BroadcastOptions::default());
+    let reloading = Reloading::start(BroadcastOptions::default());
     let mut peer = Peer::subscribe(reloading.server.address, "/news");
     reloading.reload(asking(&application.url()));
     let frame = peer.frame();
@@ -189,7 +163,7 @@ fn whoever_waits_for_a_thread_is_answered_when_its_time_is_over() {
             false
         });
         let within = |time| asking_for(&application.url(), Duration::from_secs(time));
-        let reloading = start_reloading(within(3_600));
+        let reloading = Reloading::start(within(3_600));
         let connect = |number: u8| {
             let from = IpAddr::from([127, 0, 0, 1 + number % addresses]);
             let mut peer = Peer::connect_from(from, reloading.server.address);
@@ -252,7 +226,7 @@ fn a_reload_while_the_application_is_asked_judges_by_the_new_rules_alone() {
             101 => BroadcastOptions { allowed_origins: origins.clone(), ..after },
             _ => after,
         };
-        let reloading = start_reloading(before);
+        let reloading = Reloading::start(before);
         let mut peer = Peer::connect(reloading.server.address);
         peer.send(handshake("/news", "Origin: https://a.example\r\n"));
         wait_for("the question", || (application.asked().len() > asked).then_some(()));

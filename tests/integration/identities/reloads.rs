@@ -4,47 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fanfare::{
-    Broadcast, BroadcastOptions, ChannelRule, ChannelRules, JwtKey, PublishKey, PublishPolicy,
-    Server, SharedOptions, SubscribePolicy,
+    BroadcastOptions, ChannelRule, ChannelRules, JwtKey, PublishKey, PublishPolicy, SubscribePolicy,
 };
 use serde_json::json;
 
 use super::making::{self, ED25519_PUBLIC, OLD_SECRET, P256_PUBLIC, SECRET};
-use crate::support::{Peer, Running, UPGRADE, frame, request, text};
+use crate::reloading::Reloading;
+use crate::support::{Peer, UPGRADE, frame, request, text};
 
-struct Reloading {
-    server: Running,
-    options: SharedOptions,
-    reloader: fanfare::Reloader,
-}
-
-fn start(options: BroadcastOptions) -> Reloading {
-    let options = SharedOptions::new(options);
-    let shared = options.clone();
-    let (sender, receiver) = std::sync::mpsc::channel();
-    let server = Running::start(move || {
-        let builder = Server::builder().listen("127.0.0.1:0").reactors(2);
-        let server = builder.handler(move |_reactor| Broadcast::new(shared.clone())).bind()?;
-        sender.send(server.reloader()).unwrap();
-        Ok(server)
-    });
-    Reloading { server, options, reloader: receiver.recv().unwrap() }
-}
-
-impl Reloading {
-    fn reload(&self, options: BroadcastOptions) {
-        self.options.replace(options);
-        self.reloader.reload();
-    }
-
-    /// Opens a WebSocket with these header lines. Returns the status if it is refused.
-    fn try_open(&self, target: &str, headers: &str) -> Result<Peer, u16> {
-        let upgrade: String = UPGRADE.iter().map(|line| format!("{line}\r\n")).collect();
-        let mut peer = Peer::connect(self.server.address);
-        match peer.ask(request("GET", target, &format!("{upgrade}{headers}"), "")).status {
-            101 => Ok(peer),
-            status => Err(status),
-        }
+/// Opens a WebSocket with these header lines. Returns the status if it is refused.
+fn try_open(reloading: &Reloading, target: &str, headers: &str) -> Result<Peer, u16> {
+    let upgrade: String = UPGRADE.iter().map(|line| format!("{line}\r\n")).collect();
+    let mut peer = Peer::connect(reloading.server.address);
+    match peer.ask(request("GET", target, &format!("{upgrade}{headers}"), "")).status {
+        101 => Ok(peer),
+        status => Err(status),
     }
 }
 
@@ -72,8 +46,8 @@ fn check(
     (target, headers): (&str, &str),
     fate: Fate,
 ) {
-    let server = start(before);
-    let mut peer = server.try_open(target, headers).unwrap_or_else(|got| panic!("{case}: {got}"));
+    let server = Reloading::start(before);
+    let mut peer = try_open(&server, target, headers).unwrap_or_else(|got| panic!("{case}: {got}"));
     server.reload(after);
     match fate {
         Some(code) => {
@@ -87,7 +61,7 @@ fn check(
             }
         }
     }
-    let again = server.try_open(target, headers).err();
+    let again = try_open(&server, target, headers).err();
     assert_eq!(again.is_some(), fate.is_some(), "{case}: {again:?}");
     assert_eq!(again.is_some_and(|status| status == 401), fate == Some(4401), "{case}: {again:?}");
 }
@@ -259,9 +233,9 @@ fn a_longer_leeway_lets_a_live_socket_stay_longer_and_a_shorter_one_ends_it_earl
         jwt_leeway: Duration::from_secs(seconds),
         ..keys(vec![secret(SECRET)])
     };
-    let server = start(leeway(3600));
+    let server = Reloading::start(leeway(3600));
     let headers = bearer(&token(&json!({ "exp": making::now() })));
-    let mut peer = server.try_open("/news", &headers).unwrap();
+    let mut peer = try_open(&server, "/news", &headers).unwrap();
     // Back and forth: the end is counted from the token's, and not from the last one.
     for seconds in [7200, 10, 3600, 2] {
         server.reload(leeway(seconds));
@@ -290,8 +264,8 @@ fn who_may_publish_changes_for_sockets_that_are_open() {
         (publish(None, key()), publish(nobody, vec![]), &writer, Some(4403)),
     ] {
         let case = format!("{before:?} {after:?}");
-        let server = start(before);
-        let mut peer = server.try_open("/news", headers).unwrap();
+        let server = Reloading::start(before);
+        let mut peer = try_open(&server, "/news", headers).unwrap();
         server.reload(after);
         ping(&mut peer, &case);
         peer.send(text("hello"));
@@ -327,11 +301,11 @@ fn who_has_brought_credentials_that_were_not_needed_is_asked_for_them_again() {
         ("a key", hosts(&["a.example"]), hosts(&[]), format!("{foreign}{with_key}"), 1012, 101),
         ("no key", hosts(&["a.example"]), hosts(&[]), foreign.to_owned(), 4403, 403),
     ] {
-        let server = start(before);
-        let mut peer = server.try_open("/news", &headers).unwrap();
+        let server = Reloading::start(before);
+        let mut peer = try_open(&server, "/news", &headers).unwrap();
         server.reload(after);
         assert_eq!(closed(&mut peer), Some(code), "{case}");
-        assert_eq!(server.try_open("/news", &headers).err().unwrap_or(101), again, "{case}");
+        assert_eq!(try_open(&server, "/news", &headers).err().unwrap_or(101), again, "{case}");
     }
 }
 
@@ -344,8 +318,8 @@ fn the_echo_service_ends_when_it_is_switched_off() {
 
 #[test]
 fn a_message_rate_is_in_force_at_once_and_a_post_is_judged_by_the_new_rules() {
-    let server = start(BroadcastOptions::default());
-    let mut peer = server.try_open("/news", "").unwrap();
+    let server = Reloading::start(BroadcastOptions::default());
+    let mut peer = try_open(&server, "/news", "").unwrap();
     let key = PublishKey::new("sesame").unwrap();
     server.reload(BroadcastOptions {
         message_rate: Some(1),
