@@ -187,8 +187,13 @@ impl Handler for Broadcast {
         visitor: &mut Visitor<'_>,
         request: &Request<'_>,
     ) -> Option<Response> {
-        let rejection = admit(&self.options, &mut self.decoded, visitor, request).err()?;
-        Some(self.refuse(visitor, request, rejection))
+        match admit(&self.options, &mut self.decoded, visitor, request) {
+            Ok(admitted) => {
+                visitor.is_admitted = matches!(admitted, Admitted::Route(_));
+                None
+            }
+            Err(rejection) => Some(self.refuse(visitor, request, rejection)),
+        }
     }
 
     fn response_headers(
@@ -218,9 +223,13 @@ impl Handler for Broadcast {
         request: &Request<'_>,
         body: &[u8],
     ) -> Answer {
-        // A request with a body was admitted in `before_body` already. Deciding again is cheaper
-        // than remembering the decision.
-        let route = match admit(&self.options, &mut self.decoded, visitor, request) {
+        let admitted = match visitor.is_admitted {
+            true => Route::parse(request.path(), &mut self.decoded)
+                .map(Admitted::Route)
+                .map_err(Rejection::from),
+            false => admit(&self.options, &mut self.decoded, visitor, request),
+        };
+        let route = match admitted {
             Ok(Admitted::Route(route)) => route,
             Ok(Admitted::Methods(allow)) => {
                 return Response::new(204).header("Allow", allow).into();

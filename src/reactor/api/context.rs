@@ -32,6 +32,9 @@ pub struct Visitor<'a> {
     pub(crate) rejected: Option<RejectReason>,
     /// The moment that the application has given with `expire_at`, if any, in seconds.
     pub(crate) expires_at: Option<NonZeroU32>,
+    /// The application has admitted this request before its body. It is forgotten if the body has
+    /// not arrived yet, because the rules may change meanwhile.
+    pub(crate) is_admitted: bool,
 }
 
 impl<'a> Visitor<'a> {
@@ -50,6 +53,7 @@ impl<'a> Visitor<'a> {
             is_admin: connection.is_admin(),
             rejected: None,
             expires_at: None,
+            is_admitted: false,
         }
     }
 }
