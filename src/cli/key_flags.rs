@@ -1,12 +1,11 @@
 //! The publish key of `pub` and `top`.
 
-use std::cmp::Ordering;
 use std::path::PathBuf;
 
 use clap::ArgMatches;
 use fanfare::PublishKey;
 
-use super::{sources, text_file};
+use super::given_secret::{self, GivenSecret};
 
 /// Where the publish key of a client comes from.
 #[derive(clap::Args)]
@@ -22,27 +21,12 @@ pub(crate) struct KeyFlags {
 impl KeyFlags {
     /// Returns the publish key, given directly or in a file.
     pub(crate) fn read(&self, matches: &ArgMatches) -> Result<Option<String>, String> {
-        let order = sources::compare(matches, "key", "key_file");
-        let key = self.key.as_ref().filter(|_| order != Ordering::Less);
-        let path = self.key_file.as_ref().filter(|_| order != Ordering::Greater);
-        let path = match (key, path) {
-            (Some(_), Some(_)) => {
-                return Err(
-                    "--key and --key-file (or their variables) are two keys: give one".to_owned()
-                );
-            }
-            (None, None) => return Ok(None),
-            (Some(key), None) => {
-                let bad = |error| format!("--key (or FANFARE_PUBLISH_KEY): {error}");
-                PublishKey::new(key).map_err(bad)?;
-                return Ok(Some(key.clone()));
-            }
-            (None, Some(path)) => path,
+        let kind = ("key", "FANFARE_PUBLISH_KEY");
+        let given = (self.key.as_deref(), self.key_file.as_deref());
+        let Some(GivenSecret { text, called }) = given_secret::read(matches, kind, given)? else {
+            return Ok(None);
         };
-        let failed = |error| format!("cannot read the key in {}: {error}", path.display());
-        let key = text_file::read(path).map_err(failed)?.trim_end().to_owned();
-        let bad = |error| format!("the key in {}: {error}", path.display());
-        PublishKey::new(&key).map_err(bad)?;
-        Ok(Some(key))
+        PublishKey::new(&text).map_err(|error| format!("{called}: {error}"))?;
+        Ok(Some(text))
     }
 }

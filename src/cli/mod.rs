@@ -13,6 +13,7 @@ mod config_error;
 mod config_file;
 mod echo;
 mod flag_values;
+mod given_secret;
 mod healthcheck;
 mod key_flags;
 mod listen_flag;

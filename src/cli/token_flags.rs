@@ -1,11 +1,10 @@
 //! The token of `pub` and `sub`.
 
-use std::cmp::Ordering;
 use std::path::PathBuf;
 
 use clap::ArgMatches;
 
-use super::{sources, text_file};
+use super::given_secret::{self, GivenSecret};
 
 /// Where the token of a client comes from.
 #[derive(clap::Args)]
@@ -21,23 +20,12 @@ pub(crate) struct TokenFlags {
 impl TokenFlags {
     /// Returns the token, given directly or in a file.
     pub(crate) fn read(&self, matches: &ArgMatches) -> Result<Option<String>, String> {
-        let order = sources::compare(matches, "token", "token_file");
-        let token = self.token.as_ref().filter(|_| order != Ordering::Less);
-        let path = self.token_file.as_ref().filter(|_| order != Ordering::Greater);
-        let path = match (token, path) {
-            (Some(_), Some(_)) => {
-                return Err(
-                    "--token and --token-file (or their variables) are two tokens: give one"
-                        .to_owned(),
-                );
-            }
-            (None, None) => return Ok(None),
-            (Some(token), None) => return checked(token, "--token (or FANFARE_TOKEN)").map(Some),
-            (None, Some(path)) => path,
+        let kind = ("token", "FANFARE_TOKEN");
+        let given = (self.token.as_deref(), self.token_file.as_deref());
+        let Some(GivenSecret { text, called }) = given_secret::read(matches, kind, given)? else {
+            return Ok(None);
         };
-        let failed = |error| format!("cannot read the token in {}: {error}", path.display());
-        let text = text_file::read(path).map_err(failed)?;
-        checked(text.trim_end(), &format!("the token in {}", path.display())).map(Some)
+        checked(&text, &called).map(Some)
     }
 }
 
