@@ -43,6 +43,7 @@ fn fragmented(payload: &[u8]) -> Vec<u8> {
         let opcode = if index == 0 { Opcode::Text } else { Opcode::Continuation };
         let header = FrameHeader {
             fin: index == last,
+            compressed: false,
             opcode,
             mask: Some(KEY),
             payload_bytes: piece.len() as u64,

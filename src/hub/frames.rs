@@ -7,6 +7,7 @@ pub(super) fn frame_bytes_of(message: Message<'_>) -> usize {
     let payload_bytes = message.payload().len();
     let header = FrameHeader {
         fin: true,
+        compressed: false,
         opcode: message.kind().opcode(),
         mask: None,
         payload_bytes: payload_bytes as u64,

@@ -3,7 +3,7 @@
 use std::ops::Deref;
 
 use super::mask::apply_mask;
-use super::{Opcode, ProtocolError};
+use super::{MessageKind, Opcode, ProtocolError};
 
 /// The longest frame header: two bytes, a 64-bit length, a masking key (RFC 6455 section 5.2).
 pub const HEADER_BYTES_MAX: usize = 14;
@@ -15,6 +15,8 @@ pub const CONTROL_PAYLOAD_BYTES_MAX: usize = 125;
 const FIN: u8 = 0x80;
 /// Bits of the first byte: the three reserved bits, which only an extension gives a meaning.
 const RESERVED: u8 = 0x70;
+/// The reserved bit that marks the first frame of a compressed message (RFC 7692 section 6).
+const RSV1: u8 = 0x40;
 /// Bit of the second byte: a masking key follows the length.
 const MASKED: u8 = 0x80;
 /// The largest length that the second byte itself can hold.
@@ -24,11 +26,14 @@ const LENGTH_IS_16_BITS: u8 = 126;
 /// Length in the second byte that means: the length is in the next eight bytes.
 const LENGTH_IS_64_BITS: u8 = 127;
 
-/// A frame header (RFC 6455 section 5.2), without the reserved bits, which are always zero here.
+/// A frame header (RFC 6455 section 5.2). Of the reserved bits it knows RSV1 alone; the others are
+/// always zero.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FrameHeader {
     /// True for the last or only fragment of a message.
     pub fin: bool,
+    /// RSV1: this frame begins a message that is compressed (RFC 7692 section 6).
+    pub compressed: bool,
     /// What kind of frame this is.
     pub opcode: Opcode,
     /// The masking key: frames of a client have one, frames of a server have none (section 5.1).
@@ -38,8 +43,8 @@ pub struct FrameHeader {
 }
 
 impl FrameHeader {
-    /// Parses the header at the front of `bytes`. Returns it with its own length in bytes, or
-    /// `None` while it is incomplete.
+    /// Parses the header at the front of `bytes`, where no extension was agreed. Returns it with
+    /// its own length in bytes, or `None` while it is incomplete.
     ///
     /// All rules that a header can break by itself are checked here. Which side may mask, and how
     /// the fragments of a message follow each other, depends on the role and on earlier frames: see
@@ -50,11 +55,25 @@ impl FrameHeader {
     /// `LengthTooLarge`: each as soon as the bytes that show it have arrived.
     #[inline]
     pub fn parse(bytes: &[u8]) -> Result<Option<(FrameHeader, usize)>, ProtocolError> {
+        FrameHeader::parse_with(bytes, false)
+    }
+
+    /// Like [`FrameHeader::parse`]; `compression`: permessage-deflate was agreed.
+    ///
+    /// # Errors
+    /// As `parse`. RSV1 is allowed only where permessage-deflate was agreed, and only in the first
+    /// frame of a message.
+    #[inline]
+    pub fn parse_with(
+        bytes: &[u8],
+        compression: bool,
+    ) -> Result<Option<(FrameHeader, usize)>, ProtocolError> {
         let [first, second, rest @ ..] = bytes else { return Ok(None) };
 
         // Section 5.2: "MUST be 0 unless an extension is negotiated that defines meanings for
         // non-zero values."
-        if first & RESERVED != 0 {
+        let reserved = first & RESERVED;
+        if reserved != 0 && !(compression && is_compressed_start(*first)) {
             return Err(ProtocolError::ReservedBits);
         }
         // Section 5.2: "If an unknown opcode is received, the receiving endpoint MUST _Fail the
@@ -108,7 +127,8 @@ impl FrameHeader {
             };
             (Some(*mask), 2 + length_bytes + 4)
         };
-        Ok(Some((FrameHeader { fin, opcode, mask, payload_bytes }, header_bytes)))
+        let compressed = reserved != 0;
+        Ok(Some((FrameHeader { fin, compressed, opcode, mask, payload_bytes }, header_bytes)))
     }
 
     /// Returns the header as it goes on the wire, with the length in its shortest form.
@@ -120,9 +140,11 @@ impl FrameHeader {
                 || (self.fin && self.payload_bytes <= CONTROL_PAYLOAD_BYTES_MAX as u64),
             "a control frame is short and has no fragments"
         );
+        debug_assert!(!self.compressed || self.opcode.begins_message(), "RSV1 begins a message");
         let mut bytes = [0; HEADER_BYTES_MAX];
         let masked = if self.mask.is_some() { MASKED } else { 0 };
-        bytes[0] = if self.fin { FIN } else { 0 } | self.opcode as u8;
+        let rsv1 = if self.compressed { RSV1 } else { 0 };
+        bytes[0] = if self.fin { FIN } else { 0 } | rsv1 | self.opcode as u8;
         let mut end = 2;
         if self.payload_bytes <= LENGTH_7_MAX {
             bytes[1] = masked | self.payload_bytes as u8;
@@ -154,6 +176,16 @@ impl FrameHeader {
     }
 }
 
+/// Returns true if this first byte of a frame has no other reserved bit than RSV1, and begins a
+/// message.
+///
+/// RFC 7692 section 6: "An endpoint MUST NOT set the "Per-Message Compressed" bit of control frames
+/// and non-first fragments of a data message. An endpoint receiving such a frame MUST _Fail the
+/// WebSocket Connection_."
+fn is_compressed_start(first: u8) -> bool {
+    first & RESERVED == RSV1 && Opcode::from_low_bits(first).is_ok_and(Opcode::begins_message)
+}
+
 /// A frame header as it goes on the wire: 2 to 14 bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct EncodedHeader {
@@ -174,8 +206,20 @@ impl Deref for EncodedHeader {
 /// most [`CONTROL_PAYLOAD_BYTES_MAX`].
 #[inline]
 pub fn encode_frame(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8]) {
-    let header =
-        FrameHeader { fin: true, opcode, mask: None, payload_bytes: payload.len() as u64 }.encode();
+    append_frame(out, opcode, false, payload);
+}
+
+/// Appends the frame of a message that is compressed, as a server sends it. `payload` is what
+/// [`Deflater::deflate`](super::Deflater::deflate) has made of the message.
+#[inline]
+pub fn encode_compressed_frame(out: &mut Vec<u8>, kind: MessageKind, payload: &[u8]) {
+    append_frame(out, kind.opcode(), true, payload);
+}
+
+#[inline]
+fn append_frame(out: &mut Vec<u8>, opcode: Opcode, compressed: bool, payload: &[u8]) {
+    let payload_bytes = payload.len() as u64;
+    let header = FrameHeader { fin: true, compressed, opcode, mask: None, payload_bytes }.encode();
     out.reserve(header.len() + payload.len());
     out.extend_from_slice(&header);
     out.extend_from_slice(payload);
@@ -186,9 +230,31 @@ pub fn encode_frame(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8]) {
 /// is at most [`CONTROL_PAYLOAD_BYTES_MAX`].
 #[inline]
 pub fn encode_masked_frame(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8], mask: [u8; 4]) {
+    append_masked_frame(out, opcode, false, payload, mask);
+}
+
+/// Appends the frame of a message that is compressed, as a client sends it: see
+/// [`encode_compressed_frame`] and [`encode_masked_frame`].
+pub fn encode_masked_compressed_frame(
+    out: &mut Vec<u8>,
+    kind: MessageKind,
+    payload: &[u8],
+    mask: [u8; 4],
+) {
+    append_masked_frame(out, kind.opcode(), true, payload, mask);
+}
+
+#[inline]
+fn append_masked_frame(
+    out: &mut Vec<u8>,
+    opcode: Opcode,
+    compressed: bool,
+    payload: &[u8],
+    mask: [u8; 4],
+) {
+    let payload_bytes = payload.len() as u64;
     let header =
-        FrameHeader { fin: true, opcode, mask: Some(mask), payload_bytes: payload.len() as u64 }
-            .encode();
+        FrameHeader { fin: true, compressed, opcode, mask: Some(mask), payload_bytes }.encode();
     out.reserve(header.len() + payload.len());
     out.extend_from_slice(&header);
     let payload_at = out.len();
@@ -205,7 +271,7 @@ mod tests {
     const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
     fn header(fin: bool, opcode: Opcode, mask: Option<[u8; 4]>, payload_bytes: u64) -> FrameHeader {
-        FrameHeader { fin, opcode, mask, payload_bytes }
+        FrameHeader { fin, compressed: false, opcode, mask, payload_bytes }
     }
 
     #[test]
@@ -275,6 +341,35 @@ mod tests {
     }
 
     #[test]
+    fn rsv1_is_allowed_where_a_message_begins_and_compression_was_agreed() {
+        for (first, allowed) in [
+            (0xC1, true),
+            (0xC2, true),
+            (0x41, true),
+            (0xC0, false),
+            (0x40, false),
+            (0xC8, false),
+            (0xC9, false),
+            (0xCA, false),
+            (0xC3, false),
+            (0xE1, false),
+            (0xD1, false),
+            (0xA1, false),
+            (0x91, false),
+        ] {
+            let bytes = [first, 0x00];
+            assert_eq!(FrameHeader::parse(&bytes), Err(ProtocolError::ReservedBits));
+            match FrameHeader::parse_with(&bytes, true) {
+                Ok(Some((header, 2))) => assert!(allowed && header.compressed, "{first:02x}"),
+                refused => {
+                    assert_eq!(refused, Err(ProtocolError::ReservedBits), "{first:02x}");
+                    assert!(!allowed, "{first:02x}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn writes_the_frames_of_rfc_6455_section_5_7() {
         let mut out = Vec::new();
         encode_frame(&mut out, Opcode::Text, b"Hello");
@@ -289,14 +384,19 @@ mod tests {
         fn what_is_written_is_read(
             data in 0..3_usize,
             fin: bool,
+            compressed: bool,
             mask: Option<[u8; 4]>,
             payload_bytes in prop_oneof![0..300_u64, 65_000..66_000_u64, 0..=i64::MAX as u64],
         ) {
             let opcode = [Opcode::Continuation, Opcode::Text, Opcode::Binary][data];
-            let header = FrameHeader { fin, opcode, mask, payload_bytes };
+            let compressed = compressed && opcode != Opcode::Continuation;
+            let header = FrameHeader { fin, compressed, opcode, mask, payload_bytes };
             let encoded = header.encode();
             prop_assert_eq!(encoded.len(), header.encoded_bytes());
-            prop_assert_eq!(FrameHeader::parse(&encoded), Ok(Some((header, encoded.len()))));
+            let read = Ok(Some((header, encoded.len())));
+            prop_assert_eq!(FrameHeader::parse_with(&encoded, true), read);
+            let plain = if compressed { Err(ProtocolError::ReservedBits) } else { read };
+            prop_assert_eq!(FrameHeader::parse(&encoded), plain);
         }
     }
 }

@@ -7,6 +7,7 @@
 //! | `opcode`, `frame`, `mask` | 6455 section 5 | frame headers, masking, frames for sending |
 //! | `utf8`, `message` | 6455 sections 5.6, 8.1 | text that arrives in pieces; a message |
 //! | `decoder` | 6455 sections 5.4 to 5.6 | frames in, messages and control frames out |
+//! | `deflate` | 7692 | compressed messages: permessage-deflate |
 //! | `close`, `close_code`, `error` | 6455 section 7.4 | how a connection is closed, and why |
 //! | `http` | 9112, 9110 | heads of requests and responses, strictly |
 //! | `handshake` | 6455 section 4 | the opening handshake of both roles |
@@ -14,6 +15,7 @@
 mod close;
 mod close_code;
 mod decoder;
+mod deflate;
 mod error;
 mod frame;
 mod handshake;
@@ -27,10 +29,15 @@ mod utf8;
 pub use close::{CLOSE_REASON_BYTES_MAX, CloseFrame, encode_close, encode_masked_close};
 pub use close_code::CloseCode;
 pub use decoder::{Decoded, Decoder, DecoderLimits, Event, Role, UNCONSUMED_BYTES_MAX};
+pub use deflate::{
+    COMPRESSION_LEVEL_DEFAULT, COMPRESSION_LEVEL_MAX, COMPRESSION_LEVEL_MIN, Deflater,
+    InflateError, Inflater, WINDOW_BITS_DEFAULT, WINDOW_BITS_MAX, WINDOW_BITS_MIN,
+    deflated_bytes_max,
+};
 pub use error::ProtocolError;
 pub use frame::{
-    CONTROL_PAYLOAD_BYTES_MAX, EncodedHeader, FrameHeader, HEADER_BYTES_MAX, encode_frame,
-    encode_masked_frame,
+    CONTROL_PAYLOAD_BYTES_MAX, EncodedHeader, FrameHeader, HEADER_BYTES_MAX,
+    encode_compressed_frame, encode_frame, encode_masked_compressed_frame, encode_masked_frame,
 };
 pub use handshake::{
     ACCEPT_KEY_BYTES, ClientHandshake, ClientHandshakeError, HandshakeError, UpgradeRequest,

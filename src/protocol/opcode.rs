@@ -44,6 +44,11 @@ impl Opcode {
     pub const fn is_control(self) -> bool {
         self as u8 & 0x8 != 0
     }
+
+    /// Returns true for Text and Binary, which begin a message (section 5.6).
+    pub(super) const fn begins_message(self) -> bool {
+        matches!(self, Opcode::Text | Opcode::Binary)
+    }
 }
 
 #[cfg(test)]

@@ -123,7 +123,13 @@ fn decode_all(
 }
 
 fn fragment(out: &mut Vec<u8>, fin: bool, opcode: Opcode, payload: &[u8]) {
-    let header = FrameHeader { fin, opcode, mask: Some(KEY), payload_bytes: payload.len() as u64 };
+    let header = FrameHeader {
+        fin,
+        compressed: false,
+        opcode,
+        mask: Some(KEY),
+        payload_bytes: payload.len() as u64,
+    };
     out.extend_from_slice(&header.encode());
     let at = out.len();
     out.extend_from_slice(payload);
