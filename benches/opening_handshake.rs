@@ -26,7 +26,7 @@ fn answer(bytes: &[u8], out: &mut Vec<u8>) -> Option<usize> {
     let mut storage = HeaderStorage::new();
     let request = Request::parse(&bytes[..end], &mut storage).ok()?;
     let upgrade = check_upgrade(&request).ok()?;
-    encode_switching_protocols(out, upgrade.key, None);
+    encode_switching_protocols(out, upgrade.key, None, None);
     Some(request.path().len())
 }
 

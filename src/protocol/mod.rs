@@ -40,8 +40,9 @@ pub use frame::{
     encode_compressed_frame, encode_frame, encode_masked_compressed_frame, encode_masked_frame,
 };
 pub use handshake::{
-    ACCEPT_KEY_BYTES, ClientHandshake, ClientHandshakeError, HandshakeError, UpgradeRequest,
-    accept_key, check_upgrade, encode_switching_protocols,
+    ACCEPT_KEY_BYTES, ClientHandshake, ClientHandshakeError, CompressionAccepted,
+    ExtensionsMalformed, HandshakeError, UpgradeRequest, accept_key, check_upgrade,
+    encode_switching_protocols,
 };
 #[cfg(feature = "broadcast")]
 pub(crate) use http::is_token;

@@ -419,7 +419,7 @@ pub(super) fn answer_upgrade<S>(
     let counters = &visitor.turn.counters;
     let mut switch = |subprotocol: Option<&str>| {
         counters.handshake(101);
-        encode_switching_protocols(&mut outgoing.replies, upgrade.key, subprotocol);
+        encode_switching_protocols(&mut outgoing.replies, upgrade.key, subprotocol, None);
     };
     match answer {
         Upgrade::Accept(session) => {

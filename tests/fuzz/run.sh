@@ -11,7 +11,8 @@ cd "$(dirname "$0")"
 
 CARGO_FUZZ_VERSION=0.13.2
 # Longer inputs find little more, and each takes longer.
-declare -A BYTES_MAX=([decoder]=1024 [proxy_header]=300 [reactor]=256 [records]=512 [request_head]=1400 [session]=512)
+declare -A BYTES_MAX=([decoder]=1024 [inflater]=512 [negotiation]=300 [proxy_header]=300 [reactor]=256 [records]=512
+    [request_head]=1400 [session]=512)
 # One input that takes longer than this is a finding, too.
 INPUT_SECONDS_MAX=20
 
@@ -25,7 +26,7 @@ elif [[ ${1-} =~ ^[0-9]+$ ]]; then
 fi
 targets=("$@")
 if ((${#targets[@]} == 0)); then
-    targets=(decoder proxy_header reactor records request_head session)
+    targets=(decoder inflater negotiation proxy_header reactor records request_head session)
 fi
 for target in "${targets[@]}"; do
     [[ -n ${BYTES_MAX[$target]-} ]] || { echo "no such target: $target (${!BYTES_MAX[*]})" >&2; exit 2; }

@@ -250,7 +250,7 @@ impl Connection {
         let mut answer = Vec::new();
         match Request::parse(&self.partial[..head_bytes], &mut storage).map(|request| {
             check_upgrade(&request)
-                .map(|upgrade| encode_switching_protocols(&mut answer, upgrade.key, None))
+                .map(|upgrade| encode_switching_protocols(&mut answer, upgrade.key, None, None))
         }) {
             Ok(Ok(())) => {}
             Ok(Err(_)) | Err(_) => return false,

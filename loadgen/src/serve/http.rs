@@ -70,7 +70,8 @@ impl ServerConnection {
             return self.refuse(&Response::text(status, "refused, as asked for"));
         }
         let key = if args.wrong_accept { OTHER_KEY } else { upgrade.key };
-        encode_switching_protocols(self.outbound.frames(), key, upgrade.subprotocols().next());
+        let subprotocol = upgrade.subprotocols().next();
+        encode_switching_protocols(self.outbound.frames(), key, subprotocol, None);
         self.outbound.end_answer();
         self.phase = ServerPhase::Open;
     }

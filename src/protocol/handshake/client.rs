@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::compression::{OFFER, is_answer};
+use super::extensions::extensions;
 use super::key::{KEY_BYTES, accept_key, key_of_nonce};
 use crate::protocol::ResponseHead;
 use crate::protocol::http::{has_token, is_token, write_request_head};
@@ -21,7 +23,7 @@ pub enum ClientHandshakeError {
     ConnectionMissing,
     /// Sec-WebSocket-Accept is absent, or does not answer our key (item 4).
     AcceptMismatch,
-    /// The server named an extension that was not requested: this client requests none (item 5).
+    /// The server named an extension that was not requested, or not as it was (item 5).
     ExtensionUnexpected,
     /// The server chose a subprotocol that was not offered (item 6).
     SubprotocolUnexpected,
@@ -55,6 +57,8 @@ impl std::error::Error for ClientHandshakeError {}
 pub struct ClientHandshake<'a> {
     key: [u8; KEY_BYTES],
     subprotocols: &'a [&'a str],
+    /// permessage-deflate is offered.
+    compression: bool,
 }
 
 impl<'a> ClientHandshake<'a> {
@@ -62,13 +66,19 @@ impl<'a> ClientHandshake<'a> {
     /// section 4.1, item 7).
     #[must_use]
     pub fn new(nonce: [u8; 16]) -> ClientHandshake<'a> {
-        ClientHandshake { key: key_of_nonce(nonce), subprotocols: &[] }
+        ClientHandshake { key: key_of_nonce(nonce), subprotocols: &[], compression: false }
     }
 
     /// Offers subprotocols, in order of preference; each is a token.
     #[must_use]
     pub const fn offering(self, subprotocols: &'a [&'a str]) -> ClientHandshake<'a> {
         ClientHandshake { subprotocols, ..self }
+    }
+
+    /// Offers permessage-deflate, without context takeover on both sides (RFC 7692).
+    #[must_use]
+    pub const fn offering_compression(self, compression: bool) -> ClientHandshake<'a> {
+        ClientHandshake { compression, ..self }
     }
 
     /// Returns the value of Sec-WebSocket-Key.
@@ -98,14 +108,23 @@ impl<'a> ClientHandshake<'a> {
             out.extend_from_slice(if index == 0 { b"\r\nSec-WebSocket-Protocol: " } else { b", " });
             out.extend_from_slice(subprotocol.as_bytes());
         }
+        if self.compression {
+            out.extend_from_slice(b"\r\nSec-WebSocket-Extensions: ");
+            out.extend_from_slice(OFFER.as_bytes());
+        }
         out.extend_from_slice(b"\r\n\r\n");
     }
 
-    /// Checks everything that RFC 6455 section 4.1 demands of the server's response.
+    /// Checks everything that RFC 6455 section 4.1 demands of the server's response. Returns true
+    /// if the server has accepted compression: see
+    /// [`offering_compression`](Self::offering_compression).
     ///
     /// # Errors
     /// The first rule that is broken.
-    pub fn check_response(&self, response: &ResponseHead<'_>) -> Result<(), ClientHandshakeError> {
+    pub fn check_response(
+        &self,
+        response: &ResponseHead<'_>,
+    ) -> Result<bool, ClientHandshakeError> {
         if response.status() != 101 {
             return Err(ClientHandshakeError::Refused { status: response.status() });
         }
@@ -126,15 +145,30 @@ impl<'a> ClientHandshake<'a> {
         {
             return Err(ClientHandshakeError::AcceptMismatch);
         }
-        if response.header("sec-websocket-extensions").is_some() {
-            return Err(ClientHandshakeError::ExtensionUnexpected);
-        }
+        let compression = self.has_accepted_compression(response)?;
         match response.header("sec-websocket-protocol") {
             Some(chosen) if !self.subprotocols.contains(&chosen) => {
                 Err(ClientHandshakeError::SubprotocolUnexpected)
             }
-            Some(_) | None => Ok(()),
+            Some(_) | None => Ok(compression),
         }
+    }
+
+    /// Item 5: the handshake fails if Sec-WebSocket-Extensions "indicates the use of an extension
+    /// that was not present in the client's handshake". Of permessage-deflate one offer was made,
+    /// so there may be one answer.
+    fn has_accepted_compression(
+        &self,
+        response: &ResponseHead<'_>,
+    ) -> Result<bool, ClientHandshakeError> {
+        let mut accepted = false;
+        for answer in extensions(response.header_lines("sec-websocket-extensions")) {
+            let fits = answer.is_ok_and(|answer| self.compression && is_answer(&answer));
+            if !fits || std::mem::replace(&mut accepted, true) {
+                return Err(ClientHandshakeError::ExtensionUnexpected);
+            }
+        }
+        Ok(accepted)
     }
 }
 
@@ -145,7 +179,7 @@ mod tests {
 
     const NONCE: [u8; 16] = *b"the sample nonce";
 
-    fn check(handshake: &ClientHandshake<'_>, head: &str) -> Result<(), ClientHandshakeError> {
+    fn check(handshake: &ClientHandshake<'_>, head: &str) -> Result<bool, ClientHandshakeError> {
         let mut storage = HeaderStorage::new();
         handshake.check_response(&ResponseHead::parse(head.as_bytes(), &mut storage).unwrap())
     }
@@ -165,8 +199,30 @@ mod tests {
         let parsed = Request::parse(&request, &mut storage).unwrap();
         let upgrade = check_upgrade(&parsed).unwrap();
         assert_eq!(upgrade.subprotocols().collect::<Vec<_>>(), ["chat", "superchat"]);
-        encode_switching_protocols(&mut response, upgrade.key, Some("superchat"));
-        assert_eq!(check(&handshake, std::str::from_utf8(&response).unwrap()), Ok(()));
+        assert_eq!(upgrade.accept_compression(12), None);
+        encode_switching_protocols(&mut response, upgrade.key, Some("superchat"), None);
+        assert_eq!(check(&handshake, std::str::from_utf8(&response).unwrap()), Ok(false));
+    }
+
+    #[test]
+    fn both_halves_agree_on_compression() {
+        let handshake = ClientHandshake::new(NONCE).offering_compression(true);
+        let (mut request, mut response) = (Vec::new(), Vec::new());
+        handshake.write_request(&mut request, "server.example.com", "/chat", &[]);
+        let mut storage = HeaderStorage::new();
+        let parsed = Request::parse(&request, &mut storage).unwrap();
+        let upgrade = check_upgrade(&parsed).unwrap();
+        let accepted = upgrade.accept_compression(12);
+        encode_switching_protocols(&mut response, upgrade.key, None, accepted);
+        let response = std::str::from_utf8(&response).unwrap();
+        assert_eq!(check(&handshake, response), Ok(true));
+        assert_eq!(
+            check(&ClientHandshake::new(NONCE), response),
+            Err(ClientHandshakeError::ExtensionUnexpected),
+            "it was not offered"
+        );
+        let twice = response.replace("xOo=", "xOo=\r\nSec-WebSocket-Extensions: a; b");
+        assert_eq!(check(&handshake, &twice), Err(ClientHandshakeError::ExtensionUnexpected));
     }
 
     #[test]
@@ -175,7 +231,7 @@ mod tests {
                     Connection: upgrade\r\n\
                     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
         let handshake = ClientHandshake::new(NONCE);
-        assert_eq!(check(&handshake, good), Ok(()));
+        assert_eq!(check(&handshake, good), Ok(false));
         for (from, to, error) in [
             ("101", "403", ClientHandshakeError::Refused { status: 403 }),
             ("Upgrade: WebSocket\r\n", "", ClientHandshakeError::UpgradeMissing),

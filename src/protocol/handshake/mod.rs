@@ -2,9 +2,13 @@
 //! accepts it.
 
 mod client;
+mod compression;
+mod extensions;
 mod key;
 mod server;
 
 pub use client::{ClientHandshake, ClientHandshakeError};
+pub use compression::CompressionAccepted;
+pub use extensions::ExtensionsMalformed;
 pub use key::{ACCEPT_KEY_BYTES, accept_key};
 pub use server::{HandshakeError, UpgradeRequest, check_upgrade, encode_switching_protocols};

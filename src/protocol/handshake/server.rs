@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::compression::{CompressionAccepted, accept};
+use super::extensions::extensions;
 use super::key::{accept_key, is_key};
 use crate::protocol::http::{is_token, tokens};
 use crate::protocol::{Request, Response};
@@ -25,6 +27,8 @@ pub enum HandshakeError {
     VersionUnsupported,
     /// An element of Sec-WebSocket-Protocol is not a token (section 4.1, item 10).
     SubprotocolMalformed,
+    /// Sec-WebSocket-Extensions breaks its grammar (section 9.1).
+    ExtensionsMalformed,
     /// The request has a body. Implementations differ on where such a body ends and the first frame
     /// begins.
     BodyNotAllowed,
@@ -40,6 +44,7 @@ impl HandshakeError {
             | HandshakeError::KeyMissing
             | HandshakeError::KeyMalformed
             | HandshakeError::SubprotocolMalformed
+            | HandshakeError::ExtensionsMalformed
             | HandshakeError::BodyNotAllowed => 400,
             HandshakeError::MethodNotGet => 405,
             HandshakeError::UpgradeMissing | HandshakeError::VersionUnsupported => 426,
@@ -74,6 +79,9 @@ impl HandshakeError {
             HandshakeError::SubprotocolMalformed => {
                 "Sec-WebSocket-Protocol is not a list of tokens"
             }
+            HandshakeError::ExtensionsMalformed => {
+                "Sec-WebSocket-Extensions is not a list of extensions"
+            }
             HandshakeError::BodyNotAllowed => "a WebSocket handshake has no body",
         }
     }
@@ -101,7 +109,17 @@ impl<'a> UpgradeRequest<'a> {
     pub fn subprotocols(&self) -> impl Iterator<Item = &'a str> {
         subprotocols(&self.request)
     }
+
+    /// Returns how a server that compresses with a window of this size accepts the first offer of
+    /// permessage-deflate that it can accept; `None` if there is none (RFC 7692 section 5).
+    #[must_use]
+    pub fn accept_compression(&self, window_bits: u8) -> Option<CompressionAccepted> {
+        let offers = extensions(self.request.header_lines(EXTENSIONS));
+        offers.flatten().find_map(|offer| accept(&offer, window_bits))
+    }
 }
+
+const EXTENSIONS: &str = "sec-websocket-extensions";
 
 fn subprotocols<'a>(request: &Request<'a>) -> impl Iterator<Item = &'a str> {
     request.header_lines("sec-websocket-protocol").flat_map(tokens)
@@ -110,8 +128,7 @@ fn subprotocols<'a>(request: &Request<'a>) -> impl Iterator<Item = &'a str> {
 /// Checks everything that RFC 6455 section 4.2.1 demands of a client's opening handshake. The
 /// caller decides which clients may connect, and from which origins.
 ///
-/// Extensions are not checked, because none is ever agreed. A subprotocol may be named twice: the
-/// duplicate changes nothing.
+/// A subprotocol may be named twice: the duplicate changes nothing.
 ///
 /// # Errors
 /// The first rule that is broken.
@@ -149,6 +166,12 @@ pub fn check_upgrade<'a>(request: &Request<'a>) -> Result<UpgradeRequest<'a>, Ha
     if !subprotocols(request).all(is_token) {
         return Err(HandshakeError::SubprotocolMalformed);
     }
+    // Item 9, and section 9.1: "If a value is received by either the client or the server during
+    // negotiation that does not conform to the ABNF below, the recipient of such malformed data
+    // MUST immediately _Fail the WebSocket Connection_."
+    if extensions(request.header_lines(EXTENSIONS)).any(|extension| extension.is_err()) {
+        return Err(HandshakeError::ExtensionsMalformed);
+    }
     if request.body_bytes() > 0 {
         return Err(HandshakeError::BodyNotAllowed);
     }
@@ -156,8 +179,14 @@ pub fn check_upgrade<'a>(request: &Request<'a>) -> Result<UpgradeRequest<'a>, Ha
 }
 
 /// Appends the 101 that accepts the upgrade (RFC 6455 section 4.2.2, item 5). `subprotocol` is one
-/// of those that the client offered, or none.
-pub fn encode_switching_protocols(out: &mut Vec<u8>, key: &str, subprotocol: Option<&str>) {
+/// of those that the client offered, or none; `compression` is what
+/// [`UpgradeRequest::accept_compression`] has returned, or none.
+pub fn encode_switching_protocols(
+    out: &mut Vec<u8>,
+    key: &str,
+    subprotocol: Option<&str>,
+    compression: Option<CompressionAccepted>,
+) {
     out.extend_from_slice(
         b"HTTP/1.1 101 Switching Protocols\r\n\
           Upgrade: websocket\r\n\
@@ -169,6 +198,10 @@ pub fn encode_switching_protocols(out: &mut Vec<u8>, key: &str, subprotocol: Opt
         debug_assert!(is_token(subprotocol), "a subprotocol is a token");
         out.extend_from_slice(b"\r\nSec-WebSocket-Protocol: ");
         out.extend_from_slice(subprotocol.as_bytes());
+    }
+    if let Some(compression) = compression {
+        out.extend_from_slice(b"\r\nSec-WebSocket-Extensions: ");
+        compression.encode(out);
     }
     out.extend_from_slice(b"\r\n\r\n");
 }

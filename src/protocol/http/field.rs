@@ -4,7 +4,7 @@
 use super::HttpError;
 
 /// Returns true if a token may have this byte (RFC 9110 section 5.6.2, `tchar`).
-pub(super) fn is_token_byte(byte: u8) -> bool {
+pub(in super::super) fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 

@@ -17,7 +17,7 @@ mod target;
 
 pub use error::HttpError;
 pub(crate) use field::is_token;
-pub(super) use field::{has_token, tokens};
+pub(super) use field::{has_token, is_token_byte, tokens};
 pub(crate) use forwarded::{Scheme, told_client, told_scheme};
 pub use head::{HEAD_BYTES_MAX_DEFAULT, HEADERS_MAX, HeadScanner, HeaderStorage, HttpLimits};
 pub use request::Request;

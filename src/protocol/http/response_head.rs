@@ -1,7 +1,7 @@
 //! The part of HTTP that a client needs: writing a request, and parsing the head of the response
 //! (RFC 9112 sections 3 and 4).
 
-use super::field::{content_length, find, find_bytes, pairs, value};
+use super::field::{content_length, find, find_all, find_bytes, pairs, value};
 use super::head::check_line_ends;
 use super::response::{has_no_body, is_field_value, write_header, write_number};
 use super::{HeaderStorage, HttpError};
@@ -55,6 +55,12 @@ impl<'a> ResponseHead<'a> {
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&'a str> {
         find(self.headers, name)
+    }
+
+    /// Returns the value of each header of this name (case is ignored), read as by
+    /// [`header`](Self::header).
+    pub fn header_lines(&self, name: &str) -> impl DoubleEndedIterator<Item = &'a str> {
+        find_all(self.headers, name)
     }
 
     /// Returns the value of the first header of this name as it was sent.

@@ -66,7 +66,9 @@ fn check_accepted(request: &Request<'_>) {
             assert!(request.is_http_11() && request.host().is_some() && request.body_bytes() == 0);
             assert_eq!(upgrade.key.len(), 24);
             let mut out = Vec::new();
-            encode_switching_protocols(&mut out, upgrade.key, upgrade.subprotocols().next());
+            let subprotocol = upgrade.subprotocols().next();
+            let compression = upgrade.accept_compression(12);
+            encode_switching_protocols(&mut out, upgrade.key, subprotocol, compression);
             assert!(out.windows(4).position(|four| four == b"\r\n\r\n") == Some(out.len() - 4));
         }
         Err(error) => assert!(matches!(error.response().status(), 400 | 405 | 426)),

@@ -25,7 +25,7 @@ fn accepts_the_handshake_of_rfc_6455_section_1_3() {
     assert_eq!(upgrade.key, "dGhlIHNhbXBsZSBub25jZQ==");
     assert_eq!(upgrade.subprotocols().collect::<Vec<_>>(), ["chat", "superchat"]);
     let mut out = Vec::new();
-    encode_switching_protocols(&mut out, upgrade.key, Some("chat"));
+    encode_switching_protocols(&mut out, upgrade.key, Some("chat"), None);
     assert_eq!(
         std::str::from_utf8(&out),
         Ok("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -37,7 +37,7 @@ fn accepts_the_handshake_of_rfc_6455_section_1_3() {
 #[test]
 fn without_a_subprotocol_the_answer_names_none() {
     let mut out = Vec::new();
-    encode_switching_protocols(&mut out, "dGhlIHNhbXBsZSBub25jZQ==", None);
+    encode_switching_protocols(&mut out, "dGhlIHNhbXBsZSBub25jZQ==", None, None);
     let answer = std::str::from_utf8(&out).unwrap();
     assert!(
         answer.ends_with("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"),
@@ -61,6 +61,24 @@ fn accepts_what_browsers_and_proxies_make_of_it() {
             Ok(2),
             "{from:?} -> {to:?}"
         );
+    }
+}
+
+#[test]
+fn offers_of_compression_come_from_every_line_in_their_order() {
+    let offers = "Sec-WebSocket-Extensions: foo, permessage-deflate; server_max_window_bits=10\r\n\
+                  SEC-WEBSOCKET-EXTENSIONS: permessage-deflate; bad, \
+                  permessage-deflate; server_max_window_bits=\"15\", permessage-deflate";
+    let head = EXAMPLE.replace("Origin: http://example.com", offers);
+    let mut storage = HeaderStorage::new();
+    let request = Request::parse(head.as_bytes(), &mut storage).unwrap();
+    let upgrade = check_upgrade(&request).unwrap();
+    for (window_bits, expected) in [(10, Some("=10\r\n\r\n")), (13, Some("=13\r\n\r\n"))] {
+        let mut out = Vec::new();
+        let compression = upgrade.accept_compression(window_bits);
+        encode_switching_protocols(&mut out, upgrade.key, None, compression);
+        let answer = std::str::from_utf8(&out).unwrap();
+        assert!(expected.is_some_and(|expected| answer.ends_with(expected)), "{answer}");
     }
 }
 
@@ -102,6 +120,8 @@ fn each_rule_of_section_4_2_1_has_its_error_and_status() {
         ("chat, superchat", "chat, super chat", E::SubprotocolMalformed, 400),
         ("chat, superchat", "chat; superchat", E::SubprotocolMalformed, 400),
         ("chat, superchat", "chät", E::SubprotocolMalformed, 400),
+        ("Origin: http", "Sec-WebSocket-Extensions: a b, http", E::ExtensionsMalformed, 400),
+        ("Origin: http", "Sec-WebSocket-Extensions: \u{fc}, http", E::ExtensionsMalformed, 400),
         ("Origin: http://example.com\r\n", "Content-Length: 1\r\n", E::BodyNotAllowed, 400),
     ] {
         assert_eq!(check(&EXAMPLE.replacen(from, to, 1)), Err(error), "{from:?} -> {to:?}");
