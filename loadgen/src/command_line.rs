@@ -7,8 +7,8 @@ use crate::cli::command::Cli;
 /// Flags that may hold a secret. Reports do not contain them, because reports are shown to others.
 const SECRET_FLAGS: [&str; 2] = ["headers", "bearer"];
 /// Flags that say how to connect. The command that `check` suggests to run next has them too.
-const CONNECTION_FLAGS: [&str; 6] =
-    ["source_ip", "subprotocols", "origin", "insecure", "binary", "server_pid"];
+const CONNECTION_FLAGS: [&str; 7] =
+    ["source_ip", "subprotocols", "origin", "insecure", "cacert", "binary", "server_pid"];
 
 /// Returns the flags of a scenario, without those that may hold a secret.
 fn flags_of(scenario: &str) -> Vec<Arg> {

@@ -180,7 +180,7 @@ fn check_usage(scenario: &ScenarioArgs) -> Result<(), String> {
 
 fn settings(scenario: &ScenarioArgs) -> Result<LoadSettings, String> {
     let common = scenario.common();
-    let mut target = Target::find(&common.url, common.source_ip, common.insecure)?;
+    let mut target = Target::find(&common.url, common.source_ip, common.trust())?;
     let mut publish = None;
     match scenario {
         ScenarioArgs::Hold(args) => target.channels = args.channels.map(|channels| channels as u32),
@@ -188,7 +188,7 @@ fn settings(scenario: &ScenarioArgs) -> Result<LoadSettings, String> {
             let found = args
                 .publish_url
                 .as_ref()
-                .map(|url| Target::find(url, common.source_ip, common.insecure));
+                .map(|url| Target::find(url, common.source_ip, common.trust()));
             publish = found.transpose().map_err(|error| format!("--publish-url: {error}"))?;
         }
         ScenarioArgs::Check(_)

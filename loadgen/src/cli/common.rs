@@ -8,6 +8,7 @@ use super::values::{CONNECTIONS_MAX, INFLIGHT_MAX, MESSAGES_MAX, RATE_MAX, THREA
 use crate::net::clock::parse_duration;
 use crate::net::request::{Header, is_token};
 use crate::net::target::{ServerUrl, Sources};
+use crate::net::tls::Trust;
 use crate::report::thresholds::{self, Threshold};
 
 /// Default number of connections opened per second. A server's accept queue holds about this many.
@@ -47,6 +48,10 @@ pub(crate) struct CommonArgs {
     /// wss: take any certificate
     #[arg(short = 'k', long)]
     pub(crate) insecure: bool,
+    /// wss: a PEM file with the authorities to trust, or with the server's certificate itself, in
+    /// place of those that this system trusts
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
+    pub(crate) cacert: Option<PathBuf>,
     /// How long to wait at the end for messages that are still under way
     #[arg(long, default_value = "2s", value_parser = parse_duration)]
     pub(crate) drain: Duration,
@@ -82,6 +87,15 @@ pub(crate) struct CommonArgs {
 }
 
 impl CommonArgs {
+    /// Returns whose certificates are trusted.
+    pub(crate) fn trust(&self) -> Trust<'_> {
+        match (self.insecure, &self.cacert) {
+            (true, _) => Trust::Any,
+            (false, Some(path)) => Trust::File(path),
+            (false, None) => Trust::System,
+        }
+    }
+
     /// Checks what goes into requests as text. The error is a readable text without any value,
     /// because it may be a secret.
     pub(super) fn check(&self) -> Result<(), String> {

@@ -20,4 +20,4 @@ pub(crate) mod slots;
 pub(crate) mod socket;
 pub(crate) mod stream;
 pub(crate) mod target;
-mod tls;
+pub(crate) mod tls;

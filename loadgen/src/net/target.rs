@@ -8,7 +8,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use url::{Host, Url};
 
-use super::tls::Tls;
+use super::tls::{Tls, Trust};
 
 const PORT: u16 = 80;
 const TLS_PORT: u16 = 443;
@@ -120,11 +120,11 @@ impl Target {
     pub(crate) fn find(
         url: &ServerUrl,
         sources: Option<Sources>,
-        insecure: bool,
+        trust: Trust<'_>,
     ) -> Result<Target, String> {
         let tls = match url.is_secure() {
             true => {
-                Some(TlsTarget { server_name: url.server_name()?, config: Tls::config(insecure)? })
+                Some(TlsTarget { server_name: url.server_name()?, config: Tls::config(trust)? })
             }
             false => None,
         };
@@ -243,7 +243,7 @@ mod tests {
     use super::*;
 
     fn find(url: &str) -> Target {
-        Target::find(&ServerUrl::parse(url).unwrap(), None, true).unwrap()
+        Target::find(&ServerUrl::parse(url).unwrap(), None, Trust::Any).unwrap()
     }
 
     fn parts(url: &str) -> (String, String, String) {
@@ -311,14 +311,14 @@ mod tests {
         }
         assert!(ServerUrl::parse_http("ws://localhost/").is_err());
         let nowhere = ServerUrl::parse("ws://there.is.none.invalid/").unwrap();
-        let error = Target::find(&nowhere, None, true).unwrap_err();
+        let error = Target::find(&nowhere, None, Trust::Any).unwrap_err();
         assert!(error.starts_with("there.is.none.invalid has no address: "), "{error}");
     }
 
     #[test]
     fn only_addresses_of_the_family_of_the_source_are_tried() {
         let url = ServerUrl::parse("ws://[::1]/").unwrap();
-        let from = |source| Target::find(&url, Sources::parse(source).ok(), true);
+        let from = |source| Target::find(&url, Sources::parse(source).ok(), Trust::Any);
         assert!(from("::1").is_ok());
         assert!(from("127.0.0.1").unwrap_err().contains("--source-ip"));
     }

@@ -3,12 +3,14 @@
 //! code already holds.
 use std::cell::RefCell;
 use std::io::{self, Read as _, Write as _};
+use std::path::Path;
 use std::sync::Arc;
 
 use mio::net::TcpStream;
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
@@ -23,19 +25,37 @@ thread_local! {
     static CIPHERTEXT: RefCell<Vec<u8>> = RefCell::new(vec![0; RECEIVE_BYTES]);
 }
 
+/// Whose certificates are trusted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Trust<'p> {
+    /// Those of the authorities that this system trusts.
+    System,
+    /// Those of the authorities in a PEM file, and those in it.
+    File(&'p Path),
+    /// Any.
+    Any,
+}
+
 /// Builds the configuration of a TLS client.
 pub(crate) struct Tls;
 
 impl Tls {
-    /// Returns a configuration that trusts the system's root certificates, or with `insecure` every
-    /// certificate. The error is a readable text.
-    pub(crate) fn config(insecure: bool) -> Result<Arc<ClientConfig>, String> {
-        if insecure {
-            let verifier = Arc::new(AcceptsAny(Arc::new(ring::default_provider())));
-            return configure(|builder| {
-                builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()
-            });
+    /// Returns a configuration that trusts these certificates. The error is a readable text.
+    pub(crate) fn config(trust: Trust<'_>) -> Result<Arc<ClientConfig>, String> {
+        match trust {
+            Trust::System => Tls::of_system(),
+            Trust::File(path) => Tls::with_roots(roots_of(path)?),
+            Trust::Any => {
+                let verifier = Arc::new(AcceptsAny(Arc::new(ring::default_provider())));
+                configure(|builder| {
+                    let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
+                    builder.with_no_client_auth()
+                })
+            }
         }
+    }
+
+    fn of_system() -> Result<Arc<ClientConfig>, String> {
         let found = rustls_native_certs::load_native_certs();
         let mut roots = RootCertStore::empty();
         // Certificates that cannot be parsed are left out, as browsers do.
@@ -43,7 +63,7 @@ impl Tls {
         if roots.is_empty() {
             let reason = found.errors.first().map_or(String::new(), |error| format!(" ({error})"));
             return Err(format!(
-                "this system has no root certificates{reason}: install them, or use --insecure"
+                "this system has no root certificates{reason}: install them, or use --cacert FILE"
             ));
         }
         Tls::with_roots(roots)
@@ -57,6 +77,24 @@ impl Tls {
     pub(crate) fn server_name(host: &str) -> Result<ServerName<'static>, String> {
         ServerName::try_from(host.to_owned())
             .map_err(|_| format!("{host} cannot be the name in a certificate"))
+    }
+}
+
+/// Returns the certificates of a PEM file.
+fn roots_of(path: &Path) -> Result<RootCertStore, String> {
+    let wrong = |what: String| format!("--cacert {}: {what}", path.display());
+    let certificates = CertificateDer::pem_file_iter(path).map_err(|error| match error {
+        pem::Error::Io(error) => wrong(error.to_string()),
+        error => wrong(format!("this is no PEM: {error}")),
+    })?;
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates {
+        let certificate = certificate.map_err(|error| wrong(format!("this is no PEM: {error}")))?;
+        roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
+    }
+    match roots.is_empty() {
+        true => Err(wrong("there is no certificate in it".to_owned())),
+        false => Ok(roots),
     }
 }
 
@@ -216,7 +254,10 @@ fn text_of(error: &Error, during_handshake: bool) -> String {
             format!("the server refuses to speak TLS with us: alert {alert:?}")
         }
         Error::InvalidCertificate(reason) => {
-            format!("the server's certificate is not trusted: {reason} (--insecure trusts any)")
+            format!(
+                "the server's certificate is not trusted: {reason} (--cacert FILE names whom to \
+                 trust, --insecure trusts any)"
+            )
         }
         other => format!("TLS failed: {other}"),
     }

@@ -72,9 +72,15 @@ fn an_echo_over_tls_is_checked_like_any_other() {
 
 #[test]
 fn a_certificate_is_trusted_or_the_run_says_that_it_is_not() {
-    let (address, _) = tls_echo("ours.pem");
+    let (address, ours) = tls_echo("ours.pem");
     let (_, other) = tls_echo("another.pem");
     let url = format!("wss://localhost:{}/", address.port());
+    let (code, said) = echo(&url, &other, &format!("--cacert {}", ours.display()));
+    assert_eq!(code, 0, "{said}");
+    for (file, what) in [("/nowhere.pem", "No such file"), ("/dev/null", "no certificate in it")] {
+        let (code, said) = echo(&url, &other, &format!("--cacert {file}"));
+        assert!(code == 1 && said.contains(file) && said.contains(what), "{code} {said}");
+    }
     let (code, said) = echo(&url, &other, "");
     assert!(code == 1 && said.contains("certificate is not trusted"), "{code} {said}");
     let (code, said) = echo(&url, &other, "--insecure");

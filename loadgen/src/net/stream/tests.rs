@@ -12,7 +12,7 @@ use socket2::SockRef;
 
 use super::{Stream, is_tls_record};
 use crate::net::socket::connect;
-use crate::net::tls::Tls;
+use crate::net::tls::{Tls, Trust};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Size of socket buffers: far less than is sent, so that the kernel refuses bytes, but not less
@@ -176,7 +176,7 @@ fn a_certificate_that_nobody_vouches_for_is_refused_unless_that_is_asked_for() {
     let error = Client::tls(tls_echo(identity(), versions), &other).exchange(b"x", 10).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::InvalidData);
     assert!(error.to_string().contains("certificate is not trusted"), "{error}");
-    let insecure = Tls::config(true).unwrap();
+    let insecure = Tls::config(Trust::Any).unwrap();
     assert_eq!(
         Client::tls(tls_echo(identity(), versions), &insecure).exchange(b"x", 10).unwrap(),
         b"x"
@@ -196,7 +196,7 @@ fn a_certificate_for_another_name_is_refused() {
 
 #[test]
 fn a_server_without_tls_is_named_at_once() {
-    let config = Tls::config(true).unwrap();
+    let config = Tls::config(Trust::Any).unwrap();
     let answers = listen(|mut stream| {
         let _ = stream.read(&mut [0; 100]);
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");

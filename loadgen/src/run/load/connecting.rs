@@ -175,6 +175,7 @@ mod tests {
     use super::super::LoadSettings;
     use super::*;
     use crate::net::target::{Addresses, ServerUrl};
+    use crate::net::tls::Trust;
     use crate::run::threads::{ThisThread, Threads};
 
     /// Returns an address at which nothing listens, and the bound socket that keeps other processes
@@ -189,7 +190,7 @@ mod tests {
 
     fn load(addresses: Vec<SocketAddr>) -> Load {
         let url = ServerUrl::parse("ws://127.0.0.1/").unwrap();
-        let mut target = Target::find(&url, None, false).unwrap();
+        let mut target = Target::find(&url, None, Trust::System).unwrap();
         target.addresses = Arc::new(Addresses::new(addresses));
         let settings = LoadSettings {
             target,
