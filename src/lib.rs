@@ -86,8 +86,8 @@ pub use protocol::{CloseCode, Message, MessageKind, Request, Response};
 pub use reactor::{
     Answer, ChannelListing, ChannelQuery, ChannelSort, Context, Counters, Deferral, Handler,
     ListedChannel, NotPublished, PublishError, RefusalReason, RefusedMessage, RejectReason,
-    Rejected, ResponseHeaders, Review, Served, Standstill, Status, Subscription, Ticket, Upgrade,
-    Visitor,
+    Rejected, ResponseHeaders, Review, Served, Standstill, Status, Subscription, Ticket,
+    TlsHandshake, Upgrade, Visitor,
 };
 pub use serde_json::Value;
 #[cfg(feature = "broadcast")]
@@ -101,3 +101,4 @@ pub use server::{
     BindError, Builder, ClosureHandler, Closures, Factory, Health, LimitsError, OriginPattern,
     OriginPatternError, Peer, Publisher, Reloader, Server, Stopper, event,
 };
+pub use transport::TlsSettings;

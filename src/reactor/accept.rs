@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use crate::instant::Instant;
 use crate::net::Net;
+use crate::transport::{IoBuffers, TlsSession, TlsSettings};
 
 use super::api::Handler;
 use super::connection::{AcceptedFrom, CoarseInstant, Connection, listener_token, slot_of};
@@ -40,6 +41,8 @@ pub enum ListenerKind {
 /// A listening socket and its readiness.
 struct Listener<L> {
     kind: ListenerKind,
+    /// With what its connections are encrypted, if they are.
+    tls: Option<TlsSettings>,
     /// `None` once it has been closed by a drain.
     socket: Option<L>,
     /// Readiness was reported, and no accept since then has found the queue empty.
@@ -88,12 +91,12 @@ impl<L> Listeners<L> {
     /// Registers all listening sockets with `net`.
     pub(super) fn new<N: Net<Listener = L>>(
         net: &mut N,
-        listeners: Vec<(L, ListenerKind)>,
+        listeners: Vec<(L, ListenerKind, Option<TlsSettings>)>,
     ) -> io::Result<Listeners<L>> {
         let mut all = Vec::new();
-        for (number, (mut socket, kind)) in listeners.into_iter().enumerate() {
+        for (number, (mut socket, kind, tls)) in listeners.into_iter().enumerate() {
             net.listen(&mut socket, listener_token(number))?;
-            all.push(Listener { kind, socket: Some(socket), ready: false });
+            all.push(Listener { kind, tls, socket: Some(socket), ready: false });
         }
         Ok(Listeners { all, retry_at: None, first: 0 })
     }
@@ -188,7 +191,9 @@ impl<L> Listeners<L> {
             return;
         };
         match peers.core.net.accept(socket) {
-            Ok((stream, address)) => peers.admit(stream, address, listener.kind),
+            Ok((stream, address)) => {
+                peers.admit(stream, address, listener.kind, listener.tls.as_ref());
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => listener.ready = false,
             // This connection failed while it was queued (or the call was interrupted). The next
             // call may succeed.
@@ -210,7 +215,13 @@ impl<L> Listeners<L> {
 
 impl<N: Net, H: Handler> Peers<N, H> {
     /// Admits a new connection, keeps it only to answer 503 or 429, or closes it immediately.
-    fn admit(&mut self, stream: N::Stream, address: SocketAddr, kind: ListenerKind) {
+    fn admit(
+        &mut self,
+        stream: N::Stream,
+        address: SocketAddr,
+        kind: ListenerKind,
+        tls: Option<&TlsSettings>,
+    ) {
         let core = &mut self.core;
         let is_admin = kind == ListenerKind::Admin;
         let tells_first = kind == ListenerKind::ProxyProtocol;
@@ -237,10 +248,18 @@ impl<N: Net, H: Handler> Peers<N, H> {
             let refusal = admission.refusal.unwrap_or(Refusal::TooManyConnections);
             return core.reject(refusal.reason(), address, None);
         };
+        // A configuration that can make no session is a fault of the program, which has made it.
+        let session = tls.and_then(|tls| TlsSession::new(tls.current(), tells_first).ok());
+        if tls.is_some() && session.is_none() {
+            limits.leave((!is_admin && !is_proxy).then_some(address), Some(quota));
+            core.net.close(stream);
+            return core.turn.counters.silent.add(1);
+        }
         let timeout = core.limits.handshake_timeout.min(CoarseInstant::FURTHEST);
         let deadline = core.turn.now + timeout;
         let connection = self.connections.insert(|token| {
-            Connection::new(token, stream, from, quota, admission.refusal, deadline)
+            let io = IoBuffers::new(stream, session.map(Box::new));
+            Connection::new(token, io, from, quota, admission.refusal, deadline)
         });
         let token = connection.token;
         core.timers.check_by(slot_of(token), deadline);

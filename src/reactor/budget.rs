@@ -19,6 +19,9 @@ pub(super) const SLOT: u64 = 1;
 pub(super) const REVIEW: u64 = 16;
 /// The application is told of a request or connection that was served, and writes a line for it.
 pub(super) const SERVED: u64 = 48;
+/// A full TLS handshake, with key exchange and signature. So much is charged for each flight of one
+/// that is not complete, too, before it is known what it was.
+pub(super) const TLS_HANDSHAKE: u64 = 2400;
 /// One `send`.
 pub(super) const SEND: u64 = 64;
 /// One `recv`.

@@ -22,19 +22,20 @@ pub(super) fn client_of<T, S>(
     request: &Request<'_>,
     limits: &ReactorLimits,
 ) -> (Via, PackedAddress) {
+    let peer = peer(connection);
     let Phase::Http(Http { proxy, is_far, .. }) = &connection.phase else {
-        return (Via::Peer, connection.packed_address);
+        return (peer, connection.packed_address);
     };
     let Some(proxy) = proxy else {
-        let far = Via::Proxy { on_this_machine: false, scheme: None };
-        return (if *is_far { far } else { Via::Peer }, connection.packed_address);
+        let far = Via::Proxy { on_this_machine: false, scheme: peer.scheme() };
+        return (if *is_far { far } else { peer }, connection.packed_address);
     };
     // The list may have been changed since the connection was accepted.
     let trusts = |address| limits.trusts(address);
     if !trusts(proxy.unpack().ip()) {
-        return (Via::Proxy { on_this_machine: false, scheme: None }, **proxy);
+        return (Via::Proxy { on_this_machine: false, scheme: peer.scheme() }, **proxy);
     }
-    let scheme = told_scheme(request);
+    let scheme = told_scheme(request).or(peer.scheme());
     match told_client(request, trusts) {
         Some(told) => {
             let on_this_machine = told.is_on_loopback && !is_far && is_here(proxy.unpack());
@@ -42,6 +43,10 @@ pub(super) fn client_of<T, S>(
         }
         None => (Via::Proxy { on_this_machine: false, scheme }, **proxy),
     }
+}
+
+fn peer<T, S>(connection: &Connection<T, S>) -> Via {
+    Via::Peer { is_tls: connection.io.tls.is_some() }
 }
 
 /// Attributes a connection of a trusted proxy to the client of the request whose head has arrived,
@@ -55,7 +60,9 @@ pub(super) fn attribute<T, S>(
     counts: &ConnectionLimits,
 ) -> (Via, Option<Refusal>) {
     match &connection.phase {
-        Phase::Http(Http { proxy: None, is_far: false, .. }) => (Via::Peer, connection.refusal),
+        Phase::Http(Http { proxy: None, is_far: false, .. }) => {
+            (peer(connection), connection.refusal)
+        }
         _ => attribute_to_client(connection, request, limits, counts),
     }
 }

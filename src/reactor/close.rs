@@ -10,7 +10,7 @@ use crate::transport::{BufferPool, Sent};
 use super::api::{Context, Handler};
 use super::connection::{Connection, Gone, Open, Phase};
 use super::core::{ConnectionOf, Core};
-use super::counters::RejectReason;
+use super::counters::{RejectReason, TlsHandshake};
 use super::end_reason::{End, Initiator};
 use super::limits::{PATIENCE, PATIENT_MAX};
 use super::panics::guarded;
@@ -187,7 +187,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         let Some(mut open) = leave_open(connection, clean) else { return };
         connection.io.forget_inbound(&mut self.pool);
         // Replies held back until the subscriptions are live need not wait any longer.
-        connection.io.release(&mut self.pool);
+        connection.io.release();
         connection.under_way = None;
         self.rest.clear();
         let mut detached = true;
@@ -237,7 +237,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         if connection.ended || (clean && !connection.readable) {
             return self.remove(connection);
         }
-        if self.net.shutdown_write(&mut connection.io.stream).is_err() {
+        if connection.io.shut_down_write(&mut self.net, &mut self.pool).is_err() {
             return self.remove(connection);
         }
         self.patient -= usize::from(patient);
@@ -277,10 +277,11 @@ impl<N: Net, H: Handler> Core<N, H> {
     /// the current step has returned.
     fn vanish(&mut self, connection: &mut ConnectionOf<N, H>, gone: Gone) {
         self.tell_unanswered(connection);
+        self.give_up_tls_handshake(connection, TlsHandshake::Closed);
         if let Phase::Closing { patient: true, .. } = connection.phase {
             self.patient -= 1;
         }
-        let rest_bytes = std::mem::take(&mut connection.io.rest_bytes) as usize;
+        let rest_bytes = std::mem::take(&mut connection.rest_bytes) as usize;
         if rest_bytes > 0 {
             self.exchange.hub.private_abandoned(rest_bytes, DropReason::Closed);
         }
@@ -356,10 +357,10 @@ fn leave_open<T, S>(connection: &mut Connection<T, S>, clean: bool) -> Option<Op
 fn owe_rest<T, S>(connection: &mut Connection<T, S>, rest: &[u8], pool: &mut BufferPool) {
     if !rest.is_empty() {
         debug_assert!(
-            connection.io.rest_bytes == 0,
+            connection.rest_bytes == 0,
             "a stream is in the middle of one frame at a time"
         );
         connection.io.owe_first(rest, pool);
-        connection.io.rest_bytes = rest.len() as u32;
+        connection.rest_bytes = rest.len() as u32;
     }
 }

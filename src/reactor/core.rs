@@ -36,6 +36,8 @@ pub(super) struct Core<N: Net, H: Handler> {
     pub(super) unfinished: VecDeque<Token>,
     /// Connections whose reading stopped because the ring to a channel's home reactor is full.
     pub(super) waiting_for_room: VecDeque<Token>,
+    /// Connections that have something to read in a TLS handshake.
+    pub(super) handshaking: VecDeque<Token>,
     /// How many connections in `Phase::Closing` wait for their peers to take the last bytes.
     pub(super) patient: usize,
     /// The state of the random number generator that spreads the pings.

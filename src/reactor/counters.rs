@@ -80,11 +80,13 @@ pub enum RejectReason {
     /// Came to a listener for the PROXY protocol, and did not begin with its header: closed without
     /// an answer.
     ProxyHeader,
+    /// The TLS handshake has failed: the end that TLS has for it, or 400 to a plain request.
+    TlsHandshake,
 }
 
 impl RejectReason {
     /// All reasons, in the order of `Counters::rejects`.
-    pub const ALL: [RejectReason; 24] = [
+    pub const ALL: [RejectReason; 25] = [
         RejectReason::Malformed,
         RejectReason::TooLarge,
         RejectReason::SlowRequest,
@@ -109,6 +111,7 @@ impl RejectReason {
         RejectReason::Draining,
         RejectReason::UntrustedProxy,
         RejectReason::ProxyHeader,
+        RejectReason::TlsHandshake,
     ];
 
     /// Returns the reason for which the protocol layer refuses a request with this status.
@@ -147,6 +150,7 @@ impl RejectReason {
             RejectReason::Draining => "draining",
             RejectReason::UntrustedProxy => "untrusted_proxy",
             RejectReason::ProxyHeader => "proxy_header",
+            RejectReason::TlsHandshake => "tls_handshake",
         }
     }
 }
@@ -197,6 +201,60 @@ impl Source {
     }
 }
 
+/// How a TLS handshake has ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TlsHandshake {
+    /// Well, with a certificate and a signature.
+    Full,
+    /// Well, with a ticket of an earlier connection.
+    Resumed,
+    /// The peer does not speak TLS.
+    NotTls,
+    /// Peer and server have no version, cipher suite or protocol in common.
+    Incompatible,
+    /// The peer has no certificate that the server accepts, and needs one.
+    ClientCertificate,
+    /// The peer has ended it by an alert, mostly because it does not trust the server's
+    /// certificate.
+    RefusedByClient,
+    /// The peer has sent what is no valid TLS.
+    Malformed,
+    /// It was not complete in time.
+    TimedOut,
+    /// The connection has ended before.
+    Closed,
+}
+
+impl TlsHandshake {
+    /// All ends, in the order of `Counters::tls_handshakes`.
+    pub const ALL: [TlsHandshake; 9] = [
+        TlsHandshake::Full,
+        TlsHandshake::Resumed,
+        TlsHandshake::NotTls,
+        TlsHandshake::Incompatible,
+        TlsHandshake::ClientCertificate,
+        TlsHandshake::RefusedByClient,
+        TlsHandshake::Malformed,
+        TlsHandshake::TimedOut,
+        TlsHandshake::Closed,
+    ];
+
+    /// Returns the value of the metric's label `result`.
+    pub const fn label(self) -> &'static str {
+        match self {
+            TlsHandshake::Full => "full",
+            TlsHandshake::Resumed => "resumed",
+            TlsHandshake::NotTls => "not_tls",
+            TlsHandshake::Incompatible => "incompatible",
+            TlsHandshake::ClientCertificate => "client_certificate",
+            TlsHandshake::RefusedByClient => "refused_by_client",
+            TlsHandshake::Malformed => "malformed",
+            TlsHandshake::TimedOut => "timed_out",
+            TlsHandshake::Closed => "closed",
+        }
+    }
+}
+
 /// One reactor's counters since its start. Deliveries are counted in the hub's ledger instead. `N`
 /// is what one counter is: a number, or a [`Count`] while the reactor counts.
 #[derive(Clone, Debug, Default)]
@@ -213,6 +271,8 @@ pub struct CountersOf<N> {
     pub responses: [N; STATUSES.len()],
     /// Refused requests, handshakes and connections without either, by [`RejectReason`].
     pub rejects: [N; RejectReason::ALL.len()],
+    /// TLS handshakes that have ended, by [`TlsHandshake`].
+    pub tls_handshakes: [N; TlsHandshake::ALL.len()],
     /// Connections that ended before their first request, or between two requests.
     pub silent: N,
     /// Messages that this reactor, as their channel's home, has accepted, by [`Source`].
@@ -285,6 +345,9 @@ impl<N> CountersOf<N> {
             handshakes: from_fn(|at| merge(&self.handshakes[at], &other.handshakes[at])),
             responses: from_fn(|at| merge(&self.responses[at], &other.responses[at])),
             rejects: from_fn(|at| merge(&self.rejects[at], &other.rejects[at])),
+            tls_handshakes: from_fn(|at| {
+                merge(&self.tls_handshakes[at], &other.tls_handshakes[at])
+            }),
             silent: merge(&self.silent, &other.silent),
             published: from_fn(|at| merge(&self.published[at], &other.published[at])),
             refused: merge(&self.refused, &other.refused),
@@ -334,6 +397,10 @@ impl LiveCounters {
 
     pub(super) fn reject(&self, reason: RejectReason) {
         self.rejects[reason as usize].add(1);
+    }
+
+    pub(super) fn tls_handshake(&self, end: TlsHandshake) {
+        self.tls_handshakes[end as usize].add(1);
     }
 
     pub(super) fn turn_took(&self, nanos: u64) {
@@ -394,6 +461,9 @@ mod tests {
         }
         for (place, source) in Source::ALL.into_iter().enumerate() {
             assert_eq!(source as usize, place);
+        }
+        for (place, end) in TlsHandshake::ALL.into_iter().enumerate() {
+            assert_eq!(end as usize, place);
         }
     }
 }

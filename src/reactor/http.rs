@@ -57,7 +57,15 @@ impl<N: Net, H: Handler> Core<N, H> {
         filled: usize,
     ) -> (usize, Stop) {
         match self.take_proxy_header(connection, filled) {
-            Ok(consumed) => self.decode_requests(connection, consumed, filled),
+            Ok(consumed) => match &mut connection.io.tls {
+                Some(tls) if tls.begins_plain() => {
+                    tls.begin_handshake(&self.receive[consumed..filled], &mut self.pool);
+                    // The handshake goes on with what was received, whatever comes.
+                    connection.readable = true;
+                    (filled, Stop::NeedMore)
+                }
+                _ => self.decode_requests(connection, consumed, filled),
+            },
             Err(stop) => (0, stop),
         }
     }

@@ -75,7 +75,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         if self.is_joining(connection) || !connection.io.is_held() {
             return;
         }
-        connection.io.release(&mut self.pool);
+        connection.io.release();
         connection.subscriptions().for_each(|one| self.exchange.hub.release(one));
         if connection.awaiting_pong {
             self.set_deadline(connection, self.limits.pong_timeout);

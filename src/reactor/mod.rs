@@ -8,6 +8,7 @@
 //! | `accept` | a connection is accepted from a listener |
 //! | `read` | one `recv`, and everything that can be decoded from it |
 //! | `client` | whose request it is, where a trusted proxy passes on many clients' |
+//! | `tls` | the TLS handshake, if the listener has one |
 //! | `http` | requests, up to the opening handshake |
 //! | `respond` | responses: when they are due, how they are written and counted |
 //! | `deferral`, `deferred` | a handshake on which the application decides later |
@@ -80,6 +81,7 @@ mod sweep;
 mod tests;
 mod ticket;
 mod timer_wheel;
+mod tls;
 mod traffic;
 mod turn;
 mod turn_state;
@@ -91,7 +93,7 @@ pub use accept::ListenerKind;
 pub use api::{
     Answer, Context, Handle, Handler, PublishError, Rejected, Review, Served, Upgrade, Visitor,
 };
-pub use counters::{CLOSE_CODES, Counters, RejectReason, STATUSES, Source};
+pub use counters::{CLOSE_CODES, Counters, RejectReason, STATUSES, Source, TlsHandshake};
 pub use deferral::Deferral;
 pub use end_reason::Initiator;
 pub use group::{

@@ -58,7 +58,7 @@ impl<N: Net, H: Handler> Peers<N, H> {
     /// Removes a connection that has ended from the table of connections (`slab`), stops counting
     /// it towards the connection limits, and closes its socket.
     pub(super) fn take_out(&mut self, token: Token, gone: Gone) {
-        let Some(connection) = self.connections.remove(token) else { return };
+        let Some(mut connection) = self.connections.remove(token) else { return };
         let Core { net, exchange, turn, pool, timers, .. } = &mut self.core;
         timers.remove(slot_of(token));
         turn.traffic.end(token);
@@ -67,6 +67,9 @@ impl<N: Net, H: Handler> Peers<N, H> {
         let limits = &exchange.shared.connection_limits;
         limits.leave(connection.counted_address(), Some(connection.quota));
         turn.did(budget::END);
+        if gone == Gone::Close {
+            connection.io.say_goodbye(net, pool);
+        }
         let stream = connection.io.dismantle(pool);
         match gone {
             Gone::Close => net.close(stream),

@@ -33,7 +33,9 @@ impl<N: Net, H: Handler> Peers<N, H> {
             if writable && connection.blocked {
                 core.on_writable(connection);
             }
-            if hung_up {
+            if connection.io.is_handshaking() {
+                core.go_on_with_handshake(connection);
+            } else if hung_up {
                 // The connection has probably ended. If thousands end at once, connections that go
                 // on must not wait behind them.
                 core.go_on_next_turn(connection);
@@ -115,10 +117,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         let mut filled = kept;
         if connection.readable && kept <= KEPT_BYTES_MAX {
             self.turn.counters.receives.add(1);
-            match connection.io.receive(&mut self.net, &mut self.receive[kept..]) {
-                Ok(received) => filled += note_received(connection, received),
-                Err(_) => return self.lose(connection),
-            }
+            let Some(received) = self.receive(connection, kept) else { return };
+            filled += note_received(connection, received);
         }
         self.turn.counters.received_bytes.add((filled - kept) as u64);
         self.count_received(connection, filled - kept);
@@ -132,6 +132,21 @@ impl<N: Net, H: Handler> Core<N, H> {
             Phase::Http(_) | Phase::Open(_) => self.keep_rest(connection, consumed, filled, stop),
             // The connection is ending: undecoded bytes, and bytes received later, are discarded.
             Phase::Closing { .. } | Phase::Lingering { .. } | Phase::Gone(_) => {}
+        }
+    }
+
+    /// Calls `recv` once. Returns `None` if the connection is lost or ends.
+    #[inline(always)]
+    fn receive(&mut self, connection: &mut ConnectionOf<N, H>, kept: usize) -> Option<Received> {
+        if connection.io.tls.is_some() {
+            return self.receive_encrypted(connection, kept);
+        }
+        match connection.io.receive(&mut self.net, &mut self.receive[kept..]) {
+            Ok(received) => Some(received),
+            Err(_) => {
+                self.lose(connection);
+                None
+            }
         }
     }
 
@@ -156,6 +171,9 @@ impl<N: Net, H: Handler> Core<N, H> {
         match stop {
             Stop::Yield => self.go_on_next_turn(connection),
             Stop::NeedMore if connection.ended => self.on_end(connection),
+            Stop::NeedMore if connection.readable && connection.io.is_handshaking() => {
+                self.go_on_with_handshake(connection);
+            }
             Stop::NeedMore if connection.readable => self.go_on_next_turn(connection),
             Stop::Paused if !connection.io.owes() && !connection.io.is_held() => {
                 // No bytes are queued for the peer. If no answer of a home reactor is outstanding

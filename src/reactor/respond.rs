@@ -137,6 +137,9 @@ impl<N: Net, H: Handler> Core<N, H> {
             self.reject(RejectReason::SlowRequest, connection.address(), None);
             return self.remove(connection);
         }
+        if connection.io.is_handshaking() {
+            return self.time_out_tls_handshake(connection);
+        }
         let text = "the request took too long to arrive: see --handshake-timeout\n";
         let response = Response::text(408, text);
         self.respond(connection, response, How::refused(RejectReason::SlowRequest));
@@ -208,7 +211,7 @@ impl<N: Net, H: Handler> Core<N, H> {
     }
 
     /// Ends the HTTP phase: what is in `self.outgoing` are the last bytes of this connection.
-    fn leave_http(&mut self, connection: &mut ConnectionOf<N, H>) {
+    pub(super) fn leave_http(&mut self, connection: &mut ConnectionOf<N, H>) {
         connection.phase = Phase::Closing { clean: false, patient: false, discarded_bytes: 0 };
         connection.io.forget_inbound(&mut self.pool);
     }

@@ -69,7 +69,7 @@ impl<N: Net, H: Handler> Peers<N, H> {
 impl<N: Net, H: Handler> Core<N, H> {
     /// Asks the application whether a connection may stay open.
     fn review(&mut self, connection: &mut ConnectionOf<N, H>) {
-        let mut visitor = Visitor::new(&mut self.exchange, &mut self.turn, connection, Via::Peer);
+        let mut visitor = Visitor::new(&mut self.exchange, &mut self.turn, connection, Via::PLAIN);
         visitor.expires_at = connection.expires_at;
         let Phase::Open(open) = &mut connection.phase else { return };
         #[cfg(any(test, fuzzing))]

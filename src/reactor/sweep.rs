@@ -1,11 +1,11 @@
 //! The sweep: sends messages from the channels' logs to the subscribers that have not received them
 //! yet.
 
-use std::io::{self, IoSlice};
+use std::io;
 
 use crate::hub::SubscriptionId;
 use crate::net::{Net, Token};
-use crate::transport::{Sent, sent};
+use crate::transport::Sent;
 
 use super::api::Handler;
 use super::connection::Phase;
@@ -60,15 +60,12 @@ impl<N: Net, H: Handler> Core<N, H> {
         // A half-written frame has to be finished before anything else is written.
         let subscription = connection.under_way.unwrap_or(due);
         let unsent = self.exchange.hub.unsent(subscription);
+        let Core { net, pool, .. } = self;
         let written = match unsent.second.is_empty() {
-            true => self.net.write(&mut connection.io.stream, unsent.first),
-            false => {
-                let slices = [IoSlice::new(unsent.first), IoSlice::new(unsent.second)];
-                self.net.write_vectored(&mut connection.io.stream, &slices)
-            }
+            true => connection.io.write(net, unsent.first, pool),
+            false => connection.io.write_both(net, unsent.first, unsent.second, pool),
         };
-        let offered = unsent.bytes();
-        self.note_written(connection, subscription, written, offered)
+        self.note_written(connection, subscription, written)
     }
 
     /// Notes how many log bytes of a subscription the kernel has taken, and returns whether it has
@@ -78,11 +75,10 @@ impl<N: Net, H: Handler> Core<N, H> {
         &mut self,
         connection: &mut ConnectionOf<N, H>,
         subscription: SubscriptionId,
-        written: io::Result<usize>,
-        offered: usize,
+        written: io::Result<(usize, Sent)>,
     ) -> io::Result<Sent> {
         self.turn.counters.sends.add(1);
-        let (taken, sent) = sent(written, offered)?;
+        let (taken, sent) = written?;
         self.turn.counters.sent_bytes.add(taken as u64);
         self.turn.traffic.sent(connection.token, taken);
         let advanced = self.exchange.hub.advance(subscription, taken);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::hub::Hub;
 use crate::instant::Instant;
 use crate::net::{Net, Readiness};
-use crate::transport::BufferPool;
+use crate::transport::{BufferPool, TlsSettings};
 
 use super::accept::{ListenerKind, Listeners};
 use super::api::{Ending, FromThreads, Handle, Handler};
@@ -55,18 +55,19 @@ pub struct Reactor<N: Net, H: Handler> {
 }
 
 impl<N: Net, H: Handler> Reactor<N, H> {
-    /// Creates a reactor that serves `listeners` with `handler`.
+    /// Creates a reactor that serves `listeners` with `handler`. What is accepted on a listener
+    /// with [`TlsSettings`] is encrypted.
     ///
     /// # Errors
     ///
     /// When a listener cannot be registered.
     pub fn new(
         mut net: N,
-        listeners: Vec<(N::Listener, ListenerKind)>,
+        listeners: Vec<(N::Listener, ListenerKind, Option<TlsSettings>)>,
         handler: H,
         setup: Setup<N::Waker>,
     ) -> io::Result<Reactor<N, H>> {
-        let has_admin_listener = listeners.iter().any(|(_, kind)| *kind == ListenerKind::Admin);
+        let has_admin_listener = listeners.iter().any(|(_, kind, _)| *kind == ListenerKind::Admin);
         let listeners = Listeners::new(&mut net, listeners)?;
         let mut seeds = [[0; 8]; 2];
         seeds.iter_mut().for_each(|seed| net.fill_random(seed));
@@ -96,6 +97,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             rest: Vec::new(),
             unfinished: VecDeque::new(),
             waiting_for_room: VecDeque::new(),
+            handshaking: VecDeque::new(),
             patient: 0,
             jitter: jitter | 1,
         };
@@ -155,6 +157,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
         while self.take_readiness() {}
         self.begin_reading();
         self.peers.go_on_with_unfinished();
+        self.peers.go_on_with_handshakes();
         self.peers.decide_on_deferred(&mut self.deferred);
         self.listeners.accept(&mut self.peers);
         self.peers.check_deadlines(&mut self.deadlines);
@@ -192,6 +195,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             || self.mail.goes_on
             || self.drain.as_ref().is_some_and(|drain| drain.is_calling)
             || !core.unfinished.is_empty()
+            || !core.handshaking.is_empty()
             || !core.waiting_for_room.is_empty() && core.exchange.has_room()
             || self.review.is_under_way()
             || self.deferred.are_left()

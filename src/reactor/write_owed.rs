@@ -47,24 +47,23 @@ impl<N: Net, H: Handler> Core<N, H> {
         {
             let unsent = self.exchange.hub.unsent(subscription);
             let rest = &unsent.first[..unsent.under_way_bytes];
-            let offered = rest.len();
-            let written = self.net.write(&mut connection.io.stream, rest);
-            let sent = self.note_written(connection, subscription, written, offered)?;
+            let written = connection.io.write(&mut self.net, rest, &mut self.pool);
+            let sent = self.note_written(connection, subscription, written)?;
             if sent != Sent::All {
                 return Ok(sent);
             }
         }
-        if !connection.io.owes() {
+        if !connection.io.owes() && !connection.io.owes_ciphertext() {
             return Ok(Sent::All);
         }
         self.turn.counters.sends.add(1);
         let (taken, sent) = connection.io.flush(&mut self.net, &mut self.pool)?;
         self.turn.counters.sent_bytes.add(taken as u64);
         self.turn.traffic.sent(connection.token, taken);
-        if connection.io.rest_bytes > 0 {
-            let of_rest = connection.io.rest_bytes.min(taken as u32);
-            connection.io.rest_bytes -= of_rest;
-            self.exchange.hub.private_sent(of_rest as usize, connection.io.rest_bytes == 0);
+        if connection.rest_bytes > 0 {
+            let of_rest = connection.rest_bytes.min(taken as u32);
+            connection.rest_bytes -= of_rest;
+            self.exchange.hub.private_sent(of_rest as usize, connection.rest_bytes == 0);
         }
         self.note_sent(connection, taken, sent);
         Ok(sent)

@@ -233,7 +233,7 @@ pub(crate) fn bearer<'r>(request: &Request<'r>) -> Option<&'r str> {
 /// requests from a browser on this machine; but they carry the page's name in Host.
 pub(crate) fn is_local(client: IpAddr, via: Via, request: &Request<'_>, host: Known) -> bool {
     let is_unbroken = match via {
-        Via::Peer => !is_forwarded(request),
+        Via::Peer { .. } => !is_forwarded(request),
         Via::Proxy { on_this_machine, .. } => on_this_machine,
     };
     is_loopback(client) && host == Known::ByName && is_unbroken
@@ -355,7 +355,7 @@ mod tests {
     fn loopback_counts_as_elsewhere_when_a_proxy_or_a_foreign_name_is_in_between() {
         let local = |peer, headers: &str| {
             with_request(headers, |request| {
-                is_local(peer, Via::Peer, request, known(request.host(), &[], &[]))
+                is_local(peer, Via::PLAIN, request, known(request.host(), &[], &[]))
             })
         };
         assert!(local(LOOPBACK, "Host: localhost:8080\r\n"));

@@ -64,7 +64,9 @@ impl Thread {
     /// end too: otherwise their requests to this reactor would wait forever.
     fn run<H: Handler>(self, make: impl FnOnce() -> H, stopper: Stopper) -> io::Result<()> {
         let _stop_others = StopOthers(stopper);
-        Reactor::new(self.net, self.listeners, make(), self.setup)?.run()
+        let plain = |(listener, kind)| (listener, kind, None);
+        let listeners = self.listeners.into_iter().map(plain).collect();
+        Reactor::new(self.net, listeners, make(), self.setup)?.run()
     }
 }
 

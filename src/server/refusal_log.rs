@@ -104,6 +104,9 @@ fn line(reason: RejectReason) -> Option<(Pace, &'static str)> {
         RejectReason::ProxyHeader => {
             limit("no header of the PROXY protocol, version 2: does the proxy send one?")
         }
+        RejectReason::TlsHandshake => {
+            limit("the TLS handshake failed: fanfare_tls_handshakes_total counts why")
+        }
         RejectReason::ConnectionLimit => limit("over --max-connections"),
         RejectReason::ChannelLimit => limit("over --max-channels"),
         RejectReason::Memory => limit("over --memory-limit"),

@@ -91,7 +91,7 @@ impl SignIn {
         if !self.is_kept {
             self.via = Some(visitor.via);
         }
-        self.via.unwrap_or(Via::Peer)
+        self.via.unwrap_or(Via::PLAIN)
     }
 
     /// Returns the same for a review.
@@ -159,7 +159,7 @@ impl SignIn {
     /// To be called when a peer is let in: notes whether it has brought credentials that were not
     /// looked at.
     pub(crate) fn note_unread(&mut self, options: &BroadcastOptions, request: &Request<'_>) {
-        let scheme = self.via.unwrap_or(Via::Peer).scheme();
+        let scheme = self.via.unwrap_or(Via::PLAIN).scheme();
         // To the application a cookie may have been one.
         let has_cookie = || self.granted.is_some() && request.header_bytes("Cookie").is_some();
         self.has_unread = self.token.is_none()

@@ -1,5 +1,7 @@
 //! Buffers that connections borrow while they need one, so that an idle connection owns none.
 
+use super::tls_scratch::TlsScratch;
+
 /// A byte buffer of a [`BufferPool`]. Consumed bytes stay at its front and are skipped. They are
 /// removed only where the buffer would have to grow otherwise, so that the rest is seldom moved.
 ///
@@ -70,6 +72,7 @@ const POOLED_BYTES_TOTAL_MAX: usize = 32 * 1024 * 1024;
 const LAST_PART: usize = 8;
 
 /// The free buffers of one reactor, and a count of the memory that connections hold in buffers.
+/// And the buffers through which it encrypts and decrypts.
 #[derive(Debug, Default)]
 pub(crate) struct BufferPool {
     free: Vec<Buffer>,
@@ -77,6 +80,7 @@ pub(crate) struct BufferPool {
     held_bytes: usize,
     /// While `held_bytes` is above this, no connection may hold anything.
     held_bytes_max: usize,
+    pub(super) tls: TlsScratch,
 }
 
 impl BufferPool {

@@ -1,10 +1,13 @@
 //! The stream of one connection and its buffers: bytes read but not yet decoded, and bytes not yet
 //! sent.
 
-use std::io;
+use std::io::{self, IoSlice};
 
-use crate::net::{Net, is_shortage};
+use crate::net::Net;
 
+use super::io_results::{Received, Sent, received, sent};
+use super::tls_failure::TlsFailure;
+use super::tls_session::TlsSession;
 use super::{Buffer, BufferPool};
 
 /// One connection's stream and buffers. An idle connection owns no buffer.
@@ -14,9 +17,10 @@ use super::{Buffer, BufferPool};
 #[repr(C)]
 pub(crate) struct IoBuffers<S> {
     pub(crate) stream: S,
-    /// How many bytes at the front of the queued output are the rest of a frame whose subscription
-    /// has ended.
-    pub(crate) rest_bytes: u32,
+    /// What is in `outbound` must not be sent before [`release`](Self::release).
+    is_held: bool,
+    /// What the stream is encrypted with, if it is.
+    pub(crate) tls: Option<Box<TlsSession>>,
     /// Bytes read but not yet decoded: a partial frame or head, or what was read when decoding had
     /// to stop.
     spill: Option<Buffer>,
@@ -24,36 +28,11 @@ pub(crate) struct IoBuffers<S> {
     pub(crate) assembly: Option<Buffer>,
     /// Bytes for this peer alone that the kernel has not accepted yet.
     outbound: Option<Buffer>,
-    /// Bytes for this peer that must not be sent before [`release`](Self::release).
-    held: Option<Buffer>,
-}
-
-/// The result of one `recv`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Received {
-    /// This many bytes were read, and there may be more.
-    Bytes(usize),
-    /// This many bytes were read, fewer than there was room for: the socket is empty, and the next
-    /// readiness event reports more.
-    Drained(usize),
-    /// The peer has ended its side of the stream.
-    End,
-}
-
-/// The result of sending.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Sent {
-    /// The kernel has accepted all bytes.
-    All,
-    /// The send buffer is full; what the kernel refused waits in the outbound buffer.
-    Blocked,
-    /// Like `Blocked`, but because the system is short of memory: no readiness event will follow.
-    Starved,
 }
 
 impl<S> IoBuffers<S> {
-    pub(crate) fn new(stream: S) -> IoBuffers<S> {
-        IoBuffers { stream, rest_bytes: 0, spill: None, assembly: None, outbound: None, held: None }
+    pub(crate) fn new(stream: S, tls: Option<Box<TlsSession>>) -> IoBuffers<S> {
+        IoBuffers { stream, tls, spill: None, assembly: None, outbound: None, is_held: false }
     }
 
     /// Moves the bytes that `keep` has kept to the front of the reactor's receive buffer. Returns
@@ -77,22 +56,65 @@ impl<S> IoBuffers<S> {
         }
     }
 
-    /// Calls `recv` once. If it reads less than `room`, the socket is empty.
+    /// Calls `recv` once, on a stream that is not encrypted or whose bytes are not wanted. If it
+    /// reads less than `room`, the socket is empty.
     pub(crate) fn receive<N: Net<Stream = S>>(
         &mut self,
         net: &mut N,
         room: &mut [u8],
     ) -> io::Result<Received> {
-        match net.read(&mut self.stream, room) {
-            Ok(0) => Ok(Received::End),
-            Ok(count) if count < room.len() => Ok(Received::Drained(count)),
-            Ok(count) => Ok(Received::Bytes(count)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Received::Drained(0)),
-            // Nothing was read and no readiness event will follow: the reactor reads this
-            // connection again in the next turn.
-            Err(error) if is_not_done(&error) => Ok(Received::Bytes(0)),
-            Err(error) => Err(error),
+        received(net.read(&mut self.stream, room), room.len())
+    }
+
+    /// As [`receive`](Self::receive), for an encrypted stream. `hung_up`: a short read does not
+    /// mean that the socket is empty.
+    pub(crate) fn receive_encrypted<N: Net<Stream = S>>(
+        &mut self,
+        net: &mut N,
+        room: &mut [u8],
+        hung_up: bool,
+        pool: &mut BufferPool,
+    ) -> Result<Received, TlsFailure> {
+        match &mut self.tls {
+            Some(tls) => tls.receive(net, &mut self.stream, room, hung_up, pool),
+            None => Ok(self.receive(net, room)?),
         }
+    }
+
+    /// Sends `bytes`; they are not queued. Returns how many were accepted. What was refused must be
+    /// written before anything else.
+    #[inline(always)]
+    pub(crate) fn write<N: Net<Stream = S>>(
+        &mut self,
+        net: &mut N,
+        bytes: &[u8],
+        pool: &mut BufferPool,
+    ) -> io::Result<(usize, Sent)> {
+        match &mut self.tls {
+            None => sent(net.write(&mut self.stream, bytes), bytes.len()),
+            Some(tls) => tls.write(net, &mut self.stream, bytes, false, pool),
+        }
+    }
+
+    /// As [`write`](Self::write), with both slices as if they were one.
+    pub(crate) fn write_both<N: Net<Stream = S>>(
+        &mut self,
+        net: &mut N,
+        first: &[u8],
+        second: &[u8],
+        pool: &mut BufferPool,
+    ) -> io::Result<(usize, Sent)> {
+        let Some(tls) = &mut self.tls else {
+            let slices = [IoSlice::new(first), IoSlice::new(second)];
+            let offered = first.len() + second.len();
+            return sent(net.write_vectored(&mut self.stream, &slices), offered);
+        };
+        let (of_first, outcome) = tls.write(net, &mut self.stream, first, false, pool)?;
+        if outcome != Sent::All {
+            return Ok((of_first, outcome));
+        }
+        let (of_second, outcome) = tls.write(net, &mut self.stream, second, false, pool)?;
+        Ok((of_first + of_second, outcome))
     }
 
     /// Sends `bytes` after everything that is queued already. If `may_write` is false (the
@@ -106,7 +128,7 @@ impl<S> IoBuffers<S> {
         pool: &mut BufferPool,
     ) -> io::Result<(usize, Sent)> {
         let (taken, sent) = match may_write && self.outbound.is_none() {
-            true => sent(net.write(&mut self.stream, bytes), bytes.len())?,
+            true => self.write(net, bytes, pool)?,
             false => (0, Sent::Blocked),
         };
         if sent != Sent::All {
@@ -126,7 +148,10 @@ impl<S> IoBuffers<S> {
         pool: &mut BufferPool,
     ) -> io::Result<(usize, Sent)> {
         debug_assert!(!self.owes(), "queued bytes must be sent first");
-        let (taken, sent) = sent(net.write_last(&mut self.stream, bytes), bytes.len())?;
+        let (taken, sent) = match &mut self.tls {
+            None => sent(net.write_last(&mut self.stream, bytes), bytes.len())?,
+            Some(tls) => tls.write(net, &mut self.stream, bytes, true, pool)?,
+        };
         if sent != Sent::All {
             // The next write is an ordinary one, which also sends what the kernel has held back.
             self.send(net, &bytes[taken..], false, pool)?;
@@ -134,34 +159,30 @@ impl<S> IoBuffers<S> {
         Ok((taken, sent))
     }
 
-    /// Queues bytes that must wait until [`release`](Self::release).
+    /// Queues bytes that must wait until [`release`](Self::release). Nothing else may be queued.
     pub(crate) fn hold(&mut self, bytes: &[u8], pool: &mut BufferPool) {
-        let held = self.held.get_or_insert_with(|| pool.take());
-        held.append(bytes);
-        pool.count(held);
+        debug_assert!(!self.owes(), "a handshake is answered when nothing is queued");
+        self.is_held = true;
+        if !bytes.is_empty() {
+            let outbound = self.outbound.get_or_insert_with(|| pool.take());
+            outbound.append(bytes);
+            pool.count(outbound);
+        }
     }
 
     /// Returns true if bytes wait for [`release`](Self::release).
     pub(crate) fn is_held(&self) -> bool {
-        self.held.is_some()
+        self.is_held
     }
 
-    /// Queues the held bytes for sending, after everything that is queued already.
-    pub(crate) fn release(&mut self, pool: &mut BufferPool) {
-        let Some(held) = self.held.take() else { return };
-        if !held.unread().is_empty() && self.outbound.is_none() {
-            self.outbound = Some(held);
-            return;
-        }
-        if let Some(outbound) = &mut self.outbound {
-            outbound.append(held.unread());
-            pool.count(outbound);
-        }
-        pool.put(held);
+    /// Lets the bytes that wait be sent.
+    pub(crate) fn release(&mut self) {
+        self.is_held = false;
     }
 
     /// Queues the rest of a frame that is partly sent, before everything else.
     pub(crate) fn owe_first(&mut self, rest: &[u8], pool: &mut BufferPool) {
+        debug_assert!(!self.is_held, "whoever waits for its 101 has been sent no frame");
         let outbound = self.outbound.get_or_insert_with(|| pool.take());
         outbound.prepend(rest);
         pool.count(outbound);
@@ -173,21 +194,62 @@ impl<S> IoBuffers<S> {
         net: &mut N,
         pool: &mut BufferPool,
     ) -> io::Result<(usize, Sent)> {
-        let Some(outbound) = &mut self.outbound else { return Ok((0, Sent::All)) };
-        let (taken, sent) =
-            sent(net.write(&mut self.stream, outbound.unread()), outbound.unread().len())?;
-        outbound.use_up(taken);
-        if sent == Sent::All
-            && let Some(outbound) = self.outbound.take()
-        {
+        let Some(mut outbound) = self.outbound.take_if(|_| !self.is_held) else {
+            return Ok((0, self.send_ciphertext(net, pool)?));
+        };
+        let written = self.write(net, outbound.unread(), pool);
+        if let Ok((taken, Sent::All)) = written {
             pool.put(outbound);
+            return Ok((taken, Sent::All));
         }
-        Ok((taken, sent))
+        outbound.use_up(written.as_ref().map_or(0, |(taken, _)| *taken));
+        self.outbound = Some(outbound);
+        written
+    }
+
+    /// Sends what the kernel has refused of what is encrypted already, if anything.
+    pub(crate) fn send_ciphertext<N: Net<Stream = S>>(
+        &mut self,
+        net: &mut N,
+        pool: &mut BufferPool,
+    ) -> io::Result<Sent> {
+        match &mut self.tls {
+            None => Ok(Sent::All),
+            Some(tls) => tls.send_rest(net, &mut self.stream, pool),
+        }
+    }
+
+    /// Ends our side of the stream, after what was written.
+    pub(crate) fn shut_down_write<N: Net<Stream = S>>(
+        &mut self,
+        net: &mut N,
+        pool: &mut BufferPool,
+    ) -> io::Result<()> {
+        self.say_goodbye(net, pool);
+        net.shutdown_write(&mut self.stream)
+    }
+
+    /// Tells the peer of an encrypted stream that nothing more comes.
+    pub(crate) fn say_goodbye<N: Net<Stream = S>>(&mut self, net: &mut N, pool: &mut BufferPool) {
+        if let Some(tls) = &mut self.tls {
+            tls.say_goodbye(net, &mut self.stream, pool);
+        }
     }
 
     /// Returns true if bytes are queued.
     pub(crate) fn owes(&self) -> bool {
-        self.outbound.is_some()
+        self.outbound.is_some() && !self.is_held
+    }
+
+    /// Returns true if the kernel has refused ciphertext. Mostly that belongs to bytes that are
+    /// queued or will be written again; in a handshake it does not.
+    pub(crate) fn owes_ciphertext(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.is_unsent())
+    }
+
+    /// Returns true until the TLS handshake of an encrypted stream is complete.
+    pub(crate) fn is_handshaking(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.is_handshaking())
     }
 
     /// Returns true if bytes are kept that could not be decoded yet.
@@ -202,14 +264,16 @@ impl<S> IoBuffers<S> {
 
     /// Returns the memory that this connection's buffers hold.
     pub(crate) fn held_bytes(&self) -> usize {
-        let buffers = [&self.spill, &self.assembly, &self.outbound, &self.held];
-        buffers.into_iter().flatten().map(Buffer::counted_bytes).sum()
+        let buffers = [&self.spill, &self.assembly, &self.outbound];
+        let of_tls = self.tls.iter().flat_map(|tls| tls.buffers());
+        buffers.into_iter().flatten().chain(of_tls).map(Buffer::counted_bytes).sum()
     }
 
     /// Shrinks every buffer to its content.
     pub(crate) fn shrink(&mut self, pool: &mut BufferPool) {
-        let buffers = [&mut self.spill, &mut self.assembly, &mut self.outbound, &mut self.held];
-        for buffer in buffers.into_iter().flatten() {
+        let buffers = [&mut self.spill, &mut self.assembly, &mut self.outbound];
+        let of_tls = self.tls.iter_mut().flat_map(|tls| tls.buffers_mut());
+        for buffer in buffers.into_iter().flatten().chain(of_tls) {
             pool.shrink(buffer);
         }
     }
@@ -223,28 +287,14 @@ impl<S> IoBuffers<S> {
 
     /// Gives all buffers back to the pool, and returns the stream.
     pub(crate) fn dismantle(self, pool: &mut BufferPool) -> S {
-        for buffer in [self.spill, self.assembly, self.outbound, self.held].into_iter().flatten() {
+        for buffer in [self.spill, self.assembly, self.outbound].into_iter().flatten() {
             pool.put(buffer);
+        }
+        if let Some(tls) = self.tls {
+            tls.dismantle(pool);
         }
         self.stream
     }
-}
-
-/// Interprets the result of a write of `offered` bytes. A full send buffer is not an error.
-#[inline]
-pub(crate) fn sent(written: io::Result<usize>, offered: usize) -> io::Result<(usize, Sent)> {
-    match written {
-        Ok(taken) if taken == offered => Ok((taken, Sent::All)),
-        Ok(taken) => Ok((taken, Sent::Blocked)),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok((0, Sent::Blocked)),
-        Err(error) if is_not_done(&error) => Ok((0, Sent::Starved)),
-        Err(error) => Err(error),
-    }
-}
-
-/// Returns true if a failed call has done nothing and the connection is intact.
-fn is_not_done(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::Interrupted || is_shortage(error)
 }
 
 #[cfg(test)]
@@ -258,7 +308,7 @@ mod tests {
             let (mut net, world) = SimNet::new(1, SimFaults::NONE);
             let mut listener = world.listener(80);
             let peer = world.connect(80);
-            let mut io = IoBuffers::new(net.accept(&mut listener).unwrap().0);
+            let mut io = IoBuffers::new(net.accept(&mut listener).unwrap().0, None);
             let mut pool = BufferPool::new(1 << 20);
             let mut room = [0; 16];
             peer.send(b"there");
@@ -280,7 +330,7 @@ mod tests {
             let (mut net, world) = SimNet::new(1, SimFaults::NONE);
             let mut listener = world.listener(80);
             let peer = world.connect(80);
-            let mut io = IoBuffers::new(net.accept(&mut listener).unwrap().0);
+            let mut io = IoBuffers::new(net.accept(&mut listener).unwrap().0, None);
             peer.fail_next_read(errno);
             assert!(io.receive(&mut net, &mut [0; 16]).is_err());
             peer.fail_next_write(errno);

@@ -4,6 +4,15 @@
 
 mod buffer;
 mod io_buffers;
+mod io_results;
+mod tls_failure;
+mod tls_scratch;
+mod tls_session;
+mod tls_settings;
 
 pub(crate) use buffer::{Buffer, BufferPool};
-pub(crate) use io_buffers::{IoBuffers, Received, Sent, sent};
+pub(crate) use io_buffers::IoBuffers;
+pub(crate) use io_results::{Received, Sent};
+pub(crate) use tls_failure::TlsFailure;
+pub(crate) use tls_session::{Established, TlsSession};
+pub use tls_settings::TlsSettings;

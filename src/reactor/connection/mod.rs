@@ -84,6 +84,9 @@ pub(super) struct Connection<T, S> {
     /// The socket is the first field of these buffers, so it lies in the same cache lines.
     pub(super) io: IoBuffers<T>,
     pub(super) phase: Phase<S>,
+    /// How many bytes at the front of the queued output are the rest of a frame whose subscription
+    /// has ended.
+    pub(super) rest_bytes: u32,
     /// When something is due next. What it is depends on the phase: the request must be complete, a
     /// ping must be sent or its pong must have arrived, the peer must have taken its Close frame,
     /// or lingering ends. Set by `Core::set_deadline`.
@@ -215,7 +218,7 @@ impl<T, S> Connection<T, S> {
     /// trusted proxy or on an admin listener.
     pub(super) fn new(
         token: Token,
-        stream: T,
+        io: IoBuffers<T>,
         from: AcceptedFrom,
         quota: Quota,
         refusal: Option<Refusal>,
@@ -225,7 +228,7 @@ impl<T, S> Connection<T, S> {
         let proxy = from.is_proxy.then(|| Box::new(packed_address));
         Connection {
             token,
-            io: IoBuffers::new(stream),
+            io,
             phase: Phase::Http(Http {
                 proxy,
                 awaits_proxy_header: from.tells_first,
@@ -237,6 +240,7 @@ impl<T, S> Connection<T, S> {
             deadline: CoarseInstant::new(deadline),
             progress_at: CoarseInstant::new(Instant::ZERO),
             message_since: None,
+            rest_bytes: 0,
             under_way: None,
             packed_address,
             awaiting_pong: false,

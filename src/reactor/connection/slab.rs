@@ -116,12 +116,15 @@ mod tests {
     use super::super::{AcceptedFrom, Quota};
     use super::*;
     use crate::instant::Instant;
+    use crate::transport::IoBuffers;
 
     fn insert(connections: &mut Connections<&'static str, ()>, stream: &'static str) -> Token {
         let address = "127.0.0.1:1".parse().unwrap();
         let here = AcceptedFrom { address, is_proxy: false, tells_first: false };
         let quota = Quota::Ordinary;
-        let new = |token| Connection::new(token, stream, here, quota, None, Instant::ZERO);
+        let new = |token| {
+            Connection::new(token, IoBuffers::new(stream, None), here, quota, None, Instant::ZERO)
+        };
         connections.insert(new).token
     }
 

@@ -2,6 +2,7 @@
 //! everything that the server sends, and panics on the first wrong byte.
 
 use super::frames::{FrameClient, Opcode, handshake, request};
+use super::tls_client::TlsClient;
 use crate::net::sim::SimPeer;
 
 pub(super) use super::frames::{Answered, Heard};
@@ -9,11 +10,19 @@ pub(super) use super::frames::{Answered, Heard};
 pub(super) struct Client {
     pub(super) peer: SimPeer,
     frames: FrameClient,
+    /// What the connection is encrypted with, if it is.
+    tls: Option<TlsClient>,
 }
 
 impl Client {
     pub(super) fn new(peer: SimPeer) -> Client {
-        Client { peer, frames: FrameClient::new(0) }
+        Client { peer, frames: FrameClient::new(0), tls: None }
+    }
+
+    /// Makes a client that speaks TLS.
+    pub(super) fn over_tls(peer: SimPeer, tls: TlsClient) -> Client {
+        tls.send(&peer, b"");
+        Client { peer, frames: FrameClient::new(0), tls: Some(tls) }
     }
 
     /// Returns true if the client has read the 101 of its handshake.
@@ -23,12 +32,19 @@ impl Client {
 
     // Sending.
 
+    pub(super) fn send(&self, bytes: &[u8]) {
+        match &self.tls {
+            Some(tls) => tls.send(&self.peer, bytes),
+            None => self.peer.send(bytes),
+        }
+    }
+
     pub(super) fn upgrade(&self, path: &str) {
-        self.peer.send(&handshake(path));
+        self.send(&handshake(path));
     }
 
     pub(super) fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) {
-        self.peer.send(&request(method, path, headers, body));
+        self.send(&request(method, path, headers, body));
     }
 
     /// Returns the bytes of a frame without sending them.
@@ -43,7 +59,7 @@ impl Client {
 
     pub(super) fn say(&mut self, opcode: Opcode, payload: &[u8]) {
         let frame = self.frame(opcode, payload);
-        self.peer.send(&frame);
+        self.send(&frame);
     }
 
     pub(super) fn text(&mut self, text: &str) {
@@ -56,14 +72,25 @@ impl Client {
 
     pub(super) fn close(&mut self, code: u16, reason: &str) {
         let frame = self.frames.close(code, reason);
-        self.peer.send(&frame);
+        self.send(&frame);
     }
 
     // Receiving.
 
+    fn take_received(&self) -> Vec<u8> {
+        match &self.tls {
+            Some(tls) => tls.take_received(&self.peer),
+            None => self.peer.take_received(),
+        }
+    }
+
+    pub(super) fn tls(&self) -> &TlsClient {
+        self.tls.as_ref().expect("a client that speaks TLS")
+    }
+
     /// Returns the next HTTP response, or `None` if it has not arrived completely.
     pub(super) fn answered(&mut self) -> Option<Answered> {
-        self.frames.receive(&self.peer.take_received());
+        self.frames.receive(&self.take_received());
         self.frames.response(false)
     }
 
@@ -75,7 +102,7 @@ impl Client {
                 Some(answered) => assert_eq!(answered.status, 101, "refused: {}", answered.body),
             }
         }
-        self.frames.receive(&self.peer.take_received());
+        self.frames.receive(&self.take_received());
         self.frames.heard()
     }
 

@@ -16,6 +16,7 @@
 //! | `publishing`, `accepting`, `draining` | what concerns many connections at once |
 //! | `reviewing` | what a reload does to open connections and to limits |
 //! | `serving` | what the application is told of what was served |
+//! | `tls`, `tls_client` | encrypted connections; the client's side of TLS |
 //! | `panics` | callbacks that panic |
 //! | `many` | several reactors |
 //! | `listing` | lists of channels |
@@ -59,5 +60,7 @@ mod swarm;
 mod talking;
 mod timed;
 mod times;
+mod tls;
+mod tls_client;
 mod torn;
 mod world;

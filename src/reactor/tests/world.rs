@@ -23,6 +23,7 @@ use super::app::{App, Log};
 use super::client::Client;
 use super::ledger::Words;
 use super::steps::{self, Left, Step};
+use super::tls_client::{self, TlsClient};
 
 pub(super) type SimReactor = Reactor<SimNet, App>;
 
@@ -67,6 +68,8 @@ pub(super) struct Setting {
     pub(super) own_policy: Option<(&'static str, SlowPolicy)>,
     /// Whether the application is told of what was served.
     pub(super) wants_served: bool,
+    /// There is a listener at `TLS_PORT`.
+    pub(super) speaks_tls: bool,
 }
 
 impl Default for Setting {
@@ -81,6 +84,7 @@ impl Default for Setting {
             rings: None,
             own_policy: None,
             wants_served: false,
+            speaks_tls: false,
         }
     }
 }
@@ -88,6 +92,9 @@ impl Default for Setting {
 pub(super) const PORT: u16 = 80;
 /// Where the PROXY protocol is spoken, if there are trusted proxies.
 pub(super) const PROXY_PORT: u16 = 81;
+/// The same, with TLS behind the header.
+pub(super) const PROXY_TLS_PORT: u16 = 82;
+pub(super) const TLS_PORT: u16 = 443;
 
 /// The most turns until the reactors are idle; if they are not by then, they never will be.
 const TURNS_TO_REST_MAX: usize = 100_000;
@@ -141,11 +148,16 @@ impl World {
         let setups = setups(wakers, homes, sim.now(), &limits, hub, rings);
         let log = Rc::new(RefCell::new(Log::default()));
         log.borrow_mut().wants_served = setting.wants_served;
+        let tls = || Some(tls_client::settings());
         let seated = nets.into_iter().zip(setups).map(|(net, setup)| {
             let app = App { log: Rc::clone(&log), own_policy };
-            let mut listeners = vec![(sim.listener(PORT), ListenerKind::Public)];
+            let mut listeners = vec![(sim.listener(PORT), ListenerKind::Public, None)];
             if !limits.trusted_proxies.is_empty() {
-                listeners.push((sim.listener(PROXY_PORT), ListenerKind::ProxyProtocol));
+                listeners.push((sim.listener(PROXY_TLS_PORT), ListenerKind::ProxyProtocol, tls()));
+                listeners.push((sim.listener(PROXY_PORT), ListenerKind::ProxyProtocol, None));
+            }
+            if setting.speaks_tls {
+                listeners.push((sim.listener(TLS_PORT), ListenerKind::Public, tls()));
             }
             Reactor::new(net, listeners, app, setup).unwrap()
         });
@@ -333,6 +345,11 @@ impl World {
     }
 
     /// Connects a client to this path. Its handshake must be accepted.
+    /// Connects a client that speaks TLS to a server that does.
+    pub(super) fn connect_tls(&self) -> Client {
+        Client::over_tls(self.sim.connect(TLS_PORT), TlsClient::new())
+    }
+
     pub(super) fn open(&mut self, path: &str) -> Client {
         let mut client = self.connect();
         client.upgrade(path);
@@ -582,7 +599,7 @@ fn check_reactor(reactor: &SimReactor) {
             !io.owes() || connection.blocked || io.is_held(),
             "queued output waits for a readiness event"
         );
-        assert!(connection.io.rest_bytes == 0 || io.owes(), "the rest of a frame is queued");
+        assert!(connection.rest_bytes == 0 || io.owes(), "the rest of a frame is queued");
         assert!(!connection.starved || connection.blocked);
         let is_open = matches!(connection.phase, Phase::Open(_));
         assert!(!connection.awaiting_pong || is_open, "a pong is awaited on what is not open");
@@ -683,7 +700,7 @@ fn dump_reactor(number: usize, reactor: &SimReactor) {
             Phase::Lingering { .. } => "lingering".to_owned(),
             Phase::Gone(_) => "gone".to_owned(),
         };
-        let (owes, under_way, rest) = (one.io.owes(), one.under_way.is_some(), one.io.rest_bytes);
+        let (owes, under_way, rest) = (one.io.owes(), one.under_way.is_some(), one.rest_bytes);
         eprintln!(
             "{token:?} {phase}: held {}, owes {owes}, under way {under_way}, rest {rest}, \
              readable {}, blocked {}, starved {}, unfinished {}, waits {}, progress {:?}, \

@@ -204,7 +204,7 @@ impl Server {
         let setup = setups.into_iter().next().expect("one for each waker");
         let closed = Rc::new(RefCell::new(Vec::new()));
         let echo = Echo { closed: Rc::clone(&closed) };
-        let listeners = vec![(world.listener(PORT), ListenerKind::Public)];
+        let listeners = vec![(world.listener(PORT), ListenerKind::Public, None)];
         let reactor = Reactor::new(net, listeners, echo, setup).expect("a listener is registered");
 
         let peer = world.connect(PORT);

@@ -85,11 +85,11 @@ impl Actor {
     /// Sends the rest of the previous frame, if any, and then this frame.
     pub(super) fn send(&mut self, bytes: &[u8]) {
         self.finish_frame();
-        self.client.peer.send(bytes);
+        self.client.send(bytes);
     }
 
     pub(super) fn finish_frame(&mut self) {
-        self.client.peer.send(&std::mem::take(&mut self.unsaid));
+        self.client.send(&std::mem::take(&mut self.unsaid));
     }
 
     pub(super) fn can_send(&self) -> bool {

@@ -107,6 +107,7 @@ impl Run {
             rings: Some(plan.rings),
             own_policy: plan.own_policy,
             wants_served: plan.wants_served,
+            ..Setting::default()
         });
         Run {
             world,

@@ -82,7 +82,7 @@ impl Run {
         let book = Rc::new(RefCell::new(book));
         let reactors = nets.into_iter().zip(setups).map(|(net, setup)| {
             let app = App::new(Rc::clone(&book));
-            let listeners = vec![(world.listener(PORT), ListenerKind::Public)];
+            let listeners = vec![(world.listener(PORT), ListenerKind::Public, None)];
             Reactor::new(net, listeners, app, setup).expect("a listener is registered")
         });
         let reactors: Vec<_> = reactors.collect();

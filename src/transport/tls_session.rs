@@ -1,0 +1,410 @@
+//! TLS on one connection, by rustls: what is read is decrypted, and what is written is encrypted
+//! and sent, one record per `send`.
+//!
+//! To its user the stream behaves as a TCP stream does. What makes this so: while a record is on
+//! its way that the kernel has not taken whole, the last byte of what is in it counts as not
+//! written. So whoever writes is blocked, is told when the socket is writable, and comes back with
+//! that byte, which is then only counted.
+
+use std::io;
+use std::sync::Arc;
+
+use rustls::HandshakeKind;
+use rustls::ServerConfig;
+use rustls::server::UnbufferedServerConnection;
+use rustls::unbuffered::{ConnectionState, EncodeTlsData, UnbufferedStatus};
+
+use crate::net::Net;
+
+use super::io_results::{Received, Sent, received, sent};
+use super::tls_failure::TlsFailure;
+use super::tls_scratch::{RECORD_BYTES_MAX, TlsScratch};
+use super::{Buffer, BufferPool};
+
+/// The same towards a peer that is slow, so that less waits for it in memory.
+const SMALL_RECORD_BYTES: usize = 4 * 1024;
+/// After this many small records that the kernel has taken whole, a peer is not slow any more.
+const SMALL_RECORDS: u8 = 8;
+/// The most bytes of a handshake that is not complete. A ClientHello has some hundred bytes to two
+/// thousand, a chain of client certificates up to ten thousand.
+const HANDSHAKE_BYTES_MAX: usize = 32 * 1024;
+/// The first byte of a TLS connection: the content type of handshake records.
+const HANDSHAKE_RECORD: u8 = 22;
+
+/// How far a connection has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum TlsStage {
+    /// The bytes before the handshake are plain: a header of the PROXY protocol.
+    BeforeHandshake,
+    /// Nothing has come yet.
+    Hello,
+    Handshake,
+    Established,
+    /// Nothing more is decrypted, and nothing encrypted.
+    Failed,
+}
+
+/// How a handshake has ended well.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Established {
+    /// With a certificate and a signature.
+    Full,
+    /// With a ticket of an earlier connection.
+    Resumed,
+}
+
+/// The server's side of TLS on one connection. When idle it owns no buffer.
+pub(crate) struct TlsSession {
+    rustls: UnbufferedServerConnection,
+    stage: TlsStage,
+    /// The peer will send nothing more: it has sent a `close_notify`.
+    has_peer_ended: bool,
+    has_said_goodbye: bool,
+    /// The first byte that is written next is encrypted already, and was sent with the rest of its
+    /// record.
+    owes_byte: bool,
+    /// How many of the next records are small.
+    small_records: u8,
+    /// Ciphertext received that is no complete record, or handshake message, yet.
+    received: Option<Buffer>,
+    /// Ciphertext that the kernel has not accepted yet.
+    unsent: Option<Buffer>,
+}
+
+impl TlsSession {
+    /// Begins with the next byte of the stream, or with a header of the PROXY protocol before it.
+    pub(crate) fn new(
+        config: Arc<ServerConfig>,
+        begins_plain: bool,
+    ) -> Result<TlsSession, rustls::Error> {
+        Ok(TlsSession {
+            rustls: UnbufferedServerConnection::new(config)?,
+            stage: if begins_plain { TlsStage::BeforeHandshake } else { TlsStage::Hello },
+            has_peer_ended: false,
+            has_said_goodbye: false,
+            owes_byte: false,
+            small_records: 0,
+            received: None,
+            unsent: None,
+        })
+    }
+
+    /// Begins the handshake with these bytes, which were received behind a PROXY header.
+    pub(crate) fn begin_handshake(&mut self, first: &[u8], pool: &mut BufferPool) {
+        debug_assert!(self.stage == TlsStage::BeforeHandshake, "the handshake begins once");
+        self.stage = TlsStage::Hello;
+        self.keep(first, pool);
+    }
+
+    /// Returns true if the next bytes of the stream are not encrypted.
+    pub(crate) fn begins_plain(&self) -> bool {
+        self.stage == TlsStage::BeforeHandshake
+    }
+
+    /// Returns true until the handshake is complete or has failed.
+    pub(crate) fn is_handshaking(&self) -> bool {
+        matches!(self.stage, TlsStage::BeforeHandshake | TlsStage::Hello | TlsStage::Handshake)
+    }
+
+    /// Gives up a handshake that is under way. Returns false if none was.
+    pub(crate) fn give_up_handshake(&mut self) -> bool {
+        let was_under_way = self.is_handshaking();
+        if was_under_way {
+            self.stage = TlsStage::Failed;
+        }
+        was_under_way
+    }
+
+    /// Returns how the handshake has ended.
+    pub(crate) fn established(&self) -> Established {
+        match self.rustls.handshake_kind() {
+            Some(HandshakeKind::Resumed) => Established::Resumed,
+            _ => Established::Full,
+        }
+    }
+
+    /// Calls `recv` once and decrypts what has come into `room`, which must have space for more
+    /// than a record. `hung_up`: a short read does not mean that the socket is empty.
+    pub(super) fn receive<N: Net>(
+        &mut self,
+        net: &mut N,
+        stream: &mut N::Stream,
+        room: &mut [u8],
+        hung_up: bool,
+        pool: &mut BufferPool,
+    ) -> Result<Received, TlsFailure> {
+        if self.stage == TlsStage::BeforeHandshake {
+            return Ok(received(net.read(stream, room), room.len())?);
+        }
+        if self.has_peer_ended {
+            return Ok(Received::End);
+        }
+        let mut tls = std::mem::take(&mut pool.tls);
+        tls.grow(room.len());
+        let result = self.receive_through(net, stream, room, &mut tls, pool);
+        pool.tls = tls;
+        let (seen, filled) = result?;
+        // What came before the end is decoded first.
+        let is_more = self.has_peer_ended || hung_up && seen.count() > 0;
+        Ok(match seen {
+            Received::End => Received::End,
+            Received::Drained(_) if !is_more => Received::Drained(filled),
+            Received::Drained(_) | Received::Bytes(_) => Received::Bytes(filled),
+        })
+    }
+
+    /// Returns what `recv` has returned, and how many bytes were decrypted.
+    fn receive_through<N: Net>(
+        &mut self,
+        net: &mut N,
+        stream: &mut N::Stream,
+        room: &mut [u8],
+        tls: &mut TlsScratch,
+        pool: &mut BufferPool,
+    ) -> Result<(Received, usize), TlsFailure> {
+        // No more is received than has room when it is decrypted, with what was kept.
+        let kept = self.restore(&mut tls.received, pool);
+        if kept > HANDSHAKE_BYTES_MAX || kept >= room.len() {
+            return Err(self.fail(TlsFailure::Malformed));
+        }
+        let space = &mut tls.received[kept..room.len()];
+        let seen = received(net.read(stream, space), space.len())?;
+        let end = kept + seen.count();
+        if self.stage == TlsStage::Hello && end > 0 {
+            self.stage = TlsStage::Handshake;
+            if tls.received[0] != HANDSHAKE_RECORD {
+                return Err(self.fail(TlsFailure::NotTls));
+            }
+        }
+        let (used, filled) = self.decrypt(&mut tls.received[..end], room, &mut tls.sent, pool)?;
+        self.keep(&tls.received[used..end], pool);
+        // What the kernel refuses goes out with the next write, or when the socket is writable.
+        self.send_rest(net, stream, pool)?;
+        Ok((seen, filled))
+    }
+
+    fn fail(&mut self, failure: TlsFailure) -> TlsFailure {
+        self.stage = TlsStage::Failed;
+        failure
+    }
+
+    /// Decrypts what was received, and prepares what TLS itself has to say. Returns how many bytes
+    /// were used, and how many were decrypted.
+    fn decrypt(
+        &mut self,
+        ciphertext: &mut [u8],
+        room: &mut [u8],
+        sent: &mut [u8],
+        pool: &mut BufferPool,
+    ) -> Result<(usize, usize), TlsFailure> {
+        let (mut used, mut filled) = (0, 0);
+        loop {
+            let UnbufferedStatus { mut discard, state } =
+                self.rustls.process_tls_records(&mut ciphertext[used..]);
+            let mut goes_on = true;
+            match state {
+                Ok(ConnectionState::ReadTraffic(mut records)) => {
+                    while let Some(record) = records.next_record() {
+                        let record = record.map_err(|error| TlsFailure::of(&error))?;
+                        let end = filled + record.payload.len();
+                        let Some(space) = room.get_mut(filled..end) else {
+                            return Err(self.fail(TlsFailure::Malformed));
+                        };
+                        space.copy_from_slice(record.payload);
+                        (filled, discard) = (end, discard + record.discard);
+                    }
+                }
+                Ok(ConnectionState::EncodeTlsData(message)) => {
+                    append(&mut self.unsent, encode(message, sent), pool);
+                }
+                Ok(ConnectionState::TransmitTlsData(sent)) => sent.done(),
+                Ok(ConnectionState::PeerClosed) => self.has_peer_ended = true,
+                Ok(_) => goes_on = false,
+                Err(error) => {
+                    self.stage = TlsStage::Failed;
+                    self.prepare_alert(sent, pool);
+                    return Err(TlsFailure::of(&error));
+                }
+            }
+            used += discard;
+            if !goes_on {
+                break;
+            }
+        }
+        if self.stage == TlsStage::Handshake && !self.rustls.is_handshaking() {
+            self.stage = TlsStage::Established;
+        }
+        Ok((used, filled))
+    }
+
+    /// Has the peer told why its handshake, or its record, was refused.
+    fn prepare_alert(&mut self, sent: &mut [u8], pool: &mut BufferPool) {
+        loop {
+            match self.rustls.process_tls_records(&mut []).state {
+                Ok(ConnectionState::EncodeTlsData(message)) => {
+                    append(&mut self.unsent, encode(message, sent), pool);
+                }
+                Ok(ConnectionState::TransmitTlsData(sent)) => sent.done(),
+                Ok(_) | Err(_) => return,
+            }
+        }
+    }
+
+    /// Encrypts and sends `bytes`. If the kernel refuses a part, that part is to be written again
+    /// before anything else. `is_last`: as [`Net::write_last`].
+    pub(super) fn write<N: Net>(
+        &mut self,
+        net: &mut N,
+        stream: &mut N::Stream,
+        bytes: &[u8],
+        is_last: bool,
+        pool: &mut BufferPool,
+    ) -> io::Result<(usize, Sent)> {
+        match self.send_rest(net, stream, pool)? {
+            Sent::All => {}
+            refused => return Ok((0, refused)),
+        }
+        let mut tls = std::mem::take(&mut pool.tls);
+        tls.grow(0);
+        let written = self.write_records(net, stream, bytes, is_last, &mut tls.sent, pool);
+        pool.tls = tls;
+        written
+    }
+
+    fn write_records<N: Net>(
+        &mut self,
+        net: &mut N,
+        stream: &mut N::Stream,
+        bytes: &[u8],
+        is_last: bool,
+        record: &mut [u8],
+        pool: &mut BufferPool,
+    ) -> io::Result<(usize, Sent)> {
+        let mut taken = usize::from(std::mem::take(&mut self.owes_byte));
+        debug_assert!(taken <= bytes.len(), "whoever was refused a byte comes back with it");
+        while taken < bytes.len() {
+            let record_max =
+                if self.small_records > 0 { SMALL_RECORD_BYTES } else { RECORD_BYTES_MAX };
+            let end = bytes.len().min(taken + record_max);
+            let is_end = end == bytes.len();
+            let count = self.encrypt(&bytes[taken..end], is_last && is_end, record)?;
+            let offered = &record[..count];
+            let result = match is_last && is_end {
+                true => net.write_last(stream, offered),
+                false => net.write(stream, offered),
+            };
+            let (accepted, outcome) = sent(result, count)?;
+            taken = end;
+            if outcome != Sent::All {
+                append(&mut self.unsent, &offered[accepted..], pool);
+                self.small_records = SMALL_RECORDS;
+                self.owes_byte = is_end;
+                return Ok((taken - usize::from(is_end), outcome));
+            }
+            self.small_records = self.small_records.saturating_sub(1);
+        }
+        Ok((taken, Sent::All))
+    }
+
+    /// Encrypts a record, and the `close_notify` behind it if this `is_last`. Returns the length.
+    fn encrypt(&mut self, bytes: &[u8], is_last: bool, record: &mut [u8]) -> io::Result<usize> {
+        if self.stage != TlsStage::Established {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
+        let Ok(ConnectionState::WriteTraffic(mut traffic)) =
+            self.rustls.process_tls_records(&mut []).state
+        else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
+        let mut count = traffic.encrypt(bytes, record).map_err(io::Error::other)?;
+        if is_last {
+            let goodbye = traffic.queue_close_notify(&mut record[count..]);
+            count += goodbye.map_err(io::Error::other)?;
+            self.has_said_goodbye = true;
+        }
+        Ok(count)
+    }
+
+    /// Sends what the kernel has refused of a record that is encrypted.
+    pub(super) fn send_rest<N: Net>(
+        &mut self,
+        net: &mut N,
+        stream: &mut N::Stream,
+        pool: &mut BufferPool,
+    ) -> io::Result<Sent> {
+        let Some(unsent) = &mut self.unsent else { return Ok(Sent::All) };
+        let offered = unsent.unread().len();
+        let (accepted, outcome) = sent(net.write(stream, unsent.unread()), offered)?;
+        unsent.use_up(accepted);
+        if outcome == Sent::All {
+            self.unsent.take().into_iter().for_each(|buffer| pool.put(buffer));
+        }
+        Ok(outcome)
+    }
+
+    /// Tells the peer that nothing more comes (`close_notify`, RFC 8446 section 6.1), if the kernel
+    /// takes it at once: a peer that waits for it takes the end of the stream for the same.
+    pub(super) fn say_goodbye<N: Net>(
+        &mut self,
+        net: &mut N,
+        stream: &mut N::Stream,
+        pool: &mut BufferPool,
+    ) {
+        if self.has_said_goodbye || self.stage != TlsStage::Established || self.unsent.is_some() {
+            return;
+        }
+        let mut tls = std::mem::take(&mut pool.tls);
+        tls.grow(0);
+        if let Ok(count) = self.encrypt(&[], true, &mut tls.sent) {
+            // The connection ends next, whatever becomes of this.
+            let _ = net.write(stream, &tls.sent[..count]);
+        }
+        pool.tls = tls;
+    }
+
+    /// Returns true if the kernel has refused a part of what TLS itself, or a write, has to say.
+    pub(crate) fn is_unsent(&self) -> bool {
+        self.unsent.is_some()
+    }
+
+    /// Moves the ciphertext that was kept to the front of `into`. Returns how much there is.
+    fn restore(&mut self, into: &mut [u8], pool: &mut BufferPool) -> usize {
+        let Some(received) = self.received.take() else { return 0 };
+        let kept = received.unread().len();
+        // There is always room: no more is kept than was received into a buffer of this size.
+        into[..kept].copy_from_slice(received.unread());
+        pool.put(received);
+        kept
+    }
+
+    fn keep(&mut self, rest: &[u8], pool: &mut BufferPool) {
+        if !rest.is_empty() {
+            append(&mut self.received, rest, pool);
+        }
+    }
+
+    pub(super) fn buffers(&self) -> impl Iterator<Item = &Buffer> {
+        [&self.received, &self.unsent].into_iter().flatten()
+    }
+
+    pub(super) fn buffers_mut(&mut self) -> impl Iterator<Item = &mut Buffer> {
+        [&mut self.received, &mut self.unsent].into_iter().flatten()
+    }
+
+    /// Gives all buffers back to the pool.
+    pub(super) fn dismantle(self, pool: &mut BufferPool) {
+        [self.received, self.unsent].into_iter().flatten().for_each(|buffer| pool.put(buffer));
+    }
+}
+
+fn append(buffer: &mut Option<Buffer>, bytes: &[u8], pool: &mut BufferPool) {
+    let buffer = buffer.get_or_insert_with(|| pool.take());
+    buffer.append(bytes);
+    pool.count(buffer);
+}
+
+/// Writes a message of a handshake down. The scratch is as large as the largest, so it fits.
+fn encode<'a, Data>(mut message: EncodeTlsData<'_, Data>, scratch: &'a mut [u8]) -> &'a [u8] {
+    let count = message.encode(scratch).unwrap_or_default();
+    &scratch[..count]
+}
