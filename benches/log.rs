@@ -6,7 +6,7 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use fanfare::hub::{
-    ChannelName, DropReason, Homes, Hub, HubLimits, Owner, ReactorNumber, SlowPolicy,
+    ChannelName, DropReason, FormKind, Homes, Hub, HubLimits, Owner, ReactorNumber, SlowPolicy,
     SubscriptionId,
 };
 use fanfare::protocol::Message;
@@ -21,8 +21,9 @@ fn name() -> ChannelName<'static> {
 fn hub(subscribers: usize) -> (Hub, Vec<SubscriptionId>) {
     let limits = HubLimits { slow_policy: SlowPolicy::Latest, ..HubLimits::default() };
     let mut hub = Hub::new(limits, Arc::new(Homes::new([1; 16], 1)), ReactorNumber(0), 1);
-    let subscribe =
-        |owner| hub.subscribe(name(), Owner(owner as u64)).expect("room for a subscriber");
+    let subscribe = |owner| {
+        hub.subscribe(name(), FormKind::Plain, Owner(owner as u64)).expect("room for a subscriber")
+    };
     let subscriptions = (0..subscribers).map(subscribe).collect();
     (hub, subscriptions)
 }

@@ -3,7 +3,9 @@
 //! are in [`Membership`].
 
 use super::channel_id::ChannelId;
-use super::frames::frame_bytes_of;
+use super::form::Form;
+use super::form_id::FormKind;
+use super::frames::Frame;
 use super::homes::ReactorNumber;
 use super::hub::Hub;
 use super::limits::Refused;
@@ -16,12 +18,12 @@ impl Hub {
     pub(super) fn subscribers_changed(&mut self, id: ChannelId) {
         self.channels.blocked_changed(id);
         let channel = &mut self.channels[id];
-        if channel.subscribers.is_empty() && channel.is_unused() {
+        if channel.is_unused() {
             self.channels.used_without_subscribers(id);
         }
         let channel = &self.channels[id];
         let concerns_nobody =
-            channel.membership == Membership::Unannounced && channel.subscribers.is_empty();
+            channel.membership == Membership::Unannounced && channel.subscribers() == 0;
         if !channel.is_at_home() && !concerns_nobody {
             self.tell_home(id);
         }
@@ -45,14 +47,14 @@ impl Hub {
     pub fn membership_update(&self, home: ReactorNumber) -> Option<MembershipUpdate<'_>> {
         let id = *self.membership_queue.by_home[home.index()].front()?;
         let channel = &self.channels[id];
-        let (name, subscribers) = (channel.name(), channel.subscribers.len() as u32);
+        let (name, subscribers) = (channel.name(), channel.subscribers() as u32);
         Some(match channel.membership {
             Membership::Unannounced => {
                 MembershipUpdate::Join { slot: Slot(id.0), channel: name, subscribers }
             }
             Membership::Leaving => MembershipUpdate::Leave { channel: name },
             Membership::Home | Membership::Joining | Membership::Live => {
-                MembershipUpdate::Count { channel: name, subscribers, is_full: channel.log.is_full }
+                MembershipUpdate::Count { channel: name, subscribers, is_full: channel.is_full }
             }
         })
     }
@@ -82,8 +84,11 @@ impl Hub {
         let channel = &mut self.channels[id];
         channel.membership = Membership::Live;
         channel.epoch = joined.epoch;
-        channel.log.begin_at(joined.next);
-        channel.subscribers.begin_at(channel.log.end());
+        for kind in FormKind::ALL {
+            if let Some(form) = channel.form_mut(kind) {
+                form.begin_at(joined.next);
+            }
+        }
         self.note_join_outcomes(id, Ok(()));
     }
 
@@ -105,14 +110,15 @@ impl Hub {
     }
 
     fn note_join_outcomes(&mut self, id: ChannelId, outcome: Result<(), Refused>) {
-        if self.channels[id].subscribers.is_empty() {
+        if self.channels[id].subscribers() == 0 {
             self.channels.used_without_subscribers(id);
         }
-        let subscribers = &self.channels[id].subscribers;
-        self.membership_queue.join_outcomes.extend((0..subscribers.len()).map(|index| {
-            let (subscription, owner) = subscribers.subscription(index);
-            JoinOutcome { subscription, owner, outcome }
-        }));
+        for (_, Form { subscribers, .. }) in self.channels[id].forms() {
+            self.membership_queue.join_outcomes.extend((0..subscribers.len()).map(|index| {
+                let (subscription, owner) = subscribers.subscription(index);
+                JoinOutcome { subscription, owner, outcome }
+            }));
+        }
     }
 
     /// Returns the next decision of a home on a subscription, which may have ended meanwhile.
@@ -143,7 +149,7 @@ impl Hub {
         if !receives || channel.epoch != epoch {
             return;
         }
-        let next = channel.log.end().number;
+        let next = channel.next_number();
         // Older messages may still arrive after the answer to a join: the home sent them to this
         // reactor as a member, before the reactor left the channel and joined it again.
         if number < next {
@@ -152,10 +158,10 @@ impl Hub {
         // Checked in release builds too: after a gap all later messages would be delivered under
         // wrong numbers.
         assert_eq!(next, number, "the home's numbers have a gap");
-        if !channel.subscribers.is_empty() {
-            let frame_bytes = frame_bytes_of(message);
+        if channel.subscribers() > 0 {
+            let frame_bytes = Frame::plain(message).bytes();
             let room = self.make_room(id, frame_bytes).unwrap_or_else(|_| {
-                self.channels[id].log.room_beyond_limits(frame_bytes, self.limits.bound())
+                self.channels[id].room_beyond_limits(frame_bytes, self.limits.bound())
             });
             self.take_room(id, room);
         }
@@ -189,7 +195,7 @@ mod tests {
     fn who_comes_back_before_the_home_was_told_keeps_the_channel_and_misses_nothing() {
         let (mut hub, text) = member();
         let name = ChannelName::parse(&text).unwrap();
-        let first = hub.subscribe(name, Owner(1)).unwrap();
+        let first = hub.subscribe(name, FormKind::Plain, Owner(1)).unwrap();
         let Some(MembershipUpdate::Join { slot, .. }) = hub.membership_update(HOME) else {
             panic!("it joins")
         };
@@ -204,7 +210,7 @@ mod tests {
         }
         assert_eq!(hub.membership_update(HOME), Some(MembershipUpdate::Leave { channel: name }));
         hub.append(numbered(1));
-        let second = hub.subscribe(name, Owner(2)).unwrap();
+        let second = hub.subscribe(name, FormKind::Plain, Owner(2)).unwrap();
         assert!(!hub.is_joining(second));
         assert_eq!(
             hub.membership_update(HOME),
@@ -218,7 +224,7 @@ mod tests {
     #[test]
     fn a_message_of_what_had_the_slot_before_is_for_nobody() {
         let (mut hub, name) = member();
-        hub.subscribe(ChannelName::parse(&name).unwrap(), Owner(1)).unwrap();
+        hub.subscribe(ChannelName::parse(&name).unwrap(), FormKind::Plain, Owner(1)).unwrap();
         let Some(MembershipUpdate::Join { slot, .. }) = hub.membership_update(HOME) else {
             panic!("it joins")
         };

@@ -1,11 +1,12 @@
-//! One channel: its name, its numbering, its log and its subscribers.
+//! One channel: its name, its numbering and its forms.
 
 use super::channel_lists::ChannelList;
-use super::log::{FIRST_NUMBER, Log};
+use super::form::Form;
+use super::form_id::FormKind;
+use super::log::FIRST_NUMBER;
 use super::members::NO_MEMBERS;
 use super::membership::Membership;
 use super::name::ChannelName;
-use super::subscribers::Subscribers;
 use std::fmt;
 
 /// The id of a message: its number, within an epoch of its channel.
@@ -49,16 +50,18 @@ pub struct ChannelInfo {
     pub last_number: Option<u64>,
 }
 
-/// A channel. When idle it owns its name and nothing else: its log has memory only while a
-/// subscriber has unsent messages.
+/// A channel. When idle it owns its name and nothing else: a log has memory only while a subscriber
+/// has unsent messages.
 #[derive(Debug)]
 pub(super) struct Channel {
     pub(super) name: Box<str>,
     pub(super) epoch: u64,
-    pub(super) log: Log,
-    pub(super) subscribers: Subscribers,
-    /// True while the channel is in the queue of the sweep.
-    pub(super) is_queued: bool,
+    pub(super) plain: Form,
+    /// Present while it has subscribers, and then until the sweep has taken it out of its queue.
+    pub(super) deflated: Option<Box<Form>>,
+    /// The channel's publishers must wait: this channel is beyond its bound, here or on a member
+    /// (see the module `full`).
+    pub(super) is_full: bool,
     /// The list that the channel is in (`ChannelLists`).
     pub(super) list: Option<ChannelList>,
     pub(super) membership: Membership,
@@ -70,16 +73,16 @@ pub(super) struct Channel {
 }
 
 const _: () =
-    assert!(size_of::<Channel>() <= 128, "a million idle channels take a million times this size");
+    assert!(size_of::<Channel>() <= 136, "a million idle channels take a million times this size");
 
 impl Channel {
     pub(super) fn new(name: &str, epoch: u64, membership: Membership) -> Channel {
         Channel {
             name: name.into(),
             epoch,
-            log: Log::new(),
-            subscribers: Subscribers::default(),
-            is_queued: false,
+            plain: Form::new(FIRST_NUMBER),
+            deflated: None,
+            is_full: false,
             list: None,
             membership,
             is_listed_for_home: false,
@@ -99,7 +102,80 @@ impl Channel {
     /// Returns true if the channel has no subscribers, here or on other reactors, and no publisher
     /// waits for it.
     pub(super) fn is_unused(&self) -> bool {
-        self.subscribers.is_empty() && self.members == NO_MEMBERS && !self.log.is_full
+        self.subscribers() == 0 && self.members == NO_MEMBERS && !self.is_full
+    }
+
+    // Forms.
+
+    /// Returns the forms that there are.
+    pub(super) fn forms(&self) -> impl Iterator<Item = (FormKind, &Form)> {
+        let deflated = self.deflated.as_deref().map(|form| (FormKind::Deflated, form));
+        [(FormKind::Plain, &self.plain)].into_iter().chain(deflated)
+    }
+
+    /// Returns a form; `None` if it has not been made, or has gone.
+    pub(super) fn form(&self, kind: FormKind) -> Option<&Form> {
+        match kind {
+            FormKind::Plain => Some(&self.plain),
+            FormKind::Deflated => self.deflated.as_deref(),
+        }
+    }
+
+    /// Like [`form`](Self::form), to change it.
+    pub(super) fn form_mut(&mut self, kind: FormKind) -> Option<&mut Form> {
+        match kind {
+            FormKind::Plain => Some(&mut self.plain),
+            FormKind::Deflated => self.deflated.as_deref_mut(),
+        }
+    }
+
+    /// Returns a form, which is made if there is none.
+    pub(super) fn form_or_new(&mut self, kind: FormKind) -> &mut Form {
+        let next = self.next_number();
+        match kind {
+            FormKind::Plain => &mut self.plain,
+            FormKind::Deflated => self.deflated.get_or_insert_with(|| Box::new(Form::new(next))),
+        }
+    }
+
+    /// Drops the form that nobody reads any more, unless it is in the queue of the sweep.
+    pub(super) fn drop_unread_form(&mut self) {
+        self.deflated.take_if(|form| form.subscribers.is_empty() && !form.log.is_queued);
+    }
+
+    /// Returns how many forms have subscribers.
+    pub(super) fn forms_read(&self) -> usize {
+        self.forms().filter(|(_, form)| !form.subscribers.is_empty()).count()
+    }
+
+    /// Returns true if a form is in the queue of the sweep.
+    pub(super) fn is_queued(&self) -> bool {
+        self.forms().any(|(_, form)| form.log.is_queued)
+    }
+
+    /// Returns true if a subscriber is blocked.
+    pub(super) fn has_blocked(&self) -> bool {
+        self.forms().any(|(_, form)| !form.subscribers.blocked().is_empty())
+    }
+
+    /// Returns the number of subscribers on this reactor.
+    pub(super) fn subscribers(&self) -> usize {
+        self.forms().map(|(_, form)| form.subscribers.len()).sum()
+    }
+
+    /// Returns the number of the next message.
+    pub(super) fn next_number(&self) -> u64 {
+        self.plain.log.end().number
+    }
+
+    /// Returns the bytes of the frames that are kept, in all forms.
+    pub(super) fn kept_bytes(&self) -> usize {
+        self.forms().map(|(_, form)| form.kept_bytes()).sum()
+    }
+
+    /// Returns the number of the oldest message kept in any form.
+    pub(super) fn first_number(&self) -> Option<u64> {
+        self.forms().filter_map(|(_, form)| form.log.first_number()).min()
     }
 
     /// Cancels leaving the channel: a subscriber joined before the home was asked to send no
@@ -117,17 +193,16 @@ impl Channel {
     /// Returns the number of message copies not yet completely sent, summed over the channel's
     /// subscribers.
     pub(super) fn pending(&self) -> u64 {
-        let next = self.log.end().number;
-        self.subscribers.cursors().map(|(cursor, _)| next - cursor.number).sum()
+        self.forms().map(|(_, form)| form.pending()).sum()
     }
 
     pub(super) fn info(&self) -> ChannelInfo {
-        let messages = self.log.end().number - FIRST_NUMBER;
+        let messages = self.next_number() - FIRST_NUMBER;
         ChannelInfo {
-            subscribers: self.subscribers.len() as u64,
+            subscribers: self.subscribers() as u64,
             epoch: self.epoch,
             messages,
-            first_number: self.log.first_number(),
+            first_number: self.first_number(),
             last_number: (messages > 0).then_some(messages),
         }
     }

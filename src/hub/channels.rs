@@ -4,6 +4,8 @@
 use super::channel::Channel;
 use super::channel_id::ChannelId;
 use super::channel_lists::{ChannelList, ChannelLists};
+use super::form::Form;
+use super::form_id::FormId;
 use super::homes::{Homes, NameHash, ReactorNumber};
 use super::limits::Refused;
 use super::membership::Membership;
@@ -34,6 +36,8 @@ const SCARCE_PART: usize = 8;
 /// What a channel takes besides its name: the struct, its places in lists and in the table of
 /// names, and what the allocator adds to the name.
 const BYTES_BESIDE_NAME: usize = size_of::<Channel>() + 16 + 2 * size_of::<Named>() + 16;
+
+const FORM_EXISTS: &str = "a form exists as long as it is read or queued";
 
 /// An entry of the hash table of names. It stores the hash of its name, so that the table can grow
 /// without reading the channels.
@@ -183,9 +187,9 @@ impl Channels {
     /// Must be called when the number of a channel's blocked subscribers has changed.
     pub(super) fn blocked_changed(&mut self, id: ChannelId) {
         let channel = &self[id];
-        match (channel.list, channel.subscribers.blocked().is_empty()) {
-            (None, false) => self.move_to(Some(ChannelList::Stalled), id),
-            (Some(ChannelList::Stalled), true) => self.move_to(None, id),
+        match (channel.list, channel.has_blocked()) {
+            (None, true) => self.move_to(Some(ChannelList::Stalled), id),
+            (Some(ChannelList::Stalled), false) => self.move_to(None, id),
             _ => {}
         }
     }
@@ -216,7 +220,7 @@ impl Channels {
     pub(super) fn forget_oldest(&mut self) -> bool {
         for _ in 0..PASSED_OVER_MAX {
             let Some(id) = self.lists.front(ChannelList::AtRest) else { return false };
-            if self[id].is_queued {
+            if self[id].is_queued() {
                 self.used_without_subscribers(id);
             } else if self[id].is_unused() {
                 self.remove(id);
@@ -271,7 +275,7 @@ impl Channels {
             return self.move_to(None, id);
         }
         match channel.membership {
-            Membership::Home | Membership::Live if channel.is_queued => {
+            Membership::Home | Membership::Live if channel.is_queued() => {
                 self.used_without_subscribers(id);
             }
             Membership::Home => self.remove(id),
@@ -327,8 +331,7 @@ impl Channels {
             at_rest += usize::from(channel.list == Some(ChannelList::AtRest));
             let rests = matches!(channel.list, Some(ChannelList::AtRest | ChannelList::Lingering));
             assert!(!rests || channel.is_unused(), "a channel in use is listed as idle");
-            let is_stalled = !channel.subscribers.blocked().is_empty();
-            assert_eq!(is_stalled, channel.list == Some(ChannelList::Stalled), "{id:?}");
+            assert_eq!(channel.has_blocked(), channel.list == Some(ChannelList::Stalled), "{id:?}");
         }
         assert_eq!((self.bytes, self.at_rest), (bytes, at_rest));
     }
@@ -364,6 +367,21 @@ impl IndexMut<ChannelId> for Channels {
         #[cfg(any(test, fuzzing))]
         work::note(Work::Channel);
         &mut self.channels[id.0 as usize]
+    }
+}
+
+/// The form of a subscription, or one in the queue of the sweep: so it exists.
+impl Index<FormId> for Channels {
+    type Output = Form;
+
+    fn index(&self, id: FormId) -> &Form {
+        self[id.channel].form(id.kind).expect(FORM_EXISTS)
+    }
+}
+
+impl IndexMut<FormId> for Channels {
+    fn index_mut(&mut self, id: FormId) -> &mut Form {
+        self[id.channel].form_mut(id.kind).expect(FORM_EXISTS)
     }
 }
 

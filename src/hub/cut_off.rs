@@ -3,11 +3,12 @@
 
 use super::channel_id::ChannelId;
 use super::cursor::Cursor;
+use super::form_id::FormId;
 use super::hub::Hub;
 use super::ledger::DropReason;
 use super::limits::{Refused, SlowPolicy};
-use super::log::Room;
 use super::overrun_queue::Overrun;
+use super::room::Room;
 use super::subscriptions::Owner;
 
 /// The most channels at rest (without subscribers) that are forgotten for one message.
@@ -17,15 +18,16 @@ const NAMES_FORGOTTEN_MAX: usize = 512;
 const STALLED_CHECKED_MAX: usize = 1024;
 
 impl Hub {
-    /// Removes every cursor from the part of a log before `kept_from`. `Log::make_room` has made
-    /// sure that their subscribers are blocked. Under the policy `Latest` they go on at `newest`.
-    pub(super) fn cut_off(&mut self, id: ChannelId, kept_from: u64, newest: Cursor) {
+    /// Removes every cursor from the part of a form's log before `kept_from`. `Channel::make_room`
+    /// has made sure that their subscribers are blocked. Under the policy `Latest` they go on at
+    /// `newest`.
+    pub(super) fn cut_off(&mut self, id: FormId, kept_from: u64, newest: Cursor) {
         let log = &self.channels[id].log;
         if kept_from == log.start() {
             return;
         }
         let end = log.end();
-        let new_place = match self.slow_policy_of(id) {
+        let new_place = match self.slow_policy_of(id.channel) {
             SlowPolicy::Disconnect => None,
             SlowPolicy::Skip => Some(log.start_of(kept_from)),
             SlowPolicy::Latest => Some(newest),
@@ -39,18 +41,18 @@ impl Hub {
             if left == 0 {
                 break;
             }
-            let channel = &mut self.channels[id];
-            let cursor = channel.subscribers.cursor(index);
+            let form = &mut self.channels[id];
+            let cursor = form.subscribers.cursor(index);
             if cursor.offset >= kept_from {
                 continue;
             }
             left -= 1;
-            let whose = channel.subscribers.subscription(index);
+            let whose = form.subscribers.subscription(index);
             if self.subscriptions.is_held(whose.0) {
                 self.ledger.owed -= end.number - cursor.number;
-                channel.log.leave(cursor.offset, true);
-                channel.log.enter(end.offset, true);
-                channel.subscribers.set_cursor(index, end);
+                form.log.leave(cursor.offset, true);
+                form.log.enter(end.offset, true);
+                form.subscribers.set_cursor(index, end);
                 continue;
             }
             // A subscriber can continue only if the rest of its partly sent frame can be kept.
@@ -62,16 +64,16 @@ impl Hub {
                 None => (end.number, DropReason::SlowConsumer),
             };
             let outcome = self.detach(id, index, until, reason, Some(&mut rests.bytes));
-            let channel = &mut self.channels[id];
+            let form = &mut self.channels[id];
             match new_place {
                 Some(place) => {
-                    channel.subscribers.set_cursor(index, place);
-                    channel.log.enter(place.offset, true);
+                    form.subscribers.set_cursor(index, place);
+                    form.log.enter(place.offset, true);
                 }
                 None => {
-                    channel.subscribers.remove(index, &mut self.subscriptions);
+                    form.subscribers.remove(index, &mut self.subscriptions);
                     self.subscriptions.set_overrun(whose.0);
-                    self.subscribers_changed(id);
+                    self.subscribers_changed(id.channel);
                 }
             }
             self.overrun.push(whose, new_place.is_some(), outcome.map(|_| rest_start..rests.end()));
@@ -79,6 +81,7 @@ impl Hub {
         debug_assert_eq!(left, 0, "only blocked subscribers are cut off");
         self.overrun.give_rests_back(rests);
         self.channels[id].log.release(&mut self.pool);
+        self.channels[id.channel].drop_unread_form();
     }
 
     fn slow_policy_of(&self, id: ChannelId) -> SlowPolicy {
@@ -114,8 +117,9 @@ impl Hub {
                 return;
             }
             let Some(id) = self.channels.next_stalled() else { return };
-            match self.channels[id].log.front_for_blocked() {
-                Some(kept_from) => {
+            match self.channels[id].front_for_blocked() {
+                Some((kind, kept_from)) => {
+                    let id = id.form(kind);
                     let newest = self.channels[id].log.newest_from(kept_from);
                     self.cut_off(id, kept_from, newest);
                     first_checked = None;
@@ -127,22 +131,22 @@ impl Hub {
         }
     }
 
-    /// Determines what must be cut off a channel's log to make room for a frame, as
-    /// [`Log::make_room`](super::log::Log::make_room) does. If only memory is short, memory of
-    /// other channels is freed first.
+    /// Determines what must be cut off a channel to make room for a message, as
+    /// [`Channel::make_room`](super::channel::Channel::make_room) does. If only memory is short,
+    /// memory of other channels is freed first.
     pub(super) fn make_room(&mut self, id: ChannelId, frame_bytes: usize) -> Result<Room, Refused> {
         let bound = self.limits.bound();
-        let log = &self.channels[id].log;
-        let refused = match log.make_room(frame_bytes, bound, &self.pool) {
+        let channel = &self.channels[id];
+        let refused = match channel.make_room(frame_bytes, bound, &self.pool) {
             Ok(room) => return Ok(room),
             Err(refused) => refused,
         };
-        let bytes = log.next_segment_bytes(frame_bytes, &self.pool);
+        let bytes = channel.next_segments_bytes(frame_bytes, &self.pool);
         if self.pool.has_room_for(bytes, 0) {
             return Err(refused);
         }
         self.make_memory(bytes);
-        self.channels[id].log.make_room(frame_bytes, bound, &self.pool)
+        self.channels[id].make_room(frame_bytes, bound, &self.pool)
     }
 
     /// Returns the next subscriber that was overrun: it has lost messages that it had not read.

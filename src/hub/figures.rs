@@ -25,7 +25,7 @@ pub struct ChannelFigures<'h> {
     /// been sent them. A log is freed in segments, so this may be more than the subscriber lacks,
     /// but it is zero if there is nobody who lacks any.
     pub lag: u64,
-    /// How many bytes are kept here.
+    /// How many bytes are kept here, in all forms.
     pub kept_bytes: u64,
 }
 
@@ -48,20 +48,19 @@ impl Hub {
     }
 
     fn figures<'h>(&'h self, channel: &'h Channel) -> ChannelFigures<'h> {
-        let (log, is_at_home) = (&channel.log, channel.is_at_home());
-        let own = channel.subscribers.len() as u64;
-        let end = log.end();
+        let (next, is_at_home) = (channel.next_number(), channel.is_at_home());
+        let own = channel.subscribers() as u64;
         ChannelFigures {
             name: channel.name(),
             is_at_home,
             epoch: channel.epoch,
-            messages: end.number - FIRST_NUMBER,
+            messages: next - FIRST_NUMBER,
             subscribers: match is_at_home {
                 true => own + self.members.subscribers(channel.members),
                 false => 0,
             },
-            lag: log.first_number().map_or(0, |first| end.number - first),
-            kept_bytes: end.offset - log.start(),
+            lag: channel.first_number().map_or(0, |first| next - first),
+            kept_bytes: channel.kept_bytes() as u64,
         }
     }
 }

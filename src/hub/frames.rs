@@ -1,18 +1,36 @@
 //! The frames in a log: one for each message, final and unmasked, as a server sends it.
 
-use crate::protocol::{FrameHeader, Message};
+use crate::protocol::{FrameHeader, Message, MessageKind, encode_frame};
 
-/// Returns the size of a message's frame.
-pub(super) fn frame_bytes_of(message: Message<'_>) -> usize {
-    let payload_bytes = message.payload().len();
-    let header = FrameHeader {
-        fin: true,
-        compressed: false,
-        opcode: message.kind().opcode(),
-        mask: None,
-        payload_bytes: payload_bytes as u64,
-    };
-    header.encoded_bytes() + payload_bytes
+/// The frame of a message, before it is encoded.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Frame<'m> {
+    kind: MessageKind,
+    payload: &'m [u8],
+}
+
+impl<'m> Frame<'m> {
+    /// Makes a frame of the payload as it was published.
+    pub(super) fn plain(message: Message<'m>) -> Frame<'m> {
+        Frame { kind: message.kind(), payload: message.payload() }
+    }
+
+    /// Returns the size of the frame.
+    pub(super) fn bytes(&self) -> usize {
+        let header = FrameHeader {
+            fin: true,
+            compressed: false,
+            opcode: self.kind.opcode(),
+            mask: None,
+            payload_bytes: self.payload.len() as u64,
+        };
+        header.encoded_bytes() + self.payload.len()
+    }
+
+    /// Appends the frame, encoded.
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        encode_frame(out, self.kind.opcode(), self.payload);
+    }
 }
 
 /// Returns how many frames end in `from..to`, and how many bytes after `to` belong to a frame that
@@ -49,10 +67,9 @@ mod tests {
     fn a_frame_is_as_long_as_its_header_says_at_every_form_of_the_length() {
         for payload_bytes in [0, 1, 125, 126, 127, 65_535, 65_536, 100_000] {
             let payload = vec![b'x'; payload_bytes];
-            let message = Message::binary(&payload);
             let mut frame = Vec::new();
-            encode_frame(&mut frame, Opcode::Binary, &payload);
-            assert_eq!(frame_bytes_of(message), frame.len());
+            Frame::plain(Message::binary(&payload)).encode(&mut frame);
+            assert_eq!(Frame::plain(Message::binary(&payload)).bytes(), frame.len());
             assert_eq!(encoded_frame_bytes(&frame), frame.len());
         }
     }

@@ -1,10 +1,11 @@
-//! Full channels. A channel is full while its log, on its home or on a member, is larger than
+//! Full channels. A channel is full while its logs, on its home or on a member, are larger than
 //! `channel_buffer_bytes` because subscribers that are not slow have not been sent its oldest
 //! messages yet. Messages that are already on their way to the log are still appended. The
 //! channel's publishers must wait until the log has room again.
 
 use super::channel::Accepted;
 use super::channel_id::ChannelId;
+use super::form_id::FormKind;
 use super::hub::Hub;
 use super::membership::Membership;
 use super::name::ChannelName;
@@ -23,7 +24,7 @@ impl Hub {
     /// Marks a channel as full. If its home is another reactor, the home is sent an update.
     pub(super) fn note_full(&mut self, id: ChannelId) {
         let channel = &mut self.channels[id];
-        if std::mem::replace(&mut channel.log.is_full, true) {
+        if std::mem::replace(&mut channel.is_full, true) {
             return;
         }
         self.full.push_back(id);
@@ -34,7 +35,7 @@ impl Hub {
 
     /// Returns true if a channel is full. A channel that is full is not forgotten.
     pub fn is_full(&self, id: ChannelId) -> bool {
-        self.channels.find_by_id(id).is_some_and(|channel| channel.log.is_full)
+        self.channels.find_by_id(id).is_some_and(|channel| channel.is_full)
     }
 
     /// Returns the channel of a name, if this reactor has it.
@@ -55,17 +56,21 @@ impl Hub {
         let bound = self.limits.bound();
         let channel = &mut self.channels[id];
         let members = self.members.of(channel.members);
-        if !channel.log.has_room_again(bound) || members.iter().any(|member| member.is_full) {
+        if !channel.has_room_again(bound) || members.iter().any(|member| member.is_full) {
             self.full.push_back(id);
             return None;
         }
-        channel.log.is_full = false;
-        // While the channel was full, its log could exceed its bound also for slow subscribers:
+        channel.is_full = false;
+        // While the channel was full, its logs could exceed its bound also for slow subscribers:
         // they are cut off now.
-        let kept_from = channel.log.within_bound_from(bound);
-        let newest = channel.log.newest_from(kept_from);
+        let kept_from = channel.within_bound_from(bound);
         let (is_live, is_unused) = (channel.membership == Membership::Live, channel.is_unused());
-        self.cut_off(id, kept_from, newest);
+        for kind in FormKind::ALL {
+            let Some(form) = self.channels[id].form(kind) else { continue };
+            let kept_from = kept_from[kind as usize];
+            let newest = form.log.newest_from(kept_from);
+            self.cut_off(id.form(kind), kept_from, newest);
+        }
         if is_live {
             self.tell_home(id);
         }

@@ -4,6 +4,7 @@
 use super::channel_id::ChannelId;
 use super::channels::Channels;
 use super::delivery_times::DeliveryTimes;
+use super::form_id::{FormId, FormKind};
 use super::homes::{Homes, ReactorNumber};
 use super::ledger::Ledger;
 use super::limits::{HubLimits, Refused};
@@ -101,13 +102,15 @@ impl Hub {
         self.channels.home_of(self.subscriptions.channel_of(subscription))
     }
 
-    /// Subscribes to a channel, which is made if there is none. The subscriber gets every message
-    /// published from now on, and none from before. If another reactor is the channel's home, "now"
-    /// is when that reactor has answered: see [`is_joining`](Self::is_joining). Refused as
-    /// `TooManyChannels`, or as `MemoryFull` beyond 16,777,216 subscriptions.
+    /// Subscribes to a form of a channel, both of which are made if there are none. The subscriber
+    /// gets every message published from now on, and none from before. If another reactor is the
+    /// channel's home, "now" is when that reactor has answered: see
+    /// [`is_joining`](Self::is_joining). Refused as `TooManyChannels`, or as `MemoryFull` beyond
+    /// 16,777,216 subscriptions.
     pub fn subscribe(
         &mut self,
         name: ChannelName<'_>,
+        kind: FormKind,
         owner: Owner,
     ) -> Result<SubscriptionId, Refused> {
         if self.subscriptions.is_full() {
@@ -115,11 +118,12 @@ impl Hub {
         }
         let id = self.channel_named(name)?;
         self.channels.in_use(id);
-        let subscription = self.subscriptions.insert(id);
+        let subscription = self.subscriptions.insert(id.form(kind));
         let channel = &mut self.channels[id];
-        let cursor = channel.log.end();
-        channel.log.enter(cursor.offset, false);
-        channel.subscribers.join(subscription, owner, cursor, &mut self.subscriptions);
+        let form = channel.form_or_new(kind);
+        let cursor = form.log.end();
+        form.log.enter(cursor.offset, false);
+        form.subscribers.join(subscription, owner, cursor, &mut self.subscriptions);
         channel.come_back();
         self.subscribers_changed(id);
         Ok(subscription)
@@ -173,9 +177,9 @@ impl Hub {
         self.subscriptions.set_held(subscription, false);
     }
 
-    /// Returns a subscription's channel, and its index among the channel's subscribers. `None` if
+    /// Returns a subscription's form, and its index among the subscribers of that form. `None` if
     /// an overrun has ended the subscription and its owner has not fetched the overrun yet.
-    pub(super) fn place_of(&self, subscription: SubscriptionId) -> Option<(ChannelId, usize)> {
+    pub(super) fn place_of(&self, subscription: SubscriptionId) -> Option<(FormId, usize)> {
         let place = self.sweep.place_of(subscription, &self.channels);
         debug_assert!(
             place.is_none() || place == self.subscriptions.place_of(subscription),

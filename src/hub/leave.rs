@@ -1,7 +1,7 @@
 //! The ends of subscriptions: their owner ends them, or their connection is gone. Except by
 //! reading, a cursor leaves its position in a log only through `Hub::detach`.
 
-use super::channel_id::ChannelId;
+use super::form_id::FormId;
 use super::hub::Hub;
 use super::ledger::DropReason;
 use super::private::PrivateBudgetSpent;
@@ -66,11 +66,12 @@ impl Hub {
         let until = self.channels[id].log.end().number;
         let outcome = self.detach(id, index, until, reason, rest);
         let outcome = overrun.and_then(|overrun| outcome.map(|under_way| under_way || overrun));
-        let channel = &mut self.channels[id];
-        channel.subscribers.remove(index, &mut self.subscriptions);
-        channel.log.release(&mut self.pool);
+        let form = &mut self.channels[id];
+        form.subscribers.remove(index, &mut self.subscriptions);
+        form.log.release(&mut self.pool);
+        self.channels[id.channel].drop_unread_form();
         self.subscriptions.remove(subscription);
-        self.subscribers_changed(id);
+        self.subscribers_changed(id.channel);
         outcome
     }
 
@@ -79,18 +80,18 @@ impl Hub {
     /// messages before `until` are dropped.
     pub(super) fn detach(
         &mut self,
-        id: ChannelId,
+        id: FormId,
         index: usize,
         until: u64,
         reason: DropReason,
         rest: Option<&mut Vec<u8>>,
     ) -> Result<bool, PrivateBudgetSpent> {
-        let channel = &mut self.channels[id];
-        let cursor = channel.subscribers.cursor(index);
+        let form = &mut self.channels[id];
+        let cursor = form.subscribers.cursor(index);
         let outcome = match rest {
             Some(rest) if cursor.under_way_bytes > 0 => {
                 self.private.add(cursor.under_way_bytes as usize).map(|()| {
-                    rest.extend_from_slice(channel.log.rest_of_frame(cursor));
+                    rest.extend_from_slice(form.log.rest_of_frame(cursor));
                     true
                 })
             }
@@ -98,7 +99,7 @@ impl Hub {
         };
         let kept = u64::from(outcome == Ok(true));
         self.ledger.drop_copies(reason, until - cursor.number - kept);
-        channel.log.leave(cursor.offset, channel.subscribers.is_blocked(index));
+        form.log.leave(cursor.offset, form.subscribers.is_blocked(index));
         outcome
     }
 }

@@ -1,5 +1,5 @@
-//! The log of one channel: encoded frames in the order of their numbers. A frame is kept until
-//! every cursor has passed it, or until the log is full.
+//! The log of one form of a channel: encoded frames in the order of their numbers. A frame is kept
+//! until every cursor has passed it, or until the log is full.
 //!
 //! ```text
 //!          front                       back
@@ -9,7 +9,7 @@
 //!  tallies:   cursors 3, blocked 3        cursors 1          caught up: cursors 996
 //! ```
 //!
-//! Offsets count the channel's bytes from its first message on and never restart, so cursors stay
+//! Offsets count the log's bytes from its first message on and never restart, so cursors stay
 //! valid when segments are freed. A cursor is counted in the segment of its next byte; a cursor at
 //! `end` is caught up. An append adds the tally of all that are caught up to the segment it writes
 //! to: one addition, for ten subscribers or a hundred thousand. A front segment without cursors
@@ -17,11 +17,9 @@
 
 use super::cursor::{Cursor, Tally};
 use super::delivery_times::Followed;
-use super::frames::{count_frames, frame_bytes_of};
-use super::limits::{Bound, Refused};
+use super::frames::{Frame, count_frames};
 use super::segment_pool::{Segment, SegmentPool};
 use super::unsent::Unsent;
-use crate::protocol::{Message, encode_frame};
 #[cfg(any(test, fuzzing))]
 use crate::work::{self, Work};
 use std::collections::VecDeque;
@@ -29,16 +27,7 @@ use std::collections::VecDeque;
 /// The number of a channel's first message.
 pub(super) const FIRST_NUMBER: u64 = 1;
 
-/// How a log makes room for a frame.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Room {
-    /// Everything before this offset must be cut off first.
-    pub(super) kept_from: u64,
-    /// The frame goes beyond the log's bound.
-    pub(super) is_full: bool,
-}
-
-/// The log of one channel; see the module comment.
+/// The log of one form; see the module comment.
 #[derive(Debug)]
 pub(super) struct Log {
     /// Contiguous segments, each with at least one frame. Invariant: the front one has a cursor.
@@ -52,22 +41,22 @@ pub(super) struct Log {
     /// The number of cursors that are behind and not blocked. Invariant: the sum over `segments` of
     /// `tally.awake()`.
     due: u32,
-    /// The channel's publishers must wait: this log, or a member's, is beyond its bound (see the
-    /// module `full`).
-    pub(super) is_full: bool,
-    /// The message of this channel whose delivery is being timed, if any.
+    /// True while the log's form is in the queue of the sweep.
+    pub(super) is_queued: bool,
+    /// The message of this log whose delivery is being timed, if any.
     pub(super) followed: Option<Followed>,
 }
 
 impl Log {
-    pub(super) fn new() -> Log {
+    /// Makes an empty log, whose first message will have the number `next`.
+    pub(super) fn new(next: u64) -> Log {
         Log {
             segments: VecDeque::new(),
             end: 0,
-            next: FIRST_NUMBER,
+            next,
             caught_up: Tally::default(),
             due: 0,
-            is_full: false,
+            is_queued: false,
             followed: None,
         }
     }
@@ -94,9 +83,14 @@ impl Log {
         self.due
     }
 
-    /// Returns the end of the front segment if only blocked subscribers need it.
-    pub(super) fn front_for_blocked(&self) -> Option<u64> {
-        self.segments.front().filter(|front| front.tally.awake() == 0).map(Segment::end)
+    /// Returns the segment of this index, counted from the oldest one.
+    pub(super) fn segment(&self, index: usize) -> Option<&Segment> {
+        self.segments.get(index)
+    }
+
+    /// Returns the offset of the oldest byte that is kept if the first `passed` segments are freed.
+    pub(super) fn start_after(&self, passed: usize) -> u64 {
+        self.segments.get(passed).map_or(self.end, |segment| segment.start)
     }
 
     /// Returns how many cursors are before `offset`, which must be the start of a segment or the
@@ -168,91 +162,29 @@ impl Log {
 
     // Appending.
 
-    /// Uses up a number for a message that has no subscribers here.
-    pub(super) fn skip_number(&mut self) -> u64 {
+    /// Uses up a number for a message that has no readers here.
+    pub(super) fn skip_number(&mut self) {
         debug_assert!(
             self.segments.is_empty() && self.caught_up.cursors == 0,
             "a subscriber needs this message"
         );
         self.next += 1;
-        self.next - 1
     }
 
-    /// Determines what must be cut off the front to make room for a frame: everything before
-    /// `Room::kept_from`. Changes nothing.
-    ///
-    /// If a subscriber that is not blocked still needs that part, the log takes the frame beyond
-    /// its bound and is full. `MemoryFull`: that excess is used up too, or there is no memory.
-    /// `Busy`: there is no memory, and the sweep will free some.
-    pub(super) fn make_room(
+    /// Returns how much more memory a frame of this size needs once the first `passed` segments are
+    /// freed: none if it fits into the last segment, or if the log has no readers.
+    pub(super) fn more_bytes(
         &self,
         frame_bytes: usize,
-        bound: Bound,
+        passed: usize,
         pool: &SegmentPool,
-    ) -> Result<Room, Refused> {
-        let mut freed_bytes = 0;
-        for (index, segment) in self.segments.iter().enumerate() {
-            let needed_bytes = ((self.end - segment.start) as usize).saturating_add(frame_bytes);
-            let has_memory = self.memory_suffices(frame_bytes, index, freed_bytes, pool);
-            if needed_bytes <= bound.bytes && has_memory {
-                return Ok(Room { kept_from: segment.start, is_full: false });
-            }
-            if segment.tally.awake() > 0 {
-                return match needed_bytes <= bound.bytes.saturating_add(bound.excess_bytes) {
-                    true if has_memory => Ok(Room { kept_from: segment.start, is_full: true }),
-                    true => Err(Refused::Busy),
-                    false => Err(Refused::MemoryFull),
-                };
-            }
-            freed_bytes += segment.bytes.capacity();
+    ) -> usize {
+        let back = self.segments.back().filter(|_| passed < self.segments.len());
+        let fits = back.is_some_and(|back| pool.fits_in(back, frame_bytes));
+        if fits || (self.segments.is_empty() && self.caught_up.cursors == 0) {
+            return 0;
         }
-        // The last message is always kept, however small the bound.
-        if self.memory_suffices(frame_bytes, self.segments.len(), freed_bytes, pool) {
-            Ok(Room { kept_from: self.end, is_full: false })
-        } else {
-            Err(Refused::MemoryFull)
-        }
-    }
-
-    /// Determines what is cut off the front for a frame that must be appended even beyond the
-    /// limits.
-    pub(super) fn room_beyond_limits(&self, frame_bytes: usize, bound: Bound) -> Room {
-        let bytes = bound.bytes.saturating_sub(frame_bytes);
-        Room { kept_from: self.within_bound_from(Bound { bytes, ..bound }), is_full: true }
-    }
-
-    /// Returns the offset from which on the log is within its bound, unless subscribers that are
-    /// not blocked still need what lies before. The last message is always kept.
-    pub(super) fn within_bound_from(&self, bound: Bound) -> u64 {
-        let is_last = |segment: &Segment| segment.first_number + 1 == self.next;
-        let is_kept = |segment: &&Segment| {
-            let kept_bytes = (self.end - segment.start) as usize;
-            kept_bytes <= bound.bytes || segment.tally.awake() > 0 || is_last(segment)
-        };
-        self.segments.iter().find(is_kept).map_or(self.end, |segment| segment.start)
-    }
-
-    /// Returns true if a log that was full has room for further messages: if at most three quarters
-    /// of the bound are kept for subscribers that are not blocked. With less distance between full
-    /// and not full, publishers would be stopped and resumed for every message.
-    pub(super) fn has_room_again(&self, bound: Bound) -> bool {
-        let behind = self.segments.iter().find(|segment| segment.tally.awake() > 0);
-        behind.is_none_or(|segment| (self.end - segment.start) as usize <= bound.bytes / 4 * 3)
-    }
-
-    /// Returns true if there is memory for a frame once the first `cut` segments, of `freed_bytes`,
-    /// are freed.
-    fn memory_suffices(
-        &self,
-        frame_bytes: usize,
-        cut: usize,
-        freed_bytes: usize,
-        pool: &SegmentPool,
-    ) -> bool {
-        let back = self.segments.back().filter(|_| cut < self.segments.len());
-        let fits_in_back = back.is_some_and(|back| pool.fits_in(back, frame_bytes));
-        let previous = back.map_or(0, |back| back.bytes.capacity());
-        fits_in_back || pool.has_room_for(pool.capacity_for(frame_bytes, previous), freed_bytes)
+        pool.capacity_for(frame_bytes, back.map_or(0, |back| back.bytes.capacity()))
     }
 
     /// Returns the memory that the next frame may need.
@@ -261,11 +193,10 @@ impl Log {
         pool.capacity_for(frame_bytes, previous)
     }
 
-    /// Appends a message as one frame; cursors that were caught up are now behind. The part that
-    /// `make_room` has determined must have been cut off before. Returns the message's number.
-    pub(super) fn append(&mut self, message: Message<'_>, pool: &mut SegmentPool) -> u64 {
-        let number = self.next;
-        let frame_bytes = frame_bytes_of(message);
+    /// Appends the frame of the next message; cursors that were caught up are now behind. The part
+    /// that `Channel::make_room` has determined must have been cut off before.
+    pub(super) fn append(&mut self, frame: Frame<'_>, pool: &mut SegmentPool) {
+        let frame_bytes = frame.bytes();
         #[cfg(any(test, fuzzing))]
         work::note(Work::Append);
         #[cfg(any(test, fuzzing))]
@@ -279,21 +210,20 @@ impl Log {
             self.segments.push_back(Segment {
                 bytes,
                 start: self.end,
-                first_number: number,
+                first_number: self.next,
                 last_start: self.end,
                 tally,
             });
         }
         if let Some(back) = self.segments.back_mut() {
             back.last_start = self.end;
-            encode_frame(&mut back.bytes, message.kind().opcode(), message.payload());
+            frame.encode(&mut back.bytes);
             self.end = back.end();
             back.tally.merge(self.caught_up);
         }
         self.due += self.caught_up.awake();
         self.caught_up = Tally::default();
         self.next += 1;
-        number
     }
 
     // Reading.
@@ -443,15 +373,16 @@ fn recount(cursors: &[(Cursor, bool)], is_here: impl Fn(&Cursor) -> bool) -> Tal
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::Message;
 
     /// Returns a log of messages of the given sizes, and a cursor at its start that is not blocked.
     fn log_of(payloads: &[usize]) -> (Log, Cursor, SegmentPool) {
         let mut pool = SegmentPool::new(usize::MAX, 1 << 20);
-        let mut log = Log::new();
+        let mut log = Log::new(FIRST_NUMBER);
         let cursor = log.end();
         log.enter(cursor.offset, false);
         for &payload_bytes in payloads {
-            log.append(Message::binary(&vec![b'x'; payload_bytes]), &mut pool);
+            log.append(Frame::plain(Message::binary(&vec![b'x'; payload_bytes])), &mut pool);
         }
         (log, cursor, pool)
     }
@@ -490,20 +421,5 @@ mod tests {
         log.enter(log.end, false);
         log.release(&mut pool);
         assert_eq!((pool.in_use_bytes(), log.segments.capacity()), (0, 0));
-    }
-
-    #[test]
-    fn a_reader_who_is_not_slow_holds_the_room_that_a_slow_one_loses() {
-        let (mut log, cursor, pool) = log_of(&[1_000, 1_000]);
-        let room = |kept_from, is_full| Ok(Room { kept_from, is_full });
-        let bound = |bytes, excess_bytes| Bound { bytes, excess_bytes };
-        assert_eq!(log.make_room(500, bound(4_000, 0), &pool), room(0, false));
-        assert_eq!(log.make_room(500, bound(2_000, 0), &pool), Err(Refused::MemoryFull));
-        let no_memory = SegmentPool::new(0, 1 << 20);
-        assert_eq!(log.make_room(5_000, bound(2_000, 9_000), &no_memory), Err(Refused::Busy));
-        assert_eq!(log.make_room(500, bound(2_000, 508), &pool), room(0, true));
-        log.leave(cursor.offset, false);
-        log.enter(cursor.offset, true);
-        assert_eq!(log.make_room(500, bound(2_000, 508), &pool), room(log.end, false));
     }
 }

@@ -4,11 +4,13 @@
 //! A message is encoded once, as the frame that goes on the wire, and appended to its channel's
 //! log. A subscriber is a cursor in that log. The reactor asks which subscriber has unsent bytes
 //! ([`Hub::next_due`]), offers the bytes between cursor and end to that subscriber's stream
-//! ([`Hub::unsent`]), and reports how many were accepted ([`Hub::advance`]).
+//! ([`Hub::unsent`]), and reports how many were accepted ([`Hub::advance`]). A channel may have two
+//! such logs, with its subscribers: one for each form in which its messages are read.
 //!
 //! ```text
-//! name ──► channels ──► channel ┬ log ── segments ── pool        publish: append, O(1)
-//!                               └ subscribers (dense cursors)    sweep:   one scan, one send each
+//! name ──► channels ──► channel ── form ┬ log ── segments ── pool      publish: append, O(1)
+//!                                       └ subscribers (dense cursors)  sweep: one scan, one send
+//!                                                                             each
 //! subscription id ──► subscriptions ──┘
 //! ```
 //!
@@ -28,10 +30,11 @@
 //! | `as_member`, `membership` | channels whose home is another reactor |
 //! | `channels`, `channel`, `channel_id` | all channels; one of them |
 //! | `channel_lists` | what is freed first when channels or memory run short |
+//! | `form`, `form_id`, `room` | one encoding of a channel's messages; room in all of them |
 //! | `name`, `homes` | the name of a channel; which reactor is its home |
-//! | `log`, `segment_pool`, `frames`, `free_list` | the log of one channel, and its memory |
+//! | `log`, `segment_pool`, `frames`, `free_list` | the log of one form, and its memory |
 //! | `cursor`, `unsent` | a position in a log; the bytes to be sent from there |
-//! | `subscribers`, `subscriptions`, `sweep_order` | cursors of one channel, of all; their order |
+//! | `subscribers`, `subscriptions`, `sweep_order` | cursors of one form, of all; their order |
 //! | `figures` | figures of one channel after the other |
 //! | `delivery_times` | how long it takes until a message has reached everybody |
 //! | `overrun_queue`, `private` | subscribers cut off; frames that must be finished |
@@ -47,6 +50,8 @@ mod cursor;
 mod cut_off;
 mod delivery_times;
 mod figures;
+mod form;
+mod form_id;
 mod frames;
 mod free_list;
 mod full;
@@ -65,6 +70,7 @@ mod name;
 mod overrun_queue;
 mod private;
 mod publish;
+mod room;
 mod segment_pool;
 mod serve_members;
 mod slow_policies;
@@ -81,6 +87,7 @@ pub(crate) mod views;
 pub use channel::{Accepted, ChannelInfo, MessageId};
 pub use channel_id::ChannelId;
 pub use figures::ChannelFigures;
+pub use form_id::FormKind;
 pub use full::Appended;
 pub use homes::{Homes, ReactorNumber};
 pub use hub::Hub;

@@ -263,6 +263,7 @@ impl OverrunQueue {
 #[cfg(test)]
 mod tests {
     use super::super::channel_id::ChannelId;
+    use super::super::form_id::FormKind;
     use super::super::subscriptions::Subscriptions;
     use super::*;
     use proptest::prelude::*;
@@ -294,7 +295,8 @@ mod tests {
             steps in prop::collection::vec((0..20_usize, 0..8_u8, 0..50_usize), 0..200),
         ) {
             let mut ids = Subscriptions::default();
-            let ids: Vec<_> = (0..20).map(|_| ids.insert(ChannelId(0))).collect();
+            let form = ChannelId(0).form(FormKind::Plain);
+            let ids: Vec<_> = (0..20).map(|_| ids.insert(form)).collect();
             let (mut queue, mut all) = (OverrunQueue::default(), Vec::<Naive>::new());
             for (which, step, bytes) in steps {
                 let (subscription, owner) = (ids[which], Owner((which % OWNERS) as u64));
@@ -351,7 +353,7 @@ mod tests {
     fn overruns_that_are_never_fetched_in_their_order_do_not_gather() {
         let (mut ids, mut queue) = (Subscriptions::default(), OverrunQueue::default());
         for number in 0..100 {
-            let subscription = ids.insert(ChannelId(0));
+            let subscription = ids.insert(ChannelId(0).form(FormKind::Plain));
             push(&mut queue, &(subscription, Owner(1), true, vec![0; 9]));
             match number % 2 {
                 0 => assert!(queue.pop_of(Owner(1)).is_some()),
@@ -364,7 +366,8 @@ mod tests {
     #[test]
     fn the_overruns_of_an_owner_of_many_subscriptions_are_found_without_a_search() {
         let (mut ids, mut queue) = (Subscriptions::default(), OverrunQueue::default());
-        let ids: Vec<_> = (0..3_000).map(|_| ids.insert(ChannelId(0))).collect();
+        let ids: Vec<_> =
+            (0..3_000).map(|_| ids.insert(ChannelId(0).form(FormKind::Plain))).collect();
         for (number, id) in ids.iter().enumerate() {
             push(&mut queue, &(*id, Owner(number as u64 % 2), true, Vec::new()));
         }

@@ -3,13 +3,14 @@
 
 use super::channel::{Accepted, MessageId};
 use super::channel_id::ChannelId;
-use super::frames::frame_bytes_of;
+use super::form_id::FormKind;
+use super::frames::Frame;
 use super::full::Appended;
 use super::hub::Hub;
 use super::limits::Refused;
-use super::log::Room;
 use super::members::{Numbered, Outlet};
 use super::name::ChannelName;
+use super::room::Room;
 use super::subscriptions::SubscriptionId;
 use crate::protocol::Message;
 
@@ -46,12 +47,12 @@ impl Hub {
         outlet: &mut impl Outlet,
     ) -> Result<Appended, Refused> {
         let channel = &mut self.channels[id];
-        let frame_bytes = frame_bytes_of(message);
+        let frame_bytes = Frame::plain(message).bytes();
         if u32::try_from(frame_bytes).is_err() {
             return Err(Refused::MemoryFull); // The unsent rest of a frame is counted in 32 bits.
         }
         self.members.check_room(channel.members, message.payload().len(), outlet)?;
-        if !channel.subscribers.is_empty() {
+        if channel.subscribers() > 0 {
             let room = self.make_room(id, frame_bytes)?;
             self.take_room(id, room);
         }
@@ -71,41 +72,44 @@ impl Hub {
             MessageId { epoch, number },
             message.payload().to_vec(),
         ));
-        let full = self.channels[id].log.is_full.then_some(id);
+        let full = self.channels[id].is_full.then_some(id);
         Ok(Appended { accepted: Accepted { id: MessageId { epoch, number }, subscribers }, full })
     }
 
-    /// Makes room in a log: cuts off what `Log::make_room` has determined, and notes whether the
-    /// channel is full.
+    /// Makes room in a channel: cuts off what `Channel::make_room` has determined, and notes
+    /// whether the channel is full.
     pub(super) fn take_room(&mut self, id: ChannelId, room: Room) {
-        // The message to come is the newest.
-        let newest = self.channels[id].log.end();
-        self.cut_off(id, room.kept_from, newest);
+        for kind in FormKind::ALL {
+            let Some(form) = self.channels[id].form(kind) else { continue };
+            // The message to come is the newest.
+            let newest = form.log.end();
+            self.cut_off(id.form(kind), room.kept_from[kind as usize], newest);
+        }
         if room.is_full {
             self.note_full(id);
         }
     }
 
-    /// Appends a message, for which there must be room, for the subscribers on this reactor.
-    /// Returns the message's number and the number of these subscribers.
+    /// Appends a message, for which there must be room, to all forms that have subscribers on this
+    /// reactor. Returns the message's number and the number of these subscribers.
     pub(super) fn append_for_all(&mut self, id: ChannelId, message: Message<'_>) -> (u64, u64) {
         let channel = &mut self.channels[id];
-        let subscribers = channel.subscribers.len() as u64;
+        let number = channel.next_number();
+        let mut subscribers = 0;
+        for kind in FormKind::ALL {
+            let Some(form) = channel.form_mut(kind) else { continue };
+            if form.subscribers.is_empty() {
+                form.log.skip_number();
+                continue;
+            }
+            let id = id.form(kind);
+            let visits_made = self.sweep.visits_made(id);
+            let frame = Frame::plain(message);
+            subscribers +=
+                form.append(frame, visits_made, &mut self.pool, &mut self.delivery_times);
+            self.sweep.add(id, form);
+        }
         self.ledger.owed += subscribers;
-        if subscribers == 0 {
-            return (channel.log.skip_number(), 0);
-        }
-        let nobody_was_due = channel.log.due() == 0;
-        if nobody_was_due && let Some(followed) = channel.log.followed.take() {
-            self.delivery_times.end(followed);
-        }
-        let number = channel.log.append(message, &mut self.pool);
-        let due = channel.log.due();
-        if channel.log.followed.is_none() && due > 0 {
-            let visits = due + self.sweep.visits_made(id);
-            channel.log.followed = self.delivery_times.follow(visits);
-        }
-        self.sweep.add(id, &mut self.channels);
         (number, subscribers)
     }
 }

@@ -24,7 +24,7 @@ impl Hub {
         let channel = &mut self.channels[id];
         let member = Member { reactor, slot, subscribers, is_full: false };
         channel.members = self.members.join(channel.members, member);
-        Ok(Joined { slot, epoch: channel.epoch, next: channel.log.end().number })
+        Ok(Joined { slot, epoch: channel.epoch, next: channel.next_number() })
     }
 
     /// Handles a member's report of how many subscribers it has, and whether its log is full.

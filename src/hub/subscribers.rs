@@ -1,4 +1,4 @@
-//! The subscribers of one channel, in one array of three parts:
+//! The subscribers of one form of a channel, in one array of three parts:
 //!
 //! ```text
 //!  0           position          awake            len
@@ -31,7 +31,7 @@ const _: () = assert!(size_of::<Subscriber>() == 32, "two subscribers per cache 
 /// An array with room for more subscribers is shrunk when over three quarters of it are unused.
 const SHRUNK_ABOVE: usize = 64;
 
-/// The subscribers of one channel; see the module comment.
+/// The subscribers of one form; see the module comment.
 #[derive(Debug, Default)]
 pub(super) struct Subscribers {
     entries: Vec<Subscriber>,
@@ -190,16 +190,12 @@ impl Subscribers {
     }
 
     #[cfg(test)]
-    pub(super) fn check_invariants(
-        &self,
-        channel: super::channel_id::ChannelId,
-        places: &Subscriptions,
-    ) {
+    pub(super) fn check_invariants(&self, form: super::form_id::FormId, places: &Subscriptions) {
         assert!(self.position <= self.awake && self.awake as usize <= self.entries.len());
         for (index, subscriber) in self.entries.iter().enumerate() {
             assert_eq!(
                 places.place_of(subscriber.subscription),
-                Some((channel, index)),
+                Some((form, index)),
                 "the location of a subscription is wrong"
             );
         }
@@ -209,14 +205,16 @@ impl Subscribers {
 #[cfg(test)]
 mod tests {
     use super::super::channel_id::ChannelId;
+    use super::super::form_id::{FormId, FormKind};
     use super::*;
 
+    const FORM: FormId = FormId { channel: ChannelId(0), kind: FormKind::Plain };
     const START: Cursor = Cursor { number: 1, offset: 0, under_way_bytes: 0 };
 
     fn subscribers(count: u64) -> (Subscribers, Subscriptions) {
         let (mut subscribers, mut places) = (Subscribers::default(), Subscriptions::default());
         for owner in 0..count {
-            let subscription = places.insert(ChannelId(0));
+            let subscription = places.insert(FORM);
             subscribers.join(subscription, Owner(owner), START, &mut places);
         }
         (subscribers, places)
@@ -239,11 +237,11 @@ mod tests {
             "2 | 1 visited, 5 3 4 to be visited, 0 blocked"
         );
         assert_eq!((subscribers.position, subscribers.awake), (2, 5));
-        subscribers.check_invariants(ChannelId(0), &places);
+        subscribers.check_invariants(FORM, &places);
         subscribers.remove(3, &mut places);
         assert_eq!(owners(&subscribers), [2, 1, 5, 4, 0]);
         assert_eq!((subscribers.position, subscribers.awake), (2, 4));
-        subscribers.check_invariants(ChannelId(0), &places);
+        subscribers.check_invariants(FORM, &places);
     }
 
     #[test]

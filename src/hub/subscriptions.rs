@@ -1,6 +1,8 @@
-//! All subscriptions of a hub: from an id to the channel and the index among its subscribers.
+//! All subscriptions of a hub: from an id to the form of a channel and the index among its
+//! subscribers.
 
 use super::channel_id::ChannelId;
+use super::form_id::{FormId, FormKind};
 #[cfg(any(test, fuzzing))]
 use crate::work::{self, Work};
 use slab::Slab;
@@ -41,8 +43,9 @@ pub struct Owner(pub u64);
 #[derive(Clone, Copy, Debug)]
 struct Place {
     channel: ChannelId,
-    /// The index among the channel's subscribers, or `OVERRUN`.
+    /// The index among the subscribers of the form, or `OVERRUN`.
     index: u32,
+    form: FormKind,
     generation: u8,
     /// True while the 101 response of its owner is held back.
     is_held: bool,
@@ -68,14 +71,12 @@ impl Subscriptions {
     }
 
     /// Returns a new id. The caller must set its location with `moved`.
-    pub(super) fn insert(&mut self, channel: ChannelId) -> SubscriptionId {
+    pub(super) fn insert(&mut self, of: FormId) -> SubscriptionId {
         // No generation is zero, so no id is: an `Option` of one needs no extra bytes.
         self.generation = self.generation.checked_add(1).unwrap_or(1);
-        let generation = self.generation;
-        SubscriptionId::new(
-            self.places.insert(Place { channel, index: OVERRUN, generation, is_held: false }),
-            generation,
-        )
+        let (generation, FormId { channel, kind: form }) = (self.generation, of);
+        let place = Place { channel, index: OVERRUN, form, generation, is_held: false };
+        SubscriptionId::new(self.places.insert(place), generation)
     }
 
     pub(super) fn remove(&mut self, subscription: SubscriptionId) {
@@ -108,12 +109,12 @@ impl Subscriptions {
         self.places[subscription.key()].channel
     }
 
-    /// Returns a subscription's channel, and its index among the channel's subscribers. `None` if
+    /// Returns a subscription's form, and its index among the subscribers of that form. `None` if
     /// an overrun has ended the subscription and its owner has not fetched the overrun yet.
-    pub(super) fn place_of(&self, subscription: SubscriptionId) -> Option<(ChannelId, usize)> {
+    pub(super) fn place_of(&self, subscription: SubscriptionId) -> Option<(FormId, usize)> {
         self.check(subscription);
         let place = self.places[subscription.key()];
-        (place.index != OVERRUN).then_some((place.channel, place.index as usize))
+        (place.index != OVERRUN).then(|| (place.channel.form(place.form), place.index as usize))
     }
 
     fn check(&self, subscription: SubscriptionId) {
@@ -135,13 +136,16 @@ mod tests {
     #[test]
     fn an_id_leads_to_the_last_place_told() {
         let mut subscriptions = Subscriptions::default();
-        let first = subscriptions.insert(ChannelId(7));
-        let second = subscriptions.insert(ChannelId(8));
+        let first = subscriptions.insert(ChannelId(7).form(FormKind::Plain));
+        let second = subscriptions.insert(ChannelId(8).form(FormKind::Deflated));
         subscriptions.moved(first, 3);
         subscriptions.moved(second, 0);
         subscriptions.moved(first, 1);
-        assert_eq!(subscriptions.place_of(first), Some((ChannelId(7), 1)));
-        assert_eq!(subscriptions.place_of(second), Some((ChannelId(8), 0)));
+        assert_eq!(subscriptions.place_of(first), Some((ChannelId(7).form(FormKind::Plain), 1)));
+        assert_eq!(
+            subscriptions.place_of(second),
+            Some((ChannelId(8).form(FormKind::Deflated), 0))
+        );
         subscriptions.set_overrun(first);
         assert_eq!(subscriptions.place_of(first), None);
         assert_eq!(subscriptions.channel_of(first), ChannelId(7));
@@ -152,9 +156,9 @@ mod tests {
     #[cfg(debug_assertions)]
     fn an_id_used_after_its_end_is_noticed_though_its_slot_is_taken_again() {
         let mut subscriptions = Subscriptions::default();
-        let first = subscriptions.insert(ChannelId(0));
+        let first = subscriptions.insert(ChannelId(0).form(FormKind::Plain));
         subscriptions.remove(first);
-        let second = subscriptions.insert(ChannelId(0));
+        let second = subscriptions.insert(ChannelId(0).form(FormKind::Plain));
         assert_ne!(first, second);
         subscriptions.place_of(first);
     }

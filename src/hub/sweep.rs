@@ -25,24 +25,24 @@ impl Hub {
     #[inline(always)]
     pub fn unsent(&self, subscription: SubscriptionId) -> Unsent<'_> {
         let Some((id, index)) = self.place_of(subscription) else { return Unsent::default() };
-        let channel = &self.channels[id];
-        channel.log.unsent(channel.subscribers.cursor(index))
+        let form = &self.channels[id];
+        form.log.unsent(form.subscribers.cursor(index))
     }
 
     /// Moves a cursor after the stream has accepted `bytes_taken` of the unsent bytes.
     pub fn advance(&mut self, subscription: SubscriptionId, bytes_taken: usize) -> Advanced {
         let Some((id, index)) = self.place_of(subscription) else { return Advanced::default() };
         self.sweep.sent(bytes_taken);
-        let channel = &mut self.channels[id];
-        let before = channel.subscribers.cursor(index);
-        let after = channel.log.advanced(before, bytes_taken);
-        let blocked = channel.subscribers.is_blocked(index);
-        let was_last = channel.log.leave(before.offset, blocked);
-        channel.log.enter(after.offset, blocked);
+        let form = &mut self.channels[id];
+        let before = form.subscribers.cursor(index);
+        let after = form.log.advanced(before, bytes_taken);
+        let blocked = form.subscribers.is_blocked(index);
+        let was_last = form.log.leave(before.offset, blocked);
+        form.log.enter(after.offset, blocked);
         if was_last {
-            channel.log.release(&mut self.pool);
+            form.log.release(&mut self.pool);
         }
-        channel.subscribers.set_cursor(index, after);
+        form.subscribers.set_cursor(index, after);
         let delivered = after.number - before.number;
         self.ledger.delivered += delivered;
         Advanced { delivered, under_way: after.under_way_bytes > 0 }
@@ -55,38 +55,38 @@ impl Hub {
     /// marked, because the sweep does not visit them.
     pub fn block(&mut self, subscription: SubscriptionId) -> bool {
         let Some((id, index)) = self.place_of(subscription) else { return false };
-        let channel = &mut self.channels[id];
-        if channel.subscribers.is_blocked(index) {
+        let form = &mut self.channels[id];
+        if form.subscribers.is_blocked(index) {
             return false;
         }
-        let offset = channel.subscribers.cursor(index).offset;
-        channel.subscribers.block(index, &mut self.subscriptions);
-        channel.log.leave(offset, false);
-        channel.log.enter(offset, true);
-        self.channels.blocked_changed(id);
+        let offset = form.subscribers.cursor(index).offset;
+        form.subscribers.block(index, &mut self.subscriptions);
+        form.log.leave(offset, false);
+        form.log.enter(offset, true);
+        self.channels.blocked_changed(id.channel);
         true
     }
 
     /// Marks a subscriber whose socket accepts bytes again. Idempotent.
     pub fn unblock(&mut self, subscription: SubscriptionId) {
         let Some((id, index)) = self.place_of(subscription) else { return };
-        let channel = &mut self.channels[id];
-        if !channel.subscribers.is_blocked(index) {
+        let form = &mut self.channels[id];
+        if !form.subscribers.is_blocked(index) {
             return;
         }
-        let offset = channel.subscribers.cursor(index).offset;
-        let nobody_was_due = channel.log.due() == 0;
-        let index = channel.subscribers.unblock(index, &mut self.subscriptions);
-        channel.log.leave(offset, true);
-        channel.log.enter(offset, false);
+        let offset = form.subscribers.cursor(index).offset;
+        let nobody_was_due = form.log.due() == 0;
+        let index = form.subscribers.unblock(index, &mut self.subscriptions);
+        form.log.leave(offset, true);
+        form.log.enter(offset, false);
         if nobody_was_due {
             // No other subscriber was due, so the sweep goes on at this one. Otherwise it would
             // scan all subscribers for each of ten thousand blocked ones that become ready one by
             // one.
-            channel.subscribers.visit_next(index);
+            form.subscribers.visit_next(index);
         }
-        self.channels.blocked_changed(id);
-        self.sweep.add(id, &mut self.channels);
+        self.sweep.add(id, form);
+        self.channels.blocked_changed(id.channel);
     }
 
     /// Returns true if the subscriber has been sent everything.

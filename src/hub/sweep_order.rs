@@ -1,16 +1,16 @@
-//! The order in which channels are swept: round-robin, a few subscribers at a time.
+//! The order in which the forms of channels are swept: round-robin, a few subscribers at a time.
 
-use super::channel::Channel;
-use super::channel_id::ChannelId;
 use super::channels::Channels;
 use super::delivery_times::DeliveryTimes;
+use super::form::Form;
+use super::form_id::FormId;
 use super::subscriptions::{Owner, SubscriptionId};
 use std::collections::VecDeque;
 
-/// The most visits to one channel before the next channel's turn: enough to benefit from the dense
+/// The most visits to one form before the next one's turn: enough to benefit from the dense
 /// array, and so few that a small channel waits for some tens of sends only, even behind a channel
 /// of a hundred thousand subscribers.
-const VISITS_PER_CHANNEL: u32 = 64;
+const VISITS_PER_FORM: u32 = 64;
 
 /// A visit counts as one more visit for each of this many bytes sent, because a visit to a
 /// subscriber that is far behind takes longer.
@@ -28,23 +28,23 @@ pub struct Due {
 /// The order of the sweep; see the module comment.
 #[derive(Debug)]
 pub(super) struct Sweep {
-    /// The channels with a due subscriber; the front channel is being swept. A channel that has no
-    /// due subscriber any more is removed at its turn.
-    queue: VecDeque<ChannelId>,
-    /// The visits left in the front channel's turn.
+    /// The forms with a due subscriber; the front one is being swept. A form that has no due
+    /// subscriber any more is removed at its turn.
+    queue: VecDeque<FormId>,
+    /// The visits left in the front form's turn.
     visits_left: u32,
-    /// The visits made in the front channel's turn.
+    /// The visits made in the front form's turn.
     visits_made: u32,
-    /// The subscription visited last, its channel and its index there. The hub asks for just this
+    /// The subscription visited last, its form and its index there. The hub asks for just this
     /// place next, and need not look it up in `Subscriptions`.
-    last_visit: Option<(SubscriptionId, ChannelId, usize)>,
+    last_visit: Option<(SubscriptionId, FormId, usize)>,
 }
 
 impl Sweep {
     pub(super) fn new() -> Sweep {
         Sweep {
             queue: VecDeque::new(),
-            visits_left: VISITS_PER_CHANNEL,
+            visits_left: VISITS_PER_FORM,
             visits_made: 0,
             last_visit: None,
         }
@@ -54,17 +54,16 @@ impl Sweep {
         self.queue.is_empty()
     }
 
-    /// Queues a channel if one of its subscribers is behind and not blocked.
-    pub(super) fn add(&mut self, id: ChannelId, channels: &mut Channels) {
-        let channel = &mut channels[id];
-        if channel.log.due() > 0 && !channel.is_queued {
-            channel.is_queued = true;
+    /// Queues a form if one of its subscribers is behind and not blocked.
+    pub(super) fn add(&mut self, id: FormId, form: &mut Form) {
+        if form.log.due() > 0 && !form.log.is_queued {
+            form.log.is_queued = true;
             self.queue.push_back(id);
         }
     }
 
-    /// Returns how many visits have been made in this channel's turn, if it is its turn.
-    pub(super) fn visits_made(&self, id: ChannelId) -> u32 {
+    /// Returns how many visits have been made in this form's turn, if it is its turn.
+    pub(super) fn visits_made(&self, id: FormId) -> u32 {
         if self.queue.front() == Some(&id) { self.visits_made } else { 0 }
     }
 
@@ -75,15 +74,16 @@ impl Sweep {
         self.visits_left = self.visits_left.saturating_sub(visits);
     }
 
-    /// Returns the channel and index of a subscription if it was visited last and has not moved.
+    /// Returns the form and index of a subscription if it was visited last and has not moved.
     /// This avoids reading `Subscriptions`, which would be one more cache line for each visit.
     pub(super) fn place_of(
         &self,
         subscription: SubscriptionId,
         channels: &Channels,
-    ) -> Option<(ChannelId, usize)> {
+    ) -> Option<(FormId, usize)> {
         let (_, id, index) = self.last_visit.filter(|(visited, ..)| *visited == subscription)?;
-        let is_still_there = channels.find_by_id(id)?.subscribers.is_at(index, subscription);
+        let form = channels.find_by_id(id.channel)?.form(id.kind)?;
+        let is_still_there = form.subscribers.is_at(index, subscription);
         is_still_there.then_some((id, index))
     }
 
@@ -94,40 +94,43 @@ impl Sweep {
         }
     }
 
-    /// Returns the next subscriber to visit. Tells `times` when a channel's turn is over.
+    /// Returns the next subscriber to visit. Tells `times` when a form's turn is over.
     pub(super) fn next_due(
         &mut self,
         channels: &mut Channels,
         times: &mut DeliveryTimes,
     ) -> Option<Due> {
         while let Some(&id) = self.queue.front() {
-            let channel = &mut channels[id];
-            if channel.log.due() > 0 && self.visits_left > 0 {
+            let form = &mut channels[id];
+            if form.log.due() > 0 && self.visits_left > 0 {
                 self.visits_left -= 1;
                 self.visits_made += 1;
-                let next = channel.subscribers.next_behind(channel.log.end().offset);
+                let next = form.subscribers.next_behind(form.log.end().offset);
                 debug_assert!(next.is_some(), "the tally says that a subscriber is due");
                 if let Some(index) = next {
-                    let (subscription, owner) = channel.subscribers.subscription(index);
+                    let (subscription, owner) = form.subscribers.subscription(index);
                     self.last_visit = Some((subscription, id, index));
                     return Some(Due { subscription, owner });
                 }
             }
             self.queue.pop_front();
-            self.visits_left = VISITS_PER_CHANNEL;
-            count_visits(&mut self.visits_made, channel, times);
-            channel.is_queued = false;
-            self.add(id, channels);
+            self.visits_left = VISITS_PER_FORM;
+            count_visits(&mut self.visits_made, form, times);
+            form.log.is_queued = false;
+            self.add(id, form);
+            if form.subscribers.is_empty() {
+                channels[id.channel].drop_unread_form();
+            }
         }
         None
     }
 }
 
-/// Counts visits to a channel towards the delivery that is timed there, if any.
-fn count_visits(visits: &mut u32, channel: &mut Channel, times: &mut DeliveryTimes) {
+/// Counts visits to a form towards the delivery that is timed there, if any.
+fn count_visits(visits: &mut u32, form: &mut Form, times: &mut DeliveryTimes) {
     let visits = std::mem::take(visits);
-    if let Some(followed) = channel.log.followed {
-        channel.log.followed = match channel.log.due() {
+    if let Some(followed) = form.log.followed {
+        form.log.followed = match form.log.due() {
             0 => times.end(followed),
             _ => times.visited(followed, visits),
         };

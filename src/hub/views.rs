@@ -18,7 +18,7 @@ pub(crate) struct ChannelView {
     /// The number of the next message.
     pub(crate) next: u64,
     pub(crate) subscribers: usize,
-    /// The size of its log.
+    /// The size of its logs.
     pub(crate) log_bytes: usize,
     /// If this is the home: each member's reactor, its slot there, and its subscribers as last
     /// reported.
@@ -32,9 +32,9 @@ impl Hub {
             slot: Slot(id.0),
             membership: channel.membership,
             epoch: channel.epoch,
-            next: channel.log.end().number,
-            subscribers: channel.subscribers.len(),
-            log_bytes: (channel.log.end().offset - channel.log.start()) as usize,
+            next: channel.next_number(),
+            subscribers: channel.subscribers(),
+            log_bytes: channel.kept_bytes(),
             members: self
                 .members
                 .of(channel.members)

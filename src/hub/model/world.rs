@@ -154,7 +154,7 @@ impl World {
     fn subscribe(&mut self, channel: usize) {
         self.subscribed += 1;
         let owner = Owner(self.subscribed);
-        match self.hub.subscribe(name(CHANNELS[channel]), owner) {
+        match self.hub.subscribe(name(CHANNELS[channel]), FormKind::Plain, owner) {
             Ok(id) => {
                 self.twins.push(Twin {
                     id,
@@ -436,7 +436,7 @@ impl World {
             let id = self.hub.look_at_full().expect("everything was sent, so it has room");
             let full = self.hub.channels[id].name.to_string();
             let channel = CHANNELS.iter().position(|name| *name == full).expect("a channel");
-            self.fall_off(channel, self.hub.channels[id].log.end().number, true);
+            self.fall_off(channel, self.hub.channels[id].next_number(), true);
         }
     }
 
@@ -513,9 +513,6 @@ impl World {
 impl Hub {
     /// Returns how many bytes of frames a channel's log holds.
     fn used_bytes(&self, name: ChannelName<'_>) -> usize {
-        self.channels.find(name).map_or(0, |id| {
-            let log = &self.channels[id].log;
-            (log.end().offset - log.start()) as usize
-        })
+        self.channels.find(name).map_or(0, |id| self.channels[id].kept_bytes())
     }
 }

@@ -4,6 +4,7 @@
 mod room;
 mod slow;
 
+use super::form::Form;
 use super::hub::{NAMES_BYTES_MIN, NAMES_SHARE};
 use super::*;
 use crate::protocol::{Message, Opcode, encode_frame};
@@ -27,7 +28,7 @@ fn news(
 ) -> (Hub, Vec<SubscriptionId>) {
     let mut hub = hub(HubLimits { slow_policy, channel_buffer_bytes, ..HubLimits::default() });
     let subscriptions = (0..subscribers)
-        .map(|owner| hub.subscribe(name(NEWS), Owner(owner as u64)).unwrap())
+        .map(|owner| hub.subscribe(name(NEWS), FormKind::Plain, Owner(owner as u64)).unwrap())
         .collect();
     (hub, subscriptions)
 }
@@ -93,7 +94,7 @@ fn a_burst_is_one_piece_of_bytes() {
 fn who_joins_gets_the_messages_after_and_none_before() {
     let (mut hub, subscriptions) = news(SlowPolicy::Disconnect, 1 << 20, 1);
     publish(&mut hub, b"before").unwrap();
-    let late = hub.subscribe(name(NEWS), Owner(9)).unwrap();
+    let late = hub.subscribe(name(NEWS), FormKind::Plain, Owner(9)).unwrap();
     assert!(hub.unsent(late).is_empty());
     assert_eq!(publish(&mut hub, b"after").unwrap().subscribers, 2);
     assert_eq!(send_all(&mut hub, late), frame(b"after"));
@@ -106,7 +107,7 @@ fn who_joins_in_the_middle_of_a_round_makes_it_skip_nobody() {
     publish(&mut hub, b"x").unwrap();
     let mut visited = Vec::new();
     for owner in 100..120 {
-        hub.subscribe(name(NEWS), Owner(owner)).unwrap();
+        hub.subscribe(name(NEWS), FormKind::Plain, Owner(owner)).unwrap();
         let Some(due) = hub.next_due() else { break };
         send_all(&mut hub, due.subscription);
         visited.push(due.owner.0);
@@ -169,7 +170,7 @@ fn a_sweep_goes_on_where_the_last_one_ended() {
 #[test]
 fn a_large_channel_does_not_keep_a_small_one_waiting() {
     let (mut hub, _) = news(SlowPolicy::Disconnect, 1 << 20, 1_000);
-    hub.subscribe(name("room"), Owner(5_000)).unwrap();
+    hub.subscribe(name("room"), FormKind::Plain, Owner(5_000)).unwrap();
     publish(&mut hub, b"x").unwrap();
     hub.publish(name("room"), Message::text("x"), &mut ()).unwrap();
     let mut visits = 0;
@@ -272,17 +273,22 @@ impl Hub {
     pub(crate) fn check_invariants(&self) {
         let (mut segment_bytes, mut living, mut followed) = (0, 0, 0);
         for (id, channel) in self.channels.iter() {
-            channel.subscribers.check_invariants(id, &self.subscriptions);
-            channel.log.check_invariants(&channel.subscribers.cursors().collect::<Vec<_>>());
-            assert!(
-                channel.log.due() == 0 || channel.is_queued,
-                "a subscriber is due and will not be visited"
-            );
-            let is_followed = channel.log.followed.is_some();
-            assert!(!is_followed || channel.is_queued, "a delivery that would never end");
-            followed += usize::from(is_followed);
-            segment_bytes += channel.log.segment_bytes();
-            living += channel.subscribers.len();
+            for (kind, Form { log, subscribers }) in channel.forms() {
+                subscribers.check_invariants(id.form(kind), &self.subscriptions);
+                log.check_invariants(&subscribers.cursors().collect::<Vec<_>>());
+                assert_eq!(log.end().number, channel.next_number(), "forms with other numbers");
+                let is_needed = !subscribers.is_empty() || log.is_queued;
+                assert!(kind == FormKind::Plain || is_needed, "a form that nobody reads");
+                assert!(
+                    log.due() == 0 || log.is_queued,
+                    "a subscriber is due and will not be visited"
+                );
+                let is_followed = log.followed.is_some();
+                assert!(!is_followed || log.is_queued, "a delivery that would never end");
+                followed += usize::from(is_followed);
+                segment_bytes += log.segment_bytes();
+                living += subscribers.len();
+            }
         }
         assert_eq!(self.pool.in_use_bytes(), segment_bytes, "segments that no log has");
         assert_eq!(self.delivery_times.len(), followed, "deliveries that no channel has");

@@ -17,14 +17,14 @@ fn epoch(hub: &Hub, channel: &str) -> Option<u64> {
 #[test]
 fn junk_names_never_take_the_place_of_a_real_channel() {
     let mut hub = hub(HubLimits { channels_max: 10, ..HubLimits::default() });
-    hub.subscribe(name(NEWS), Owner(0)).unwrap();
+    hub.subscribe(name(NEWS), FormKind::Plain, Owner(0)).unwrap();
     for number in 0..1_000 {
         post(&mut hub, &format!("junk/{number}"), b"x").unwrap();
         assert!(hub.channels() <= 10);
     }
     for number in 0..9 {
         let real = format!("real/{number}");
-        hub.subscribe(name(&real), Owner(number)).unwrap();
+        hub.subscribe(name(&real), FormKind::Plain, Owner(number)).unwrap();
         assert_eq!(post(&mut hub, &real, b"hello").unwrap().subscribers, 1);
     }
     assert_eq!(post(&mut hub, NEWS, b"hello").unwrap().subscribers, 1, "it was in use throughout");
@@ -37,7 +37,7 @@ fn the_name_that_has_been_at_rest_for_longest_goes_first() {
     let epochs = ["a", "b", "c"].map(|channel| post(&mut hub, channel, b"x").unwrap().id.epoch);
     // `a` is published to again, and `b` has had a subscriber since.
     assert_eq!(post(&mut hub, "a", b"x").unwrap().id, MessageId { epoch: epochs[0], number: 2 });
-    let visitor = hub.subscribe(name("b"), Owner(1)).unwrap();
+    let visitor = hub.subscribe(name("b"), FormKind::Plain, Owner(1)).unwrap();
     hub.remove(visitor, DropReason::Closed);
     post(&mut hub, "d", b"x").unwrap();
     assert_eq!(epoch(&hub, "c"), None);
@@ -63,7 +63,7 @@ fn a_name_at_rest_on_one_reactor_gives_its_place_to_a_channel_of_another() {
         post(&mut first, &junk, b"x").unwrap();
     }
     for real in names_at(1) {
-        second.subscribe(name(&real), Owner(1)).unwrap();
+        second.subscribe(name(&real), FormKind::Plain, Owner(1)).unwrap();
     }
     while first.forget_idle(Instant::ZERO) {}
     assert_eq!((first.channels(), second.channels()), (0, 20));
@@ -74,7 +74,7 @@ fn a_name_at_rest_on_one_reactor_gives_its_place_to_a_channel_of_another() {
 fn a_channel_is_not_forgotten_while_the_end_of_its_last_subscriber_has_not_been_fetched() {
     let mut hub =
         hub(HubLimits { channels_max: 1, channel_buffer_bytes: 100, ..HubLimits::default() });
-    let slow = hub.subscribe(name(NEWS), Owner(1)).unwrap();
+    let slow = hub.subscribe(name(NEWS), FormKind::Plain, Owner(1)).unwrap();
     hub.block(slow);
     for _ in 0..2 {
         post(&mut hub, NEWS, &[0; 4_000]).unwrap();
@@ -101,7 +101,7 @@ fn names_and_channels_are_counted_as_memory_and_take_half_of_it_at_most() {
     // Channels in use are never dropped: a new one is refused when they have half of the memory.
     let mut in_use = 0u64;
     let refused = loop {
-        match hub.subscribe(name(&format!("{long}/{in_use}")), Owner(in_use)) {
+        match hub.subscribe(name(&format!("{long}/{in_use}")), FormKind::Plain, Owner(in_use)) {
             Ok(_) => in_use += 1,
             Err(refused) => break refused,
         }
@@ -117,7 +117,8 @@ fn names_and_channels_are_counted_as_memory_and_take_half_of_it_at_most() {
 fn strangers(hub: &mut Hub, channels: u64) {
     for number in 0..channels {
         let channel = format!("stranger/{number}");
-        let stranger = hub.subscribe(name(&channel), Owner(1_000 + number)).unwrap();
+        let stranger =
+            hub.subscribe(name(&channel), FormKind::Plain, Owner(1_000 + number)).unwrap();
         hub.block(stranger);
         let _ = post(hub, &channel, &[0; 3_000]);
         while hub.next_overrun().is_some() {}
@@ -133,7 +134,7 @@ fn strangers_who_stall_on_channels_of_their_own_have_no_message_of_others_refuse
             private_bytes_max: 0,
             ..HubLimits::default()
         });
-        hub.subscribe(name(NEWS), Owner(1)).unwrap();
+        hub.subscribe(name(NEWS), FormKind::Plain, Owner(1)).unwrap();
         strangers(&mut hub, 1_000);
         assert!(hub.ledger().outstanding() < 900, "memory was never short");
         for bytes in [10, 60_000, 3_000, 60_000] {
@@ -152,8 +153,8 @@ fn where_all_memory_is_needed_for_who_is_not_slow_the_search_for_more_ends() {
         hub(HubLimits { memory_bytes: 200_000, private_bytes_max: 0, ..HubLimits::default() });
     for number in 0..30 {
         let channel = format!("busy/{number}");
-        let slow = hub.subscribe(name(&channel), Owner(2 * number)).unwrap();
-        hub.subscribe(name(&channel), Owner(2 * number + 1)).unwrap();
+        let slow = hub.subscribe(name(&channel), FormKind::Plain, Owner(2 * number)).unwrap();
+        hub.subscribe(name(&channel), FormKind::Plain, Owner(2 * number + 1)).unwrap();
         hub.block(slow);
     }
     let mut refused = 0;

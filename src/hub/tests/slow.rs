@@ -70,7 +70,8 @@ fn a_refused_message_changes_nothing() {
     let (memory_bytes, private_bytes_max, channel_buffer_bytes) = (70_000, 0, 5_000);
     let limits = HubLimits { memory_bytes, private_bytes_max, ..HubLimits::default() };
     let mut hub = hub(HubLimits { channel_buffer_bytes, message_bytes_max: 500, ..limits });
-    let subscriptions = [1, 2].map(|owner| hub.subscribe(name(NEWS), Owner(owner)).unwrap());
+    let subscriptions =
+        [1, 2].map(|owner| hub.subscribe(name(NEWS), FormKind::Plain, Owner(owner)).unwrap());
     hub.block(subscriptions[0]);
     publish(&mut hub, &[1; 4_000]).unwrap();
     send_all(&mut hub, subscriptions[1]);
@@ -224,7 +225,8 @@ fn past_the_private_budget_a_subscription_ends_under_every_policy() {
             ..HubLimits::default()
         };
         let mut hub = hub(limits);
-        let subscriptions = [1, 2].map(|owner| hub.subscribe(name(NEWS), Owner(owner)).unwrap());
+        let subscriptions =
+            [1, 2].map(|owner| hub.subscribe(name(NEWS), FormKind::Plain, Owner(owner)).unwrap());
         publish(&mut hub, &[1; 3_000]).unwrap();
         for subscription in subscriptions {
             hub.advance(subscription, 1_000);
@@ -273,8 +275,8 @@ fn one_that_was_overrun_can_be_ended_before_its_event_is_fetched() {
 fn memory_that_others_need_refuses_and_that_of_slow_subscribers_is_taken() {
     let limits = HubLimits { memory_bytes: 68_000, private_bytes_max: 0, ..HubLimits::default() };
     let mut hub = hub(limits);
-    let other = hub.subscribe(name("other"), Owner(1)).unwrap();
-    let slow = hub.subscribe(name(NEWS), Owner(2)).unwrap();
+    let other = hub.subscribe(name("other"), FormKind::Plain, Owner(1)).unwrap();
+    let slow = hub.subscribe(name(NEWS), FormKind::Plain, Owner(2)).unwrap();
     hub.block(slow);
     // The subscriber of the other channel is not slow: it has not been visited yet.
     hub.publish(name("other"), Message::binary(&[0; 60_000]), &mut ()).unwrap();
@@ -293,7 +295,7 @@ fn a_hub_without_any_memory_refuses_and_does_nothing_else() {
     let mut hub =
         hub(HubLimits { memory_bytes: 0, channel_buffer_bytes: 0, ..HubLimits::default() });
     assert_eq!(publish(&mut hub, b"nobody is there").unwrap().subscribers, 0);
-    hub.subscribe(name(NEWS), Owner(1)).unwrap();
+    hub.subscribe(name(NEWS), FormKind::Plain, Owner(1)).unwrap();
     assert_eq!(publish(&mut hub, b""), Err(Refused::MemoryFull));
 }
 
@@ -337,7 +339,7 @@ fn the_overrun_of_one_who_has_left_is_not_told_of_another_with_the_same_id() {
     assert!(!hub.has_overrun_of(Owner(0)) && !hub.has_overrun());
     // Ids begin again after some hundred.
     let same_id = loop {
-        let subscription = hub.subscribe(name(NEWS), Owner(9)).unwrap();
+        let subscription = hub.subscribe(name(NEWS), FormKind::Plain, Owner(9)).unwrap();
         if subscription == subscriptions[0] {
             break subscription;
         }
@@ -375,7 +377,7 @@ fn a_channel_may_have_a_policy_of_its_own() {
     // Publishes until a subscriber is overrun. Returns how many bytes it is then still owed, if its
     // subscription goes on.
     let overrun = |hub: &mut Hub, channel: &str| {
-        let subscription = hub.subscribe(name(channel), Owner(1)).unwrap();
+        let subscription = hub.subscribe(name(channel), FormKind::Plain, Owner(1)).unwrap();
         hub.block(subscription);
         while !hub.has_overrun() {
             hub.publish(name(channel), Message::binary(&[1; 1_000]), &mut ()).unwrap();

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::hub::{ChannelName, DropReason, Owner, Refused};
+use crate::hub::{ChannelName, DropReason, FormKind, Owner, Refused};
 use crate::instant::Instant;
 use crate::net::Token;
 use crate::protocol::{CloseCode, Message, encode_frame};
@@ -250,7 +250,8 @@ impl<S> Context<'_, S> {
     /// arrives only later; the peer is then closed with 1013.
     pub fn subscribe(&mut self, channel: ChannelName<'_>) -> Result<Subscription, Refused> {
         let (exchange, owner) = (&mut *self.exchange, Owner(self.token.0));
-        let subscription = self.turn.call(|_| exchange.subscribe(channel, owner))?;
+        let form = FormKind::Plain;
+        let subscription = self.turn.call(|_| exchange.subscribe(channel, form, owner))?;
         self.outgoing.has_subscribed |= self.exchange.hub.is_joining(subscription);
         self.subscriptions.add(subscription);
         Ok(Subscription(subscription))

@@ -112,13 +112,13 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::hub::{ChannelName, Homes, Hub, HubLimits, Owner, ReactorNumber};
+    use crate::hub::{ChannelName, FormKind, Homes, Hub, HubLimits, Owner, ReactorNumber};
 
     fn ids(count: usize) -> Vec<SubscriptionId> {
         let homes = Arc::new(Homes::new([1; 16], 1));
         let mut hub = Hub::new(HubLimits::default(), homes, ReactorNumber(0), 1);
         let name = ChannelName::parse("news").unwrap();
-        (0..count).map(|_| hub.subscribe(name, Owner(1)).unwrap()).collect()
+        (0..count).map(|_| hub.subscribe(name, FormKind::Plain, Owner(1)).unwrap()).collect()
     }
 
     /// Takes the subscriptions that were noted as blocked, as a set, because their order does not

@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::hub::{
-    Accepted, Appended, ChannelInfo, ChannelName, Hub, MembershipUpdate, Owner, ReactorNumber,
-    Refused, SubscriptionId,
+    Accepted, Appended, ChannelInfo, ChannelName, FormKind, Hub, MembershipUpdate, Owner,
+    ReactorNumber, Refused, SubscriptionId,
 };
 use crate::net::Token;
 use crate::protocol::Message;
@@ -278,15 +278,16 @@ impl Exchange {
         }
     }
 
-    /// Subscribes to a channel. If the home is another reactor, the pending updates are sent to it
-    /// here, so that it counts this subscriber before it receives what the same peer publishes
-    /// next.
+    /// Subscribes to a form of a channel. If the home is another reactor, the pending updates are
+    /// sent to it here, so that it counts this subscriber before it receives what the same peer
+    /// publishes next.
     pub(crate) fn subscribe(
         &mut self,
         channel: ChannelName<'_>,
+        form: FormKind,
         owner: Owner,
     ) -> Result<SubscriptionId, Refused> {
-        let subscription = self.hub.subscribe(channel, owner)?;
+        let subscription = self.hub.subscribe(channel, form, owner)?;
         let home = self.hub.home_of_subscription(subscription);
         if home != self.own {
             // Updates leave before anything that the same peer publishes, so that the peer receives

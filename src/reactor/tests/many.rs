@@ -9,7 +9,9 @@ use super::super::peers::Peers;
 use super::client::{Client, Heard};
 use super::frames::Opcode;
 use super::world::{Setting, World};
-use crate::hub::{HubLimits, Membership, Numbered, OUT_OF_MEMORY, Outlet, ReactorNumber, Slot};
+use crate::hub::{
+    FormKind, HubLimits, Membership, Numbered, OUT_OF_MEMORY, Outlet, ReactorNumber, Slot,
+};
 use crate::protocol::{Message, MessageKind};
 use crate::reactor::{ReactorLimits, RingSizes};
 
@@ -682,7 +684,7 @@ fn no_request_overtakes_a_membership_update_that_has_to_wait() {
         let Core { exchange, turn, .. } = &mut world.reactors[1].peers.core;
         let name = crate::hub::ChannelName::parse(&wanted).unwrap();
         let owner = crate::hub::Owner(u64::MAX - 5);
-        let _subscription = exchange.subscribe(name, owner).unwrap();
+        let _subscription = exchange.subscribe(name, FormKind::Plain, owner).unwrap();
         let origin = PublishOrigin::Peer(crate::net::Token(u64::MAX - 5));
         let mine = Message::binary(b"mine");
         exchange.submit(origin, name, mine, &turn.counters).unwrap();
