@@ -113,6 +113,9 @@ impl Subscribe {
                         end = Some(Ok(Ended::Counted));
                     }
                 }
+                Some(Event::Compressed(_)) => {
+                    return Err("the server compresses, which was not agreed".to_owned());
+                }
                 Some(Event::Ping(payload)) => {
                     encode_masked_frame(&mut reply, Opcode::Pong, payload, mask()?);
                 }

@@ -3,7 +3,8 @@
 //!
 //! The decoder stores no bytes. It unmasks the input in place, and a message that is complete in
 //! one frame is borrowed from the input. Only the payload of a message that arrives in parts is
-//! moved, into the caller's `assembly`.
+//! moved, into the caller's `assembly`. A compressed message is passed on as it came, for the
+//! caller to inflate.
 //!
 //! ```text
 //!                   text or binary, FIN, complete: borrowed from `input`
@@ -19,7 +20,7 @@ use super::mask::{apply_mask, rotate_mask};
 use super::utf8::is_utf8;
 use super::{
     CONTROL_PAYLOAD_BYTES_MAX, CloseFrame, FrameHeader, Message, MessageKind, Opcode,
-    ProtocolError, Utf8Validator,
+    ProtocolError, Utf8Validator, deflated_bytes_max,
 };
 
 /// The most bytes that [`Decoder::decode`] leaves unconsumed when it needs more: a masked control
@@ -40,7 +41,8 @@ pub enum Role {
 /// is kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DecoderLimits {
-    /// The most bytes in one message, over all its fragments.
+    /// The most bytes in one message, over all its fragments. A compressed one may have a little
+    /// more: see [`deflated_bytes_max`].
     pub message_bytes_max: usize,
     /// The most frames in one message: without this limit a peer could send empty fragments
     /// forever.
@@ -67,6 +69,9 @@ pub struct Decoded<'b> {
 pub enum Event<'b> {
     /// A message, put together from its fragments.
     Message(Message<'b>),
+    /// A message that is compressed, to be read by an [`Inflater`](super::Inflater). Its text has
+    /// not been checked. Only where compression was agreed.
+    Compressed(CompressedMessage<'b>),
     /// A Ping, to be answered by a Pong with the same payload, at most 125 bytes (RFC 6455 section
     /// 5.5.2).
     Ping(&'b [u8]),
@@ -74,6 +79,15 @@ pub enum Event<'b> {
     Pong(&'b [u8]),
     /// The peer's last frame (RFC 6455 section 5.5.1); `None`: it has no close code.
     Close(Option<CloseFrame<'b>>),
+}
+
+/// A message that is still compressed (RFC 7692 section 7.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CompressedMessage<'b> {
+    /// Whether the message is text or binary.
+    pub kind: MessageKind,
+    /// The payloads of its frames, put together.
+    pub payload: &'b [u8],
 }
 
 /// Decodes the frames of one connection. It keeps the state between calls, but no bytes.
@@ -88,13 +102,47 @@ pub struct Decoder {
     fragments: u32,
     /// The UTF-8 check of the current text message, as far as it has arrived.
     utf8: Utf8Validator,
-    /// The kind of the message that has begun and is not complete; `None` between messages.
-    message: Option<MessageKind>,
+    /// The message that has begun and is not complete; `None` between messages.
+    message: Option<UnderWay>,
+    /// permessage-deflate was agreed.
+    compression: bool,
     /// True if the current frame is the last of its message.
     fin: bool,
     role: Role,
     /// An error or a Close was returned: `decode` must not be called again.
     ended: bool,
+}
+
+/// A message that has begun and is not complete. One enum, because a connection keeps it: a kind
+/// and a flag would take another byte.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum UnderWay {
+    Text,
+    Binary,
+    CompressedText,
+    CompressedBinary,
+}
+
+impl UnderWay {
+    const fn new(kind: MessageKind, compressed: bool) -> UnderWay {
+        match (kind, compressed) {
+            (MessageKind::Text, false) => UnderWay::Text,
+            (MessageKind::Binary, false) => UnderWay::Binary,
+            (MessageKind::Text, true) => UnderWay::CompressedText,
+            (MessageKind::Binary, true) => UnderWay::CompressedBinary,
+        }
+    }
+
+    const fn kind(self) -> MessageKind {
+        match self {
+            UnderWay::Text | UnderWay::CompressedText => MessageKind::Text,
+            UnderWay::Binary | UnderWay::CompressedBinary => MessageKind::Binary,
+        }
+    }
+
+    const fn is_compressed(self) -> bool {
+        matches!(self, UnderWay::CompressedText | UnderWay::CompressedBinary)
+    }
 }
 
 impl Decoder {
@@ -107,10 +155,23 @@ impl Decoder {
             fragments: 0,
             utf8: Utf8Validator::new(),
             message: None,
+            compression: false,
             fin: false,
             role,
             ended: false,
         }
+    }
+
+    /// Lets messages be compressed, if that was agreed in the handshake (RFC 7692).
+    #[must_use]
+    pub const fn with_compression(self, compression: bool) -> Decoder {
+        Decoder { compression, ..self }
+    }
+
+    /// Returns true if messages may be compressed.
+    #[must_use]
+    pub const fn has_compression(&self) -> bool {
+        self.compression
     }
 
     /// Returns true if a message is incomplete. Then the vector `assembly` given to `decode` holds
@@ -154,7 +215,8 @@ impl Decoder {
         let mut consumed = 0;
         loop {
             if self.lacking_bytes == 0 {
-                let Some((header, header_bytes)) = FrameHeader::parse(&input[consumed..])? else {
+                let header = FrameHeader::parse_with(&input[consumed..], self.compression)?;
+                let Some((header, header_bytes)) = header else {
                     return Ok(Decoded { consumed, event: None });
                 };
                 self.check_mask(&header)?;
@@ -178,9 +240,15 @@ impl Decoder {
                     Opcode::Continuation => None,
                 };
                 self.check_sequence(begun)?;
-                self.check_limits(limits, begun, header.payload_bytes, assembly.len())?;
+                self.check_limits(limits, begun, &header, assembly.len())?;
                 if let (Some(kind), true, Some(end)) = (begun, header.fin, payload_end) {
                     let payload = unmask(&mut input[payload_at..end], header.mask);
+                    if header.compressed {
+                        return Ok(Decoded {
+                            consumed: end,
+                            event: Some(compressed(kind, payload)),
+                        });
+                    }
                     if kind == MessageKind::Text && !is_utf8(payload) {
                         return Err(ProtocolError::InvalidUtf8);
                     }
@@ -195,10 +263,14 @@ impl Decoder {
             if self.lacking_bytes > 0 {
                 return Ok(Decoded { consumed, event: None });
             }
-            if let (true, Some(kind)) = (self.fin, self.message) {
-                self.utf8.finish()?;
+            if let (true, Some(message)) = (self.fin, self.message) {
                 self.message = None;
-                let message = Message::from_checked(kind, assembly);
+                if message.is_compressed() {
+                    let event = Some(compressed(message.kind(), assembly));
+                    return Ok(Decoded { consumed, event });
+                }
+                self.utf8.finish()?;
+                let message = Message::from_checked(message.kind(), assembly);
                 return Ok(Decoded { consumed, event: Some(Event::Message(message)) });
             }
         }
@@ -233,13 +305,21 @@ impl Decoder {
         &self,
         limits: &DecoderLimits,
         begun: Option<MessageKind>,
-        payload_bytes: u64,
+        header: &FrameHeader,
         assembled_bytes: usize,
     ) -> Result<(), ProtocolError> {
         let (fragments, message_bytes) =
             if begun.is_some() { (0, 0) } else { (self.fragments, assembled_bytes as u64) };
+        let is_compressed = match begun {
+            Some(_) => header.compressed,
+            None => self.message.is_some_and(UnderWay::is_compressed),
+        };
+        let bytes_max = match is_compressed {
+            true => deflated_bytes_max(limits.message_bytes_max, fragments.saturating_add(1)),
+            false => limits.message_bytes_max as u64,
+        };
         // The sum cannot overflow: both lengths are below 2^63.
-        if message_bytes + payload_bytes > limits.message_bytes_max as u64 {
+        if message_bytes + header.payload_bytes > bytes_max {
             return Err(ProtocolError::MessageTooBig);
         }
         if fragments >= limits.fragments_max {
@@ -254,9 +334,9 @@ impl Decoder {
         begun: Option<MessageKind>,
         assembly: &mut Vec<u8>,
     ) {
-        if begun.is_some() {
+        if let Some(kind) = begun {
             assembly.clear();
-            self.message = begun;
+            self.message = Some(UnderWay::new(kind, header.compressed));
             self.utf8 = Utf8Validator::new();
             self.fragments = 0;
         }
@@ -280,13 +360,17 @@ impl Decoder {
             apply_mask(piece, self.mask);
             self.mask = rotate_mask(self.mask, taken);
         }
-        if self.message == Some(MessageKind::Text) {
+        if self.message == Some(UnderWay::Text) {
             self.utf8.push(piece)?;
         }
         assembly.extend_from_slice(piece);
         self.lacking_bytes -= taken as u64;
         Ok(taken)
     }
+}
+
+const fn compressed(kind: MessageKind, payload: &[u8]) -> Event<'_> {
+    Event::Compressed(CompressedMessage { kind, payload })
 }
 
 fn unmask(payload: &mut [u8], mask: Option<[u8; 4]>) -> &[u8] {

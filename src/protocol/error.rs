@@ -41,6 +41,8 @@ pub enum ProtocolError {
     /// The message is larger than
     /// [`DecoderLimits::message_bytes_max`](super::DecoderLimits::message_bytes_max).
     MessageTooBig,
+    /// A compressed message cannot be read (RFC 7692 section 7.2.2).
+    CompressionCorrupt,
     /// The message has more frames than
     /// [`DecoderLimits::fragments_max`](super::DecoderLimits::fragments_max).
     TooManyFragments,
@@ -63,7 +65,9 @@ impl ProtocolError {
             | ProtocolError::ContinuationUnexpected
             | ProtocolError::CloseBodyTooShort
             | ProtocolError::CloseCodeInvalid => CloseCode::PROTOCOL_ERROR,
-            ProtocolError::InvalidUtf8 => CloseCode::INVALID_PAYLOAD,
+            ProtocolError::InvalidUtf8 | ProtocolError::CompressionCorrupt => {
+                CloseCode::INVALID_PAYLOAD
+            }
             ProtocolError::MessageTooBig => CloseCode::MESSAGE_TOO_BIG,
             ProtocolError::TooManyFragments => CloseCode::POLICY_VIOLATION,
         }
@@ -90,6 +94,7 @@ impl ProtocolError {
             ProtocolError::CloseBodyTooShort => "the body of a close frame must not be one byte",
             ProtocolError::CloseCodeInvalid => "the close code is not allowed in a close frame",
             ProtocolError::MessageTooBig => "the message is too big",
+            ProtocolError::CompressionCorrupt => "the compressed message is corrupt",
             ProtocolError::TooManyFragments => "the message has too many fragments",
         }
     }
@@ -102,6 +107,15 @@ impl fmt::Display for ProtocolError {
 }
 
 impl std::error::Error for ProtocolError {}
+
+impl From<super::InflateError> for ProtocolError {
+    fn from(error: super::InflateError) -> ProtocolError {
+        match error {
+            super::InflateError::TooLarge => ProtocolError::MessageTooBig,
+            super::InflateError::Corrupt => ProtocolError::CompressionCorrupt,
+        }
+    }
+}
 
 impl From<super::InvalidUtf8> for ProtocolError {
     fn from(_: super::InvalidUtf8) -> ProtocolError {

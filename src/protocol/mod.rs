@@ -28,10 +28,12 @@ mod utf8;
 
 pub use close::{CLOSE_REASON_BYTES_MAX, CloseFrame, encode_close, encode_masked_close};
 pub use close_code::CloseCode;
-pub use decoder::{Decoded, Decoder, DecoderLimits, Event, Role, UNCONSUMED_BYTES_MAX};
+pub use decoder::{
+    CompressedMessage, Decoded, Decoder, DecoderLimits, Event, Role, UNCONSUMED_BYTES_MAX,
+};
 pub use deflate::{
-    COMPRESSION_LEVEL_DEFAULT, COMPRESSION_LEVEL_MAX, COMPRESSION_LEVEL_MIN, Deflater,
-    InflateError, Inflater, WINDOW_BITS_DEFAULT, WINDOW_BITS_MAX, WINDOW_BITS_MIN,
+    COMPRESSION_LEVEL_DEFAULT, COMPRESSION_LEVEL_MAX, COMPRESSION_LEVEL_MIN, CompressionOptions,
+    Deflater, InflateError, Inflater, WINDOW_BITS_DEFAULT, WINDOW_BITS_MAX, WINDOW_BITS_MIN,
     deflated_bytes_max,
 };
 pub use error::ProtocolError;

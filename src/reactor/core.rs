@@ -10,6 +10,7 @@ use crate::transport::BufferPool;
 use super::api::{Handler, Rejected};
 use super::connection::{Connection, Outgoing};
 use super::counters::RejectReason;
+use super::inflation::Inflation;
 use super::limits::ReactorLimits;
 use super::mail::Exchange;
 use super::panics::guarded;
@@ -29,6 +30,7 @@ pub(super) struct Core<N: Net, H: Handler> {
     pub(super) receive: Box<[u8]>,
     pub(super) pool: BufferPool,
     pub(super) outgoing: Outgoing,
+    pub(super) inflation: Inflation,
     /// The unsent rest of a frame whose subscription ended in the middle of it.
     pub(super) rest: Vec<u8>,
     /// Connections whose reading stopped at a budget. They are read again in the next turn, without

@@ -13,7 +13,7 @@ use super::client::client_of;
 use super::connection::{Owed, Phase};
 use super::core::{ConnectionOf, Core};
 use super::deferral::ReadyHandshakes;
-use super::http::{Next, answer_upgrade};
+use super::http::{Answering, Next, answer_upgrade};
 use super::limits::LOOP_WORK_MAX;
 use super::panics::guarded;
 use super::peers::Peers;
@@ -101,7 +101,10 @@ impl<N: Net, H: Handler> Core<N, H> {
             let mut visitor = Visitor::new(&mut self.exchange, &mut self.turn, connection, via);
             let handler = &mut self.handler;
             next = Some(match guarded(|| handler.on_deferred(&mut visitor, &request, ticket)) {
-                Ok(answer) => answer_upgrade(answer, &upgrade, &mut self.outgoing, &mut visitor),
+                Ok(answer) => {
+                    let answering = Answering::new(&mut self.outgoing, &self.limits);
+                    answer_upgrade(answer, &upgrade, answering, &mut visitor)
+                }
                 Err(panicked) => {
                     let response = panicked.contain_in_request(visitor.turn);
                     Next::Respond(response, How::of_handshake(Owed::LAST))
@@ -111,8 +114,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
         self.pool.put(assembly);
         match next {
-            Some(Next::Open(session)) => {
-                self.open(connection, session);
+            Some(Next::Open { session, compression }) => {
+                self.open(connection, session, compression);
                 self.go_on_if_unread(connection);
             }
             Some(Next::OpenAndClose) => self.turn_away(connection),

@@ -20,7 +20,7 @@ use super::core::{ConnectionOf, Core};
 use super::counters::RejectReason;
 use super::decode_stop::Stop;
 use super::group::{Quota, Refusal};
-use super::limits::{BODY_BYTES_PER_SECOND_MIN, REQUESTS_PER_TURN_MAX};
+use super::limits::{BODY_BYTES_PER_SECOND_MIN, REQUESTS_PER_TURN_MAX, ReactorLimits};
 use super::panics::guarded;
 use super::respond::How;
 use super::ticket::Ticket;
@@ -34,7 +34,11 @@ pub(super) enum Next<S> {
     /// The body has not been received completely.
     AwaitBody(Body, Expects),
     /// The handshake is accepted. The 101 is in `Core::outgoing`.
-    Open(S),
+    Open {
+        session: S,
+        /// permessage-deflate is agreed.
+        compression: bool,
+    },
     /// The application decides on the handshake later. Its head has this many bytes.
     Defer(Owed, usize),
     /// Accepted, but closed right after. The 101 and a Close frame are in `Core::outgoing`.
@@ -126,8 +130,8 @@ impl<N: Net, H: Handler> Core<N, H> {
                     }
                 }
                 Next::AwaitBody(body, expects) => self.await_body(connection, body, expects),
-                Next::Open(session) => {
-                    self.open(connection, session);
+                Next::Open { session, compression } => {
+                    self.open(connection, session, compression);
                     return (consumed, Stop::NeedMore);
                 }
                 Next::Defer(owed, head_bytes) => {
@@ -182,9 +186,9 @@ impl<N: Net, H: Handler> Core<N, H> {
         };
         if request.wants_websocket() {
             *consumed += head_bytes;
-            let outgoing = &mut self.outgoing;
+            let answering = Answering::new(&mut self.outgoing, &self.limits);
             let next =
-                shake_hands(&mut self.handler, &mut visitor, &request, (head, rest), outgoing);
+                shake_hands(&mut self.handler, &mut visitor, &request, (head, rest), answering);
             connection.expires_at = visitor.expires_at;
             return next;
         }
@@ -390,7 +394,7 @@ fn shake_hands<H: Handler>(
     visitor: &mut Visitor<'_>,
     request: &Request<'_>,
     (head, rest): (&[u8], &[u8]),
-    outgoing: &mut Outgoing,
+    answering: Answering<'_>,
 ) -> Next<H::Session> {
     let upgrade = match check_upgrade(request) {
         Ok(upgrade) => upgrade,
@@ -408,7 +412,7 @@ fn shake_hands<H: Handler>(
             let ticket = NonZeroU64::new(ticket.number);
             Next::Defer(Owed { ticket, ..Owed::LAST }, head.len())
         }
-        Ok(answer) => answer_upgrade(answer, &upgrade, outgoing, visitor),
+        Ok(answer) => answer_upgrade(answer, &upgrade, answering, visitor),
         Err(panicked) => {
             let how = How::of_handshake(Owed::LAST);
             Next::Respond(panicked.contain_in_request(visitor.turn), how)
@@ -416,30 +420,46 @@ fn shake_hands<H: Handler>(
     }
 }
 
-/// Writes the 101 to `outgoing` if the application accepts the handshake. Returns what to do next.
+/// How the 101 is written.
+pub(super) struct Answering<'a> {
+    outgoing: &'a mut Outgoing,
+    /// The window with which this server compresses, if it does.
+    window_bits: Option<u8>,
+}
+
+impl<'a> Answering<'a> {
+    pub(super) fn new(outgoing: &'a mut Outgoing, limits: &ReactorLimits) -> Answering<'a> {
+        Answering { outgoing, window_bits: limits.compression.map(|options| options.window_bits) }
+    }
+}
+
+/// Writes the 101 if the application accepts the handshake. Returns what to do next.
 pub(super) fn answer_upgrade<S>(
     answer: Upgrade<S>,
     upgrade: &UpgradeRequest<'_>,
-    outgoing: &mut Outgoing,
+    Answering { outgoing, window_bits }: Answering<'_>,
     visitor: &mut Visitor<'_>,
 ) -> Next<S> {
     let rejected = visitor.rejected.unwrap_or(RejectReason::Declined);
     let counters = &visitor.turn.counters;
-    let mut switch = |subprotocol: Option<&str>| {
+    let mut switch = |subprotocol: Option<&str>, window_bits: Option<u8>| {
         counters.handshake(101);
-        encode_switching_protocols(&mut outgoing.replies, upgrade.key, subprotocol, None);
+        let accepted = window_bits.and_then(|bits| upgrade.accept_compression(bits));
+        let replies = &mut outgoing.replies;
+        encode_switching_protocols(replies, upgrade.key, subprotocol, accepted);
+        accepted.is_some()
     };
     match answer {
         Upgrade::Accept(session) => {
-            switch(None);
-            Next::Open(session)
+            let compression = switch(None, window_bits);
+            Next::Open { session, compression }
         }
         Upgrade::AcceptWith { session, subprotocol } => {
-            switch(Some(&subprotocol));
-            Next::Open(session)
+            let compression = switch(Some(&subprotocol), window_bits);
+            Next::Open { session, compression }
         }
         Upgrade::AcceptAndClose { code, reason, subprotocol } => {
-            switch(subprotocol.as_deref());
+            switch(subprotocol.as_deref(), None);
             outgoing.close(code, reason);
             counters.reject(rejected);
             Next::OpenAndClose

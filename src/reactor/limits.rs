@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ip_network::IpNetwork;
-use crate::protocol::{DecoderLimits, HEADER_BYTES_MAX, HttpLimits};
+use crate::protocol::{CompressionOptions, DecoderLimits, HEADER_BYTES_MAX, HttpLimits};
 
 /// What a reactor allows its peers.
 #[derive(Clone, Debug)]
@@ -22,6 +22,8 @@ pub struct ReactorLimits {
     pub accepts_per_second_max: Option<u32>,
     /// Limits on messages and fragments.
     pub decoder: DecoderLimits,
+    /// How messages are compressed for clients that offer permessage-deflate; `None`: not at all.
+    pub compression: Option<CompressionOptions>,
     /// Limits on the heads and bodies of HTTP requests.
     pub http: HttpLimits,
     /// From accept, or from the first byte of a later request, to the complete head; after that,
@@ -45,9 +47,14 @@ pub struct ReactorLimits {
 
 impl ReactorLimits {
     /// Takes over everything that can change while a reactor serves: all but the sizes, by which
-    /// buffers and rings were made.
+    /// buffers and rings were made, and compression, on which connections have agreed.
     pub(super) fn change_to(&mut self, new: &ReactorLimits) {
-        *self = ReactorLimits { decoder: self.decoder, http: self.http, ..new.clone() };
+        *self = ReactorLimits {
+            decoder: self.decoder,
+            compression: self.compression,
+            http: self.http,
+            ..new.clone()
+        };
     }
 }
 
@@ -59,6 +66,7 @@ impl Default for ReactorLimits {
             trusted_proxies: Arc::default(),
             accepts_per_second_max: None,
             decoder: DecoderLimits { message_bytes_max: 64 << 10, fragments_max: 1024 },
+            compression: None,
             http: HttpLimits { body_bytes_max: 64 << 10, ..HttpLimits::default() },
             handshake_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(60),

@@ -12,6 +12,7 @@
 //! | `http` | requests, up to the opening handshake |
 //! | `respond` | responses: when they are due, how they are written and counted |
 //! | `deferral`, `deferred` | a handshake on which the application decides later |
+//! | `inflation` | compressed messages are read |
 //! | `websocket` | an open connection's frames are decoded, and the application's replies sent |
 //! | `joining` | the 101 is held until the homes of the subscribed channels have answered |
 //! | `sweep`, `write_owed` | messages go to subscribers that are behind; bytes to one peer |
@@ -62,6 +63,7 @@ mod group;
 mod held_publishers;
 mod histogram;
 mod http;
+mod inflation;
 mod joining;
 mod limits;
 mod linger;

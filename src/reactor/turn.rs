@@ -20,6 +20,7 @@ use super::deferral::ReadyHandshakes;
 use super::deferred::DeferredHandshakes;
 use super::drain::{self, Drain};
 use super::group::Status;
+use super::inflation::Inflation;
 use super::limits::{
     LOOP_WORK_MAX, PUBLISHES_PER_TURN_MAX, READINESS_MAX, RECEIVE_BYTES, WAIT_MAX,
 };
@@ -94,6 +95,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             receive: vec![0; RECEIVE_BYTES].into(),
             pool: BufferPool::new(setup.held_bytes_max),
             outgoing: Outgoing::new(RECEIVE_BYTES),
+            inflation: Inflation::default(),
             rest: Vec::new(),
             unfinished: VecDeque::new(),
             waiting_for_room: VecDeque::new(),

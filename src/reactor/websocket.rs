@@ -40,7 +40,12 @@ enum Halt {
 
 impl<N: Net, H: Handler> Core<N, H> {
     /// Makes an HTTP connection a WebSocket connection, and sends the 101 from `self.outgoing`.
-    pub(super) fn open(&mut self, connection: &mut ConnectionOf<N, H>, mut session: H::Session) {
+    pub(super) fn open(
+        &mut self,
+        connection: &mut ConnectionOf<N, H>,
+        mut session: H::Session,
+        compression: bool,
+    ) {
         let mut subscriptions = PeerSubscriptions::default();
         let mut peer = Context {
             exchange: &mut self.exchange,
@@ -56,7 +61,7 @@ impl<N: Net, H: Handler> Core<N, H> {
             peer.outgoing.close(panics::CLOSE.0, panics::CLOSE.1);
         }
         self.turn.counters.opened.add(1);
-        let decoder = Decoder::new(Role::Server);
+        let decoder = Decoder::new(Role::Server).with_compression(compression);
         connection.phase = Phase::Open(Open { decoder, subscriptions, session });
         self.await_ping(connection);
         self.await_expiry(connection);
@@ -143,6 +148,10 @@ impl<N: Net, H: Handler> Core<N, H> {
             #[cfg(any(test, fuzzing))]
             work::note(Work::Frame);
             *frames_left -= 1;
+            let event = match self.inflation.inflated(event, &self.limits.decoder, peer.turn) {
+                Ok(event) => event,
+                Err(error) => break refuse(error, &self.limits.decoder, peer.outgoing),
+            };
             if matches!(event, Event::Message(_)) {
                 message_since = None;
             }
@@ -232,6 +241,7 @@ fn on_event<H: Handler>(
                 None => peer.outgoing.has_subscribed.then_some(Halt::Subscribed),
             };
         }
+        Event::Compressed(_) => debug_assert!(false, "it has been inflated"),
         Event::Ping(payload) => {
             peer.turn.counters.pings_received.add(1);
             if let Err(panicked) = guarded(|| handler.on_ping(peer)) {

@@ -23,6 +23,8 @@ pub(crate) enum Opcode {
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Heard {
     Message(Vec<u8>),
+    /// A message as it was sent: compressed by permessage-deflate.
+    Compressed(Vec<u8>),
     Ping,
     Pong(Vec<u8>),
     Close(u16, String),
@@ -36,6 +38,7 @@ impl std::fmt::Debug for Heard {
                 let beginning = &payload[..payload.len().min(8)];
                 write!(f, "Message({} bytes: {beginning:?} …)", payload.len())
             }
+            Heard::Compressed(payload) => write!(f, "Compressed({} bytes)", payload.len()),
             Heard::Ping => f.write_str("Ping"),
             Heard::Pong(payload) => write!(f, "Pong({payload:?})"),
             Heard::Close(code, reason) => write!(f, "Close({code}, {reason})"),
@@ -59,11 +62,22 @@ pub(crate) struct FrameClient {
     /// Bytes that were received and not decoded yet.
     received: Vec<u8>,
     /// The message of which some fragments have been received.
-    message: Option<(Opcode, Vec<u8>)>,
+    message: Option<Fragments>,
+    /// The client has offered permessage-deflate in its handshake.
+    pub(crate) offers_compression: bool,
+    /// The server has accepted it.
+    compression: bool,
     /// The 101 has been received.
     pub(crate) is_open: bool,
     /// A Close frame has been received, so no frame may follow.
     pub(crate) is_closed: bool,
+}
+
+/// The fragments of a message, put together.
+struct Fragments {
+    opcode: Opcode,
+    compressed: bool,
+    payload: Vec<u8>,
 }
 
 /// The key of RFC 6455 section 1.3, and the server's answer to it.
@@ -118,7 +132,18 @@ impl FrameClient {
 
     /// Returns a frame that may be one of several of its message. Its length has the shortest form.
     pub(crate) fn fragment(&mut self, fin: bool, opcode: Opcode, payload: &[u8]) -> Vec<u8> {
-        let mut frame = vec![u8::from(fin) << 7 | opcode as u8];
+        self.frame_of(u8::from(fin) << 7 | opcode as u8, payload)
+    }
+
+    /// Returns a frame that is a whole message, whose payload has been compressed (RFC 7692 section
+    /// 7.2.1).
+    pub(crate) fn compressed(&mut self, opcode: Opcode, payload: &[u8]) -> Vec<u8> {
+        self.frame_of(0xC0 | opcode as u8, payload)
+    }
+
+    /// Returns a frame with this first byte. Its length has the shortest form.
+    pub(crate) fn frame_of(&mut self, first_byte: u8, payload: &[u8]) -> Vec<u8> {
+        let mut frame = vec![first_byte];
         match payload.len() {
             length @ ..126 => frame.push(0x80 | length as u8),
             length @ ..65_536 => {
@@ -189,8 +214,11 @@ impl FrameClient {
                 |name, value: &str| header(name).is_some_and(|one| one.eq_ignore_ascii_case(value));
             assert!(is("Upgrade", "websocket") && is("Connection", "Upgrade"), "{head:?}");
             assert_eq!(header("Sec-WebSocket-Accept"), Some(ACCEPT));
-            assert_eq!(header("Sec-WebSocket-Extensions"), None);
+            let extensions = header("Sec-WebSocket-Extensions");
+            let compression = extensions.is_some();
+            assert!(extensions.is_none_or(|answer| self.accepts(answer)), "{head:?}");
             assert_eq!(header("Sec-WebSocket-Protocol"), None);
+            self.compression = compression;
             self.is_open = true;
         }
         self.received.drain(..end + 4 + body_bytes);
@@ -216,17 +244,24 @@ impl FrameClient {
     /// Returns what a frame completes, if anything (RFC 6455 sections 5.4 and 5.5).
     fn hear(&mut self, first_byte: u8, payload: &[u8]) -> Option<Heard> {
         let fin = first_byte & 0x80 != 0;
-        assert_eq!(first_byte & 0x70, 0, "no reserved bit has a meaning");
+        // RFC 7692 section 6: RSV1 in the first frame of a message.
+        let compressed = first_byte & 0x40 != 0;
+        let may_be_compressed = self.compression && matches!(first_byte & 15, 1 | 2);
+        assert!(!compressed || may_be_compressed, "RSV1 has no meaning here");
+        assert_eq!(first_byte & 0x30, 0, "RSV2 and RSV3 have no meaning");
         assert!(first_byte & 8 == 0 || fin && payload.len() <= 125, "a control frame is small");
         match (first_byte & 15, self.message.take()) {
             (0, None) => panic!("a continuation of nothing"),
             (1 | 2, Some(_)) => panic!("a message within a message"),
-            (0, Some((opcode, mut message))) => {
-                message.extend_from_slice(payload);
-                return self.hear_message(fin, opcode, message);
+            (0, Some(mut message)) => {
+                message.payload.extend_from_slice(payload);
+                return self.hear_message(fin, message);
             }
-            (1, None) => return self.hear_message(fin, Opcode::Text, payload.to_vec()),
-            (2, None) => return self.hear_message(fin, Opcode::Binary, payload.to_vec()),
+            (1 | 2, None) => {
+                let opcode = if first_byte & 15 == 1 { Opcode::Text } else { Opcode::Binary };
+                let message = Fragments { opcode, compressed, payload: payload.to_vec() };
+                return self.hear_message(fin, message);
+            }
             (_, message) => self.message = message,
         }
         Some(match first_byte & 15 {
@@ -245,14 +280,28 @@ impl FrameClient {
         })
     }
 
-    fn hear_message(&mut self, fin: bool, opcode: Opcode, message: Vec<u8>) -> Option<Heard> {
+    fn hear_message(&mut self, fin: bool, message: Fragments) -> Option<Heard> {
         if !fin {
-            self.message = Some((opcode, message));
+            self.message = Some(message);
             return None;
         }
-        let is_valid = opcode == Opcode::Binary || std::str::from_utf8(&message).is_ok();
+        let Fragments { opcode, compressed, payload } = message;
+        if compressed {
+            return Some(Heard::Compressed(payload));
+        }
+        let is_valid = opcode == Opcode::Binary || std::str::from_utf8(&payload).is_ok();
         assert!(is_valid, "a text message is UTF-8");
-        Some(Heard::Message(message))
+        Some(Heard::Message(payload))
+    }
+
+    /// Returns true if this is an answer to the offer of permessage-deflate. This client has no
+    /// memory of earlier messages, so the server must say that it has none either (RFC 7692 section
+    /// 7.1.1).
+    fn accepts(&self, answer: &str) -> bool {
+        assert!(self.offers_compression, "{answer} was not offered");
+        let mut params = answer.split("; ");
+        assert_eq!(params.next(), Some("permessage-deflate"));
+        params.any(|param| param == "server_no_context_takeover")
     }
 }
 

@@ -247,6 +247,9 @@ fn take_frames(
                     at,
                 );
             }
+            Some(Event::Compressed(_)) => {
+                return Err((End::Protocol, ProtocolError::ReservedBits.to_string()));
+            }
             Some(Event::Ping(payload)) => {
                 // A server that does not read our Pongs gets no more of them. RFC 6455 section
                 // 5.5.3 requires an answer to the last Ping only.

@@ -2,7 +2,7 @@
 use std::io::{self, Read as _};
 use std::ops::Range;
 
-use fanfare::protocol::{CloseCode, DecoderLimits, Event, Opcode, encode_frame};
+use fanfare::protocol::{CloseCode, DecoderLimits, Event, Opcode, ProtocolError, encode_frame};
 
 use super::args::ServeMode;
 use super::connection::{ServerConnection, ServerPhase};
@@ -129,6 +129,10 @@ impl Server {
                         Next::Release(at) => release = Some(at),
                         Next::Close => closing = close_after(plan),
                     }
+                }
+                Some(Event::Compressed(_)) => {
+                    let error = ProtocolError::ReservedBits;
+                    closing = Some(Closing { code: error.close_code(), reason: error.reason() });
                 }
                 Some(Event::Ping(payload)) => {
                     encode_frame(outbound.frames(), Opcode::Pong, payload);

@@ -7,6 +7,8 @@
 pub(super) enum NaiveEvent {
     Text(Vec<u8>),
     Binary(Vec<u8>),
+    /// A compressed message; true: it is text.
+    Compressed(bool, Vec<u8>),
     Ping(Vec<u8>),
     Pong(Vec<u8>),
     Close(Option<(u16, Vec<u8>)>),
@@ -18,14 +20,16 @@ pub(super) fn decode(
     server: bool,
     message_bytes_max: usize,
     fragments_max: u32,
+    compression: bool,
     bytes: &[u8],
 ) -> (Vec<NaiveEvent>, Result<Vec<u8>, &'static str>) {
     let mut events = Vec::new();
     let mut rest = bytes;
     // The unfinished message: its opcode, its payload so far, its number of frames so far.
     let mut message: Option<(u8, Vec<u8>, u32)> = None;
+    let mut compressed = false;
     loop {
-        let frame = match split_header(rest) {
+        let frame = match split_header(rest, compression) {
             Ok(Some(frame)) => frame,
             Ok(None) => return (events, Ok(rest.to_vec())),
             Err(error) => return (events, Err(error)),
@@ -62,7 +66,10 @@ pub(super) fn decode(
             (_, Some(_)) => return (events, Err("ContinuationExpected")),
             (opcode, None) => (opcode, Vec::new(), 0),
         };
-        if payload_so_far.len() as u128 + frame.payload_bytes > message_bytes_max as u128 {
+        compressed = frame.compressed || (frame.opcode == 0 && compressed);
+        let deflated = message_bytes_max as u128 / 4 + 64 + 8 * (u128::from(fragments) + 1);
+        let bytes_max = message_bytes_max as u128 + if compressed { deflated } else { 0 };
+        if payload_so_far.len() as u128 + frame.payload_bytes > bytes_max {
             return (events, Err("MessageTooBig"));
         }
         if fragments >= fragments_max {
@@ -70,13 +77,16 @@ pub(super) fn decode(
         }
         payload_so_far.extend_from_slice(&payload);
         let ends = complete && frame.fin;
-        if opcode == 1 && !may_be_utf8(&payload_so_far, ends) {
+        if opcode == 1 && !compressed && !may_be_utf8(&payload_so_far, ends) {
             return (events, Err("InvalidUtf8"));
         }
         if !complete {
             return (events, Ok(Vec::new()));
         }
         match (ends, opcode) {
+            (true, _) if compressed => {
+                events.push(NaiveEvent::Compressed(opcode == 1, payload_so_far));
+            }
             (true, 1) => events.push(NaiveEvent::Text(payload_so_far)),
             (true, _) => events.push(NaiveEvent::Binary(payload_so_far)),
             (false, _) => message = Some((opcode, payload_so_far, fragments + 1)),
@@ -87,6 +97,7 @@ pub(super) fn decode(
 
 struct NaiveFrame {
     fin: bool,
+    compressed: bool,
     opcode: u8,
     masked: bool,
     key: [u8; 4],
@@ -94,13 +105,15 @@ struct NaiveFrame {
     header_bytes: usize,
 }
 
-fn split_header(bytes: &[u8]) -> Result<Option<NaiveFrame>, &'static str> {
+fn split_header(bytes: &[u8], compression: bool) -> Result<Option<NaiveFrame>, &'static str> {
     if bytes.len() < 2 {
         return Ok(None);
     }
     let bit = |byte: usize, bit: u32| bytes[byte] >> (7 - bit) & 1 == 1;
     let (fin, opcode, masked, length) = (bit(0, 0), bytes[0] & 15, bit(1, 0), bytes[1] & 127);
-    if bit(0, 1) || bit(0, 2) || bit(0, 3) {
+    let compressed = bit(0, 1);
+    let may_be_compressed = compression && (opcode == 1 || opcode == 2);
+    if (compressed && !may_be_compressed) || bit(0, 2) || bit(0, 3) {
         return Err("ReservedBits");
     }
     if ![0, 1, 2, 8, 9, 10].contains(&opcode) {
@@ -138,7 +151,7 @@ fn split_header(bytes: &[u8]) -> Result<Option<NaiveFrame>, &'static str> {
     if masked {
         key.copy_from_slice(&bytes[header_bytes - 4..header_bytes]);
     }
-    Ok(Some(NaiveFrame { fin, opcode, masked, key, payload_bytes, header_bytes }))
+    Ok(Some(NaiveFrame { fin, compressed, opcode, masked, key, payload_bytes, header_bytes }))
 }
 
 fn control(opcode: u8, payload: Vec<u8>) -> Result<NaiveEvent, &'static str> {

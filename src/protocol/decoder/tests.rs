@@ -1,7 +1,8 @@
 use super::naive::NaiveEvent;
 use super::*;
 use crate::protocol::{
-    CloseCode, encode_close, encode_frame, encode_masked_close, encode_masked_frame,
+    CloseCode, encode_close, encode_frame, encode_masked_close, encode_masked_compressed_frame,
+    encode_masked_frame,
 };
 
 mod streams;
@@ -22,8 +23,12 @@ struct Receiver {
 
 impl Receiver {
     fn new(role: Role, limits: DecoderLimits) -> Receiver {
+        Receiver::of(Decoder::new(role), limits)
+    }
+
+    fn of(decoder: Decoder, limits: DecoderLimits) -> Receiver {
         let (unconsumed, assembly, events) = (Vec::new(), Vec::new(), Vec::new());
-        Receiver { decoder: Decoder::new(role), limits, unconsumed, assembly, events, error: None }
+        Receiver { decoder, limits, unconsumed, assembly, events, error: None }
     }
 
     fn closed(&self) -> bool {
@@ -85,6 +90,9 @@ fn owned(event: Event<'_>) -> NaiveEvent {
             }
             MessageKind::Binary => NaiveEvent::Binary(message.payload().to_vec()),
         },
+        Event::Compressed(CompressedMessage { kind, payload }) => {
+            NaiveEvent::Compressed(kind == MessageKind::Text, payload.to_vec())
+        }
         Event::Ping(payload) => NaiveEvent::Ping(payload.to_vec()),
         Event::Pong(payload) => NaiveEvent::Pong(payload.to_vec()),
         Event::Close(close) => NaiveEvent::Close(
@@ -96,11 +104,21 @@ fn owned(event: Event<'_>) -> NaiveEvent {
 /// Decodes the bytes whole, byte by byte, and cut in two at every offset. Each way must have the
 /// result of the naive decoder.
 fn check_against_the_twin(role: Role, limits: DecoderLimits, bytes: &[u8]) {
-    let (events, end) =
-        naive::decode(role == Role::Server, limits.message_bytes_max, limits.fragments_max, bytes);
+    check_with(&Decoder::new(role), limits, bytes);
+    check_with(&Decoder::new(role).with_compression(true), limits, bytes);
+}
+
+fn check_with(decoder: &Decoder, limits: DecoderLimits, bytes: &[u8]) {
+    let (events, end) = naive::decode(
+        decoder.role == Role::Server,
+        limits.message_bytes_max,
+        limits.fragments_max,
+        decoder.compression,
+        bytes,
+    );
     let expected = (events, end.map_err(String::from));
     let check = |pieces: &[&[u8]], how: &str| {
-        let mut receiver = Receiver::new(role, limits);
+        let mut receiver = Receiver::of(decoder.clone(), limits);
         pieces.iter().for_each(|piece| receiver.receive(piece));
         assert_eq!(receiver.outcome(), expected, "{how}: {bytes:02x?}");
     };
@@ -123,9 +141,13 @@ fn decode_all(
 }
 
 fn fragment(out: &mut Vec<u8>, fin: bool, opcode: Opcode, payload: &[u8]) {
+    fragment_of(out, fin, false, opcode, payload);
+}
+
+fn fragment_of(out: &mut Vec<u8>, fin: bool, compressed: bool, opcode: Opcode, payload: &[u8]) {
     let header = FrameHeader {
         fin,
-        compressed: false,
+        compressed,
         opcode,
         mask: Some(KEY),
         payload_bytes: payload.len() as u64,
@@ -137,8 +159,8 @@ fn fragment(out: &mut Vec<u8>, fin: bool, opcode: Opcode, payload: &[u8]) {
 }
 
 #[test]
-fn is_at_most_forty_bytes() {
-    assert!(size_of::<Decoder>() <= 40, "{}", size_of::<Decoder>());
+fn is_at_most_twenty_four_bytes() {
+    assert!(size_of::<Decoder>() <= 24, "{}", size_of::<Decoder>());
 }
 
 #[test]
@@ -378,6 +400,71 @@ fn takes_sixteen_mebibytes_and_sixty_five_thousand_fragments() {
         Receiver::new(Role::Server, DecoderLimits { fragments_max: 65_536, ..UNLIMITED });
     receiver.receive(&bytes);
     assert_eq!(receiver.events, [NaiveEvent::Binary(vec![b'x'; 65_536])]);
+}
+
+#[test]
+fn a_compressed_message_is_passed_on_as_it_came() {
+    let mut bytes = Vec::new();
+    // Not UTF-8, which is checked when it has been inflated.
+    encode_masked_compressed_frame(&mut bytes, MessageKind::Text, b"\xff", KEY);
+    fragment_of(&mut bytes, false, true, Opcode::Binary, b"\xff");
+    encode_masked_frame(&mut bytes, Opcode::Ping, b"1", KEY);
+    fragment(&mut bytes, true, Opcode::Continuation, b"\xc3");
+    encode_masked_frame(&mut bytes, Opcode::Text, b"plain", KEY);
+    fragment(&mut bytes, false, Opcode::Text, b"\xc3");
+    fragment(&mut bytes, true, Opcode::Continuation, b"\xff");
+    check_against_the_twin(Role::Server, UNLIMITED, &bytes);
+    let decoder = Decoder::new(Role::Server).with_compression(true);
+    let mut receiver = Receiver::of(decoder, UNLIMITED);
+    receiver.receive(&bytes);
+    assert_eq!(
+        receiver.events,
+        [
+            NaiveEvent::Compressed(true, b"\xff".to_vec()),
+            NaiveEvent::Ping(b"1".to_vec()),
+            NaiveEvent::Compressed(false, b"\xff\xc3".to_vec()),
+            NaiveEvent::Text(b"plain".to_vec()),
+        ]
+    );
+    assert_eq!(receiver.error, Some(ProtocolError::InvalidUtf8), "plain text is checked as ever");
+}
+
+#[test]
+fn rsv1_is_a_fault_on_control_frames_and_continuations_and_where_it_was_not_agreed() {
+    let refused = |decoder: &Decoder, bytes: &[u8]| {
+        check_against_the_twin(Role::Server, UNLIMITED, bytes);
+        let mut receiver = Receiver::of(decoder.clone(), UNLIMITED);
+        receiver.receive(bytes);
+        receiver.error
+    };
+    let agreed = Decoder::new(Role::Server).with_compression(true);
+    for first in [0xC8, 0xC9, 0xCA] {
+        let bytes = [first, 0x80, 0, 0, 0, 0];
+        assert_eq!(refused(&agreed, &bytes), Some(ProtocolError::ReservedBits));
+    }
+    for compressed in [false, true] {
+        let mut bytes = Vec::new();
+        fragment_of(&mut bytes, false, compressed, Opcode::Text, b"");
+        bytes.extend_from_slice(&[0xC0, 0x80, 0, 0, 0, 0]);
+        assert_eq!(refused(&agreed, &bytes), Some(ProtocolError::ReservedBits));
+    }
+    let message = [0xC1, 0x80, 0, 0, 0, 0];
+    assert_eq!(refused(&agreed, &message), None);
+    assert_eq!(refused(&Decoder::new(Role::Server), &message), Some(ProtocolError::ReservedBits));
+}
+
+#[test]
+fn a_compressed_message_may_be_longer_by_what_compressing_adds() {
+    let limits = DecoderLimits { message_bytes_max: 1000, fragments_max: 2 };
+    let most = deflated_bytes_max(1000, 1) as usize;
+    for (bytes, error) in [(most, None), (most + 1, Some(ProtocolError::MessageTooBig))] {
+        let mut frame = Vec::new();
+        encode_masked_compressed_frame(&mut frame, MessageKind::Binary, &vec![0; bytes], KEY);
+        let decoder = Decoder::new(Role::Server).with_compression(true);
+        let mut receiver = Receiver::of(decoder, limits);
+        receiver.receive(&frame);
+        assert_eq!(receiver.error, error);
+    }
 }
 
 #[test]

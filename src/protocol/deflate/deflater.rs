@@ -4,8 +4,6 @@ use std::fmt;
 
 use flate2::{Compress, Compression, FlushCompress};
 
-use super::FLUSH_END;
-
 /// The fastest level that compresses.
 pub const COMPRESSION_LEVEL_MIN: u8 = 1;
 
@@ -24,6 +22,10 @@ pub const WINDOW_BITS_MAX: u8 = 15;
 
 /// The window where nothing else is asked for: 4 KiB.
 pub const WINDOW_BITS_DEFAULT: u8 = 12;
+
+/// What ends every flushed message and is not sent: the length of an empty stored block (RFC 7692
+/// section 7.2.1).
+const FLUSH_END: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
 /// Room that is made at first for a compressed message beyond half of its payload: enough for what
 /// a flush writes.

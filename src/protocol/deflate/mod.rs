@@ -11,9 +11,31 @@ pub use deflater::{
 };
 pub use inflater::{InflateError, Inflater, deflated_bytes_max};
 
-/// What ends every flushed message and is not sent: the length of an empty stored block (RFC 7692
-/// section 7.2.1).
-const FLUSH_END: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
+/// How messages are compressed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CompressionOptions {
+    /// From [`COMPRESSION_LEVEL_MIN`] to [`COMPRESSION_LEVEL_MAX`].
+    pub level: u8,
+    /// How far back a compressed message may refer, as the logarithm of the bytes: from
+    /// [`WINDOW_BITS_MIN`] to [`WINDOW_BITS_MAX`].
+    pub window_bits: u8,
+    /// Messages with fewer bytes are sent as they are.
+    pub message_bytes_min: usize,
+}
+
+impl Default for CompressionOptions {
+    fn default() -> CompressionOptions {
+        CompressionOptions {
+            level: COMPRESSION_LEVEL_DEFAULT,
+            window_bits: WINDOW_BITS_DEFAULT,
+            message_bytes_min: COMPRESSED_BYTES_MIN_DEFAULT,
+        }
+    }
+}
+
+/// The size from which on messages are compressed, where nothing else is asked for. A smaller one
+/// saves little, and fits into one packet of the network either way.
+const COMPRESSED_BYTES_MIN_DEFAULT: usize = 256;
 
 #[cfg(test)]
 mod naive;

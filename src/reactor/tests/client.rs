@@ -1,9 +1,10 @@
 //! A WebSocket client over a simulated peer, built on the frame client of all tests. It checks
 //! everything that the server sends, and panics on the first wrong byte.
 
-use super::frames::{FrameClient, Opcode, handshake, request};
+use super::frames::{FrameClient, Opcode, handshake, handshake_with, request};
 use super::tls_client::TlsClient;
 use crate::net::sim::SimPeer;
+use crate::protocol::{Deflater, Inflater};
 
 pub(super) use super::frames::{Answered, Heard};
 
@@ -41,6 +42,27 @@ impl Client {
 
     pub(super) fn upgrade(&self, path: &str) {
         self.send(&handshake(path));
+    }
+
+    /// Offers compression in the opening handshake.
+    pub(super) fn upgrade_with_compression(&mut self, path: &str) {
+        self.frames.offers_compression = true;
+        let offer = [("Sec-WebSocket-Extensions", "permessage-deflate")];
+        self.send(&handshake_with(path, &offer));
+    }
+
+    /// Sends a message compressed.
+    pub(super) fn say_compressed(&mut self, opcode: Opcode, message: &[u8]) {
+        let mut payload = Vec::new();
+        Deflater::new(1, 15).deflate(message, &mut payload);
+        let frame = self.frames.compressed(opcode, &payload);
+        self.send(&frame);
+    }
+
+    /// Sends a frame with this first byte.
+    pub(super) fn say_frame(&mut self, first_byte: u8, payload: &[u8]) {
+        let frame = self.frames.frame_of(first_byte, payload);
+        self.send(&frame);
     }
 
     pub(super) fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) {
@@ -95,7 +117,13 @@ impl Client {
     }
 
     /// Returns all messages and control frames that have arrived; the 101 before them is read too.
+    /// Compressed messages are inflated.
     pub(super) fn heard(&mut self) -> Vec<Heard> {
+        self.heard_as_sent().into_iter().map(inflated).collect()
+    }
+
+    /// Like [`heard`](Self::heard), with compressed messages as they were sent.
+    pub(super) fn heard_as_sent(&mut self) -> Vec<Heard> {
         if !self.is_open() {
             match self.answered() {
                 None => return Vec::new(),
@@ -144,4 +172,11 @@ impl Client {
         self.peer.set_window(1 << 20);
         self.peer.set_reading(true);
     }
+}
+
+fn inflated(heard: Heard) -> Heard {
+    let Heard::Compressed(payload) = heard else { return heard };
+    let mut message = Vec::new();
+    Inflater::new().inflate(&payload, usize::MAX, &mut message).expect("it is compressed");
+    Heard::Message(message)
 }

@@ -10,6 +10,7 @@
 //! | `timed` | reactors whose calls and work take simulated time |
 //! | `ledger` | the invariants between reactors |
 //! | `opening`, `http`, `talking`, `pinging` | healthy connections |
+//! | `compression` | permessage-deflate |
 //! | `slow`, `torn`, `closing` | connections that are slow, interrupted or closed |
 //! | `blocking` | connections with many subscriptions whose socket is full |
 //! | `proxied`, `proxy_protocol` | connections that a trusted proxy brings |
@@ -31,6 +32,7 @@ mod app;
 mod blocking;
 mod client;
 mod closing;
+mod compression;
 mod deferring;
 mod dice;
 mod draining;

@@ -1,11 +1,13 @@
 //! Fuzz target: compares the decoder with its naive twin. The decoder receives the stream in
 //! pieces, the naive decoder receives it whole.
 //!
-//! Input: one byte for the role and the limits, one for the sizes of the pieces, then the stream.
+//! Input: one byte for the role, the limits and compression, one for the sizes of the pieces, then
+//! the stream.
 #![no_main]
 
 use fanfare::protocol::{
-    Decoded, Decoder, DecoderLimits, Event, MessageKind, ProtocolError, Role, UNCONSUMED_BYTES_MAX,
+    CompressedMessage, Decoded, Decoder, DecoderLimits, Event, MessageKind, ProtocolError, Role,
+    UNCONSUMED_BYTES_MAX,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -22,20 +24,26 @@ fuzz_target!(|data: &[u8]| {
         1 => DecoderLimits { message_bytes_max: 200, fragments_max: 5 },
         _ => DecoderLimits::UNLIMITED,
     };
+    let compression = setup & 8 != 0;
     // Pieces of two sizes alternate, from single bytes up to the whole stream.
     let sizes = [usize::from(pieces & 15) + 1, usize::from(pieces >> 4) * 9 + 1];
-    let (events, end) =
-        naive::decode(role == Role::Server, limits.message_bytes_max, limits.fragments_max, stream);
-    assert_eq!(decode(role, &limits, stream, sizes), (events, end.map_err(String::from)));
+    let (events, end) = naive::decode(
+        role == Role::Server,
+        limits.message_bytes_max,
+        limits.fragments_max,
+        compression,
+        stream,
+    );
+    let decoder = Decoder::new(role).with_compression(compression);
+    assert_eq!(decode(decoder, &limits, stream, sizes), (events, end.map_err(String::from)));
 });
 
 fn decode(
-    role: Role,
+    mut decoder: Decoder,
     limits: &DecoderLimits,
     mut stream: &[u8],
     sizes: [usize; 2],
 ) -> (Vec<NaiveEvent>, Result<Vec<u8>, String>) {
-    let mut decoder = Decoder::new(role);
     let (mut input, mut assembly, mut events) = (Vec::new(), Vec::new(), Vec::new());
     for size in sizes.into_iter().cycle() {
         let (piece, rest) = stream.split_at(size.min(stream.len()));
@@ -78,6 +86,9 @@ fn owned(event: Event<'_>) -> NaiveEvent {
             }
             MessageKind::Binary => NaiveEvent::Binary(message.payload().to_vec()),
         },
+        Event::Compressed(CompressedMessage { kind, payload }) => {
+            NaiveEvent::Compressed(kind == MessageKind::Text, payload.to_vec())
+        }
         Event::Ping(payload) => NaiveEvent::Ping(payload.to_vec()),
         Event::Pong(payload) => NaiveEvent::Pong(payload.to_vec()),
         Event::Close(close) => NaiveEvent::Close(

@@ -137,6 +137,7 @@ impl Actor {
                     Role::Member(_) | Role::Both => self.received.push(payload),
                     Role::Mourned | Role::Visitor => panic!("a message without a subscription"),
                 },
+                Heard::Compressed(_) => unreachable!("the client inflates it"),
                 Heard::Ping if self.can_send() && !self.is_stalled => {
                     let frame = self.client.frame(super::super::frames::Opcode::Pong, b"");
                     // A control frame may stand between fragments, but never inside a frame.

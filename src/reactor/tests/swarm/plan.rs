@@ -97,6 +97,7 @@ impl Plan {
                 trusted_proxies: std::sync::Arc::default(),
                 accepts_per_second_max: dice.pick(&[None, None, Some(5)]),
                 decoder: DecoderLimits { message_bytes_max, fragments_max: 20 },
+                compression: None,
                 http: crate::protocol::HttpLimits {
                     body_bytes_max: message_bytes_max,
                     ..Default::default()

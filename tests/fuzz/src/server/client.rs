@@ -361,6 +361,7 @@ impl Client {
         for heard in self.frames.heard() {
             match heard {
                 Heard::Message(payload) => self.hear_message(book, &payload),
+                Heard::Compressed(_) => unreachable!("compression is not offered"),
                 Heard::Ping => pings += 1,
                 Heard::Pong(payload) => self.hear_pong(&payload),
                 Heard::Close(code, _) => {
