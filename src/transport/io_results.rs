@@ -38,7 +38,7 @@ pub(crate) enum Sent {
 }
 
 /// Interprets the result of a read into `room` bytes.
-#[inline]
+#[inline(always)]
 pub(super) fn received(read: io::Result<usize>, room: usize) -> io::Result<Received> {
     match read {
         Ok(0) => Ok(Received::End),
@@ -53,7 +53,7 @@ pub(super) fn received(read: io::Result<usize>, room: usize) -> io::Result<Recei
 }
 
 /// Interprets the result of a write of `offered` bytes. A full send buffer is not an error.
-#[inline]
+#[inline(always)]
 pub(super) fn sent(written: io::Result<usize>, offered: usize) -> io::Result<(usize, Sent)> {
     match written {
         Ok(taken) if taken == offered => Ok((taken, Sent::All)),

@@ -124,6 +124,11 @@ impl SimWorld {
         self.0.borrow_mut().clock_held = held;
     }
 
+    /// Leaves the bytes that are read and written out of the trace, because they are random.
+    pub fn expect_random_bytes(&self) {
+        self.0.borrow_mut().trace.has_random_bytes = true;
+    }
+
     /// Replaces the faults from now on.
     pub fn set_faults(&self, faults: SimFaults) {
         self.0.borrow_mut().faults = faults;

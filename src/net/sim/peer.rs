@@ -45,6 +45,11 @@ impl SimPeer {
         self.carry_inbound_now();
     }
 
+    /// Returns true if the peer has ended its side of the stream.
+    pub fn has_closed_write(&self) -> bool {
+        self.with(|socket| socket.inbound.ending)
+    }
+
     /// Ends the peer's side of the stream. What was sent before still arrives first.
     pub fn close_write(&self) {
         self.with(|socket| socket.inbound.ending |= socket.peer == PeerState::Alive);

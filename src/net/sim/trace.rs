@@ -48,6 +48,8 @@ pub struct SimCallRecord {
 #[derive(Debug)]
 pub(super) struct Trace {
     hash: u64,
+    /// The bytes are random, as those of TLS are: only their number is the same each time.
+    pub(super) has_random_bytes: bool,
     counts: [u64; SimCall::COUNT],
     latest: VecDeque<SimCallRecord>,
 }
@@ -56,6 +58,7 @@ impl Trace {
     pub(super) fn new() -> Trace {
         Trace {
             hash: 0,
+            has_random_bytes: false,
             counts: [0; SimCall::COUNT],
             latest: VecDeque::with_capacity(LATEST_CALLS_MAX),
         }
@@ -80,6 +83,9 @@ impl Trace {
 
     /// Adds the bytes that a read or write has transferred to the hash.
     pub(super) fn mix_bytes(&mut self, bytes: &[u8]) {
+        if self.has_random_bytes {
+            return;
+        }
         for chunk in bytes.chunks(8) {
             let mut word = [0; 8];
             word[..chunk.len()].copy_from_slice(chunk);

@@ -16,6 +16,7 @@ pub(super) enum Step {
     /// Handles one readiness event of those that the wait has returned.
     TakeReadiness,
     GoOnWithUnfinished,
+    GoOnWithHandshakes,
     DecideOnDeferred,
     Accept,
     CheckDeadlines,
@@ -66,6 +67,10 @@ pub(super) fn take(reactor: &mut SimReactor, step: Step) -> Left {
         Step::GoOnWithUnfinished => {
             reactor.begin_reading();
             reactor.peers.go_on_with_unfinished();
+            Step::GoOnWithHandshakes
+        }
+        Step::GoOnWithHandshakes => {
+            reactor.peers.go_on_with_handshakes();
             Step::DecideOnDeferred
         }
         Step::DecideOnDeferred => {

@@ -112,7 +112,7 @@ fn flush(tls: &mut ClientConnection, peer: &SimPeer) {
     while tls.wants_write() {
         tls.write_tls(&mut ciphertext).unwrap();
     }
-    if !ciphertext.is_empty() {
+    if !ciphertext.is_empty() && !peer.has_closed_write() {
         peer.send(&ciphertext);
     }
 }

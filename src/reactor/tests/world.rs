@@ -140,6 +140,9 @@ impl World {
         let Setting { seed, faults, limits, hub, reactors, rings, own_policy, .. } = setting;
         let sim = SimWorld::new(seed, faults);
         sim.set_limits(setting.sim);
+        if setting.speaks_tls {
+            sim.expect_random_bytes();
+        }
         let mut nets: Vec<_> = (0..reactors).map(|_| sim.reactor()).collect();
         let mut key = [0; 16];
         nets[0].fill_random(&mut key);

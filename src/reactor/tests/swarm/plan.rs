@@ -18,6 +18,8 @@ pub(super) struct Plan {
     pub(super) own_policy: Option<(&'static str, SlowPolicy)>,
     /// Whether the application is told of what was served.
     pub(super) wants_served: bool,
+    /// Every second client speaks TLS.
+    pub(super) speaks_tls: bool,
     pub(super) reactors: usize,
     pub(super) rings: RingSizes,
     /// The number of a reactor that gets fewer turns than the others, if any.
@@ -130,6 +132,7 @@ impl Plan {
             },
             own_policy: own_policy(seed),
             wants_served: seed % 4 == 3,
+            speaks_tls: seed % 3 == 1,
             reactors,
             rings,
             lazy,

@@ -8,7 +8,8 @@ use super::super::app::FAREWELL;
 use super::super::client::Client;
 use super::super::dice::Dice;
 use super::super::frames::Opcode;
-use super::super::world::{PORT, Setting, World};
+use super::super::tls_client::TlsClient;
+use super::super::world::{PORT, Setting, TLS_PORT, World};
 use super::actor::{Actor, Role};
 use super::plan::Plan;
 use crate::hub::{DropReason, OUT_OF_MEMORY};
@@ -107,7 +108,7 @@ impl Run {
             rings: Some(plan.rings),
             own_policy: plan.own_policy,
             wants_served: plan.wants_served,
-            ..Setting::default()
+            speaks_tls: plan.speaks_tls,
         });
         Run {
             world,
@@ -287,7 +288,15 @@ impl Run {
 
     fn come(&mut self) {
         let address = std::net::IpAddr::from([127, 0, 0, 1 + self.dice.below(3) as u8]);
-        let client = Client::new(self.world.sim.connect_from(address, PORT));
+        // Not by the dice, so that the runs without TLS stay as they were.
+        let is_encrypted = self.plan.speaks_tls && self.actors.len() % 2 == 1;
+        let client = match is_encrypted {
+            true => {
+                let peer = self.world.sim.connect_from(address, TLS_PORT);
+                Client::over_tls(peer, TlsClient::new())
+            }
+            false => Client::new(self.world.sim.connect_from(address, PORT)),
+        };
         let role = match self.dice.below(8) {
             0 => Role::Echo,
             1 => Role::Visitor,
