@@ -176,10 +176,12 @@ impl TlsSession {
                 return Err(self.fail(TlsFailure::NotTls));
             }
         }
-        let (used, filled) = self.decrypt(&mut tls.received[..end], room, &mut tls.sent, pool)?;
-        self.keep(&tls.received[used..end], pool);
+        let decrypted = self.decrypt(&mut tls.received[..end], room, &mut tls.sent, pool);
         // What the kernel refuses goes out with the next write, or when the socket is writable.
-        self.send_rest(net, stream, pool)?;
+        let answered = self.send_rest(net, stream, pool);
+        let (used, filled) = decrypted?;
+        answered?;
+        self.keep(&tls.received[used..end], pool);
         Ok((seen, filled))
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::client::{Client, Heard};
 use super::frames::Opcode;
 use super::tls_client::TlsClient;
-use super::world::{Setting, TLS_PORT, World};
+use super::world::{PROXY_TLS_PORT, Setting, TLS_PORT, World};
 use crate::reactor::limits::ReactorLimits;
 use crate::reactor::{RejectReason, TlsHandshake};
 
@@ -53,7 +53,7 @@ fn a_message_goes_through_tls_and_comes_back_at_every_size() {
     client.close(1000, "bye");
     world.rest();
     assert_eq!(client.close_code(), Some(1000));
-    assert!(client.is_gone());
+    assert!(client.is_gone() && client.tls().has_heard_goodbye());
     assert_eq!(handshakes(&world, TlsHandshake::Full), 1);
 }
 
@@ -65,9 +65,10 @@ fn whoever_has_a_ticket_resumes() {
         let tls = TlsClient::with(std::sync::Arc::clone(&config));
         let mut client = Client::over_tls(world.sim.connect(TLS_PORT), tls);
         shake_hands(&mut world, std::slice::from_mut(&mut client));
-        client.request("GET", "/", &[], b"");
+        client.request("GET", "/", &[("Connection", "close")], b"");
         world.rest();
         assert!(client.answered().is_some());
+        assert!(client.tls().has_heard_goodbye());
         let counted =
             [TlsHandshake::Full, TlsHandshake::Resumed].map(|end| handshakes(&world, end));
         assert_eq!((counted[0], counted[1]), expected);
@@ -83,8 +84,53 @@ fn whoever_speaks_plain_http_where_tls_is_spoken_is_told_so() {
     let answered = client.answered().unwrap();
     assert_eq!(answered.status, 400);
     assert!(answered.body.contains("https://"), "{}", answered.body);
+    client.peer.close_write();
+    world.rest();
     assert_eq!(handshakes(&world, TlsHandshake::NotTls), 1);
+    assert_eq!(world.counters().tls_handshakes.iter().sum::<u64>(), 1, "it is counted once");
     assert_eq!(world.counters().rejects[RejectReason::TlsHandshake as usize], 1);
+}
+
+#[test]
+fn whoever_sends_no_valid_tls_is_sent_an_alert_and_counted_once() {
+    let mut world = encrypted(|_| {});
+    let peer = world.sim.connect(TLS_PORT);
+    // A handshake record with a message that no client begins with.
+    peer.send(&[22, 3, 1, 0, 4, 99, 0, 0, 0]);
+    world.rest();
+    let alert = peer.take_received();
+    assert_eq!((alert[0], alert.len()), (21, 7), "{alert:?}");
+    peer.close_write();
+    world.rest();
+    assert!(peer.is_ended() && !peer.is_reset(), "the alert can be read");
+    assert_eq!(handshakes(&world, TlsHandshake::Malformed), 1);
+    assert_eq!(world.counters().tls_handshakes.iter().sum::<u64>(), 1, "it is counted once");
+}
+
+#[test]
+fn a_header_of_the_proxy_protocol_comes_before_the_handshake() {
+    for piece_bytes in [1, 7, 28, 40, 10_000] {
+        let mut world = World::with(|limits, _| {
+            limits.trusted_proxies = ["10.0.0.0/8".parse().unwrap()].into();
+        });
+        let proxy = world.sim.connect_from("10.0.0.1".parse().unwrap(), PROXY_TLS_PORT);
+        let mut first = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c".to_vec();
+        first.extend([203, 0, 113, 9, 10, 0, 0, 1, 0x12, 0x67, 0, 80]);
+        let tls = TlsClient::new();
+        first.extend(tls.hello());
+        for piece in first.chunks(piece_bytes) {
+            proxy.send(piece);
+            world.turn();
+        }
+        let mut client = Client::over_tls(proxy, tls);
+        shake_hands(&mut world, std::slice::from_mut(&mut client));
+        client.upgrade("/echo");
+        world.rest();
+        assert_eq!(client.heard(), []);
+        client.text("hello");
+        world.rest();
+        assert_eq!(client.messages(), [b"hello"]);
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The client's side of TLS over a simulated peer, and what the servers of these tests are
 //! certified with.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::{Read, Write};
 use std::sync::{Arc, LazyLock};
 
@@ -42,7 +42,10 @@ pub(super) fn settings() -> TlsSettings {
     TlsSettings::new(Arc::clone(&CONFIGS.0))
 }
 
-pub(super) struct TlsClient(RefCell<ClientConnection>);
+pub(super) struct TlsClient {
+    tls: RefCell<ClientConnection>,
+    has_heard_goodbye: Cell<bool>,
+}
 
 impl TlsClient {
     /// Begins a handshake, with full handshakes alone.
@@ -55,7 +58,7 @@ impl TlsClient {
         let name = "a.test".try_into().unwrap();
         let mut tls = ClientConnection::new(config, name).unwrap();
         tls.set_buffer_limit(None);
-        TlsClient(RefCell::new(tls))
+        TlsClient { tls: RefCell::new(tls), has_heard_goodbye: Cell::new(false) }
     }
 
     /// Returns a configuration that resumes.
@@ -65,21 +68,29 @@ impl TlsClient {
         Arc::new(config)
     }
 
+    /// Returns the first message of the handshake instead of sending it.
+    pub(super) fn hello(&self) -> Vec<u8> {
+        let mut hello = Vec::new();
+        self.tls.borrow_mut().write_tls(&mut hello).unwrap();
+        hello
+    }
+
     /// Encrypts and sends. What is sent before the handshake is complete waits for that.
     pub(super) fn send(&self, peer: &SimPeer, bytes: &[u8]) {
-        let mut tls = self.0.borrow_mut();
+        let mut tls = self.tls.borrow_mut();
         tls.writer().write_all(bytes).unwrap();
         flush(&mut tls, peer);
     }
 
     /// Returns what has arrived, decrypted.
     pub(super) fn take_received(&self, peer: &SimPeer) -> Vec<u8> {
-        let mut tls = self.0.borrow_mut();
+        let mut tls = self.tls.borrow_mut();
         let ciphertext = peer.take_received();
         let (mut rest, mut plaintext) = (&ciphertext[..], Vec::new());
         while !rest.is_empty() {
             tls.read_tls(&mut rest).unwrap();
             let state = tls.process_new_packets().expect("what the server sends is valid TLS");
+            self.has_heard_goodbye.set(state.peer_has_closed());
             let mut record = vec![0; state.plaintext_bytes_to_read()];
             tls.reader().read_exact(&mut record).unwrap();
             plaintext.extend(record);
@@ -89,19 +100,24 @@ impl TlsClient {
     }
 
     pub(super) fn is_handshaking(&self) -> bool {
-        self.0.borrow().is_handshaking()
+        self.tls.borrow().is_handshaking()
+    }
+
+    /// Returns true if the server has said that nothing more comes.
+    pub(super) fn has_heard_goodbye(&self) -> bool {
+        self.has_heard_goodbye.get()
     }
 
     /// Asks for new keys in both directions.
     pub(super) fn renew_keys(&self, peer: &SimPeer) {
-        let mut tls = self.0.borrow_mut();
+        let mut tls = self.tls.borrow_mut();
         tls.refresh_traffic_keys().unwrap();
         flush(&mut tls, peer);
     }
 
     /// Says that nothing more comes.
     pub(super) fn say_goodbye(&self, peer: &SimPeer) {
-        let mut tls = self.0.borrow_mut();
+        let mut tls = self.tls.borrow_mut();
         tls.send_close_notify();
         flush(&mut tls, peer);
     }
