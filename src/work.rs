@@ -23,6 +23,10 @@ pub(crate) enum Work {
     Frame,
     /// The head of an HTTP request is parsed.
     Head,
+    /// A TLS handshake goes on: keys are exchanged, or a signature is made.
+    Handshake,
+    /// A byte is encrypted or decrypted.
+    CipherByte,
     /// After a reload, the application decides on a connection.
     Review,
     /// A message is appended to a log.

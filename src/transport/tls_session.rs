@@ -15,6 +15,8 @@ use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeTlsData, UnbufferedStatus};
 
 use crate::net::Net;
+#[cfg(any(test, fuzzing))]
+use crate::work::{self, Work};
 
 use super::io_results::{Received, Sent, received, sent};
 use super::tls_failure::TlsFailure;
@@ -199,6 +201,11 @@ impl TlsSession {
         sent: &mut [u8],
         pool: &mut BufferPool,
     ) -> Result<(usize, usize), TlsFailure> {
+        #[cfg(any(test, fuzzing))]
+        {
+            work::note_many(Work::CipherByte, ciphertext.len());
+            work::note_many(Work::Handshake, usize::from(self.is_handshaking()));
+        }
         let (mut used, mut filled) = (0, 0);
         loop {
             let UnbufferedStatus { mut discard, state } =
@@ -318,6 +325,8 @@ impl TlsSession {
         else {
             return Err(io::ErrorKind::NotConnected.into());
         };
+        #[cfg(any(test, fuzzing))]
+        work::note_many(Work::CipherByte, bytes.len());
         let mut count = traffic.encrypt(bytes, record).map_err(io::Error::other)?;
         if is_last {
             let goodbye = traffic.queue_close_notify(&mut record[count..]);

@@ -70,6 +70,10 @@ impl SimCosts {
         // The head of a browser has about twenty fields. For a handshake, a hash and the response
         // are included.
         work[Work::Head as usize] = 3 * MICRO;
+        // Two multiplications on an elliptic curve and a signature.
+        work[Work::Handshake as usize] = 150 * MICRO;
+        // AES with hardware support runs at 2 GB/s.
+        work[Work::CipherByte as usize] = 500;
         // Names and origins are compared.
         work[Work::Review as usize] = MICRO;
         work[Work::Append as usize] = 50 * NANO;

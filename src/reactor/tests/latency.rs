@@ -18,7 +18,7 @@ use super::client::Client;
 use super::frames::Opcode;
 use super::swarm::for_each_seed;
 use bystander::Kind;
-use crowd::{Announcer, Flood, Once, Publishers, readers};
+use crowd::{Announcer, Flood, Handshakes, Once, Publishers, readers};
 use scene::{Bounds, Report, Scene};
 
 /// A scene: 3,000 readers of one channel, and four peers that flood it with messages of 256 bytes.
@@ -266,6 +266,18 @@ fn arrive(name: &str, reactors: usize, path: impl Fn(usize) -> String) {
     let are_open = clients.iter_mut().all(|client| client.answered().is_some());
     assert!(are_open, "everybody gets in");
     report.check(Bounds::ALL);
+}
+
+/// Five hundred new clients begin their TLS handshakes at the same moment, which take a core more
+/// than a tenth of a second.
+#[test]
+fn a_storm_of_handshakes_holds_nobody_up() {
+    let mut scene = Scene::with("500 shake hands", 1, 1, |setting| setting.speaks_tls = true);
+    scene.invite(&[Kind::Ping, Kind::Publish, Kind::Post]);
+    let mut storm = Handshakes::of(&scene.server, 500, "/hall");
+    let report = scene.run(Duration::from_millis(500), &mut storm);
+    assert!(storm.are_all_open(), "everybody gets in");
+    report.check(Bounds::millis(3, 10, 3));
 }
 
 #[test]

@@ -5,6 +5,8 @@ use std::time::Duration;
 use super::super::client::Client;
 use super::super::frames::{FrameClient, Opcode};
 use super::super::timed::{Actor, TimedWorld};
+use super::super::tls_client::TlsClient;
+use super::super::world::TLS_PORT;
 use crate::instant::Instant;
 
 /// A flooding peer always has at least this many unread bytes on their way to the server: as many
@@ -158,6 +160,37 @@ impl Actor for Announcer {
     }
 
     fn after_turn(&mut self, _: Instant) {}
+}
+
+/// Clients that begin their TLS handshakes together, and then subscribe.
+pub(super) struct Handshakes(Vec<Client>);
+
+impl Handshakes {
+    pub(super) fn of(server: &TimedWorld, count: usize, path: &str) -> Handshakes {
+        server.sim.set_moment(server.now());
+        let connect = || Client::over_tls(server.sim.connect(TLS_PORT), TlsClient::new());
+        let clients: Vec<_> = (0..count).map(|_| connect()).collect();
+        clients.iter().for_each(|client| client.upgrade(path));
+        Handshakes(clients)
+    }
+
+    pub(super) fn are_all_open(&self) -> bool {
+        self.0.iter().all(Client::is_open)
+    }
+}
+
+impl Actor for Handshakes {
+    fn next_at(&self) -> Option<Instant> {
+        None
+    }
+
+    fn act(&mut self, _: Instant, _: &mut TimedWorld) {}
+
+    fn after_turn(&mut self, _: Instant) {
+        for client in self.0.iter_mut().filter(|client| client.peer.received_bytes() > 0) {
+            client.heard();
+        }
+    }
 }
 
 /// An action that runs once, at a given moment.
