@@ -231,7 +231,7 @@ impl TlsSession {
                 Ok(_) => goes_on = false,
                 Err(error) => {
                     self.stage = TlsStage::Failed;
-                    self.prepare_alert(sent, pool);
+                    self.prepare_alert(&mut ciphertext[used + discard..], sent, pool);
                     return Err(TlsFailure::of(&error));
                 }
             }
@@ -243,19 +243,25 @@ impl TlsSession {
         if self.stage == TlsStage::Handshake && !self.rustls.is_handshaking() {
             self.stage = TlsStage::Established;
         }
+        let is_established = self.stage == TlsStage::Established && !self.has_peer_ended;
+        if is_established && begins_with_a_record(&ciphertext[used..]) {
+            return Err(self.fail(TlsFailure::Malformed));
+        }
         Ok((used, filled))
     }
 
-    /// Has the peer told why its handshake, or its record, was refused.
-    fn prepare_alert(&mut self, sent: &mut [u8], pool: &mut BufferPool) {
-        loop {
-            match self.rustls.process_tls_records(&mut []).state {
-                Ok(ConnectionState::EncodeTlsData(message)) => {
-                    append(&mut self.unsent, encode(message, sent), pool);
-                }
-                Ok(ConnectionState::TransmitTlsData(sent)) => sent.done(),
-                Ok(_) | Err(_) => return,
-            }
+    /// Has the peer told why its handshake, or its record, was refused: takes what rustls has to
+    /// say up to its alert. Behind that it must not be called again, because it would look at the
+    /// record that it has refused, or at the message, once more. `rest`: what was received and is
+    /// not used, which it looks at if it has nothing to say.
+    fn prepare_alert(&mut self, rest: &mut [u8], sent: &mut [u8], pool: &mut BufferPool) {
+        let mut is_said = false;
+        while !is_said {
+            let state = self.rustls.process_tls_records(rest).state;
+            let Ok(ConnectionState::EncodeTlsData(message)) = state else { return };
+            let record = encode(message, sent);
+            is_said = is_alert(record);
+            append(&mut self.unsent, record, pool);
         }
     }
 
@@ -406,6 +412,23 @@ impl TlsSession {
     pub(super) fn dismantle(self, pool: &mut BufferPool) {
         [self.received, self.unsent].into_iter().flatten().for_each(|buffer| pool.put(buffer));
     }
+}
+
+/// Returns true if a record that rustls has made is an alert. If it is encrypted as TLS 1.3 does
+/// it, only its length tells: that of an alert, its type and its tag (RFC 8446 sections 5.2 and 6).
+/// A handshake message is longer.
+fn is_alert(record: &[u8]) -> bool {
+    const LENGTH: usize = 5 + 2 + 1 + 16;
+    matches!(record, [21, ..]) || matches!(record, [23, ..] if record.len() == LENGTH)
+}
+
+/// Returns true if these bytes, which rustls has looked at and does not give up, begin with a whole
+/// record. Then it holds only a part of a handshake message. rustls would have to be shown these
+/// bytes at each call, also when something is encrypted, and panics if they are missing. In the
+/// handshake that is done; later no client sends a message in pieces.
+fn begins_with_a_record(bytes: &[u8]) -> bool {
+    let &[_, _, _, high, low, ref rest @ ..] = bytes else { return false };
+    rest.len() >= usize::from(u16::from_be_bytes([high, low]))
 }
 
 fn append(buffer: &mut Option<Buffer>, bytes: &[u8], pool: &mut BufferPool) {
