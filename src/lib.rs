@@ -44,8 +44,9 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `cli` (default) | the command `fanfare`, which needs the two below |
+//! | `cli` (default) | the command `fanfare`, which needs the three below |
 //! | `broadcast` | `Broadcast`: the standalone server as a [`Handler`], with its metrics |
+//! | `tls` | `ServerTls`: certificates from files for [`Builder::tls`] |
 //! | `units` | for the commands of this repository: how they read durations, sizes, counts |
 //!
 //! A program with a handler or closures of its own needs none of them, and builds in a third of the
@@ -101,4 +102,6 @@ pub use server::{
     BindError, Builder, ClosureHandler, Closures, Factory, Health, LimitsError, OriginPattern,
     OriginPatternError, Peer, Publisher, Reloader, Server, Stopper, event,
 };
+#[cfg(feature = "tls")]
+pub use server::{ClientAuthorities, ServerTls, TlsCertificate, TlsError, TlsOptions, TlsProvider};
 pub use transport::TlsSettings;

@@ -1,5 +1,6 @@
 //! The client half of `pub`, `sub`, `top` and `healthcheck`: one blocking connection.
 
+use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::fd::OwnedFd;
@@ -8,7 +9,9 @@ use std::time::Duration;
 
 use fanfare::protocol::{HeadScanner, HeaderStorage, HttpLimits, ResponseHead, write_request};
 
+use super::client_tls::{self, ClientTls};
 use super::url::Url;
+use super::wire::Wire;
 
 /// The longest wait to connect or for bytes: enough for a slow network, bearable for a person.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -18,7 +21,7 @@ const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// A connection to a server.
 pub(crate) struct Client {
-    pub(crate) stream: TcpStream,
+    pub(crate) wire: Wire,
     /// Bytes read but not yet processed.
     pub(crate) inbound: Vec<u8>,
     url: Url,
@@ -32,7 +35,7 @@ pub(crate) struct Reply {
 
 impl Client {
     /// Connects to a server. The error is a sentence for the user.
-    pub(crate) fn connect(url: &Url) -> Result<Client, String> {
+    pub(crate) fn connect(url: &Url, tls: &ClientTls) -> Result<Client, String> {
         let failed = |error: io::Error| {
             let hint = if error.kind() == io::ErrorKind::ConnectionRefused {
                 ": is fanfare running there? Start it with `fanfare`, or name another server by a \
@@ -42,36 +45,31 @@ impl Client {
             };
             format!("cannot connect to {url}: {error}{hint}")
         };
-        if let Some(path) = url.socket() {
-            let stream = UnixStream::connect(path).map_err(failed)?;
-            // The calls are those of a TCP socket, and so it can be kept as one.
-            let stream = TcpStream::from(OwnedFd::from(stream));
-            stream.set_read_timeout(Some(TIMEOUT)).map_err(failed)?;
-            return Ok(Client { stream, inbound: Vec::new(), url: url.clone() });
-        }
-        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        for address in url.address().to_socket_addrs().map_err(failed)? {
-            match TcpStream::connect_timeout(&address, TIMEOUT) {
-                Ok(stream) => {
-                    let set = stream
-                        .set_nodelay(true)
-                        .and_then(|()| stream.set_read_timeout(Some(TIMEOUT)));
-                    set.map_err(failed)?;
-                    return Ok(Client { stream, inbound: Vec::new(), url: url.clone() });
+        let socket = open(url).map_err(failed)?;
+        socket.set_read_timeout(Some(TIMEOUT)).map_err(failed)?;
+        let wire = Wire::new(socket, tls.session(url)?).map_err(|error| {
+            let what = match (client_tls::explain(&error), error.kind()) {
+                (Some(what), _) => what,
+                (None, io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => {
+                    "it ended the connection instead of speaking TLS: does http:// or ws:// work?"
+                        .to_owned()
                 }
-                Err(error) => last = error,
-            }
-        }
-        Err(failed(last))
+                (None, io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                    "it has been silent for too long, as a server that does not speak TLS may be"
+                        .to_owned()
+                }
+                (None, _) => format!("the connection was lost: {error}"),
+            };
+            format!("cannot connect to {url}: {what}")
+        })?;
+        Ok(Client { wire, inbound: Vec::new(), url: url.clone() })
     }
 
     /// Returns true if the server has ended the connection, as it does after some time without
     /// requests.
-    pub(crate) fn has_ended(&self) -> bool {
-        let peeked = self.stream.set_nonblocking(true).and_then(|()| self.stream.peek(&mut [0]));
-        let is_quiet = peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+    pub(crate) fn has_ended(&mut self) -> bool {
         // The server sends nothing between two requests: only the end of the stream can be read.
-        !is_quiet || self.stream.set_nonblocking(false).is_err()
+        self.wire.has_ended()
     }
 
     /// Sends one request and reads its answer.
@@ -99,7 +97,7 @@ impl Client {
         let mut scanner = HeadScanner::new();
         let head_bytes = loop {
             let found = scanner.find_end(&self.inbound, &HttpLimits::default());
-            match found.map_err(|error| format!("{} does not answer as HTTP: {error}", self.url))? {
+            match found.map_err(|error| self.is_no_http(&error))? {
                 Some(end) => break end,
                 None if self.read()? == 0 => return Err(self.ended()),
                 None => {}
@@ -108,7 +106,7 @@ impl Client {
         let (status, body_bytes) = {
             let mut storage = HeaderStorage::new();
             let head = ResponseHead::parse(&self.inbound[..head_bytes], &mut storage)
-                .map_err(|error| format!("{} does not answer as HTTP: {error}", self.url))?;
+                .map_err(|error| self.is_no_http(&error))?;
             check(&head)?;
             (head.status(), head.body_bytes().unwrap_or(0).min(BODY_BYTES_MAX))
         };
@@ -127,7 +125,7 @@ impl Client {
     pub(crate) fn read(&mut self) -> Result<usize, String> {
         let mut buffer = [0; 16 * 1024];
         loop {
-            match self.stream.read(&mut buffer) {
+            match self.wire.read(&mut buffer) {
                 Ok(count) => {
                     self.inbound.extend_from_slice(&buffer[..count]);
                     return Ok(count);
@@ -141,22 +139,51 @@ impl Client {
                 {
                     return Err(format!("{} has been silent for too long", self.url));
                 }
-                Err(error) => {
-                    return Err(format!("the connection to {} was lost: {error}", self.url));
-                }
+                Err(error) => return Err(self.lost(&error)),
             }
         }
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), String> {
-        self.stream
-            .write_all(bytes)
-            .map_err(|error| format!("the connection to {} was lost: {error}", self.url))
+        let written = self.wire.write_all(bytes).and_then(|()| self.wire.flush());
+        written.map_err(|error| self.lost(&error))
+    }
+
+    fn lost(&self, error: &io::Error) -> String {
+        match client_tls::explain(error) {
+            Some(what) => format!("{}: {what}", self.url),
+            None => format!("the connection to {} was lost: {error}", self.url),
+        }
+    }
+
+    /// Returns what is said about an answer that is no HTTP.
+    fn is_no_http(&self, error: &dyn fmt::Display) -> String {
+        // A record with an alert, of any version since SSL 3 (RFC 8446 section 5.1).
+        match self.inbound[..] {
+            [21, 3, ..] => format!("{} speaks TLS: write https:// or wss://", self.url),
+            _ => format!("{} does not answer as HTTP: {error}", self.url),
+        }
     }
 
     fn ended(&self) -> String {
         format!("{} has ended the connection without an answer", self.url)
     }
+}
+
+/// Opens a socket to a server.
+fn open(url: &Url) -> io::Result<TcpStream> {
+    if let Some(path) = url.socket() {
+        // The calls are those of a TCP socket, and so it can be kept as one.
+        return Ok(TcpStream::from(OwnedFd::from(UnixStream::connect(path)?)));
+    }
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in url.address().to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, TIMEOUT) {
+            Ok(socket) => return socket.set_nodelay(true).map(|()| socket),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 /// Returns what the user can do about a status, to be appended to the server's own text.

@@ -30,8 +30,10 @@ use super::text_file;
 #[derive(Args, Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Config {
-    /// Address to listen on; may be given several times: HOST:PORT, unix:PATH, proxy:ADDR (PROXY
-    /// protocol 2, from --trusted-proxies), systemd (sockets handed over) [default: 127.0.0.1:8080]
+    /// Address to listen on; may be given several times: HOST:PORT, unix:PATH, tls:ADDR (TLS),
+    /// proxy:ADDR (PROXY protocol 2, from --trusted-proxies), proxy+tls:ADDR (both), systemd
+    /// (sockets handed over); with a certificate tls:127.0.0.1:8443 by default [default:
+    /// 127.0.0.1:8080]
     #[arg(
         long,
         value_name = "ADDR",
@@ -81,6 +83,36 @@ pub(crate) struct Config {
     /// Connections taken per second [default: off]
     #[arg(long, value_name = "N|off", help_heading = "Listening")]
     pub(crate) accept_rate: Ceiling,
+
+    /// The certificate of addresses that speak TLS: a PEM file with it and those that have signed
+    /// it. May be given several times: a client is shown one for the name that it asks for, or else
+    /// the first. If there is a file FILE.ocsp, it is stapled
+    #[arg(long, value_name = "FILE", help_heading = "TLS")]
+    #[serde(deserialize_with = "one_or_many")]
+    pub(crate) tls_cert: Vec<PathBuf>,
+
+    /// The private key of the certificate, in PEM; one for each --tls-cert, in the same order
+    #[arg(long, value_name = "FILE", help_heading = "TLS")]
+    #[serde(deserialize_with = "one_or_many")]
+    pub(crate) tls_key: Vec<PathBuf>,
+
+    /// A PEM file with authorities: a client needs a certificate that one of them has signed
+    /// [default: clients need none]
+    #[arg(long, value_name = "FILE", help_heading = "TLS")]
+    pub(crate) tls_client_ca: Option<PathBuf>,
+
+    /// Make a certificate at each start, for a first try: clients trust it only if they are told to
+    #[arg(
+        long,
+        value_name = "BOOL",
+        help_heading = "TLS",
+        action = ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = BoolishValueParser::new()
+    )]
+    pub(crate) tls_self_signed: bool,
 
     /// Who may publish over a WebSocket [default: whom a token allows it; where none are needed, a
     /// peer on this machine]
@@ -325,6 +357,10 @@ impl Default for Config {
             socket_mode: FileMode(0o660),
             trusted_proxies: Vec::new(),
             accept_rate: Ceiling(None),
+            tls_cert: Vec::new(),
+            tls_key: Vec::new(),
+            tls_client_ca: None,
+            tls_self_signed: false,
             publish: None,
             publish_key: None,
             publish_key_file: None,

@@ -65,6 +65,10 @@ mod tests {
         accept-rate = 7
         socket-mode = "600"
         trusted-proxies = "10.0.0.1"
+        tls-cert = "other"
+        tls-key = "other"
+        tls-client-ca = "other"
+        tls-self-signed = true
         credential-failures-per-ip = 7
         openings-per-ip = 7
         publish = "all"

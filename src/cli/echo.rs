@@ -1,12 +1,15 @@
 //! `fanfare echo`: a plain RFC 6455 echo server without limits, for conformance suites and
 //! benchmarks.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use fanfare::{Builder, Context, Handler, Message, Request, Server, Upgrade, Visitor};
+use fanfare::{Builder, Context, Handler, Message, Request, Server, ServerTls, Upgrade, Visitor};
+use tracing::info;
 
+use super::certificates::CertificateFlags;
 use super::config::LogFormat;
-use super::run;
+use super::run::{self, TlsNames};
 use super::signals::Signals;
 
 /// The memory limit of each reactor, unless the largest message needs more.
@@ -15,7 +18,7 @@ const REACTOR_MEMORY_BYTES: usize = 1 << 30;
 /// Serve an echo on every path, limits lifted: for conformance suites and benchmarks
 #[derive(clap::Args)]
 pub(crate) struct Echo {
-    /// Address to listen on; may be given several times
+    /// Address to listen on; may be given several times; tls:ADDR speaks TLS
     #[arg(
         long,
         env = "FANFARE_LISTEN",
@@ -31,6 +34,15 @@ pub(crate) struct Echo {
     /// The largest message
     #[arg(long, value_name = "SIZE", default_value = "64MiB")]
     max_message_size: super::flag_values::Size,
+    /// The certificate of addresses that speak TLS, in PEM
+    #[arg(long, value_name = "FILE", env = "FANFARE_TLS_CERT")]
+    tls_cert: Vec<PathBuf>,
+    /// Its private key
+    #[arg(long, value_name = "FILE", env = "FANFARE_TLS_KEY")]
+    tls_key: Vec<PathBuf>,
+    /// Make a certificate, which clients trust only if they are told to
+    #[arg(long)]
+    tls_self_signed: bool,
     /// How log lines are written
     #[arg(long, env = "FANFARE_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     log_format: LogFormat,
@@ -43,7 +55,12 @@ impl Echo {
         super::resources::raise_open_files();
         let message_bytes_max = self.max_message_size.0;
         let channel_buffer_bytes = message_bytes_max.saturating_mul(2);
+        let tls = self.certificates().read(None).map_err(|error| error.to_string())?;
+        let names = tls.as_ref().map(|tls| TlsNames::of(tls, self.tls_self_signed));
+        let tls = tls.map(ServerTls::new).transpose().map_err(|error| error.to_string())?;
         let builder = self.listen.iter().fold(Server::builder(), Builder::listen);
+        let settings = tls.as_ref().map(ServerTls::settings);
+        let builder = settings.into_iter().fold(builder, Builder::tls);
         let builder = builder
             .reactors(self.reactors)
             .max_message_size(message_bytes_max)
@@ -61,7 +78,21 @@ impl Echo {
             .handler(|_reactor| EchoHandler)
             .bind()
             .map_err(|error| run::explain(&error))?;
+        if let Some(text) = names.and_then(|names| names.announcement(&server)) {
+            info!("{text}");
+        }
         run::serve(server, signals, None, "echoing every message")
+    }
+
+    fn certificates(&self) -> CertificateFlags<'_> {
+        CertificateFlags {
+            listen: &self.listen,
+            certificates: &self.tls_cert,
+            keys: &self.tls_key,
+            client_authorities: None,
+            is_self_signed: self.tls_self_signed,
+            names: &[],
+        }
     }
 }
 

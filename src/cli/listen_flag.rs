@@ -9,6 +9,40 @@ use super::config_error::ConfigError;
 /// The value that stands for the sockets which the service manager hands over.
 pub(crate) const SYSTEMD: &str = "systemd";
 
+/// A value of `--listen`, taken apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct ListenText<'t> {
+    /// Each connection begins with a header of the PROXY protocol.
+    pub(crate) is_for_proxies: bool,
+    /// TLS is spoken, behind that header.
+    pub(crate) is_tls: bool,
+    /// A host and a port, `unix:` and a path, or [`SYSTEMD`].
+    pub(crate) address: &'t str,
+}
+
+impl ListenText<'_> {
+    pub(crate) fn read(text: &str) -> ListenText<'_> {
+        let kinds = [("proxy+tls:", true, true), ("proxy:", true, false), ("tls:", false, true)];
+        for (start, is_for_proxies, is_tls) in kinds {
+            if let Some(address) = text.strip_prefix(start) {
+                return ListenText { is_for_proxies, is_tls, address };
+            }
+        }
+        ListenText { is_for_proxies: false, is_tls: false, address: text }
+    }
+}
+
+impl<'t> ListenText<'t> {
+    /// Returns the host, without brackets; `None` for a socket in the file system.
+    pub(crate) fn host(&self) -> Option<&'t str> {
+        if self.address.starts_with("unix:") {
+            return None;
+        }
+        let (host, _) = self.address.rsplit_once(':')?;
+        Some(host.trim_start_matches('[').trim_end_matches(']'))
+    }
+}
+
 /// Who can reach a server by an address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Reach {
@@ -23,8 +57,10 @@ pub(crate) enum Reach {
 /// Checks the addresses of a configuration. Returns who can reach those for channels.
 pub(crate) fn check(config: &Config) -> Result<Vec<Reach>, ConfigError> {
     if let Some(address) = &config.admin_listen {
-        if address.starts_with("proxy:") || address == SYSTEMD {
-            let what = "health and metrics are served on an address, as in 127.0.0.1:9090";
+        let ListenText { is_for_proxies, is_tls, .. } = ListenText::read(address);
+        if is_for_proxies || is_tls || address == SYSTEMD {
+            let what =
+                "health and metrics are served on an address, without TLS, as in 127.0.0.1:9090";
             return Err(wrong("--admin-listen", address, what));
         }
         reach("--admin-listen", address, address)?;
@@ -35,7 +71,8 @@ pub(crate) fn check(config: &Config) -> Result<Vec<Reach>, ConfigError> {
 /// Checks that there are proxies where an address is for proxies.
 pub(crate) fn check_proxies(config: &Config) -> Result<(), ConfigError> {
     let is_for_proxies = |address: &&String| {
-        address.strip_prefix("proxy:").is_some_and(|rest| !rest.starts_with("unix:"))
+        let listen = ListenText::read(address);
+        listen.is_for_proxies && !listen.address.starts_with("unix:")
     };
     match config.listen.iter().find(is_for_proxies) {
         Some(address) if config.trusted_proxies.is_empty() => {
@@ -47,19 +84,22 @@ pub(crate) fn check_proxies(config: &Config) -> Result<(), ConfigError> {
     }
 }
 
-fn reach_public(address: &str) -> Result<Reach, ConfigError> {
-    match address {
-        SYSTEMD => Ok(Reach::Everywhere),
-        _ => reach("--listen", address, address.strip_prefix("proxy:").unwrap_or(address)),
+fn reach_public(whole: &str) -> Result<Reach, ConfigError> {
+    match ListenText::read(whole).address {
+        SYSTEMD if whole == SYSTEMD => Ok(Reach::Everywhere),
+        SYSTEMD => {
+            let what = "on sockets that are handed over, no TLS and no PROXY protocol is spoken; \
+                        listen on an address of your own";
+            Err(wrong("--listen", whole, what))
+        }
+        address => reach("--listen", whole, address),
     }
 }
 
 /// Returns who can reach an address. `whole`: the value of the flag.
 fn reach(flag: &str, whole: &str, address: &str) -> Result<Reach, ConfigError> {
     let wrong = |what: &str| Err(wrong(flag, whole, what));
-    if address.starts_with("tls:") || address.starts_with("proxy+tls:") {
-        return wrong("this version speaks no TLS: write 127.0.0.1:8080");
-    }
+    let start = whole.strip_suffix(address).unwrap_or_default();
     if let Some(path) = address.strip_prefix("unix:") {
         return match path {
             "" => wrong("write a path behind it, as in unix:/run/fanfare/fanfare.sock"),
@@ -70,14 +110,18 @@ fn reach(flag: &str, whole: &str, address: &str) -> Result<Reach, ConfigError> {
         };
     }
     if address.starts_with(':') || address.bytes().all(|byte| byte.is_ascii_digit()) {
-        return wrong("write 127.0.0.1:8080 for this machine only, or 0.0.0.0:8080 for everyone");
+        return wrong(&format!(
+            "write {start}127.0.0.1:8080 for this machine only, or {start}0.0.0.0:8080 for everyone"
+        ));
     }
     match address.to_socket_addrs() {
         Ok(mut all) => match all.all(|one| one.ip().to_canonical().is_loopback()) {
             true => Ok(Reach::Loopback),
             false => Ok(Reach::Everywhere),
         },
-        Err(error) => wrong(&format!("{error}; write an address and a port, as in 127.0.0.1:8080")),
+        Err(error) => {
+            wrong(&format!("{error}; write an address and a port, as in {start}127.0.0.1:8080"))
+        }
     }
 }
 
@@ -112,6 +156,10 @@ mod tests {
             ("proxy:0.0.0.0:8080", Reach::Everywhere),
             ("unix:/run/fanfare.sock", Reach::File),
             ("proxy:unix:/run/fanfare.sock", Reach::File),
+            ("tls:127.0.0.1:8443", Reach::Loopback),
+            ("tls:0.0.0.0:443", Reach::Everywhere),
+            ("proxy+tls:[::]:443", Reach::Everywhere),
+            ("tls:unix:/run/fanfare.sock", Reach::File),
             ("systemd", Reach::Everywhere),
         ] {
             assert_eq!(checked(listen, None, proxies), Ok(vec![reach]), "{listen}");
@@ -125,7 +173,12 @@ mod tests {
             ("proxy:8080", None, "127.0.0.1:8080"),
             ("unix:", None, "unix:/run/"),
             (&format!("unix:/run/{}.sock", "f".repeat(120)), None, "hundred bytes"),
-            ("proxy+tls:127.0.0.1:8080", None, "no TLS"),
+            ("proxy+tls:127.0.0.1:8080", None, "--trusted-proxies"),
+            ("tls:8443", None, "write tls:127.0.0.1:8080"),
+            ("tls:localhost", None, "as in tls:127.0.0.1:8080"),
+            ("tls:systemd", None, "no TLS"),
+            ("tls:unix:", None, "unix:/run/"),
+            ("127.0.0.1:1", Some("tls:127.0.0.1:2"), "without TLS"),
             ("127.0.0.1:1", Some("proxy:127.0.0.1:2"), "--admin-listen"),
             ("127.0.0.1:1", Some("systemd"), "--admin-listen"),
         ] {

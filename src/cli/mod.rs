@@ -3,9 +3,11 @@
 //! It uses only the public API of the library.
 
 mod authorizer;
+mod certificates;
 mod channel_table;
 mod check;
 mod client;
+mod client_tls;
 mod completions;
 mod config;
 mod config_changes;
@@ -26,6 +28,7 @@ mod reload;
 mod resources;
 mod rules;
 mod run;
+mod self_signed;
 mod settings;
 mod signals;
 mod sources;
@@ -33,19 +36,21 @@ mod subscribe;
 mod systemd;
 mod terminal;
 mod text_file;
+mod tls_flags;
 mod token;
 mod token_flags;
 mod token_keys;
 mod top;
 mod url;
+mod wire;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
-use fanfare::{Broadcast, Builder, SharedOptions};
-use tracing::warn;
+use fanfare::{Broadcast, Builder, ServerTls, SharedOptions};
+use tracing::{info, warn};
 
 use check::Check;
 use completions::Completions;
@@ -54,6 +59,7 @@ use healthcheck::Healthcheck;
 use man::Man;
 use publish::Publish;
 use reload::Reload;
+use run::TlsNames;
 use settings::Settings;
 use signals::Signals;
 use subscribe::Subscribe;
@@ -155,7 +161,11 @@ fn serve(matches: &ArgMatches) -> Result<(), String> {
     let options = SharedOptions::new(settings.options().clone());
     options.current().reloads.note_start();
     let shared = options.clone();
+    let tls = settings.tls().cloned().map(ServerTls::new).transpose();
+    let tls = tls.map_err(|error| error.to_string())?;
     let builder = sockets.into_iter().fold(settings.builder(), Builder::listen_on);
+    let tls_settings = tls.as_ref().map(ServerTls::settings);
+    let builder = tls_settings.into_iter().fold(builder, Builder::tls);
     let builder = builder.handler(move |_reactor| Broadcast::new(shared.clone()));
     let server = builder.bind().map_err(|error| run::explain(&error))?;
     let admin = server.admin_addresses().first().map(|address| {
@@ -166,11 +176,15 @@ fn serve(matches: &ArgMatches) -> Result<(), String> {
     let bearer = settings.needed_bearer();
     let key = bearer.map(|what| format!("-H 'Authorization: Bearer {what}' "));
     let key = key.unwrap_or_default();
-    let example = run::example(&server, &key);
+    let names = settings.tls().map(|tls| TlsNames::of(tls, settings.config().tls_self_signed));
+    if let Some(text) = names.as_ref().and_then(|names| names.announcement(&server)) {
+        info!("{text}");
+    }
+    let example = run::example(&server, &key, names.as_ref());
     let what = format!("{example}{}{admin}{hint}", settings.key_hint());
     let (matches, log_format) = (matches.clone(), log.format.clone());
     let reloader = server.reloader();
-    let mut reload = Reload { matches, settings, options, reloader, log_format };
+    let mut reload = Reload { matches, settings, options, tls, reloader, log_format };
     run::serve(server, signals, Some(Box::new(move |is_ending| reload.run(is_ending))), &what)
 }
 

@@ -5,8 +5,10 @@ use std::io::{self, BufRead, IsTerminal, Read, Write};
 use clap::ArgMatches;
 
 use super::client::{Client, advice};
+use super::client_tls::ClientTls;
 use super::key_flags::KeyFlags;
 use super::terminal::print_foreign;
+use super::tls_flags::TlsFlags;
 use super::token_flags::TokenFlags;
 use super::url::{ChannelUrl, Url};
 
@@ -30,6 +32,8 @@ pub(crate) struct Publish {
     key: KeyFlags,
     #[command(flatten)]
     token: TokenFlags,
+    #[command(flatten)]
+    tls: TlsFlags,
     /// Send a binary message; without MESSAGE all of the standard input is one message
     #[arg(long)]
     binary: bool,
@@ -61,7 +65,8 @@ impl Publish {
             },
             authorization: authorization.as_deref(),
         };
-        let mut client = Client::connect(&posting.place.server)?;
+        let tls = ClientTls::new(&posting.place.server, &self.tls)?;
+        let mut client = Client::connect(&posting.place.server, &tls)?;
         if let Some(message) = &self.message {
             return posting.publish(&mut client, message.as_bytes());
         }
@@ -86,7 +91,7 @@ impl Publish {
             }
             check_length(&message).map_err(of_line)?;
             if client.has_ended() {
-                client = Client::connect(&posting.place.server).map_err(of_line)?;
+                client = Client::connect(&posting.place.server, &tls).map_err(of_line)?;
             }
             let text = message.strip_suffix(b"\n").unwrap_or(&message);
             let text = text.strip_suffix(b"\r").unwrap_or(text);

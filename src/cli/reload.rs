@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::ArgMatches;
-use fanfare::{BroadcastOptions, Reloader, SharedOptions};
+use fanfare::{BroadcastOptions, Reloader, ServerTls, SharedOptions};
 use tracing::{info, warn};
 
 use super::config::Config;
@@ -22,6 +22,8 @@ pub(crate) struct Reload {
     /// What is in force.
     pub(crate) settings: Settings,
     pub(crate) options: SharedOptions,
+    /// What the listeners speak TLS by, if any does.
+    pub(crate) tls: Option<ServerTls>,
     pub(crate) reloader: Reloader,
     pub(crate) log_format: LogFormatSwitch,
 }
@@ -76,6 +78,7 @@ impl Reload {
             left.push(ADDRESS_LIMIT.to_owned());
         }
         add_changed_files(&mut changed, self.settings.options(), merged.options());
+        self.replace_certificates(&mut changed, &merged)?;
         let options = self.options.current();
         self.options.replace(BroadcastOptions {
             memory_limit: options.memory_limit,
@@ -93,6 +96,23 @@ impl Reload {
         }
         self.settings = merged;
         Ok(outcome(&changed, &left))
+    }
+
+    /// Puts certificates and authorities into force, for connections that are accepted from now on.
+    fn replace_certificates(
+        &self,
+        changed: &mut Vec<String>,
+        merged: &Settings,
+    ) -> Result<(), String> {
+        let (Some(tls), Some(new)) = (&self.tls, merged.tls()) else { return Ok(()) };
+        if self.settings.tls() == Some(new) {
+            return Ok(());
+        }
+        tls.replace(new.clone()).map_err(|error| error.to_string())?;
+        if !changed.iter().any(|key| key.starts_with("tls-")) {
+            changed.push("the contents of the files of certificates".to_owned());
+        }
+        Ok(())
     }
 }
 

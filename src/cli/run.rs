@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use fanfare::{BindError, Handler, Server};
+use fanfare::{BindError, Handler, Server, TlsCertificate, TlsOptions};
 use tracing::info;
 
 use super::signals::{OnReload, Signals};
@@ -32,19 +32,76 @@ pub(crate) fn serve<H: Handler>(
     Ok(())
 }
 
-/// Returns what people can try with a server. `key`: the flag of curl for what a POST must bear.
-pub(crate) fn example<H: Handler>(server: &Server<H>, key: &str) -> String {
-    let is_plain = |shown: &String| shown.starts_with("http://");
-    if server.listening().iter().any(is_plain)
-        && let Some(address) = server.local_addresses().first()
-    {
-        let url = example_url(*address);
-        return format!("open {url}/news in a browser, or try: curl {key}-d hello {url}/news");
+/// Returns what people can try with a server. `key`: the flag of curl for what a POST must bear;
+/// `tls`: what its certificates are for.
+pub(crate) fn example<H: Handler>(server: &Server<H>, key: &str, tls: Option<&TlsNames>) -> String {
+    let (url, flag) = match (shown_with(server, "http://"), shown_with(server, "https://"), tls) {
+        (Some(address), _, _) => (example_url(address), ""),
+        (None, Some(address), Some(names)) => (names.url(address), names.flag_of_curl()),
+        _ => {
+            let mut paths =
+                server.listening().iter().filter_map(|shown| shown.strip_prefix("unix:"));
+            return match paths.next() {
+                Some(path) => format!("try: curl --unix-socket {path} http://localhost/news"),
+                None => "for proxies alone".to_owned(),
+            };
+        }
+    };
+    format!("open {url}/news in a browser, or try: curl {flag}{key}-d hello {url}/news")
+}
+
+/// Returns the first address at which the server listens with this scheme.
+fn shown_with<H: Handler>(server: &Server<H>, scheme: &str) -> Option<SocketAddr> {
+    server.listening().iter().find_map(|shown| shown.strip_prefix(scheme)?.parse().ok())
+}
+
+/// What the certificates of a server are for, for the first log lines.
+pub(crate) enum TlsNames {
+    /// Clients must be told to take it.
+    SelfSigned { fingerprint: String },
+    /// A name of the first one, if it has any that is no wildcard.
+    Named(Option<String>),
+}
+
+impl TlsNames {
+    pub(crate) fn of(options: &TlsOptions, is_self_signed: bool) -> TlsNames {
+        let first = options.certificates.first();
+        if is_self_signed {
+            let fingerprint = first.map(TlsCertificate::fingerprint).unwrap_or_default();
+            return TlsNames::SelfSigned { fingerprint };
+        }
+        let mut names = first.into_iter().flat_map(TlsCertificate::names);
+        TlsNames::Named(names.find(|name| !name.starts_with('*')).cloned())
     }
-    let mut paths = server.listening().iter().filter_map(|shown| shown.strip_prefix("unix:"));
-    match paths.next() {
-        Some(path) => format!("try: curl --unix-socket {path} http://localhost/news"),
-        None => "for proxies alone".to_owned(),
+
+    /// Returns what users of a certificate must know that is trusted by nobody.
+    pub(crate) fn announcement<H: Handler>(&self, server: &Server<H>) -> Option<String> {
+        let TlsNames::SelfSigned { fingerprint } = self else { return None };
+        let url = shown_with(server, "https://").map(|address| self.url(address));
+        let wss = url.map(|url| url.replacen("https:", "wss:", 1));
+        let url = wss.as_deref().unwrap_or("wss://HOST");
+        Some(format!(
+            "the certificate is self-signed, and made anew at each start; its SHA-256 fingerprint \
+             is {fingerprint}; clients must be told to take it: fanfare sub -k {url}/news"
+        ))
+    }
+
+    fn url(&self, address: SocketAddr) -> String {
+        match self {
+            TlsNames::Named(Some(name)) if address.port() == 443 => format!("https://{name}"),
+            TlsNames::Named(Some(name)) => format!("https://{name}:{}", address.port()),
+            TlsNames::Named(None) | TlsNames::SelfSigned { .. } => {
+                example_url(address).replacen("http:", "https:", 1)
+            }
+        }
+    }
+
+    /// Returns the flag of curl with which it takes the certificate.
+    fn flag_of_curl(&self) -> &'static str {
+        match self {
+            TlsNames::SelfSigned { .. } => "-k ",
+            TlsNames::Named(_) => "",
+        }
     }
 }
 
@@ -79,6 +136,9 @@ pub(crate) fn explain(error: &BindError) -> String {
         },
         BindError::Twice { .. } => "; give each address once, in --listen or in --admin-listen",
         BindError::NoAddress => ": give one with --listen, as in --listen 127.0.0.1:8080",
+        BindError::NoCertificate { .. } => {
+            ": give --tls-cert and --tls-key or, for a first try, --tls-self-signed"
+        }
         BindError::Limits(_) | BindError::System(_) => "",
     };
     format!("{error}{hint}")

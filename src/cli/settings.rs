@@ -7,9 +7,10 @@ use std::sync::atomic::AtomicU64;
 
 use fanfare::{
     AddressCounts, BindError, BroadcastOptions, Builder, Closures, LimitsError, OriginPattern,
-    PublishPolicy, Server,
+    PublishPolicy, Server, TlsOptions,
 };
 
+use super::certificates::{self, CertificateFlags};
 use super::config::{Config, LogFormat};
 use super::config_error::ConfigError;
 use super::flag_values::{Ceiling, Size};
@@ -37,6 +38,8 @@ pub(crate) struct Settings {
     /// Whether the server was started with such a limit.
     counts_addresses: bool,
     memory_limit: Size,
+    /// What its listeners speak TLS by, if any does.
+    tls: Option<TlsOptions>,
     /// Who can reach the server by each address for channels.
     reaches: Vec<Reach>,
     is_loopback: bool,
@@ -74,6 +77,9 @@ impl Settings {
             None => listen_flag::check(&config)?,
         };
         listen_flag::check_proxies(&config)?;
+        let made = running.filter(|running| running.config.tls_self_signed);
+        let made = made.and_then(|running| running.tls.as_ref()?.certificates.first());
+        let tls = CertificateFlags::of(&config).read(made)?;
         let is_loopback = !reaches.contains(&Reach::Everywhere);
         let has_proxies = !config.trusted_proxies.is_empty() || reaches.contains(&Reach::File);
         // Then clients on other machines can be told apart by their addresses.
@@ -93,6 +99,7 @@ impl Settings {
         let Ceiling(failures_per_ip) = config
             .credential_failures_per_ip
             .unwrap_or(Ceiling(limits_addresses.then_some(CREDENTIAL_FAILURES_PER_IP)));
+        let expires_at = tls.as_ref().and_then(TlsOptions::expires_at);
         // Every limit counts: with a large `--max-message-size`, for example, each reactor takes
         // more memory.
         let reactors =
@@ -100,6 +107,7 @@ impl Settings {
         let settings = Settings {
             options: BroadcastOptions {
                 credential_failures_per_ip: failures_per_ip,
+                certificate_expires_at: expires_at.map(|time| time.as_secs()),
                 ..options(&config, memory_limit)?
             },
             reactors,
@@ -109,6 +117,7 @@ impl Settings {
             max_connections_per_ip: per_ip,
             counts_addresses: per_ip.is_some(),
             memory_limit,
+            tls,
             reaches,
             is_loopback,
             config,
@@ -131,6 +140,11 @@ impl Settings {
 
     pub(crate) fn options(&self) -> &BroadcastOptions {
         &self.options
+    }
+
+    /// Returns what the listeners speak TLS by, if any does.
+    pub(crate) fn tls(&self) -> Option<&TlsOptions> {
+        self.tls.as_ref()
     }
 
     /// Returns true if the connections of each address are counted.
@@ -195,6 +209,7 @@ impl Settings {
                     .to_owned(),
             );
         }
+        warnings.extend(self.tls.iter().flat_map(certificates::warnings));
         let has_key = self.options.publish_key.is_some();
         warnings.extend(rules::warnings(&self.config, has_key));
         if self.max_connections as u64 > resources::open_files_max() {
@@ -373,8 +388,9 @@ fn options(config: &Config, memory_limit: Size) -> Result<BroadcastOptions, Conf
         memory_limit: Some(memory_limit.0),
         log_lines_dropped: Arc::default(),
         reloads: Arc::default(),
-        // The caller works it out.
+        // The caller works them out.
         credential_failures_per_ip: None,
+        certificate_expires_at: None,
         credential_failures: AddressCounts::default(),
         openings_per_ip: config.openings_per_ip.0,
         openings: AddressCounts::default(),
@@ -674,7 +690,7 @@ mod tests {
 
     #[test]
     fn an_address_without_host_or_port_is_explained() {
-        for address in ["8080", ":8080", "localhost", "tls:127.0.0.1:1", "1.2.3.4:99999", ""] {
+        for address in ["8080", ":8080", "localhost", "tls:8080", "1.2.3.4:99999", ""] {
             let error = settings(|config| config.listen = vec![address.into()]).err();
             assert!(error.is_some_and(|error| error.contains("127.0.0.1:8080")), "{address}");
         }

@@ -31,6 +31,9 @@ pub(crate) struct Sources {
     from_command_line: Vec<String>,
 }
 
+/// Where a server listens that has a certificate, unless it is told otherwise.
+const DEFAULT_TLS_LISTEN: &str = "tls:127.0.0.1:8443";
+
 /// Adds all flags of a server to a command.
 pub(crate) fn augment(command: Command) -> Command {
     // `for_update` makes no flag required, and only the flags that are given override the file.
@@ -75,6 +78,10 @@ pub(crate) fn read(matches: &ArgMatches) -> Result<(Config, Sources), ConfigErro
         Ordering::Greater => config.publish_key_file = None,
         Ordering::Equal => {}
     }
+    let has_certificate = config.tls_self_signed || !config.tls_cert.is_empty();
+    if has_certificate && !sources.is_given("--listen") {
+        config.listen = vec![DEFAULT_TLS_LISTEN.to_owned()];
+    }
     Ok((config, sources))
 }
 
@@ -106,6 +113,13 @@ fn usage(error: &clap::Error) -> ConfigError {
 }
 
 impl Sources {
+    /// Returns true if a flag has its value from anywhere.
+    fn is_given(&self, flag: &str) -> bool {
+        self.from_command_line.iter().any(|own| own == flag)
+            || self.from_environment.iter().any(|(own, _)| own == flag)
+            || self.from_file.iter().any(|(own, _)| own == flag)
+    }
+
     /// Says where the value of a setting comes from.
     pub(crate) fn origin_of(&self, key: &str) -> String {
         let flag = format!("--{key}");
@@ -278,6 +292,16 @@ mod tests {
         assert_eq!((read.max_message_size, read.channel_buffer), (Size(2048), Size(4096)));
         assert_eq!((read.listen, read.echo), (vec!["a:1".to_owned(), "b:2".to_owned()], false));
         assert_eq!(read.max_channels, Config::default().max_channels);
+    }
+
+    #[test]
+    fn with_a_certificate_tls_is_spoken_by_default() {
+        let listen = |arguments: &[&str]| config(arguments).unwrap().listen;
+        assert_eq!(listen(&["--tls-self-signed"]), ["tls:127.0.0.1:8443"]);
+        assert_eq!(listen(&["--tls-cert=a", "--tls-key=b"]), ["tls:127.0.0.1:8443"]);
+        assert_eq!(listen(&["--tls-self-signed", "--listen=a:1"]), ["a:1"]);
+        let file = file("listen = 'a:1'\ntls-self-signed = true");
+        assert_eq!(listen(&["--config", file.path().to_str().unwrap()]), ["a:1"]);
     }
 
     #[test]

@@ -13,7 +13,9 @@ use fanfare::protocol::{
 };
 
 use super::client::{Client, advice};
+use super::client_tls::ClientTls;
 use super::terminal::print_foreign;
+use super::tls_flags::TlsFlags;
 use super::token_flags::TokenFlags;
 use super::url::{ChannelUrl, Url};
 
@@ -28,7 +30,8 @@ use super::url::{ChannelUrl, Url};
     1 refused, closed by the server, or the connection lost; 2 the command line is wrong."
 )]
 pub(crate) struct Subscribe {
-    /// The channel, such as news; or its whole URL, such as ws://localhost:8080/news
+    /// The channel, such as news; or its whole URL, such as ws://localhost:8080/news or
+    /// wss://example.com/news
     channel: String,
     /// Where the server is, if the channel is no URL
     #[arg(long, env = "FANFARE_URL", default_value = "http://localhost:8080")]
@@ -38,6 +41,8 @@ pub(crate) struct Subscribe {
     count: Option<u64>,
     #[command(flatten)]
     token: TokenFlags,
+    #[command(flatten)]
+    tls: TlsFlags,
 }
 
 /// The largest message accepted. The client does not know the server's limit.
@@ -78,14 +83,15 @@ impl Subscribe {
         let place = ChannelUrl::new(&self.channel, &self.url)?;
         let authorization = self.token.read(matches)?.map(|token| format!("Bearer {token}"));
         let authorization = authorization.as_deref();
+        let tls = ClientTls::new(&place.server, &self.tls)?;
         let mut received = 0;
-        let mut client = subscribe(&place, authorization).map_err(|refusal| refusal.text)?;
+        let mut client = subscribe(&place, &tls, authorization).map_err(|refusal| refusal.text)?;
         loop {
             match self.print_messages(&mut client, &mut received)? {
                 Ended::Counted => return Ok(()),
                 Ended::Restarting => {
                     say(MISSED);
-                    client = subscribe_again(&place, authorization)?;
+                    client = subscribe_again(&place, &tls, authorization)?;
                 }
             }
         }
@@ -153,9 +159,13 @@ impl Subscribe {
 }
 
 /// Connects and performs the opening handshake.
-fn subscribe(place: &ChannelUrl, authorization: Option<&str>) -> Result<Client, SubscribeError> {
+fn subscribe(
+    place: &ChannelUrl,
+    tls: &ClientTls,
+    authorization: Option<&str>,
+) -> Result<Client, SubscribeError> {
     let may_pass = |text| SubscribeError { text, may_pass: true };
-    let mut client = Client::connect(&place.server).map_err(may_pass)?;
+    let mut client = Client::connect(&place.server, tls).map_err(may_pass)?;
     let mut nonce = [0; 16];
     fill_random(&mut nonce).map_err(may_pass)?;
     let handshake = ClientHandshake::new(nonce);
@@ -172,7 +182,7 @@ fn subscribe(place: &ChannelUrl, authorization: Option<&str>) -> Result<Client, 
     let text = match mistake {
         None => {
             say(&format!("subscribed to {place}"));
-            let set = client.stream.set_read_timeout(Some(SILENCE_MAX));
+            let set = client.wire.socket().set_read_timeout(Some(SILENCE_MAX));
             set.map_err(|error| may_pass(error.to_string()))?;
             return Ok(client);
         }
@@ -189,14 +199,18 @@ fn subscribe(place: &ChannelUrl, authorization: Option<&str>) -> Result<Client, 
 }
 
 /// Subscribes to a channel of a server that is restarting.
-fn subscribe_again(place: &ChannelUrl, authorization: Option<&str>) -> Result<Client, String> {
+fn subscribe_again(
+    place: &ChannelUrl,
+    tls: &ClientTls,
+    authorization: Option<&str>,
+) -> Result<Client, String> {
     let until = Instant::now() + RESTART_MAX;
     loop {
         let mut random = [0; 2];
         fill_random(&mut random)?;
         let part = f64::from(u16::from_ne_bytes(random)) / f64::from(u16::MAX);
         thread::sleep(RETRY_MIN + RETRY_SPREAD.mul_f64(part));
-        match subscribe(place, authorization) {
+        match subscribe(place, tls, authorization) {
             Ok(client) => return Ok(client),
             Err(refusal) if refusal.may_pass && Instant::now() < until => {}
             Err(refusal) => return Err(refusal.text),

@@ -18,8 +18,12 @@ const EXAMPLE: &str = "write it as http://localhost:8080";
 /// The address of a server, as given with `--url`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Url {
+    /// It is asked over TLS.
+    is_tls: bool,
     /// The value of the Host header.
     pub(crate) authority: String,
+    /// The name or address in it, without brackets.
+    host: String,
     /// The host and port that the system resolves.
     address: String,
     /// The socket in the file system at which the server is asked instead.
@@ -34,7 +38,9 @@ impl FromStr for Url {
     fn from_str(text: &str) -> Result<Url, String> {
         if let Some(path) = text.strip_prefix("unix:") {
             return Ok(Url {
+                is_tls: false,
                 authority: "localhost".to_owned(),
+                host: "localhost".to_owned(),
                 address: String::new(),
                 socket: Some(path.into()),
                 prefix: String::new(),
@@ -51,28 +57,32 @@ impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.socket {
             Some(path) => write!(f, "unix:{}", path.display()),
-            None => write!(f, "http://{}{}", self.authority, self.prefix),
+            None => write!(f, "{}{}", self.origin(), self.prefix),
         }
     }
 }
 
 impl Url {
     fn of(uri: &http::Uri) -> Result<Url, String> {
-        match uri.scheme_str().map(str::to_ascii_lowercase).as_deref() {
-            Some("http" | "ws") => {}
-            Some("https" | "wss") => {
-                return Err(format!("TLS is not spoken by this version; {EXAMPLE}"));
+        let is_tls = match uri.scheme_str().map(str::to_ascii_lowercase).as_deref() {
+            Some("http" | "ws") => false,
+            Some("https" | "wss") => true,
+            Some(_) | None => {
+                return Err(format!("the scheme must be http, https, ws or wss; {EXAMPLE}"));
             }
-            Some(_) | None => return Err(format!("the scheme must be http or ws; {EXAMPLE}")),
-        }
+        };
         let authority = uri.authority().filter(|authority| !authority.host().is_empty());
         let Some(authority) = authority else { return Err(format!("there is no host; {EXAMPLE}")) };
         if authority.as_str().contains('@') {
             return Err(format!("a user name has no place here; {EXAMPLE}"));
         }
+        let host = authority.host();
+        let port = authority.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
         Ok(Url {
+            is_tls,
             authority: authority.to_string(),
-            address: format!("{}:{}", authority.host(), authority.port_u16().unwrap_or(80)),
+            host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
+            address: format!("{host}:{port}"),
             socket: None,
             prefix: uri.path().trim_end_matches('/').to_owned(),
         })
@@ -81,6 +91,22 @@ impl Url {
     /// Returns the path of the socket in the file system at which the server is asked, if it is.
     pub(crate) fn socket(&self) -> Option<&Path> {
         self.socket.as_deref()
+    }
+
+    /// Returns true if the server is asked over TLS.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.is_tls
+    }
+
+    /// Returns the name or address of the server, without brackets: what its certificate is for.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Returns the scheme and the authority.
+    fn origin(&self) -> String {
+        let scheme = if self.is_tls { "https" } else { "http" };
+        format!("{scheme}://{}", self.authority)
     }
 
     /// Returns the host and port that the system resolves.
@@ -150,7 +176,7 @@ fn begins_with_server(text: &str) -> bool {
 
 impl fmt::Display for ChannelUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}{}", self.server.authority, self.target)
+        write!(f, "{}{}", self.server.origin(), self.target)
     }
 }
 
@@ -167,6 +193,8 @@ mod tests {
             ("http://example.com", "example.com", "example.com:80", "/news"),
             ("http://[::1]:8080", "[::1]:8080", "[::1]:8080", "/news"),
             ("http://example.com/live/", "example.com", "example.com:80", "/live/news"),
+            ("https://example.com", "example.com", "example.com:443", "/news"),
+            ("wss://example.com:8443", "example.com:8443", "example.com:8443", "/news"),
         ] {
             let url: Url = text.parse().unwrap();
             assert_eq!(
@@ -178,9 +206,21 @@ mod tests {
     }
 
     #[test]
+    fn it_is_known_whether_tls_is_spoken_and_for_whom_the_certificate_is() {
+        for (text, is_tls, host) in [
+            ("localhost:8080", false, "localhost"),
+            ("WSS://example.com:1/a", true, "example.com"),
+            ("https://[::1]:8443", true, "::1"),
+            ("unix:/run/f.sock", false, "localhost"),
+        ] {
+            let url: Url = text.parse().unwrap();
+            assert_eq!((url.is_tls(), url.host()), (is_tls, host), "{text}");
+        }
+    }
+
+    #[test]
     fn a_url_that_cannot_be_served_says_why() {
         for (text, why) in [
-            ("https://example.com", "TLS"),
             ("ftp://example.com", "scheme"),
             ("http://", "http://localhost:8080"),
             ("http://a b", "http://localhost:8080"),
@@ -203,6 +243,7 @@ mod tests {
                 "/caf%C3%A9%20100%25",
                 "http://a/caf%C3%A9%20100%25",
             ),
+            ("wss://a:1/news", "a:1", "/news", "https://a:1/news"),
             ("news", "elsewhere:1", "/live/news", "http://elsewhere:1/live/news"),
             (
                 "/http://a/b",
@@ -224,7 +265,6 @@ mod tests {
         for (text, why) in [
             ("ws://localhost:8080", "no channel"),
             ("ws://localhost:8080/?a=b", "no channel"),
-            ("wss://example.com/news", "TLS"),
             ("http://", "http://localhost:8080"),
             ("htps://example.com/news", "write /htps://example.com/news"),
             ("127.0.0.1:8080/news", "http://"),

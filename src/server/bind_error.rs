@@ -75,6 +75,12 @@ pub enum BindError {
         /// The other.
         other: String,
     },
+    /// TLS is to be spoken on an address, and there is no certificate: `Builder::tls` has not been
+    /// called.
+    NoCertificate {
+        /// The address as given to [`Builder::listen`](super::Builder::listen).
+        address: String,
+    },
     /// A system call that sets up a reactor failed.
     System(io::Error),
 }
@@ -93,6 +99,9 @@ impl fmt::Display for BindError {
             BindError::Twice { one, other } => {
                 write!(f, "cannot listen on both {one} and {other}: one is part of the other")
             }
+            BindError::NoCertificate { address } => {
+                write!(f, "cannot listen on {address}: TLS needs a certificate")
+            }
             BindError::System(source) => write!(f, "cannot start: {source}"),
         }
     }
@@ -101,7 +110,9 @@ impl fmt::Display for BindError {
 impl std::error::Error for BindError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            BindError::NoAddress | BindError::Twice { .. } => None,
+            BindError::NoAddress | BindError::Twice { .. } | BindError::NoCertificate { .. } => {
+                None
+            }
             BindError::Limits(error) => Some(error),
             BindError::Listen { source, .. } | BindError::System(source) => Some(source),
         }
@@ -112,9 +123,10 @@ impl std::error::Error for BindError {
 impl From<BindError> for io::Error {
     fn from(error: BindError) -> io::Error {
         let kind = match &error {
-            BindError::NoAddress | BindError::Limits(_) | BindError::Twice { .. } => {
-                io::ErrorKind::InvalidInput
-            }
+            BindError::NoAddress
+            | BindError::Limits(_)
+            | BindError::Twice { .. }
+            | BindError::NoCertificate { .. } => io::ErrorKind::InvalidInput,
             BindError::Listen { source, .. } | BindError::System(source) => source.kind(),
         };
         io::Error::new(kind, error)

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use crate::TlsSettings;
 use crate::hub::{Homes, HubLimits, SlowPolicy};
 use crate::ip_network::IpNetwork;
 use crate::net::{MioNet, Net};
@@ -47,6 +48,7 @@ pub struct Builder<A> {
     /// How many reactors were asked for; `None`: see [`reactor_count`](Builder::reactor_count).
     reactors: Option<usize>,
     rings: Option<RingSizes>,
+    tls: Option<TlsSettings>,
     reactor: ReactorLimits,
     hub: HubLimits,
     pub(super) application: A,
@@ -66,6 +68,7 @@ impl Server<ClosureHandler> {
             socket_mode: SOCKET_MODE,
             reactors: None,
             rings: None,
+            tls: None,
             reactor: ReactorLimits::default(),
             hub: HubLimits::default(),
             application: Closures::default(),
@@ -156,7 +159,11 @@ impl Builder<()> {
         self.check().map_err(BindError::Limits)?;
         let reactors = self.reactor_count();
         let all = self.resolve()?;
-        let listening = listen_on_all(&all, self.handed, self.socket_mode, reactors)?;
+        if let Some(address) = all.iter().find(|address| address.is_tls && self.tls.is_none()) {
+            return Err(BindError::NoCertificate { address: address.text.clone() });
+        }
+        let listening =
+            listen_on_all(&all, self.handed, self.socket_mode, self.tls.as_ref(), reactors)?;
         let nets: io::Result<Vec<_>> = (0..reactors).map(|_| MioNet::new()).collect();
         let mut nets = nets.map_err(BindError::System)?;
         let mut key = [0; 16];
@@ -181,7 +188,7 @@ impl Builder<()> {
 impl<A> Builder<A> {
     /// Replaces the application, and returns the previous one.
     fn with<B>(self, application: B) -> (Builder<B>, A) {
-        let Builder { addresses, admin_addresses, handed, socket_mode, .. } = self;
+        let Builder { addresses, admin_addresses, handed, socket_mode, tls, .. } = self;
         let (reactors, rings, reactor, hub) = (self.reactors, self.rings, self.reactor, self.hub);
         let builder = Builder {
             addresses,
@@ -190,6 +197,7 @@ impl<A> Builder<A> {
             socket_mode,
             reactors,
             rings,
+            tls,
             reactor,
             hub,
             application,
@@ -204,9 +212,18 @@ impl<A> Builder<A> {
     /// With `proxy:` in front, each connection must begin with a header of the PROXY protocol
     /// (version 2), and come from a [trusted proxy](Builder::trusted_proxies). `unix:/run/f.sock`
     /// is a socket in the file system: whoever may open it is a trusted proxy. A file that another
-    /// server has left there is replaced, and the server removes its own at its end.
+    /// server has left there is replaced, and the server removes its own at its end. With `tls:` in
+    /// front, [TLS](Builder::tls) is spoken there; `proxy+tls:` is both, the header
+    /// first.
     pub fn listen(mut self, address: impl Into<String>) -> Self {
         self.addresses.push(address.into());
+        self
+    }
+
+    /// By what TLS is spoken on addresses that begin with `tls:` or `proxy+tls:`. The feature `tls`
+    /// has `ServerTls`, which makes the settings of files with certificates.
+    pub fn tls(mut self, settings: &TlsSettings) -> Self {
+        self.tls = Some(settings.clone());
         self
     }
 
@@ -582,6 +599,15 @@ mod tests {
         for [one, other] in [[&both[0], &both[1]], [&both[1], &both[0]]] {
             let server = Server::builder().reactors(2).listen(one).listen(other).bind().unwrap();
             assert_eq!(server.local_addresses().len(), 2);
+        }
+    }
+
+    #[test]
+    fn without_a_certificate_no_tls_is_spoken() {
+        for address in ["tls:127.0.0.1:0", "proxy+tls:127.0.0.1:0"] {
+            let error = Server::builder().listen(address).bind().err().unwrap();
+            assert!(matches!(error, BindError::NoCertificate { .. }), "{error}");
+            assert!(error.to_string().contains(address), "{error}");
         }
     }
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
 
+use crate::TlsSettings;
 use crate::hub::{ChannelName, Homes};
 use crate::net::{MioListener, MioNet, MioWaker, SocketFile};
 use crate::protocol::Message;
@@ -55,7 +56,7 @@ pub struct Server<H: Handler> {
 /// What the thread of one reactor needs to start.
 pub(super) struct Thread {
     pub(super) net: MioNet,
-    pub(super) listeners: Vec<(MioListener, ListenerKind)>,
+    pub(super) listeners: Vec<(MioListener, ListenerKind, Option<TlsSettings>)>,
     pub(super) setup: Setup<MioWaker>,
 }
 
@@ -64,9 +65,7 @@ impl Thread {
     /// end too: otherwise their requests to this reactor would wait forever.
     fn run<H: Handler>(self, make: impl FnOnce() -> H, stopper: Stopper) -> io::Result<()> {
         let _stop_others = StopOthers(stopper);
-        let plain = |(listener, kind)| (listener, kind, None);
-        let listeners = self.listeners.into_iter().map(plain).collect();
-        Reactor::new(self.net, listeners, make(), self.setup)?.run()
+        Reactor::new(self.net, self.listeners, make(), self.setup)?.run()
     }
 }
 
@@ -91,7 +90,7 @@ impl<H: Handler> Server<H> {
     }
 
     /// Returns where the server listens for channels, for people: `http://127.0.0.1:8080`,
-    /// `proxy:127.0.0.1:8081`, `unix:/run/f.sock`.
+    /// `https://127.0.0.1:8443`, `proxy:127.0.0.1:8081`, `unix:/run/f.sock`.
     pub fn listening(&self) -> &[String] {
         &self.shown
     }

@@ -1,5 +1,5 @@
 //! The addresses to listen on, as the operator writes them: `localhost:8080`, `unix:/run/f.sock`,
-//! and either with `proxy:` in front.
+//! and either with `proxy:`, `tls:` or `proxy+tls:` in front.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
@@ -12,6 +12,8 @@ use super::bind_error::BindError;
 pub(crate) struct ListenAddress {
     pub(crate) text: String,
     pub(crate) kind: ListenerKind,
+    /// TLS is spoken there.
+    pub(crate) is_tls: bool,
     pub(crate) place: ListenPlace,
 }
 
@@ -27,18 +29,30 @@ impl ListenAddress {
     /// Reads an address for channels, and resolves the host in it. A name may resolve to several
     /// addresses, and to one of them twice.
     pub(crate) fn public(text: &str) -> Result<ListenAddress, BindError> {
-        match text.strip_prefix("proxy:") {
-            Some(rest) => ListenAddress::read(text, rest, ListenerKind::ProxyProtocol),
-            None => ListenAddress::read(text, text, ListenerKind::Public),
-        }
+        let kinds = [
+            ("proxy+tls:", ListenerKind::ProxyProtocol, true),
+            ("proxy:", ListenerKind::ProxyProtocol, false),
+            ("tls:", ListenerKind::Public, true),
+            ("", ListenerKind::Public, false),
+        ];
+        let found = kinds.into_iter().find_map(|(start, kind, is_tls)| {
+            text.strip_prefix(start).map(|address| (address, kind, is_tls))
+        });
+        let (address, kind, is_tls) = found.unwrap_or((text, ListenerKind::Public, false));
+        ListenAddress::read(text, address, kind, is_tls)
     }
 
     /// Reads an address for the operator.
     pub(crate) fn admin(text: &str) -> Result<ListenAddress, BindError> {
-        ListenAddress::read(text, text, ListenerKind::Admin)
+        ListenAddress::read(text, text, ListenerKind::Admin, false)
     }
 
-    fn read(text: &str, address: &str, kind: ListenerKind) -> Result<ListenAddress, BindError> {
+    fn read(
+        text: &str,
+        address: &str,
+        kind: ListenerKind,
+        is_tls: bool,
+    ) -> Result<ListenAddress, BindError> {
         let place = match address.strip_prefix("unix:") {
             Some(path) => ListenPlace::Unix(path.into()),
             None => {
@@ -52,7 +66,7 @@ impl ListenAddress {
                 ListenPlace::Tcp(resolved)
             }
         };
-        Ok(ListenAddress { text: text.to_owned(), kind, place })
+        Ok(ListenAddress { text: text.to_owned(), kind, is_tls, place })
     }
 
     /// Returns the TCP addresses.
@@ -108,6 +122,7 @@ mod tests {
             ["127.0.0.1:8080", "0.0.0.0:8080"],
             ["[::]:8080", "[::1]:8080"],
             ["127.0.0.1:8080", "proxy:127.0.0.1:8080"],
+            ["127.0.0.1:8080", "tls:127.0.0.1:8080"],
             ["unix:/run/a", "proxy:unix:/run/a"],
         ] {
             assert!(overlap(&twice), "{twice:?}");
@@ -128,15 +143,19 @@ mod tests {
 
     #[test]
     fn what_is_in_front_of_an_address_says_what_is_spoken_there() {
-        for (text, kind, is_unix) in [
-            ("127.0.0.1:1", ListenerKind::Public, false),
-            ("proxy:127.0.0.1:1", ListenerKind::ProxyProtocol, false),
-            ("unix:/run/a", ListenerKind::Public, true),
-            ("proxy:unix:/run/a", ListenerKind::ProxyProtocol, true),
+        let (public, proxies) = (ListenerKind::Public, ListenerKind::ProxyProtocol);
+        for (text, kind, is_tls, is_unix) in [
+            ("127.0.0.1:1", public, false, false),
+            ("proxy:127.0.0.1:1", proxies, false, false),
+            ("tls:127.0.0.1:1", public, true, false),
+            ("proxy+tls:127.0.0.1:1", proxies, true, false),
+            ("unix:/run/a", public, false, true),
+            ("proxy:unix:/run/a", proxies, false, true),
+            ("tls:unix:/run/a", public, true, true),
         ] {
             let address = ListenAddress::public(text).unwrap();
             let is_in_files = matches!(address.place, ListenPlace::Unix(_));
-            assert_eq!((address.kind, is_in_files), (kind, is_unix));
+            assert_eq!((address.kind, address.is_tls, is_in_files), (kind, is_tls, is_unix));
         }
         assert!(ListenAddress::admin("proxy:127.0.0.1:1").is_err());
         assert!(ListenAddress::public("proxy:1").is_err());

@@ -4,6 +4,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 
+use crate::TlsSettings;
 use crate::net::{self, Families, HandedAddress, MioListener, SocketFile};
 use crate::reactor::ListenerKind;
 
@@ -14,7 +15,7 @@ use super::listen_address::{ListenAddress, ListenPlace};
 #[derive(Default)]
 pub(crate) struct Listening {
     /// For each reactor.
-    pub(crate) listeners: Vec<Vec<(MioListener, ListenerKind)>>,
+    pub(crate) listeners: Vec<Vec<(MioListener, ListenerKind, Option<TlsSettings>)>>,
     /// The TCP addresses for channels, those of the PROXY protocol last.
     pub(crate) addresses: Vec<SocketAddr>,
     /// The TCP addresses for the operator.
@@ -25,24 +26,27 @@ pub(crate) struct Listening {
 }
 
 impl Listening {
-    fn add(&mut self, group: impl IntoIterator<Item = MioListener>, kind: ListenerKind) {
+    fn add(
+        &mut self,
+        group: impl IntoIterator<Item = MioListener>,
+        kind: ListenerKind,
+        tls: Option<&TlsSettings>,
+    ) {
         for (listeners, listener) in self.listeners.iter_mut().zip(group) {
-            listeners.push((listener, kind));
+            listeners.push((listener, kind, tls.cloned()));
         }
     }
 
-    fn note_tcp(&mut self, address: SocketAddr, kind: ListenerKind) {
-        match kind {
-            ListenerKind::Public => {
-                self.addresses.push(address);
-                self.shown.push(format!("http://{address}"));
-            }
-            ListenerKind::ProxyProtocol => {
-                self.addresses.push(address);
-                self.shown.push(format!("proxy:{address}"));
-            }
-            ListenerKind::Admin => self.admin_addresses.push(address),
-        }
+    fn note_tcp(&mut self, address: SocketAddr, kind: ListenerKind, is_tls: bool) {
+        let start = match (kind, is_tls) {
+            (ListenerKind::Public, false) => "http://",
+            (ListenerKind::Public, true) => "https://",
+            (ListenerKind::ProxyProtocol, false) => "proxy:",
+            (ListenerKind::ProxyProtocol, true) => "proxy+tls:",
+            (ListenerKind::Admin, _) => return self.admin_addresses.push(address),
+        };
+        self.addresses.push(address);
+        self.shown.push(format!("{start}{address}"));
     }
 
     /// Opens the sockets of one address. `is_for_ipv4` says on which ports there is a socket of its
@@ -52,22 +56,24 @@ impl Listening {
         address: &ListenAddress,
         is_for_ipv4: impl Fn(u16) -> bool,
         socket_mode: u32,
+        tls: Option<&TlsSettings>,
     ) -> io::Result<()> {
         let (reactors, kind) = (self.listeners.len(), address.kind);
+        let tls = tls.filter(|_| address.is_tls);
         match &address.place {
             ListenPlace::Tcp(resolved) => {
                 let groups = listen_on(resolved, is_for_ipv4, reactors)?;
                 for listener in &groups[0] {
-                    self.note_tcp(listener.local_addr()?, kind);
+                    self.note_tcp(listener.local_addr()?, kind, address.is_tls);
                 }
                 for (listeners, group) in self.listeners.iter_mut().zip(groups) {
                     let group = group.into_iter().map(MioListener::from_std);
-                    listeners.extend(group.map(|listener| (listener, kind)));
+                    listeners.extend(group.map(|listener| (listener, kind, tls.cloned())));
                 }
             }
             ListenPlace::Unix(path) => {
                 let (group, file) = net::bind_unix(path, socket_mode, reactors)?;
-                self.add(group, kind);
+                self.add(group, kind, tls);
                 self.files.push(file);
                 if kind != ListenerKind::Admin {
                     self.shown.push(address.text.clone());
@@ -81,23 +87,24 @@ impl Listening {
     fn adopt(&mut self, handed: OwnedFd) -> io::Result<()> {
         let (group, address) = net::adopt(handed, self.listeners.len())?;
         match address {
-            HandedAddress::Tcp(address) => self.note_tcp(address, ListenerKind::Public),
+            HandedAddress::Tcp(address) => self.note_tcp(address, ListenerKind::Public, false),
             HandedAddress::Unix(path) => {
                 let path = path.unwrap_or_default();
                 self.shown.push(format!("unix:{}", path.display()));
             }
         }
-        self.add(group, ListenerKind::Public);
+        self.add(group, ListenerKind::Public, None);
         Ok(())
     }
 }
 
 /// Listens on all addresses and on the sockets that were handed over, with `reactors` reactors (at
-/// least one).
+/// least one). `tls`: by what TLS is spoken where an address asks for it.
 pub(crate) fn listen_on_all(
     all: &[ListenAddress],
     handed: Vec<OwnedFd>,
     socket_mode: u32,
+    tls: Option<&TlsSettings>,
     reactors: usize,
 ) -> Result<Listening, BindError> {
     let is_for_ipv4 = |port| {
@@ -115,10 +122,12 @@ pub(crate) fn listen_on_all(
         all.iter().partition(|one| one.kind == ListenerKind::ProxyProtocol);
     for address in first.into_iter().chain(last) {
         let failed = |source| BindError::Listen { address: address.text.clone(), source };
-        listening.listen(address, is_for_ipv4, socket_mode).map_err(failed)?;
+        listening.listen(address, is_for_ipv4, socket_mode, tls).map_err(failed)?;
     }
-    // One of plain HTTP is the best example.
-    listening.shown.sort_by_key(|shown| !shown.starts_with("http://"));
+    // One of plain HTTP is the best example, then one of TLS.
+    listening
+        .shown
+        .sort_by_key(|shown| (!shown.starts_with("http://"), !shown.starts_with("https://")));
     Ok(listening)
 }
 

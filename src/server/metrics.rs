@@ -15,7 +15,7 @@ use crate::hub::{DropReason, Ledger};
 use crate::protocol::{CloseCode, Request, Response};
 use crate::reactor::{
     BUCKET_BOUNDS_NANOS, CLOSE_CODES, Counters, Histogram, Initiator, RejectReason, STATUSES,
-    Source, Status, Visitor,
+    Source, Status, TlsHandshake, Visitor,
 };
 
 use super::options::BroadcastOptions;
@@ -59,6 +59,7 @@ struct Snapshot {
     mail: [u64; 2],
     is_draining: bool,
     memory_limit: Option<usize>,
+    certificate_expires_at: Option<u64>,
     log_lines_dropped: u64,
     reloads: [u64; 2],
     /// When the configuration was last good, and whether it was at the last reload.
@@ -79,6 +80,7 @@ impl Snapshot {
             mail: status.mail(),
             is_draining: status.is_draining(),
             memory_limit: options.memory_limit,
+            certificate_expires_at: options.certificate_expires_at,
             log_lines_dropped: options.log_lines_dropped.load(Ordering::Relaxed),
             reloads: options.reloads.counts(),
             last_reload: options.reloads.last(),
@@ -108,6 +110,7 @@ impl Collector for Snapshot {
             .encode_info(&[("version", env!("CARGO_PKG_VERSION"))])?;
         self.encode_connections(&mut page)?;
         self.encode_closes(&mut page)?;
+        self.encode_tls(&mut page)?;
         self.encode_refusals(&mut page)?;
         self.encode_messages(&mut page)?;
         self.encode_traffic(&mut page)?;
@@ -132,6 +135,16 @@ impl Snapshot {
         page.counter("fanfare_connections_opened", help, self.counters.opened)?;
         let help = "Callbacks that panicked; each ended its connection";
         page.counter("fanfare_handler_panics", help, self.counters.panics)
+    }
+
+    fn encode_tls(&self, page: &mut Page<'_>) -> fmt::Result {
+        let help = "TLS handshakes by how they ended";
+        let by_result = TlsHandshake::ALL.iter().zip(self.counters.tls_handshakes);
+        let by_result = by_result.map(|(end, count)| (end.label(), count));
+        page.counters("fanfare_tls_handshakes", help, "result", by_result)?;
+        let Some(at) = self.certificate_expires_at else { return Ok(()) };
+        let help = "When the first of the certificates expires, in seconds since 1970";
+        page.gauge("fanfare_tls_certificate_expires_timestamp_seconds", help, at)
     }
 
     fn encode_refusals(&self, page: &mut Page<'_>) -> fmt::Result {

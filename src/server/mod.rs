@@ -5,6 +5,7 @@
 //! | `builder`, `closures`, `bind_error` | what is set before a server listens |
 //! | `listen_address`, `listeners` | where a server listens; the sockets |
 //! | `instance`, `reloader` | a [`Server`] that runs; changes what can be changed meanwhile |
+//! | `tls` | certificates and their keys |
 //! | `closure_handler`, `custom_event` | the handler of programs with closures; custom events |
 //! | `authorizer` | asks an application over HTTP whether a peer may connect |
 //! | `broadcast`, `options`, `shared_options` | the standalone server as one handler; its rules |
@@ -43,6 +44,8 @@ mod listen_address;
 mod listeners;
 mod origin;
 mod reloader;
+#[cfg(feature = "tls")]
+mod tls;
 
 // The standalone server.
 #[cfg(feature = "broadcast")]
@@ -149,5 +152,7 @@ pub use reloader::Reloader;
 pub use rule_faults::RuleFault;
 #[cfg(feature = "broadcast")]
 pub use shared_options::SharedOptions;
+#[cfg(feature = "tls")]
+pub use tls::{ClientAuthorities, ServerTls, TlsCertificate, TlsError, TlsOptions, TlsProvider};
 #[cfg(feature = "broadcast")]
 pub use token::{AccessToken, TokenError};

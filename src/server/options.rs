@@ -81,6 +81,10 @@ pub struct BroadcastOptions {
     /// The limit of the memory for channels, as it was given to the builder. Shown as the metric
     /// `fanfare_memory_limit_bytes`; unset: not shown.
     pub memory_limit: Option<usize>,
+    /// When the first of the certificates expires by which TLS is spoken, in seconds since
+    /// 1970-01-01 UTC. Shown as the metric `fanfare_tls_certificate_expires_timestamp_seconds`;
+    /// unset: not shown.
+    pub certificate_expires_at: Option<u64>,
     /// How many log lines the program has dropped, because nothing read its log. Shown as the
     /// metric `fanfare_log_lines_dropped_total`.
     pub log_lines_dropped: Arc<AtomicU64>,
@@ -117,6 +121,7 @@ impl Default for BroadcastOptions {
             log_lines_dropped: Arc::default(),
             reloads: Arc::default(),
             memory_limit: None,
+            certificate_expires_at: None,
         }
     }
 }
@@ -150,6 +155,7 @@ impl BroadcastOptions {
             log_access: _,
             log_events: _,
             memory_limit: _,
+            certificate_expires_at: _,
             log_lines_dropped: _,
             reloads: _,
         } = self;

@@ -561,7 +561,7 @@ fn a_key_on_the_command_line_overrides_one_of_another_kind_in_the_environment() 
 
 #[test]
 fn what_this_version_does_not_have_is_an_unknown_flag() {
-    for flag in ["--authorize-url", "--tls-cert", "--compression", "--history-size", "--cluster"] {
+    for flag in ["--compression", "--history-size", "--cluster"] {
         let (_, error) = output(&mut fanfare(&[flag, "1"]), 2);
         assert!(error.contains(flag), "{error}");
     }

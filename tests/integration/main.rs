@@ -26,5 +26,6 @@ mod reloading;
 mod shortage;
 #[path = "../support/mod.rs"]
 mod support;
+mod tls;
 mod tokens_of_the_command;
 mod top;

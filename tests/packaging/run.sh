@@ -74,10 +74,11 @@ containers() {
 monitoring() {
   check 'promtool: the alert rules' promtool check rules "$packaging/prometheus/alerts.yaml"
   check "promtool: the alert rules' tests" promtool test rules "$packaging/prometheus/alerts.test.yaml"
-  "$fanfare" --listen 127.0.0.1:0 >"$out/server.log" 2>&1 &
+  # TLS too, whose metrics the alerts use.
+  "$fanfare" --listen 127.0.0.1:0 --listen tls:127.0.0.1:0 --tls-self-signed >"$out/server.log" 2>&1 &
   started+=($!)
   local server= prometheus
-  until server=$(grep -oE '127\.0\.0\.1:[0-9]+' "$out/server.log" | head -n 1) && [ -n "$server" ]; do sleep 0.1; done
+  until server=$(grep -oE 'http://127\.0\.0\.1:[0-9]+' "$out/server.log" | head -n 1 | cut -d/ -f3) && [ -n "$server" ]; do sleep 0.1; done
   # Somebody subscribes, receives and leaves, all the time.
   ( while "$fanfare" sub "ws://$server/news" --count 2 >/dev/null 2>&1; do :; done ) &
   started+=($!)

@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::wait_for;
 
 /// What a server prints to standard error before its address.
-const LISTENING: &str = "listening on http://";
+const LISTENING: &str = "listening on http";
 
 /// A running server program. It is killed when this is dropped.
 pub(crate) struct Program {
@@ -18,6 +18,8 @@ pub(crate) struct Program {
     pub(crate) url: String,
     /// The line with the address on which the program listens.
     pub(crate) first_line: String,
+    /// What it has printed before.
+    pub(crate) printed_before: String,
     child: Child,
 }
 
@@ -73,18 +75,19 @@ impl Program {
         Program::run(command)
     }
 
-    /// Starts any program that writes `listening on http://ADDRESS` to standard error, and waits
-    /// for that line.
+    /// Starts any program that writes `listening on http://ADDRESS` (or `https://`) to standard
+    /// error, and waits for that line.
     pub(crate) fn run(mut command: Command) -> (Program, Log) {
         command.stdin(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         let mut log = Log(BufReader::new(child.stderr.take().expect("it is piped")));
-        let line = log.wait_for(LISTENING);
+        let (printed_before, line) = log.read_up_to(LISTENING);
         let (_, rest) = line.split_once(LISTENING).expect("the line has been looked for");
+        let (scheme, rest) = rest.split_once("://").expect("a URL");
         let address = rest.split([';', ',', ' ', '/', '\n']).next().expect("there is a first part");
-        let url = format!("http://{address}");
+        let url = format!("http{scheme}://{address}");
         let address = address.parse().expect("an address and a port");
-        (Program { address, url, first_line: line, child }, log)
+        (Program { address, url, first_line: line, printed_before, child }, log)
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -126,14 +129,20 @@ impl Drop for Program {
 impl Log {
     /// Reads up to and including a line that contains this text. Returns that line.
     pub(crate) fn wait_for(&mut self, text: &str) -> String {
-        let mut line = String::new();
+        self.read_up_to(text).1
+    }
+
+    /// Does the same. Returns the lines before it, too.
+    fn read_up_to(&mut self, text: &str) -> (String, String) {
+        let (mut before, mut line) = (String::new(), String::new());
         while self.0.read_line(&mut line).expect("a log is text") > 0 {
             if line.contains(text) {
-                return line;
+                return (before, line);
             }
+            before.push_str(&line);
             line.clear();
         }
-        panic!("the program has ended without saying {text:?}");
+        panic!("the program has ended without saying {text:?}: {before}");
     }
 
     /// Reads the rest of the log on another thread, so that the program never blocks on a full

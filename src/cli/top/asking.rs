@@ -6,6 +6,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use serde::Deserialize;
 
 use crate::cli::client::Client;
+use crate::cli::client_tls::ClientTls;
 use crate::cli::url::Url;
 
 use super::figures::Figures;
@@ -62,12 +63,14 @@ pub(crate) struct Asker {
     pub(super) url: Url,
     /// The value of the header `Authorization`, if there is a key.
     authorization: Option<String>,
+    tls: ClientTls,
     client: Option<Client>,
 }
 
 impl Asker {
-    pub(super) fn new(url: Url, key: Option<String>) -> Asker {
-        Asker { url, authorization: key.map(|key| format!("Bearer {key}")), client: None }
+    pub(super) fn new(url: Url, tls: ClientTls, key: Option<String>) -> Asker {
+        let authorization = key.map(|key| format!("Bearer {key}"));
+        Asker { url, authorization, tls, client: None }
     }
 
     /// Asks for everything that is shown. The error is a sentence for the user.
@@ -86,9 +89,10 @@ impl Asker {
 
     /// Asks for a page, over the same connection as long as the server keeps it open.
     fn page(&mut self, page: &str) -> Result<String, String> {
-        let mut client = match self.client.take().filter(|client| !client.has_ended()) {
+        let kept = self.client.take();
+        let mut client = match kept.and_then(|mut one| (!one.has_ended()).then_some(one)) {
             Some(client) => client,
-            None => Client::connect(&self.url)?,
+            None => Client::connect(&self.url, &self.tls)?,
         };
         let authorization = self.authorization.as_deref();
         let headers: Vec<_> =

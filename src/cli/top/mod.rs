@@ -26,11 +26,13 @@ use std::time::Duration;
 
 use clap::ArgMatches;
 
+use super::client_tls::ClientTls;
 use super::flag_values::Time;
 use super::healthcheck;
 use super::key_flags::KeyFlags;
 use super::sources;
 use super::terminal::print;
+use super::tls_flags::TlsFlags;
 use super::url::Url;
 
 use asking::Asker;
@@ -54,6 +56,8 @@ pub(crate) struct TopVerb {
     url_flag: Option<Url>,
     #[command(flatten)]
     key: KeyFlags,
+    #[command(flatten)]
+    tls: TlsFlags,
     /// How often the server is asked
     #[arg(long, value_name = "TIME", default_value = "1s")]
     interval: Time,
@@ -91,11 +95,13 @@ impl TopVerb {
     fn asker(&self, matches: &ArgMatches) -> Result<Asker, String> {
         let key = self.key.read(matches)?;
         if let Some(url) = self.url_flag.as_ref().or(self.url.as_ref()) {
-            return Ok(Asker::new(url.clone(), key));
+            let tls = ClientTls::new(url, &self.tls)?;
+            return Ok(Asker::new(url.clone(), tls, key));
         }
         let (config, _) = sources::read(matches).map_err(|error| error.to_string())?;
         let url = healthcheck::url_of(&config)?;
+        let tls = ClientTls::new(&url, healthcheck::flags_for_this_machine(&self.tls))?;
         let own = config.publish_key_text().map_err(|error| error.to_string())?;
-        Ok(Asker::new(url, key.or(own.map(|(key, _)| key))))
+        Ok(Asker::new(url, tls, key.or(own.map(|(key, _)| key))))
     }
 }
