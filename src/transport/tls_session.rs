@@ -62,6 +62,8 @@ pub(crate) struct TlsSession {
     /// The peer will send nothing more: it has sent a `close_notify`.
     has_peer_ended: bool,
     has_said_goodbye: bool,
+    /// The connection has failed, behind bytes that were decrypted and are to be read first.
+    failure: Option<TlsFailure>,
     /// The first byte that is written next is encrypted already, and was sent with the rest of its
     /// record.
     owes_byte: bool,
@@ -84,6 +86,7 @@ impl TlsSession {
             stage: if begins_plain { TlsStage::BeforeHandshake } else { TlsStage::Hello },
             has_peer_ended: false,
             has_said_goodbye: false,
+            failure: None,
             owes_byte: false,
             small_records: 0,
             received: None,
@@ -138,6 +141,9 @@ impl TlsSession {
         if self.stage == TlsStage::BeforeHandshake {
             return Ok(received(net.read(stream, room), room.len())?);
         }
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
         if self.has_peer_ended {
             return Ok(Received::End);
         }
@@ -147,7 +153,7 @@ impl TlsSession {
         pool.tls = tls;
         let (seen, filled) = result?;
         // What came before the end is decoded first.
-        let is_more = self.has_peer_ended || hung_up && seen.count() > 0;
+        let is_more = self.has_peer_ended || self.failure.is_some() || hung_up && seen.count() > 0;
         Ok(match seen {
             Received::End => Received::End,
             Received::Drained(_) if !is_more => Received::Drained(filled),
@@ -181,7 +187,10 @@ impl TlsSession {
         let decrypted = self.decrypt(&mut tls.received[..end], room, &mut tls.sent, pool);
         // What the kernel refuses goes out with the next write, or when the socket is writable.
         let answered = self.send_rest(net, stream, pool);
-        let (used, filled) = decrypted?;
+        let (used, filled) = decrypted;
+        if let Some(failure) = self.failure.take_if(|_| filled == 0) {
+            return Err(failure);
+        }
         answered?;
         self.keep(&tls.received[used..end], pool);
         Ok((seen, filled))
@@ -193,14 +202,14 @@ impl TlsSession {
     }
 
     /// Decrypts what was received, and prepares what TLS itself has to say. Returns how many bytes
-    /// were used, and how many were decrypted.
+    /// were used, and how many were decrypted; what stands before a fault is good.
     fn decrypt(
         &mut self,
         ciphertext: &mut [u8],
         room: &mut [u8],
         sent: &mut [u8],
         pool: &mut BufferPool,
-    ) -> Result<(usize, usize), TlsFailure> {
+    ) -> (usize, usize) {
         #[cfg(any(test, fuzzing))]
         {
             work::note_many(Work::CipherByte, ciphertext.len());
@@ -214,11 +223,10 @@ impl TlsSession {
             match state {
                 Ok(ConnectionState::ReadTraffic(mut records)) => {
                     while let Some(record) = records.next_record() {
-                        let record = record.map_err(|error| TlsFailure::of(&error))?;
+                        // It cannot be an error, and there is always room: no more was received.
+                        let Ok(record) = record else { break };
                         let end = filled + record.payload.len();
-                        let Some(space) = room.get_mut(filled..end) else {
-                            return Err(self.fail(TlsFailure::Malformed));
-                        };
+                        let Some(space) = room.get_mut(filled..end) else { break };
                         space.copy_from_slice(record.payload);
                         (filled, discard) = (end, discard + record.discard);
                     }
@@ -230,9 +238,9 @@ impl TlsSession {
                 Ok(ConnectionState::PeerClosed) => self.has_peer_ended = true,
                 Ok(_) => goes_on = false,
                 Err(error) => {
-                    self.stage = TlsStage::Failed;
+                    self.failure = Some(self.fail(TlsFailure::of(&error)));
                     self.prepare_alert(&mut ciphertext[used + discard..], sent, pool);
-                    return Err(TlsFailure::of(&error));
+                    return (ciphertext.len(), filled);
                 }
             }
             used += discard;
@@ -245,9 +253,10 @@ impl TlsSession {
         }
         let is_established = self.stage == TlsStage::Established && !self.has_peer_ended;
         if is_established && begins_with_a_record(&ciphertext[used..]) {
-            return Err(self.fail(TlsFailure::Malformed));
+            self.failure = Some(self.fail(TlsFailure::Malformed));
+            used = ciphertext.len();
         }
-        Ok((used, filled))
+        (used, filled)
     }
 
     /// Has the peer told why its handshake, or its record, was refused: takes what rustls has to

@@ -199,6 +199,20 @@ fn a_record_that_was_changed_on_its_way_ends_the_connection() {
 }
 
 #[test]
+fn what_was_sent_before_a_fault_counts() {
+    let mut world = encrypted(|_| {});
+    let mut other = open(&mut world, "/news");
+    let mut client = open(&mut world, "/news");
+    let frame = client.frame(Opcode::Binary, b"good");
+    let mut bytes = client.tls().sealed(&frame);
+    bytes.extend([[23, 3, 3, 0, 32].as_slice(), &[7; 32]].concat());
+    client.peer.send(&bytes);
+    world.rest();
+    assert_eq!(other.messages(), [b"good"]);
+    assert_eq!(world.last_end().1, 1006);
+}
+
+#[test]
 fn a_stalled_subscriber_holds_a_record_at_most_and_gets_everything_when_it_reads() {
     let mut world = encrypted(|_| {});
     let mut slow = open(&mut world, "/news");

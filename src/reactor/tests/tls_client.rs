@@ -75,6 +75,14 @@ impl TlsClient {
         hello
     }
 
+    /// Returns what `send` would send.
+    pub(super) fn sealed(&self, bytes: &[u8]) -> Vec<u8> {
+        let (mut tls, mut ciphertext) = (self.tls.borrow_mut(), Vec::new());
+        tls.writer().write_all(bytes).unwrap();
+        tls.write_tls(&mut ciphertext).unwrap();
+        ciphertext
+    }
+
     /// Encrypts and sends. What is sent before the handshake is complete waits for that.
     pub(super) fn send(&self, peer: &SimPeer, bytes: &[u8]) {
         let mut tls = self.tls.borrow_mut();
