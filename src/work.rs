@@ -35,6 +35,8 @@ pub(crate) enum Work {
     Record,
     /// A byte is copied or unmasked.
     Byte,
+    /// A byte of a message is deflated.
+    DeflatedByte,
     /// Another reactor is woken, by a system call that the simulated network does not see.
     Wake,
 }

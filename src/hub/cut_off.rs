@@ -92,7 +92,7 @@ impl Hub {
     /// If there might be no memory for a message of the largest size, frees some; see
     /// [`make_memory`](Self::make_memory).
     pub fn relieve_memory(&mut self) {
-        self.make_memory(self.largest_segment_bytes());
+        self.make_memory(self.largest_segments_bytes());
     }
 
     /// Frees memory for a segment of this size by giving up what others can do without. First

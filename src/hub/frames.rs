@@ -1,25 +1,32 @@
 //! The frames in a log: one for each message, final and unmasked, as a server sends it.
 
-use crate::protocol::{FrameHeader, Message, MessageKind, encode_frame};
+use crate::protocol::{FrameHeader, Message, MessageKind, encode_compressed_frame, encode_frame};
 
 /// The frame of a message, before it is encoded.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Frame<'m> {
     kind: MessageKind,
+    /// The payload is compressed, and the frame says so by RSV1 (RFC 7692 section 6).
+    is_compressed: bool,
     payload: &'m [u8],
 }
 
 impl<'m> Frame<'m> {
     /// Makes a frame of the payload as it was published.
     pub(super) fn plain(message: Message<'m>) -> Frame<'m> {
-        Frame { kind: message.kind(), payload: message.payload() }
+        Frame { kind: message.kind(), is_compressed: false, payload: message.payload() }
+    }
+
+    /// Makes a frame of a compressed payload.
+    pub(super) fn compressed(kind: MessageKind, payload: &'m [u8]) -> Frame<'m> {
+        Frame { kind, is_compressed: true, payload }
     }
 
     /// Returns the size of the frame.
     pub(super) fn bytes(&self) -> usize {
         let header = FrameHeader {
             fin: true,
-            compressed: false,
+            compressed: self.is_compressed,
             opcode: self.kind.opcode(),
             mask: None,
             payload_bytes: self.payload.len() as u64,
@@ -29,7 +36,10 @@ impl<'m> Frame<'m> {
 
     /// Appends the frame, encoded.
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        encode_frame(out, self.kind.opcode(), self.payload);
+        match self.is_compressed {
+            true => encode_compressed_frame(out, self.kind, self.payload),
+            false => encode_frame(out, self.kind.opcode(), self.payload),
+        }
     }
 }
 

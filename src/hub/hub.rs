@@ -5,6 +5,7 @@ use super::channel_id::ChannelId;
 use super::channels::Channels;
 use super::delivery_times::DeliveryTimes;
 use super::form_id::{FormId, FormKind};
+use super::frame_deflater::FrameDeflater;
 use super::homes::{Homes, ReactorNumber};
 use super::ledger::Ledger;
 use super::limits::{HubLimits, Refused};
@@ -45,6 +46,8 @@ pub struct Hub {
     pub(super) membership_queue: MembershipQueue,
     pub(super) subscriptions: Subscriptions,
     pub(super) pool: SegmentPool,
+    /// Present if messages are deflated for subscribers that ask for it.
+    pub(super) deflater: Option<FrameDeflater>,
     pub(super) sweep: Sweep,
     pub(super) overrun: OverrunQueue,
     /// The channels that are full.
@@ -74,6 +77,7 @@ impl Hub {
             members: Members::default(),
             subscriptions: Subscriptions::default(),
             pool: SegmentPool::new(segment_bytes_max, limits.channel_buffer_bytes),
+            deflater: limits.compression.map(FrameDeflater::new),
             sweep: Sweep::new(),
             overrun: OverrunQueue::default(),
             full: VecDeque::new(),
@@ -105,8 +109,8 @@ impl Hub {
     /// Subscribes to a form of a channel, both of which are made if there are none. The subscriber
     /// gets every message published from now on, and none from before. If another reactor is the
     /// channel's home, "now" is when that reactor has answered: see
-    /// [`is_joining`](Self::is_joining). Refused as `TooManyChannels`, or as `MemoryFull` beyond
-    /// 16,777,216 subscriptions.
+    /// [`is_joining`](Self::is_joining). Where messages are not deflated, everybody reads the plain
+    /// form. Refused as `TooManyChannels`, or as `MemoryFull` beyond 16,777,216 subscriptions.
     pub fn subscribe(
         &mut self,
         name: ChannelName<'_>,
@@ -116,6 +120,7 @@ impl Hub {
         if self.subscriptions.is_full() {
             return Err(Refused::MemoryFull);
         }
+        let kind = if self.deflater.is_some() { kind } else { FormKind::Plain };
         let id = self.channel_named(name)?;
         self.channels.in_use(id);
         let subscription = self.subscriptions.insert(id.form(kind));
@@ -262,12 +267,25 @@ impl Hub {
 
     /// Returns true if there might be no memory for a message of the largest size.
     pub fn is_memory_full(&self) -> bool {
-        !self.pool.has_room_for(self.largest_segment_bytes(), 0)
+        !self.pool.has_room_for(self.largest_segments_bytes(), 0)
     }
 
-    /// Returns the size of the segment that a message of the largest size might begin.
-    pub(super) fn largest_segment_bytes(&self) -> usize {
-        self.limits.message_bytes_max.saturating_add(HEADER_BYTES_MAX).max(LARGE_SEGMENT_BYTES)
+    /// Returns the size of the segments that a message of the largest size might begin, one in each
+    /// form.
+    pub(super) fn largest_segments_bytes(&self) -> usize {
+        let frame_bytes = self.limits.message_bytes_max.saturating_add(HEADER_BYTES_MAX);
+        frame_bytes.max(LARGE_SEGMENT_BYTES).saturating_mul(self.limits.forms_max())
+    }
+
+    /// Returns how many messages were deflated.
+    pub fn messages_deflated(&self) -> u64 {
+        self.deflater.as_ref().map_or(0, FrameDeflater::messages)
+    }
+
+    /// Returns how many bytes were deflated since the last call, plus what each message costs.
+    #[inline]
+    pub fn take_deflated_bytes(&mut self) -> usize {
+        self.deflater.as_mut().map_or(0, FrameDeflater::take_work)
     }
 
     /// Returns how many channels have their home on this reactor.

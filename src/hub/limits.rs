@@ -1,5 +1,6 @@
 //! The limits of a hub, and the errors when they are reached.
 
+use crate::protocol::CompressionOptions;
 use std::fmt;
 use std::time::Duration;
 
@@ -53,6 +54,9 @@ pub struct HubLimits {
     /// left. A subscriber that comes within this time need not wait for the channel's home reactor
     /// to answer a join.
     pub linger: Duration,
+    /// How messages are deflated for the subscribers that read the deflated form. `None`: there is
+    /// no such form, and all read the plain one.
+    pub compression: Option<CompressionOptions>,
 }
 
 /// The defaults of the command line, for one reactor of a machine with plenty of memory.
@@ -67,6 +71,7 @@ impl Default for HubLimits {
             slow_policy: SlowPolicy::Disconnect,
             forget_after: Duration::from_secs(60),
             linger: Duration::from_secs(2),
+            compression: None,
         }
     }
 }
@@ -82,6 +87,11 @@ pub(crate) struct Bound {
 }
 
 impl HubLimits {
+    /// Returns in how many forms a message may be kept.
+    pub(crate) fn forms_max(&self) -> usize {
+        1 + usize::from(self.compression.is_some())
+    }
+
     /// Returns how much the log of one channel keeps.
     pub(crate) fn bound(&self) -> Bound {
         let excess_bytes = (self.memory_bytes / EXCESS_MEMORY_SHARE)

@@ -32,7 +32,8 @@
 //! | `channel_lists` | what is freed first when channels or memory run short |
 //! | `form`, `form_id`, `room` | one encoding of a channel's messages; room in all of them |
 //! | `name`, `homes` | the name of a channel; which reactor is its home |
-//! | `log`, `segment_pool`, `frames`, `free_list` | the log of one form, and its memory |
+//! | `frames`, `frame_deflater` | the encoders of the forms |
+//! | `log`, `segment_pool`, `free_list` | the log of one form, and its memory |
 //! | `cursor`, `unsent` | a position in a log; the bytes to be sent from there |
 //! | `subscribers`, `subscriptions`, `sweep_order` | cursors of one form, of all; their order |
 //! | `figures` | figures of one channel after the other |
@@ -52,6 +53,7 @@ mod delivery_times;
 mod figures;
 mod form;
 mod form_id;
+mod frame_deflater;
 mod frames;
 mod free_list;
 mod full;

@@ -104,7 +104,10 @@ impl Hub {
             }
             let id = id.form(kind);
             let visits_made = self.sweep.visits_made(id);
-            let frame = Frame::plain(message);
+            let frame = match (kind, &mut self.deflater) {
+                (FormKind::Deflated, Some(deflater)) => deflater.frame(message),
+                _ => Frame::plain(message),
+            };
             subscribers +=
                 form.append(frame, visits_made, &mut self.pool, &mut self.delivery_times);
             self.sweep.add(id, form);

@@ -26,6 +26,8 @@ pub(super) const TLS_HANDSHAKE: u64 = 2400;
 pub(super) const SEND: u64 = 64;
 /// One `recv`.
 pub(super) const RECEIVE: u64 = 16;
+/// The number of deflated bytes that cost one unit.
+pub(super) const DEFLATED_BYTES_PER_UNIT: u64 = 4;
 /// A compressed message is inflated.
 const INFLATE: u64 = 8;
 /// The number of inflated bytes that cost one unit.

@@ -300,6 +300,7 @@ impl<N: Net, H: Handler> Core<N, H> {
             turn: &mut self.turn,
             token: connection.token,
             address: connection.packed_address,
+            compression: open.decoder.has_compression(),
             session: &mut open.session,
             subscriptions: &mut open.subscriptions,
             outgoing: &mut self.outgoing,

@@ -6,6 +6,7 @@ use crate::net::{Net, Token};
 use crate::protocol::CloseCode;
 
 use super::api::Handler;
+use super::budget;
 use super::core::Core;
 use super::limits::{CROWD_PER_TURN_MAX, FRAMES_PER_STEP_MAX};
 use super::mail::Outcome;
@@ -29,11 +30,14 @@ impl Told {
 }
 
 impl<N: Net, H: Handler> Peers<N, H> {
-    /// Handles the pending events. Outcomes of publishes and inspections are all handled. One
-    /// message can overrun, and one join can admit, thousands of subscribers, so of these at most
-    /// `CROWD_PER_TURN_MAX` are handled per turn.
+    /// Charges the turn for what the last step has deflated, and handles the pending events.
+    /// Outcomes of publishes and inspections are all handled. One message can overrun, and one
+    /// join can admit, thousands of subscribers, so of these at most `CROWD_PER_TURN_MAX` are
+    /// handled per turn.
     #[inline]
     pub(super) fn dispatch_events(&mut self) {
+        let Core { exchange, turn, .. } = &mut self.core;
+        turn.did(exchange.hub.take_deflated_bytes() as u64 / budget::DEFLATED_BYTES_PER_UNIT);
         if self.core.exchange.has_events() {
             self.dispatch_pending();
         }

@@ -46,17 +46,15 @@ impl<W: Clone> Setup<W> {
 
 /// Returns the least memory that each reactor needs, in bytes, so that the rings between several
 /// reactors leave most of it to messages. A single reactor needs only one channel's buffer.
-pub fn reactor_memory_min(
-    reactors: usize,
-    message_bytes_max: usize,
-    channel_buffer_bytes: usize,
-) -> usize {
+pub fn reactor_memory_min(reactors: usize, hub_limits: &HubLimits) -> usize {
+    // The buffer of one channel has room for a message in each form only if it is so much larger.
+    let buffer_bytes = hub_limits.channel_buffer_bytes.saturating_mul(hub_limits.forms_max());
     if reactors <= 1 {
-        return channel_buffer_bytes;
+        return buffer_bytes;
     }
-    let needs = RingNeeds::of(reactors, RingSizes::MIN, message_bytes_max);
+    let needs = RingNeeds::of(reactors, RingSizes::MIN, hub_limits);
     // One share more, because sizes are rounded.
-    needs.bytes().saturating_mul(RING_MEMORY_SHARE + 1).max(channel_buffer_bytes.saturating_mul(2))
+    needs.bytes().saturating_mul(RING_MEMORY_SHARE + 1).max(buffer_bytes.saturating_mul(2))
 }
 
 /// One part in this many of a reactor's memory is set aside for its rings, and for the log space
@@ -78,20 +76,21 @@ struct RingNeeds {
     /// The capacity of the rings from other reactors, and the large payloads on their way from this
     /// one.
     rings: usize,
-    /// The most that the rings to this reactor can hold in messages: this much log space is set
-    /// aside for them.
+    /// The most that the rings to this reactor can hold in messages, in all forms in which they may
+    /// be kept: this much log space is set aside for them.
     messages: usize,
 }
 
 impl RingNeeds {
-    fn of(reactors: usize, sizes: RingSizes, message_bytes_max: usize) -> RingNeeds {
+    fn of(reactors: usize, sizes: RingSizes, hub_limits: &HubLimits) -> RingNeeds {
         let others = reactors - 1;
-        let large = sizes.beside.saturating_mul(message_bytes_max);
+        let large = sizes.beside.saturating_mul(hub_limits.message_bytes_max);
+        let in_ring = sizes.bytes.saturating_add(large);
         let in_rings =
             (2 * sizes.bytes + sizes.update_bytes() + sizes.answer_bytes()).saturating_mul(others);
         RingNeeds {
             rings: in_rings.saturating_add(large.saturating_mul(2)),
-            messages: sizes.bytes.saturating_add(large).saturating_mul(others),
+            messages: in_ring.saturating_mul(others).saturating_mul(hub_limits.forms_max()),
         }
     }
 
@@ -102,29 +101,32 @@ impl RingNeeds {
 
 /// Returns ring sizes that fit into the memory of one of `reactors` reactors. `memory_bytes` must
 /// be at least [`reactor_memory_min`].
-fn ring_sizes(reactors: usize, memory_bytes: usize, message_bytes_max: usize) -> RingSizes {
+fn ring_sizes(reactors: usize, memory_bytes: usize, hub_limits: &HubLimits) -> RingSizes {
     // A single reactor has rings too: to itself.
     let reactors = reactors.max(2);
-    let (others, message) = (reactors - 1, message_bytes_max.max(1));
-    let least = RingNeeds::of(reactors, RingSizes::MIN, message_bytes_max);
+    let (others, message) = (reactors - 1, hub_limits.message_bytes_max.max(1));
+    let least = RingNeeds::of(reactors, RingSizes::MIN, hub_limits);
     // Both needs get a share in proportion to the least that they require.
     let memory_bytes = memory_bytes / RING_MEMORY_SHARE;
     let part = least.messages as f64 / least.bytes() as f64;
     let of_messages = (memory_bytes as f64 * part) as usize;
+    // What the rings hold may be appended in each form.
+    let of_messages_once = of_messages / hub_limits.forms_max();
     let of_rings = (memory_bytes - of_messages).min(ALL_RINGS_BYTES_MAX / reactors);
-    let beside = (of_rings / 8 / message).min(of_messages / 2 / others / message);
+    let beside = (of_rings / 8 / message).min(of_messages_once / 2 / others / message);
     let beside = beside.clamp(RingSizes::MIN.beside, BESIDE_MAX);
     let large = beside.saturating_mul(message);
     let in_rings = of_rings.saturating_sub(large.saturating_mul(2)) / others;
     let bytes = (in_rings.saturating_sub(RingSizes::MIN.bytes) / 2)
         .min(in_rings / 9 * 4)
-        .min((of_messages / others).saturating_sub(large));
+        .min((of_messages_once / others).saturating_sub(large));
     RingSizes { bytes: bytes.clamp(RingSizes::MIN.bytes, RING_BYTES_MAX), beside }
 }
 
 /// Returns the setups of as many reactors as there are wakers. The limits apply to all reactors
-/// together: memory is divided among them; connections, channels and rates are counted together. If
-/// `rings` is `None`, the ring sizes are chosen to fit into the memory.
+/// together: memory is divided among them; connections, channels and rates are counted together.
+/// Channels are compressed as `limits` says. If `rings` is `None`, the ring sizes are chosen to fit
+/// into the memory.
 pub fn setups<W: Wake + Clone>(
     wakers: Vec<W>,
     homes: Homes,
@@ -136,14 +138,15 @@ pub fn setups<W: Wake + Clone>(
     let reactors = homes.reactors();
     debug_assert_eq!(wakers.len(), reactors, "one waker for each reactor");
     let message_bytes_max = limits.decoder.message_bytes_max;
+    let hub_limits = HubLimits { compression: limits.compression, ..hub_limits };
     let memory_bytes = hub_limits.memory_bytes / reactors;
     // Unfinished messages and unsent bytes of connections have their own part of the memory, so
     // that peers with unfinished messages cannot take the memory of the channels' logs.
     let held_bytes_max = memory_bytes / HELD_MEMORY_SHARE;
-    let sizes = rings.unwrap_or_else(|| ring_sizes(reactors, memory_bytes, message_bytes_max));
+    let sizes = rings.unwrap_or_else(|| ring_sizes(reactors, memory_bytes, &hub_limits));
     let ring_bytes = match reactors {
         1 => 0,
-        _ => RingNeeds::of(reactors, sizes, message_bytes_max).bytes(),
+        _ => RingNeeds::of(reactors, sizes, &hub_limits).bytes(),
     };
     let hub_limits = HubLimits {
         memory_bytes: (memory_bytes - held_bytes_max).saturating_sub(ring_bytes),
@@ -178,24 +181,33 @@ pub fn setups<W: Wake + Clone>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::CompressionOptions;
+
+    fn limits(message_bytes_max: usize, compression: Option<CompressionOptions>) -> HubLimits {
+        let channel_buffer_bytes = 2 * message_bytes_max;
+        HubLimits { message_bytes_max, channel_buffer_bytes, compression, ..HubLimits::default() }
+    }
 
     #[test]
     fn rings_leave_three_quarters_of_the_memory_and_are_no_larger_than_is_useful() {
         for reactors in [1, 2, 4] {
-            let plenty = ring_sizes(reactors, 1 << 30, 64 << 10);
+            let plenty = ring_sizes(reactors, 1 << 30, &limits(64 << 10, None));
             assert_eq!((plenty.bytes, plenty.beside), (RING_BYTES_MAX, BESIDE_MAX));
         }
         for (reactors, message_bytes_max) in
             [(2, 1), (2, 64 << 10), (8, 64 << 10), (64, 64 << 10), (8, 16 << 20), (64, 16 << 20)]
         {
-            let least = reactor_memory_min(reactors, message_bytes_max, 2 * message_bytes_max);
-            for memory_bytes in [least, least + least / 3, 2 * least, 10 * least] {
-                let sizes = ring_sizes(reactors, memory_bytes, message_bytes_max);
-                let needs = RingNeeds::of(reactors, sizes, message_bytes_max).bytes();
-                assert!(
-                    needs <= memory_bytes / RING_MEMORY_SHARE,
-                    "{reactors} reactors, {message_bytes_max}: {needs} of {memory_bytes}, {sizes:?}"
-                );
+            for compression in [None, Some(CompressionOptions::default())] {
+                let limits = limits(message_bytes_max, compression);
+                let least = reactor_memory_min(reactors, &limits);
+                for memory_bytes in [least, least + least / 3, 2 * least, 10 * least] {
+                    let sizes = ring_sizes(reactors, memory_bytes, &limits);
+                    let needs = RingNeeds::of(reactors, sizes, &limits).bytes();
+                    assert!(
+                        needs <= memory_bytes / RING_MEMORY_SHARE,
+                        "{reactors} reactors, {limits:?}: {needs} of {memory_bytes}, {sizes:?}"
+                    );
+                }
             }
         }
     }
@@ -203,7 +215,7 @@ mod tests {
     #[test]
     fn the_rings_of_many_reactors_together_take_at_most_64_mib() {
         for reactors in [2, 8, 16, 64] {
-            let sizes = ring_sizes(reactors, 1 << 30, 64 << 10);
+            let sizes = ring_sizes(reactors, 1 << 30, &limits(64 << 10, None));
             let in_rings =
                 reactors * (2 * sizes.bytes + sizes.update_bytes() + sizes.answer_bytes());
             let large = 2 * sizes.beside * (64 << 10);

@@ -287,7 +287,11 @@ impl<N: Net, H: Handler> Reactor<N, H> {
     /// to full channels are put aside; when enough are, the others stay in the queue.
     fn take_remote_publishes(&mut self) {
         let mut budget = PUBLISHES_PER_TURN_MAX;
-        while budget > PUBLISHES_PER_TURN_MAX / 2 && self.has_room_for_own() {
+        self.peers.core.turn.allow(LOOP_WORK_MAX / 2);
+        while budget > PUBLISHES_PER_TURN_MAX / 2
+            && self.peers.core.turn.has_budget()
+            && self.has_room_for_own()
+        {
             let Core { exchange, turn, .. } = &mut self.peers.core;
             if !exchange.go_on_with_released(&turn.counters) {
                 break;
@@ -296,6 +300,7 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             self.after_remote_publish();
         }
         while budget > 0
+            && self.peers.core.turn.has_budget()
             && self.has_room_for_own()
             && self.peers.core.exchange.held.has_room()
             && let Some(publish) = self.commands.take()
@@ -305,12 +310,13 @@ impl<N: Net, H: Handler> Reactor<N, H> {
             exchange.publish_from_thread(publish, &turn.counters);
             self.after_remote_publish();
         }
+        let is_spent = budget == 0 || !self.peers.core.turn.has_budget();
         let held = &self.peers.core.exchange.held;
         if !self.has_room_for_own() {
             // Publishes stay queued until this reactor has emptied half of that ring; the drain
             // waits for them.
             self.mail.is_left = true;
-        } else if budget == 0 || held.has_released() {
+        } else if is_spent || held.has_released() {
             self.mail.leave_for_next_turn();
         } else if held.has_messages() {
             // The messages put aside wait until their channels have room; the drain waits for them

@@ -52,6 +52,7 @@ impl<N: Net, H: Handler> Core<N, H> {
             turn: &mut self.turn,
             token: connection.token,
             address: connection.packed_address,
+            compression,
             session: &mut session,
             subscriptions: &mut subscriptions,
             outgoing: &mut self.outgoing,
@@ -110,14 +111,14 @@ impl<N: Net, H: Handler> Core<N, H> {
         filled: usize,
         frames_left: &mut u32,
     ) -> Halt {
-        let address = connection.packed_address;
         let Phase::Open(open) = &mut connection.phase else { return Halt::NeedMore };
         let mut assembly = connection.io.assembly.take().unwrap_or_else(|| self.pool.take());
         let mut peer = Context {
             exchange: &mut self.exchange,
             turn: &mut self.turn,
             token: connection.token,
-            address,
+            address: connection.packed_address,
+            compression: open.decoder.has_compression(),
             session: &mut open.session,
             subscriptions: &mut open.subscriptions,
             outgoing: &mut self.outgoing,

@@ -492,9 +492,8 @@ impl<A> Builder<A> {
     }
 
     fn memory_bytes_for(&self, reactors: usize) -> usize {
-        let HubLimits { message_bytes_max, channel_buffer_bytes, .. } = self.hub;
-        reactor_memory_min(reactors, message_bytes_max, channel_buffer_bytes)
-            .saturating_mul(reactors)
+        let hub = HubLimits { compression: self.reactor.compression, ..self.hub };
+        reactor_memory_min(reactors, &hub).saturating_mul(reactors)
     }
 }
 

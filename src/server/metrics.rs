@@ -56,6 +56,7 @@ struct Snapshot {
     channels: usize,
     subscriptions: usize,
     log_bytes: usize,
+    messages_deflated: u64,
     mail: [u64; 2],
     is_draining: bool,
     memory_limit: Option<usize>,
@@ -77,6 +78,7 @@ impl Snapshot {
             channels: status.channels(),
             subscriptions: status.subscriptions(),
             log_bytes: status.log_bytes(),
+            messages_deflated: status.messages_deflated(),
             mail: status.mail(),
             is_draining: status.is_draining(),
             memory_limit: options.memory_limit,
@@ -200,6 +202,8 @@ impl Snapshot {
             DropReason::ALL.map(|reason| (reason.label(), self.ledger.dropped_for(reason)));
         let help = "Copies of messages that were given up";
         page.counters("fanfare_messages_dropped", help, "reason", by_reason)?;
+        let help = "Messages that were deflated for subscribers that read them compressed";
+        page.counter("fanfare_messages_deflated", help, self.messages_deflated)?;
         page.gauge("fanfare_messages_pending", "Copies of messages on their way", self.pending)
     }
 

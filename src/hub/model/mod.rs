@@ -4,7 +4,8 @@
 mod world;
 
 use super::segment_pool;
-use super::{HubLimits, SlowPolicy};
+use super::{FormKind, HubLimits, SlowPolicy};
+use crate::protocol::CompressionOptions;
 use proptest::prelude::*;
 use world::World;
 
@@ -17,6 +18,7 @@ pub(super) const CONNECTIONS: usize = 4;
 pub(super) enum Op {
     Subscribe {
         channel: usize,
+        form: FormKind,
     },
     /// The subscription ends, but its connection stays open.
     Unsubscribe {
@@ -87,11 +89,23 @@ fn bytes_max() -> impl Strategy<Value = usize> {
     prop_oneof![3 => Just(usize::MAX), 3 => 0..20_usize, 2 => 0..6_000_usize, 1 => 0..140_000_usize]
 }
 
+fn form() -> impl Strategy<Value = FormKind> {
+    prop::sample::select(vec![FormKind::Plain, FormKind::Deflated])
+}
+
+fn compression() -> impl Strategy<Value = Option<CompressionOptions>> {
+    prop::sample::select(vec![
+        None,
+        Some(CompressionOptions { level: 1, window_bits: 9, message_bytes_min: 0 }),
+        Some(CompressionOptions { level: 1, window_bits: 15, message_bytes_min: 100 }),
+    ])
+}
+
 fn op() -> impl Strategy<Value = Op> {
     let channel = || 0..CHANNELS.len();
     let who = 0..64_usize;
     prop_oneof![
-        4 => channel().prop_map(|channel| Op::Subscribe { channel }),
+        4 => (channel(), form()).prop_map(|(channel, form)| Op::Subscribe { channel, form }),
         1 => who.clone().prop_map(|who| Op::Unsubscribe { who }),
         1 => who.clone().prop_map(|who| Op::Remove { who }),
         12 => (channel(), payload_bytes())
@@ -119,17 +133,17 @@ fn limits() -> impl Strategy<Value = HubLimits> {
         prop::sample::select(vec![6_000, 80_000, 300_000, usize::MAX]),
         prop::sample::select(vec![0, 100, 5_000, 1 << 20]),
         1..=CHANNELS.len(),
+        compression(),
     )
         .prop_map(
-            |(slow_policy, channel_buffer_bytes, memory_bytes, private_bytes_max, channels_max)| {
-                HubLimits {
-                    slow_policy,
-                    channel_buffer_bytes,
-                    memory_bytes,
-                    private_bytes_max,
-                    channels_max,
-                    ..HubLimits::default()
-                }
+            |(slow_policy, channel_buffer, memory, private, channels_max, compression)| HubLimits {
+                slow_policy,
+                channel_buffer_bytes: channel_buffer,
+                memory_bytes: memory,
+                private_bytes_max: private,
+                channels_max,
+                compression,
+                ..HubLimits::default()
             },
         )
 }

@@ -6,7 +6,10 @@ use super::super::tests::{hub, name};
 use super::super::*;
 use super::{CHANNELS, CONNECTIONS, Op};
 use crate::instant::Instant;
-use crate::protocol::{Message, Opcode, encode_frame};
+use crate::protocol::{
+    Deflater, Message, MessageKind, Opcode, encode_compressed_frame, encode_frame,
+};
+use crate::split_mix::SplitMix64;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -15,6 +18,7 @@ struct Twin {
     id: SubscriptionId,
     owner: Owner,
     channel: usize,
+    form: FormKind,
     connection: usize,
     /// The number and frame of every message that is still to be sent to this subscriber.
     queue: VecDeque<(u64, Vec<u8>)>,
@@ -76,8 +80,26 @@ pub(super) struct World {
     own_policies: [Option<SlowPolicy>; CHANNELS.len()],
     /// By channel: its epoch and the number of its last message.
     numbers: [Option<(u64, u64)>; CHANNELS.len()],
+    deflater: Option<Deflater>,
+    /// How many messages were deflated.
+    deflated: u64,
     now: Instant,
     subscribed: u64,
+}
+
+/// Returns the frame of a message in each form.
+fn frames(payload: &[u8], deflater: Option<&mut Deflater>) -> [Vec<u8>; 2] {
+    let [mut plain, mut deflated] = [Vec::new(), Vec::new()];
+    encode_frame(&mut plain, Opcode::Binary, payload);
+    if let Some(deflater) = deflater {
+        let mut compressed = Vec::new();
+        deflater.deflate(payload, &mut compressed);
+        if compressed.len() <= payload.len() {
+            encode_compressed_frame(&mut deflated, MessageKind::Binary, &compressed);
+            return [plain, deflated];
+        }
+    }
+    [plain.clone(), plain]
 }
 
 impl World {
@@ -99,6 +121,8 @@ impl World {
             rests: Vec::new(),
             ledger: Ledger::default(),
             numbers: [None; CHANNELS.len()],
+            deflater: limits.compression.map(|own| Deflater::new(own.level, own.window_bits)),
+            deflated: 0,
             now: Instant::ZERO,
             subscribed: 0,
         }
@@ -106,7 +130,7 @@ impl World {
 
     pub(super) fn run(&mut self, op: Op) {
         match op {
-            Op::Subscribe { channel } => self.subscribe(channel),
+            Op::Subscribe { channel, form } => self.subscribe(channel, form),
             Op::Unsubscribe { who } => self.with(who, World::unsubscribe),
             Op::Remove { who } => self.with(who, World::remove),
             Op::Publish { channel, payload_bytes } => self.publish(channel, None, payload_bytes),
@@ -151,15 +175,20 @@ impl World {
         }
     }
 
-    fn subscribe(&mut self, channel: usize) {
+    fn subscribe(&mut self, channel: usize, form: FormKind) {
         self.subscribed += 1;
         let owner = Owner(self.subscribed);
-        match self.hub.subscribe(name(CHANNELS[channel]), FormKind::Plain, owner) {
+        match self.hub.subscribe(name(CHANNELS[channel]), form, owner) {
             Ok(id) => {
                 self.twins.push(Twin {
                     id,
                     owner,
                     channel,
+                    form: if self.hub.limits.compression.is_some() {
+                        form
+                    } else {
+                        FormKind::Plain
+                    },
                     connection: self.subscribed as usize % CONNECTIONS,
                     queue: VecDeque::new(),
                     sent: 0,
@@ -236,25 +265,31 @@ impl World {
 
     fn publish(&mut self, channel: usize, to: Option<SubscriptionId>, payload_bytes: usize) {
         let number = self.next_number(channel);
-        let payload = vec![number as u8 ^ (channel as u8) << 6; payload_bytes];
-        let mut frame = Vec::new();
-        encode_frame(&mut frame, Opcode::Binary, &payload);
+        let byte = number as u8 ^ (channel as u8) << 6;
+        // Every fourth message cannot be deflated.
+        let mut dice = SplitMix64(number);
+        let random = number.is_multiple_of(4);
+        let bytes = (0..payload_bytes).map(|_| if random { dice.next() as u8 } else { byte });
+        let payload: Vec<u8> = bytes.collect();
+        let read = self.forms_read(channel);
+        let is_deflated = read > 0 && payload_bytes >= self.message_bytes_min();
+        let frames = frames(&payload, self.deflater.as_mut().filter(|_| is_deflated));
         let used_bytes = self.hub.used_bytes(name(CHANNELS[channel]));
-        let had_memory =
-            self.hub.pool.has_room_for(frame.len().max(segment_pool::LARGE_SEGMENT_BYTES), 0);
+        let segment_bytes = frames[0].len().max(segment_pool::LARGE_SEGMENT_BYTES);
+        let had_memory = self.hub.pool.has_room_for(segment_bytes * read.max(1), 0);
         let message = Message::binary(&payload);
         let outcome = match to {
             Some(subscription) => self.hub.publish_to(subscription, message, &mut ()),
             None => self.hub.publish(name(CHANNELS[channel]), message, &mut ()),
         };
         let fell = self.fall_off(channel, number, had_memory);
-        let had_room =
-            used_bytes + frame.len() <= self.hub.limits.channel_buffer_bytes && had_memory;
+        let channel_buffer_bytes = self.hub.limits.channel_buffer_bytes;
+        let had_room = used_bytes + frames[0].len() * read <= channel_buffer_bytes && had_memory;
         assert!(!fell || !had_room, "a subscriber was overrun although there was room");
         match outcome {
             Ok(Appended { accepted, full }) => {
-                self.accept(channel, accepted, &frame);
-                let bound = self.hub.limits.channel_buffer_bytes.max(frame.len());
+                let newest_bytes = self.accept(channel, accepted, &frames, payload_bytes);
+                let bound = channel_buffer_bytes.max(newest_bytes);
                 let used_bytes = self.hub.used_bytes(name(CHANNELS[channel]));
                 let someone =
                     self.twins.iter().any(|twin| twin.channel == channel && twin.is_due());
@@ -278,20 +313,42 @@ impl World {
         }
     }
 
-    fn accept(&mut self, channel: usize, accepted: Accepted, frame: &[u8]) {
+    /// Returns the size from which on messages are deflated.
+    fn message_bytes_min(&self) -> usize {
+        self.hub.limits.compression.map_or(usize::MAX, |own| own.message_bytes_min)
+    }
+
+    /// Returns how many forms of a channel somebody reads.
+    fn forms_read(&self, channel: usize) -> usize {
+        let reads =
+            |form| self.twins.iter().any(|twin| twin.channel == channel && twin.form == form);
+        [FormKind::Plain, FormKind::Deflated].into_iter().filter(|form| reads(*form)).count()
+    }
+
+    /// Returns the size of the message, in all forms that are read.
+    fn accept(
+        &mut self,
+        channel: usize,
+        accepted: Accepted,
+        frames: &[Vec<u8>; 2],
+        payload_bytes: usize,
+    ) -> usize {
         let expected = match self.numbers[channel] {
             Some((epoch, number)) if epoch == accepted.id.epoch => number + 1,
             Some(_) | None => 1,
         };
         assert_eq!(accepted.id.number, expected);
         self.numbers[channel] = Some((accepted.id.epoch, accepted.id.number));
-        let mut subscribers = 0;
+        let (mut subscribers, mut read) = (0, [false; 2]);
         for twin in self.twins.iter_mut().filter(|twin| twin.channel == channel) {
-            twin.queue.push_back((expected, frame.to_vec()));
+            twin.queue.push_back((expected, frames[twin.form as usize].clone()));
             subscribers += 1;
+            read[twin.form as usize] = true;
         }
         assert_eq!(accepted.subscribers, subscribers);
         self.ledger.owed += subscribers;
+        self.deflated += u64::from(read[1] && payload_bytes >= self.message_bytes_min());
+        frames.iter().zip(read).map(|(frame, read)| frame.len() * usize::from(read)).sum()
     }
 
     /// Fetches the overruns that a publish caused in the hub, and ends the same naive subscribers.
@@ -340,7 +397,7 @@ impl World {
             if lives_on {
                 let of = twin.channel;
                 let next = if of == channel { published } else { self.next_number(of) };
-                let first = self.first_number(of);
+                let first = self.first_number(of, twin.form);
                 let kept_from = match self.slow_policy(of) {
                     SlowPolicy::Latest => {
                         let newest = self.next_number(of) - 1;
@@ -366,8 +423,9 @@ impl World {
         })
     }
 
-    fn first_number(&self, channel: usize) -> Option<u64> {
-        self.hub.inspect(name(CHANNELS[channel])).and_then(|info| info.first_number)
+    fn first_number(&self, channel: usize, form: FormKind) -> Option<u64> {
+        let id = self.hub.channels.find(name(CHANNELS[channel]))?;
+        self.hub.channels[id].form(form)?.log.first_number()
     }
 
     fn next_number(&self, channel: usize) -> u64 {
@@ -467,6 +525,7 @@ impl World {
         self.hub.check_invariants();
         assert_eq!(self.hub.ledger(), self.ledger);
         assert_eq!(self.hub.subscriptions(), self.twins.len());
+        assert_eq!(self.hub.messages_deflated(), self.deflated, "once for each message");
         assert_eq!(
             self.hub.private.bytes(),
             self.rests.iter().map(|rest| rest.bytes_left).sum::<usize>()

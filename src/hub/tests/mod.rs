@@ -1,6 +1,8 @@
 //! Tests of the hub's rules, one by one (`slow`: those for slow subscribers; `room`: what is freed
-//! when there is no room); `model` tests all of them together against a naive implementation.
+//! when there is no room; `forms`: channels of two forms); `model` tests all of them together
+//! against a naive implementation.
 
+mod forms;
 mod room;
 mod slow;
 

@@ -81,6 +81,8 @@ impl SimCosts {
         work[Work::Record as usize] = 100 * NANO;
         // A copy runs at 16 GB/s.
         work[Work::Byte as usize] = 62;
+        // As zlib does it at its usual level.
+        work[Work::DeflatedByte as usize] = 16 * NANO;
         work[Work::Wake as usize] = MICRO;
         work
     }

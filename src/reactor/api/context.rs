@@ -189,6 +189,8 @@ pub struct Context<'a, S> {
     pub(crate) turn: &'a mut TurnState,
     pub(crate) token: Token,
     pub(in crate::reactor) address: PackedAddress,
+    /// The peer has agreed to compression: it reads the deflated form of its channels.
+    pub(crate) compression: bool,
     pub(crate) session: &'a mut S,
     pub(crate) subscriptions: &'a mut PeerSubscriptions,
     pub(crate) outgoing: &'a mut Outgoing,
@@ -250,7 +252,7 @@ impl<S> Context<'_, S> {
     /// arrives only later; the peer is then closed with 1013.
     pub fn subscribe(&mut self, channel: ChannelName<'_>) -> Result<Subscription, Refused> {
         let (exchange, owner) = (&mut *self.exchange, Owner(self.token.0));
-        let form = FormKind::Plain;
+        let form = if self.compression { FormKind::Deflated } else { FormKind::Plain };
         let subscription = self.turn.call(|_| exchange.subscribe(channel, form, owner))?;
         self.outgoing.has_subscribed |= self.exchange.hub.is_joining(subscription);
         self.subscriptions.add(subscription);

@@ -27,6 +27,7 @@ pub(crate) struct Gauges {
     pub(crate) channels: usize,
     pub(crate) subscriptions: usize,
     pub(crate) log_bytes: usize,
+    pub(crate) messages_deflated: u64,
     /// Two counts: records put into the rings to other reactors, and records from other reactors
     /// that were processed.
     pub(crate) mail: [u64; 2],
@@ -34,24 +35,34 @@ pub(crate) struct Gauges {
 
 impl Gauges {
     /// How many figures there are.
-    pub(super) const COUNT: usize = 8 + DropReason::COUNT;
+    pub(super) const COUNT: usize = 9 + DropReason::COUNT;
 
     /// Returns all figures, as [`of`](Self::of) takes them.
     pub(super) fn figures(&self) -> [u64; Gauges::COUNT] {
         // Destructured by name, so that the compiler reports a figure that is missing here.
-        let Gauges { ledger, connections, channels, subscriptions, log_bytes, mail } = self;
+        let Gauges {
+            ledger,
+            connections,
+            channels,
+            subscriptions,
+            log_bytes,
+            messages_deflated,
+            mail,
+        } = self;
         let Ledger { owed, delivered, dropped: [d0, d1, d2, d3] } = *ledger;
         let held = [connections, channels, subscriptions, log_bytes].map(|count| *count as u64);
         let ([h0, h1, h2, h3], [put, taken]) = (held, *mail);
-        [owed, delivered, d0, d1, d2, d3, h0, h1, h2, h3, put, taken]
+        [owed, delivered, d0, d1, d2, d3, h0, h1, h2, h3, *messages_deflated, put, taken]
     }
 
     pub(super) fn of(figures: [u64; Gauges::COUNT]) -> Gauges {
-        let [owed, delivered, d0, d1, d2, d3, h0, h1, h2, h3, put, taken] = figures;
+        let [owed, delivered, d0, d1, d2, d3, h0, h1, h2, h3, messages_deflated, put, taken] =
+            figures;
         let held = [h0, h1, h2, h3].map(|count| count as usize);
         let [connections, channels, subscriptions, log_bytes] = held;
         let ledger = Ledger { owed, delivered, dropped: [d0, d1, d2, d3] };
-        Gauges { ledger, connections, channels, subscriptions, log_bytes, mail: [put, taken] }
+        let mail = [put, taken];
+        Gauges { ledger, connections, channels, subscriptions, log_bytes, messages_deflated, mail }
     }
 }
 
@@ -98,6 +109,12 @@ impl Status {
     /// Returns the memory in the logs of all channels, in bytes.
     pub fn log_bytes(&self) -> usize {
         self.sum.gauges.log_bytes
+    }
+
+    /// Returns how many messages were deflated for the subscribers that have agreed to compression:
+    /// each once on every reactor that has some, whether or not that has made it shorter.
+    pub fn messages_deflated(&self) -> u64 {
+        self.sum.gauges.messages_deflated
     }
 
     /// Returns how many records (updates, requests, messages, answers) the reactors have sent each

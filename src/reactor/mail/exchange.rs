@@ -532,6 +532,7 @@ impl Exchange {
             channels: self.hub.channels(),
             subscriptions: self.hub.subscriptions(),
             log_bytes: self.hub.log_bytes(),
+            messages_deflated: self.hub.messages_deflated(),
             mail: [self.outbox.put_for_others(), self.inbox.taken_of_others(self.own)],
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::dice::Dice;
 use crate::hub::{HubLimits, SlowPolicy};
 use crate::net::sim::{SimFaults, SimLimits};
-use crate::protocol::DecoderLimits;
+use crate::protocol::{CompressionOptions, DecoderLimits};
 use crate::reactor::{ReactorLimits, RingSizes};
 
 /// The faults, limits and probabilities of one run.
@@ -55,6 +55,17 @@ fn own_policy(seed: u64) -> Option<(&'static str, SlowPolicy)> {
     seed.is_multiple_of(3).then_some((channel, policy))
 }
 
+/// In every other group of four seeds, messages are compressed for half of the clients. The dice
+/// are not asked here either.
+fn compression(seed: u64) -> Option<CompressionOptions> {
+    let options = match seed / 8 % 3 {
+        0 => CompressionOptions { level: 1, window_bits: 15, message_bytes_min: 0 },
+        1 => CompressionOptions { level: 1, window_bits: 9, message_bytes_min: 100 },
+        _ => CompressionOptions::default(),
+    };
+    (seed / 4 % 2 == 1).then_some(options)
+}
+
 impl Plan {
     pub(super) fn draw(seed: u64, dice: &mut Dice) -> Plan {
         // Every fourth seed has no faults, so that the strictest promises can be checked.
@@ -80,7 +91,9 @@ impl Plan {
         ]);
         let lazy = dice.one_in(3).then(|| dice.below(reactors));
         // Rings between reactors count as memory, so a short limit includes what they may take.
-        let ring_bytes = 4 * (reactors - 1) * (rings.bytes + rings.beside * message_bytes_max);
+        // What is in them may have to be kept in two forms.
+        let shares = 4 + usize::from(compression(seed).is_some());
+        let ring_bytes = shares * (reactors - 1) * (rings.bytes + rings.beside * message_bytes_max);
         let short = |bytes: usize| reactors * (bytes + ring_bytes * 4 / 3);
         Plan {
             faults,
@@ -99,7 +112,7 @@ impl Plan {
                 trusted_proxies: std::sync::Arc::default(),
                 accepts_per_second_max: dice.pick(&[None, None, Some(5)]),
                 decoder: DecoderLimits { message_bytes_max, fragments_max: 20 },
-                compression: None,
+                compression: compression(seed),
                 http: crate::protocol::HttpLimits {
                     body_bytes_max: message_bytes_max,
                     ..Default::default()
@@ -128,6 +141,7 @@ impl Plan {
                     SlowPolicy::Latest,
                 ]),
                 message_bytes_max,
+                compression: None,
                 forget_after: seconds(&[0, 1, 5, 1_000_000], dice),
             },
             own_policy: own_policy(seed),

@@ -77,7 +77,10 @@ fn payload(publisher: u32, number: u32, bytes: usize) -> Vec<u8> {
     payload.extend_from_slice(&publisher.to_le_bytes());
     let mut state = u64::from(publisher) << 32 | u64::from(number);
     while payload.len() < bytes {
-        state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+        // Every other message can be compressed.
+        if number.is_multiple_of(2) {
+            state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+        }
         payload.extend_from_slice(&state.to_be_bytes());
     }
     payload.truncate(bytes);
@@ -290,7 +293,7 @@ impl Run {
         let address = std::net::IpAddr::from([127, 0, 0, 1 + self.dice.below(3) as u8]);
         // Not by the dice, so that the runs without TLS stay as they were.
         let is_encrypted = self.plan.speaks_tls && self.actors.len() % 2 == 1;
-        let client = match is_encrypted {
+        let mut client = match is_encrypted {
             true => {
                 let peer = self.world.sim.connect_from(address, TLS_PORT);
                 Client::over_tls(peer, TlsClient::new())
@@ -304,16 +307,19 @@ impl Run {
             3 => Role::Both,
             _ => Role::Member(self.dice.pick(&CHANNELS)),
         };
-        match role {
-            Role::Echo => client.upgrade("/echo"),
+        let path = match role {
+            Role::Echo => Some("/echo".to_owned()),
             // One in ten publishes once, and the server closes it in the same callback.
-            Role::Member(channel) if self.dice.one_in(10) => {
-                client.upgrade(&format!("/leave/{channel}"));
-            }
-            Role::Member(channel) => client.upgrade(&format!("/{channel}")),
-            Role::Both => client.upgrade("/two"),
-            Role::Mourned => client.upgrade("/bye/news"),
-            Role::Visitor => {}
+            Role::Member(channel) if self.dice.one_in(10) => Some(format!("/leave/{channel}")),
+            Role::Member(channel) => Some(format!("/{channel}")),
+            Role::Both => Some("/two".to_owned()),
+            Role::Mourned => Some("/bye/news".to_owned()),
+            Role::Visitor => None,
+        };
+        match path {
+            Some(path) if self.actors.len() / 2 % 2 == 1 => client.upgrade_with_compression(&path),
+            Some(path) => client.upgrade(&path),
+            None => {}
         }
         self.actors.push(Actor::new(client, role));
     }

@@ -113,6 +113,7 @@ impl Plan {
                 message_bytes_max,
                 private_bytes_max,
                 slow_policy,
+                compression: None,
                 forget_after: seconds(5, 0),
                 linger,
             },
