@@ -19,8 +19,8 @@ pub(super) const SLOT: u64 = 1;
 pub(super) const REVIEW: u64 = 16;
 /// The application is told of a request or connection that was served, and writes a line for it.
 pub(super) const SERVED: u64 = 48;
-/// A full TLS handshake, with key exchange and signature. So much is charged for each flight of one
-/// that is not complete, too, before it is known what it was.
+/// The least that a step of a TLS handshake counts: about what a key exchange and a signature take.
+/// What it takes is timed; in the simulator no time passes between two system calls.
 pub(super) const TLS_HANDSHAKE: u64 = 2400;
 /// One `send`.
 pub(super) const SEND: u64 = 64;

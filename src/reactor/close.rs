@@ -134,6 +134,10 @@ impl<N: Net, H: Handler> Core<N, H> {
     /// almost used up.
     pub(super) fn end_for_want_of_memory(&mut self, connection: &mut ConnectionOf<N, H>) {
         let is_owed = connection.io.owes();
+        if connection.io.is_handshaking() {
+            self.reject(RejectReason::Memory, connection.address(), None);
+            return self.remove(connection);
+        }
         match connection.phase {
             // No response can be given: an earlier one is still unsent, or the channel's home
             // reactor has not answered yet.
@@ -234,7 +238,10 @@ impl<N: Net, H: Handler> Core<N, H> {
     /// to read, this only shuts down our side, and then discards what still arrives (lingers).
     pub(super) fn on_last_byte_out(&mut self, connection: &mut ConnectionOf<N, H>) {
         let Phase::Closing { clean, patient, discarded_bytes } = connection.phase else { return };
-        if connection.ended || (clean && !connection.readable) {
+        // A peer that speaks TLS says goodbye below its Close frame too. If it met a closed socket, it
+        // would be sent a reset.
+        let says_more = connection.readable || connection.io.tls.is_some();
+        if connection.ended || (clean && !says_more) {
             return self.remove(connection);
         }
         if connection.io.shut_down_write(&mut self.net, &mut self.pool).is_err() {

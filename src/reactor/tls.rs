@@ -1,9 +1,11 @@
 //! TLS on the connections of a reactor: their handshakes, which have a budget of their own in each
 //! turn because they take long, and what becomes of a connection whose handshake fails.
 
+use std::time::Duration;
+
 use crate::net::Net;
 use crate::protocol::Response;
-use crate::transport::{Established, Received, Sent, TlsFailure};
+use crate::transport::{Established, Received, TlsFailure};
 
 use super::api::Handler;
 use super::budget;
@@ -37,8 +39,14 @@ impl<N: Net, H: Handler> Peers<N, H> {
 impl<N: Net, H: Handler> Core<N, H> {
     /// Puts a connection on the list of those that go on with their handshakes.
     pub(super) fn go_on_with_handshake(&mut self, connection: &mut ConnectionOf<N, H>) {
-        if !std::mem::replace(&mut connection.unfinished, true) {
-            self.handshaking.push_back(connection.token);
+        if std::mem::replace(&mut connection.unfinished, true) {
+            return;
+        }
+        // Who needs one more step comes before who is at the beginning: in a storm that is more than
+        // the time for a handshake allows, some get in instead of none.
+        match connection.io.tls.as_ref().is_some_and(|tls| tls.is_half_way()) {
+            true => self.handshaking.push_front(connection.token),
+            false => self.handshaking.push_back(connection.token),
         }
     }
 
@@ -52,17 +60,19 @@ impl<N: Net, H: Handler> Core<N, H> {
         let was_handshaking = connection.io.is_handshaking();
         let Core { net, receive, pool, .. } = self;
         let hung_up = connection.hung_up;
+        let before = net.now();
         let received = connection.io.receive_encrypted(net, &mut receive[kept..], hung_up, pool);
-        if was_handshaking {
-            self.turn.did(budget::TLS_HANDSHAKE);
-        }
+        let took = net.now().saturating_since(before);
+        self.charge(connection, took);
         match received {
             Ok(received) => {
-                if was_handshaking {
+                if was_handshaking && !connection.io.is_handshaking() {
                     self.note_handshake(connection);
                 }
-                if !connection.blocked && connection.io.owes_ciphertext() {
-                    self.note_blocked(connection, 0, Sent::Blocked);
+                if let Some(refused) = connection.io.refused_ciphertext()
+                    && !connection.blocked
+                {
+                    self.note_blocked(connection, 0, refused);
                 }
                 Some(received)
             }
@@ -76,10 +86,20 @@ impl<N: Net, H: Handler> Core<N, H> {
         }
     }
 
+    /// Charges the turn for what TLS has done. It is timed, because nobody can tell from the bytes
+    /// whether they are a record of 16 KiB or hundreds of new keys, and keys of servers differ by a
+    /// factor of a hundred. A step of a handshake has a price in any case.
+    fn charge(&mut self, connection: &mut ConnectionOf<N, H>, took: Duration) {
+        self.turn.did_for(took);
+        if connection.io.tls.as_mut().is_some_and(|tls| tls.take_answered()) {
+            let timed = took.as_nanos() as u64 / budget::UNIT_NANOS;
+            self.turn.did(budget::TLS_HANDSHAKE.saturating_sub(timed));
+        }
+    }
+
     /// Counts a handshake that has just become complete.
     fn note_handshake(&mut self, connection: &ConnectionOf<N, H>) {
-        let Some(tls) = &connection.io.tls else { return };
-        if !tls.is_handshaking() {
+        if let Some(tls) = &connection.io.tls {
             self.turn.counters.tls_handshake(match tls.established() {
                 Established::Full => TlsHandshake::Full,
                 Established::Resumed => TlsHandshake::Resumed,
@@ -91,7 +111,13 @@ impl<N: Net, H: Handler> Core<N, H> {
     /// section 6.2), or is answered in plain HTTP if that is what it speaks.
     fn fail_handshake(&mut self, connection: &mut ConnectionOf<N, H>, failure: &TlsFailure) {
         let end = match failure {
-            TlsFailure::Lost => return self.lose(connection),
+            TlsFailure::Lost => {
+                // It may have become complete before the answer to it could not be sent.
+                if connection.io.tls.as_ref().is_some_and(|tls| tls.is_established()) {
+                    self.note_handshake(connection);
+                }
+                return self.lose(connection);
+            }
             TlsFailure::NotTls => TlsHandshake::NotTls,
             TlsFailure::Incompatible => TlsHandshake::Incompatible,
             TlsFailure::Certificate => TlsHandshake::ClientCertificate,
@@ -116,13 +142,15 @@ impl<N: Net, H: Handler> Core<N, H> {
         self.remove(connection);
     }
 
-    /// Counts the end of a handshake that was under way, once.
+    /// Counts the end of a handshake that was under way, once. Whoever has only looked whether the
+    /// port is open has not begun one.
     pub(super) fn give_up_tls_handshake(
         &mut self,
         connection: &mut ConnectionOf<N, H>,
         end: TlsHandshake,
     ) {
-        if connection.io.tls.as_mut().is_some_and(|tls| tls.give_up_handshake()) {
+        let given_up = connection.io.tls.as_mut().and_then(|tls| tls.give_up_handshake());
+        if given_up.is_some_and(|has_begun| has_begun || end != TlsHandshake::Closed) {
             self.turn.counters.tls_handshake(end);
         }
     }

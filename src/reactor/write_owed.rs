@@ -47,13 +47,13 @@ impl<N: Net, H: Handler> Core<N, H> {
         {
             let unsent = self.exchange.hub.unsent(subscription);
             let rest = &unsent.first[..unsent.under_way_bytes];
-            let written = connection.io.write(&mut self.net, rest, &mut self.pool);
+            let written = connection.io.write_whole(&mut self.net, rest, &mut self.pool);
             let sent = self.note_written(connection, subscription, written)?;
             if sent != Sent::All {
                 return Ok(sent);
             }
         }
-        if !connection.io.owes() && !connection.io.owes_ciphertext() {
+        if !connection.io.owes() && connection.io.refused_ciphertext().is_none() {
             return Ok(Sent::All);
         }
         self.turn.counters.sends.add(1);
@@ -153,7 +153,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         sent: Sent,
     ) {
         // If the socket became writable but took no byte, that is no progress.
-        if taken > 0 || !(connection.blocked || connection.unproven) {
+        let of_ciphertext = connection.io.tls.as_mut().is_some_and(|tls| tls.take_progress());
+        if taken > 0 || of_ciphertext || !(connection.blocked || connection.unproven) {
             connection.progress_at = CoarseInstant::new(self.turn.now);
         }
         connection.unproven = false;

@@ -135,6 +135,11 @@ impl BufferPool {
         self.held_bytes
     }
 
+    /// Returns true if connections hold more than half of what they may.
+    pub(crate) fn is_half_used(&self) -> bool {
+        self.held_bytes > self.held_bytes_max / 2
+    }
+
     /// Returns the most memory that one connection may hold: `None` while there is enough for all,
     /// `harmless` if all connections together hold almost as much as they may, and zero if they
     /// hold more.

@@ -81,8 +81,9 @@ impl<S> IoBuffers<S> {
         }
     }
 
-    /// Sends `bytes`; they are not queued. Returns how many were accepted. What was refused must be
-    /// written before anything else.
+    /// Sends a part of a log; it is not queued. Returns how many bytes were accepted. What was refused
+    /// must be written before anything else. An encrypted stream takes only a part of very many
+    /// bytes, so that other connections do not wait for it.
     #[inline(always)]
     pub(crate) fn write<N: Net<Stream = S>>(
         &mut self,
@@ -92,7 +93,21 @@ impl<S> IoBuffers<S> {
     ) -> io::Result<(usize, Sent)> {
         match &mut self.tls {
             None => sent(net.write(&mut self.stream, bytes), bytes.len()),
-            Some(tls) => tls.write(net, &mut self.stream, bytes, false, pool),
+            Some(tls) => tls.write(net, &mut self.stream, bytes, pool),
+        }
+    }
+
+    /// As [`write`](Self::write), but takes all that the kernel takes.
+    #[inline(always)]
+    pub(crate) fn write_whole<N: Net<Stream = S>>(
+        &mut self,
+        net: &mut N,
+        bytes: &[u8],
+        pool: &mut BufferPool,
+    ) -> io::Result<(usize, Sent)> {
+        match &mut self.tls {
+            None => sent(net.write(&mut self.stream, bytes), bytes.len()),
+            Some(tls) => tls.write_whole(net, &mut self.stream, bytes, pool),
         }
     }
 
@@ -109,11 +124,11 @@ impl<S> IoBuffers<S> {
             let offered = first.len() + second.len();
             return sent(net.write_vectored(&mut self.stream, &slices), offered);
         };
-        let (of_first, outcome) = tls.write(net, &mut self.stream, first, false, pool)?;
-        if outcome != Sent::All {
+        let (of_first, outcome) = tls.write(net, &mut self.stream, first, pool)?;
+        if outcome != Sent::All || of_first < first.len() {
             return Ok((of_first, outcome));
         }
-        let (of_second, outcome) = tls.write(net, &mut self.stream, second, false, pool)?;
+        let (of_second, outcome) = tls.write(net, &mut self.stream, second, pool)?;
         Ok((of_first + of_second, outcome))
     }
 
@@ -128,7 +143,7 @@ impl<S> IoBuffers<S> {
         pool: &mut BufferPool,
     ) -> io::Result<(usize, Sent)> {
         let (taken, sent) = match may_write && self.outbound.is_none() {
-            true => self.write(net, bytes, pool)?,
+            true => self.write_whole(net, bytes, pool)?,
             false => (0, Sent::Blocked),
         };
         if sent != Sent::All {
@@ -150,7 +165,7 @@ impl<S> IoBuffers<S> {
         debug_assert!(!self.owes(), "queued bytes must be sent first");
         let (taken, sent) = match &mut self.tls {
             None => sent(net.write_last(&mut self.stream, bytes), bytes.len())?,
-            Some(tls) => tls.write(net, &mut self.stream, bytes, true, pool)?,
+            Some(tls) => tls.write_last(net, &mut self.stream, bytes, pool)?,
         };
         if sent != Sent::All {
             // The next write is an ordinary one, which also sends what the kernel has held back.
@@ -197,7 +212,7 @@ impl<S> IoBuffers<S> {
         let Some(mut outbound) = self.outbound.take_if(|_| !self.is_held) else {
             return Ok((0, self.send_ciphertext(net, pool)?));
         };
-        let written = self.write(net, outbound.unread(), pool);
+        let written = self.write_whole(net, outbound.unread(), pool);
         if let Ok((taken, Sent::All)) = written {
             pool.put(outbound);
             return Ok((taken, Sent::All));
@@ -241,10 +256,10 @@ impl<S> IoBuffers<S> {
         self.outbound.is_some() && !self.is_held
     }
 
-    /// Returns true if the kernel has refused ciphertext. Mostly that belongs to bytes that are
-    /// queued or will be written again; in a handshake it does not.
-    pub(crate) fn owes_ciphertext(&self) -> bool {
-        self.tls.as_ref().is_some_and(|tls| tls.is_unsent())
+    /// Returns how the kernel has refused ciphertext, if it has. Mostly that belongs to bytes that
+    /// are queued or will be written again; in a handshake it does not.
+    pub(crate) fn refused_ciphertext(&self) -> Option<Sent> {
+        self.tls.as_ref().and_then(|tls| tls.refusal())
     }
 
     /// Returns true until the TLS handshake of an encrypted stream is complete.
@@ -282,6 +297,9 @@ impl<S> IoBuffers<S> {
     pub(crate) fn forget_inbound(&mut self, pool: &mut BufferPool) {
         for buffer in [self.spill.take(), self.assembly.take()].into_iter().flatten() {
             pool.put(buffer);
+        }
+        if let Some(tls) = &mut self.tls {
+            tls.forget_received(pool);
         }
     }
 

@@ -2,9 +2,10 @@
 
 /// The most bytes of plaintext in a record (RFC 8446 section 5.1).
 pub(super) const RECORD_BYTES_MAX: usize = 16 * 1024;
-/// More than a record takes beside its plaintext, with a `close_notify` behind it; and a message of
-/// a handshake is no longer than a record, because rustls divides it.
-const OVERHEAD_BYTES_MAX: usize = 1024;
+/// More than a record's plaintext takes beside it, with a `close_notify` behind it, even if a
+/// configuration has it divided into records of 32 bytes. A message of a handshake is no longer
+/// than a record, because rustls divides it.
+const OVERHEAD_BYTES_MAX: usize = 16 * 1024;
 
 /// The buffers through which all connections of a reactor encrypt and decrypt.
 #[derive(Debug, Default)]

@@ -1,10 +1,10 @@
 //! TLS on one connection, by rustls: what is read is decrypted, and what is written is encrypted
 //! and sent, one record per `send`.
 //!
-//! To its user the stream behaves as a TCP stream does. What makes this so: while a record is on
-//! its way that the kernel has not taken whole, the last byte of what is in it counts as not
-//! written. So whoever writes is blocked, is told when the socket is writable, and comes back with
-//! that byte, which is then only counted.
+//! To its user the stream behaves as a TCP stream does. What makes this so: if the kernel does not
+//! take the last record of a write whole, the last byte in it counts as not written. So whoever
+//! writes is blocked, is told when the socket is writable, and comes back with that byte, which is
+//! then only counted. If it is an earlier record, what follows is not written anyway.
 
 use std::io;
 use std::sync::Arc;
@@ -23,8 +23,11 @@ use super::tls_failure::TlsFailure;
 use super::tls_scratch::{RECORD_BYTES_MAX, TlsScratch};
 use super::{Buffer, BufferPool};
 
-/// The same towards a peer that is slow, so that less waits for it in memory.
-const SMALL_RECORD_BYTES: usize = 4 * 1024;
+/// The same towards a peer that is slow, or while connections hold much memory, so that less waits
+/// for it. With the ciphertext's overhead it is what a connection may hold when memory is short.
+const SMALL_RECORD_BYTES: usize = 4 * 1024 - 64;
+/// The most records of one write, so that other connections do not wait for it: 256 KiB.
+const RECORDS_PER_WRITE_MAX: usize = 16;
 /// After this many small records that the kernel has taken whole, a peer is not slow any more.
 const SMALL_RECORDS: u8 = 8;
 /// The most bytes of a handshake that is not complete. A ClientHello has some hundred bytes to two
@@ -64,6 +67,12 @@ pub(crate) struct TlsSession {
     has_said_goodbye: bool,
     /// The connection has failed, behind bytes that were decrypted and are to be read first.
     failure: Option<TlsFailure>,
+    /// It has said something in its handshake, which costs a signature or keys.
+    has_answered: bool,
+    /// The kernel has accepted a part of `unsent`.
+    has_progress: bool,
+    /// What the last refusal was.
+    refusal: Sent,
     /// The first byte that is written next is encrypted already, and was sent with the rest of its
     /// record.
     owes_byte: bool,
@@ -87,6 +96,9 @@ impl TlsSession {
             has_peer_ended: false,
             has_said_goodbye: false,
             failure: None,
+            has_answered: false,
+            has_progress: false,
+            refusal: Sent::Blocked,
             owes_byte: false,
             small_records: 0,
             received: None,
@@ -111,13 +123,34 @@ impl TlsSession {
         matches!(self.stage, TlsStage::BeforeHandshake | TlsStage::Hello | TlsStage::Handshake)
     }
 
-    /// Gives up a handshake that is under way. Returns false if none was.
-    pub(crate) fn give_up_handshake(&mut self) -> bool {
-        let was_under_way = self.is_handshaking();
-        if was_under_way {
+    /// Returns true if the handshake was completed and nothing has failed since.
+    pub(crate) fn is_established(&self) -> bool {
+        self.stage == TlsStage::Established
+    }
+
+    /// Returns true if the peer has been sent an answer to its first message.
+    pub(crate) fn is_half_way(&self) -> bool {
+        self.stage == TlsStage::Handshake && self.rustls.protocol_version().is_some()
+    }
+
+    /// Gives up a handshake that is under way. Returns whether anything had come of it, and `None`
+    /// if none was.
+    pub(crate) fn give_up_handshake(&mut self) -> Option<bool> {
+        let has_begun = self.stage == TlsStage::Handshake;
+        self.is_handshaking().then(|| {
             self.stage = TlsStage::Failed;
-        }
-        was_under_way
+            has_begun
+        })
+    }
+
+    /// Returns true, once, if the session has said something in its handshake.
+    pub(crate) fn take_answered(&mut self) -> bool {
+        std::mem::take(&mut self.has_answered)
+    }
+
+    /// Returns true, once, if the kernel has accepted a part of what it had refused before.
+    pub(crate) fn take_progress(&mut self) -> bool {
+        std::mem::take(&mut self.has_progress)
     }
 
     /// Returns how the handshake has ended.
@@ -192,7 +225,9 @@ impl TlsSession {
             return Err(failure);
         }
         answered?;
-        self.keep(&tls.received[used..end], pool);
+        if !self.has_peer_ended {
+            self.keep(&tls.received[used..end], pool);
+        }
         Ok((seen, filled))
     }
 
@@ -233,8 +268,14 @@ impl TlsSession {
                 }
                 Ok(ConnectionState::EncodeTlsData(message)) => {
                     append(&mut self.unsent, encode(message, sent), pool);
+                    self.has_answered |= self.stage == TlsStage::Handshake;
                 }
                 Ok(ConnectionState::TransmitTlsData(sent)) => sent.done(),
+                // A server that takes no data before the handshake is over is not sent any.
+                Ok(ConnectionState::ReadEarlyData(_)) => {
+                    self.failure = Some(self.fail(TlsFailure::Malformed));
+                    return (ciphertext.len(), filled);
+                }
                 Ok(ConnectionState::PeerClosed) => self.has_peer_ended = true,
                 Ok(_) => goes_on = false,
                 Err(error) => {
@@ -274,14 +315,48 @@ impl TlsSession {
         }
     }
 
-    /// Encrypts and sends `bytes`. If the kernel refuses a part, that part is to be written again
-    /// before anything else. `is_last`: as [`Net::write_last`].
+    /// Encrypts and sends `bytes`, which are not none. If the kernel refuses a part, that part is to
+    /// be written again before anything else. Of very many bytes only a part is taken, although
+    /// the kernel would take more.
     pub(super) fn write<N: Net>(
         &mut self,
         net: &mut N,
         stream: &mut N::Stream,
         bytes: &[u8],
-        is_last: bool,
+        pool: &mut BufferPool,
+    ) -> io::Result<(usize, Sent)> {
+        self.write_as(net, stream, bytes, (RECORDS_PER_WRITE_MAX, false), pool)
+    }
+
+    /// As [`write`](Self::write), but takes all that the kernel takes.
+    pub(super) fn write_whole<N: Net>(
+        &mut self,
+        net: &mut N,
+        stream: &mut N::Stream,
+        bytes: &[u8],
+        pool: &mut BufferPool,
+    ) -> io::Result<(usize, Sent)> {
+        self.write_as(net, stream, bytes, (usize::MAX, false), pool)
+    }
+
+    /// As [`write_whole`](Self::write_whole), for the last bytes of the stream, as in
+    /// [`Net::write_last`].
+    pub(super) fn write_last<N: Net>(
+        &mut self,
+        net: &mut N,
+        stream: &mut N::Stream,
+        bytes: &[u8],
+        pool: &mut BufferPool,
+    ) -> io::Result<(usize, Sent)> {
+        self.write_as(net, stream, bytes, (usize::MAX, true), pool)
+    }
+
+    fn write_as<N: Net>(
+        &mut self,
+        net: &mut N,
+        stream: &mut N::Stream,
+        bytes: &[u8],
+        how: (usize, bool),
         pool: &mut BufferPool,
     ) -> io::Result<(usize, Sent)> {
         match self.send_rest(net, stream, pool)? {
@@ -290,7 +365,7 @@ impl TlsSession {
         }
         let mut tls = std::mem::take(&mut pool.tls);
         tls.grow(0);
-        let written = self.write_records(net, stream, bytes, is_last, &mut tls.sent, pool);
+        let written = self.write_records(net, stream, bytes, how, &mut tls.sent, pool);
         pool.tls = tls;
         written
     }
@@ -300,15 +375,19 @@ impl TlsSession {
         net: &mut N,
         stream: &mut N::Stream,
         bytes: &[u8],
-        is_last: bool,
+        (records_max, is_last): (usize, bool),
         record: &mut [u8],
         pool: &mut BufferPool,
     ) -> io::Result<(usize, Sent)> {
         let mut taken = usize::from(std::mem::take(&mut self.owes_byte));
         debug_assert!(taken <= bytes.len(), "whoever was refused a byte comes back with it");
-        while taken < bytes.len() {
-            let record_max =
-                if self.small_records > 0 { SMALL_RECORD_BYTES } else { RECORD_BYTES_MAX };
+        let mut records = 0;
+        while taken < bytes.len() && records < records_max {
+            records += 1;
+            let record_max = match self.small_records > 0 || pool.is_half_used() {
+                true => SMALL_RECORD_BYTES,
+                false => RECORD_BYTES_MAX,
+            };
             let end = bytes.len().min(taken + record_max);
             let is_end = end == bytes.len();
             let count = self.encrypt(&bytes[taken..end], is_last && is_end, record)?;
@@ -321,6 +400,7 @@ impl TlsSession {
             taken = end;
             if outcome != Sent::All {
                 append(&mut self.unsent, &offered[accepted..], pool);
+                self.refusal = outcome;
                 self.small_records = SMALL_RECORDS;
                 self.owes_byte = is_end;
                 return Ok((taken - usize::from(is_end), outcome));
@@ -362,6 +442,8 @@ impl TlsSession {
         let offered = unsent.unread().len();
         let (accepted, outcome) = sent(net.write(stream, unsent.unread()), offered)?;
         unsent.use_up(accepted);
+        self.has_progress |= accepted > 0;
+        self.refusal = outcome;
         if outcome == Sent::All {
             self.unsent.take().into_iter().for_each(|buffer| pool.put(buffer));
         }
@@ -388,9 +470,15 @@ impl TlsSession {
         pool.tls = tls;
     }
 
-    /// Returns true if the kernel has refused a part of what TLS itself, or a write, has to say.
-    pub(crate) fn is_unsent(&self) -> bool {
-        self.unsent.is_some()
+    /// Returns how the kernel has refused a part of what TLS itself, or a write, has to say; `None`
+    /// if it has taken all.
+    pub(crate) fn refusal(&self) -> Option<Sent> {
+        self.unsent.is_some().then_some(self.refusal)
+    }
+
+    /// Drops what was received, because nothing more will be decrypted.
+    pub(super) fn forget_received(&mut self, pool: &mut BufferPool) {
+        self.received.take().into_iter().for_each(|buffer| pool.put(buffer));
     }
 
     /// Moves the ciphertext that was kept to the front of `into`. Returns how much there is.

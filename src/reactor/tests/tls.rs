@@ -199,6 +199,30 @@ fn a_record_that_was_changed_on_its_way_ends_the_connection() {
 }
 
 #[test]
+fn an_answer_for_which_the_kernel_has_no_memory_is_sent_later() {
+    for errno in [libc::ENOBUFS, libc::ENOMEM, libc::EINTR] {
+        let mut world = encrypted(|_| {});
+        let client = world.connect_tls();
+        client.peer.fail_next_write(errno);
+        world.rest();
+        assert_eq!(client.peer.received_bytes(), 0);
+        world.pass_secs(1);
+        assert!(client.peer.received_bytes() > 0, "the answer to the hello");
+    }
+}
+
+#[test]
+fn whoever_only_looks_whether_the_port_is_open_has_begun_no_handshake() {
+    let mut world = encrypted(|_| {});
+    let peer = world.sim.connect(TLS_PORT);
+    world.rest();
+    peer.close_write();
+    world.rest();
+    assert_eq!(world.counters().tls_handshakes.iter().sum::<u64>(), 0);
+    assert_eq!(world.counters().silent, 1);
+}
+
+#[test]
 fn what_was_sent_before_a_fault_counts() {
     let mut world = encrypted(|_| {});
     let mut other = open(&mut world, "/news");
