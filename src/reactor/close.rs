@@ -238,8 +238,8 @@ impl<N: Net, H: Handler> Core<N, H> {
     /// to read, this only shuts down our side, and then discards what still arrives (lingers).
     pub(super) fn on_last_byte_out(&mut self, connection: &mut ConnectionOf<N, H>) {
         let Phase::Closing { clean, patient, discarded_bytes } = connection.phase else { return };
-        // A peer that speaks TLS says goodbye below its Close frame too. If it met a closed socket, it
-        // would be sent a reset.
+        // A peer that speaks TLS says goodbye below its Close frame too. If it met a closed socket,
+        // it would be sent a reset.
         let says_more = connection.readable || connection.io.tls.is_some();
         if connection.ended || (clean && !says_more) {
             return self.remove(connection);

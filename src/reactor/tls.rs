@@ -42,8 +42,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         if std::mem::replace(&mut connection.unfinished, true) {
             return;
         }
-        // Who needs one more step comes before who is at the beginning: in a storm that is more than
-        // the time for a handshake allows, some get in instead of none.
+        // Who needs one more step comes before who is at the beginning: in a storm that is more
+        // than the time for a handshake allows, some get in instead of none.
         match connection.io.tls.as_ref().is_some_and(|tls| tls.is_half_way()) {
             true => self.handshaking.push_front(connection.token),
             false => self.handshaking.push_back(connection.token),

@@ -81,9 +81,9 @@ impl<S> IoBuffers<S> {
         }
     }
 
-    /// Sends a part of a log; it is not queued. Returns how many bytes were accepted. What was refused
-    /// must be written before anything else. An encrypted stream takes only a part of very many
-    /// bytes, so that other connections do not wait for it.
+    /// Sends a part of a log; it is not queued. Returns how many bytes were accepted. What was
+    /// refused must be written before anything else. An encrypted stream takes only a part of very
+    /// many bytes, so that other connections do not wait for it.
     #[inline(always)]
     pub(crate) fn write<N: Net<Stream = S>>(
         &mut self,

@@ -315,8 +315,8 @@ impl TlsSession {
         }
     }
 
-    /// Encrypts and sends `bytes`, which are not none. If the kernel refuses a part, that part is to
-    /// be written again before anything else. Of very many bytes only a part is taken, although
+    /// Encrypts and sends `bytes`, which are not none. If the kernel refuses a part, that part is
+    /// to be written again before anything else. Of very many bytes only a part is taken, although
     /// the kernel would take more.
     pub(super) fn write<N: Net>(
         &mut self,

@@ -15,7 +15,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("protocol", &[]),
     ("net", &["instant", "split_mix", "work"]),
     ("hub", &["instant", "protocol", "slot_lists", "split_mix", "work"]),
-    ("transport", &["net", "protocol"]),
+    ("transport", &["net", "protocol", "work"]),
     (
         "reactor",
         &["hub", "instant", "ip_network", "net", "protocol", "slot_lists", "transport", "work"],

@@ -110,6 +110,11 @@ impl Client {
         self.tls.as_ref().expect("a client that speaks TLS")
     }
 
+    /// Returns true if the server has ended TLS by an alert.
+    pub(super) fn was_refused_by_tls(&self) -> bool {
+        self.tls.as_ref().is_some_and(TlsClient::was_refused)
+    }
+
     /// Returns the next HTTP response, or `None` if it has not arrived completely.
     pub(super) fn answered(&mut self) -> Option<Answered> {
         self.frames.receive(&self.take_received());

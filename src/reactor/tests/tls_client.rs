@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::NoServerSessionStorage;
-use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig};
+use rustls::{ClientConfig, ClientConnection, Error, RootCertStore, ServerConfig};
 
 use crate::net::sim::SimPeer;
 use crate::transport::TlsSettings;
@@ -45,6 +45,7 @@ pub(super) fn settings() -> TlsSettings {
 pub(super) struct TlsClient {
     tls: RefCell<ClientConnection>,
     has_heard_goodbye: Cell<bool>,
+    was_refused: Cell<bool>,
 }
 
 impl TlsClient {
@@ -58,7 +59,11 @@ impl TlsClient {
         let name = "a.test".try_into().unwrap();
         let mut tls = ClientConnection::new(config, name).unwrap();
         tls.set_buffer_limit(None);
-        TlsClient { tls: RefCell::new(tls), has_heard_goodbye: Cell::new(false) }
+        TlsClient {
+            tls: RefCell::new(tls),
+            has_heard_goodbye: Cell::new(false),
+            was_refused: Cell::new(false),
+        }
     }
 
     /// Returns a configuration that resumes.
@@ -97,7 +102,14 @@ impl TlsClient {
         let (mut rest, mut plaintext) = (&ciphertext[..], Vec::new());
         while !rest.is_empty() {
             tls.read_tls(&mut rest).unwrap();
-            let state = tls.process_new_packets().expect("what the server sends is valid TLS");
+            let state = match tls.process_new_packets() {
+                Ok(state) => state,
+                Err(Error::AlertReceived(_)) => {
+                    self.was_refused.set(true);
+                    return plaintext;
+                }
+                Err(error) => panic!("what the server sends is valid TLS: {error}"),
+            };
             self.has_heard_goodbye.set(state.peer_has_closed());
             let mut record = vec![0; state.plaintext_bytes_to_read()];
             tls.reader().read_exact(&mut record).unwrap();
@@ -114,6 +126,11 @@ impl TlsClient {
     /// Returns true if the server has said that nothing more comes.
     pub(super) fn has_heard_goodbye(&self) -> bool {
         self.has_heard_goodbye.get()
+    }
+
+    /// Returns true if the server has taken what the client sent for no valid TLS.
+    pub(super) fn was_refused(&self) -> bool {
+        self.was_refused.get()
     }
 
     /// Asks for new keys in both directions.

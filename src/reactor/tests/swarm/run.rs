@@ -217,6 +217,7 @@ impl Run {
             let so_far = |channel: &&str| accepted.get(*channel).map_or(0, Vec::len);
             actor.joined = actor.role.channels().iter().map(so_far).collect();
         }
+        assert!(!actor.is_healthy || !actor.client.was_refused_by_tls(), "its TLS was valid");
         for status in refused {
             let expected = [400, 408, 413, 429, 431, 501, 503].contains(&status);
             assert!(expected, "status {status}");
