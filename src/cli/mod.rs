@@ -161,7 +161,7 @@ fn serve(matches: &ArgMatches) -> Result<(), String> {
     let options = SharedOptions::new(settings.options().clone());
     options.current().reloads.note_start();
     let shared = options.clone();
-    let tls = settings.tls().cloned().map(ServerTls::new).transpose();
+    let tls = settings.tls().map(ServerTls::new).transpose();
     let tls = tls.map_err(|error| error.to_string())?;
     let builder = sockets.into_iter().fold(settings.builder(), Builder::listen_on);
     let tls_settings = tls.as_ref().map(ServerTls::settings);

@@ -108,7 +108,7 @@ impl Reload {
         if self.settings.tls() == Some(new) {
             return Ok(());
         }
-        tls.replace(new.clone()).map_err(|error| error.to_string())?;
+        tls.replace(new).map_err(|error| error.to_string())?;
         if !changed.iter().any(|key| key.starts_with("tls-")) {
             changed.push("the contents of the files of certificates".to_owned());
         }

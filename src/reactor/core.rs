@@ -68,8 +68,12 @@ impl<N: Net, H: Handler> Core<N, H> {
         address: SocketAddr,
         request: Option<&Request<'_>>,
     ) {
-        let rejected = Rejected { reason, address, request, now: self.turn.now };
-        if let Err(panicked) = guarded(|| self.handler.on_rejected(&rejected)) {
+        let now = self.turn.now;
+        self.tell_of(&Rejected { reason, address, request, tls: None, now });
+    }
+
+    pub(super) fn tell_of(&mut self, rejected: &Rejected<'_>) {
+        if let Err(panicked) = guarded(|| self.handler.on_rejected(rejected)) {
             panicked.contain(&mut self.turn);
         }
     }

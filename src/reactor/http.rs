@@ -308,7 +308,7 @@ fn refuse<H: Handler>(
 ) -> Next<H::Session> {
     let reason = refusal.reason();
     let (address, now) = (visitor.address(), visitor.turn.now);
-    let rejected = Rejected { reason, address, request: Some(request), now };
+    let rejected = Rejected { reason, address, request: Some(request), tls: None, now };
     if let Err(panicked) = guarded(|| handler.on_rejected(&rejected)) {
         panicked.contain(visitor.turn);
     }

@@ -7,7 +7,7 @@ use crate::net::Net;
 use crate::protocol::Response;
 use crate::transport::{Established, Received, TlsFailure};
 
-use super::api::Handler;
+use super::api::{Handler, Rejected};
 use super::budget;
 use super::core::{ConnectionOf, Core};
 use super::counters::{RejectReason, TlsHandshake};
@@ -125,12 +125,13 @@ impl<N: Net, H: Handler> Core<N, H> {
             TlsFailure::Malformed => TlsHandshake::Malformed,
         };
         self.turn.counters.tls_handshake(end);
+        self.tell_failed(connection, end);
         if end == TlsHandshake::NotTls {
             connection.io.tls = None;
-            let response = Response::text(400, SPEAKS_TLS);
-            return self.respond(connection, response, How::refused(RejectReason::TlsHandshake));
+            let how = How::refused_aloud(RejectReason::TlsHandshake, false);
+            return self.respond(connection, Response::text(400, SPEAKS_TLS), how);
         }
-        self.reject(RejectReason::TlsHandshake, connection.address(), None);
+        self.turn.counters.reject(RejectReason::TlsHandshake);
         self.leave_http(connection);
         self.send_last(connection);
     }
@@ -138,8 +139,20 @@ impl<N: Net, H: Handler> Core<N, H> {
     /// Ends a connection whose handshake was not complete in time.
     pub(super) fn time_out_tls_handshake(&mut self, connection: &mut ConnectionOf<N, H>) {
         self.give_up_tls_handshake(connection, TlsHandshake::TimedOut);
-        self.reject(RejectReason::TlsHandshake, connection.address(), None);
+        self.tell_failed(connection, TlsHandshake::TimedOut);
+        self.turn.counters.reject(RejectReason::TlsHandshake);
         self.remove(connection);
+    }
+
+    /// Notifies the application of a handshake that has failed.
+    fn tell_failed(&mut self, connection: &ConnectionOf<N, H>, end: TlsHandshake) {
+        self.tell_of(&Rejected {
+            reason: RejectReason::TlsHandshake,
+            address: connection.address(),
+            request: None,
+            tls: Some(end),
+            now: self.turn.now,
+        });
     }
 
     /// Counts the end of a handshake that was under way, once. Whoever has only looked whether the

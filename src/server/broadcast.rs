@@ -209,8 +209,11 @@ impl Handler for Broadcast {
     }
 
     fn on_rejected(&mut self, rejected: &Rejected<'_>) {
-        let Rejected { reason, address, request, now } = *rejected;
-        self.refusals.note(reason, Some(address), request, now);
+        let Rejected { reason, address, request, tls, now } = *rejected;
+        match tls {
+            Some(end) => self.refusals.note_tls(end, address, now),
+            None => self.refusals.note(reason, Some(address), request, now),
+        };
     }
 
     fn on_accept_failed(&mut self, error: &io::Error, now: Instant) {

@@ -10,7 +10,7 @@ use tracing::warn;
 
 use crate::instant::Instant;
 use crate::protocol::Request;
-use crate::reactor::RejectReason;
+use crate::reactor::{RejectReason, TlsHandshake};
 
 use super::authorizer::NoVerdict;
 use super::event_log::cut;
@@ -32,6 +32,7 @@ pub(crate) struct RefusalLog {
     websocket_publish: Recent,
     accept_failures: Recent,
     no_verdict: [Recent; NoVerdict::ALL.len()],
+    tls: [Recent; TlsHandshake::ALL.len()],
 }
 
 /// The text about a peer that sends too many messages, in the log and in its Close frame.
@@ -104,19 +105,39 @@ fn line(reason: RejectReason) -> Option<(Pace, &'static str)> {
         RejectReason::ProxyHeader => {
             limit("no header of the PROXY protocol, version 2: does the proxy send one?")
         }
-        RejectReason::TlsHandshake => {
-            limit("the TLS handshake failed: fanfare_tls_handshakes_total counts why")
-        }
         RejectReason::ConnectionLimit => limit("over --max-connections"),
         RejectReason::ChannelLimit => limit("over --max-channels"),
         RejectReason::Memory => limit("over --memory-limit"),
         RejectReason::Malformed
         | RejectReason::SlowRequest
+        | RejectReason::TlsHandshake
         | RejectReason::NotFound
         | RejectReason::Method
         | RejectReason::Declined
         | RejectReason::Draining => None,
     }
+}
+
+/// Returns what a TLS handshake that has ended so has failed for, if it has.
+fn tls_fault(end: TlsHandshake) -> Option<&'static str> {
+    Some(match end {
+        TlsHandshake::Full | TlsHandshake::Resumed | TlsHandshake::Closed => return None,
+        TlsHandshake::NotTls => {
+            "the peer speaks something else; its URL should begin with https:// or wss://, and a \
+             proxy that sends its protocol's header needs proxy+tls: in --listen"
+        }
+        TlsHandshake::Incompatible => {
+            "the peer speaks neither TLS 1.2 nor 1.3, has no cipher suite in common, or not http/1.1"
+        }
+        TlsHandshake::ClientCertificate => {
+            "the peer has no certificate that --tls-client-ca would take"
+        }
+        TlsHandshake::RefusedByClient => {
+            "the peer has ended it, mostly because it does not trust the server's certificate"
+        }
+        TlsHandshake::Malformed => "the peer has sent what is no valid TLS",
+        TlsHandshake::TimedOut => "it took longer than --handshake-timeout",
+    })
 }
 
 impl RefusalLog {
@@ -160,6 +181,21 @@ impl RefusalLog {
         let text = format!("{}; see --authorize-url and --authorize-timeout", cause.reason());
         let reason = RejectReason::Authorizer.label();
         write(reason, &text, Some(address), Some(request), left_out);
+        true
+    }
+
+    /// Logs that a TLS handshake has failed: each cause once in a while.
+    pub(crate) fn note_tls(
+        &mut self,
+        end: TlsHandshake,
+        address: SocketAddr,
+        now: Instant,
+    ) -> bool {
+        let Some(text) = tls_fault(end) else { return false };
+        let recent = &mut self.tls[end as usize];
+        let Some(left_out) = recent.take(Pace::FirstOfMany, now) else { return false };
+        let text = format!("the TLS handshake failed ({}): {text}", end.label());
+        write(RejectReason::TlsHandshake.label(), &text, Some(address), None, left_out);
         true
     }
 

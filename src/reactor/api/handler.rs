@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use crate::hub::{Accepted, ChannelInfo, ChannelName, Refused, SlowPolicies};
 use crate::instant::Instant;
 use crate::protocol::{CloseCode, Message, Request, Response};
-use crate::reactor::counters::RejectReason;
+use crate::reactor::counters::{RejectReason, TlsHandshake};
 use crate::reactor::group::ChannelListing;
 use crate::reactor::response_headers::ResponseHeaders;
 use crate::reactor::ticket::Ticket;
@@ -227,6 +227,8 @@ pub struct Rejected<'a> {
     pub address: SocketAddr,
     /// The request, if one has been read.
     pub request: Option<&'a Request<'a>>,
+    /// How the TLS handshake has ended, if that is the reason.
+    pub tls: Option<TlsHandshake>,
     /// The monotonic clock, as read in this turn.
     pub now: Instant,
 }

@@ -1,7 +1,7 @@
 //! What the listeners of a server speak TLS by.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ServerConfig;
@@ -48,22 +48,16 @@ impl TlsOptions {
 ///
 /// let read = || TlsCertificate::read("cert.pem".as_ref(), "key.pem".as_ref());
 /// let options = TlsOptions { certificates: vec![read()?], ..TlsOptions::default() };
-/// let tls = ServerTls::new(options)?;
+/// let tls = ServerTls::new(&options)?;
 /// let server = Server::builder().listen("tls:0.0.0.0:443").tls(tls.settings()).bind()?;
 /// // At any time, and from any thread:
-/// tls.replace(TlsOptions { certificates: vec![read()?], ..TlsOptions::default() })?;
+/// tls.replace(&TlsOptions { certificates: vec![read()?], ..TlsOptions::default() })?;
 /// # server.run()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
 pub struct ServerTls {
     settings: TlsSettings,
-    in_force: Arc<Mutex<InForce>>,
-}
-
-/// What the settings were made of.
-struct InForce {
-    options: TlsOptions,
     /// Encrypts the tickets that are sent to clients, for all reactors.
     tickets: Arc<dyn ProducesTickets>,
 }
@@ -74,10 +68,10 @@ impl ServerTls {
     /// # Errors
     ///
     /// [`TlsError::NoCertificate`] and [`TlsError::Setup`].
-    pub fn new(options: TlsOptions) -> Result<ServerTls, TlsError> {
+    pub fn new(options: &TlsOptions) -> Result<ServerTls, TlsError> {
         let tickets = ticket_keys()?;
-        let settings = TlsSettings::new(server_config(&options, &tickets)?);
-        Ok(ServerTls { settings, in_force: Arc::new(Mutex::new(InForce { options, tickets })) })
+        let settings = TlsSettings::new(server_config(options, &tickets)?);
+        Ok(ServerTls { settings, tickets })
     }
 
     /// Returns what [`Builder::tls`](crate::Builder::tls) takes.
@@ -87,26 +81,20 @@ impl ServerTls {
     }
 
     /// Replaces certificates and authorities, for connections that are accepted from now on. A
-    /// client can go on to resume sessions of before, unless the authorities have changed.
+    /// client can go on to resume sessions of before, unless it needs a certificate now.
     ///
     /// # Errors
     ///
     /// As [`new`](Self::new). Nothing has changed then.
-    pub fn replace(&self, options: TlsOptions) -> Result<(), TlsError> {
-        let mut in_force = self.in_force.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_same = in_force.options.client_authorities == options.client_authorities;
-        // A ticket stands for the certificate of its client, which has been checked before.
-        let tickets = if is_same { Arc::clone(&in_force.tickets) } else { ticket_keys()? };
-        self.settings.replace(server_config(&options, &tickets)?);
-        *in_force = InForce { options, tickets };
+    pub fn replace(&self, options: &TlsOptions) -> Result<(), TlsError> {
+        self.settings.replace(server_config(options, &self.tickets)?);
         Ok(())
     }
 }
 
 impl fmt::Debug for ServerTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let in_force = self.in_force.lock().unwrap_or_else(PoisonError::into_inner);
-        f.debug_tuple("ServerTls").field(&in_force.options).finish()
+        f.debug_tuple("ServerTls").field(&self.settings).finish()
     }
 }
 
@@ -137,8 +125,13 @@ fn server_config(
     config.alpn_protocols = vec![PROTOCOL.to_vec()];
     // A cache would be another one for each server, and would have to be locked by all reactors.
     config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.ticketer = Arc::clone(tickets);
-    config.send_tls13_tickets = TICKETS;
+    // Whoever resumes is not asked for a certificate again, and is sent another ticket: so who was let
+    // in once would be let in after the certificate has expired.
+    let resumes = options.client_authorities.is_none();
+    config.send_tls13_tickets = if resumes { TICKETS } else { 0 };
+    if resumes {
+        config.ticketer = Arc::clone(tickets);
+    }
     // A request that comes before the handshake is over can be sent again by whoever has seen it.
     config.max_early_data_size = 0;
     Ok(Arc::new(config))

@@ -82,7 +82,7 @@ fn bad_files_change_nothing_and_are_told_and_counted() {
 }
 
 #[test]
-fn with_other_authorities_no_ticket_of_before_is_taken() {
+fn where_certificates_are_needed_each_connection_shows_one() {
     let (ours, another) = (Authority::new(), Authority::new());
     let files = ours.server("a", &["a.example"]);
     let ca = ours.path("clients.pem");
@@ -97,7 +97,7 @@ fn with_other_authorities_no_ticket_of_before_is_taken() {
         Ok::<_, std::io::Error>(client.stream.conn.handshake_kind())
     };
     assert_eq!(kind().unwrap(), Some(HandshakeKind::Full));
-    assert_eq!(kind().unwrap(), Some(HandshakeKind::Resumed));
+    assert_eq!(kind().unwrap(), Some(HandshakeKind::Full), "there are no tickets");
     std::fs::copy(another.certificate(), &ca).unwrap();
     let line = server.reload();
     assert!(line.contains("the files of certificates"), "{line}");
