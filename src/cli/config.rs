@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, ValueEnum};
+use fanfare::protocol::CompressionOptions;
 use fanfare::{
     AuthorizeUrl, IpNetwork, OriginPattern, PublishKey, PublishPolicy, Reject, SlowPolicy,
 };
@@ -280,6 +281,34 @@ pub(crate) struct Config {
     #[arg(long, value_name = "TIME", help_heading = "Channels")]
     pub(crate) slow_timeout: Time,
 
+    /// Compress messages for clients that offer it (permessage-deflate): shared compresses each
+    /// message once for all of them [default: off]
+    #[arg(long, value_name = "HOW", help_heading = "Compression")]
+    pub(crate) compression: Compression,
+
+    /// Messages smaller than this are sent as they are [default: 256]
+    #[arg(long, value_name = "SIZE", help_heading = "Compression")]
+    pub(crate) compression_min_size: Size,
+
+    /// How far back compression looks: 2^N bytes, from 9 to 15. Clients that ask for less get no
+    /// compression [default: 12]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u8).range(9..=15),
+        help_heading = "Compression"
+    )]
+    pub(crate) compression_window: u8,
+
+    /// From 1, the fastest, to 9, which takes the most time [default: 6]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u8).range(1..=9),
+        help_heading = "Compression"
+    )]
+    pub(crate) compression_level: u8,
+
     /// From accept to the end of the request's head [default: 5s]
     #[arg(long, value_name = "TIME", help_heading = "Times")]
     pub(crate) handshake_timeout: Time,
@@ -388,6 +417,10 @@ impl Default for Config {
             channel_buffer: Size(1 << 20),
             slow_policy: SlowPolicy::Disconnect,
             slow_timeout: seconds(10),
+            compression: Compression::Off,
+            compression_min_size: Size(CompressionOptions::default().message_bytes_min),
+            compression_window: CompressionOptions::default().window_bits,
+            compression_level: CompressionOptions::default().level,
             handshake_timeout: seconds(5),
             ping_interval: seconds(25),
             pong_timeout: seconds(10),
@@ -426,6 +459,15 @@ impl Config {
         text
     }
 
+    /// Returns how messages are compressed, if they are.
+    pub(crate) fn compression(&self) -> Option<CompressionOptions> {
+        (self.compression == Compression::Shared).then_some(CompressionOptions {
+            level: self.compression_level,
+            window_bits: self.compression_window,
+            message_bytes_min: self.compression_min_size.0,
+        })
+    }
+
     /// Returns the publish key, given directly or in a file.
     pub(crate) fn publish_key(&self) -> Result<Option<PublishKey>, ConfigError> {
         let Some((key, place)) = self.publish_key_text()? else { return Ok(None) };
@@ -454,6 +496,16 @@ fn lines(text: &str) -> Vec<(String, usize)> {
     let line = |at: usize| 1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count();
     let keys = table.get_ref().keys();
     keys.map(|key| (key.get_ref().to_string(), line(key.span().start))).collect()
+}
+
+/// Whether messages are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Compression {
+    /// No client gets compressed messages
+    Off,
+    /// Each message is compressed once, whoever reads it
+    Shared,
 }
 
 /// How log lines are written.

@@ -3,8 +3,8 @@
 use super::config::{Config, Secret};
 
 /// The settings that a server cannot change while it serves: it has made its sockets, threads,
-/// buffers and logs by them.
-pub(crate) const NEED_RESTART: [&str; 9] = [
+/// buffers and logs by them, and peers have agreed on compression.
+pub(crate) const NEED_RESTART: [&str; 13] = [
     "listen",
     "admin-listen",
     "socket-mode",
@@ -14,6 +14,10 @@ pub(crate) const NEED_RESTART: [&str; 9] = [
     "memory-limit",
     "channel-buffer",
     "slow-policy",
+    "compression",
+    "compression-min-size",
+    "compression-window",
+    "compression-level",
 ];
 
 /// Gives those settings the values that they have in `running`.
@@ -27,6 +31,10 @@ pub(crate) fn keep_what_needs_a_restart(config: &mut Config, running: &Config) {
     config.memory_limit = running.memory_limit;
     config.channel_buffer = running.channel_buffer;
     config.slow_policy = running.slow_policy;
+    config.compression = running.compression;
+    config.compression_min_size = running.compression_min_size;
+    config.compression_window = running.compression_window;
+    config.compression_level = running.compression_level;
 }
 
 /// Returns the names of the settings that differ.
@@ -95,6 +103,10 @@ mod tests {
         channel-buffer = "777KiB"
         slow-policy = "skip"
         slow-timeout = "7s"
+        compression = "shared"
+        compression-min-size = 7
+        compression-window = 10
+        compression-level = 7
         handshake-timeout = "7s"
         ping-interval = "7s"
         pong-timeout = "7s"

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use fanfare::protocol::CompressionOptions;
 use fanfare::{Builder, Context, Handler, Message, Request, Server, ServerTls, Upgrade, Visitor};
 use tracing::info;
 
@@ -43,6 +44,9 @@ pub(crate) struct Echo {
     /// Make a certificate, which clients trust only if they are told to
     #[arg(long)]
     tls_self_signed: bool,
+    /// Compress messages for clients that offer it (permessage-deflate)
+    #[arg(long)]
+    compression: bool,
     /// How log lines are written
     #[arg(long, env = "FANFARE_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     log_format: LogFormat,
@@ -70,6 +74,10 @@ impl Echo {
             builder.memory_limit_min().max(REACTOR_MEMORY_BYTES.saturating_mul(self.reactors));
         let server = builder
             .memory_limit(memory_bytes)
+            .compression(self.compression.then(|| CompressionOptions {
+                message_bytes_min: 0,
+                ..CompressionOptions::default()
+            }))
             .max_fragments(u32::MAX)
             .message_timeout(None)
             .max_connections(super::resources::connections_max(

@@ -283,6 +283,10 @@ impl Settings {
                 "--memory-limit ({}) must be at least --channel-buffer ({channel_buffer})",
                 self.memory_limit
             ),
+            LimitsError::CompressionOutOfRange => {
+                "--compression-window must be from 9 to 15, and --compression-level from 1 to 9"
+                    .to_owned()
+            }
             LimitsError::NoTime => {
                 "--handshake-timeout, --idle-timeout, --ping-interval, --pong-timeout and \
                  --slow-timeout must not be zero"
@@ -354,6 +358,7 @@ fn limits(config: &Config, memory_limit: Size) -> Builder<Closures> {
         .memory_limit(memory_limit.0)
         .channel_buffer(config.channel_buffer.0)
         .slow_policy(config.slow_policy)
+        .compression(config.compression())
         .slow_timeout(config.slow_timeout.0)
         .handshake_timeout(config.handshake_timeout.0)
         .ping_interval(config.ping_interval.0)

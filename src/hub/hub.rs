@@ -6,6 +6,7 @@ use super::channels::Channels;
 use super::delivery_times::DeliveryTimes;
 use super::form_id::{FormId, FormKind};
 use super::frame_deflater::FrameDeflater;
+use super::frames::Frame;
 use super::homes::{Homes, ReactorNumber};
 use super::ledger::Ledger;
 use super::limits::{HubLimits, Refused};
@@ -19,7 +20,7 @@ use super::slow_policies::SlowPolicies;
 use super::subscriptions::{Owner, SubscriptionId, Subscriptions};
 use super::sweep_order::Sweep;
 use crate::instant::Instant;
-use crate::protocol::HEADER_BYTES_MAX;
+use crate::protocol::{HEADER_BYTES_MAX, Message};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -275,6 +276,14 @@ impl Hub {
     pub(super) fn largest_segments_bytes(&self) -> usize {
         let frame_bytes = self.limits.message_bytes_max.saturating_add(HEADER_BYTES_MAX);
         frame_bytes.max(LARGE_SEGMENT_BYTES).saturating_mul(self.limits.forms_max())
+    }
+
+    /// Appends the frame of a message that is for one peer alone, in the deflated form.
+    pub fn encode_deflated(&mut self, message: Message<'_>, out: &mut Vec<u8>) {
+        match &mut self.deflater {
+            Some(deflater) => deflater.frame(message).encode(out),
+            None => Frame::plain(message).encode(out),
+        }
     }
 
     /// Returns how many messages were deflated.

@@ -103,7 +103,7 @@ pub struct Decoder {
     /// The UTF-8 check of the current text message, as far as it has arrived.
     utf8: Utf8Validator,
     /// The message that has begun and is not complete; `None` between messages.
-    message: Option<UnderWay>,
+    message: Option<Assembling>,
     /// permessage-deflate was agreed.
     compression: bool,
     /// True if the current frame is the last of its message.
@@ -116,32 +116,32 @@ pub struct Decoder {
 /// A message that has begun and is not complete. One enum, because a connection keeps it: a kind
 /// and a flag would take another byte.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum UnderWay {
+enum Assembling {
     Text,
     Binary,
     CompressedText,
     CompressedBinary,
 }
 
-impl UnderWay {
-    const fn new(kind: MessageKind, compressed: bool) -> UnderWay {
+impl Assembling {
+    const fn new(kind: MessageKind, compressed: bool) -> Assembling {
         match (kind, compressed) {
-            (MessageKind::Text, false) => UnderWay::Text,
-            (MessageKind::Binary, false) => UnderWay::Binary,
-            (MessageKind::Text, true) => UnderWay::CompressedText,
-            (MessageKind::Binary, true) => UnderWay::CompressedBinary,
+            (MessageKind::Text, false) => Assembling::Text,
+            (MessageKind::Binary, false) => Assembling::Binary,
+            (MessageKind::Text, true) => Assembling::CompressedText,
+            (MessageKind::Binary, true) => Assembling::CompressedBinary,
         }
     }
 
     const fn kind(self) -> MessageKind {
         match self {
-            UnderWay::Text | UnderWay::CompressedText => MessageKind::Text,
-            UnderWay::Binary | UnderWay::CompressedBinary => MessageKind::Binary,
+            Assembling::Text | Assembling::CompressedText => MessageKind::Text,
+            Assembling::Binary | Assembling::CompressedBinary => MessageKind::Binary,
         }
     }
 
     const fn is_compressed(self) -> bool {
-        matches!(self, UnderWay::CompressedText | UnderWay::CompressedBinary)
+        matches!(self, Assembling::CompressedText | Assembling::CompressedBinary)
     }
 }
 
@@ -312,7 +312,7 @@ impl Decoder {
             if begun.is_some() { (0, 0) } else { (self.fragments, assembled_bytes as u64) };
         let is_compressed = match begun {
             Some(_) => header.compressed,
-            None => self.message.is_some_and(UnderWay::is_compressed),
+            None => self.message.is_some_and(Assembling::is_compressed),
         };
         let bytes_max = match is_compressed {
             true => deflated_bytes_max(limits.message_bytes_max, fragments.saturating_add(1)),
@@ -336,7 +336,7 @@ impl Decoder {
     ) {
         if let Some(kind) = begun {
             assembly.clear();
-            self.message = Some(UnderWay::new(kind, header.compressed));
+            self.message = Some(Assembling::new(kind, header.compressed));
             self.utf8 = Utf8Validator::new();
             self.fragments = 0;
         }
@@ -360,7 +360,7 @@ impl Decoder {
             apply_mask(piece, self.mask);
             self.mask = rotate_mask(self.mask, taken);
         }
-        if self.message == Some(UnderWay::Text) {
+        if self.message == Some(Assembling::Text) {
             self.utf8.push(piece)?;
         }
         assembly.extend_from_slice(piece);

@@ -8,6 +8,10 @@ use super::turn_state::TurnState;
 /// A larger buffer is not kept for the next message.
 const KEPT_BYTES_MAX: usize = 1 << 20;
 
+/// So many inflated bytes count as one more frame. So one step inflates at most 256 KiB and one
+/// message.
+const BYTES_PER_FRAME: usize = 256;
+
 #[derive(Default)]
 pub(super) struct Inflation {
     /// Made for the first compressed message.
@@ -23,17 +27,22 @@ impl Inflation {
         self.message.capacity()
     }
 
-    /// Inflates a message if it is compressed.
+    /// Inflates a message if it is compressed. Returns it with how many frames it counts as, of
+    /// those that one step decodes: small frames can inflate to much.
     #[inline]
     pub(super) fn inflated<'a>(
         &'a mut self,
         event: Event<'a>,
         limits: &DecoderLimits,
         turn: &mut TurnState,
-    ) -> Result<Event<'a>, ProtocolError> {
+    ) -> Result<(Event<'a>, u32), ProtocolError> {
         match event {
-            Event::Compressed(message) => self.inflate(message, limits, turn).map(Event::Message),
-            event => Ok(event),
+            Event::Compressed(compressed) => {
+                let message = self.inflate(compressed, limits, turn)?;
+                let frames = 1 + message.payload().len() / BYTES_PER_FRAME;
+                Ok((Event::Message(message), frames as u32))
+            }
+            event => Ok((event, 1)),
         }
     }
 

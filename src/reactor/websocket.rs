@@ -148,11 +148,12 @@ impl<N: Net, H: Handler> Core<N, H> {
             let Some(event) = event else { break Halt::NeedMore };
             #[cfg(any(test, fuzzing))]
             work::note(Work::Frame);
-            *frames_left -= 1;
-            let event = match self.inflation.inflated(event, &self.limits.decoder, peer.turn) {
-                Ok(event) => event,
+            let inflated = self.inflation.inflated(event, &self.limits.decoder, peer.turn);
+            let (event, frames) = match inflated {
+                Ok(inflated) => inflated,
                 Err(error) => break refuse(error, &self.limits.decoder, peer.outgoing),
             };
+            *frames_left = frames_left.saturating_sub(frames);
             if matches!(event, Event::Message(_)) {
                 message_since = None;
             }
@@ -163,9 +164,8 @@ impl<N: Net, H: Handler> Core<N, H> {
         // A partial frame header counts as the beginning of a message, so that it can time out.
         let partial = matches!(halt, Halt::NeedMore) && *consumed < filled;
         let under_way = open.decoder.is_mid_message() || partial;
-        let token = connection.token;
-        connection.message_since =
-            under_way.then(|| message_since.unwrap_or_else(|| self.begin_message(token)));
+        let since = || message_since.unwrap_or_else(|| self.begin_message(connection.token));
+        connection.message_since = under_way.then(since);
         if open.decoder.is_mid_message() {
             self.pool.count(&mut assembly);
             connection.io.assembly = Some(assembly);

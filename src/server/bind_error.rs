@@ -24,6 +24,8 @@ pub enum LimitsError {
     /// Each reactor's share of the memory limit is too small: one reactor needs one channel buffer,
     /// several need two each or more, depending on the rings between them (`reactor_memory_min`).
     MemoryTooSmall,
+    /// The window or the level of compression is not one that there is.
+    CompressionOutOfRange,
     /// The ping interval, or a timeout other than that of the drain, is zero.
     NoTime,
 }
@@ -43,6 +45,9 @@ impl fmt::Display for LimitsError {
             LimitsError::MemoryTooSmall => {
                 "the memory limit is too small: one reactor needs one channel buffer, several need \
                  two each or more, depending on their rings"
+            }
+            LimitsError::CompressionOutOfRange => {
+                "compression has windows from 9 to 15 bits, and levels from 1 to 9"
             }
             LimitsError::NoTime => {
                 "the ping interval and the timeouts for handshakes, pongs, idle connections, slow \

@@ -9,6 +9,7 @@ use crate::TlsSettings;
 use crate::hub::{Homes, HubLimits, SlowPolicy};
 use crate::ip_network::IpNetwork;
 use crate::net::{MioNet, Net};
+use crate::protocol::CompressionOptions;
 use crate::reactor::{Handler, ReactorLimits, RingSizes, reactor_memory_min, setups};
 
 use super::bind_error::{BindError, LimitsError};
@@ -358,6 +359,15 @@ impl<A> Builder<A> {
         self
     }
 
+    /// Compresses messages for clients that offer permessage-deflate (RFC 7692), each message once
+    /// for all subscribers that read it so, and reads the compressed messages of these clients.
+    /// Default: no client gets compressed messages.
+    pub fn compression(mut self, options: Option<CompressionOptions>) -> Self {
+        self.reactor.compression = options;
+        self.hub.compression = options;
+        self
+    }
+
     /// The longest time from accept to the end of the request's head; after it the answer is 408.
     /// Default 5 s.
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
@@ -431,6 +441,10 @@ impl<A> Builder<A> {
             (self.hub.channel_buffer_bytes / 2 >= message_bytes_max, LimitsError::BufferTooSmall),
             (self.hub.memory_bytes >= self.memory_limit_min(), LimitsError::MemoryTooSmall),
             (self.reactor.decoder.fragments_max > 0, LimitsError::NoMessage),
+            (
+                self.reactor.compression.is_none_or(CompressionOptions::is_in_range),
+                LimitsError::CompressionOutOfRange,
+            ),
             (!self.times().contains(&Some(Duration::ZERO)), LimitsError::NoTime),
         ];
         rules.into_iter().find(|(is_kept, _)| !is_kept).map_or(Ok(()), |(_, error)| Err(error))
@@ -509,6 +523,7 @@ mod tests {
     #[test]
     fn limits_that_cannot_work_are_refused_before_anything_is_bound() {
         let builder = || Server::builder().listen("127.0.0.1:0");
+        let compression = CompressionOptions::default();
         for (builder, error) in [
             (builder().max_message_size(0), LimitsError::NoMessage),
             (builder().max_message_size((1 << 30) + 1), LimitsError::MessageTooLarge),
@@ -525,6 +540,14 @@ mod tests {
             (builder().message_timeout(Some(Duration::ZERO)), LimitsError::NoTime),
             (builder().max_connections_per_ip(Some(0)), LimitsError::NoConnection),
             (builder().max_fragments(0), LimitsError::NoMessage),
+            (
+                builder().compression(Some(CompressionOptions { window_bits: 8, ..compression })),
+                LimitsError::CompressionOutOfRange,
+            ),
+            (
+                builder().compression(Some(CompressionOptions { level: 10, ..compression })),
+                LimitsError::CompressionOutOfRange,
+            ),
         ] {
             assert!(
                 matches!(builder.bind(), Err(BindError::Limits(found)) if found == error),

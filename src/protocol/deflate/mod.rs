@@ -23,6 +23,15 @@ pub struct CompressionOptions {
     pub message_bytes_min: usize,
 }
 
+impl CompressionOptions {
+    /// Returns true if level and window are within their bounds.
+    #[must_use]
+    pub fn is_in_range(self) -> bool {
+        (COMPRESSION_LEVEL_MIN..=COMPRESSION_LEVEL_MAX).contains(&self.level)
+            && (WINDOW_BITS_MIN..=WINDOW_BITS_MAX).contains(&self.window_bits)
+    }
+}
+
 impl Default for CompressionOptions {
     fn default() -> CompressionOptions {
         CompressionOptions {

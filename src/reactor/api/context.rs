@@ -224,11 +224,16 @@ impl<S> Context<'_, S> {
         !self.exchange.outcomes.is_empty() || self.exchange.hub.has_overrun_of(Owner(self.token.0))
     }
 
-    /// Sends a message to this peer only, after everything sent to it before. Does nothing after
-    /// [`close`](Self::close).
+    /// Sends a message to this peer only, after everything sent to it before; compressed, if that
+    /// was agreed. Does nothing after [`close`](Self::close).
     pub fn send(&mut self, message: Message<'_>) {
-        if self.outgoing.close.is_none() {
-            encode_frame(&mut self.outgoing.replies, message.kind().opcode(), message.payload());
+        if self.outgoing.close.is_some() {
+            return;
+        }
+        let replies = &mut self.outgoing.replies;
+        match self.compression {
+            true => self.exchange.hub.encode_deflated(message, replies),
+            false => encode_frame(replies, message.kind().opcode(), message.payload()),
         }
     }
 

@@ -5,16 +5,14 @@ use super::client::{Client, Heard};
 use super::frames::Opcode;
 use super::world::World;
 use crate::protocol::{CompressionOptions, Deflater, deflated_bytes_max};
-use crate::reactor::ReactorLimits;
 
 const MESSAGE_BYTES_MAX: usize = 64 << 10;
 
-fn compress(limits: &mut ReactorLimits) {
-    limits.compression = Some(CompressionOptions::default());
-}
-
 fn compressing() -> World {
-    World::with(|limits, _| compress(limits))
+    World::with(|limits, hub| {
+        limits.compression = Some(CompressionOptions::default());
+        hub.compression = limits.compression;
+    })
 }
 
 fn open(world: &mut World, path: &str) -> Client {
@@ -149,4 +147,44 @@ fn a_message_that_compressing_makes_longer_is_within_the_limit() {
     client.say_compressed(Opcode::Binary, &vec![0; MESSAGE_BYTES_MAX + 1]);
     world.rest();
     assert_eq!(client.close_code(), Some(1009));
+}
+
+#[test]
+fn replies_and_published_messages_go_compressed_to_whom_they_save_something() {
+    let mut world = compressing();
+    let mut echo = open(&mut world, "/echo");
+    let (mut reader, mut plain) = (open(&mut world, "/news"), world.open("/news"));
+    let (long, short) = ("long and long and long ".repeat(50), "too short to gain");
+    for text in [&long[..], short] {
+        echo.text(text);
+        plain.text(text);
+    }
+    world.rest();
+    for client in [&mut echo, &mut reader] {
+        let heard = client.heard_as_sent();
+        assert!(matches!(&heard[0], Heard::Compressed(bytes) if bytes.len() < 60), "{heard:?}");
+        assert_eq!(heard[1], Heard::Message(short.as_bytes().to_vec()));
+    }
+    assert_eq!(plain.messages(), [long.as_bytes(), short.as_bytes()]);
+    assert_eq!(world.reactor().status().messages_deflated(), 2, "one for each way");
+}
+
+#[test]
+fn a_flood_of_small_frames_that_inflate_to_much_is_decoded_a_part_in_each_step() {
+    let mut world = compressing();
+    let mut flooder = open(&mut world, "/echo");
+    let bomb = deflated(&vec![b'x'; MESSAGE_BYTES_MAX]);
+    for _ in 0..100 {
+        flooder.say_frame(0xC2, &bomb);
+    }
+    let mut most = 0;
+    let mut heard = 0;
+    for _ in 0..1_000 {
+        let before = heard;
+        world.turn();
+        heard += flooder.messages().len();
+        most = most.max(heard - before);
+    }
+    assert_eq!(heard, 100);
+    assert!(most <= 10, "{most} messages of 64 KiB in one turn");
 }
