@@ -157,7 +157,7 @@ function checkNative(url) {
   });
   checks.add("what fetch posts arrives", async () => {
     const socket = await openNative(url + "/fetch-native"), received = once(socket, "message");
-    const response = await fetch(url.replace("ws:", "http:") + "/fetch-native", { method: "POST", body: "posted" });
+    const response = await fetch(url.replace(/^ws/, "http") + "/fetch-native", { method: "POST", body: "posted" });
     expect([response.status, (await response.json()).subscribers], [201, 1]);
     expect((await received)[0].data, "posted");
     socket.close();

@@ -82,8 +82,9 @@ async def check(url):
     @checks.add("http.client sends a body of 50 MB and reads 413, or 501 if it is chunked")
     async def _():
         def post(body, **arguments):
-            host = url.removeprefix("ws://").split("/")[0]
-            connection = http.client.HTTPConnection(host, timeout=60)
+            scheme, host = url.split("/")[0], url.split("/")[2]
+            kind = http.client.HTTPSConnection if scheme == "wss:" else http.client.HTTPConnection
+            connection = kind(host, timeout=60)
             connection.request("POST", "/large", body, **arguments)
             response = connection.getresponse()
             return response.status, b"--max-message-size" in response.read()

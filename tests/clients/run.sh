@@ -8,6 +8,7 @@
 #   run.sh programs     the clients but Chromium
 #   run.sh browser      Chromium alone
 #   run.sh loadgen      loadgen against other servers and fanfare
+#   run.sh tls          the programs, Java if it is there, and Chromium over TLS
 #
 # FANFARE, LOADGEN: the binaries (default: the release builds). The logs of the servers stay in target/clients.
 set -euo pipefail
@@ -132,6 +133,48 @@ load() {
   program loadgen "$python" "$here/loadgen.py" "$node_address" "$python_address" "127.0.0.1:$port"
 }
 
+# An authority, and a certificate of it for localhost; sets $ca, $certificate and $key.
+make_certificates() {
+  local folder=$out/tls
+  ca=$folder/ca.pem certificate=$folder/server.pem key=$folder/server.key
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  local curve=(-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes)
+  openssl req -x509 "${curve[@]}" -keyout "$folder/ca.key" -out "$ca" -days 2 -subj '/CN=the authority of the tests' &&
+    openssl req "${curve[@]}" -keyout "$key" -out "$folder/server.csr" -subj /CN=localhost &&
+    openssl x509 -req -in "$folder/server.csr" -CA "$ca" -CAkey "$folder/ca.key" -days 2 -out "$certificate" \
+      -extfile <(echo 'subjectAltName=DNS:localhost,IP:127.0.0.1')
+} 2>"$out/openssl"
+
+java_follows() {
+  local store=$out/tls/store
+  keytool -importcert -noprompt -alias ours -file "$ca" -keystore "$store" -storepass changeit &&
+    java -Djavax.net.ssl.trustStore="$store" -Djavax.net.ssl.trustStorePassword=changeit "$here/Follow.java" "$1"
+}
+
+tls_programs() {
+  start "$FANFARE" --listen tls:127.0.0.1:0 --tls-cert "$certificate" --tls-key "$key" --ping-interval 1s --pong-timeout 30s
+  local address=localhost:$port
+  SSL_CERT_FILE=$ca program websockets "$python" "$here/python_websockets.py" check "wss://$address"
+  SSL_CERT_FILE=$ca program aiohttp "$python" "$here/aiohttp_client.py" check "https://$address"
+  NODE_EXTRA_CA_CERTS=$ca program ws "${node[@]}" "$here/node_ws.mjs" check "wss://$address"
+  check 'curl publishes over https, by HTTP/1.1 though it offers more' \
+    curl -fsS --cacert "$ca" --http2 -d hello "https://$address/news"
+  check 'loadgen: an echo over wss is checked like any other' \
+    "$LOADGEN" broadcast "wss://$address/loadgen" --cacert "$ca" -c 5 --rate 50 -W 200ms -d 1s --drain 5s
+  if command -v java >/dev/null; then
+    check 'Java connects over wss' java_follows "wss://$address/java"
+  else
+    echo 'left out: java is not installed'
+  fi
+}
+
+tls_browser() {
+  local pin
+  pin=$(openssl x509 -in "$certificate" -noout -pubkey | openssl pkey -pubin -outform der | openssl dgst -sha256 -binary | base64)
+  program browser "${node[@]}" "$here/tls_browser.mjs" "$certificate" "$key" "$pin"
+}
+
 browser() {
   program browser "${node[@]}" "$here/browser.mjs"
 }
@@ -141,8 +184,13 @@ rm -f "$out"/server-*.log
 command -v curl >/dev/null || apt_install curl
 install_python
 install_npm
-if [ "$part" = all ] || [ "$part" = browser ]; then install_chromium; fi
+if [ "$part" = all ] || [ "$part" = browser ] || [ "$part" = tls ]; then install_chromium; fi
 if [ "$part" = all ] || [ "$part" = programs ]; then programs; fi
 if [ "$part" = all ] || [ "$part" = loadgen ]; then load; fi
 if [ "$part" = all ] || [ "$part" = browser ]; then browser; fi
+if [ "$part" = all ] || [ "$part" = tls ]; then
+  make_certificates
+  tls_programs
+  tls_browser
+fi
 end_checks
