@@ -107,6 +107,11 @@ pub(crate) fn explain(error: &io::Error) -> Option<String> {
     })
 }
 
+/// Returns a name without what rustls writes around it to say what kind of name it is.
+fn plain(name: &str) -> &str {
+    name.split('"').nth(1).unwrap_or(name)
+}
+
 fn of_certificate(error: &CertificateError) -> String {
     match error {
         // The signature is bad if another authority has the same name.
@@ -119,7 +124,10 @@ fn of_certificate(error: &CertificateError) -> String {
             let asked = expected.to_str();
             match &presented[..] {
                 [] => format!("it is for no host, and so not for {asked}"),
-                names => format!("it is for {}, and not for {asked}", names.join(", ")),
+                names => {
+                    let names: Vec<_> = names.iter().map(|name| plain(name)).collect();
+                    format!("it is for {}, and not for {asked}", names.join(", "))
+                }
             }
         }
         CertificateError::ExpiredContext { not_after, .. } => {
@@ -127,6 +135,11 @@ fn of_certificate(error: &CertificateError) -> String {
         }
         CertificateError::NotValidYetContext { not_before, .. } => {
             format!("it is not valid before {}; is the clock right?", date(*not_before))
+        }
+        // rustls has no kind of its own for this.
+        error if error.to_string().contains("CaUsedAsEndEntity") => {
+            "it is that of an authority (CA:TRUE), which a server cannot show; make it with CA:FALSE"
+                .to_owned()
         }
         error => error.to_string(),
     }

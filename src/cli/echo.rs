@@ -60,7 +60,7 @@ impl Echo {
         let message_bytes_max = self.max_message_size.0;
         let channel_buffer_bytes = message_bytes_max.saturating_mul(2);
         let tls = self.certificates().read(None).map_err(|error| error.to_string())?;
-        let names = tls.as_ref().map(|tls| TlsNames::of(tls, self.tls_self_signed));
+        let names = tls.as_ref().map(|tls| TlsNames::of(tls, self.tls_self_signed, &[]));
         let tls =
             tls.as_ref().map(ServerTls::new).transpose().map_err(|error| error.to_string())?;
         let builder = self.listen.iter().fold(Server::builder(), Builder::listen);

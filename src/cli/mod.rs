@@ -176,7 +176,9 @@ fn serve(matches: &ArgMatches) -> Result<(), String> {
     let bearer = settings.needed_bearer();
     let key = bearer.map(|what| format!("-H 'Authorization: Bearer {what}' "));
     let key = key.unwrap_or_default();
-    let names = settings.tls().map(|tls| TlsNames::of(tls, settings.config().tls_self_signed));
+    let config = settings.config();
+    let of = |tls| TlsNames::of(tls, config.tls_self_signed, &config.allowed_hosts);
+    let names = settings.tls().map(of);
     if let Some(text) = names.as_ref().and_then(|names| names.announcement(&server)) {
         info!("{text}");
     }

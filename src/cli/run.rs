@@ -59,19 +59,21 @@ fn shown_with<H: Handler>(server: &Server<H>, scheme: &str) -> Option<SocketAddr
 pub(crate) enum TlsNames {
     /// Clients must be told to take it.
     SelfSigned { fingerprint: String },
-    /// A name of the first one, if it has any that is no wildcard.
+    /// A name of the first one under which the server answers, if there is any.
     Named(Option<String>),
 }
 
 impl TlsNames {
-    pub(crate) fn of(options: &TlsOptions, is_self_signed: bool) -> TlsNames {
+    /// `hosts`: the names under which the server answers.
+    pub(crate) fn of(options: &TlsOptions, is_self_signed: bool, hosts: &[String]) -> TlsNames {
         let first = options.certificates.first();
         if is_self_signed {
             let fingerprint = first.map(TlsCertificate::fingerprint).unwrap_or_default();
             return TlsNames::SelfSigned { fingerprint };
         }
         let mut names = first.into_iter().flat_map(TlsCertificate::names);
-        TlsNames::Named(names.find(|name| !name.starts_with('*')).cloned())
+        let answers = |name: &&String| *name == "localhost" || hosts.contains(name);
+        TlsNames::Named(names.find(answers).cloned())
     }
 
     /// Returns what users of a certificate must know that is trusted by nobody.
@@ -99,8 +101,9 @@ impl TlsNames {
     /// Returns the flag of curl with which it takes the certificate.
     fn flag_of_curl(&self) -> &'static str {
         match self {
-            TlsNames::SelfSigned { .. } => "-k ",
-            TlsNames::Named(_) => "",
+            // By its address the certificate cannot be checked.
+            TlsNames::SelfSigned { .. } | TlsNames::Named(None) => "-k ",
+            TlsNames::Named(Some(_)) => "",
         }
     }
 }
