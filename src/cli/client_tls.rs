@@ -138,7 +138,7 @@ fn of_certificate(error: &CertificateError) -> String {
         }
         // rustls has no kind of its own for this.
         error if error.to_string().contains("CaUsedAsEndEntity") => {
-            "it is that of an authority (CA:TRUE), which a server cannot show; make it with CA:FALSE"
+            "it is that of an authority (CA:TRUE), which no server can show; make it with CA:FALSE"
                 .to_owned()
         }
         error => error.to_string(),

@@ -127,7 +127,7 @@ fn tls_fault(end: TlsHandshake) -> Option<&'static str> {
              proxy that sends its protocol's header needs proxy+tls: in --listen"
         }
         TlsHandshake::Incompatible => {
-            "the peer speaks neither TLS 1.2 nor 1.3, has no cipher suite in common, or not http/1.1"
+            "no version (TLS 1.2 and 1.3), cipher suite or protocol (http/1.1) in common"
         }
         TlsHandshake::ClientCertificate => {
             "the peer has no certificate that --tls-client-ca would take"

@@ -125,8 +125,8 @@ fn server_config(
     config.alpn_protocols = vec![PROTOCOL.to_vec()];
     // A cache would be another one for each server, and would have to be locked by all reactors.
     config.session_storage = Arc::new(NoServerSessionStorage {});
-    // Whoever resumes is not asked for a certificate again, and is sent another ticket: so who was let
-    // in once would be let in after the certificate has expired.
+    // Whoever resumes is not asked for a certificate again, and is sent another ticket: so who was
+    // let in once would be let in after the certificate has expired.
     let resumes = options.client_authorities.is_none();
     config.send_tls13_tickets = if resumes { TICKETS } else { 0 };
     if resumes {
