@@ -125,7 +125,9 @@ fn a_thousand_certificates_under_load_drop_nobody() {
     let files = authority.server("a", &["a.example"]);
     let two = [authority.server("b", &["a.example"]), authority.server("c", &["a.example"])];
     replace(&files, &two[0]);
-    let flags = ["--reactors", "2", "--publish", "all", "--allowed-hosts", "a.example"];
+    // Nobody is pinged, so that peers hear messages only.
+    let flags =
+        ["--reactors=2", "--publish=all", "--allowed-hosts=a.example", "--ping-interval=1h"];
     let mut server = TlsServer::start(&[&files.flags()[..], &flags].concat());
     let config = config(&[&TLS13], None);
     let connect = |address| TlsClient::connect(address, "a.example", &config, b"").unwrap();
