@@ -216,7 +216,7 @@ pub fn encode_compressed_frame(out: &mut Vec<u8>, kind: MessageKind, payload: &[
     append_frame(out, kind.opcode(), true, payload);
 }
 
-#[inline]
+#[inline(always)]
 fn append_frame(out: &mut Vec<u8>, opcode: Opcode, compressed: bool, payload: &[u8]) {
     let payload_bytes = payload.len() as u64;
     let header = FrameHeader { fin: true, compressed, opcode, mask: None, payload_bytes }.encode();

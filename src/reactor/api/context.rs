@@ -34,6 +34,10 @@ pub struct Visitor<'a> {
     pub(crate) expires_at: Option<NonZeroU32>,
     /// The application has admitted this request before its body. It is forgotten if the body has
     /// not arrived yet, because the rules may change meanwhile.
+    #[cfg_attr(
+        not(feature = "broadcast"),
+        expect(dead_code, reason = "only the standalone server decides before the body")
+    )]
     pub(crate) is_admitted: bool,
 }
 
