@@ -93,6 +93,7 @@ impl Plan {
                 trusted_proxies: std::sync::Arc::default(),
                 accepts_per_second_max,
                 decoder: DecoderLimits { message_bytes_max, fragments_max: 6 },
+                compression: None,
                 http: HttpLimits { head_bytes_max: 1_024, body_bytes_max: message_bytes_max },
                 handshake_timeout: seconds(3, 2),
                 idle_timeout: seconds(5, 2),
