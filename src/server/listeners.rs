@@ -117,7 +117,7 @@ pub(crate) fn listen_on_all(
         let failed = |source| BindError::Listen { address: HANDED_OVER.to_owned(), source };
         listening.adopt(socket).map_err(failed)?;
     }
-    // An address that speaks plain HTTP is the better example, so it comes first.
+    // The addresses of the PROXY protocol come last, as the field says.
     let (last, first): (Vec<_>, Vec<_>) =
         all.iter().partition(|one| one.kind == ListenerKind::ProxyProtocol);
     for address in first.into_iter().chain(last) {

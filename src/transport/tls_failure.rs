@@ -16,7 +16,8 @@ pub(crate) enum TlsFailure {
     /// The peer has refused the handshake, mostly because it does not trust the server's
     /// certificate.
     Refused,
-    /// What the peer has sent is no valid TLS.
+    /// What the peer has sent is no valid TLS; or there was no answer to it, which is hardly
+    /// possible.
     Malformed,
     /// The connection under it is lost.
     Lost,

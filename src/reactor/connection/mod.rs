@@ -69,8 +69,8 @@ pub(super) struct Connection<T, S> {
     pub(super) hung_up: bool,
     /// The peer has closed its side, and everything that it sent has been read.
     pub(super) ended: bool,
-    /// The connection is on one of the lists `Core::unfinished` and `Core::waiting_for_room`, so it
-    /// is read again without a new readiness event.
+    /// The connection is on one of the lists `Core::unfinished`, `Core::waiting_for_room` and
+    /// `Core::handshaking`, so it is read again without a new readiness event.
     pub(super) unfinished: bool,
     /// How many full channels, and half full rings to homes, this peer has published to. While
     /// there are any, nothing more is read from the peer. The home of each channel reports when it
