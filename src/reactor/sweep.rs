@@ -5,7 +5,7 @@ use std::io;
 
 use crate::hub::SubscriptionId;
 use crate::net::{Net, Token};
-use crate::transport::Sent;
+use crate::transport::{Extent, Sent};
 
 use super::api::Handler;
 use super::connection::Phase;
@@ -62,7 +62,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         let unsent = self.exchange.hub.unsent(subscription);
         let Core { net, pool, .. } = self;
         let written = match unsent.second.is_empty() {
-            true => connection.io.write(net, unsent.first, pool),
+            true => connection.io.write(net, unsent.first, Extent::Part, pool),
             false => connection.io.write_both(net, unsent.first, unsent.second, pool),
         };
         self.note_written(connection, subscription, written)

@@ -5,7 +5,7 @@ use std::io;
 
 use crate::hub::SubscriptionId;
 use crate::net::Net;
-use crate::transport::Sent;
+use crate::transport::{Extent, Sent};
 
 use super::api::Handler;
 use super::connection::{CoarseInstant, Phase};
@@ -47,7 +47,7 @@ impl<N: Net, H: Handler> Core<N, H> {
         {
             let unsent = self.exchange.hub.unsent(subscription);
             let rest = &unsent.first[..unsent.under_way_bytes];
-            let written = connection.io.write_whole(&mut self.net, rest, &mut self.pool);
+            let written = connection.io.write(&mut self.net, rest, Extent::Whole, &mut self.pool);
             let sent = self.note_written(connection, subscription, written)?;
             if sent != Sent::All {
                 return Ok(sent);

@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 
 use crate::net::Net;
 
-use super::io_results::{Received, Sent, received, sent};
+use super::io_results::{Extent, Received, Sent, received, sent};
 use super::tls_failure::TlsFailure;
 use super::tls_session::TlsSession;
 use super::{Buffer, BufferPool};
@@ -81,37 +81,27 @@ impl<S> IoBuffers<S> {
         }
     }
 
-    /// Sends a part of a log; it is not queued. Returns how many bytes were accepted. What was
-    /// refused must be written before anything else. An encrypted stream takes only a part of very
-    /// many bytes, so that other connections do not wait for it.
+    /// Sends `bytes`; they are not queued. Returns how many were accepted. What was refused must be
+    /// written before anything else.
     #[inline(always)]
     pub(crate) fn write<N: Net<Stream = S>>(
         &mut self,
         net: &mut N,
         bytes: &[u8],
+        extent: Extent,
         pool: &mut BufferPool,
     ) -> io::Result<(usize, Sent)> {
-        match &mut self.tls {
-            None => sent(net.write(&mut self.stream, bytes), bytes.len()),
-            Some(tls) => tls.write(net, &mut self.stream, bytes, pool),
+        if let Some(tls) = &mut self.tls {
+            return tls.write(net, &mut self.stream, bytes, extent, pool);
         }
+        let written = match extent {
+            Extent::Part | Extent::Whole => net.write(&mut self.stream, bytes),
+            Extent::Last => net.write_last(&mut self.stream, bytes),
+        };
+        sent(written, bytes.len())
     }
 
-    /// As [`write`](Self::write), but takes all that the kernel takes.
-    #[inline(always)]
-    pub(crate) fn write_whole<N: Net<Stream = S>>(
-        &mut self,
-        net: &mut N,
-        bytes: &[u8],
-        pool: &mut BufferPool,
-    ) -> io::Result<(usize, Sent)> {
-        match &mut self.tls {
-            None => sent(net.write(&mut self.stream, bytes), bytes.len()),
-            Some(tls) => tls.write_whole(net, &mut self.stream, bytes, pool),
-        }
-    }
-
-    /// As [`write`](Self::write), with both slices as if they were one.
+    /// As [`write`](Self::write), for a part of a log in two slices.
     pub(crate) fn write_both<N: Net<Stream = S>>(
         &mut self,
         net: &mut N,
@@ -124,11 +114,11 @@ impl<S> IoBuffers<S> {
             let offered = first.len() + second.len();
             return sent(net.write_vectored(&mut self.stream, &slices), offered);
         };
-        let (of_first, outcome) = tls.write(net, &mut self.stream, first, pool)?;
+        let (of_first, outcome) = tls.write(net, &mut self.stream, first, Extent::Part, pool)?;
         if outcome != Sent::All || of_first < first.len() {
             return Ok((of_first, outcome));
         }
-        let (of_second, outcome) = tls.write(net, &mut self.stream, second, pool)?;
+        let (of_second, outcome) = tls.write(net, &mut self.stream, second, Extent::Part, pool)?;
         Ok((of_first + of_second, outcome))
     }
 
@@ -143,7 +133,7 @@ impl<S> IoBuffers<S> {
         pool: &mut BufferPool,
     ) -> io::Result<(usize, Sent)> {
         let (taken, sent) = match may_write && self.outbound.is_none() {
-            true => self.write_whole(net, bytes, pool)?,
+            true => self.write(net, bytes, Extent::Whole, pool)?,
             false => (0, Sent::Blocked),
         };
         if sent != Sent::All {
@@ -163,10 +153,7 @@ impl<S> IoBuffers<S> {
         pool: &mut BufferPool,
     ) -> io::Result<(usize, Sent)> {
         debug_assert!(!self.owes(), "queued bytes must be sent first");
-        let (taken, sent) = match &mut self.tls {
-            None => sent(net.write_last(&mut self.stream, bytes), bytes.len())?,
-            Some(tls) => tls.write_last(net, &mut self.stream, bytes, pool)?,
-        };
+        let (taken, sent) = self.write(net, bytes, Extent::Last, pool)?;
         if sent != Sent::All {
             // The next write is an ordinary one, which also sends what the kernel has held back.
             self.send(net, &bytes[taken..], false, pool)?;
@@ -212,7 +199,7 @@ impl<S> IoBuffers<S> {
         let Some(mut outbound) = self.outbound.take_if(|_| !self.is_held) else {
             return Ok((0, self.send_ciphertext(net, pool)?));
         };
-        let written = self.write_whole(net, outbound.unread(), pool);
+        let written = self.write(net, outbound.unread(), Extent::Whole, pool);
         if let Ok((taken, Sent::All)) = written {
             pool.put(outbound);
             return Ok((taken, Sent::All));

@@ -1,4 +1,4 @@
-//! What has become of a read and of a write.
+//! How much is to be written, and what has become of a read and of a write.
 
 use std::io;
 
@@ -26,12 +26,23 @@ impl Received {
     }
 }
 
+/// How much of what is offered is to be written, if the kernel takes it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Extent {
+    /// An encrypted stream takes only a part of very many bytes, so that other connections do not
+    /// wait for it. The caller comes back with the rest although the socket is not full.
+    Part,
+    Whole,
+    /// They are the last bytes of the stream, as in [`Net::write_last`](crate::net::Net).
+    Last,
+}
+
 /// The result of sending.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Sent {
     /// The kernel has accepted all bytes.
     All,
-    /// The send buffer is full; what the kernel refused waits in the outbound buffer.
+    /// The send buffer is full. What the kernel refused must be written before anything else.
     Blocked,
     /// Like `Blocked`, but because the system is short of memory: no readiness event will follow.
     Starved,

@@ -12,7 +12,7 @@ mod tls_settings;
 
 pub(crate) use buffer::{Buffer, BufferPool};
 pub(crate) use io_buffers::IoBuffers;
-pub(crate) use io_results::{Received, Sent};
+pub(crate) use io_results::{Extent, Received, Sent};
 pub(crate) use tls_failure::TlsFailure;
 pub(crate) use tls_session::{Established, TlsSession};
 pub use tls_settings::TlsSettings;

@@ -18,7 +18,7 @@ use crate::net::Net;
 #[cfg(any(test, fuzzing))]
 use crate::work::{self, Work};
 
-use super::io_results::{Received, Sent, received, sent};
+use super::io_results::{Extent, Received, Sent, received, sent};
 use super::tls_failure::TlsFailure;
 use super::tls_scratch::{RECORD_BYTES_MAX, TlsScratch};
 use super::{Buffer, BufferPool};
@@ -316,47 +316,13 @@ impl TlsSession {
     }
 
     /// Encrypts and sends `bytes`, which are not none. If the kernel refuses a part, that part is
-    /// to be written again before anything else. Of very many bytes only a part is taken, although
-    /// the kernel would take more.
+    /// to be written again before anything else.
     pub(super) fn write<N: Net>(
         &mut self,
         net: &mut N,
         stream: &mut N::Stream,
         bytes: &[u8],
-        pool: &mut BufferPool,
-    ) -> io::Result<(usize, Sent)> {
-        self.write_as(net, stream, bytes, (RECORDS_PER_WRITE_MAX, false), pool)
-    }
-
-    /// As [`write`](Self::write), but takes all that the kernel takes.
-    pub(super) fn write_whole<N: Net>(
-        &mut self,
-        net: &mut N,
-        stream: &mut N::Stream,
-        bytes: &[u8],
-        pool: &mut BufferPool,
-    ) -> io::Result<(usize, Sent)> {
-        self.write_as(net, stream, bytes, (usize::MAX, false), pool)
-    }
-
-    /// As [`write_whole`](Self::write_whole), for the last bytes of the stream, as in
-    /// [`Net::write_last`].
-    pub(super) fn write_last<N: Net>(
-        &mut self,
-        net: &mut N,
-        stream: &mut N::Stream,
-        bytes: &[u8],
-        pool: &mut BufferPool,
-    ) -> io::Result<(usize, Sent)> {
-        self.write_as(net, stream, bytes, (usize::MAX, true), pool)
-    }
-
-    fn write_as<N: Net>(
-        &mut self,
-        net: &mut N,
-        stream: &mut N::Stream,
-        bytes: &[u8],
-        how: (usize, bool),
+        extent: Extent,
         pool: &mut BufferPool,
     ) -> io::Result<(usize, Sent)> {
         match self.send_rest(net, stream, pool)? {
@@ -365,7 +331,7 @@ impl TlsSession {
         }
         let mut tls = std::mem::take(&mut pool.tls);
         tls.grow(0);
-        let written = self.write_records(net, stream, bytes, how, &mut tls.sent, pool);
+        let written = self.write_records(net, stream, bytes, extent, &mut tls.sent, pool);
         pool.tls = tls;
         written
     }
@@ -375,14 +341,18 @@ impl TlsSession {
         net: &mut N,
         stream: &mut N::Stream,
         bytes: &[u8],
-        (records_max, is_last): (usize, bool),
+        extent: Extent,
         record: &mut [u8],
         pool: &mut BufferPool,
     ) -> io::Result<(usize, Sent)> {
         let mut taken = usize::from(std::mem::take(&mut self.owes_byte));
         debug_assert!(taken <= bytes.len(), "whoever was refused a byte comes back with it");
+        let is_last = extent == Extent::Last;
         let mut records = 0;
-        while taken < bytes.len() && records < records_max {
+        while taken < bytes.len() {
+            if extent == Extent::Part && records == RECORDS_PER_WRITE_MAX {
+                break;
+            }
             records += 1;
             let record_max = match self.small_records > 0 || pool.is_half_used() {
                 true => SMALL_RECORD_BYTES,
